@@ -1,0 +1,396 @@
+#include "agent.h"
+
+#include <string.h>
+
+#include "crc32.h"
+#include "hil_hal.h"
+#include "hil_memory.h"
+#include "hil_model.h"
+#include "model_config.h"
+
+#define PROTOCOL_VERSION 1u
+#define COUNTER_DWT_CYCCNT 1u
+#define MAGIC 0x4C48u
+#define CRC_BYTES 4u
+#define MAX_BATCH 128u
+#define MAX_CHUNK (HIL_INPUT_BYTES < 65531u ? HIL_INPUT_BYTES : 65531u)
+
+enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06 };
+enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT };
+enum reason { OK, DAMAGED_HEADER, DAMAGED_PAYLOAD, UNKNOWN_TYPE, OUT_OF_RANGE, INFERENCE_FAILED };
+
+struct header {
+    uint16_t magic;
+    uint8_t type;
+    uint8_t status;
+    uint16_t seq;
+    uint16_t length;
+    uint32_t arg;
+    uint32_t crc;
+};
+_Static_assert(sizeof(struct header) == 16, "the header is a wire format");
+_Static_assert(4u * MAX_BATCH + 8u + HIL_OUTPUT_BYTES <= 65531u, "a RESULT must fit into one frame");
+
+/* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
+ * with the inference for a memory port and disturb the cycle count. */
+#define DMA __attribute__((section(".dma"), aligned(4)))
+
+static DMA uint8_t waiting[HIL_INPUT_BYTES + CRC_BYTES + HAL_RX_GUARD];
+static DMA union {
+    struct header header;
+    uint8_t bytes[sizeof(struct header) + HAL_RX_GUARD];
+} incoming;
+static DMA uint8_t outgoing[256];
+
+static struct hil_model model;
+static int setup_status;
+static uint32_t nonce;
+static uint32_t overhead; /* ticks of an empty measurement */
+static uint32_t damaged_headers, damaged_payloads;
+static uint32_t ticks[MAX_BATCH];
+
+/* What the last executed RUN answered, for repetitions of the same request. Its output is still in the tensor. */
+static struct {
+    uint16_t seq;
+    uint32_t count;
+    uint32_t input_crc;
+} last_run;
+
+struct hil_fault hil_fault_record;
+
+extern const uint8_t __build_id_note[]; /* .note.gnu.build-id: name size, descriptor size, type, "GNU\0", id */
+
+static uint32_t build_id_bytes(void)
+{
+    uint32_t size;
+    memcpy(&size, __build_id_note + 4, sizeof size);
+    return size;
+}
+
+/* ---- sending: a frame goes out in pieces, because DMA reads only RAM and much of what is sent lies in flash */
+
+static uint32_t outgoing_used;
+static uint32_t outgoing_crc;
+
+static void flush(void)
+{
+    if (outgoing_used != 0) {
+        hal_tx(outgoing, outgoing_used);
+        outgoing_used = 0;
+    }
+}
+
+static void put(const void *data, uint32_t bytes)
+{
+    const uint8_t *p = data;
+    outgoing_crc = hil_crc32(outgoing_crc, data, bytes);
+    while (bytes != 0) {
+        uint32_t piece = sizeof outgoing - outgoing_used;
+        if (piece > bytes) {
+            piece = bytes;
+        }
+        memcpy(outgoing + outgoing_used, p, piece);
+        outgoing_used += piece;
+        p += piece;
+        bytes -= piece;
+        if (outgoing_used == sizeof outgoing) {
+            flush();
+        }
+    }
+}
+
+static void put_u32(uint32_t value)
+{
+    put(&value, sizeof value);
+}
+
+/* Starts a frame; `length` bytes of put() and finish() must follow. */
+static void begin(enum reply type, enum reason status, uint16_t seq, uint32_t length)
+{
+    struct header header = {
+        .magic = MAGIC,
+        .type = (uint8_t)type,
+        .status = (uint8_t)status,
+        .seq = seq,
+        .length = (uint16_t)length,
+        .arg = nonce,
+    };
+    header.crc = hil_crc32(0, &header, sizeof header - CRC_BYTES);
+    put(&header, sizeof header);
+    outgoing_crc = 0;
+}
+
+static void finish(void)
+{
+    put_u32(outgoing_crc);
+    flush();
+}
+
+static void send_bare(enum reply type, enum reason status, uint16_t seq)
+{
+    begin(type, status, seq, 0);
+    flush();
+}
+
+static void send_info(uint16_t seq)
+{
+    const uint32_t id_bytes = build_id_bytes();
+    const uint64_t chip = hal_chip_id();
+    const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};
+
+    begin(INFO, OK, seq, 44u + id_bytes + model.card_bytes);
+    put(start, sizeof start);
+    put_u32(hal_counter_hz());
+    put_u32(overhead);
+    put_u32(model.input_bytes);
+    put_u32(model.output_bytes);
+    put_u32(MAX_CHUNK);
+    put_u32(MAX_BATCH);
+    put_u32(model.card_bytes);
+    put_u32(hal_reset_reason());
+    put(&chip, sizeof chip);
+    put(__build_id_note + 16, id_bytes);
+    put(model.card, model.card_bytes);
+    finish();
+}
+
+static void send_result(void)
+{
+    begin(RESULT, OK, last_run.seq, 8u + 4u * last_run.count + model.output_bytes);
+    put_u32(last_run.input_crc);
+    put_u32(last_run.count);
+    put(ticks, 4u * last_run.count);
+    put(model.output, model.output_bytes);
+    finish();
+}
+
+static void send_stats(uint16_t seq)
+{
+    begin(STATS_REPLY, OK, seq, 28);
+    put_u32((uint32_t)((const char *)__stack_top - (const char *)__stack_bottom));
+    put_u32(hil_stack_used());
+    put_u32((uint32_t)((const char *)__heap_top - (const char *)__heap_bottom));
+    put_u32(hil_heap_used());
+    put_u32(damaged_headers);
+    put_u32(damaged_payloads);
+    put_u32(hal_rx_errors());
+    finish();
+}
+
+void hil_agent_fault(void)
+{
+    outgoing_used = 0;
+    begin(FAULT, OK, 0, sizeof hil_fault_record);
+    put(&hil_fault_record, sizeof hil_fault_record);
+    finish();
+}
+
+/* ---- receiving */
+
+static void arm_header(void)
+{
+    hal_rx_arm(incoming.bytes, sizeof(struct header));
+}
+
+/* A payload being received into the waiting input. Its CRC lands on what lies behind the chunk, which may be the
+ * start of another chunk; so those bytes are kept. */
+struct payload {
+    uint8_t *place;
+    uint32_t length;
+    uint8_t behind[CRC_BYTES];
+};
+
+static void grant(struct payload *payload, uint32_t offset, uint32_t length, uint16_t seq)
+{
+    payload->place = waiting + offset;
+    payload->length = length;
+    memcpy(payload->behind, payload->place + length, CRC_BYTES);
+    hal_rx_arm(payload->place, length + CRC_BYTES);
+    send_bare(CREDIT, OK, seq);
+}
+
+/* Waits for the payload, then for a header again. True if the payload is undamaged. */
+static bool receive(struct payload *payload)
+{
+    uint32_t crc;
+    hal_rx_wait();
+    arm_header();
+    memcpy(&crc, payload->place + payload->length, CRC_BYTES);
+    memcpy(payload->place + payload->length, payload->behind, CRC_BYTES);
+    if (crc != hil_crc32(0, payload->place, payload->length)) {
+        ++damaged_payloads;
+        return false;
+    }
+    return true;
+}
+
+/* ---- requests */
+
+static bool in_range(uint32_t offset, uint32_t length)
+{
+    return length <= MAX_CHUNK && offset <= HIL_INPUT_BYTES && length <= HIL_INPUT_BYTES - offset;
+}
+
+static void do_write(const struct header *request)
+{
+    struct payload payload;
+    if (request->length == 0 || !in_range(request->arg, request->length)) {
+        arm_header();
+        send_bare(NAK, OUT_OF_RANGE, request->seq);
+        return;
+    }
+    grant(&payload, request->arg, request->length, request->seq);
+    if (receive(&payload)) {
+        send_bare(ACK, OK, request->seq);
+    } else {
+        send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
+    }
+}
+
+static void do_echo(const struct header *request)
+{
+    struct payload payload;
+    if (request->length == 0 || !in_range(0, request->length)) {
+        arm_header();
+        send_bare(NAK, OUT_OF_RANGE, request->seq);
+        return;
+    }
+    grant(&payload, 0, request->length, request->seq);
+    if (!receive(&payload)) {
+        send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
+        return;
+    }
+    begin(ECHO_REPLY, OK, request->seq, request->length);
+    put(waiting, request->length);
+    finish();
+}
+
+static void load_input(void)
+{
+    memcpy(model.input, waiting, model.input_bytes);
+}
+
+/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. */
+static int infer(uint32_t count)
+{
+    int status = setup_status;
+    hal_sync_pin(true);
+    for (uint32_t i = 0; i < count && status == 0; ++i) {
+        if (i != 0) {
+            load_input();
+        }
+        const uint32_t start = hal_ticks();
+        status = hil_model_invoke();
+        ticks[i] = hal_ticks() - start - overhead;
+    }
+    hal_sync_pin(false);
+    return status;
+}
+
+static void do_run(const struct header *request)
+{
+    const uint32_t count = request->arg;
+    struct payload next;
+    const bool streaming = request->length != 0;
+
+    if (request->seq == last_run.seq && !streaming) {
+        arm_header();
+        send_result();
+        return;
+    }
+    if (count == 0 || count > MAX_BATCH || (streaming && (count != 1 || !in_range(0, request->length)))) {
+        arm_header();
+        send_bare(NAK, OUT_OF_RANGE, request->seq);
+        return;
+    }
+    last_run.seq = 0; /* the old result is about to be overwritten */
+    load_input();
+    last_run.input_crc = hil_crc32(0, model.input, model.input_bytes);
+    if (streaming) {
+        grant(&next, 0, request->length, request->seq);
+    } else {
+        arm_header();
+    }
+    const int status = infer(count);
+    if (status == 0) {
+        last_run.seq = request->seq;
+        last_run.count = count;
+        send_result();
+    } else if (!streaming) {
+        send_bare(NAK, INFERENCE_FAILED, request->seq);
+    }
+    if (streaming) {
+        const bool intact = receive(&next);
+        if (status != 0) {
+            send_bare(NAK, INFERENCE_FAILED, request->seq);
+        } else if (intact) {
+            send_bare(ACK, OK, request->seq);
+        } else {
+            send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
+        }
+    }
+}
+
+static bool header_intact(const struct header *header)
+{
+    return header->magic == MAGIC && header->crc == hil_crc32(0, header, sizeof *header - CRC_BYTES);
+}
+
+static void serve(void)
+{
+    struct header request;
+    hal_rx_wait();
+    request = incoming.header;
+    if (!header_intact(&request)) {
+        ++damaged_headers;
+        arm_header();
+        send_bare(NAK, DAMAGED_HEADER, 0);
+        return;
+    }
+    switch ((enum request)request.type) {
+    case WRITE:
+        do_write(&request);
+        return;
+    case RUN:
+        do_run(&request);
+        return;
+    case ECHO_BACK:
+        do_echo(&request);
+        return;
+    case HELLO:
+        arm_header();
+        send_info(request.seq);
+        return;
+    case PING:
+        arm_header();
+        send_bare(ACK, OK, request.seq);
+        return;
+    case STATS:
+        arm_header();
+        send_stats(request.seq);
+        return;
+    }
+    arm_header();
+    send_bare(NAK, UNKNOWN_TYPE, request.seq);
+}
+
+int main(void)
+{
+    hal_init();
+    setup_status = hil_model_setup(&model);
+    if (model.input_bytes > HIL_INPUT_BYTES || model.output_bytes > HIL_OUTPUT_BYTES) {
+        setup_status = -1; /* answered with NAK 5 to every RUN */
+        model.input_bytes = model.output_bytes = 0;
+    }
+    /* The cost of two readings with nothing between them; the second pair runs as the later ones will. */
+    for (int i = 0; i < 2; ++i) {
+        const uint32_t start = hal_ticks();
+        overhead = hal_ticks() - start;
+    }
+    nonce = hal_nonce();
+    arm_header();
+    send_info(0);
+    for (;;) {
+        serve();
+    }
+}

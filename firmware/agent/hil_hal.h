@@ -1,0 +1,40 @@
+/* What a board provides to the agent. One file per board implements it (firmware/boards/NAME/hal.c).
+ *
+ * There are no interrupts: the board waits in hal_wait() with interrupts masked, and receives by DMA of
+ * exactly the armed length. */
+#ifndef HIL_HAL_H
+#define HIL_HAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HAL_RX_GUARD 16u /* bytes that must exist behind every receive buffer */
+
+void hal_init(void);
+
+/* Starts reception of exactly `bytes` bytes (1 to 65,535). Returns when the receiver is ready for them. */
+void hal_rx_arm(void *buffer, uint32_t bytes);
+
+/* Sleeps until the armed reception is complete. */
+void hal_rx_wait(void);
+
+/* Sends `bytes` bytes from RAM and waits until they have left the buffer. */
+void hal_tx(const void *buffer, uint32_t bytes);
+
+/* Free-running 32-bit counter of hal_counter_hz(); never inlined, so that every reading costs the same. */
+uint32_t hal_ticks(void);
+uint32_t hal_counter_hz(void);
+
+/* A number that differs from boot to boot. */
+uint32_t hal_nonce(void);
+
+uint64_t hal_chip_id(void);
+uint32_t hal_reset_reason(void);
+
+/* Receive errors (overrun, framing) since boot. */
+uint32_t hal_rx_errors(void);
+
+/* The pin that tells a power monitor when inferences run. */
+void hal_sync_pin(bool high);
+
+#endif

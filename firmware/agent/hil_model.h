@@ -1,0 +1,25 @@
+/* What an inference engine provides so that the agent can benchmark it: two functions.
+ *
+ * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
+ * memory dynamically or enable interrupts. */
+#ifndef HIL_MODEL_H
+#define HIL_MODEL_H
+
+#include <stdint.h>
+
+struct hil_model {
+    const char *card;     /* model card, JSON, see docs/link-protocol.md; not NUL-terminated */
+    uint32_t card_bytes;
+    void *input;          /* where the model reads its input; may be overwritten by the inference */
+    uint32_t input_bytes; /* at most HIL_INPUT_BYTES */
+    const void *output;   /* where it leaves its output; valid until the input is written again */
+    uint32_t output_bytes;
+};
+
+/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success. */
+int hil_model_setup(struct hil_model *model);
+
+/* Runs one inference from model->input to model->output. 0 on success. Everything in here is measured. */
+int hil_model_invoke(void);
+
+#endif

@@ -1,0 +1,223 @@
+/* nRF52840 on the Arduino Nano 33 BLE (Sense): UARTE0 on the pins marked TX and RX at 1 Mbaud, DWT cycle counter,
+ * sleep by WFI with interrupts masked. Register names are those of the nRF52840 product specification. */
+#include "hil_hal.h"
+
+#define REG(address) (*(volatile uint32_t *)(address))
+
+#define CLOCK_TASKS_HFCLKSTART REG(0x40000000u)
+#define CLOCK_EVENTS_HFCLKSTARTED REG(0x40000100u)
+#define POWER_RESETREAS REG(0x40000400u)
+#define POWER_DCDCEN REG(0x40000578u)
+#define FICR_DEVICEID0 REG(0x10000060u)
+#define FICR_DEVICEID1 REG(0x10000064u)
+#define NVMC_ICACHECNF REG(0x4001E540u)
+
+#define RNG_TASKS_START REG(0x4000D000u)
+#define RNG_TASKS_STOP REG(0x4000D004u)
+#define RNG_EVENTS_VALRDY REG(0x4000D100u)
+#define RNG_VALUE REG(0x4000D508u)
+
+#define UARTE_TASKS_STARTRX REG(0x40002000u)
+#define UARTE_TASKS_STARTTX REG(0x40002008u)
+#define UARTE_EVENTS_ENDRX REG(0x40002110u)
+#define UARTE_EVENTS_ENDTX REG(0x40002120u)
+#define UARTE_EVENTS_ERROR REG(0x40002124u)
+#define UARTE_EVENTS_RXTO REG(0x40002144u)
+#define UARTE_EVENTS_RXSTARTED REG(0x4000214Cu)
+#define UARTE_INTENSET REG(0x40002304u)
+#define UARTE_ERRORSRC REG(0x40002480u)
+#define UARTE_ENABLE REG(0x40002500u)
+#define UARTE_PSEL_RTS REG(0x40002508u)
+#define UARTE_PSEL_TXD REG(0x4000250Cu)
+#define UARTE_PSEL_CTS REG(0x40002510u)
+#define UARTE_PSEL_RXD REG(0x40002514u)
+#define UARTE_BAUDRATE REG(0x40002524u)
+#define UARTE_RXD_PTR REG(0x40002534u)
+#define UARTE_RXD_MAXCNT REG(0x40002538u)
+#define UARTE_TXD_PTR REG(0x40002544u)
+#define UARTE_TXD_MAXCNT REG(0x40002548u)
+#define UARTE_CONFIG REG(0x4000256Cu)
+#define UARTE_IRQ 2u
+#define INT_ENDRX (1u << 4)
+#define INT_ENDTX (1u << 8)
+#define INT_ERROR (1u << 9)
+#define INT_RXTO (1u << 17)
+#define DISCONNECTED 0xFFFFFFFFu
+#define BAUD_1M 0x10000000u
+
+#define P1_OUTSET REG(0x50000808u)
+#define P1_OUTCLR REG(0x5000080Cu)
+#define P1_DIRSET REG(0x50000818u)
+#define PORT1 (1u << 5)
+#define PIN_TX 3u    /* P1.03, marked TX1 */
+#define PIN_RX 10u   /* P1.10, marked RX0 */
+#define PIN_SYNC 11u /* P1.11, marked D2 */
+
+#define NVIC_ISER0 REG(0xE000E100u)
+#define NVIC_ICPR0 REG(0xE000E280u)
+#define DEMCR REG(0xE000EDFCu)
+#define DEMCR_TRCENA (1u << 24)
+#define DWT_CTRL REG(0xE0001000u)
+#define DWT_CYCCNT REG(0xE0001004u)
+
+/* Boots since power-up; starts at whatever the RAM holds. */
+__attribute__((section(".noinit"))) static uint32_t boots;
+
+static uint32_t rx_errors;
+static uint32_t reset_reason;
+
+/* Writes to peripherals are buffered; reading back makes sure that the event is clear before the next step. */
+static void clear(volatile uint32_t *event)
+{
+    *event = 0;
+    (void)*event;
+}
+
+static void barrier(void)
+{
+    __asm volatile("dmb" ::: "memory");
+}
+
+/* Sleeps until a UARTE event is pending. With interrupts masked WFI still wakes on a pending one. */
+static void sleep_until_event(void)
+{
+    __asm volatile("dsb\nwfi" ::: "memory");
+    if (UARTE_EVENTS_ERROR != 0) {
+        ++rx_errors;
+        UARTE_ERRORSRC = UARTE_ERRORSRC;
+        clear(&UARTE_EVENTS_ERROR);
+    }
+    NVIC_ICPR0 = 1u << UARTE_IRQ;
+}
+
+static void start_clocks(void)
+{
+    clear(&CLOCK_EVENTS_HFCLKSTARTED);
+    CLOCK_TASKS_HFCLKSTART = 1;
+    /* A crystal starts within 1 ms; a board without one goes on with the RC oscillator. */
+    for (uint32_t i = 0; i < 100000u && CLOCK_EVENTS_HFCLKSTARTED == 0; ++i) {
+    }
+    POWER_DCDCEN = 1;
+    NVMC_ICACHECNF = 1; /* as Zephyr and the SoftDevice run it; without it flash wait states dominate */
+}
+
+static void start_uart(void)
+{
+    P1_OUTSET = 1u << PIN_TX; /* idle level before the UARTE drives the pin */
+    P1_DIRSET = 1u << PIN_TX;
+    UARTE_ENABLE = 0;
+    UARTE_PSEL_TXD = PORT1 | PIN_TX;
+    UARTE_PSEL_RXD = PORT1 | PIN_RX;
+    UARTE_PSEL_RTS = DISCONNECTED;
+    UARTE_PSEL_CTS = DISCONNECTED;
+    UARTE_BAUDRATE = BAUD_1M;
+    UARTE_CONFIG = 0; /* 8N1, no flow control */
+    UARTE_ENABLE = 8;
+    UARTE_INTENSET = INT_ENDRX | INT_ENDTX | INT_ERROR | INT_RXTO;
+    NVIC_ISER0 = 1u << UARTE_IRQ;
+}
+
+void hal_init(void)
+{
+    reset_reason = POWER_RESETREAS;
+    POWER_RESETREAS = reset_reason; /* written ones clear */
+    ++boots;
+    start_clocks();
+    P1_OUTCLR = 1u << PIN_SYNC;
+    P1_DIRSET = 1u << PIN_SYNC;
+    DEMCR |= DEMCR_TRCENA;
+    DWT_CYCCNT = 0;
+    DWT_CTRL |= 1u;
+    start_uart();
+}
+
+void hal_rx_arm(void *buffer, uint32_t bytes)
+{
+    clear(&UARTE_EVENTS_ENDRX);
+    clear(&UARTE_EVENTS_RXSTARTED);
+    UARTE_RXD_PTR = (uint32_t)buffer;
+    UARTE_RXD_MAXCNT = bytes;
+    barrier();
+    UARTE_TASKS_STARTRX = 1;
+    /* Bytes before RXSTARTED could be lost, so nothing may be granted before it. */
+    for (uint32_t i = 0; i < 1000u && UARTE_EVENTS_RXSTARTED == 0; ++i) {
+    }
+}
+
+void hal_rx_wait(void)
+{
+    while (UARTE_EVENTS_ENDRX == 0) {
+        sleep_until_event();
+    }
+    clear(&UARTE_EVENTS_ENDRX);
+    barrier(); /* nothing of the buffer may be read before this point */
+}
+
+void hal_tx(const void *buffer, uint32_t bytes)
+{
+    clear(&UARTE_EVENTS_ENDTX);
+    UARTE_TXD_PTR = (uint32_t)buffer;
+    UARTE_TXD_MAXCNT = bytes;
+    barrier();
+    UARTE_TASKS_STARTTX = 1;
+    while (UARTE_EVENTS_ENDTX == 0) {
+        sleep_until_event();
+    }
+    clear(&UARTE_EVENTS_ENDTX);
+}
+
+__attribute__((noinline)) uint32_t hal_ticks(void)
+{
+    uint32_t now;
+    __asm volatile("isb\n"
+                   "ldr %0, [%1]\n"
+                   "isb"
+                   : "=r"(now)
+                   : "r"(&DWT_CYCCNT)
+                   : "memory");
+    return now;
+}
+
+uint32_t hal_counter_hz(void)
+{
+    return 64000000u;
+}
+
+uint32_t hal_nonce(void)
+{
+    uint32_t value = boots * 0x9E3779B9u; /* odd, so that it alone differs for 2^32 boots */
+    RNG_TASKS_START = 1;
+    for (uint32_t byte = 0; byte < 4; ++byte) {
+        clear(&RNG_EVENTS_VALRDY);
+        /* A byte takes about 30 us. Bounded, because the boot count is enough where there is no generator. */
+        for (uint32_t i = 0; i < 10000u && RNG_EVENTS_VALRDY == 0; ++i) {
+        }
+        value ^= RNG_VALUE << (8u * byte);
+    }
+    RNG_TASKS_STOP = 1;
+    return value;
+}
+
+uint64_t hal_chip_id(void)
+{
+    return ((uint64_t)FICR_DEVICEID1 << 32) | FICR_DEVICEID0;
+}
+
+uint32_t hal_reset_reason(void)
+{
+    return reset_reason;
+}
+
+uint32_t hal_rx_errors(void)
+{
+    return rx_errors;
+}
+
+void hal_sync_pin(bool high)
+{
+    if (high) {
+        P1_OUTSET = 1u << PIN_SYNC;
+    } else {
+        P1_OUTCLR = 1u << PIN_SYNC;
+    }
+}

@@ -1,0 +1,17 @@
+/* float convolution by a 1 x 1 kernel with stride 1: the input is the matrix. */
+#include "matmul_f32.h"
+
+void hil_conv1x1_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch)
+{
+    const struct hil_window *w = &p->window;
+    struct matmul_f32 m = {p->weights, p->bias, w->in_c, w->out_c, p->act_min, p->act_max};
+    uint32_t pixels = (uint32_t)w->out_h * w->out_w;
+    (void)scratch;
+    for (; pixels >= 2; pixels -= 2) {
+        matmul_two(&m, x, x + w->in_c, y, y + w->out_c);
+        x += 2 * w->in_c;
+        y += 2 * w->out_c;
+    }
+    if (pixels)
+        matmul_one(&m, x, y);
+}

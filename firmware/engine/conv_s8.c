@@ -1,0 +1,91 @@
+/* int8 convolution, any kernel, stride and padding. */
+#include "matmul_s8.h"
+
+/* One column of the im2col matrix: the inputs that the kernel sees at one output pixel, row by row of the kernel. A
+ * kernel row is padded to a multiple of four inputs, whose weights are zero. */
+struct column {
+    const struct hil_conv_s8 *p;
+    const int8_t *x;
+    uint32_t quads; /* of a kernel row */
+    int8_t *row;    /* holds one */
+};
+
+/* The kernel lies inside of the image, with its corner at `source`. */
+static void fill_inside(const struct column *f, uint32_t *column, const int8_t *source)
+{
+    uint32_t stride = (uint32_t)f->p->window.in_w * f->p->window.in_c, quads = f->quads;
+    for (uint32_t left = f->p->window.k_h; left; left--) {
+        column = matmul_spread(column, source, quads);
+        source += stride;
+    }
+}
+
+/* The kernel, with its corner at pixel (iy, ix), reaches over the border. What is outside is the zero point. */
+static void fill_border(const struct column *f, uint32_t *column, int32_t iy, int32_t ix)
+{
+    const struct hil_window *w = &f->p->window;
+    int32_t run = w->k_w * w->in_c;
+    int32_t skip = ix < 0 ? -ix * w->in_c : 0; /* inputs of the row left of the image */
+    int32_t right = (w->in_w - ix) * w->in_c;  /* where the image ends */
+    int32_t stop = right < run ? right : run;
+    for (int32_t ky = 0; ky < w->k_h; ky++, iy++) {
+        memset(f->row, f->p->quant.in_zero, f->quads * 4u);
+        if (iy >= 0 && iy < w->in_h && stop > skip)
+            memcpy(f->row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
+        column = matmul_spread(column, f->row, f->quads);
+    }
+}
+
+void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    const struct hil_window *w = &p->window;
+    struct column f = {.p = p, .x = x, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
+    uint32_t quads = w->k_h * f.quads;
+    uint32_t *columns = scratch;
+    uint32_t waiting = 0; /* columns filled and not yet multiplied */
+    f.row = (int8_t *)(columns + 4 * quads);
+    for (int32_t oy = 0; oy < w->out_h; oy++) {
+        int32_t iy = oy * w->stride_h - w->pad_top;
+        int32_t ix = -w->pad_left;
+        int inside_rows = iy >= 0 && iy + w->k_h <= w->in_h;
+        for (int32_t left = w->out_w; left; left--, ix += w->stride_w) {
+            if (inside_rows && ix >= 0 && ix + w->k_w <= w->in_w)
+                fill_inside(&f, columns + waiting, x + (iy * w->in_w + ix) * w->in_c);
+            else
+                fill_border(&f, columns + waiting, iy, ix);
+            if (++waiting == 2) {
+                hil_matmul_pixels(p, columns, quads, y, 2);
+                y += 2 * w->out_c;
+                waiting = 0;
+            }
+        }
+    }
+    if (waiting)
+        hil_matmul_pixels(p, columns, quads, y, 1);
+}
+
+void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    const struct hil_window *w = &p->window;
+    (void)scratch;
+    for (int32_t oy = 0; oy < w->out_h; oy++) {
+        for (int32_t ox = 0; ox < w->out_w; ox++) {
+            int32_t top = oy * w->stride_h - w->pad_top, left = ox * w->stride_w - w->pad_left;
+            const int8_t *weights = p->weights;
+            for (int32_t c = 0; c < w->out_c; c++) {
+                int32_t sum = p->channels[c].bias;
+                for (int32_t ky = 0; ky < w->k_h; ky++) {
+                    for (int32_t kx = 0; kx < w->k_w; kx++, weights += w->in_c) {
+                        int32_t iy = top + ky, ix = left + kx;
+                        if (iy < 0 || iy >= w->in_h || ix < 0 || ix >= w->in_w)
+                            continue;
+                        const int8_t *input = x + (iy * w->in_w + ix) * w->in_c;
+                        for (int32_t i = 0; i < w->in_c; i++)
+                            sum += (input[i] - p->quant.in_zero) * weights[i];
+                    }
+                }
+                *y++ = requantize(sum, &p->channels[c], &p->quant);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+/* int8 depthwise convolution. An input channel gives out_c / in_c output channels; the fast kernel takes only one. */
+#include "requantize.h"
+
+/* Four channels at a time, through a band of as many padded image rows as the kernel has, spread to 16 bits: a word
+ * (x0, x2) and a word (x1, x3) per pixel, less the zero point, so that padding is zero and no border needs a
+ * case of its own. The band is a ring: each output row brings in only the rows that are new. */
+struct band {
+    const struct hil_window *window;
+    const int8_t *x; /* first of the four channels */
+    uint32_t *words;
+    uint32_t minus_zero; /* twice, in 16 bits */
+    int32_t width;       /* padded, in pixels */
+};
+
+static uint32_t *band_row(const struct band *band, int32_t iy)
+{
+    /* iy + pad_top >= 0 */
+    int32_t slot = (iy + band->window->pad_top) % band->window->k_h;
+    return band->words + 2 * slot * band->width;
+}
+
+/* The padding on the left and on the right is zero from the start and is never written. */
+static void band_load(const struct band *band, int32_t iy)
+{
+    const struct hil_window *w = band->window;
+    uint32_t *row = band_row(band, iy);
+    if (iy < 0 || iy >= w->in_h) {
+        memset(row, 0, (uint32_t)band->width * 8u);
+        return;
+    }
+    const int8_t *x = band->x + iy * w->in_w * w->in_c;
+    uint32_t zero = band->minus_zero, in_c = w->in_c;
+    int32_t pixels = band->width - w->pad_left; /* with the padding on the right */
+    row += 2 * w->pad_left;
+    for (int32_t n = pixels < w->in_w ? pixels : w->in_w; n > 0; n--) {
+        uint32_t bytes = load4(x);
+        row[0] = sxtab16(zero, bytes);
+        row[1] = sxtab16_ror8(zero, bytes);
+        row += 2;
+        x += in_c;
+    }
+}
+
+struct sums { /* of four channels */
+    int32_t c0, c1, c2, c3;
+};
+
+/* One position of the kernel, `xi` and `wi` words further on. Weights are spread like the inputs. */
+ALWAYS_INLINE void add_tap(struct sums *s, const uint32_t *x, const int xi, const uint32_t *weights, const int wi)
+{
+    uint32_t x02, x13, w02, w13;
+    LOAD_TWO(x02, x13, x, xi);
+    LOAD_TWO(w02, w13, weights, wi);
+    s->c0 = smlabb(x02, w02, s->c0);
+    s->c1 = smlabb(x13, w13, s->c1);
+    s->c2 = smlatt(x02, w02, s->c2);
+    s->c3 = smlatt(x13, w13, s->c3);
+}
+
+ALWAYS_INLINE int8_t output(int32_t sum, const struct hil_channel *next, const struct hil_quant *quant, int fast)
+{
+    struct hil_channel channel = *next;
+    sum += channel.bias;
+    return fast ? requantize_fast(sum, &channel) : requantize(sum, &channel, quant);
+}
+
+ALWAYS_INLINE void store_four(const struct hil_depthwise_s8 *p, const struct hil_channel *channel,
+                              const struct sums *s, int8_t *y, int fast)
+{
+    y[0] = output(s->c0, channel, &p->quant, fast);
+    y[1] = output(s->c1, channel + 1, &p->quant, fast);
+    y[2] = output(s->c2, channel + 2, &p->quant, fast);
+    y[3] = output(s->c3, channel + 3, &p->quant, fast);
+}
+
+ALWAYS_INLINE void rows_3x3(const struct hil_depthwise_s8 *p, const struct hil_channel *channel,
+                            const uint32_t *const row[3], const uint32_t *weights, int8_t *y, int fast)
+{
+    const uint32_t *row0 = row[0], *row1 = row[1], *row2 = row[2];
+    uint32_t step = 2u * p->window.stride_w, out_c = p->window.out_c;
+    for (uint32_t left = p->window.out_w; left; left--) {
+        struct sums s = {0, 0, 0, 0};
+        add_tap(&s, row0, 0, weights, 0);
+        add_tap(&s, row0, 2, weights, 2);
+        add_tap(&s, row0, 4, weights, 4);
+        add_tap(&s, row1, 0, weights, 6);
+        add_tap(&s, row1, 2, weights, 8);
+        add_tap(&s, row1, 4, weights, 10);
+        add_tap(&s, row2, 0, weights, 12);
+        add_tap(&s, row2, 2, weights, 14);
+        add_tap(&s, row2, 4, weights, 16);
+        store_four(p, channel, &s, y, fast);
+        row0 += step;
+        row1 += step;
+        row2 += step;
+        y += out_c;
+    }
+}
+
+static void rows_any(const struct hil_depthwise_s8 *p, const struct hil_channel *channel, const struct band *band,
+                     int32_t top, const uint32_t *weights, int8_t *y)
+{
+    const struct hil_window *w = &p->window;
+    for (int32_t ox = 0; ox < w->out_w; ox++) {
+        struct sums s = {0, 0, 0, 0};
+        const uint32_t *taps = weights;
+        for (int32_t ky = 0; ky < w->k_h; ky++) {
+            const uint32_t *x = band_row(band, top + ky) + 2 * ox * w->stride_w;
+            for (int32_t kx = 0; kx < w->k_w; kx++, x += 2, taps += 2)
+                add_tap(&s, x, 0, taps, 0);
+        }
+        store_four(p, channel, &s, y, p->quant.fast);
+        y += w->out_c;
+    }
+}
+
+/* An input row is in the band before the output row that needs it last is written, so `y` may be `x` if both have
+ * the same shape. */
+void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    const struct hil_window *w = &p->window;
+    int32_t taps = w->k_h * w->k_w;
+    uint32_t *weights = scratch;
+    int32_t minus_zero = -p->quant.in_zero;
+    struct band band = {
+        .window = w,
+        .words = weights + 2 * taps,
+        .minus_zero = ((uint32_t)minus_zero & 0xffffu) | ((uint32_t)minus_zero << 16),
+        .width = (w->out_w - 1) * w->stride_w + w->k_w,
+    };
+    memset(band.words, 0, (uint32_t)(w->k_h * band.width) * 8u);
+    for (int32_t c = 0; c < w->in_c; c += 4) {
+        const struct hil_channel *channel = p->channels + c;
+        for (int32_t tap = 0; tap < taps; tap++) {
+            uint32_t bytes = load4(p->weights + tap * w->in_c + c);
+            weights[2 * tap] = sxtb16(bytes);
+            weights[2 * tap + 1] = sxtb16_ror8(bytes);
+        }
+        band.x = x + c;
+        int32_t loaded = -w->pad_top; /* the next row that the band doesn't have */
+        for (int32_t oy = 0; oy < w->out_h; oy++) {
+            int32_t top = oy * w->stride_h - w->pad_top;
+            if (loaded < top)
+                loaded = top;
+            for (; loaded < top + w->k_h; loaded++)
+                band_load(&band, loaded);
+            int8_t *out = y + oy * w->out_w * w->out_c + c;
+            if (w->k_h == 3 && w->k_w == 3) {
+                const uint32_t *row[3] = {band_row(&band, top), band_row(&band, top + 1), band_row(&band, top + 2)};
+                if (p->quant.fast)
+                    rows_3x3(p, channel, row, weights, out, 1);
+                else
+                    rows_3x3(p, channel, row, weights, out, 0);
+            } else {
+                rows_any(p, channel, &band, top, weights, out);
+            }
+        }
+    }
+}
+
+void hil_depthwise_s8_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    const struct hil_window *w = &p->window;
+    int32_t multiplier = w->out_c / w->in_c;
+    (void)scratch;
+    for (int32_t oy = 0; oy < w->out_h; oy++) {
+        for (int32_t ox = 0; ox < w->out_w; ox++) {
+            int32_t top = oy * w->stride_h - w->pad_top, left = ox * w->stride_w - w->pad_left;
+            for (int32_t c = 0; c < w->out_c; c++) {
+                int32_t sum = p->channels[c].bias;
+                for (int32_t ky = 0; ky < w->k_h; ky++) {
+                    for (int32_t kx = 0; kx < w->k_w; kx++) {
+                        int32_t iy = top + ky, ix = left + kx;
+                        if (iy < 0 || iy >= w->in_h || ix < 0 || ix >= w->in_w)
+                            continue;
+                        int32_t input = x[(iy * w->in_w + ix) * w->in_c + c / multiplier] - p->quant.in_zero;
+                        sum += input * p->weights[(ky * w->k_w + kx) * w->out_c + c];
+                    }
+                }
+                *y++ = requantize(sum, &p->channels[c], &p->quant);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+/* The kernels that harness.build calls in the C that it makes from a .tflite file.
+ *
+ * int8 kernels follow the TFLite quantization specification and compute, bit for bit, what TFLite Micro's
+ * reference kernels do. Tensors are NHWC, one image, 4-byte aligned. Every fast kernel has a plain C twin
+ * (NAME_plain), which the generated C calls instead when it is compiled with -DHIL_PLAIN_C. The compiler
+ * (harness/build/) lays weights out for the kernel and checks what the fast ones assume; nothing is checked here. */
+#ifndef HIL_ENGINE_H
+#define HIL_ENGINE_H
+
+#include <stdint.h>
+
+/* A window that slides over an image. */
+struct hil_window {
+    uint16_t in_h, in_w, in_c;
+    uint16_t out_h, out_w, out_c;
+    uint16_t k_h, k_w, stride_h, stride_w;
+    uint16_t pad_top, pad_left;
+};
+
+/* Turns an int32 sum of one output channel into int8. Two forms, see requantize.h:
+ *   general: multiplier and shift (right; negative: left) as in TFLite;
+ *   fast:    shift >= 1, the output's zero point is inside `round`, the clamp is that of int8. */
+struct hil_channel {
+    int32_t bias, multiplier, round, shift;
+};
+
+struct hil_quant {
+    int16_t in_zero, out_zero;
+    int16_t act_min, act_max;
+    uint16_t fast; /* every channel may take the fast form */
+};
+
+struct hil_conv_s8 {
+    struct hil_window window;
+    struct hil_quant quant;
+    const int8_t *weights; /* fast: pairs of channels, see matmul_s8.h; plain: [out_c][k_h][k_w][in_c] */
+    const struct hil_channel *channels; /* fast: bias - in_zero x sum of weights; plain: bias */
+};
+
+struct hil_depthwise_s8 {
+    struct hil_window window;
+    struct hil_quant quant;
+    const int8_t *weights; /* [k_h][k_w][out_c] */
+    const struct hil_channel *channels;
+};
+
+struct hil_fully_connected_s8 {
+    uint32_t rows, depth, outputs;
+    struct hil_quant quant;
+    const int8_t *weights; /* fast: pairs of channels; plain: [outputs][depth] */
+    const struct hil_channel *channels;
+};
+
+struct hil_pool_s8 {
+    struct hil_window window;
+    int16_t act_min, act_max;
+};
+
+struct hil_mean_s8 {
+    uint32_t pixels, channels;
+    int32_t multiplier, shift;
+    int16_t in_zero, out_zero;
+};
+
+struct hil_softmax_s8 {
+    uint32_t rows, depth;
+    int32_t multiplier, left_shift, diff_min;
+};
+
+struct hil_conv_f32 {
+    struct hil_window window;
+    const float *weights; /* fast: [out_c / 8][k_h][k_w][in_c][8]; plain: [out_c][k_h][k_w][in_c] */
+    const float *bias;
+    float act_min, act_max;
+};
+
+struct hil_depthwise_f32 {
+    struct hil_window window;
+    const float *weights; /* [k_h][k_w][out_c] */
+    const float *bias;
+    float act_min, act_max;
+};
+
+struct hil_fully_connected_f32 {
+    uint32_t rows, depth, outputs;
+    const float *weights; /* fast: [outputs / 8][depth][8]; plain: [outputs][depth] */
+    const float *bias;
+    float act_min, act_max;
+};
+
+struct hil_pool_f32 {
+    struct hil_window window;
+    float act_min, act_max;
+};
+
+struct hil_mean_f32 {
+    uint32_t pixels, channels;
+};
+
+struct hil_softmax_f32 {
+    uint32_t rows, depth;
+    float beta;
+};
+
+struct hil_quantize {
+    uint32_t count;
+    float scale;
+    int32_t zero;
+};
+
+/* A 1 x 1 convolution in plain C is a convolution like any other. */
+#define hil_conv1x1_s8_plain hil_conv_s8_plain
+#define hil_conv1x1_f32_plain hil_conv_f32_plain
+
+/* `scratch`: memory in the arena, as much as the compiler planned for this layer, 4-byte aligned. */
+void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s8_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+void hil_average_pool_s8(const struct hil_pool_s8 *p, const int8_t *x, int8_t *y);
+void hil_max_pool_s8(const struct hil_pool_s8 *p, const int8_t *x, int8_t *y);
+void hil_max_pool_s8_plain(const struct hil_pool_s8 *p, const int8_t *x, int8_t *y);
+void hil_mean_s8(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
+void hil_mean_s8_plain(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
+void hil_softmax_s8(const struct hil_softmax_s8 *p, const int8_t *x, int8_t *y);
+
+void hil_conv_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
+void hil_conv1x1_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
+void hil_conv_f32_plain(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
+void hil_depthwise_f32(const struct hil_depthwise_f32 *p, const float *x, float *y);
+void hil_depthwise_f32_plain(const struct hil_depthwise_f32 *p, const float *x, float *y);
+void hil_fully_connected_f32(const struct hil_fully_connected_f32 *p, const float *x, float *y);
+void hil_fully_connected_f32_plain(const struct hil_fully_connected_f32 *p, const float *x, float *y);
+void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
+void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
+void hil_mean_f32(const struct hil_mean_f32 *p, const float *x, float *y);
+void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y);
+
+void hil_quantize_s8(const struct hil_quantize *p, const float *x, int8_t *y);
+void hil_dequantize_s8(const struct hil_quantize *p, const int8_t *x, float *y);
+
+#endif

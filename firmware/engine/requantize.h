@@ -1,0 +1,53 @@
+/* From an int32 sum to an int8 output, rounded twice as TFLite Micro does: when the product with the
+ * multiplier is halved 31 times, and when the result is shifted right. */
+#ifndef HIL_REQUANTIZE_H
+#define HIL_REQUANTIZE_H
+
+#include "dsp.h"
+#include "hil_engine.h"
+
+/* (a x b) / 2^31, rounded to the nearest, ties away from zero only upwards; saturates at -1 x -1. */
+static inline int32_t rounding_doubling_high_mul(int32_t a, int32_t b)
+{
+    if (a == INT32_MIN && b == INT32_MIN)
+        return INT32_MAX;
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+/* value / 2^shift, rounded to the nearest, ties away from zero. */
+static inline int32_t rounding_shift_right(int32_t value, int32_t shift)
+{
+    int32_t mask = (int32_t)((1u << shift) - 1u);
+    int32_t threshold = (mask >> 1) + (value < 0);
+    return (value >> shift) + ((value & mask) > threshold);
+}
+
+/* value x multiplier / 2^31 / 2^shift; a negative shift multiplies first. */
+static inline int32_t scale_by(int32_t value, int32_t multiplier, int32_t shift)
+{
+    int32_t left = shift < 0 ? -shift : 0;
+    int32_t right = shift < 0 ? 0 : shift;
+    int32_t shifted = (int32_t)((uint32_t)value << left);
+    return rounding_shift_right(rounding_doubling_high_mul(shifted, multiplier), right);
+}
+
+static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static inline int8_t requantize(int32_t sum, const struct hil_channel *channel, const struct hil_quant *quant)
+{
+    int32_t value = scale_by(sum, channel->multiplier, channel->shift) + quant->out_zero;
+    return (int8_t)clamp(value, quant->act_min, quant->act_max);
+}
+
+/* The same where the compiler has proved that |sum| < 2^30, shift >= 1 and nothing overflows: a negative value is
+ * lowered by one before half of 2^shift is added, which is what "ties away from zero" comes to. */
+static inline int8_t requantize_fast(int32_t sum, const struct hil_channel *channel)
+{
+    int32_t high = smmulr((int32_t)((uint32_t)sum << 1), channel->multiplier);
+    return (int8_t)ssat8((high + (high >> 31) + channel->round) >> channel->shift);
+}
+
+#endif

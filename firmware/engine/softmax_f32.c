@@ -1,0 +1,19 @@
+/* float softmax over the last dimension. */
+#include "hil_engine.h"
+
+#include <math.h>
+
+void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y)
+{
+    for (uint32_t row = 0; row < p->rows; row++, x += p->depth, y += p->depth) {
+        float greatest = x[0], sum = 0.0f;
+        for (uint32_t i = 1; i < p->depth; i++)
+            greatest = x[i] > greatest ? x[i] : greatest;
+        for (uint32_t i = 0; i < p->depth; i++) {
+            y[i] = expf((x[i] - greatest) * p->beta);
+            sum += y[i];
+        }
+        for (uint32_t i = 0; i < p->depth; i++)
+            y[i] = y[i] / sum;
+    }
+}

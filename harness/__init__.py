@@ -1,0 +1,1 @@
+"""Benchmark optimized TinyML models on real and emulated boards."""

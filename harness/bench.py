@@ -1,0 +1,150 @@
+"""What one session of measuring holds: the chosen boards, their backends, and the run that is written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.boards.base import COUNTER_OF_BACKEND
+from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
+from harness.config import Lab
+from harness.errors import HilError
+from harness.measure.limits import LimitCheck, check_limits
+from harness.session import provenance, run_case
+from harness.store import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.boards.base import Backend, Board
+    from harness.config import Device, Suite, SuiteData, Variant
+
+_MEANING: dict[Backend, str] = {
+    "hardware": "a real board, counts cycles",
+    "virtual": "emulated Cortex-M4, counts instructions; not latency",
+    "renode": "emulated by Renode, counts instructions; not latency",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose."""
+
+    selectors: tuple[str, ...]
+    backend: Wanted
+    lab_file: Path | None
+    results_dir: Path
+    samples: int | None
+    retries: int
+
+
+@dataclass
+class Bench:
+    """The boards of one session, opened when first needed, and the run that their results go to."""
+
+    options: Options
+    lab: Lab
+    devices: tuple[Device, ...]
+    backends: dict[str, tuple[Backend, str]]
+    suites: dict[Path, Suite] = field(default_factory=dict)
+    run: Run | None = None
+    _data: dict[Path, SuiteData] = field(default_factory=dict)
+    _boards: dict[str, Board] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, options: Options) -> Self:
+        """Find the devices that are meant and decide on the backend of each.
+
+        Raises:
+            ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
+        """
+        lab = Lab.load(options.lab_file)
+        devices = tuple(lab.select(options.selectors))
+        backends = {device.name: choose_backend(device, options.backend) for device in devices}
+        return cls(options, lab, devices, backends)
+
+    def header(self) -> list[str]:
+        """Say which boards will be used, what they are, and why."""
+        lines = []
+        for device in self.devices:
+            backend, why = self.backends[device.name]
+            name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
+            lines += [f"hil: {name} on {backend}: {_MEANING[backend]}", f"     because {why}"]
+        return lines
+
+    def board(self, device: Device) -> Board:
+        """Return the open board of a device.
+
+        Raises:
+            HilError: it can't be opened.
+        """
+        if device.name not in self._boards:
+            self._boards[device.name] = open_board(device, self.backends[device.name][0])
+        return self._boards[device.name]
+
+    def counter_in_use(self, device: str) -> str | None:
+        """Say how an open virtual board counts instructions; None for any other board."""
+        board = self._boards.get(device)
+        return board.twin.counter_description if isinstance(board, VirtualBoard) else None
+
+    def measure(
+        self, device: Device, suite: Suite, variant: Variant, on_progress: Callable[[str, int, int], None] | None
+    ) -> tuple[dict[str, Any], LimitCheck]:
+        """Run one case and hold it against its limits.
+
+        Returns:
+            The row of the case, and what came of the limits.
+
+        Raises:
+            HilError: the case failed; it is recorded with the reason.
+        """
+        run = self._open_run()
+        try:
+            data = self._load(suite)
+            board = self.board(device)
+        except HilError as error:
+            self._record_failure(run, device, suite, variant, error)
+            raise
+        row = run_case(board, suite, variant, data, run, retries=self.options.retries, on_progress=on_progress)
+        return row, check_limits(variant.limits, row)
+
+    def close(self) -> None:
+        """Let go of all boards, then write the tables. Safe to call twice.
+
+        Raises:
+            StoreError: the tables can't be written; the journal is kept.
+        """
+        while self._boards:
+            _, board = self._boards.popitem()
+            with suppress(HilError):  # the measurements are done; what a dying board says now doesn't change them
+                board.close()
+        if self.run is not None:
+            self.run.close()
+
+    def _open_run(self) -> Run:
+        if self.run is None:
+            options = {"backend": self.options.backend, "samples": self.options.samples}
+            about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)
+            self.run = Run.create(self.options.results_dir, about)
+        return self.run
+
+    def _load(self, suite: Suite) -> SuiteData:
+        if suite.path not in self._data:
+            self._data[suite.path] = suite.load_data(self.options.samples)
+        return self._data[suite.path]
+
+    def _record_failure(self, run: Run, device: Device, suite: Suite, variant: Variant, error: HilError) -> None:
+        backend = self.backends[device.name][0]
+        record = run.begin_case(
+            device=device.name,
+            board=device.kind.name,
+            backend=backend,
+            counter=COUNTER_OF_BACKEND[backend],
+            suite=suite.task,
+            variant=variant.name,
+            technique=variant.technique,
+            baseline=variant.baseline,
+        )
+        record.finish(status="failed", reason=str(error))

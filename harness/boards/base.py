@@ -1,0 +1,93 @@
+"""What every board can do, real or emulated. Nothing above this package asks which backend it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.config import BoardKind
+    from harness.image import Image
+
+Backend = Literal["hardware", "virtual", "renode"]
+Counter = Literal["cycles", "instructions"]
+
+#: What a board's counter counts. An emulator's instructions are never called cycles or turned into time.
+COUNTER_OF_BACKEND: dict[Backend, Counter] = {
+    "hardware": "cycles",
+    "virtual": "instructions",
+    "renode": "instructions",
+}
+
+
+class ByteStream(Protocol):
+    """A serial line to the board. Both directions are raw bytes."""
+
+    def read(self, size: int, timeout: float) -> bytes:
+        """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds.
+
+        Raises:
+            LinkError: the port is gone.
+        """
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`.
+
+        Raises:
+            LinkError: the port is gone or doesn't accept bytes.
+        """
+        ...
+
+    def drain(self) -> None:
+        """Drop every byte received so far."""
+        ...
+
+
+class Board(Protocol):
+    """One board, held by one run from the moment it is opened until `close`."""
+
+    name: str
+    kind: BoardKind
+    backend: Backend
+    uid: str
+    probe_uid: str
+
+    @property
+    def counter(self) -> Counter:
+        """What the counter values of this board are."""
+        ...
+
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Erase what the image needs, program it, read it back and compare.
+
+        Args:
+            image: what to program.
+            progress: called with the finished share, 0 to 1.
+
+        Raises:
+            ImageError: the image is not for this board.
+            FlashError: programming failed, or the flash reads back differently.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Reset the board and start the image from its own vector table."""
+        ...
+
+    def link(self) -> ByteStream:
+        """Return the serial line, opened on first use."""
+        ...
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Read `size` bytes of memory while the firmware waits."""
+        ...
+
+    def crash_report(self) -> str | None:
+        """Say where and why the firmware stopped, or None if it has not stopped."""
+        ...
+
+    def close(self) -> None:
+        """Let go of probe and port. Safe to call twice."""
+        ...

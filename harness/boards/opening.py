@@ -1,0 +1,127 @@
+"""From a configured device to an open board, on the backend that is there."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock, Timeout
+
+from harness.boards.discover import attached_probes, find_port
+from harness.boards.probe import ProbeBoard
+from harness.boards.virtual import VirtualNrf52840
+from harness.errors import ConfigError, ProbeError
+
+if TYPE_CHECKING:
+    from harness.boards.base import Backend
+    from harness.config import Device
+
+Wanted = Literal["auto", "hardware", "renode", "virtual"]
+_TWINS = {"nrf52840": VirtualNrf52840}
+
+
+class HardwareBoard(ProbeBoard):
+    """A real board. A lock file keeps two runs of one user from driving the same probe."""
+
+    def __init__(self, device: Device) -> None:
+        probe = device.probe
+        if probe is None:
+            raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
+        name = re.sub(r"[^A-Za-z0-9]+", "-", probe)
+        self._lock = FileLock(Path(tempfile.gettempdir()) / f"hil-probe-{name}.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ProbeError(
+                f"{device.name}: probe {probe} is in use by another run; wait until it has ended"
+            ) from error
+        try:
+            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let go of probe, port and lock. Safe to call twice."""
+        super().close()
+        self._lock.release()
+
+
+class VirtualBoard(ProbeBoard):
+    """The software twin, behind the same pyOCD and pyserial as a real board.
+
+    Attributes:
+        twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
+    """
+
+    def __init__(self, device: Device) -> None:
+        twin = device.kind.twin
+        if twin not in _TWINS:
+            raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
+        self.twin = _TWINS[twin](device.name)
+        self.twin.start()
+        try:
+            super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port)
+        except BaseException:
+            self.twin.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of probe and port, and switch the twin off. Safe to call twice."""
+        super().close()
+        self.twin.close()
+
+
+def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
+    """Decide where a device's cases run.
+
+    Args:
+        device: as selected.
+        wanted: `auto` takes the real board if it is attached, else the virtual one.
+
+    Returns:
+        The backend, and why, in words.
+
+    Raises:
+        ConfigError, ProbeError: the wanted backend can't be had; the message says what to do.
+    """
+    if wanted == "renode":
+        raise ConfigError("this release has no Renode backend; use `--backend virtual`, which needs nothing installed")
+    if wanted == "virtual":
+        return "virtual", "asked for"
+    missing = _why_no_hardware(device)
+    if missing is None:
+        return "hardware", f"probe {device.probe} is attached"
+    if wanted == "hardware":
+        raise ProbeError(
+            f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
+            "its probe and port in devices.yaml; or use `--backend virtual`, which needs no board"
+        )
+    if device.kind.twin is None:
+        raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
+    return "virtual", missing
+
+
+def _why_no_hardware(device: Device) -> str | None:
+    """Say why the real board can't be used, or None if it is attached."""
+    if device.probe is None:
+        return "no board of that name is configured, so none is attached"
+    if all(probe.uid != device.probe for probe in attached_probes()):
+        return f"its probe {device.probe} is not attached"
+    return None
+
+
+def open_board(device: Device, backend: Backend) -> ProbeBoard:
+    """Open a device on a backend that `choose_backend` gave.
+
+    Raises:
+        BoardError: probe or port can't be opened.
+        ConfigError: the device lacks what the backend needs.
+    """
+    if backend == "hardware":
+        return HardwareBoard(device)
+    if backend == "virtual":
+        return VirtualBoard(device)
+    raise ConfigError(f"backend {backend} is not part of this release")

@@ -1,0 +1,255 @@
+"""A board behind a debug probe and a serial port: pyOCD and pyserial. Hardware and the virtual board share it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import struct
+from typing import TYPE_CHECKING, Any, Self
+
+from pyocd.core import exceptions
+from pyocd.core.helpers import ConnectHelper
+from pyocd.core.session import Session
+from pyocd.core.target import Target
+from pyocd.flash.loader import MemoryLoader
+
+from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.boards.serial_stream import SerialStream
+from harness.errors import BoardError, FlashError, HilError, ProbeError
+from harness.image import check_image
+from harness.link.messages import FAULT_BYTES, describe_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from harness.config import BoardKind
+    from harness.image import Image
+
+_VTOR = 0xE000ED08
+_XPSR_THUMB = 1 << 24
+_FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
+_READ_BLOCK = 16384
+
+_OPTIONS: dict[str, Any] = {
+    # Unlocking a protected part erases it whole, bootloader included, so that is never done by itself.
+    "auto_unlock": False,
+    "chip_erase": "sector",
+    "hide_programming_progress": True,
+    "reset.post_delay": 0.0,
+    # The user's pyocd.yaml must not change what a benchmark does.
+    "no_config": True,
+}
+
+
+class ProbeBoard:
+    """One board, open until `close`.
+
+    Args:
+        name: of the device.
+        kind: what board it is.
+        backend: `hardware`, or `virtual` for the software twin.
+        probe_uid: unique id of its debug probe.
+        port: its serial port, a path or a pyserial URL.
+
+    Raises:
+        ProbeError: no such probe, or no core answers behind it.
+    """
+
+    def __init__(self, name: str, kind: BoardKind, backend: Backend, probe_uid: str, port: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.backend = backend
+        self.probe_uid = probe_uid
+        self.uid = ""
+        self.port = port
+        self._image: Image | None = None
+        self._stream: SerialStream | None = None
+        self._session = self._open_session()
+
+    @property
+    def counter(self) -> Counter:
+        """What the counter values of this board are."""
+        return COUNTER_OF_BACKEND[self.backend]
+
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Program an image by sectors, read it back and compare; what lies outside its sectors is kept.
+
+        Raises:
+            ImageError: the image is not for this board.
+            FlashError: programming failed, or the flash reads back differently.
+        """
+        check_image(image, self.kind)
+        self._image = image
+        with self._translated("programming the flash", FlashError):
+            self._target.reset_and_halt()
+            loader = MemoryLoader(self._session, progress=progress or (lambda _: None), chip_erase="sector")
+            for segment in image.segments:
+                loader.add_data(segment.address, segment.data)
+            loader.commit()
+        self._verify(image)
+
+    def _verify(self, image: Image) -> None:
+        for segment in image.segments:
+            found = self.read_memory(segment.address, len(segment.data))
+            if found != segment.data:
+                offset = next(i for i, (a, b) in enumerate(zip(found, segment.data, strict=True)) if a != b)
+                raise FlashError(
+                    f"{self.name}: after programming {image.path.name}, flash at 0x{segment.address + offset:X} reads "
+                    f"0x{found[offset]:02X} instead of 0x{segment.data[offset]:02X}. Check power and the SWD wires, "
+                    "and try again; if it stays, the flash is worn out"
+                )
+
+    def reset(self) -> None:
+        """Reset the board and start its application from the application's own vector table.
+
+        The core is halted at its reset vector, before a bootloader runs, so this works with and without one.
+
+        Raises:
+            ProbeError: the probe lost the board.
+            BoardError: there is no application in flash.
+        """
+        vectors = self._image.vectors if self._image else self.kind.flash.start
+        with self._translated("resetting"):
+            self._target.reset_and_halt()
+            stack, entry = struct.unpack("<II", bytes(self._target.read_memory_block8(vectors, 8)))
+            ram, flash = self.kind.ram, self.kind.flash
+            if not (ram.start < stack <= ram.start + ram.size and flash.start <= entry < flash.start + flash.size):
+                raise BoardError(
+                    f"{self.name}: no application at 0x{vectors:X} (its first words are 0x{stack:08X} and "
+                    f"0x{entry:08X}); flash an image first"
+                )
+            self._target.write32(_VTOR, vectors)
+            self._target.write_core_register("msp", stack)
+            self._target.write_core_register("sp", stack)
+            self._target.write_core_register("xpsr", _XPSR_THUMB)
+            self._target.write_core_register("pc", entry & ~1)
+            self._target.resume()
+
+    def link(self) -> SerialStream:
+        """Return the serial line, opened on first use.
+
+        Raises:
+            LinkError: it can't be opened.
+        """
+        if self._stream is None:
+            self._stream = SerialStream(self.name, self.port, self.kind.baud)
+        return self._stream
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Read `size` bytes of memory.
+
+        Raises:
+            ProbeError: the probe lost the board, or there is no memory at that address.
+        """
+        content = bytearray()
+        with self._translated(f"reading {size} bytes at 0x{address:X}"):
+            while len(content) < size:
+                block = min(_READ_BLOCK, size - len(content))
+                content += bytes(self._target.read_memory_block8(address + len(content), block))
+        return bytes(content)
+
+    def crash_report(self) -> str | None:
+        """Say why the firmware stopped, or where it is executing; None if it sleeps as it does while waiting."""
+        with self._translated("looking where the firmware is"):
+            state = self._target.get_state()
+            if state == Target.State.SLEEPING and not self._in_fault():
+                return None
+            if state == Target.State.LOCKUP:
+                return f"the CPU is locked up (a fault inside a fault handler){self._place()}"
+            if self._in_fault():
+                return f"the firmware stopped in its fault handler: {self._fault_record()}"
+            return f"the firmware is {state.name.lower()}{self._place()}"
+
+    def close(self) -> None:
+        """Let the firmware run on, and let go of probe and port. Safe to call twice."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        with contextlib.suppress(exceptions.Error):
+            self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- pyOCD
+
+    @property
+    def _target(self) -> Any:
+        return self._session.target
+
+    def _open_session(self) -> Any:
+        logging.getLogger("pyocd").setLevel(logging.ERROR)  # what matters is raised, and said in our words
+        with self._translated("opening the probe"):
+            probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=self.probe_uid)
+            # pyOCD finds by part of an id, and a prefix like `virtual:` names the type of the probe.
+            exact = {self.probe_uid, self.probe_uid.partition(":")[2]}
+            probe = next((probe for probe in probes if probe.unique_id in exact), None)
+            if probe is None:
+                raise ProbeError(
+                    f"{self.name}: debug probe {self.probe_uid} is not attached; `hil devices` lists what is"
+                )
+            session = Session(probe, options={**_OPTIONS, "target_override": self.kind.pyocd_target})
+            try:
+                session.open()
+            except BaseException:
+                with contextlib.suppress(exceptions.Error):
+                    session.close()
+                raise
+        if session.target is None or session.target.selected_core is None:
+            session.close()
+            raise ProbeError(
+                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired? "
+                "A read-protected part looks like this too"
+            )
+        return session
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str, kind: type[BoardError] = ProbeError) -> Iterator[None]:
+        """Turn pyOCD's errors into ours, with the board's name and what was being done."""
+        try:
+            yield
+        except HilError:
+            raise
+        except exceptions.Error as error:
+            raise kind(
+                f"{self.name}: {doing} failed: {error}. Check the probe's cable, the SWD wires and the board's power"
+            ) from error
+        except KeyError as error:  # how pyOCD says that it found no core
+            raise ProbeError(
+                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired? "
+                "A read-protected part looks like this too"
+            ) from error
+
+    # ---- why it doesn't answer
+
+    def _register(self, name: str) -> int:
+        """Read a core register; the core is halted for it, and goes on if it ran."""
+        target = self._target
+        running = not target.is_halted()
+        if running:
+            target.halt()
+        value = int(target.read_core_register(name))
+        if running:
+            target.resume()
+        return value
+
+    def _in_fault(self) -> bool:
+        return (self._register("xpsr") & 0x1FF) in _FAULT_EXCEPTIONS
+
+    def _place(self) -> str:
+        pc = self._register("pc")
+        name = self._image.function_at(pc) if self._image else None
+        return f" at PC 0x{pc:08X}" + (f" in {name}" if name else "")
+
+    def _fault_record(self) -> str:
+        image = self._image
+        if image is None or "hil_fault_record" not in image.symbols:
+            return f"no record{self._place()}"
+        record = self.read_memory(image.symbols["hil_fault_record"], FAULT_BYTES)
+        return describe_fault(record, image.function_at)

@@ -1,0 +1,102 @@
+"""A serial port as the byte stream of the link."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import serial
+
+from harness.errors import LinkError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_WRITE_TIMEOUT_S = 10.0
+
+
+class SerialStream:
+    """An open port, held exclusively.
+
+    Args:
+        board: name for messages.
+        port: device path, or any URL that pyserial opens.
+        baud: bits per second.
+
+    Raises:
+        LinkError: the port can't be opened.
+    """
+
+    def __init__(self, board: str, port: str, baud: int) -> None:
+        self.port = port
+        self._board = board
+        # A socket:// port has no lock to take; asking for one is an error.
+        options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
+        try:
+            self._serial = serial.serial_for_url(
+                port, baudrate=baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, **options
+            )
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise LinkError(
+                f"{board}: serial port {port} can't be opened: {error}. Is another program using it, and may you "
+                "read and write it? (`hil doctor` checks)"
+            ) from error
+
+    def read(self, size: int, timeout: float) -> bytes:
+        """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds.
+
+        Raises:
+            LinkError: the port is gone.
+        """
+        try:
+            waiting = self._serial.in_waiting
+            if not waiting and timeout > 0:
+                # pyserial sets up the port anew for another timeout, so it is rounded up to few values.
+                self._set_timeout(timeout)
+                first: bytes = self._serial.read(1)
+                if not first:
+                    return b""
+                return first + self._serial.read(min(self._serial.in_waiting, size - 1))
+            return bytes(self._serial.read(min(waiting, size)))
+        except (serial.SerialException, OSError) as error:
+            raise self._gone(error) from error
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`.
+
+        Raises:
+            LinkError: the port is gone, or accepts no bytes.
+        """
+        try:
+            self._serial.write(data)
+        except serial.SerialTimeoutException as error:
+            raise LinkError(f"{self._board}: port {self.port} accepts no bytes for {_WRITE_TIMEOUT_S} s") from error
+        except (serial.SerialException, OSError) as error:
+            raise self._gone(error) from error
+
+    def drain(self) -> None:
+        """Drop every byte received so far, those still on their way in the next 20 ms included."""
+        deadline = time.monotonic() + 1.0
+        while self.read(65536, 0.02) and time.monotonic() < deadline:
+            pass
+
+    def close(self) -> None:
+        """Close the port."""
+        self._serial.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _set_timeout(self, timeout: float) -> None:
+        step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
+        rounded = step * -(-timeout // step)
+        if self._serial.timeout != rounded:
+            self._serial.timeout = rounded
+
+    def _gone(self, error: Exception) -> LinkError:
+        return LinkError(f"{self._board}: serial port {self.port} is gone: {error}. Was the board unplugged?")

@@ -1,0 +1,9 @@
+"""A software twin of the Arduino Nano 33 BLE: its chip, its debug port and its serial port."""
+
+from __future__ import annotations
+
+from harness.boards.virtual.board import VirtualNrf52840
+from harness.boards.virtual.counter import BlockProfile
+from harness.boards.virtual.crash import Crash, describe
+
+__all__ = ["BlockProfile", "Crash", "VirtualNrf52840", "describe"]

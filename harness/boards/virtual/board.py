@@ -1,0 +1,151 @@
+"""The virtual Nano 33: what a user of this package holds in hand."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from typing import TYPE_CHECKING, Self
+
+from harness.boards.virtual.dap import DebugPort
+from harness.boards.virtual.line import Line
+from harness.boards.virtual.machine import Machine
+from harness.boards.virtual.serial_port import open_port
+from harness.boards.virtual.uarte import Pins
+from harness.boards.virtual.wake import Wake
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from harness.boards.virtual.counter import BlockProfile
+    from harness.boards.virtual.crash import Crash
+
+_NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
+_serial_numbers = itertools.count(1)
+
+
+class VirtualNrf52840:
+    """An Arduino Nano 33 BLE in this process: a debug probe for pyOCD and a port for pyserial.
+
+    Attributes:
+        probe_uid: pyOCD's unique id; differs for every board of this process.
+        port: what `serial.serial_for_url` opens.
+        chip_id: FICR DEVICEID, from name and seed.
+        line: the serial line; its taps see every byte (`Line.to_board`, `Line.to_host`).
+        dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        pace: bool = False,
+        port: str = "auto",
+        native_counter: bool = True,
+    ) -> None:
+        """Build the board, unpowered.
+
+        Args:
+            name: appears in the probe's id, and makes the chip id together with `seed`.
+            seed: of the random number generator, with the number of the boot.
+            pace: True lets bytes take their time at the configured baud rate, in host time.
+            port: "pty", "socket", or "auto" for a pty where there are any.
+            native_counter: False forces the slower instruction counter.
+
+        Raises:
+            EmulatorError: the CPU emulator doesn't work here.
+        """
+        self.name = name
+        digest = hashlib.sha256(f"{name}/{seed}".encode()).digest()
+        self.chip_id = int.from_bytes(digest[:8], "little")
+        self._uid = f"{name}-{os.getpid()}-{next(_serial_numbers)}"
+        self.probe_uid = f"virtual:{self._uid}"
+        self._wake = Wake()
+        self._port = open_port(port)
+        self.port = self._port.url
+        self.line = Line(self._port, self._wake, pace=pace)
+        self.machine = Machine(
+            self.line, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
+        )
+        self.dap = DebugPort(self.machine)
+        self._started = self._closed = False
+
+    def start(self) -> None:
+        """Power on, and let pyOCD find the probe."""
+        from harness.boards.virtual import probe  # noqa: PLC0415 - pyOCD takes a while to import
+
+        if not self._started:
+            self._started = True
+            probe.register(self._uid, self.dap)
+            self.machine.start(self.name)
+
+    def close(self) -> None:
+        """Power off. Safe to call twice."""
+        from harness.boards.virtual import probe  # noqa: PLC0415 - as above
+
+        if self._closed:
+            return
+        self._closed = True
+        probe.unregister(self._uid)
+        self.machine.close()
+        self._port.close()
+        self._wake.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def counter_description(self) -> str:
+        """Which instruction counter is in use, in one line."""
+        return self.machine.engine.counter.description
+
+    @property
+    def crash(self) -> Crash | None:
+        """Why the firmware stopped, or None if it did not. A reset clears it."""
+        return self.machine.crash
+
+    @property
+    def idle_seconds(self) -> float:
+        """Host seconds that the CPU has slept in WFI since power-on."""
+        return self.machine.idle_seconds
+
+    def instructions(self) -> int:
+        """Return the instructions issued since power-on, condition-failed ones included.
+
+        Raises:
+            EmulatorError: the board has failed.
+        """
+        self.machine.check()
+        return self.machine.instructions()
+
+    def profile(self) -> BlockProfile:
+        """Return how often each block of the code now in memory was executed."""
+        with self.machine.paused():
+            return self.machine.engine.counter.profile()
+
+    def clear_profile(self) -> None:
+        """Start the profile anew."""
+        with self.machine.paused():
+            self.machine.engine.counter.clear_profile()
+
+    def watch_stack(self, bottom: int, top: int) -> None:
+        """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""
+        with self.machine.paused():
+            self.machine.engine.watch_writes(bottom, top)
+
+    def unwatch_stack(self) -> None:
+        """Stop watching; `lowest_write` keeps its value."""
+        with self.machine.paused():
+            self.machine.engine.unwatch_writes()
+
+    @property
+    def lowest_write(self) -> int | None:
+        """The lowest address written since `watch_stack`; None if there was no write."""
+        return self.machine.engine.lowest_write()

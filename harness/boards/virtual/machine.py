@@ -1,0 +1,273 @@
+"""Runs the chip: one thread that executes, sleeps when the CPU does, and obeys the debugger."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from harness.boards.virtual import debug as dbg
+from harness.boards.virtual import scs as scs_module
+from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
+from harness.boards.virtual.counter import NO_LIMIT
+from harness.boards.virtual.crash import Crash
+from harness.boards.virtual.engine import Stop
+from harness.boards.virtual.exceptions import Fault, LockupError
+from harness.boards.virtual.nvic import HARD_FAULT
+from harness.boards.virtual.peripherals import RESET_SOFT
+from harness.boards.virtual.thumb import condition_holds
+from harness.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HALTED_PUMP_S = 0.02  # DMA goes on while the core is halted
+_WFE_S = 0.001
+_MHZ16 = 16e6
+
+
+class Machine(Chip):
+    """A chip that runs in a thread of its own."""
+
+    def start(self, name: str) -> None:
+        """Power on."""
+        self._thread = threading.Thread(target=self._main, name=f"virtual board {name}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Power off and wait for the thread."""
+        with self._condition:
+            self._closing = True
+            self.engine.counter.stop_soon()
+            self._condition.notify_all()
+        thread = self._thread
+        while thread is not None and thread.is_alive():
+            self.engine.counter.stop_soon()
+            self._wake.wake()
+            thread.join(0.05)
+
+    def _main(self) -> None:
+        with self._condition:
+            try:
+                while not self._closing:
+                    self._turn()
+            except BaseException as error:  # noqa: BLE001 - the host learns of it at its next access
+                self.failure = error
+                self.crash = Crash("emulator limit", f"the emulator failed: {error!r}", self.cpu.read("pc"))
+            finally:
+                self._busy = False
+                self._condition.notify_all()
+
+    def _turn(self) -> None:
+        """Do the most urgent thing once. The lock is held here, but not while the CPU runs or sleeps."""
+        if self._pausing:
+            self._condition.wait()
+        elif self._reset_wanted:
+            self._reset(RESET_SOFT)
+        elif self.halted or self.in_reset:
+            self._idle_halted()
+        elif self.locked_up:
+            self._condition.wait()
+        elif self._limit_text is not None:
+            self._stop_for_limit(self._limit_text)
+        elif self._bus_fault_text is not None:
+            text, self._bus_fault_text = self._bus_fault_text, None
+            self._fault(Fault("bus fault", text, cfsr=scs_module.IMPRECISERR))
+        elif self.sleeping and not self._wakes():
+            self._sleep(None)
+        elif (number := self.nvic.next_exception(self.cpu)) is not None:
+            self._enter(number)
+        elif self._step_wanted:
+            self._step()
+        else:
+            self._run()
+
+    def _idle_halted(self) -> None:
+        active = self.bus.uarte.enabled and not self.in_reset
+        self._condition.wait(_HALTED_PUMP_S if active else None)
+        if active:
+            self.bus.uarte.pump()
+
+    def _advance(self) -> None:
+        for peripheral in self.bus.pages.values():
+            peripheral.advance()
+        self.scs.advance()
+
+    def _deadline(self) -> float | None:
+        """Return when a timer next wants attention, in ticks of 16 MHz."""
+        due = [peripheral.deadline() for peripheral in self.bus.pages.values()]
+        due.append(self.scs.deadline())
+        return min((at for at in due if at is not None), default=None)
+
+    def _wakes(self) -> bool:
+        self._advance()
+        self.bus.uarte.pump()
+        if self.nvic.candidates():
+            self.sleeping = False
+        return not self.sleeping
+
+    @contextmanager
+    def _unlocked(self) -> Iterator[None]:
+        self._busy = True
+        self._condition.release()
+        try:
+            yield
+        finally:
+            self._condition.acquire()
+            self._busy = False
+            self._condition.notify_all()
+
+    def _sleep(self, at_most_s: float | None) -> None:
+        deadline = self._deadline()
+        timeout = None if deadline is None else max(deadline - self.ticks(), 0.0) / _MHZ16
+        if at_most_s is not None:
+            timeout = at_most_s if timeout is None else min(timeout, at_most_s)
+        began = time.monotonic()
+        with self._unlocked():
+            self._line.wait(timeout)
+        slept_s = time.monotonic() - began
+        self.idle_seconds += slept_s
+        self._slept_ticks += slept_s * _MHZ16
+
+    def _allow(self) -> None:
+        """Let the CPU run until the next deadline."""
+        deadline = self._deadline()
+        limit = NO_LIMIT
+        if deadline is not None:
+            limit = int((deadline - self._slept_ticks) * INSTRUCTIONS_PER_TICK) + 1
+        self.engine.counter.set_limit(max(limit, 0))
+
+    def _run(self) -> None:
+        pc = self.cpu.read("pc")
+        if pc in self.engine.breakpoints and pc != self._skip_trap:
+            self.halt(dbg.DFSR_BKPT)
+            return
+        if pc in self.engine.breakpoints or pc in self.engine.fp_traps:
+            self._single(pc)
+            return
+        self._skip_trap = None
+        self._advance()
+        self.engine.prepare()
+        self._allow()
+        if self.nvic.next_exception(self.cpu) is not None:
+            return
+        with self._unlocked():
+            stop = self.engine.run()
+        self._handle(stop)
+
+    def _single(self, pc: int) -> int:
+        """Execute the instruction at `pc`, although a trap may be there; return how many were issued."""
+        if pc in self.engine.fp_traps and condition_holds(self.cpu.read("xpsr")):
+            self.engine.counter.add(1)
+            text = "an FP instruction, but CPACR doesn't enable the FPU"
+            self._fault(Fault("usage fault NOCP", text, cfsr=scs_module.NOCP))
+            return 1
+        self._skip_trap = None
+        stop, issued = self.engine.step()
+        self._handle(stop)
+        return issued
+
+    def _step(self) -> None:
+        if self._single(self.cpu.read("pc")):
+            self._step_wanted = False
+            if not self.halted:
+                self.halt(dbg.DFSR_HALTED)
+
+    def _handle(self, stop: Stop) -> None:
+        """Do what the CPU stopped for."""
+        if stop is Stop.WFI:
+            self.sleeping = True
+        elif stop is Stop.WFE:
+            if not self.nvic.candidates():
+                self._advance()
+                self.bus.uarte.pump()
+                self._sleep(_WFE_S)
+        elif stop is Stop.BKPT and self.debug.enabled:
+            self.halt(dbg.DFSR_BKPT)
+        elif stop is Stop.EXCEPTION_RETURN:
+            self._leave()
+        elif stop not in (Stop.BOUNDARY, Stop.TRAP):
+            self._fault(self._fault_of(stop))
+
+    def _fault_of(self, stop: Stop) -> Fault:
+        pc = self.cpu.read("pc")
+        if stop is Stop.ACCESS:
+            return self._access_fault()
+        return {
+            Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
+            Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=scs_module.HFSR_DEBUGEVT),
+            Stop.FETCH: Fault("bus fault", f"no code at {pc:#010x}", cfsr=scs_module.IBUSERR),
+            Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=scs_module.UNDEFINSTR),
+            Stop.STATE: Fault(
+                "usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=scs_module.INVSTATE
+            ),
+        }[stop]
+
+    def _access_fault(self) -> Fault:
+        access = self.engine.access
+        if access is None:
+            raise EmulatorError("an access failed, but which one is unknown")
+        verb = "write to" if access.write else "read from"
+        if 0x40000000 <= access.address < 0x60000000:
+            self.limit(f"{verb} {access.address:#010x}: that peripheral is not modelled")
+        text = f"{verb} {access.address:#010x}, where there is no memory"
+        if self.memory.find(access.address, 1) is not None:
+            text = f"{verb} {access.address:#010x}, which can't be written so now (NVMC CONFIG, aligned words only)"
+        return Fault("bus fault", text, cfsr=scs_module.PRECISERR, address=access.address)
+
+    def _registers(self) -> dict[str, int]:
+        scs = self.scs
+        return {
+            **self.cpu.core(),
+            "cfsr": scs.cfsr,
+            "hfsr": scs.hfsr,
+            "mmfar": scs.mmfar,
+            "bfar": scs.bfar,
+        }
+
+    def _fault(self, fault: Fault) -> None:
+        if self._limit_text is not None:
+            return
+        before = self._registers()
+        pc = before["pc"]
+        try:
+            number = self.exceptions.raise_fault(fault)
+        except LockupError as error:
+            self._lock_up(Crash("lockup", str(error), pc, before, fault.address))
+            return
+        if fault.is_call and number == fault.exception:
+            return
+        status = {name: getattr(self.scs, name) for name in ("cfsr", "hfsr", "mmfar", "bfar")}
+        self.crash = Crash(fault.kind, fault.text, pc, before | status, fault.address)
+        if number == HARD_FAULT and self.debug.catches(dbg.VC_HARDERR):
+            self.halt(dbg.DFSR_VCATCH)
+
+    def _lock_up(self, crash: Crash) -> None:
+        self.crash = crash
+        self.locked_up = True
+        self.cpu.branch(0xFFFFFFFF)
+        if self.debug.catches(dbg.VC_HARDERR):
+            self.halt(dbg.DFSR_VCATCH)
+
+    def _stop_for_limit(self, text: str) -> None:
+        address, _ = self.engine.counter.last_block()
+        pc = self.engine.access.registers["pc"] if self.engine.access else address
+        self.crash = Crash("emulator limit", text, pc, self._registers())
+        self._limit_text = None
+        self.locked_up = True
+
+    def _enter(self, number: int) -> None:
+        self.sleeping = False
+        try:
+            self.exceptions.enter(number)
+        except LockupError as error:
+            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
+
+    def _leave(self) -> None:
+        try:
+            self.exceptions.leave(self.cpu.read("pc") | 1)
+        except LockupError as error:
+            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
+            return
+        self.crash = None

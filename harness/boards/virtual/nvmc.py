@@ -1,0 +1,81 @@
+"""NVMC: erases and programs the flash. Writes only clear bits; an erased bit is 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from harness.boards.virtual.memory import FLASH_BYTES, PAGE_BYTES, UICR_BASE
+from harness.boards.virtual.peripheral import Peripheral
+
+if TYPE_CHECKING:
+    from harness.boards.virtual.memory import Memory
+    from harness.boards.virtual.peripheral import Host
+
+READ_ONLY, WRITE, ERASE = 0, 1, 2
+_READY, _READYNEXT, _CONFIG = 0x400, 0x408, 0x504
+_ERASEPAGE, _ERASEALL, _ERASEUICR, _ERASEPAGEPARTIAL = 0x508, 0x50C, 0x514, 0x518
+
+
+class CodeWatcher(Protocol):
+    """Who must know that code changed in memory."""
+
+    def code_changed(self, begin: int, end: int) -> None:
+        """Forget translations of [begin, end)."""
+
+
+class Nvmc(Peripheral):
+    """The controller. Every operation is finished at once, so that READY always reads 1.
+
+    A write to flash or UICR while writing isn't enabled, and one that isn't an aligned word, is a bus fault.
+    """
+
+    def __init__(self, host: Host, memory: Memory, watcher: CodeWatcher) -> None:
+        """Control the flash of `memory`."""
+        self._memory = memory
+        self._watcher = watcher
+        super().__init__(host)
+
+    @property
+    def mode(self) -> int:
+        """READ_ONLY, WRITE or ERASE."""
+        return self.registers.get(_CONFIG, 0) & 3
+
+    def read(self, offset: int) -> int:
+        """Return a register."""
+        return 1 if offset in (_READY, _READYNEXT) else super().read(offset)
+
+    def written(self, offset: int, value: int) -> None:
+        """Erase, if that is enabled."""
+        if self.mode != ERASE:
+            return
+        if offset in (_ERASEPAGE, _ERASEPAGEPARTIAL) and value < FLASH_BYTES:
+            begin = value & -PAGE_BYTES
+            self._erase(begin, begin + PAGE_BYTES)
+        elif offset == _ERASEALL and value & 1:
+            self.erase_all()
+        elif offset == _ERASEUICR and value & 1:
+            self._memory.uicr[:] = 0xFF
+
+    def erase_all(self) -> None:
+        """Erase flash and UICR."""
+        self._erase(0, FLASH_BYTES)
+        self._memory.uicr[:] = 0xFF
+
+    def _erase(self, begin: int, end: int) -> None:
+        self._memory.flash[begin:end] = 0xFF
+        self._watcher.code_changed(begin, end)
+
+    def program(self, address: int, data: bytes) -> bool:
+        """Program words into flash or UICR; False if this isn't possible now or there."""
+        found = self._memory.find(address, len(data))
+        if self.mode != WRITE or address % 4 or len(data) % 4 or found is None:
+            return False
+        content, offset = found
+        if content is not self._memory.flash and content is not self._memory.uicr:
+            return False
+        content[offset : offset + len(data)] &= np.frombuffer(data, np.uint8)
+        if address < UICR_BASE:
+            self._watcher.code_changed(address, address + len(data))
+        return True

@@ -1,0 +1,178 @@
+"""What the host sees as the board's serial port: a pseudo-terminal, or a TCP socket where there are none."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from typing import Any, Protocol
+
+_CHUNK = 65536
+
+
+class Port(Protocol):
+    """The board's end of the serial port. Nothing here blocks."""
+
+    url: str
+
+    def read(self) -> bytes:
+        """Return what the host has sent; b"" if nothing."""
+
+    def write(self, data: bytes) -> int:
+        """Hand bytes to the host and return how many it took."""
+
+    def baud(self) -> int | None:
+        """Return the rate that the host set, bit/s; None if that is unknown."""
+
+    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+        """Return what to watch for reading and for writing."""
+
+    def close(self) -> None:
+        """Close it; safe to call twice."""
+
+
+class PtyPort:
+    """A pseudo-terminal, which pyserial opens like any port. POSIX only."""
+
+    def __init__(self) -> None:
+        """Open a pair in raw mode.
+
+        Raises:
+            OSError, ImportError: the system has none.
+        """
+        import termios  # noqa: PLC0415 - not on Windows
+        import tty  # noqa: PLC0415 - as above
+
+        self._termios: Any = termios
+        self._master, self._slave = os.openpty()  # the slave stays open: without it, reads fail when idle
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.url = os.ttyname(self._slave)
+        self._rates = {
+            getattr(termios, name): int(name[1:])
+            for name in dir(termios)
+            if name[0] == "B" and name[1:].isdigit() and name != "B0"
+        }
+        self._closed = False
+
+    def read(self) -> bytes:
+        """Return what the host has sent."""
+        try:
+            return os.read(self._master, _CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return b""
+            raise
+
+    def write(self, data: bytes) -> int:
+        """Write as much as the host's buffer takes."""
+        try:
+            return os.write(self._master, data)
+        except BlockingIOError:
+            return 0
+
+    def baud(self) -> int | None:
+        """Return the rate of the terminal settings, which both ends share."""
+        speed = self._termios.tcgetattr(self._slave)[5]
+        return self._rates.get(speed)
+
+    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+        """Watch the board's end."""
+        return [self._master], [self._master] if write else []
+
+    def close(self) -> None:
+        """Close both ends."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._master)
+            os.close(self._slave)
+
+
+class SocketPort:
+    """A TCP socket on the loopback interface, for one host at a time; without one, bytes go nowhere."""
+
+    def __init__(self) -> None:
+        """Listen on a free port."""
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
+        self._listener.settimeout(0)
+        self._peer: socket.socket | None = None
+        self.url = f"socket://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _accept(self) -> socket.socket | None:
+        if self._peer is None:
+            with contextlib.suppress(BlockingIOError):
+                self._peer, _ = self._listener.accept()
+                self._peer.settimeout(0)
+                self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return self._peer
+
+    def _hang_up(self) -> None:
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None
+
+    def read(self) -> bytes:
+        """Return what the host has sent, after accepting a new one."""
+        peer = self._accept()
+        if peer is None:
+            return b""
+        try:
+            data = peer.recv(_CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up()
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Send as much as fits; a line that nobody listens to takes everything."""
+        peer = self._accept()
+        if peer is None:
+            return len(data)
+        try:
+            return peer.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._hang_up()
+            return len(data)
+
+    def baud(self) -> int | None:
+        """Return None: a socket has no rate."""
+        return None
+
+    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+        """Watch the connection, or for one to come."""
+        watched = self._peer if self._peer is not None else self._listener
+        return [watched], [self._peer] if write and self._peer is not None else []
+
+    def close(self) -> None:
+        """Close the connection and the listener."""
+        self._hang_up()
+        self._listener.close()
+
+
+def open_port(kind: str) -> Port:
+    """Open the board's end of a serial port.
+
+    Args:
+        kind: "pty", "socket", or "auto" for a pty where the system has them.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if kind not in ("auto", "pty", "socket"):
+        raise ValueError(f"a serial port is 'auto', 'pty' or 'socket', not {kind!r}")
+    if kind == "socket":
+        return SocketPort()
+    try:
+        return PtyPort()
+    except (ImportError, AttributeError, OSError):
+        if kind == "pty":
+            raise
+        return SocketPort()

@@ -1,0 +1,146 @@
+"""Writes a planned model as C."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.build.card import card_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from harness.build.graph import Graph
+    from harness.build.plan import Plan
+    from harness.build.requantize import Channel
+    from harness.build.step import Array, Step
+
+_WIDTH = 112
+_CTYPES = {"int8": "int8_t", "float32": "float"}
+
+
+def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]:
+    """Return the text of model.c and model_config.h by file name.
+
+    The same model always gives the same text: it holds no date and no path.
+
+    Args:
+        graph: the model.
+        plan: its kernel calls and arena.
+        board: for the model card.
+        name: the model's name, for the card.
+    """
+    card = card_json(graph, plan, board=board, name=name)
+    return {"model.c": _source(graph, plan, card), "model_config.h": _header(graph, plan)}
+
+
+def _header(graph: Graph, plan: Plan) -> str:
+    return (
+        f"/* Made by harness.build from {graph.source}. */\n"
+        "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n\n"
+        f"#define HIL_INPUT_BYTES {graph.input.bytes}u\n"
+        f"#define HIL_OUTPUT_BYTES {graph.output.bytes}u\n"
+        f"#define HIL_ARENA_BYTES {plan.arena_bytes}u\n\n"
+        "#endif\n"
+    )
+
+
+def _source(graph: Graph, plan: Plan, card: str) -> str:
+    title = (
+        f"/* Made by harness.build from {graph.source}\n"
+        f" * SHA-256 {graph.sha256}\n"
+        f" * {plan.macs} multiply-accumulates, {plan.parameters} parameters. "
+        "-DHIL_PLAIN_C calls the plain C kernels. */\n"
+    )
+    parts = [
+        title,
+        '#include "hil_engine.h"\n#include "hil_model.h"\n#include "model_config.h"\n\n#include <math.h>\n',
+        "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
+        'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
+        _card(card),
+    ]
+    for position, step in enumerate(plan.steps):
+        parts += [_array(position, array) for array in step.arrays]
+        parts.append(_struct(position, step))
+    parts.append(_setup(graph, plan))
+    parts.append(_invoke(plan))
+    return "\n".join(parts)
+
+
+def _card(card: str) -> str:
+    pieces = [card[at : at + 96] for at in range(0, len(card), 96)]
+    text = "\n".join(f"    {json.dumps(piece)}" for piece in pieces)
+    attributes = '__attribute__((section(".hil_card"), used, nonstring))'
+    return f"extern const char hil_card[{len(card)}];\nconst char hil_card[{len(card)}] {attributes} =\n{text};\n"
+
+
+def _array(position: int, array: Array) -> str:
+    fast = _definition(position, array, array.values)
+    if array.plain is None:
+        return fast
+    return f"#ifdef HIL_PLAIN_C\n{_definition(position, array, array.plain)}#else\n{fast}#endif\n"
+
+
+def _definition(position: int, array: Array, values: NDArray[np.generic] | tuple[Channel, ...]) -> str:
+    name = f"{array.name}{position}"
+    if isinstance(values, tuple):
+        rows = (f"{{{c.bias}, {c.multiplier}, {c.round}, {c.shift}}}" for c in values)
+        return f"static const struct hil_channel {name}[{len(values)}] = {{\n{_wrap(rows)}}};\n"
+    ctype = _CTYPES[values.dtype.name]
+    words = (_number(value) for value in values.ravel().tolist())
+    return f"static const {ctype} {name}[{values.size}] __attribute__((aligned(4))) = {{\n{_wrap(words)}}};\n"
+
+
+def _number(value: float) -> str:
+    """Return a C literal; nine digits bring a float32 back exactly."""
+    if isinstance(value, int):
+        return str(value)
+    if not np.isfinite(value):
+        return "NAN" if np.isnan(value) else "INFINITY" if value > 0 else "-INFINITY"
+    text = f"{value:.9g}"
+    return f"{text}f" if any(mark in text for mark in ".e") else f"{text}.0f"
+
+
+def _wrap(words: Iterable[str]) -> str:
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > _WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return "\n".join([*lines, line]) + "\n"
+
+
+def _struct(position: int, step: Step) -> str:
+    fields = {**step.fields, **{array.name: f"{array.name}{position}" for array in step.arrays}}
+    body = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
+    title = f"/* {step.operator.index}: {step.operator.kind} */"
+    return f"{title}\nstatic const struct {step.struct} layer{position} = {{\n{body}}};\n"
+
+
+def _setup(graph: Graph, plan: Plan) -> str:
+    return (
+        "int hil_model_setup(struct hil_model *model)\n{\n"
+        "    model->card = hil_card;\n"
+        "    model->card_bytes = sizeof hil_card;\n"
+        f"    model->input = arena + {plan.offsets[graph.input.index]};\n"
+        "    model->input_bytes = HIL_INPUT_BYTES;\n"
+        f"    model->output = arena + {plan.offsets[graph.output.index]};\n"
+        "    model->output_bytes = HIL_OUTPUT_BYTES;\n"
+        "    return 0;\n}\n"
+    )
+
+
+def _invoke(plan: Plan) -> str:
+    calls = []
+    for position, step in enumerate(plan.steps):
+        kernel = f"KERNEL({step.kernel})" if step.twin else step.kernel
+        x = f"(const {_CTYPES[step.input.dtype]} *)(const void *)(arena + {plan.offsets[step.input.index]})"
+        y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
+        scratch = "" if step.scratch_bytes is None else f", arena + {plan.scratch[position]}"
+        calls.append(f"    {kernel}(&layer{position}, {x}, {y}{scratch});\n")
+    return "int hil_model_invoke(void)\n{\n" + "".join(calls) + "    return 0;\n}\n"

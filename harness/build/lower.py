@@ -1,0 +1,98 @@
+"""From the operators of a graph to kernel calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.build import lower_float, lower_int8
+from harness.build.step import Step, quantization_of, unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from harness.build.graph import Graph, Operator, Tensor
+
+    Lower = Callable[[Graph, Operator, Tensor, Tensor], Step]
+
+#: Kernels by TFLite's name of the operator and by the type of its input.
+KERNELS: Mapping[tuple[str, str], Lower] = {
+    ("CONV_2D", "int8"): lower_int8.convolution,
+    ("DEPTHWISE_CONV_2D", "int8"): lower_int8.depthwise,
+    ("FULLY_CONNECTED", "int8"): lower_int8.fully_connected,
+    ("AVERAGE_POOL_2D", "int8"): lower_int8.pool,
+    ("MAX_POOL_2D", "int8"): lower_int8.pool,
+    ("MEAN", "int8"): lower_int8.mean,
+    ("SOFTMAX", "int8"): lower_int8.softmax,
+    ("CONV_2D", "float32"): lower_float.convolution,
+    ("DEPTHWISE_CONV_2D", "float32"): lower_float.depthwise,
+    ("FULLY_CONNECTED", "float32"): lower_float.fully_connected,
+    ("AVERAGE_POOL_2D", "float32"): lower_float.pool,
+    ("MAX_POOL_2D", "float32"): lower_float.pool,
+    ("MEAN", "float32"): lower_float.mean,
+    ("SOFTMAX", "float32"): lower_float.softmax,
+}
+
+#: Operators that only rename their input's memory.
+VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+
+
+@dataclass(frozen=True)
+class Program:
+    """Kernel calls in the order of execution, and which tensor's memory each tensor stands for."""
+
+    steps: tuple[Step, ...]
+    storage: Mapping[int, int]
+
+
+def lower(graph: Graph) -> Program:
+    """Return the kernel calls that compute a graph.
+
+    Raises:
+        ConfigError: an operator, or a form of it, has no kernel. Names it, its index and what would be needed.
+    """
+    steps: list[Step] = []
+    storage = {tensor.index: tensor.index for tensor in graph.tensors}
+    for operator in graph.operators:
+        x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+        if operator.kind in VIEWS:
+            storage[y.index] = storage[x.index]
+        else:
+            steps.append(_step(graph, operator, x, y))
+    return Program(tuple(steps), storage)
+
+
+def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
+    if x.data is not None:
+        raise unsupported(graph, operator, "a constant input", "a model whose constants were folded by the converter")
+    if operator.kind == "QUANTIZE" and (x.dtype, y.dtype) == ("float32", "int8"):
+        return _conversion(graph, operator, x, y, "hil_quantize_s8", y)
+    if operator.kind == "DEQUANTIZE" and (x.dtype, y.dtype) == ("int8", "float32"):
+        return _conversion(graph, operator, x, y, "hil_dequantize_s8", x)
+    make = KERNELS.get((operator.kind, x.dtype))
+    if make is None or x.dtype != y.dtype:
+        supported = sorted({kind for kind, _ in KERNELS} | {*VIEWS, "QUANTIZE", "DEQUANTIZE"})
+        what = f"no kernel for {x.dtype} to {y.dtype}"
+        needed = f"a kernel in firmware/engine and a line in harness/build/lower.py (supported: {', '.join(supported)})"
+        raise unsupported(graph, operator, what, needed)
+    if operator.kind == "MEAN":
+        _check_mean(graph, operator, x)
+    return make(graph, operator, x, y)
+
+
+def _check_mean(graph: Graph, operator: Operator, x: Tensor) -> None:
+    axes = graph.tensors[operator.inputs[1]].data
+    if len(x.shape) != 4 or x.shape[0] != 1 or axes is None or sorted(int(a) % 4 for a in axes.flat) != [1, 2]:
+        shown = "computed axes" if axes is None else f"axes {axes.flatten().tolist()}"
+        what = f"mean of a tensor of shape {list(x.shape)} over {shown}"
+        raise unsupported(graph, operator, what, "the mean of [1, height, width, channels] over 1 and 2")
+
+
+def _conversion(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: str, quantized: Tensor) -> Step:
+    quantization = quantization_of(graph, operator, quantized)
+    fields = {
+        "count": str(x.elements),
+        "scale": f"{quantization.scales[0]!r}f",
+        "zero": str(quantization.zero_points[0]),
+    }
+    return Step(operator, kernel, "hil_quantize", x, y, fields)

@@ -1,0 +1,93 @@
+"""The integers that stand for real scales, computed exactly as TFLite Micro computes them.
+
+Formulas: TFLite quantization specification, and gemmlowp's fixed-point multiplication with two roundings.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3  # TFLite's ActivationFunctionType
+
+
+@dataclass(frozen=True)
+class Channel:
+    """How the sum of one output channel becomes an int8 (struct hil_channel)."""
+
+    bias: int
+    multiplier: int
+    round: int
+    shift: int
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """Return multiplier and left shift with real = multiplier x 2^(shift - 31), multiplier in [2^30, 2^31)."""
+    if real == 0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    return multiplier, shift
+
+
+def activation_range(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
+    """Return the least and the greatest int8 that a fused activation lets through.
+
+    Raises:
+        KeyError: the activation is not one of none, ReLU, ReLU6, ReLU -1 to 1.
+    """
+    low, high = {NONE: (None, None), RELU: (0, None), RELU6: (0, 6), RELU_N1_TO_1: (-1, 1)}[activation]
+    return (
+        -128 if low is None else max(-128, zero_point + _round_away(np.float32(low) / np.float32(scale))),
+        127 if high is None else min(127, zero_point + _round_away(np.float32(high) / np.float32(scale))),
+    )
+
+
+def _round_away(value: np.float32) -> int:
+    return int(math.copysign(math.floor(abs(float(value)) + 0.5), float(value)))
+
+
+def channel(bias: int, real: float, bound: int, out_zero: int) -> tuple[Channel, bool]:
+    """Return the constants of one output channel, and whether the fast form may be used.
+
+    Args:
+        bias: what the sum starts with.
+        real: input scale x weight scale / output scale.
+        bound: no sum of this channel is greater in magnitude.
+        out_zero: the output's zero point.
+    """
+    multiplier, left = quantize_multiplier(real)
+    shift = -left
+    if not 1 <= shift <= 30:
+        return Channel(bias, multiplier, 0, shift), False
+    rounding = (1 << (shift - 1)) + (out_zero << shift)
+    fast = bound < 1 << 30 and bound + 1 + abs(rounding) < 1 << 31
+    return Channel(bias, multiplier, rounding if fast else 0, shift), fast
+
+
+def softmax_scaling(beta: float, scale: float) -> tuple[int, int, int]:
+    """Return multiplier, left shift and least difference of the fixed-point softmax (5 integer bits).
+
+    Raises:
+        ValueError: beta x scale is at most 2^-26.
+    """
+    real = min(beta * scale * (1 << 26), float((1 << 31) - 1))
+    if real <= 1:
+        raise ValueError(f"beta x scale = {beta * scale} is too small for the fixed-point softmax")
+    multiplier, shift = quantize_multiplier(real)
+    radius = math.floor(31 * (1 << 26) / (1 << shift))
+    return multiplier, shift, -radius
+
+
+def mean_scaling(real: float, count: int) -> tuple[int, int]:
+    """Return multiplier and left shift of a mean of `count` values whose scale changes by `real`."""
+    multiplier, left = quantize_multiplier(real)
+    shift = min(count.bit_length() - 1, 32, 31 + left)
+    return (multiplier << shift) // count, left - shift

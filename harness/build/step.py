@@ -1,0 +1,84 @@
+"""One kernel call, ready to be written as C: what lowering makes of one operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.build.graph import Graph, Operator, Quantization, Tensor
+    from harness.build.requantize import Channel
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A constant in flash.
+
+    Attributes:
+        name: what the struct's field is called.
+        values: numbers (int8, float32), or the constants of each channel.
+        plain: the values for the plain C twin where its layout is another.
+    """
+
+    name: str
+    values: NDArray[np.generic] | tuple[Channel, ...]
+    plain: NDArray[np.generic] | tuple[Channel, ...] | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Flash that the fast kernel's values take."""
+        return 16 * len(self.values) if isinstance(self.values, tuple) else self.values.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A call of a kernel.
+
+    Attributes:
+        operator: what it computes.
+        kernel: the C function, and the struct of the same or of another name.
+        fields: the struct's initializers, without the arrays.
+        arrays: the constants, in flash.
+        twin: the plain build calls KERNEL_plain.
+        scratch_bytes: working memory in the arena; None if the kernel takes none.
+        overread_bytes: how far behind the input the kernel may read (and ignore what it gets).
+        macs: multiply-accumulates.
+        parameters: weights and biases of the model.
+    """
+
+    operator: Operator
+    kernel: str
+    struct: str
+    input: Tensor
+    output: Tensor
+    fields: dict[str, str]
+    arrays: tuple[Array, ...] = ()
+    twin: bool = False
+    scratch_bytes: int | None = None
+    overread_bytes: int = 0
+    macs: int = 0
+    parameters: int = 0
+    note: str = field(default="")
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash that the constants take."""
+        return sum(array.bytes for array in self.arrays)
+
+
+def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
+    """Return the error for an operator that can't be compiled, to be raised by the caller."""
+    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
+
+
+def quantization_of(graph: Graph, operator: Operator, tensor: Tensor) -> Quantization:
+    """Return a tensor's quantization; an int8 tensor without one is an error."""
+    if tensor.quantization is None:
+        what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
+        raise unsupported(graph, operator, what, "a model that was quantized by a converter")
+    return tensor.quantization

@@ -1,0 +1,138 @@
+"""The `hil` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import HilError
+
+_INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
+
+
+class _Group(click.Group):
+    """Turns what the harness reports into one message; the traceback comes with -v."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HilError as error:
+            if ctx.params["verbose"]:
+                raise
+            click.echo(f"hil: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("hil: interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+_LAB = click.option("--lab", metavar="FILE", help="The lab's boards (default: devices.yaml, if there is one).")
+_DEVICE = click.option("--device", required=True, metavar="NAME", help="A device of the lab, or a kind of board.")
+_BACKEND = click.option(
+    "--backend", type=click.Choice(["auto", "hardware", "renode", "virtual"]), default="auto", show_default=True
+)
+_IMAGE = click.argument("image", type=click.Path(path_type=Path))
+_RESULTS = click.option(
+    "--results-dir", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR"
+)
+
+
+def _load_lab(lab: str | None) -> Any:
+    from harness.config import Lab, find_lab
+
+    return Lab.load(find_lab(lab, [Path()]))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="tinyml-hil", prog_name="hil")
+def main(verbose: bool) -> None:  # noqa: FBT001 (click passes it)
+    """Benchmark optimized TinyML models on real and emulated boards.
+
+    The main job is a pytest run: pytest suites/ --device nano33
+    """
+
+
+@main.command()
+@_LAB
+def devices(lab: str | None) -> None:
+    """List the configured devices, the kinds of boards, and what is attached."""
+    from harness.commands.devices import show_devices
+
+    show_devices(_load_lab(lab))
+
+
+@main.command()
+@_IMAGE
+@_DEVICE
+@_BACKEND
+@_LAB
+def flash(image: Path, device: str, backend: Any, lab: str | None) -> None:
+    """Flash IMAGE (an ELF file), check it, and say what runs."""
+    from harness.commands.flash import flash_image, single_device
+
+    flash_image(image, single_device(_load_lab(lab), device), backend)
+
+
+@main.command()
+@click.option("--device", metavar="NAME", help="Check this device too: probe, flash, link.")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="With a real --device: flash this image (it replaces what is there).",
+)
+@_BACKEND
+@_LAB
+def doctor(device: str | None, image: Path | None, backend: Any, lab: str | None) -> None:
+    """Check everything that the harness needs, a line each, with the remedy."""
+    from harness.commands.doctor import examine
+
+    if not examine(lambda: _load_lab(lab), device, image, backend):
+        raise SystemExit(1)
+
+
+@main.command()
+@_IMAGE
+@_DEVICE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_LAB
+def profile(image: Path, device: str, as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
+    """Show which functions of IMAGE an inference spends its instructions in (on the virtual board)."""
+    from harness.commands.flash import single_device
+    from harness.commands.profile import show_profile
+
+    show_profile(image, single_device(_load_lab(lab), device), as_json=as_json)
+
+
+@main.group(invoke_without_command=True)
+@_RESULTS
+@click.pass_context
+def results(ctx: click.Context, results_dir: Path) -> None:
+    """List the runs in a results folder, or show or recover one."""
+    ctx.obj = results_dir
+    if ctx.invoked_subcommand is None:
+        from harness.commands.results import show_runs
+
+        show_runs(results_dir)
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.pass_obj
+def show(results_dir: Path, run: str) -> None:
+    """Show the tables of RUN (default: latest)."""
+    from harness.commands.results import locate, show_run
+
+    show_run(locate(run, results_dir))
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.pass_obj
+def recover(results_dir: Path, run: str) -> None:
+    """Finish RUN, which was killed: write its tables from its journal."""
+    from harness.commands.results import locate, recover_run
+
+    recover_run(locate(run, results_dir))

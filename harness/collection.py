@@ -1,0 +1,119 @@
+"""Suite files as pytest sees them: a file that holds one item per variant and device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from harness.config import load_suite
+from harness.errors import HilError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.bench import Bench
+    from harness.config import Device, Suite, Variant
+    from harness.progress import Watch
+
+#: pytest's "tests failed"; what a run that can't write its results ends with.
+_STORE_EXIT_CODE = 1
+
+
+class SuiteFile(pytest.File):
+    """A suite. Its items are ordered by device, so that one board flashes its variants one after another."""
+
+    bench: Bench
+    watch: Callable[[str], Watch]
+
+    @classmethod
+    def build(
+        cls,
+        parent: pytest.Collector,
+        path: Path,
+        bench: Bench,
+        watch: Callable[[str], Watch],
+    ) -> Self:
+        """Make the collector of a suite file.
+
+        Args:
+            parent: the folder it is in.
+            path: the file.
+            bench: the devices to measure on.
+            watch: gives the progress callback for an item's name.
+        """
+        node: Self = cls.from_parent(parent, path=path)
+        node.bench, node.watch = bench, watch
+        return node
+
+    def collect(self) -> Iterator[VariantItem]:
+        """Yield an item for each device and variant.
+
+        Raises:
+            ConfigError: the suite file is wrong.
+        """
+        suite = load_suite(shortest(self.path))
+        self.bench.suites[suite.path] = suite
+        several = len(self.bench.devices) > 1
+        for device in self.bench.devices:
+            for variant in suite.variants:
+                name = f"{variant.name}[{device.name}]" if several else variant.name
+                item: VariantItem = VariantItem.from_parent(self, name=name)
+                item.suite, item.variant, item.device = suite, variant, device
+                item.bench, item.watch = self.bench, self.watch
+                yield item
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002 (pytest's)
+        """Show a mistake in the file as a message, without a traceback."""
+        return _message(self, excinfo) or super().repr_failure(excinfo)
+
+
+class VariantItem(pytest.Item):
+    """One variant of a suite on one device: one case of the results."""
+
+    suite: Suite
+    variant: Variant
+    device: Device
+    bench: Bench
+    watch: Callable[[str], Watch]
+    row: dict[str, Any] | None = None
+    unchecked: tuple[str, ...] = ()
+    counter: str | None = None
+
+    def runtest(self) -> None:
+        """Measure the case. A failed measurement and an exceeded limit fail the item; a full disk ends the session."""
+        bench = self.bench
+        done = len(bench.run.rows) if bench.run else 0
+        watch = self.watch(self.name)
+        try:
+            self.row, limits = bench.measure(self.device, self.suite, self.variant, watch)
+        except StoreError as error:
+            pytest.exit(str(error), returncode=_STORE_EXIT_CODE)
+        finally:
+            watch.clear()
+            self.counter = bench.counter_in_use(self.device.name)
+            if self.row is None and bench.run is not None and len(bench.run.rows) > done:
+                self.row = bench.run.rows[-1]
+        self.unchecked = limits.unchecked
+        if limits.exceeded:
+            pytest.fail("\n".join(limits.exceeded), pytrace=False)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what the harness reports as a message; the traceback comes with -v."""
+        return _message(self, excinfo) or super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Point at the variant's line in the suite file."""
+        return self.path, self.variant.line - 1, self.name
+
+
+def shortest(path: Path) -> Path:
+    """Return a path as short as it can be said from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _message(node: pytest.Collector | pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
+    if isinstance(excinfo.value, HilError) and node.config.option.verbose < 1:
+        return str(excinfo.value)
+    return None

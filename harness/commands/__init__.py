@@ -1,0 +1,1 @@
+"""What each `hil` command does."""

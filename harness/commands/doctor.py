@@ -1,0 +1,203 @@
+"""`hil doctor`: is everything there, and what to do if not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+from pyocd.target import TARGET
+
+from harness.boards.discover import attached_ports, attached_probes
+from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.boards.virtual import VirtualNrf52840
+from harness.commands.flash import single_device
+from harness.config import shipped_kinds
+from harness.errors import ConfigError, HilError
+from harness.image import load_image
+from harness.link.client import Link
+from harness.link.wire import Timing
+from harness.session import start_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.boards.base import Board
+    from harness.config import BoardKind, Device, Lab
+    from harness.image import Image
+
+State = Literal["ok", "optional", "problem"]
+_MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}
+_ECHO_BYTES = 1024
+_PREBUILT = Path("firmware/prebuilt")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. A problem and a missing option say what to do."""
+
+    state: State
+    what: str
+    text: str
+
+
+def examine(load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted) -> bool:
+    """Print a line for each check.
+
+    Args:
+        load_lab: reads devices.yaml.
+        device: which board to check too, if any.
+        image: what to flash on it.
+        wanted: backend of the board.
+
+    Returns:
+        True if nothing is wrong.
+    """
+    healthy = True
+    for finding in _findings(load_lab, device, image, wanted):
+        mark, color = _MARKS[finding.state]
+        click.echo(f"{click.style(mark, fg=color)}  {finding.what}: {finding.text}")
+        healthy = healthy and finding.state != "problem"
+    return healthy
+
+
+def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted) -> Iterator[Finding]:
+    yield Finding("ok", "Python", sys.version.split()[0])
+    yield _lab_finding(load_lab)
+    yield _unicorn_finding()
+    yield from _pyocd_findings()
+    yield _probes_finding()
+    yield _serial_finding()
+    yield _prebuilt_finding()
+    yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
+    yield _tool_finding("renode", "a second emulator; this release does not use it", "https://renode.io")
+    if device is not None:
+        yield from _device_findings(load_lab, device, image, wanted)
+
+
+def _lab_finding(load_lab: Callable[[], Lab]) -> Finding:
+    try:
+        lab = load_lab()
+    except HilError as error:
+        return Finding("problem", "Lab", str(error))
+    where = f"{lab.path}: " if lab.path else "no devices.yaml here: "
+    return Finding(
+        "ok", "Lab", f"{where}{len(lab.devices)} devices; kinds: {', '.join(kind.name for kind in lab.kinds)}"
+    )
+
+
+def _pyocd_findings() -> Iterator[Finding]:
+    version = metadata.version("pyocd")
+    for kind in shipped_kinds().values():
+        what = f"pyOCD {version}"
+        if kind.pyocd_target in TARGET:
+            yield Finding("ok", what, f"knows {kind.pyocd_target} ({kind.title})")
+        else:
+            yield Finding("problem", what, f"doesn't know {kind.pyocd_target}: pyocd pack install {kind.pyocd_target}")
+
+
+def _unicorn_finding() -> Finding:
+    what = f"Unicorn {metadata.version('unicorn')}"
+    try:
+        with VirtualNrf52840("doctor") as twin:
+            return Finding("ok", what, f"the virtual board starts; {twin.counter_description}")
+    except HilError as error:
+        return Finding("problem", what, f"{error}; pip install --force-reinstall unicorn")
+
+
+def _probes_finding() -> Finding:
+    try:
+        probes = attached_probes()
+    except HilError as error:
+        return Finding("problem", "Debug probes", str(error))
+    if probes:
+        return Finding("ok", "Debug probes", ", ".join(f"{probe.description} ({probe.uid})" for probe in probes))
+    return Finding("optional", "Debug probes", "none attached; --device nano33 then uses the virtual board")
+
+
+def _serial_finding() -> Finding:
+    ports = [port.path for port in attached_ports() if port.serial or port.location]
+    if not ports:
+        return Finding("optional", "Serial ports", "no USB serial port is attached")
+    denied = [port for port in ports if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK)]
+    if not denied:
+        return Finding("ok", "Serial ports", ", ".join(ports))
+    group = Path(denied[0]).group()
+    remedy = f"sudo usermod -aG {group} {os.environ.get('USER', '$USER')}, then log out and in again"
+    return Finding("problem", "Serial ports", f"no permission for {', '.join(denied)}: {remedy}")
+
+
+def _prebuilt_finding() -> Finding:
+    images = sorted(_PREBUILT.glob("*/*.elf"))
+    if not images:
+        return Finding(
+            "optional",
+            "Prebuilt images",
+            f"none in {_PREBUILT.absolute()}; run this in the project's folder, or `make -C firmware`",
+        )
+    try:
+        for path in images:
+            load_image(path, shipped_kinds().get(path.parent.name))
+    except HilError as error:
+        return Finding("problem", "Prebuilt images", str(error))
+    return Finding("ok", "Prebuilt images", f"{len(images)} in {_PREBUILT}, all readable")
+
+
+def _tool_finding(tool: str, purpose: str, remedy: str) -> Finding:
+    path = shutil.which(tool)
+    if path is None:
+        return Finding("optional", tool, f"not found; {purpose} ({remedy})")
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=20)  # noqa: S603
+    return Finding("ok", tool, (done.stdout or done.stderr).strip().partition("\n")[0] or path)
+
+
+def _device_findings(load_lab: Callable[[], Lab], name: str, image: Path | None, wanted: Wanted) -> Iterator[Finding]:
+    """Check a board step by step; the first problem ends it."""
+    try:
+        device = single_device(load_lab(), name)
+        backend, why = choose_backend(device, wanted)
+        yield Finding("ok", device.name, f"backend {backend}: {why}")
+        with open_board(device, backend) as board:
+            yield Finding("ok", device.name, f"probe {board.probe_uid} opened, counts {board.counter}")
+            link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
+            yield from _link_findings(board, device, link, _image_for(device, backend, image))
+    except HilError as error:
+        yield Finding("problem", name, str(error))
+
+
+def _link_findings(board: Board, device: Device, link: Link, image: Image | None) -> Iterator[Finding]:
+    if image is None:
+        board.reset()
+        info = link.connect()
+    else:
+        info = start_image(board, image, link)
+        yield Finding("ok", device.name, f"flashed {image.path.name}, read back and equal")
+    yield Finding("ok", device.name, f"firmware answers: chip {info.chip_id:016X}, build id {info.build_id}")
+    data = bytes(range(256)) * (_ECHO_BYTES // 256)
+    size = min(len(data), info.max_chunk)
+    if link.echo(data[:size]) != data[:size]:
+        yield Finding("problem", device.name, "the link returned other bytes than were sent; check cable and baud rate")
+        return
+    yield Finding("ok", device.name, f"link echoes {size:,} bytes, {link.counters.retransmissions} repeated frames")
+
+
+def _image_for(device: Device, backend: str, image: Path | None) -> Image | None:
+    """A real board keeps what it has unless an image was given; a virtual one comes empty."""
+    if image is not None:
+        return load_image(image, device.kind)
+    return None if backend == "hardware" else load_image(_first_prebuilt(device.kind), device.kind)
+
+
+def _first_prebuilt(kind: BoardKind) -> Path:
+    images = sorted((_PREBUILT / kind.name).glob("*.elf"))
+    if not images:
+        raise ConfigError(
+            f"there is no image in {_PREBUILT / kind.name} to check the board with; give one with --image"
+        )
+    return images[0]

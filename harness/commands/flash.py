@@ -1,0 +1,45 @@
+"""`hil flash` and `hil profile`: one image on one board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.errors import ConfigError
+from harness.image import load_image
+from harness.link.client import Link
+from harness.link.wire import Timing
+from harness.session import start_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.config import Device, Lab
+
+
+def single_device(lab: Lab, selector: str) -> Device:
+    """Return the one device that is meant.
+
+    Raises:
+        ConfigError: none or several are.
+    """
+    devices = lab.select([selector])
+    if len(devices) != 1:
+        raise ConfigError(f"{selector} means {', '.join(device.name for device in devices)}; name one of them")
+    return devices[0]
+
+
+def flash_image(path: Path, device: Device, wanted: Wanted) -> None:
+    """Flash an image, start it, and say what then runs on the board."""
+    image = load_image(path, device.kind)
+    backend, why = choose_backend(device, wanted)
+    click.echo(f"{device.name} on {backend} ({why})")
+    with open_board(device, backend) as board:
+        link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
+        info = start_image(board, image, link)
+        click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, read back and equal.")
+        click.echo(f"Running: {image.card.model}, build id {info.build_id}, chip {info.chip_id:016X}.")
+    if backend != "hardware":
+        click.echo("This board is emulated: it exists only while a command uses it, so nothing stays flashed.")

@@ -1,0 +1,74 @@
+"""`hil results`: list, show and recover runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.printing import print_table
+from harness.store import find_run, list_runs, load_results, recover
+from harness.store.read import plain_rows
+from harness.store.runs import read_run_file
+from harness.summary import render
+
+if TYPE_CHECKING:
+    from harness.store import RunInfo
+
+_PLAIN_COLUMNS = 100
+
+
+def show_runs(results_dir: Path) -> None:
+    """Print a line for each run in a folder."""
+    runs = list_runs(results_dir)
+    if not runs:
+        click.echo(f"{results_dir} holds no runs. Make one: pytest suites/ --device nano33")
+        return
+    print_table(str(results_dir), ("run", "state", "devices", "cases"), [_run_row(run) for run in runs])
+    if any(run.state == "unfinished" for run in runs):
+        click.echo("An unfinished run is still going, or was killed: then `hil results recover RUN` finishes it.")
+
+
+def show_run(run: Path) -> None:
+    """Print the tables of one run."""
+    folder = find_run(run)
+    about = read_run_file(folder)
+    click.echo(f"{folder}: {about.get('state', 'unknown state')}, harness {about.get('harness_version', 'unknown')}\n")
+    rows = plain_rows(load_results(folder).cases)
+    if not rows:
+        click.echo("The run has no cases.")
+        return
+    color = sys.stdout.isatty()
+    click.echo(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+
+
+def recover_run(run: Path) -> None:
+    """Finish a killed run and say what was in it."""
+    folder = find_run(run)
+    contents = recover(folder)
+    rows = contents.rows()
+    complete = sum(row["status"] == "complete" for row in rows)
+    samples = sum(row["samples"] for row in rows)
+    click.echo(f"{folder}: recovered {samples:,} samples; {complete} of {len(rows)} cases are complete.")
+    for row in rows:
+        if row["status"] != "complete":
+            click.echo(f"  {row['variant']} on {row['device']}: {row['status']}: {row['reason']}")
+    if contents.damaged_lines:
+        click.echo(f"  {contents.damaged_lines} damaged lines of the journal were left out.")
+
+
+def locate(name: str, results_dir: Path) -> Path:
+    """Return the path of a run that was given as a path, or as a name in the results folder."""
+    return Path(name) if Path(name).exists() else results_dir / name
+
+
+def _run_row(run: RunInfo) -> tuple[str | None, ...]:
+    if run.cases is None:
+        return run.path.name, run.state, None, None
+    devices = sorted({f"{case.device} ({case.backend})" for case in run.cases.itertuples()})
+    counts = run.cases["status"].value_counts()
+    cases = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return run.path.name, run.state, ", ".join(devices) or None, cases or "none"

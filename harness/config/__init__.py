@@ -1,0 +1,25 @@
+"""devices.yaml and suite files, read into frozen models; errors name file, line and key."""
+
+from __future__ import annotations
+
+from harness.config.board import BoardKind, Region, shipped_kinds
+from harness.config.data import SuiteData
+from harness.config.lab import Device, Lab, PortMatch, find_lab
+from harness.config.suite import ArrayFile, Inputs, Limit, Suite, Variant, load_suite
+
+__all__ = [
+    "ArrayFile",
+    "BoardKind",
+    "Device",
+    "Inputs",
+    "Lab",
+    "Limit",
+    "PortMatch",
+    "Region",
+    "Suite",
+    "SuiteData",
+    "Variant",
+    "find_lab",
+    "load_suite",
+    "shipped_kinds",
+]

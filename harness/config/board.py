@@ -1,0 +1,82 @@
+"""Kinds of boards: what a device is, apart from which one it is."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from harness.config.document import Document, Model, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Names that can stand on a command line, in a test's id and in a file name.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+
+
+class Region(Model):
+    """A range of addresses, in bytes."""
+
+    start: Annotated[int, Field(ge=0, lt=2**32)]
+    size: Annotated[int, Field(gt=0, le=2**32)]
+
+    @property
+    def end(self) -> int:
+        """The first address behind the region."""
+        return self.start + self.size
+
+    def contains(self, address: int, size: int = 1) -> bool:
+        """Tell whether all `size` bytes from `address` on are in the region."""
+        return self.start <= address and address + size <= self.end
+
+
+class KindEntry(Model):
+    """A kind as it stands under `boards:` or in a file of its own."""
+
+    title: str
+    mcu: str
+    pyocd_target: str
+    clock_hz: Annotated[int, Field(gt=0)]
+    flash: Region
+    ram: Region
+    baud: Annotated[int, Field(gt=0)] = 1_000_000
+    twin: str | None = None
+
+
+class BoardKind(KindEntry):
+    """A kind of board: its MCU, memory map, clock and serial speed.
+
+    `flash` is the part that an application may use: a bootloader below it is never touched.
+    `twin` names the emulated chip of the virtual backend; None if there is none.
+    """
+
+    name: Name
+
+
+def build_kind(document: Document, name: str, where: tuple[str, ...] = (), over: BoardKind | None = None) -> BoardKind:
+    """Read the kind that stands at `where`; what `over` already says need not be repeated.
+
+    Raises:
+        ConfigError: a key is unknown, missing or wrong.
+    """
+    given: object = document.data
+    for part in where:
+        given = given[part] if isinstance(given, dict) else None
+    if over is not None and isinstance(given, dict):
+        given = {**over.model_dump(exclude={"name"}), **given}
+    entry = document.build(KindEntry, given, where)
+    return document.build(BoardKind, {**entry.model_dump(), "name": name}, where)
+
+
+@cache
+def shipped_kinds() -> Mapping[str, BoardKind]:
+    """Return the kinds that come with the package, by name."""
+    kinds = {}
+    with resources.as_file(resources.files("harness.boards") / "kinds") as folder:
+        for path in sorted(folder.glob("*.yaml")):
+            kinds[path.stem] = build_kind(read_document(path), path.stem)
+    return MappingProxyType(kinds)

@@ -1,0 +1,167 @@
+"""The lab: which boards there are, and which of them a command means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
+from harness.config.document import Document, Model, did_you_mean, read_document
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class PortMatch(Model):
+    """How to find a serial port again: by USB serial number, else by where it is plugged in."""
+
+    serial: Text | None = None
+    location: Text | None = None
+
+    @model_validator(mode="after")
+    def _needs_one(self) -> Self:
+        if self.serial is None and self.location is None:
+            raise ValueError('give "serial" (USB serial number) or "location" (USB path such as 1-1.2)')
+        return self
+
+
+class DeviceEntry(Model):
+    """A device as it stands under `devices:`."""
+
+    kind: str
+    probe: Text | None = None
+    port: PortMatch | None = None
+    tags: tuple[Name, ...] = ()
+    voltage_v: Annotated[float, Field(gt=0, le=24)] | None = None
+
+
+class Device(Model):
+    """One board of this lab.
+
+    `probe` is the unique id that pyOCD gives to its debug probe, `voltage_v` its supply, if known.
+    """
+
+    name: Name
+    kind: BoardKind
+    probe: str | None = None
+    port: PortMatch | None = None
+    tags: tuple[str, ...] = ()
+    voltage_v: float | None = None
+
+    @property
+    def hardware(self) -> bool:
+        """Whether the configuration says how to reach a real board."""
+        return self.probe is not None or self.port is not None
+
+
+class _LabFile(Model):
+    boards: dict[str, object] | None = None
+    devices: dict[str, object] | None = None
+
+
+class Lab(Model):
+    """Everything that devices.yaml says, and the kinds that come with the package."""
+
+    path: Path | None
+    sha256: str | None
+    kinds: tuple[BoardKind, ...]
+    devices: tuple[Device, ...]
+
+    @classmethod
+    def load(cls, path: Path | str | None = None) -> Lab:
+        """Read devices.yaml; without a file the lab has the shipped kinds and no devices.
+
+        Raises:
+            ConfigError: the file is missing or wrong; names file, line and key.
+        """
+        if path is None:
+            return cls(path=None, sha256=None, kinds=tuple(shipped_kinds().values()), devices=())
+        document = read_document(Path(path))
+        top = document.build(_LabFile, document.data)
+        kinds = dict(shipped_kinds())
+        for name in top.boards or {}:
+            kinds[name] = build_kind(document, name, ("boards", name), shipped_kinds().get(name))
+        devices = tuple(_build_device(document, name, kinds) for name in top.devices or {})
+        _reject_shared(document, devices)
+        return cls(path=document.path, sha256=document.sha256, kinds=tuple(kinds.values()), devices=devices)
+
+    def select(self, selectors: Sequence[str]) -> list[Device]:
+        """Return the devices that are meant, each once, in the order of the selectors.
+
+        Args:
+            selectors: each the name of a device, a kind, a tag, or "all". A kind that no device is
+                configured for gives one device of that name.
+
+        Raises:
+            ConfigError: nothing is known by that name; the message lists what is.
+        """
+        chosen: dict[str, Device] = {}
+        for selector in selectors:
+            for device in self._match(selector):
+                chosen.setdefault(device.name, device)
+        return list(chosen.values())
+
+    def _match(self, selector: str) -> Iterable[Device]:
+        by_name = {device.name: device for device in self.devices}
+        if selector == "all":
+            if not self.devices:
+                raise ConfigError(f'"all" means every device of devices.yaml, and there are none. {self.known()}')
+            return self.devices
+        if selector in by_name:
+            return [by_name[selector]]
+        matching = [device for device in self.devices if selector == device.kind.name or selector in device.tags]
+        if matching:
+            return matching
+        kind = next((kind for kind in self.kinds if kind.name == selector), None)
+        if kind is not None:
+            return [Device(name=kind.name, kind=kind)]
+        names = [*by_name, *self._tags(), *(kind.name for kind in self.kinds)]
+        near = did_you_mean(selector, names)
+        hint = near if near.endswith("?") else "."
+        raise ConfigError(f'no device, kind or tag is called "{selector}"{hint}\n{self.known()}')
+
+    def _tags(self) -> list[str]:
+        return sorted({tag for device in self.devices for tag in device.tags})
+
+    def known(self) -> str:
+        """List what can be selected, for messages."""
+        where = self.path or "no devices.yaml"
+        devices = ", ".join(device.name for device in self.devices) or "none"
+        text = f"Devices ({where}): {devices}. Kinds: {', '.join(kind.name for kind in self.kinds)}."
+        return f"{text} Tags: {', '.join(self._tags())}." if self._tags() else text
+
+
+def find_lab(given: str | None, folders: Sequence[Path]) -> Path | None:
+    """Return the lab file to use: the one that was given, else the first devices.yaml in `folders`, else None."""
+    if given is not None:
+        return folders[0] / given
+    return next((folder / "devices.yaml" for folder in folders if (folder / "devices.yaml").is_file()), None)
+
+
+def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) -> Device:
+    where = ("devices", name)
+    entry = document.build(DeviceEntry, document.data["devices"][name], where)
+    if entry.kind not in kinds:
+        raise document.error((*where, "kind"), f'no kind is called "{entry.kind}"{did_you_mean(entry.kind, kinds)}')
+    if name == "all":
+        raise document.error(where, '"all" means every device; give it another name')
+    if name in kinds and name != entry.kind:
+        raise document.error(where, f"is the name of a kind, but this is a {entry.kind}; give it another name")
+    return document.build(Device, {**dict(entry), "name": name, "kind": kinds[entry.kind]}, where)
+
+
+def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
+    """Two devices on one probe or port would be one board measured as two."""
+    owner: dict[tuple[str, object], str] = {}
+    for device in devices:
+        for key, value in (("probe", device.probe), ("port", device.port)):
+            if value is None:
+                continue
+            other = owner.setdefault((key, value), device.name)
+            if other != device.name:
+                raise document.error(("devices", device.name, key), f"is the same as that of {other}")

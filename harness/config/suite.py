@@ -1,0 +1,225 @@
+"""A suite: one task, its test inputs, and the variants that are compared on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
+from harness.config.data import SuiteData, build_data, load_array
+from harness.config.document import Document, Location, Model, did_you_mean, read_document
+from harness.errors import ConfigError
+from harness.store.schema import CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.config.board import BoardKind
+
+
+class ArrayFile(Model):
+    """An array in a file; the path is relative to the suite file."""
+
+    file: Annotated[str, Field(min_length=1)]
+    array: str | None = None
+
+
+class Inputs(ArrayFile):
+    """The inputs: real value = scale * raw + offset."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @model_validator(mode="after")
+    def _scale_is_usable(self) -> Self:
+        if self.scale == 0:
+            raise ValueError("scale must not be 0: every input would be the same")
+        return self
+
+
+class Limit(Model):
+    """The bounds of a results column; outside of them the case fails.
+
+    A bound on ticks needs `counter`, since instructions and cycles must not be held against one number.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    counter: Literal["cycles", "instructions"] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError('give "min", "max" or both')
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could ever pass")
+        return self
+
+
+Limits = Mapping[str, Limit]
+
+
+class VariantEntry(Model):
+    """A variant as it stands under `variants:`."""
+
+    image: Annotated[str, Field(min_length=1)]
+    technique: Annotated[str, Field(min_length=1)]
+    baseline: str | None = None
+    limits: Limits = Field(default_factory=dict)
+
+
+class Variant(VariantEntry):
+    """One optimized model. `limits` are the suite's with its own over them; `line` is where it stands."""
+
+    name: Name
+    line: int
+
+
+class _SuiteFile(Model):
+    task: Name
+    title: str | None = None
+    inputs: Inputs
+    labels: ArrayFile
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    metric: Literal["top1"] = "top1"
+    samples: Annotated[int, Field(ge=1)] | None = None
+    images: str = "../firmware/prebuilt"
+    limits: Limits = Field(default_factory=dict)
+    variants: Annotated[dict[Name, object], Field(min_length=1)]
+
+
+class Suite(Model):
+    """What a suite file says. `sha256` is that of the file, `samples` None means all of them."""
+
+    path: Path
+    sha256: str
+    task: str
+    title: str
+    inputs: Inputs
+    labels: ArrayFile
+    classes: tuple[str, ...]
+    metric: Literal["top1"]
+    samples: int | None
+    images: str
+    variants: tuple[Variant, ...]
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant of that name.
+
+        Raises:
+            ConfigError: there is none; the message lists them.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        hint = did_you_mean(name, [variant.name for variant in self.variants])
+        raise ConfigError(f'{self.path}: no variant is called "{name}"{hint}')
+
+    def image_path(self, variant: Variant, kind: BoardKind) -> Path:
+        """Return the firmware image of a variant for a kind of board.
+
+        Raises:
+            ConfigError: there is no such file; the message lists the images that there are.
+        """
+        if variant.image.endswith(".elf"):
+            path, remedy = self.path.parent / variant.image, ""
+        else:
+            folder = self.path.parent / self.images / kind.name
+            path = folder / f"{variant.image}.elf"
+            there = sorted(image.stem for image in folder.glob("*.elf"))
+            remedy = did_you_mean(variant.image, there) or f"; {folder} holds no images"
+        if path.is_file():
+            return path
+        key = f"variants.{variant.name}.image"
+        raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")
+
+    def load_data(self, samples: int | None = None) -> SuiteData:
+        """Read inputs and labels.
+
+        Args:
+            samples: how many to use; None: what the suite says, else all.
+
+        Raises:
+            ConfigError: a file or array is missing, or they don't fit together.
+        """
+        folder = self.path.parent
+        try:
+            return build_data(
+                load_array(folder / self.inputs.file, self.inputs.array),
+                load_array(folder / self.labels.file, self.labels.array),
+                classes=len(self.classes),
+                scale=self.inputs.scale,
+                offset=self.inputs.offset,
+                samples=self.samples if samples is None else samples,
+                inputs_name=_name(self.inputs),
+                labels_name=_name(self.labels),
+            )
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read a suite file.
+
+    Raises:
+        ConfigError: the file is missing or wrong; names file, line and key.
+    """
+    document = read_document(Path(path))
+    top = document.build(_SuiteFile, document.data)
+    if len(set(top.classes)) != len(top.classes):
+        raise document.error(("classes",), "a class stands twice")
+    _check_limits(document, top.limits, ("limits",))
+    variants = tuple(_build_variant(document, top, name) for name in top.variants)
+    for variant in variants:
+        _check_baseline(document, variant, top.variants)
+    return Suite(
+        path=document.path,
+        sha256=document.sha256,
+        task=top.task,
+        title=top.title or top.task,
+        inputs=top.inputs,
+        labels=top.labels,
+        classes=top.classes,
+        metric=top.metric,
+        samples=top.samples,
+        images=top.images,
+        variants=variants,
+    )
+
+
+def _build_variant(document: Document, top: _SuiteFile, name: str) -> Variant:
+    where = ("variants", name)
+    entry = document.build(VariantEntry, top.variants[name], where)
+    _check_limits(document, entry.limits, (*where, "limits"))
+    limits = {**top.limits, **entry.limits}
+    fields = {**dict(entry), "limits": limits, "name": name, "line": document.line(where)}
+    return document.build(Variant, fields, where)
+
+
+def _check_baseline(document: Document, variant: Variant, names: Iterable[str]) -> None:
+    where = ("variants", variant.name, "baseline")
+    if variant.baseline == variant.name:
+        raise document.error(where, "a variant can't be compared with itself")
+    if variant.baseline is not None and variant.baseline not in names:
+        hint = did_you_mean(variant.baseline, [name for name in names if name != variant.name])
+        raise document.error(where, f'no variant is called "{variant.baseline}"{hint}')
+
+
+def _check_limits(document: Document, limits: Limits, where: Location) -> None:
+    numeric = [column.name for column in CASES if column.numeric]
+    for name, limit in limits.items():
+        if name not in numeric:
+            raise document.error((*where, name), f"is no numeric column of the results{did_you_mean(name, numeric)}")
+        if name.startswith("ticks_") != (limit.counter is not None):
+            if limit.counter is None:
+                raise document.error(
+                    (*where, name), 'say what is counted: "counter: instructions" or "counter: cycles"'
+                )
+            raise document.error((*where, name), '"counter" goes with the ticks columns only')
+
+
+def _name(source: ArrayFile) -> str:
+    return f"{source.file}[{source.array}]" if source.array else source.file

@@ -1,0 +1,51 @@
+"""The one tree of errors. Who catches `HilError` catches everything that the harness reports."""
+
+from __future__ import annotations
+
+
+class HilError(Exception):
+    """Something went wrong that the user can understand and act on. The message says what to do."""
+
+
+class ConfigError(HilError):
+    """devices.yaml, a suite, an image or an input file is wrong. Names file, line and key where it can."""
+
+
+class ImageError(ConfigError):
+    """A firmware image is damaged, or doesn't belong to this board or suite."""
+
+
+class BoardError(HilError):
+    """The infrastructure failed: probe, link, flash, emulator. Retried a bounded number of times."""
+
+
+class ProbeError(BoardError):
+    """The debug probe can't be found, opened or talked to."""
+
+
+class FlashError(BoardError):
+    """The image could not be programmed, or what was read back differs from it."""
+
+
+class LinkError(BoardError):
+    """The board didn't answer, answered something else, or lost what was sent."""
+
+
+class BoardResetError(LinkError):
+    """The board was reset in the middle of a conversation (its boot nonce changed)."""
+
+
+class BoardFaultError(BoardError):
+    """The firmware stopped in a fault handler, or the CPU locked up."""
+
+
+class EmulatorError(BoardError):
+    """The virtual board stopped for a reason that is not the firmware's."""
+
+
+class MeasurementError(HilError):
+    """The board works, but what it returned can't be a measurement. Never retried."""
+
+
+class StoreError(HilError):
+    """Results could not be written or read."""

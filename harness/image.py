@@ -1,0 +1,245 @@
+"""Firmware images: an ELF with its segments, build id, model card, symbols and section sizes."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import io
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection, SymbolTableSection
+
+from harness.errors import ImageError
+from harness.model_card import ModelCard, parse_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.config import BoardKind
+
+_REQUIRED_SYMBOLS = ("__stack_bottom", "__stack_top", "__paint_pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes to program at a flash address."""
+
+    address: int
+    data: bytes = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One firmware image, fully read and checked for what every later step needs.
+
+    Attributes:
+        path: where it was read from.
+        sha256: of the file, hexadecimal.
+        build_id: GNU build id, hexadecimal; the running board reports it too.
+        card: the model card.
+        segments: what goes to flash, by address, not overlapping.
+        vectors: address of the vector table.
+        symbols: values by name.
+        toolchain: what the compiler says of itself.
+        flash_bytes: bytes programmed.
+        ram_static_bytes: .data, .bss and the like, less the tensor arena.
+        ram_arena_bytes: the tensor arena.
+    """
+
+    path: Path
+    sha256: str
+    build_id: str
+    card: ModelCard
+    segments: tuple[Segment, ...]
+    vectors: int
+    symbols: dict[str, int] = field(repr=False)
+    functions: tuple[tuple[int, int, str], ...] = field(repr=False)
+    toolchain: str
+    flash_bytes: int
+    ram_static_bytes: int
+    ram_arena_bytes: int
+
+    @property
+    def stack(self) -> tuple[int, int]:
+        """Lowest address of the stack region, and the first one above it."""
+        return self.symbols["__stack_bottom"], self.symbols["__stack_top"]
+
+    @property
+    def heap(self) -> tuple[int, int]:
+        """Lowest address of the heap region, and the first one above it; equal if there is none."""
+        bottom = self.symbols.get("__heap_bottom", 0)
+        return bottom, self.symbols.get("__heap_top", bottom)
+
+    def function_at(self, address: int) -> str | None:
+        """Name of the function that holds `address`, or None."""
+        index = bisect.bisect_right(self.functions, (address, 0xFFFFFFFF, "")) - 1
+        if index >= 0:
+            start, size, name = self.functions[index]
+            if start <= address < start + max(size, 2):
+                return name
+        return None
+
+
+def load_image(path: Path, kind: BoardKind | None = None) -> Image:
+    """Read an image, and check that it belongs on a kind of board.
+
+    Args:
+        path: the ELF file.
+        kind: the kind of board that it shall run on, or None to read only.
+
+    Raises:
+        ImageError: not there, truncated, not an ARM ELF, without build id or model card, for another board, or
+            outside the board's flash or RAM.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: can't be read: {error.strerror}; build it with `make -C firmware`") from error
+    try:
+        image = _parse(path, content)
+    except (ELFError, UnicodeDecodeError, ValueError, IndexError, KeyError, AssertionError) as error:
+        raise ImageError(f"{path}: not a readable ELF file ({str(error) or 'truncated'}); build it again") from error
+    if kind is not None:
+        check_image(image, kind)
+    return image
+
+
+def check_image(image: Image, kind: BoardKind) -> None:
+    """Check that `image` is for `kind` and fits into its flash.
+
+    Raises:
+        ImageError: it isn't, or doesn't.
+    """
+    if image.card.board != kind.name:
+        raise ImageError(
+            f"{image.path}: built for board {image.card.board!r}, but the device is a {kind.name!r} ({kind.title}); "
+            f"build the model for {kind.name}"
+        )
+    start, end = kind.flash.start, kind.flash.start + kind.flash.size
+    for segment in image.segments:
+        if segment.address < start or segment.end > end:
+            raise ImageError(
+                f"{image.path}: needs flash 0x{segment.address:X} to 0x{segment.end:X}, but {kind.title} has "
+                f"0x{start:X} to 0x{end:X} ({kind.flash.size} bytes) for applications"
+            )
+    ram_end = kind.ram.start + kind.ram.size
+    bottom, top = image.stack
+    if not kind.ram.start <= bottom < top <= ram_end:
+        raise ImageError(
+            f"{image.path}: its stack lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} "
+            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
+        )
+
+
+def _parse(path: Path, content: bytes) -> Image:
+    if not content.startswith(b"\x7fELF"):
+        raise ImageError(f"{path}: not an ELF file; images are built with `make -C firmware`")
+    elf = ELFFile(io.BytesIO(content))
+    if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC":
+        raise ImageError(
+            f"{path}: an ELF for {elf['e_machine']} ({elf['e_type']}), not an ARM executable; "
+            "use the .elf that arm-none-eabi-gcc linked"
+        )
+    segments = _segments(path, elf, len(content))
+    symbols, functions = _symbols(elf)
+    for name in _REQUIRED_SYMBOLS:
+        if name not in symbols:
+            raise ImageError(f"{path}: no symbol {name}; link with the linker script of the board, and don't strip it")
+    arena, static = _ram(elf)
+    return Image(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        build_id=_build_id(path, elf),
+        card=_card(path, elf),
+        segments=segments,
+        vectors=_vectors(path, elf),
+        symbols=symbols,
+        functions=functions,
+        toolchain=_toolchain(elf),
+        flash_bytes=sum(len(segment.data) for segment in segments),
+        ram_static_bytes=static,
+        ram_arena_bytes=arena,
+    )
+
+
+def _segments(path: Path, elf: ELFFile, size: int) -> tuple[Segment, ...]:
+    found = []
+    for segment in elf.iter_segments("PT_LOAD"):
+        if segment["p_filesz"]:
+            if segment["p_offset"] + segment["p_filesz"] > size:
+                raise ImageError(f"{path}: truncated: a segment ends behind the end of the file; build it again")
+            found.append(Segment(segment["p_paddr"], segment.data()))
+    if not found:
+        raise ImageError(f"{path}: holds nothing to program")
+    found.sort(key=lambda segment: segment.address)
+    for lower, upper in itertools.pairwise(found):
+        if upper.address < lower.end:
+            raise ImageError(f"{path}: segments overlap at 0x{upper.address:X}")
+    return tuple(found)
+
+
+def _build_id(path: Path, elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".note.gnu.build-id")
+    if isinstance(section, NoteSection):
+        for note in section.iter_notes():
+            if note["n_type"] == "NT_GNU_BUILD_ID":
+                return str(note["n_desc"])
+    raise ImageError(f"{path}: no GNU build id; link with -Wl,--build-id=sha1")
+
+
+def _card(path: Path, elf: ELFFile) -> ModelCard:
+    section = elf.get_section_by_name(".hil_card")
+    if section is None:
+        raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
+    return parse_card(section.data(), str(path))
+
+
+def _vectors(path: Path, elf: ELFFile) -> int:
+    section = elf.get_section_by_name(".vectors")
+    if section is None:
+        raise ImageError(f"{path}: no vector table (section .vectors)")
+    return int(section["sh_addr"])
+
+
+def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], ...]]:
+    table = elf.get_section_by_name(".symtab")
+    values: dict[str, int] = {}
+    functions = []
+    if isinstance(table, SymbolTableSection):
+        for symbol in table.iter_symbols():
+            if not symbol.name or symbol.name.startswith("$"):
+                continue
+            if symbol["st_info"]["type"] == "STT_FUNC":
+                functions.append((symbol["st_value"] & ~1, symbol["st_size"], symbol.name))
+            if symbol["st_info"]["bind"] != "STB_LOCAL" or symbol.name not in values:
+                values[symbol.name] = symbol["st_value"]
+    return values, tuple(sorted(functions))
+
+
+def _ram(elf: ELFFile) -> tuple[int, int]:
+    """Return the bytes of the tensor arena, and of all other writable sections."""
+    arena = static = 0
+    for section in elf.iter_sections():
+        flags = section["sh_flags"]
+        if flags & SH_FLAGS.SHF_ALLOC and flags & SH_FLAGS.SHF_WRITE:
+            if section.name == ".arena":
+                arena += section["sh_size"]
+            else:
+                static += section["sh_size"]
+    return arena, static
+
+
+def _toolchain(elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".comment")
+    text = section.data().split(b"\0")[0].decode() if section is not None else ""
+    return text or "unknown"

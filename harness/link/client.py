@@ -1,0 +1,239 @@
+"""The host's side of the link protocol: handshake, inputs and inferences."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+from harness.errors import LinkError, MeasurementError
+from harness.link.frame import Frame, Reason, Reply, Request
+from harness.link.messages import DeviceStats, Inference, Info, parse_info, parse_result, parse_stats
+from harness.link.wire import LARGEST_GRANT, LinkCounters, Timing, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.boards.base import ByteStream
+
+_SMALLEST_CHUNK = 64
+_CLEAN_CHUNKS = 32
+
+
+class Link:
+    """A conversation with the agent on one board.
+
+    Args:
+        stream: the serial line.
+        board: name for messages.
+        timing: how long to wait.
+        attempts: how often one request is sent before the link counts as broken.
+        max_chunk: bytes of an input that travel in one frame, at most 4096; lowered while the line damages frames.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        board: str,
+        timing: Timing | None = None,
+        *,
+        attempts: int = 20,
+        max_chunk: int = 4096,
+    ) -> None:
+        self.info: Info | None = None
+        self._board = board
+        self._timing = timing or Timing()
+        self._wire = Wire(stream, board, self._timing)
+        self._attempts = attempts
+        self._chunk = self._chunk_limit = min(max_chunk, LARGEST_GRANT - 4)
+        self._clean_chunks = 0
+        self._slowest = 0.0
+
+    @property
+    def counters(self) -> LinkCounters:
+        """What had to be repaired so far."""
+        return self._wire.counters
+
+    def connect(self, *, after_reset: bool = True) -> Info:
+        """Find the start of a header, and ask the board what runs on it.
+
+        Args:
+            after_reset: wait for the unasked INFO of a board that has just been reset.
+
+        Raises:
+            LinkError: no answer in `Timing.boot` seconds, or one that is not the protocol's.
+            BoardFaultError: the firmware reports a fault.
+        """
+        self._wire.nonce = None
+        if after_reset:
+            self._wire.await_boot()
+        frame = self._transact(Request.HELLO, Reply.INFO)
+        self._wire.nonce = frame.nonce
+        self.info = parse_info(frame.payload, frame.nonce)
+        return self.info
+
+    def infer(self, data: bytes, count: int = 1) -> Inference:
+        """Run `count` inferences on one input tensor, given as its raw bytes.
+
+        Raises:
+            LinkError: the link could not be repaired.
+            BoardResetError, BoardFaultError: the board was reset, or stopped in a fault.
+            MeasurementError: the engine on the board reports that the inference failed.
+        """
+        self._load(data)
+        return self._run_loaded(data, count, b"")[0]
+
+    def infer_each(self, inputs: Iterable[bytes]) -> Iterator[Inference]:
+        """Run one inference on each input; the next input travels while the board computes.
+
+        Raises:
+            As `infer`.
+        """
+        pending = iter(inputs)
+        data = next(pending, None)
+        loaded = 0
+        while data is not None:
+            self._load(data, loaded)
+            upcoming = next(pending, None)
+            ahead = upcoming[: self._chunk_bytes] if upcoming is not None else b""
+            result, arrived = self._run_loaded(data, 1, ahead)
+            yield result
+            data, loaded = upcoming, len(ahead) if arrived else 0
+
+    def stats(self) -> DeviceStats:
+        """Ask for the agent's own memory and link figures."""
+        return parse_stats(self._transact(Request.STATS, Reply.STATS).payload)
+
+    def echo(self, data: bytes) -> bytes:
+        """Send bytes there and back, at most the announced chunk. Overwrites the waiting input."""
+        return self._transact(Request.ECHO, Reply.ECHO, payload=data).payload
+
+    # ---- inputs
+
+    @property
+    def _known(self) -> Info:
+        if self.info is None:
+            raise LinkError(f"{self._board}: not connected; call connect() first")
+        return self.info
+
+    @property
+    def _chunk_bytes(self) -> int:
+        return min(self._chunk, self._known.max_chunk)
+
+    def _load(self, data: bytes, offset: int = 0) -> None:
+        """Write `data` from `offset` on to the waiting input."""
+        if len(data) != self._known.input_bytes:
+            raise MeasurementError(
+                f"{self._board}: an input of {len(data)} bytes for a model that takes {self._known.input_bytes}"
+            )
+        failures = 0
+        while offset < len(data):
+            chunk = data[offset : offset + self._chunk_bytes]
+            if self._wire.exchange(Request.WRITE, Reply.ACK, arg=offset, payload=chunk) is None:
+                failures += 1
+                self._adapt(damaged=True)
+                if failures == self._attempts:
+                    raise self._wire.broken("no undamaged WRITE")
+                continue
+            failures = 0
+            self._adapt(damaged=False)
+            offset += len(chunk)
+
+    def _adapt(self, *, damaged: bool) -> None:
+        """Halve the chunk when one is damaged, double it after 32 good ones: short frames survive a bad line."""
+        if damaged:
+            self._chunk = max(_SMALLEST_CHUNK, self._chunk_bytes // 2)
+            self._clean_chunks = 0
+        elif self._chunk < self._chunk_limit:
+            self._clean_chunks += 1
+            if self._clean_chunks >= _CLEAN_CHUNKS:
+                self._chunk = min(self._chunk * 2, self._chunk_limit)
+                self._clean_chunks = 0
+
+    # ---- requests
+
+    def _transact(self, kind: Request, expected: Reply, *, payload: bytes = b"") -> Frame:
+        """Send one request until it is answered. A request here may be executed twice without harm."""
+        for _ in range(self._attempts):
+            frame = self._wire.exchange(kind, expected, payload=payload)
+            if frame is not None:
+                return frame
+        raise self._wire.broken(f"no {expected.name} to {kind.name}")
+
+    def _run_loaded(self, data: bytes, count: int, ahead: bytes) -> tuple[Inference, bool]:
+        """Run on the waiting input, make sure that it was `data`, and say whether `ahead` arrived as well."""
+        crc = zlib.crc32(data)
+        for _ in range(self._attempts):
+            payload, arrived = self._run(count, ahead)
+            ran_on, result = parse_result(payload, self._known.output_bytes)
+            if ran_on == crc and len(result.ticks) == count:
+                return result, arrived
+            # The waiting input was overwritten, by bytes that a recovery sent or by a damaged chunk.
+            self.counters.retransmissions += 1
+            self._load(data)
+            ahead = b""
+        raise self._wire.broken("no RESULT for the input that was sent")
+
+    def _run(self, count: int, ahead: bytes) -> tuple[bytes, bool]:
+        """Execute one RUN exactly once. Returns the RESULT's payload, and whether `ahead` arrived."""
+        seq = self._wire.next_run_seq()
+        for attempt in range(self._attempts):
+            if attempt:
+                self.counters.retransmissions += 1
+                ahead = b""  # a repetition carries none, so that the device can tell it from a new request
+            self._wire.announce(Request.RUN, seq, len(ahead), count)
+            result, arrived = self._await_run(seq, ahead, count)
+            if result is not None:
+                return result, arrived
+            self._wire.recover()
+        raise self._wire.broken("no RESULT to RUN")
+
+    def _await_run(self, seq: int, ahead: bytes, count: int) -> tuple[bytes | None, bool]:
+        """Wait for what answers a RUN: RESULT, and where the next input travels along, CREDIT and ACK."""
+        result: bytes | None = None
+        sent = not ahead
+        started = time.monotonic()
+        while True:
+            frame = self._next_answer(seq, count, result_seen=result is not None)
+            if frame is None and result is not None:
+                self._wire.recover()  # the RESULT is safe, only what followed was lost
+            if frame is None or frame.type == Reply.NAK:
+                self._wire.check_refusal(frame, Request.RUN, count, len(ahead))
+                self._note_nak(frame)
+                return result, False
+            if frame.type == Reply.ACK:
+                self._wire.settled()
+                self._adapt(damaged=False)
+                return result, result is not None
+            if frame.type == Reply.RESULT:
+                result = frame.payload
+                self._slowest = max(self._slowest, (time.monotonic() - started) / count)
+                if not ahead:
+                    self._wire.settled()
+                    return result, False
+            if not sent:  # both CREDIT and RESULT say that the payload is granted
+                self._wire.send_payload(ahead)
+                sent = True
+
+    def _next_answer(self, seq: int, count: int, *, result_seen: bool) -> Frame | None:
+        if result_seen:
+            return self._wire.receive(seq, {Reply.ACK}, self._timing.reply)
+        # Silence after damaged bytes may be an inference going on, so it says less than elsewhere.
+        wanted = {Reply.CREDIT, Reply.RESULT, Reply.ACK}
+        return self._wire.receive(seq, wanted, self._patience(10, count), self._patience(3, count))
+
+    def _note_nak(self, frame: Frame | None) -> None:
+        if frame is None:
+            return
+        if frame.status == Reason.INFERENCE_FAILED:
+            raise MeasurementError(f"{self._board}: the engine reports that the inference failed")
+        if frame.status == Reason.DAMAGED_PAYLOAD:
+            self._wire.settled()
+            self._adapt(damaged=True)
+            self.counters.retransmissions += 1
+
+    def _patience(self, factor: float, count: int) -> float:
+        """Seconds to wait for `count` inferences: `factor` times the slowest one so far, and a bit."""
+        if self._slowest == 0.0:
+            return self._timing.inference * count
+        return self._timing.quiet + self._timing.reply * factor / 10 + factor * self._slowest * count

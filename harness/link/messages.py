@@ -1,0 +1,187 @@
+"""What the payloads of the link protocol say. docs/link-protocol.md is the contract."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROTOCOL_VERSION = 1
+FAULT_BYTES = 32
+COUNTERS = {1: "DWT CYCCNT"}
+_INFO = struct.Struct("<HBBIIIIIIIIQ")
+_STATS = struct.Struct("<7I")
+_FAULT = struct.Struct("<8I")
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What runs on the board, as it says itself.
+
+    Attributes:
+        nonce: drawn at boot; another one means that the board was reset.
+        counter: what counts the ticks of an inference.
+        counter_hz: frequency of that counter on silicon, Hz.
+        counter_overhead: ticks of an empty measurement, already subtracted from what the board reports.
+        max_chunk: bytes that one WRITE may carry.
+        max_batch: inferences that one RUN may ask for.
+        reset_reason: the chip's reset reason register.
+        chip_id: the chip's own serial number.
+        build_id: GNU build id of the running image, hexadecimal.
+        card: model card, JSON as sent.
+    """
+
+    nonce: int
+    counter: str
+    counter_hz: int
+    counter_overhead: int
+    input_bytes: int
+    output_bytes: int
+    max_chunk: int
+    max_batch: int
+    reset_reason: int
+    chip_id: int
+    build_id: str
+    card: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A batch of inferences on one input.
+
+    Attributes:
+        output: the output tensor of the last one, raw.
+        ticks: counter ticks of each.
+    """
+
+    output: bytes
+    ticks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStats:
+    """Memory and link figures that the agent keeps, bytes and counts since boot."""
+
+    stack_bytes: int
+    stack_used_bytes: int
+    heap_bytes: int
+    heap_used_bytes: int
+    damaged_headers: int
+    damaged_payloads: int
+    receive_errors: int
+
+
+def parse_info(payload: bytes, nonce: int) -> Info:
+    """Decode an INFO payload.
+
+    Raises:
+        LinkError: it is too short, or of another protocol version.
+    """
+    version = int.from_bytes(payload[:2], "little")
+    if version != PROTOCOL_VERSION:
+        raise LinkError(
+            f"the firmware speaks version {version} of the link protocol, this harness {PROTOCOL_VERSION}; "
+            "rebuild the image with the agent of this release"
+        )
+    if len(payload) < _INFO.size:
+        raise LinkError(f"INFO of {len(payload)} bytes, expected at least {_INFO.size}")
+    _, counter, id_bytes, *numbers = _INFO.unpack_from(payload)
+    hz, overhead, input_bytes, output_bytes, max_chunk, max_batch, card_bytes, reason, chip = numbers
+    if len(payload) != _INFO.size + id_bytes + card_bytes:
+        raise LinkError(f"INFO of {len(payload)} bytes, expected {_INFO.size + id_bytes + card_bytes}")
+    return Info(
+        nonce=nonce,
+        counter=COUNTERS.get(counter, f"unknown counter {counter}"),
+        counter_hz=hz,
+        counter_overhead=overhead,
+        input_bytes=input_bytes,
+        output_bytes=output_bytes,
+        max_chunk=max_chunk,
+        max_batch=max_batch,
+        reset_reason=reason,
+        chip_id=chip,
+        build_id=payload[_INFO.size : _INFO.size + id_bytes].hex(),
+        card=payload[_INFO.size + id_bytes :],
+    )
+
+
+def parse_result(payload: bytes, output_bytes: int) -> tuple[int, Inference]:
+    """Decode a RESULT payload.
+
+    Returns:
+        CRC-32 of the input that the inferences ran on, and what they gave.
+
+    Raises:
+        LinkError: its length doesn't fit the announced output tensor.
+    """
+    if len(payload) < 8:
+        raise LinkError(f"RESULT of {len(payload)} bytes, expected at least 8")
+    input_crc, count = struct.unpack_from("<II", payload)
+    expected = 8 + 4 * count + output_bytes
+    if count == 0 or len(payload) != expected:
+        raise LinkError(f"RESULT of {len(payload)} bytes for {count} inferences, expected {expected}")
+    ticks = struct.unpack_from(f"<{count}I", payload, 8)
+    return input_crc, Inference(output=payload[8 + 4 * count :], ticks=ticks)
+
+
+def parse_stats(payload: bytes) -> DeviceStats:
+    """Decode a STATS payload.
+
+    Raises:
+        LinkError: wrong length.
+    """
+    if len(payload) != _STATS.size:
+        raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size}")
+    return DeviceStats(*_STATS.unpack(payload))
+
+
+def describe_fault(payload: bytes, where: Callable[[int], str | None] = lambda _: None) -> str:
+    """Say in one line why a Cortex-M stopped, from a FAULT payload.
+
+    Bits as in the Armv7-M reference manual, B3.2.15 (CFSR).
+
+    Args:
+        payload: as sent, or as read from the fault record in RAM.
+        where: names the function at an address, if it is known.
+    """
+    if len(payload) != _FAULT.size:
+        return f"a fault whose record of {len(payload)} bytes can't be decoded"
+    pc, lr, psr, sp, cfsr, hfsr, mmfar, bfar = _FAULT.unpack(payload)
+    causes = [text for bit, text in _CFSR_BITS.items() if cfsr & bit]
+    if cfsr & _BFAR_VALID:
+        causes.append(f"address 0x{bfar:08X}")
+    elif cfsr & _MMFAR_VALID:
+        causes.append(f"address 0x{mmfar:08X}")
+    cause = ", ".join(causes) or "hard fault"
+    function = where(pc)
+    place = f" in {function}" if function else ""
+    return (
+        f"{cause} at PC 0x{pc:08X}{place} "
+        f"(LR 0x{lr:08X}, SP 0x{sp:08X}, xPSR 0x{psr:08X}, CFSR 0x{cfsr:08X}, HFSR 0x{hfsr:08X})"
+    )
+
+
+_MMFAR_VALID = 1 << 7
+_BFAR_VALID = 1 << 15
+_CFSR_BITS = {
+    1 << 0: "instruction access violation",
+    1 << 1: "data access violation",
+    1 << 3: "stack violation on exception return",
+    1 << 4: "stack violation on exception entry",
+    1 << 8: "instruction bus error",
+    1 << 9: "bus error",
+    1 << 10: "imprecise bus error",
+    1 << 11: "bus error on exception return",
+    1 << 12: "bus error on exception entry",
+    1 << 16: "undefined instruction",
+    1 << 17: "invalid execution state",
+    1 << 18: "invalid exception return",
+    1 << 19: "floating point without the FPU enabled",
+    1 << 24: "unaligned access",
+    1 << 25: "division by zero",
+}

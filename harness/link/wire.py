@@ -1,0 +1,243 @@
+"""Frames there and back: one request at a time, and recovery from what a line loses or damages.
+
+Nothing here measures time for a result: ticks come from the board's counter. The host's clock bounds waits only.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import BoardFaultError, BoardResetError, LinkError
+from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
+from harness.link.messages import describe_fault
+
+if TYPE_CHECKING:
+    from harness.boards.base import ByteStream
+
+HEADER_BYTES = 16
+#: The most that a conversation of this harness announces at once, payload and CRC.
+LARGEST_GRANT = 4096 + 4
+#: More PINGs than a good line needs, for one that damages these as well.
+_SPARE_PINGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the host waits, seconds.
+
+    Attributes:
+        boot: for the first answer after a reset.
+        reply: for an answer that needs no inference, beyond the time its bytes take on the line.
+        inference: for the first inference; later ones are allowed ten times the slowest so far, and `reply`.
+        quiet: silence after damaged bytes that says that nothing more will come.
+        step: for an answer while recovering; longer than the round trip of any USB bridge (16 ms for FTDI's).
+        baud: of the line.
+    """
+
+    boot: float = 5.0
+    reply: float = 2.0
+    inference: float = 60.0
+    quiet: float = 0.1
+    step: float = 0.04
+    baud: int = 1_000_000
+
+    def line(self, size: int) -> float:
+        """Seconds that `size` bytes take on the line (8N1: 10 bits each)."""
+        return size * 10 / self.baud
+
+
+@dataclass
+class LinkCounters:
+    """What the link had to repair since it was opened."""
+
+    retransmissions: int = 0
+    recoveries: int = 0
+    damaged_replies: int = 0
+
+
+class Wire:
+    """Sends requests to one device and finds the frames that answer them.
+
+    Attributes:
+        nonce: the device's boot nonce; frames with another one raise. None accepts any.
+        counters: what had to be repaired.
+    """
+
+    def __init__(self, stream: ByteStream, board: str, timing: Timing) -> None:
+        self.nonce: int | None = None
+        self.counters = LinkCounters()
+        self._stream = stream
+        self._board = board
+        self._timing = timing
+        self._decoder = Decoder()
+        self._seq = secrets.randbelow(0xFFFF) + 1  # so that answers to an earlier conversation don't match
+        self._avoid = 0
+        self._granted = LARGEST_GRANT  # bytes that the device may be waiting for; unknown at first
+
+    def next_seq(self) -> int:
+        """Return a request number that is not the last RUN's, which the device would take for a repetition."""
+        self._seq = self._seq % 0xFFFF + 1
+        if self._seq == self._avoid:
+            self._seq = self._seq % 0xFFFF + 1
+        return self._seq
+
+    def next_run_seq(self) -> int:
+        """Return a request number for a new RUN."""
+        self._avoid = self.next_seq()
+        return self._avoid
+
+    def announce(self, kind: Request, seq: int, length: int, arg: int) -> None:
+        """Send a request's header. From here on the device may wait for `length` bytes and their CRC."""
+        self._granted = max(self._granted, length + 4)
+        self._stream.write(encode_header(kind, seq, length, arg))
+
+    def send_payload(self, payload: bytes) -> None:
+        """Send a payload that the device has granted."""
+        self._stream.write(encode_payload(payload))
+
+    def settled(self) -> None:
+        """Note that the device waits for a header, and for nothing else."""
+        self._granted = HEADER_BYTES
+
+    def exchange(self, kind: Request, expected: Reply, *, arg: int = 0, payload: bytes = b"") -> Frame | None:
+        """Try one request once. None if it failed; the device waits for a header again then.
+
+        Raises:
+            LinkError: the device refuses it, or can't be brought back to a header.
+        """
+        seq = self.next_seq()
+        self.announce(kind, seq, len(payload), arg)
+        frame = self.receive(seq, {Reply.CREDIT if payload else expected}, self._timing.reply)
+        if payload and frame is not None and frame.type == Reply.CREDIT:
+            self.send_payload(payload)
+            frame = self.receive(seq, {expected}, self._timing.reply)
+        if frame is not None and frame.type == expected:
+            self.settled()
+            return frame
+        self.check_refusal(frame, kind, arg, len(payload))
+        self.counters.retransmissions += 1
+        if frame is None or frame.status != Reason.DAMAGED_PAYLOAD:
+            self.recover()
+        return None
+
+    def check_refusal(self, frame: Frame | None, kind: Request, arg: int, length: int) -> None:
+        """Raise if the device understood the request and won't do it: then repeating it is no use.
+
+        Raises:
+            LinkError: with the reason.
+        """
+        if frame is not None and frame.status in {Reason.UNKNOWN_TYPE, Reason.OUT_OF_RANGE}:
+            self.settled()
+            raise LinkError(
+                f"{self._board}: the firmware refuses {kind.name} (argument {arg}, {length} bytes): "
+                f"{Reason(frame.status).name.lower().replace('_', ' ')}"
+            )
+
+    def recover(self) -> None:
+        """Bring the device back to the start of a header, as docs/link-protocol.md describes.
+
+        Raises:
+            LinkError: it doesn't answer after as many bytes as it can have been waiting for.
+        """
+        self.counters.recoveries += 1
+        self._silence()
+        sent = 0
+        for _ in range(self._granted // HEADER_BYTES + 3 + _SPARE_PINGS):
+            seq = self.next_seq()
+            self._stream.write(encode_header(Request.PING, seq))
+            sent += HEADER_BYTES
+            frame = self.receive(seq, {Reply.ACK}, self._timing.step)
+            if frame is not None and frame.type == Reply.ACK:
+                self.settled()
+                return
+            if frame is not None and frame.status == Reason.DAMAGED_HEADER:
+                sent += self._step_to_header()
+        raise self.broken(f"no ACK to PING after {sent} bytes")
+
+    def _silence(self) -> None:
+        """Drop what still comes, so that an answer to an earlier byte is not taken for one to the next."""
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline and (data := self._stream.read(65536, self._timing.step)):
+            self._decoder.feed(data)
+            while (frame := self._decoder.next_frame()) is not None:
+                self._check(frame)
+        self._decoder.clear()
+
+    def _step_to_header(self) -> int:
+        """Send single zero bytes until a header is complete (and refused). Returns how many."""
+        for sent in range(1, HEADER_BYTES + 1):
+            self._stream.write(b"\0")
+            frame = self.receive(0, set(), self._timing.step)
+            if frame is not None and frame.status == Reason.DAMAGED_HEADER:
+                return sent
+        return HEADER_BYTES
+
+    def receive(self, seq: int, types: set[Reply], patience: float, quiet: float | None = None) -> Frame | None:
+        """Return the next frame of `types` that answers `seq`, or a NAK to it, or None if none comes.
+
+        Waits `patience` seconds, or until `quiet` seconds of silence have followed damaged bytes.
+
+        Raises:
+            BoardResetError, BoardFaultError: the device says that the conversation is over.
+        """
+        now = heard = time.monotonic()
+        deadline = now + patience + self._timing.line(self._granted)
+        damage = self._decoder.skipped
+        while True:
+            frame = self._decoder.next_frame()
+            if frame is not None:
+                self._check(frame)
+                if frame.type == Reply.NAK and (frame.seq == seq or frame.status == Reason.DAMAGED_HEADER):
+                    return frame
+                if frame.seq == seq and frame.type in types:
+                    return frame
+                continue
+            now = time.monotonic()
+            lost = self._decoder.skipped > damage or self._decoder.pending > 0
+            wait = min(deadline, heard + (quiet or self._timing.quiet)) - now if lost else deadline - now
+            if wait <= 0:
+                if self._decoder.pending:
+                    self._decoder.abandon()
+                    continue
+                if lost:
+                    self.counters.damaged_replies += 1
+                return None
+            data = self._stream.read(65536, wait)
+            if data:
+                heard = time.monotonic()
+                self._decoder.feed(data)
+
+    def await_boot(self) -> None:
+        """Wait for the INFO that a board sends after a reset; without one, HELLO will have to do."""
+        self.settled()
+        deadline = time.monotonic() + self._timing.boot
+        while (left := deadline - time.monotonic()) > 0:
+            frame = self._decoder.next_frame()
+            if frame is None:
+                self._decoder.feed(self._stream.read(65536, left))
+            elif frame.type == Reply.FAULT:
+                self._check(frame)
+            elif frame.type == Reply.INFO and frame.seq == 0:
+                return
+
+    def _check(self, frame: Frame) -> None:
+        """Raise if the frame says that the conversation is over."""
+        if frame.type == Reply.FAULT:
+            raise BoardFaultError(f"{self._board}: the firmware stopped: {describe_fault(frame.payload)}")
+        if self.nonce is not None and frame.nonce != self.nonce:
+            raise BoardResetError(
+                f"{self._board}: the board was reset in the middle of the conversation "
+                f"(boot nonce 0x{frame.nonce:08X}, was 0x{self.nonce:08X})"
+            )
+
+    def broken(self, what: str) -> LinkError:
+        """Return the error for a link that can't be repaired."""
+        seen = self._decoder.last_bytes
+        shown = seen.hex(" ") if seen else "none"
+        return LinkError(
+            f"{self._board}: {what}: the firmware doesn't answer as it should. Last bytes seen: {shown}. "
+            "Check that the board runs an image of this harness, and the port and baud rate"
+        )

@@ -1,0 +1,1 @@
+"""From what the board returned to figures: accuracy, ticks and memory."""

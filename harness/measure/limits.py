@@ -1,0 +1,62 @@
+"""Limits of a suite, held against the row of a finished case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.store.schema import CASE_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.config import Limit
+
+
+@dataclass(frozen=True)
+class LimitCheck:
+    """What came of the limits: one sentence for each that was exceeded, and for each that couldn't be checked."""
+
+    exceeded: tuple[str, ...]
+    unchecked: tuple[str, ...]
+
+
+def check_limits(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> LimitCheck:
+    """Hold limits against a case row.
+
+    A limit on a figure that this run has not measured, or on another counter, is not checked and said so.
+
+    Args:
+        limits: by column of the case table.
+        row: a complete case.
+    """
+    exceeded, unchecked = [], []
+    for name, limit in limits.items():
+        value = row.get(name)
+        unit = CASE_COLUMNS[name].unit
+        unit = f" {limit.counter or unit}" if unit not in ("", "share") else ""
+        if limit.counter is not None and limit.counter != row["counter"]:
+            unchecked.append(f"limit on {name} is in {limit.counter}, but {row['backend']} counts {row['counter']}")
+        elif value is None:
+            unchecked.append(f"limit on {name}: not measured on {row['backend']}")
+        elif limit.min is not None and value < limit.min:
+            exceeded.append(
+                f"{name} is {_figure(value)}{unit}, under the limit of {_figure(limit.min)}{_of(name, row)}"
+            )
+        elif limit.max is not None and value > limit.max:
+            exceeded.append(f"{name} is {_figure(value)}{unit}, over the limit of {_figure(limit.max)}{_of(name, row)}")
+    return LimitCheck(tuple(exceeded), tuple(unchecked))
+
+
+def _figure(value: float) -> str:
+    """Write numbers in full, so that 100,001 doesn't look like the limit of 100,000."""
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
+def _of(name: str, row: Mapping[str, Any]) -> str:
+    if name != "accuracy":
+        return ""
+    interval = f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}"
+    return f" ({row['samples']} samples; 95 % interval {interval})"

@@ -1,0 +1,275 @@
+"""The pytest plugin: `pytest suites/ --device nano33`.
+
+pytest loads it in every run on a machine that has the package, so nothing slow is imported before
+`--device` asks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from harness.bench import Bench
+    from harness.boards.base import Board
+
+_BENCH = pytest.StashKey["Bench"]()
+_ROWS = pytest.StashKey[list[dict[str, Any]]]()
+_UNASKED = pytest.StashKey[list[Path]]()
+_SIGNALS = pytest.StashKey[dict[int, Any]]()
+_STOPPED = pytest.StashKey[threading.Event]()
+_YAML = (".yaml", ".yml")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the harness."""
+    group = parser.getgroup("hil", "benchmarks on boards (tinyml-hil)")
+    add = group.addoption
+    add(
+        "--device", action="append", default=[], metavar="NAME", help="board: a device, kind or tag, or all; repeatable"
+    )
+    add(
+        "--backend",
+        choices=("auto", "hardware", "renode", "virtual"),
+        default="auto",
+        help="auto (default): hardware if it is attached, else an emulator",
+    )
+    add("--samples", type=_positive, default=None, metavar="N", help="use only the first N inputs of each suite")
+    add("--results-dir", default="results", metavar="DIR", help="where runs are stored (default: results)")
+    add("--lab", default=None, metavar="FILE", help="the lab's boards (default: devices.yaml, if there is one)")
+    add(
+        "--hil-retries",
+        type=_count,
+        default=2,
+        metavar="N",
+        help="retries after a failure of board or link (default: 2)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the boards, or say which suites lack one."""
+    config.stash[_ROWS], config.stash[_UNASKED], config.stash[_STOPPED] = [], [], threading.Event()
+    if not config.option.device:
+        _refuse_suites_without_device(config)
+        return
+    from harness.bench import Bench, Options
+    from harness.collection import shortest
+    from harness.config import find_lab
+    from harness.errors import HilError
+
+    folder = config.invocation_params.dir
+    lab = find_lab(config.option.lab, [folder, config.rootpath])
+    options = Options(
+        selectors=tuple(config.option.device),
+        backend=config.option.backend,
+        lab_file=lab and shortest(lab),
+        results_dir=shortest(folder / config.option.results_dir),
+        samples=config.option.samples,
+        retries=config.option.hil_retries,
+    )
+    try:
+        config.stash[_BENCH] = Bench.build(options)
+    except HilError as error:
+        raise pytest.UsageError(str(error)) from error
+    _catch_signals(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the signals back."""
+    for number, handler in config.stash.get(_SIGNALS, {}).items():
+        signal.signal(number, handler)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which boards are used, and that an emulator is one."""
+    bench = config.stash.get(_BENCH, None)
+    return bench.header() if bench else []
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect suites."""
+    if file_path.suffix not in _YAML:
+        return None
+    named = parent.session.isinitpath(file_path)
+    bench = parent.config.stash.get(_BENCH, None)
+    if not _is_suite(file_path) and not (named and bench):
+        return None
+    if bench is None:
+        from harness.collection import shortest
+
+        parent.config.stash[_UNASKED].append(shortest(file_path))
+        return None
+    from harness.collection import SuiteFile
+    from harness.progress import watch_terminal
+
+    config = parent.config
+    stopped = config.stash[_STOPPED]
+    return SuiteFile.build(parent, file_path, bench, lambda name: watch_terminal(config, name, stopped))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses `board` once for each device, if there are several."""
+    bench = metafunc.config.stash.get(_BENCH, None)
+    if bench and len(bench.devices) > 1 and "board" in metafunc.fixturenames:
+        ids = [device.name for device in bench.devices]
+        metafunc.parametrize("board", bench.devices, indirect=True, ids=ids, scope="session")
+
+
+@pytest.fixture(scope="session")
+def board(request: pytest.FixtureRequest) -> Board:
+    """The open board of `--device`: flash(image), reset(), link(), read_memory(address, size)."""
+    bench = request.config.stash.get(_BENCH, None)
+    if bench is None:
+        pytest.skip("needs a board: say which, for example --device nano33")
+    return bench.board(getattr(request, "param", bench.devices[0]))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Keep the suites' items of one device together; everything else stays where it was."""
+    bench = config.stash.get(_BENCH, None)
+    if bench is None or len(bench.devices) < 2:
+        return
+    from harness.collection import VariantItem
+
+    rank = {device.name: number for number, device in enumerate(bench.devices)}
+    places = [place for place, item in enumerate(items) if isinstance(item, VariantItem)]
+    cases = sorted((item for item in items if isinstance(item, VariantItem)), key=lambda item: rank[item.device.name])
+    for place, item in zip(places, cases, strict=True):
+        items[place] = item
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the case's row to its report, which also carries it from xdist's workers."""
+    report = yield
+    row = getattr(item, "row", None)
+    if report.when == "call" and row is not None:
+        entry = _entry(item.config.stash[_BENCH], row)
+        entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}
+        vars(report)["hil"] = entry
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let go of the boards and write the tables, also after Ctrl-C."""
+    bench = session.config.stash.get(_BENCH, None)
+    if bench is None:
+        return
+    from harness.errors import StoreError
+
+    try:
+        bench.close()
+    except StoreError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the tables."""
+    write = terminalreporter.write_line
+    for path in config.stash[_UNASKED]:
+        write(f"{path} was not run: say which board, for example --device nano33")
+    bench = config.stash.get(_BENCH, None)
+    if bench is None:
+        return
+    found = _found(terminalreporter, bench)
+    if not found:
+        return
+    from harness.summary import render
+
+    writer = terminalreporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
+    terminalreporter.write_sep("=", "benchmark")
+    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    for entry in found:
+        for sentence in entry["unchecked"]:
+            write(f"Not checked for {entry['name']}: {sentence}")
+    for counter in dict.fromkeys(entry["counter"] for entry in found if entry["counter"]):
+        write(f"Instructions were counted by the {counter}.")
+    for folder in dict.fromkeys(entry["folder"] for entry in found):
+        write(f"Results: {folder}")
+    if config.stash[_STOPPED].is_set():
+        write("The run was interrupted. The boards are released; what had finished is in the results.")
+
+
+def _found(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[str, Any]]:
+    """Return the entries of all reports, and of the case that an interruption left without one."""
+    reports = [report for group in reporter.stats.values() for report in group]
+    entries = {
+        (entry["row"]["run"], entry["row"]["case"]): entry
+        for entry in (getattr(report, "hil", None) for report in reports)
+        if entry is not None
+    }
+    for row in bench.run.rows if bench.run else ():
+        entries.setdefault((row["run"], row["case"]), _entry(bench, row))
+    return [entries[key] for key in sorted(entries)]
+
+
+def _entry(bench: Bench, row: dict[str, Any]) -> dict[str, Any]:
+    """Put what the summary needs into plain types, which xdist can send."""
+    folder = str(bench.run.path) if bench.run else None
+    plain = {**row, "started_utc": str(row["started_utc"])}
+    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}
+
+
+def _refuse_suites_without_device(config: pytest.Config) -> None:
+    """A suite that was named needs a board; one that merely lies in a folder is mentioned at the end."""
+    for argument in config.args:
+        path = config.invocation_params.dir / argument.split("::")[0]
+        if path.suffix in _YAML and _is_suite(path):
+            from harness.config import Lab, find_lab
+            from harness.errors import HilError
+
+            folders = [config.invocation_params.dir, config.rootpath]
+            try:
+                known = Lab.load(find_lab(config.option.lab, folders)).known()
+            except HilError as error:
+                known = str(error)
+            raise pytest.UsageError(f"{argument}: say which board: --device nano33\n{known}")
+
+
+def _is_suite(path: Path) -> bool:
+    """Tell a suite from any other YAML file without parsing it: it has the keys task and variants."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return all(re.search(key, content, re.MULTILINE) for key in (rb"^task\s*:", rb"^variants\s*:"))
+
+
+def _catch_signals(config: pytest.Config) -> None:
+    """End the session at SIGINT and SIGTERM alike: boards released, tables written, exit code 2.
+
+    The event is for a signal that comes while an emulator's callback runs, where an exception would be lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    stopped = config.stash[_STOPPED]
+
+    def stop(_number: int, _frame: object) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    config.stash[_SIGNALS] = before
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
+    return int(text)

@@ -1,0 +1,22 @@
+"""Results: written through a journal so that a killed run loses nothing, read as tidy tables."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.store.cases import CaseRecord
+    from harness.store.read import Results, RunInfo, find_run, list_runs, load_results
+    from harness.store.runs import Run, recover
+
+__all__ = ["CaseRecord", "Results", "Run", "RunInfo", "find_run", "list_runs", "load_results", "recover"]
+
+_WRITING = ("CaseRecord", "Run", "recover")
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because harness.store.schema is needed where pandas would be too slow to import.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("harness.store.runs" if name in _WRITING else "harness.store.read"), name)

@@ -1,0 +1,141 @@
+"""One case being recorded, and the checks that keep what can't be true out of the results."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.boards.base import COUNTER_OF_BACKEND
+from harness.store.schema import CASE_COLUMNS, CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.store.journal import Journal
+
+Status = Literal["complete", "failed", "skipped"]
+
+
+class CaseRecord:
+    """One case being measured. Samples go to the journal as they come; `finish` ends it."""
+
+    def __init__(self, journal: Journal, number: int, columns: dict[str, Any]) -> None:
+        self._journal = journal
+        self._columns = columns
+        self._seen: dict[int, bytearray] = {}
+        self._start = time.monotonic()
+        self.number = number
+        self.attempt = 0
+        self.recorded = 0
+        self.row: dict[str, Any] | None = None
+
+    def sample(
+        self,
+        *,
+        sample: int,
+        label: int,
+        prediction: int,
+        ticks: int | None,
+        output_crc: int | None,
+        repeat: int = 0,
+    ) -> None:
+        """Record one inference.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: this inference was recorded before, or the case has ended.
+        """
+        if self.row is not None:
+            raise ValueError(f"case {self.number} has ended")
+        seen = self._seen.setdefault(repeat, bytearray())
+        if sample >= len(seen):
+            seen.extend(bytes(max(4096, sample + 1 - len(seen))))
+        if seen[sample]:
+            raise ValueError(f"sample {sample}, repeat {repeat} is recorded twice")
+        values = [_plain(value) for value in (sample, repeat, label, prediction, ticks, output_crc)]
+        self._journal.append({"t": "sample", "case": self.number, "v": values})
+        seen[sample] = 1
+        self.recorded += 1
+
+    def restart(self, reason: str) -> None:
+        """Drop the samples of an attempt that failed and begin the next one.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self._journal.append({"t": "restart", "case": self.number, "attempt": self.attempt + 1, "reason": reason})
+        self.attempt += 1
+        self.recorded = 0
+        self._seen = {}
+
+    def finish(self, *, status: Status, reason: str | None = None, **columns: Any) -> dict[str, Any]:
+        """End the case, wait until it is on the disk, and return its row (every column of the schema).
+
+        Args:
+            status: how it ended. Only a complete case has scores.
+            reason: why it did not complete; needed unless it did.
+            columns: any columns of the case table.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: a column is unknown, or says what can't be true.
+        """
+        if self.row is not None:
+            raise ValueError(f"case {self.number} has ended")
+        if columns.setdefault("samples", self.recorded) != self.recorded:
+            raise ValueError(f"{self.recorded} samples were recorded, not {columns['samples']}")
+        if (status == "complete") != (reason is None):
+            raise ValueError("a case that is not complete has a reason, and only that")
+        row = {**self._columns, **checked(columns), "status": status, "reason": reason, "samples": self.recorded}
+        row["duration_s"] = time.monotonic() - self._start
+        row.setdefault("attempts", self.attempt + 1)
+        _fill_reasons(row)
+        check_truth(row)
+        self._journal.append({"t": "finish", "case": self.number, "columns": plain_row(row)})
+        self._journal.sync()
+        self.row = {column.name: row.get(column.name) for column in CASES}
+        return self.row
+
+
+def checked(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse columns that nobody documented; leave out those that are not there."""
+    for name, value in columns.items():
+        if name not in CASE_COLUMNS:
+            raise ValueError(f"the case table has no column {name!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}: a missing figure is None, with a reason")
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _fill_reasons(row: dict[str, Any]) -> None:
+    if row["backend"] != "hardware":
+        row.setdefault("latency_reason", f"{row['backend']} is an emulator: it counts instructions, not time")
+    elif row.get("latency_us_median") is None:
+        row.setdefault("latency_reason", row["reason"] or "not measured")
+    if row.get("energy_uj") is None:
+        row.setdefault("energy_reason", "no power monitor")
+
+
+def check_truth(row: Mapping[str, Any]) -> None:
+    """Refuse what can't be true: see "The rule about numbers" in DESIGN.md."""
+    backend, counter = row["backend"], row["counter"]
+    if COUNTER_OF_BACKEND.get(backend) != counter:
+        raise ValueError(f"the {backend} backend doesn't count {counter}")
+    measured = [column.name for column in CASES if column.score and row.get(column.name) is not None]
+    if row.get("status") != "complete" and measured:
+        raise ValueError(f"a case that is not complete has no {', '.join(measured)}")
+    if backend != "hardware" and any(name.startswith("latency_us_") for name in measured):
+        raise ValueError(f"the {backend} backend has no latency")
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy numbers into Python's, which JSON knows."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a row into what JSON knows."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    plain["started_utc"] = row["started_utc"].isoformat()
+    return plain

@@ -1,0 +1,115 @@
+"""An append-only file of JSON lines, each with its own CRC, that survives a kill, a full disk and a power cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+#: A line is `{"crc":"xxxxxxxx","record":` + record + `}`, the CRC-32 being that of the record's bytes.
+_HEAD = b'{"crc":"%08x","record":'
+_HEAD_BYTES = len(_HEAD % 0)
+_TAIL = b"}\n"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A line that is not what was written: torn by a kill, or spoiled by the disk."""
+
+    line: int
+
+
+class Journal:
+    """The writing end. One `write` of the system per record, so that a killed process leaves whole lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | _O_BINARY, 0o644)
+        except OSError as error:
+            raise write_error(path, error) from error
+        self._good_bytes = 0
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record.
+
+        Raises:
+            StoreError: it could not be written; what was written before stays valid.
+        """
+        body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+        line = _HEAD % zlib.crc32(body) + body + _TAIL
+        left = line
+        try:
+            while left:  # a disk that fills up takes a part first, and gives the reason at the next call
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            os.ftruncate(self._file, self._good_bytes)
+            raise write_error(self._path, error, self._path.parent) from error
+        self._good_bytes += len(line)
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk.
+
+        Raises:
+            StoreError: the disk didn't take it.
+        """
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise write_error(self._path, error, self._path.parent) from error
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+    """Yield the records of a journal one by one, and `Damage` where a line is not one.
+
+    Raises:
+        StoreError: the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _parse(line, number)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from error
+
+
+def write_error(path: Path, error: OSError, run: Path | None = None) -> StoreError:
+    """Say that results can't be written, and what to do.
+
+    Args:
+        path: what could not be written.
+        error: why.
+        run: the folder of the run, if it has a journal to recover from.
+    """
+    message = f"the results folder is full or can't be written: {path}: {error.strerror or error}."
+    if run is None:
+        return StoreError(f"{message}\nFree some space, or choose another folder with --results-dir.")
+    return StoreError(
+        f"{message}\nEvery finished sample is in the run's journal. Free some space, then finish the run with\n"
+        f"  hil results recover {run}"
+    )
+
+
+def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
+    body = line[_HEAD_BYTES : -len(_TAIL)]
+    if line != _HEAD % zlib.crc32(body) + body + _TAIL:
+        return Damage(number)
+    record = json.loads(body)
+    return record if isinstance(record, dict) else Damage(number)
+
+
+_O_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn \n into \r\n

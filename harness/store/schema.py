@@ -1,0 +1,107 @@
+"""The columns of the results, with their types, units and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+#: Goes up when a column changes its name, type or meaning. Written into run.json and every Parquet file.
+SCHEMA_VERSION: Final = 1
+
+DType = Literal["string", "Int64", "Float64", "datetime"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: its name; ends with the unit where there is one.
+        dtype: pandas type; all of them can be missing (NA). "datetime" is in UTC, to the microsecond.
+        unit: unit of the values, "" if there is none.
+        meaning: what it says, in one line.
+        score: True if it says how well the model did, so that it exists only for a complete case.
+    """
+
+    name: str
+    dtype: DType
+    unit: str
+    meaning: str
+    score: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether a limit can be set on it."""
+        return self.dtype in ("Int64", "Float64")
+
+
+_KEYS = (
+    Column("run", "string", "", "the run's folder name"),
+    Column("case", "Int64", "", "number of the case in its run, from 0"),
+    Column("device", "string", "", "name of the device in devices.yaml, or the kind's name"),
+    Column("board", "string", "", "kind of the board"),
+    Column("backend", "string", "", "hardware, virtual or renode"),
+    Column("suite", "string", "", "task of the suite"),
+    Column("variant", "string", "", "name of the variant in its suite"),
+)
+
+CASES: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("technique", "string", "", "how the variant was optimized"),
+    Column("baseline", "string", "", "variant that it is compared with"),
+    Column("status", "string", "", "complete, failed or skipped"),
+    Column("reason", "string", "", "why it failed or was skipped"),
+    Column("samples", "Int64", "", "inferences recorded in the sample table"),
+    Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
+    Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
+    Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
+    Column("counter", "string", "", "what a tick is: cycles (hardware) or instructions (emulators)"),
+    Column("clock_hz", "Int64", "Hz", "frequency of the counter as the board announced it"),
+    Column("ticks_median", "Float64", "ticks", "median over inferences", score=True),
+    Column("ticks_p95", "Int64", "ticks", "95th percentile, nearest rank", score=True),
+    Column("ticks_min", "Int64", "ticks", "smallest", score=True),
+    Column("ticks_max", "Int64", "ticks", "largest", score=True),
+    Column("latency_us_median", "Float64", "us", "median; hardware only", score=True),
+    Column("latency_us_p95", "Float64", "us", "95th percentile, nearest rank; hardware only", score=True),
+    Column("latency_us_min", "Float64", "us", "smallest; hardware only", score=True),
+    Column("latency_us_max", "Float64", "us", "largest; hardware only", score=True),
+    Column("latency_reason", "string", "", "why there is no latency"),
+    Column("flash_bytes", "Int64", "bytes", "what the image occupies in flash"),
+    Column("ram_static_bytes", "Int64", "bytes", ".data + .bss less the arena"),
+    Column("ram_arena_bytes", "Int64", "bytes", "tensor arena"),
+    Column("ram_stack_bytes", "Int64", "bytes", "most stack used"),
+    Column("ram_heap_bytes", "Int64", "bytes", "most heap used"),
+    Column("ram_peak_bytes", "Int64", "bytes", "sum of the four parts"),
+    Column("ram_reason", "string", "", "why a part of the RAM figures is missing"),
+    Column("energy_uj", "Float64", "uJ", "energy of one inference", score=True),
+    Column("energy_reason", "string", "", "why there is no energy"),
+    Column("power_source", "string", "", "what measured the energy: a monitor, or simulated"),
+    Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong"),
+    Column("retransmissions", "Int64", "", "frames sent again on the link"),
+    Column("image_sha256", "string", "", "SHA-256 of the image file"),
+    Column("build_id", "string", "", "GNU build id that the running board announced"),
+    Column("board_uid", "string", "", "chip id that the running board announced"),
+    Column("probe_uid", "string", "", "unique id of the debug probe"),
+    Column("engine", "string", "", "inference engine, from the model card"),
+    Column("toolchain", "string", "", "compiler that made the image"),
+    Column("harness_version", "string", "", "version of this package"),
+    Column("config_sha256", "string", "", "SHA-256 of the configuration of the run"),
+    Column("seed", "Int64", "", "seed of everything random in the run"),
+    Column("started_utc", "datetime", "", "when the case began"),
+    Column("duration_s", "Float64", "s", "host time that the case took; not a property of the board"),
+)
+
+SAMPLES: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("sample", "Int64", "", "index of the input in the suite's data"),
+    Column("repeat", "Int64", "", "which inference on that input, from 0"),
+    Column("label", "Int64", "", "index of the right class"),
+    Column("prediction", "Int64", "", "index of the class that the board's output says"),
+    Column("ticks", "Int64", "ticks", "counter difference of this inference; see the case's counter"),
+    Column("output_crc", "Int64", "", "CRC-32 of the output tensor as it came"),
+)
+
+#: The columns that say which case a sample belongs to.
+KEY_NAMES: Final = tuple(column.name for column in _KEYS)
+
+CASE_COLUMNS: Final = {column.name: column for column in CASES}

@@ -1,0 +1,180 @@
+"""From a journal to Parquet files, in chunks, so that ten million samples need no more memory than one case."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness.errors import StoreError
+from harness.store.journal import Damage, read_journal, write_error
+from harness.store.schema import CASES, KEY_NAMES, SAMPLES, SCHEMA_VERSION, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+#: Samples held in memory at a time.
+CHUNK_ROWS = 65_536
+
+_ARROW = {
+    "string": pa.string(),
+    "Int64": pa.int64(),
+    "Float64": pa.float64(),
+    "datetime": pa.timestamp("us", tz="UTC"),
+}
+_METADATA = {b"hil.schema_version": str(SCHEMA_VERSION).encode()}
+
+#: What a sample's line in the journal holds, in this order.
+SAMPLE_FIELDS = ("sample", "repeat", "label", "prediction", "ticks", "output_crc")
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """Return the Parquet schema of a table."""
+    return pa.schema([(column.name, _ARROW[column.dtype]) for column in columns], metadata=_METADATA)
+
+
+@dataclass
+class _Case:
+    begin: dict[str, Any]
+    finish: dict[str, Any] | None = None
+    attempt: int = 0
+    recorded: int = 0
+
+
+@dataclass
+class Contents:
+    """What a journal holds: its cases, and how many of its lines are damaged."""
+
+    cases: dict[int, _Case] = field(default_factory=dict)
+    damaged_lines: int = 0
+
+    @classmethod
+    def of(cls, journal: Path) -> Self:
+        """Read the cases and count their samples, without keeping the samples.
+
+        Raises:
+            StoreError: the journal can't be read.
+        """
+        contents = cls()
+        for record in read_journal(journal):
+            contents._take(record)
+        return contents
+
+    def _take(self, record: dict[str, Any] | Damage) -> None:
+        if isinstance(record, Damage):
+            self.damaged_lines += 1
+            return
+        kind, number = record["t"], record["case"]
+        if kind == "begin":
+            self.cases[number] = _Case(record["columns"])
+            return
+        case = self.cases.get(number)
+        if case is None:
+            return
+        if kind == "sample":
+            case.recorded += 1
+        elif kind == "restart":
+            case.attempt, case.recorded = record["attempt"], 0
+        elif kind == "finish":
+            case.finish = record["columns"]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the case rows. A case that did not end, or lost samples, is failed and has no scores."""
+        return [_row(number, case) for number, case in sorted(self.cases.items())]
+
+
+def _row(number: int, case: _Case) -> dict[str, Any]:
+    row: dict[str, Any] = {**case.begin, "case": number}
+    if case.finish is None:
+        row |= {"status": "failed", "reason": "run was interrupted", "samples": case.recorded}
+    else:
+        row |= case.finish
+        if row["samples"] != case.recorded:
+            lost = f"journal is damaged: {case.recorded} of {row['samples']} samples are left"
+            row |= {"status": "failed", "reason": lost, "samples": case.recorded}
+            row |= {column.name: None for column in CASES if column.score}
+    if isinstance(row.get("started_utc"), str):
+        row["started_utc"] = datetime.fromisoformat(row["started_utc"]).astimezone(UTC)
+    return row
+
+
+def write_tables(journal: Path, folder: Path) -> Contents:
+    """Write cases.parquet and samples.parquet, read them back, and only then put them in place.
+
+    Raises:
+        StoreError: they can't be written, or read back differently; the journal is left alone.
+    """
+    contents = Contents.of(journal)
+    rows = contents.rows()
+    samples = sum(row["samples"] for row in rows)
+    try:
+        cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
+        _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(journal, contents), samples)
+        _write(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
+    except OSError as error:
+        raise write_error(folder, error, folder) from error
+    return contents
+
+
+def _sample_batches(journal: Path, contents: Contents) -> Iterator[pa.RecordBatch]:
+    """Yield the samples of the last attempt of each case."""
+    schema = arrow_schema(SAMPLES)
+    chunk: list[dict[str, Any]] = []
+    attempt = dict.fromkeys(contents.cases, 0)
+    keys = {row["case"]: {name: row.get(name) for name in KEY_NAMES} for row in contents.rows()}
+    for record in read_journal(journal):
+        if isinstance(record, Damage) or record["case"] not in keys:
+            continue
+        number = record["case"]
+        if record["t"] == "restart":
+            attempt[number] = record["attempt"]
+        elif record["t"] == "sample" and attempt[number] == contents.cases[number].attempt:
+            chunk.append({**keys[number], **dict(zip(SAMPLE_FIELDS, record["v"], strict=True))})
+        if len(chunk) == CHUNK_ROWS:
+            yield pa.RecordBatch.from_pylist(chunk, schema=schema)
+            chunk = []
+    if chunk:
+        yield pa.RecordBatch.from_pylist(chunk, schema=schema)
+
+
+def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            file.flush()
+            os.fsync(file.fileno())
+        found = _checked_rows(temporary)
+        if found != rows:
+            raise StoreError(f"{path} reads back with {found} rows instead of {rows}; the journal is kept")
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _checked_rows(path: Path) -> int:
+    """Decode every page of a Parquet file, checksums included, and count its rows."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return sum(batch.num_rows for batch in file.iter_batches())
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} reads back damaged: {error}; the journal is kept") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,169 @@
+"""The tables at the end of a run, for a terminal of any width."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Row = dict[str, Any]
+
+#: From this width on, accuracy and counter fit into one table.
+_WIDE_COLUMNS = 150
+_NONE = "-"
+
+_EMULATED = (
+    "Emulated: no board was used. The figures above in instructions are what an emulated CPU executed; they are "
+    "not cycles, and neither latency nor energy follows from them. Predictions, flash and RAM come from the "
+    "same firmware that a real board would run."
+)
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    cell: Callable[[Row, Sequence[Row]], str]
+    left: bool = False
+
+
+def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
+    """Return the tables of finished cases as text.
+
+    Args:
+        rows: rows of the case table, as dicts.
+        width: columns of the terminal.
+        color: whether it understands colours.
+    """
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, soft_wrap=False)
+    if not color:
+        console.no_color = True
+    with console.capture() as capture:
+        for _, group in groupby(sorted(rows, key=_order), key=_order):
+            _print_group(console, list(group), width)
+        if any(row["backend"] != "hardware" for row in rows):
+            console.print(Text(_EMULATED))
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _order(row: Row) -> tuple[str, str, str]:
+    return row["suite"], row["device"], row["backend"]
+
+
+def _print_group(console: Console, rows: list[Row], width: int) -> None:
+    """Print the tables of one suite on one device and backend: only these rows can be compared."""
+    first = rows[0]
+    emulated = "" if first["backend"] == "hardware" else ", emulated"
+    device = first["device"] if first["device"] == first["board"] else f"{first['device']} ({first['board']})"
+    console.print(Text(f"{first['suite']} on {device}, {first['backend']} backend{emulated}", style="bold"))
+    counter = f"{first['counter']} per inference"
+    scores, ticks = _SCORES, _ticks(rows)
+    if width >= _WIDE_COLUMNS:
+        _print_table(console, f"accuracy, {counter}", [_VARIANT, _TECHNIQUE, *scores, *ticks], rows)
+    else:
+        _print_table(console, "accuracy", [_VARIANT, _TECHNIQUE, *scores], rows)
+        _print_table(console, counter, [_VARIANT, *ticks], rows)
+    if any(row.get("latency_us_median") is not None for row in rows):
+        _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
+    _print_table(console, "memory, bytes", [_VARIANT, *_MEMORY], rows)
+    for row in rows:
+        if row["status"] != "complete":
+            console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
+
+
+def _print_table(console: Console, title: str, columns: Sequence[_Column], rows: list[Row]) -> None:
+    numbers = [column for column in columns if not column.left]
+    rows = [row for row in rows if any(column.cell(row, rows) != _NONE for column in numbers)]
+    if not rows:
+        return
+    console.print(Text(title, style="italic"))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column.title,
+            justify="left" if column.left else "right",
+            no_wrap=not column.left,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(column.cell(row, rows)) for column in columns))
+    console.print(table)
+    console.print()
+
+
+def _count(name: str, form: str = ",") -> Callable[[Row, Sequence[Row]], str]:
+    def cell(row: Row, _rows: Sequence[Row]) -> str:
+        value = row.get(name)
+        if value is None:
+            return _NONE
+        return format(int(value), form) if float(value).is_integer() else f"{value:,.1f}"
+
+    return cell
+
+
+def _text(name: str) -> Callable[[Row, Sequence[Row]], str]:
+    return lambda row, _rows: row.get(name) or _NONE
+
+
+def _accuracy(row: Row, _rows: Sequence[Row]) -> str:
+    if row["accuracy"] is None:
+        return str(row["status"])
+    return f"{100 * row['accuracy']:.{_decimals(row)}f} %"
+
+
+def _interval(row: Row, _rows: Sequence[Row]) -> str:
+    if row["accuracy_low"] is None:
+        return _NONE
+    places = _decimals(row)
+    return f"{100 * row['accuracy_low']:.{places}f} to {100 * row['accuracy_high']:.{places}f} %"
+
+
+def _decimals(row: Row) -> int:
+    """One more digit than the samples can tell apart would be made up."""
+    return 1 if row["samples"] <= 1000 else 2
+
+
+def _ratio(row: Row, rows: Sequence[Row]) -> str:
+    """Return median / the baseline's median; only between cases that have all in common but the variant."""
+    for other in rows:
+        if other["variant"] == row["baseline"] and all(other[name] == row[name] for name in _SAME):
+            mine, base = row["ticks_median"], other["ticks_median"]
+            return f"{mine / base:.3f}x" if mine and base else _NONE
+    return _NONE
+
+
+_SAME = ("suite", "device", "board", "board_uid", "backend", "counter", "clock_hz", "engine", "samples")
+
+_VARIANT = _Column("variant", _text("variant"), left=True)
+_TECHNIQUE = _Column("technique", _text("technique"), left=True)
+_SCORES = (
+    _Column("samples", _count("samples")),
+    _Column("accuracy", _accuracy),
+    _Column("95 % interval", _interval),
+)
+_LATENCY = tuple(_Column(name, _count(f"latency_us_{name}")) for name in ("median", "p95", "min", "max"))
+_MEMORY = (
+    _Column("flash", _count("flash_bytes")),
+    _Column("peak RAM", _count("ram_peak_bytes")),
+    _Column("= static", _count("ram_static_bytes")),
+    _Column("+ arena", _count("ram_arena_bytes")),
+    _Column("+ stack", _count("ram_stack_bytes")),
+    _Column("+ heap", _count("ram_heap_bytes")),
+)
+
+
+def _ticks(rows: Sequence[Row]) -> tuple[_Column, ...]:
+    baselines = {row["baseline"] for row in rows if row["baseline"]}
+    ratio = f"vs {baselines.pop()}" if len(baselines) == 1 else "vs baseline"
+    return (
+        *(_Column(name, _count(f"ticks_{name}")) for name in ("median", "p95", "min", "max")),
+        _Column(ratio, _ratio),
+    )

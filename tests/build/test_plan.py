@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.build import parse_tflite, plan_memory
+from harness.build.plan import Buffer, pack
+
+ROOT = Path(__file__).parents[2]
+CHAINS = sorted((ROOT / "tests" / "engine" / "data").glob("chain*.tflite"))
+
+
+def overlaps(buffers, places):
+    for i, a in enumerate(buffers):
+        for b in buffers[i + 1 :]:
+            together = a.first <= b.last and b.first <= a.last
+            if together and places[a.key] < places[b.key] + b.bytes and places[b.key] < places[a.key] + a.bytes:
+                yield a, b
+
+
+def test_buffers_that_live_together_never_overlap():
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        buffers = []
+        for key in range(int(rng.integers(1, 15))):
+            first = int(rng.integers(0, 10))
+            buffers.append(Buffer(key, int(rng.integers(1, 500)), first, first + int(rng.integers(0, 4))))
+        places = pack(buffers)
+        assert not list(overlaps(buffers, places))
+        assert all(place % 4 == 0 for place in places.values())
+
+
+def test_a_chain_takes_no_more_than_its_greatest_step():
+    sizes = [100, 400, 200, 40, 300, 8]
+    buffers = [Buffer(key, size, max(key - 1, 0), key) for key, size in enumerate(sizes)]
+    places = pack(buffers)
+    assert max(places[b.key] + b.bytes for b in buffers) == 600
+
+
+def test_nothing_to_place():
+    assert pack([]) == {}
+
+
+@pytest.mark.parametrize("path", CHAINS, ids=lambda path: path.stem)
+def test_tensors_of_a_model_are_inside_the_arena_and_apart(path):
+    plan = plan_memory(parse_tflite(path))
+    for position, step in enumerate(plan.steps):
+        x, y = plan.offsets[step.input.index], plan.offsets[step.output.index]
+        ranges = [(x, x + step.input.bytes + step.overread_bytes), (y, y + step.output.bytes)]
+        if step.scratch_bytes:
+            ranges.append((plan.scratch[position], plan.scratch[position] + step.scratch_bytes))
+        ranges.sort()
+        assert ranges[-1][1] <= plan.arena_bytes
+        assert all(before[1] <= after[0] for before, after in pairwise(ranges))
+
+
+def test_fashion_mnist_needs_what_was_published():
+    models = ROOT / "firmware" / "models" / "fashion_mnist"
+    for name, bound in (("int8", 8_400), ("float32", 32_000)):
+        plan = plan_memory(parse_tflite(models / f"fashion_mnist_{name}.tflite"))
+        assert plan.arena_bytes <= bound
+        assert (plan.macs, plan.parameters) == (952_736, 12_698)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.config import load_suite, shipped_kinds
+from harness.errors import ConfigError
+
+SHIPPED = Path(__file__).parents[2] / "suites" / "fashion_mnist.yaml"
+
+SUITE = """\
+task: digits
+inputs: {file: data.npz, array: images, scale: 0.5, offset: -1}
+labels: {file: data.npz, array: labels}
+classes: [a, b, c]
+images: images
+limits:
+  accuracy: {min: 0.5}
+  flash_bytes: {max: 1000}
+variants:
+  float32:
+    image: net_float32
+    technique: float32 baseline
+  int8:
+    image: net_int8
+    technique: int8 quantization
+    baseline: float32
+    limits:
+      flash_bytes: {max: 500}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    np.savez(tmp_path / "data.npz", images=np.arange(24, dtype=np.uint8).reshape(6, 4), labels=[0, 1, 2, 0, 1, 2])
+
+    def write(text=SUITE):
+        path = tmp_path / "digits.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_shipped_suite_is_read():
+    suite = load_suite(SHIPPED)
+    assert suite.task == "fashion_mnist"
+    assert [variant.name for variant in suite.variants] == ["float32", "int8"]
+    assert suite.variant("int8").baseline == "float32"
+    assert suite.inputs.scale == 1 / 255
+    assert len(suite.classes) == 10
+
+
+def test_limits_of_a_variant_go_over_those_of_the_suite(write):
+    suite = load_suite(write())
+    assert suite.variant("float32").limits["flash_bytes"].max == 1000
+    assert suite.variant("int8").limits["flash_bytes"].max == 500
+    assert suite.variant("int8").limits["accuracy"].min == 0.5
+    assert suite.variant("int8").line == 13
+    assert suite.title == "digits"
+
+
+def test_data(write):
+    data = load_suite(write()).load_data()
+    assert (data.raw.shape, data.raw.dtype) == ((6, 4), np.uint8)
+    assert (data.labels.dtype, list(data.labels)) == (np.int64, [0, 1, 2, 0, 1, 2])
+    assert data.real().dtype == np.float32
+    np.testing.assert_array_equal(data.real()[1], [1.0, 1.5, 2.0, 2.5])
+    assert len(load_suite(write()).load_data(2)) == 2
+
+
+def test_the_suite_may_say_how_many_samples(write):
+    suite = load_suite(write(SUITE.replace("images: images", "samples: 3")))
+    assert len(suite.load_data()) == 3
+    assert len(suite.load_data(5)) == 5
+
+
+def test_npy_files_need_no_array_name(write, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((6, 2), np.float32))
+    text = SUITE.replace("{file: data.npz, array: images, scale: 0.5, offset: -1}", "{file: x.npy}")
+    assert load_suite(write(text)).load_data().raw.shape == (6, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("task: digits", "task: digits\ntsk: 1", 2, 'tsk: unknown key; did you mean "task"?'),
+        ("classes: [a, b, c]", "classes: [a]", 4, "classes: "),
+        ("classes: [a, b, c]", "classes: [a, b, b]", 4, "a class stands twice"),
+        ("scale: 0.5", "scale: 0", 2, "scale must not be 0"),
+        ("scale: 0.5", "scale: .nan", 2, "must be a finite number"),
+        ("image: net_int8", "imag: net_int8", 14, 'variants.int8.imag: unknown key; did you mean "image"?'),
+        ("baseline: float32", "baseline: float3", 16, 'no variant is called "float3"; did you mean "float32"?'),
+        ("baseline: float32", "baseline: int8", 16, "can't be compared with itself"),
+        ("accuracy: {min: 0.5}", "acuracy: {min: 0.5}", 7, 'did you mean "accuracy"?'),
+        ("accuracy: {min: 0.5}", "engine: {min: 0.5}", 7, "limits.engine: is no numeric column"),
+        ("accuracy: {min: 0.5}", "accuracy: {}", 7, 'limits.accuracy: give "min", "max" or both'),
+        ("accuracy: {min: 0.5}", "accuracy: {min: 2, max: 1}", 7, "nothing could ever pass"),
+        ("accuracy: {min: 0.5}", "ticks_median: {max: 9}", 7, 'say what is counted: "counter: instructions"'),
+        ("accuracy: {min: 0.5}", "accuracy: {min: 0, counter: cycles}", 7, "goes with the ticks columns only"),
+        ("  int8:\n", "  int 8:\n", 13, "variants.int 8: "),
+        ("task: digits\n", "", 1, "task: is missing"),
+        ("limits:\n  accuracy", "metric: top5\nlimits:\n  accuracy", 6, "metric: must be 'top1', not 'top5'"),
+        ("classes: [a, b, c]", "classes: [1, 2]", 4, "classes[0]: must be text, not 1; write it in quotes"),
+    ],
+)
+def test_bad_suites(write, old, new, line, words):
+    assert old in SUITE
+    path = write(SUITE.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        load_suite(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert words in str(caught.value)
+
+
+def test_an_unknown_variant(write):
+    with pytest.raises(ConfigError, match=r'no variant is called "int9"; did you mean "int8"\?'):
+        load_suite(write()).variant("int9")
+
+
+def test_image_path(write, tmp_path):
+    folder = tmp_path / "images" / "nano33"
+    folder.mkdir(parents=True)
+    (folder / "net_float32.elf").touch()
+    suite, kind = load_suite(write()), shipped_kinds()["nano33"]
+    assert suite.image_path(suite.variant("float32"), kind) == folder / "net_float32.elf"
+    with pytest.raises(ConfigError) as caught:
+        suite.image_path(suite.variant("int8"), kind)
+    assert f"{suite.path}:13: variants.int8.image: there is no image" in str(caught.value)
+    assert "known: net_float32" in str(caught.value) or 'mean "net_float32"' in str(caught.value)
+
+
+def test_an_image_given_as_a_path_is_relative_to_the_suite(write, tmp_path):
+    (tmp_path / "mine.elf").touch()
+    suite = load_suite(write(SUITE.replace("net_int8", "mine.elf")))
+    assert suite.image_path(suite.variant("int8"), shipped_kinds()["nano33"]) == tmp_path / "mine.elf"
+
+
+GOOD_IMAGES, GOOD_LABELS = np.zeros((3, 2), np.uint8), np.array([0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"images": GOOD_IMAGES}, 'data.npz has no array "labels"; known: images'),
+        ({"image": GOOD_IMAGES, "labels": GOOD_LABELS}, 'has no array "images"; did you mean "image"?'),
+        ({"images": GOOD_IMAGES, "labels": GOOD_LABELS[:2]}, "has 3 inputs, but data.npz[labels] has 2 labels"),
+        ({"images": GOOD_IMAGES[:0], "labels": GOOD_LABELS[:0]}, "data.npz[images] is empty"),
+        ({"images": np.array(["a", "b", "c"]), "labels": GOOD_LABELS}, "must be made of numbers"),
+        ({"images": np.array([{}, {}, {}]), "labels": GOOD_LABELS}, "can't be read"),
+        ({"images": GOOD_IMAGES, "labels": np.array([0, 1, 3])}, "label 3 of sample 2 is not one of the 3 classes"),
+        ({"images": GOOD_IMAGES, "labels": np.array([0, -1, 2])}, "label -1 of sample 1"),
+        ({"images": GOOD_IMAGES, "labels": np.array([0.0, 1.0, 2.0])}, "must be a list of whole numbers"),
+        ({"images": GOOD_IMAGES, "labels": GOOD_LABELS.reshape(3, 1)}, "must be a list of whole numbers"),
+        ({"images": np.array([0, 1, np.nan]), "labels": GOOD_LABELS}, "sample 2 contains a value that is not a finite"),
+    ],
+)
+def test_bad_data(write, tmp_path, arrays, words):
+    suite = load_suite(write())
+    np.savez(tmp_path / "data.npz", **arrays)
+    with pytest.raises(ConfigError) as caught:
+        suite.load_data()
+    assert str(caught.value).startswith(f"{suite.path}: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"no numpy file at all"])
+def test_damaged_data(write, tmp_path, content):
+    suite = load_suite(write())
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"can't be read as an \.npz or \.npy file"):
+        suite.load_data()
+
+
+def test_missing_data_and_too_many_samples(write, tmp_path):
+    suite = load_suite(write())
+    with pytest.raises(ConfigError, match=r"7 samples were asked for, but data.npz\[images\] has only 6"):
+        suite.load_data(7)
+    with pytest.raises(ConfigError, match="at least 1 sample"):
+        suite.load_data(0)
+    (tmp_path / "data.npz").unlink()
+    with pytest.raises(ConfigError, match="there is no such file"):
+        suite.load_data()
+
+
+def test_several_arrays_need_a_name(write):
+    suite = load_suite(write(SUITE.replace("array: images, ", "")))
+    with pytest.raises(ConfigError, match='say which with "array:": images, labels'):
+        suite.load_data()

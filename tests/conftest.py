@@ -1,0 +1,31 @@
+"""What many tests need: the committed images and the suite that goes with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.config import Lab, load_suite
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def prebuilt() -> Path:
+    return ROOT / "firmware" / "prebuilt" / "nano33"
+
+
+@pytest.fixture(scope="session")
+def suite():
+    return load_suite(ROOT / "suites" / "fashion_mnist.yaml")
+
+
+@pytest.fixture(scope="session")
+def nano33():
+    return Lab.load(None).select(["nano33"])[0]

@@ -1,0 +1,17 @@
+"""The kernels, compiled once."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.targets import compile_kernels, compiler, cortex_flags, host_flags
+
+
+@pytest.fixture(scope="session")
+def host_kernels(tmp_path_factory):
+    return compile_kernels(compiler("gcc"), host_flags(), tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="session")
+def cortex_kernels(tmp_path_factory):
+    return compile_kernels(compiler("arm-none-eabi-gcc"), cortex_flags(), tmp_path_factory.mktemp("cortex"))

@@ -1,0 +1,57 @@
+"""What the reference interpreters compute: TFLite Micro for int8 models, LiteRT for float32 ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+class Int8Oracle:
+    """TFLite Micro's interpreter, with every tensor kept."""
+
+    def __init__(self, path):
+        reason = "tflite-micro, the oracle of int8 models, isn't installed"
+        runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason=reason)
+        keep = runtime.InterpreterConfig.kPreserveAllTensors
+        self._interpreter = runtime.Interpreter.from_file(str(path), intrepreter_config=keep)
+
+    def run(self, values):
+        self._interpreter.set_input(values, 0)
+        self._interpreter.invoke()
+        return self._interpreter.get_output(0)
+
+    def tensor(self, index):
+        return self._interpreter.GetTensor(index, 0)["tensor_data"]
+
+
+class FloatOracle:
+    """LiteRT's interpreter."""
+
+    def __init__(self, path):
+        reason = "ai-edge-litert, the oracle of float32 models, isn't installed"
+        litert = pytest.importorskip("ai_edge_litert.interpreter", reason=reason)
+        self._interpreter = litert.Interpreter(str(path))
+        self._interpreter.allocate_tensors()
+        self._x = self._interpreter.get_input_details()[0]["index"]
+        self._y = self._interpreter.get_output_details()[0]["index"]
+
+    def run(self, values):
+        self._interpreter.set_tensor(self._x, values)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._y)
+
+
+def random_inputs(graph, count, seed=7):
+    """Inputs over the whole range, and beyond it for float."""
+    rng = np.random.default_rng(seed)
+    shape = (count, *graph.input.shape)
+    if graph.input.dtype == "int8":
+        values = rng.integers(-128, 128, shape).astype(np.int8)
+        values[0], values[-1] = -128, 127
+        return values
+    return rng.uniform(-2, 2, shape).astype(np.float32)
+
+
+def assert_close(got, want):
+    """Equal to 1e-4 of the greatest output."""
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(want).max())))

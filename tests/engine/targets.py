@@ -1,0 +1,187 @@
+"""Runs compiled models: as a shared library on the host, and as Cortex-M4F machine code in a bare Unicorn."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import struct
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, Uc
+from unicorn.arm_const import (
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M4,
+)
+
+from harness.boards.virtual.counter import BlockCounter
+from harness.build import emit_c, plan_memory
+
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+ENGINE = FIRMWARE / "engine"
+WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
+CORTEX_M4F = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
+
+FLASH_BYTES = 0x100000
+RAM, RAM_BYTES = 0x20000000, 0x100000
+STACK_TOP, STACK_BYTES = RAM + RAM_BYTES, 0x4000
+RETURN_TO = FLASH_BYTES - 4  # nothing is linked there
+LINKER_SCRIPT = f"""
+MEMORY {{ flash (rx) : ORIGIN = 0x0, LENGTH = {FLASH_BYTES:#x}
+          ram (rwx) : ORIGIN = {RAM:#x}, LENGTH = {RAM_BYTES:#x} }}
+SECTIONS {{
+  .text : {{ KEEP(*(.hil_card)) *(.text*) *(.rodata*) . = ALIGN(8); }} > flash
+  .ARM.exidx : {{ *(.ARM.exidx*) }} > flash
+  .data : {{ *(.data*) }} > ram
+  .bss (NOLOAD) : {{ *(.arena) *(.bss*) *(COMMON) end = .; }} > ram
+}}
+"""
+
+
+def compiler(name):
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} isn't installed")
+    return path
+
+
+def run_compiler(command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def host_flags(extra=()):
+    return [*WARNINGS, "-O1", "-fPIC", *extra]
+
+
+def cortex_flags():
+    """What firmware/Makefile compiles with, as far as it changes the code."""
+    code = ["-O2", "-ffreestanding", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"]
+    return [*CORTEX_M4F, *WARNINGS, *code]
+
+
+def compile_kernels(gcc, flags, folder):
+    """Every kernel as an object file: they are the same for every model, so compile them once."""
+    objects = []
+    for source in sorted(ENGINE.glob("*.c")):
+        objects.append(folder / f"{source.stem}.o")
+        run_compiler([gcc, *flags, f"-I{ENGINE}", "-c", source, "-o", objects[-1]])
+    return objects
+
+
+def write_model(graph, folder, *, plain):
+    """The generated files, and what the compiler needs to find them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in emit_c(graph, plan_memory(graph), board="test", name="test").items():
+        (folder / name).write_text(text)
+    includes = [f"-I{ENGINE}", f"-I{FIRMWARE / 'agent'}", f"-I{folder}"]
+    return [*(["-DHIL_PLAIN_C"] if plain else []), *includes, folder / "model.c"]
+
+
+def prefix(graph, count):
+    """The first `count` operators of a graph, so that an intermediate tensor becomes the output."""
+    last = graph.operators[count - 1].outputs[0]
+    return replace(graph, operators=graph.operators[:count], output=graph.tensors[last])
+
+
+def as_tensor(content, tensor):
+    return np.frombuffer(content, tensor.dtype).reshape(tensor.shape)
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        ("card", ctypes.c_void_p),
+        ("card_bytes", ctypes.c_uint32),
+        ("input", ctypes.c_void_p),
+        ("input_bytes", ctypes.c_uint32),
+        ("output", ctypes.c_void_p),
+        ("output_bytes", ctypes.c_uint32),
+    )
+
+
+class HostModel:
+    """The generated C and the kernels, compiled for this machine."""
+
+    def __init__(self, graph, folder, kernels, *, plain=False, extra=()):
+        library = folder / "model.so"
+        files = write_model(graph, folder, plain=plain)
+        run_compiler([compiler("gcc"), *host_flags(extra), "-shared", *files, *kernels, "-lm", "-o", library])
+        self._library = ctypes.CDLL(str(library))
+        self._output = graph.output
+        self.model = _Model()
+        assert self._library.hil_model_setup(ctypes.byref(self.model)) == 0
+
+    def __call__(self, values):
+        content = np.ascontiguousarray(values).tobytes()
+        assert len(content) == self.model.input_bytes
+        ctypes.memmove(self.model.input, content, len(content))
+        assert self._library.hil_model_invoke() == 0
+        return as_tensor(ctypes.string_at(self.model.output, self.model.output_bytes), self._output)
+
+    @property
+    def card(self):
+        return ctypes.string_at(self.model.card, self.model.card_bytes)
+
+
+class CortexModel:
+    """The same, compiled for the Cortex-M4F. Counts the instructions and the stack of each inference."""
+
+    def __init__(self, graph, folder, kernels, *, plain=False):
+        image, script = folder / "model.elf", folder / "model.ld"
+        files = write_model(graph, folder, plain=plain)
+        script.write_text(LINKER_SCRIPT)
+        link = ["-nostartfiles", "-specs=nosys.specs", "-Wl,--gc-sections", "-Wl,-e,hil_model_invoke"]
+        link += ["-Wl,-u,hil_model_setup", "-T", script]
+        gcc = compiler("arm-none-eabi-gcc")
+        run_compiler([gcc, *cortex_flags(), *link, *files, *kernels, "-lm", "-o", image])
+        self._output = graph.output
+        self._flash = np.zeros(FLASH_BYTES, np.uint8)
+        self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+        self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        self._uc.mem_map(RAM, RAM_BYTES)
+        self._load(image)
+        self._uc.mem_map_ptr(0, FLASH_BYTES, 5, self._flash.ctypes.data)
+        self._counter = BlockCounter(self._uc, [(0, self._flash)], lambda _address, _size, _facts: True)
+        self.instructions = self.stack_bytes = 0
+        description = STACK_TOP - STACK_BYTES - 64
+        self._call("hil_model_setup", description)
+        words = struct.unpack("<6I", self._uc.mem_read(description, 24))
+        self._input, self._input_bytes, self._result, self._result_bytes = words[2:]
+
+    def _load(self, image):
+        with image.open("rb") as file:
+            elf = ELFFile(file)
+            for segment in elf.iter_segments("PT_LOAD"):
+                start, data = segment["p_paddr"], segment.data()
+                if data and start < FLASH_BYTES:
+                    self._flash[start : start + len(data)] = np.frombuffer(data, np.uint8)
+            symbols = elf.get_section_by_name(".symtab").iter_symbols()
+            self._symbols = {symbol.name: symbol["st_value"] for symbol in symbols}
+
+    def _call(self, name, argument=0):
+        paint = STACK_TOP - STACK_BYTES
+        self._uc.mem_write(paint, b"\xa5" * STACK_BYTES)
+        before = self._counter.total
+        self._uc.reg_write(UC_ARM_REG_SP, STACK_TOP)
+        self._uc.reg_write(UC_ARM_REG_LR, RETURN_TO | 1)
+        self._uc.reg_write(UC_ARM_REG_R0, argument)
+        self._uc.emu_start(self._symbols[name] | 1, RETURN_TO)
+        assert self._uc.reg_read(UC_ARM_REG_PC) & ~1 == RETURN_TO
+        assert self._uc.reg_read(UC_ARM_REG_R0) == 0
+        self.instructions = self._counter.total - before
+        stack = bytes(self._uc.mem_read(paint, STACK_BYTES))
+        self.stack_bytes = STACK_BYTES - (len(stack) - len(stack.lstrip(b"\xa5")))
+
+    def __call__(self, values):
+        content = np.ascontiguousarray(values).tobytes()
+        assert len(content) == self._input_bytes
+        self._uc.mem_write(self._input, content)
+        self._call("hil_model_invoke")
+        return as_tensor(bytes(self._uc.mem_read(self._result, self._result_bytes)), self._output)

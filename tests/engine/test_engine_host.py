@@ -1,0 +1,60 @@
+"""Random chains of layers, compiled for the host, compute what the reference interpreters compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.oracles import FloatOracle, Int8Oracle, assert_close, random_inputs
+from engine.targets import HostModel, compile_kernels, compiler, host_flags, prefix
+from harness.build import parse_tflite
+
+DATA = Path(__file__).parent / "data"
+INT8 = sorted(DATA.glob("chain*_int8.tflite"))
+FLOAT = sorted(DATA.glob("chain*_float32.tflite"))
+
+
+def test_there_are_models():
+    assert len(INT8) == len(FLOAT) == 8
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+@pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
+def test_int8_is_equal_to_tflite_micro(path, plain, host_kernels, tmp_path):
+    graph, oracle = parse_tflite(path), Int8Oracle(path)
+    model = HostModel(graph, tmp_path, host_kernels, plain=plain)
+    for values in random_inputs(graph, 20):
+        np.testing.assert_array_equal(model(values), oracle.run(values).reshape(graph.output.shape))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
+def test_every_layer_of_int8_is_equal_to_tflite_micro(path, host_kernels, tmp_path):
+    graph, oracle = parse_tflite(path), Int8Oracle(path)
+    for count in range(1, len(graph.operators) + 1):
+        part = prefix(graph, count)
+        model = HostModel(part, tmp_path / str(count), host_kernels)
+        for values in random_inputs(graph, 5):
+            oracle.run(values)
+            want = oracle.tensor(part.output.index).reshape(part.output.shape)
+            np.testing.assert_array_equal(model(values), want, err_msg=f"after operator {count - 1}")
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+@pytest.mark.parametrize("path", FLOAT, ids=lambda path: path.stem)
+def test_float32_is_close_to_litert(path, plain, host_kernels, tmp_path):
+    graph, oracle = parse_tflite(path), FloatOracle(path)
+    model = HostModel(graph, tmp_path, host_kernels, plain=plain)
+    for values in random_inputs(graph, 20):
+        assert_close(model(values), oracle.run(values).reshape(graph.output.shape))
+
+
+@pytest.mark.parametrize("path", [INT8[2], FLOAT[2]], ids=lambda path: path.stem)
+def test_no_undefined_behaviour(path, tmp_path):
+    graph = parse_tflite(path)
+    checks = ["-fsanitize=undefined,bounds", "-fno-sanitize-recover=all"]
+    kernels = compile_kernels(compiler("gcc"), host_flags(checks), tmp_path)
+    model = HostModel(graph, tmp_path, kernels, extra=checks)
+    model(random_inputs(graph, 1)[0])  # the process would end here

@@ -1,0 +1,132 @@
+"""Serial lines that misbehave, or that watch: byte streams around the real one."""
+
+from __future__ import annotations
+
+import random
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.link.frame import Decoder, Reply
+
+if TYPE_CHECKING:
+    from harness.boards.base import ByteStream
+
+
+@dataclass
+class NoisyLine:
+    """Damages bytes in both directions, the same way for the same seed and traffic.
+
+    Attributes:
+        flip: probability that a bit is inverted.
+        drop: probability that a byte is lost.
+        double: probability that a byte comes twice.
+        damaged: how many bytes were touched so far.
+    """
+
+    line: ByteStream
+    seed: int
+    flip: float = 0.0
+    drop: float = 0.0
+    double: float = 0.0
+    damaged: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def read(self, size: int, timeout: float) -> bytes:
+        return self._damage(self.line.read(size, timeout))
+
+    def write(self, data: bytes) -> None:
+        damaged = self._damage(data)
+        if damaged:
+            self.line.write(damaged)
+
+    def drain(self) -> None:
+        self.line.drain()
+
+    def _damage(self, data: bytes) -> bytes:
+        result = bytearray()
+        for byte in data:
+            changed = byte
+            for bit in range(8):
+                if self._random.random() < self.flip:
+                    changed ^= 1 << bit
+            copies = 1
+            if self._random.random() < self.drop:
+                copies = 0
+            elif self._random.random() < self.double:
+                copies = 2
+            self.damaged += changed != byte or copies != 1
+            result += bytes([changed]) * copies
+        return bytes(result)
+
+
+@dataclass
+class SilentLine:
+    """Nobody is there."""
+
+    written: int = 0
+
+    def read(self, size: int, timeout: float) -> bytes:
+        import time
+
+        time.sleep(min(timeout, 0.05))
+        return b""
+
+    def write(self, data: bytes) -> None:
+        self.written += len(data)
+
+    def drain(self) -> None:
+        pass
+
+
+@dataclass
+class GarbageLine(SilentLine):
+    """Somebody else is there, and talks."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def read(self, size: int, timeout: float) -> bytes:
+        super().read(size, 0.001)
+        return self._random.randbytes(min(size, 64))
+
+
+@dataclass
+class CreditWatch:
+    """Counts what the device has granted against what the host sends.
+
+    Attributes:
+        overdrawn: the most bytes that were ever sent beyond the grant.
+    """
+
+    line: ByteStream
+    granted: int = 16
+    overdrawn: int = 0
+    _decoder: Decoder = field(default_factory=Decoder)
+    _announced: int = 0
+    _streaming: bool = False
+
+    def read(self, size: int, timeout: float) -> bytes:
+        data = self.line.read(size, timeout)
+        self._decoder.feed(data)
+        while (frame := self._decoder.next_frame()) is not None:
+            if frame.type == Reply.CREDIT:
+                self.granted += self._announced + 4
+            elif not (frame.type == Reply.RESULT and self._streaming):
+                self.granted = 16
+        return data
+
+    def write(self, data: bytes) -> None:
+        if data[:2] == b"HL" and len(data) == 16:
+            self._announced = struct.unpack_from("<H", data, 6)[0]
+            self._streaming = data[2] == 0x04 and self._announced > 0
+        self.granted -= len(data)
+        self.overdrawn = max(self.overdrawn, -self.granted)
+        self.line.write(data)
+
+    def drain(self) -> None:
+        self.line.drain()

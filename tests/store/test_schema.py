@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from harness.store.schema import CASES, KEY_NAMES, SAMPLES
+
+UNITS = {"_bytes": "bytes", "_uj": "uJ", "_hz": "Hz", "_s": "s"}
+
+
+def test_names_are_unique_and_documented():
+    for table in (CASES, SAMPLES):
+        names = [column.name for column in table]
+        assert len(set(names)) == len(names)
+        assert all(column.meaning for column in table)
+
+
+def test_units_stand_in_names():
+    for column in CASES:
+        for suffix, unit in UNITS.items():
+            if column.name.endswith(suffix):
+                assert column.unit == unit
+        assert ("latency_us" in column.name) == (column.unit == "us")
+
+
+def test_samples_know_their_case():
+    assert {column.name for column in SAMPLES} >= set(KEY_NAMES)

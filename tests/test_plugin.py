@@ -1,0 +1,353 @@
+"""The plugin as a user meets it: the real virtual board, the shipped images, real pytest runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# Imported here, because pytester forgets after each inner run what that run was first to import.
+import harness.bench
+import harness.collection
+import harness.progress
+import harness.summary  # noqa: F401
+from harness.store import load_results, recover
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[1]
+
+SUITE = """\
+task: fashion_mnist
+inputs: {file: test.npz, array: images, scale: 0.00392156862745098}
+labels: {file: test.npz, array: labels}
+classes: [T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot]
+images: images
+variants:
+  float32:
+    image: fashion_mnist_float32
+    technique: float32 baseline
+  int8:
+    image: fashion_mnist_int8
+    technique: int8 post-training quantization
+    baseline: float32
+"""
+DEVICES = "devices:\n  a: {kind: nano33, tags: [pair]}\n  b: {kind: nano33, tags: [pair]}\n"
+
+
+@pytest.fixture
+def lab(pytester, monkeypatch):
+    """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
+    # Hypothesis would be imported anew in each inner run.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
+    suites = pytester.mkdir("suites")
+    shutil.copytree(ROOT / "firmware" / "prebuilt" / "nano33", suites / "images" / "nano33")
+    shutil.copy(ROOT / "suites" / "data" / "fashion_mnist_test1000.npz", suites / "test.npz")
+
+    def change(old="", new=""):
+        assert old in SUITE
+        (suites / "fashion_mnist.yaml").write_text(SUITE.replace(old, new, 1))
+
+    change()
+    return change
+
+
+def results(pytester):
+    return load_results(pytester.path / "results" / "latest")
+
+
+def test_nothing_slow_is_imported_in_every_pytest_run():
+    code = "import sys, harness.plugin; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"numpy", "pandas", "pyarrow", "pydantic", "pyocd", "rich", "serial", "unicorn", "yaml", "elftools"}
+    assert not slow & set(done.stdout.split())
+
+
+# ---- what is asked for
+
+
+@pytest.mark.usefixtures("lab")
+def test_suites_without_a_device_are_mentioned(pytester):
+    result = pytester.runpytest("suites")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["suites/fashion_mnist.yaml was not run: say which board, for example --device nano33"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("named", ["suites/fashion_mnist.yaml", "suites/fashion_mnist.yaml::int8"])
+def test_a_named_suite_without_a_device_is_a_usage_error(pytester, named):
+    result = pytester.runpytest(named)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {named.replace('::', '::')}: say which board: --device nano33", "*nano33*"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--device", "nano"], '*no device, kind or tag is called "nano"; did you mean "nano33"?'),
+        (["--device", "nano33", "--backend", "hardware"], "*nano33: *hil devices*--backend virtual*"),
+        (["--device", "nano33", "--backend", "renode"], "*Renode*"),
+        (["--device", "nano33", "--backend", "real"], "*invalid choice: 'real'*"),
+        (["--device", "nano33", "--samples", "0"], "*--samples: must be a whole number of at least 1, not '0'"),
+        (["--device", "nano33", "--samples", "many"], "*--samples: must be a whole number of at least 1, not 'many'"),
+        (["--device", "nano33", "--hil-retries", "-1"], "*--hil-retries: must be a whole number of at least 0*"),
+        (["--device", "nano33", "--lab", "none.yaml"], "*none.yaml: there is no such file"),
+    ],
+)
+def test_what_cannot_be_had_is_a_usage_error(pytester, arguments, words):
+    result = pytester.runpytest("suites", *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([words])
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_mistake_in_devices_yaml_names_the_line(pytester):
+    pytester.path.joinpath("devices.yaml").write_text("devices:\n  a:\n    knid: nano33\n")
+    result = pytester.runpytest("suites", "--device", "a")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(['*devices.yaml:3: devices.a.knid: unknown key; did you mean "kind"?'])
+
+
+# ---- collection
+
+
+def collected(pytester, *arguments):
+    result = pytester.runpytest("--collect-only", "-q", *arguments)
+    return [line for line in result.stdout.lines if "::" in line]
+
+
+@pytest.mark.usefixtures("lab")
+def test_one_item_per_variant(pytester):
+    pytester.path.joinpath("suites", "workflow.yaml").write_text("task: deploy\nsteps: []\n")
+    names = ["suites/fashion_mnist.yaml::float32", "suites/fashion_mnist.yaml::int8"]
+    assert collected(pytester, "suites", "--device", "nano33") == names
+    assert collected(pytester, "suites", "--device", "nano33", "-k", "int8") == names[1:]
+    assert collected(pytester, names[1], "--device", "nano33") == names[1:]
+    assert not (pytester.path / "results").exists()
+
+
+@pytest.mark.usefixtures("lab")
+def test_items_of_one_device_stay_together(pytester):
+    pytester.path.joinpath("devices.yaml").write_text(DEVICES)
+    shutil.copy("suites/fashion_mnist.yaml", "suites/second.yaml")
+    names = collected(pytester, "suites", "--device", "pair")
+    assert [name.split("::")[1] for name in names] == ["float32[a]", "int8[a]"] * 2 + ["float32[b]", "int8[b]"] * 2
+
+
+def test_a_mistake_in_a_suite_is_a_message(pytester, lab):
+    lab("baseline: float32", "basline: float32")
+    result = pytester.runpytest("suites", "--device", "nano33")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ['suites/fashion_mnist.yaml:13: variants.int8.basline: unknown key; did you mean "baseline"?']
+    )
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_named_file_that_is_no_suite_is_a_message(pytester):
+    pytester.path.joinpath("other.yaml").write_text("tasks: []\n")
+    result = pytester.runpytest("other.yaml", "--device", "nano33")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(['other.yaml:1: tasks: unknown key; did you mean "task"?'])
+
+
+# ---- runs
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_run_from_start_to_end(pytester, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    result = pytester.runpytest("suites", "--device", "nano33", "--backend", "virtual", "--samples", "4")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "hil: nano33 on virtual: emulated Cortex-M4, counts instructions; not latency",
+            "suites/fashion_mnist.yaml ..*",
+            "fashion_mnist on nano33, virtual backend, emulated",
+            "float32 *float32 baseline * 4 *%*",
+            "int8 *int8 post-training quantization * 4 *%*",
+            "instructions per inference",
+            "variant *median *p95 *min *max *vs float32",
+            "int8 *x",
+            "Emulated: no board was used.*",
+            "Results: results/*Z-*",
+        ]
+    )
+    loaded = results(pytester)
+    assert loaded.cases.status.tolist() == ["complete"] * 2
+    assert loaded.cases.latency_us_median.isna().all()
+    assert loaded.cases.ram_peak_bytes.notna().all()
+    assert loaded.samples.groupby("variant").size().to_dict() == {"float32": 4, "int8": 4}
+
+
+@pytest.mark.usefixtures("lab")
+def test_two_devices_are_two_cases_each(pytester):
+    pytester.path.joinpath("devices.yaml").write_text(DEVICES)
+    arguments = ("--device", "a", "--device", "b", "--backend", "virtual", "--samples", "2", "-k", "int8", "-v")
+    result = pytester.runpytest("suites", *arguments)
+    result.assert_outcomes(passed=2, deselected=2)
+    result.stdout.fnmatch_lines(["suites/fashion_mnist.yaml::int8[[]a] PASSED*", "*::int8[[]b] PASSED*"])
+    assert results(pytester).cases.device.tolist() == ["a", "b"]
+
+
+@pytest.mark.usefixtures("lab")
+def test_the_board_fixture_is_an_open_board(pytester):
+    pytester.makepyfile(
+        test_mine="""
+        from pathlib import Path
+        from harness.image import load_image
+        from harness.link.client import Link
+        from harness.session import start_image
+
+        def test_echo(board):
+            image = load_image(Path("suites/images/nano33/fashion_mnist_int8.elf"), board.kind)
+            link = Link(board.link(), board.name)
+            assert start_image(board, image, link).build_id == image.build_id
+            assert link.echo(b"hello") == b"hello"
+
+        def test_the_same_board_again(board):
+            assert board.read_memory(0x10000, 4) != b"\\xff\\xff\\xff\\xff"
+        """
+    )
+    pytester.runpytest("--device", "nano33", "--backend", "virtual", "-k", "mine").assert_outcomes(
+        passed=2, deselected=2
+    )
+    pytester.path.joinpath("devices.yaml").write_text(DEVICES)
+    result = pytester.runpytest("test_mine.py", "--device", "pair", "--backend", "virtual", "-v")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["test_mine.py::test_echo[[]a] PASSED*", "test_mine.py::test_echo[[]b] PASSED*"])
+
+
+def test_the_board_fixture_without_a_device_is_skipped_with_the_reason(pytester):
+    pytester.makepyfile("def test_it(board): pass")
+    result = pytester.runpytest("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*needs a board: say which, for example --device nano33"])
+
+
+def test_limits(pytester, lab):
+    lab(
+        "variants:",
+        "limits:\n  flash_bytes: {max: 10}\n  latency_us_median: {max: 5}\n"
+        "  ticks_median: {max: 5, counter: cycles}\nvariants:",
+    )
+    result = pytester.runpytest("suites", "--device", "nano33", "--backend", "virtual", "--samples", "2", "-k", "int8")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        [
+            "flash_bytes is * bytes, over the limit of 10",
+            "Not checked for int8: limit on latency_us_median: not measured on virtual",
+            "Not checked for int8: limit on ticks_median is in cycles, but virtual counts instructions",
+        ]
+    )
+    assert results(pytester).cases.status.tolist() == ["complete"]
+
+
+# ---- failures
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("fashion_mnist_int8", "fashion_mnist_int9", '*there is no image *int9.elf*did you mean "fashion_mnist_int8"?'),
+        ("array: labels", "array: label", '*has no array "label"; did you mean "labels"?'),
+        ("file: test.npz", "file: none.npz", "*none.npz: there is no such file"),
+    ],
+)
+def test_a_failed_case_is_a_message_and_a_row(pytester, lab, old, new, words):
+    lab(old, new)
+    arguments = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "2", "-k", "int8")
+    result = pytester.runpytest(*arguments)
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines([words, "int8 failed: *"])
+    assert "Traceback" not in result.stdout.str()
+    assert "harness/bench.py" not in result.stdout.str()
+    case = results(pytester).cases.iloc[0]
+    assert case.status == "failed"
+    assert case.samples == 0
+
+
+def test_v_shows_the_traceback(pytester, lab):
+    lab("array: labels", "array: label")
+    result = pytester.runpytest("-v", "suites", "--device", "nano33", "--backend", "virtual", "-k", "int8")
+    assert "harness/bench.py" in result.stdout.str()
+
+
+@pytest.mark.usefixtures("lab")
+def test_more_samples_than_there_are(pytester):
+    result = pytester.runpytest("suites", "--device", "nano33", "--backend", "virtual", "--samples", "1001", "-x")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*1001 samples were asked for, but test.npz[[]images] has only 1000"])
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_results_folder_that_cannot_be_written_ends_the_run(pytester):
+    pytester.path.joinpath("taken").touch()
+    result = pytester.runpytest("suites", "--device", "nano33", "--backend", "virtual", "--results-dir", "taken")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*the results folder is full or can't be written: taken: *"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
+def test_a_full_disk_ends_the_run_and_loses_nothing(pytester):
+    # The limit on file size makes the kernel refuse the write half way, as a full disk does.
+    pytester.makeconftest(
+        "import resource\n"
+        "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))\n"
+    )
+    result = pytester.runpytest_subprocess("suites", "--device", "nano33", "--backend", "virtual", "--samples", "200")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "the results folder is full or can't be written" in result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in result.stdout.str()
+    run = (pytester.path / "results" / "latest").resolve()
+    lines = (run / "journal.jsonl").read_text().count('"t":"sample"')
+    assert lines > 10
+    recover(run)
+    assert len(load_results(run).samples) == lines
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_had_finished(pytester, number):
+    command = [sys.executable, "-m", "pytest", "suites", "--device", "nano33", "--backend", "virtual"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        _wait_for_samples(pytester.path / "results", process)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert "The run was interrupted. The boards are released" in output
+    loaded = results(pytester)
+    assert loaded.cases.status.tolist() == ["failed"]
+    assert "interrupted" in loaded.cases.reason[0]
+    assert loaded.cases.samples[0] == len(loaded.samples) > 0
+    assert loaded.cases.accuracy.isna().all()
+
+
+def _wait_for_samples(folder, process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if any('"t":"sample"' in path.read_text() for path in folder.glob("*Z-*/journal.jsonl")):
+            return
+        time.sleep(0.05)
+    raise AssertionError(process.communicate(timeout=10)[0])
+
+
+def test_what_a_report_carries_can_be_sent_to_another_process(pytester, lab):
+    lab("fashion_mnist_int8", "missing")
+    recorder = pytester.inline_run("suites", "--device", "nano33", "--backend", "virtual", "-k", "int8")
+    (report,) = [found for found in recorder.getreports("pytest_runtest_logreport") if found.when == "call"]
+    assert json.loads(json.dumps(report.hil))["row"]["status"] == "failed"
