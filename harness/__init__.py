@@ -1,1 +1,28 @@
 """Benchmark optimized TinyML models on real and emulated boards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import benchmark
+    from harness.config import load_suite
+    from harness.errors import HilError
+    from harness.store import load_results
+
+__all__ = ["HilError", "benchmark", "load_results", "load_suite"]
+
+_HOMES = {
+    "HilError": "harness.errors",
+    "benchmark": "harness.api",
+    "load_results": "harness.store",
+    "load_suite": "harness.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because pytest imports this package on every run, and pandas alone takes longer than that should.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

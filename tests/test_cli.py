@@ -190,7 +190,7 @@ def test_flash(hil):
 
 def test_profile(hil):
     output = hil("profile", IMAGE, "--device", "nano33").output
-    assert "fashion_mnist_int8 on nano33, virtual backend: instructions per inference" in output
+    assert "fashion_mnist_int8 on nano33, virtual backend\n" in output
     assert "Instructions are not cycles" in output
 
 
@@ -198,7 +198,7 @@ def test_profile_as_json_adds_up(hil):
     profile = json.loads(hil("profile", IMAGE, "--device", "nano33", "--json").output)
     total = profile["total"]
     assert sum(row["instructions"] for row in profile["functions"]) == pytest.approx(total["instructions"])
-    assert sum(row["share"] for row in profile["functions"]) == pytest.approx(1)
+    assert sum(row["share"] for row in profile["functions"]) == pytest.approx(1, abs=1e-3)
     # What is not the inference itself is the agent's copying of the input.
     assert total["inference"] < total["instructions"] < 1.01 * total["inference"]
 

@@ -38,10 +38,10 @@ def show_profile(path: Path, device: Device, *, as_json: bool) -> None:
         click.echo(json.dumps(content, indent=2))
         return
     print_table(
-        f"{image.card.model} on {device.name}, virtual backend: instructions per inference",
-        ("function", "instructions", "share"),
+        f"{image.card.model} on {device.name}, virtual backend",
+        ("function", "instructions per inference", "share"),
         [(row.function, f"{row.instructions:,.0f}", f"{100 * row.share:.1f} %") for row in profile.functions],
-        right=("instructions", "share"),
+        right=("instructions per inference", "share"),
     )
     click.echo(f"Total: {total:,.0f}. The board's own counter says {profile.counter:,.0f} for the inference alone.")
     click.echo("Instructions are not cycles: a real board may spend its time elsewhere.")

@@ -32,6 +32,13 @@ def fully_connected(weights, bias, real):
     return Graph("made by hand", "0" * 64, tensors, (operator,), tensors[0], tensors[3])
 
 
+def rounded_twice(sums):
+    """sums / 2^17 as TFLite rounds: the multiplier 2^30 halves (ties up), then 2^16 divides (ties away from zero)."""
+    halves = (sums.astype(np.int64) + 1) >> 1
+    rest = halves / 2.0**16
+    return np.clip(np.sign(rest) * np.floor(np.abs(rest) + 0.5), -128, 127)
+
+
 @pytest.mark.parametrize("model", [HostModel, CortexModel])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_greatest_sums_of_a_pair_are_exact(model, sign, tmp_path, host_kernels, cortex_kernels):
@@ -45,10 +52,17 @@ def test_the_greatest_sums_of_a_pair_are_exact(model, sign, tmp_path, host_kerne
     for value in (-128, 127, 1):
         x = np.full((1, depth), value, np.int8)
         sums = weights.astype(np.int64) @ x[0].astype(np.int64) + bias
-        # A multiplier of 2^30 halves exactly, so that one rounding is left: half away from zero.
-        halved = sums / 2.0**17
-        want = np.clip(np.sign(halved) * np.floor(np.abs(halved) + 0.5), -128, 127)
-        np.testing.assert_array_equal(run(x)[0], want)
+        np.testing.assert_array_equal(run(x)[0], rounded_twice(sums))
+
+
+@pytest.mark.parametrize("model", [HostModel, CortexModel])
+def test_ties_are_rounded_away_from_zero(model, tmp_path, host_kernels, cortex_kernels):
+    steps = np.arange(-127, 127)
+    near = np.concatenate([steps * 2**17 + 2**16 + d for d in range(-2, 3)]).astype(np.int32)
+    graph = fully_connected(np.zeros((len(near), 4), np.int8), near, 2.0**-17)
+    assert ".fast = 1" in plan_memory(graph).steps[0].fields["quant"]
+    run = model(graph, tmp_path, host_kernels if model is HostModel else cortex_kernels)
+    np.testing.assert_array_equal(run(np.zeros((1, 4), np.int8))[0], rounded_twice(near))
 
 
 def test_sums_beyond_24_bits_take_the_plain_kernel():

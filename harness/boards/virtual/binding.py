@@ -10,7 +10,6 @@ _untyped: Any = _unicorn
 
 Uc: Any = _untyped.Uc
 UcError: Any = _untyped.UcError
-uc_tlb_entry: Any = _untyped.uc_tlb_entry
 
 #: The emulator's C library: the binding has no public way to add a callback in machine code.
 uclib: Any = _untyped.uclib

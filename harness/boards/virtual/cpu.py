@@ -55,6 +55,14 @@ class Cpu:
         # The emulator caches handler mode and privilege; only a write of these flags renews the cache.
         self.uc.reg_write(arm.UC_ARM_REG_APSR_NZCV, self.uc.reg_read(arm.UC_ARM_REG_APSR_NZCV))
 
+    def mend_it_state(self) -> None:
+        """Clear the IT bits after a callback from a memory access that goes on.
+
+        Unicorn 2.1.4 restores the CPU's state for such a callback, IT bits included. The translated code takes them
+        for clear; left set, they would make the next block one that stands in an IT block, and drop instructions.
+        """
+        self.uc.reg_write(arm.UC_ARM_REG_EPSR, THUMB)
+
     def branch(self, address: int) -> None:
         """Continue at `address`; bit 0 says whether in Thumb state, as in a vector."""
         xpsr = self.read("xpsr") & ~(THUMB | IT_STATE) | (THUMB if address & 1 else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ DFSR_HALTED, DFSR_BKPT, DFSR_VCATCH = 1 << 0, 1 << 1, 1 << 3
 VC_CORERESET, VC_HARDERR, TRCENA = 1 << 0, 1 << 10, 1 << 24
 _DBGKEY = 0xA05F
 _COMPARATORS = 6
+_POLL_SECONDS = 0.0003
 _REGISTER_NAMES = {
     **{n: f"r{n}" for n in range(13)},
     13: "sp",
@@ -125,6 +127,9 @@ class DebugRegisters:
         if address == DWT_CYCCNT:
             return self._cycle_count()
         if address == DHCSR:
+            if debugger and not (self._host.halted or self._host.sleeping):
+                # A debugger that polls a running CPU without a pause would keep Python's lock from the CPU's thread.
+                time.sleep(_POLL_SECONDS)
             return self._read_dhcsr(clear=debugger)
         if FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
             return self._comparators[(address - FP_COMP0) // 4]

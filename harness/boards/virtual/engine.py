@@ -95,7 +95,7 @@ class Engine:
         self.counter = BlockCounter(
             self.uc, [(0, memory.flash), (RAM_BASE, memory.ram)], self._on_block, allow_native=allow_native
         )
-        self.watch = WriteWatch(self.uc, allow_native=allow_native)
+        self.watch = WriteWatch(self.cpu)
         self.breakpoints: frozenset[int] = frozenset()
         self.fp_traps: set[int] = set()
         self.trap_fp = True
@@ -150,6 +150,7 @@ class Engine:
             if kind == uc_const.UC_MEM_WRITE_PROT:
                 data = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
                 if self._program(address, data):
+                    self.cpu.mend_it_state()
                     return True  # the emulator itself discards writes to read-only memory
             if self.access is None and kind not in (uc_const.UC_MEM_FETCH_UNMAPPED, uc_const.UC_MEM_FETCH_PROT):
                 write = kind in (uc_const.UC_MEM_WRITE_PROT, uc_const.UC_MEM_WRITE_UNMAPPED)
@@ -224,16 +225,17 @@ class Engine:
             return self._interrupt_reason(self._interrupt, pc)
         if self.counter.stopped_at is not None:
             return Stop.BOUNDARY
-        if error is None:
-            return self._quiet_reason(pc, count)
+        return self._quiet_reason(pc, count) if error is None else self._error_reason(error, pc)
+
+    def _error_reason(self, error: int, pc: int) -> Stop:
         if not self.cpu.read("xpsr") & THUMB:
             return Stop.STATE
-        if error in (uc_const.UC_ERR_FETCH_PROT, uc_const.UC_ERR_EXCEPTION) and self._ram_pages.allow_code(pc):
+        if error == uc_const.UC_ERR_INSN_INVALID:
+            return self._invalid_reason(pc)
+        if error == uc_const.UC_ERR_FETCH_PROT and self._ram_pages.allow_code(pc):
             return Stop.BOUNDARY
         if error in (uc_const.UC_ERR_FETCH_UNMAPPED, uc_const.UC_ERR_FETCH_PROT, uc_const.UC_ERR_EXCEPTION):
             return Stop.EXCEPTION_RETURN if pc >= 0xFFFFFFE0 and self.cpu.read("xpsr") & 0x1FF else Stop.FETCH
-        if error == uc_const.UC_ERR_INSN_INVALID:
-            return self._invalid_reason(pc)
         raise EmulatorError(f"the CPU emulator stopped with error {error} at {pc:#010x}")
 
     def _interrupt_reason(self, number: int, pc: int) -> Stop:

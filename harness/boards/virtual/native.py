@@ -19,21 +19,16 @@ TOTAL, LIMIT, LAST, SLOW = range(4)
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """The two callbacks of one processor and calling convention.
+    """The callback of one processor and calling convention.
 
     `block` counts: its table holds {u32 bytes, u32 instructions, u64 executions} per halfword and its context
     is the table's address less 8 x the first address, so that 8 x address leads to the entry. A block of
     another size than the entry's, or a total at the limit, goes to the slow path with unchanged arguments.
-    `lowest` keeps the lowest address written; its context points at that u64. `fill` answers the emulator's
-    question what may be done with a page: below 0x10000000 anything, in RAM what its context, a byte per KB,
-    says, elsewhere reads and writes.
     """
 
     name: str
     block_before: bytes  # the header's address follows
     block_after: bytes
-    lowest: bytes
-    fill: bytes
 
     def block(self, header: int) -> bytes:
         """Return the counting callback for a header at that address."""
@@ -56,23 +51,6 @@ X86_64_SYSTEM_V = Stubs(
         "49897010"  # mov [r8+16], rsi
         "c3"  # ret
         "41ff6018"  # slow: jmp [r8+24]
-    ),
-    lowest=bytes.fromhex("493b117303498911c3"),  # cmp rdx, [r9]; jae 1f; mov [r9], rdx; 1: ret
-    fill=bytes.fromhex(
-        "488931"  # mov [rcx], rsi: the physical address is the virtual one
-        "8d86000000e0"  # lea eax, [rsi-0x20000000]
-        "41b903000000"  # mov r9d, 3: read and write
-        "3d00000400"  # cmp eax, 0x40000
-        "730a"  # jae 1f
-        "c1e80a"  # shr eax, 10
-        "450fb60c00"  # movzx r9d, byte [r8+rax]
-        "eb0e"  # jmp 2f
-        "81fe00000010"  # 1: cmp esi, 0x10000000
-        "7306"  # jae 2f
-        "41b907000000"  # mov r9d, 7: and execute
-        "44894908"  # 2: mov [rcx+8], r9d
-        "b801000000"  # mov eax, 1
-        "c3"  # ret
     ),
 )
 
@@ -99,25 +77,6 @@ AARCH64 = Stubs(
         "1f2003d5"  # nop, so that the header's address is aligned
     ),
     block_after=b"",
-    lowest=bytes.fromhex("a90040f95f0009eb42000054a20000f9c0035fd6"),
-    # ldr x9, [x5]; cmp x2, x9; b.hs 1f; str x2, [x5]; 1: ret
-    fill=bytes.fromhex(
-        "610000f9"  # str x1, [x3]
-        "0a00a452"  # mov w10, #0x20000000
-        "29000a4b"  # sub w9, w1, w10
-        "6b008052"  # mov w11, #3
-        "2c7d1253"  # lsr w12, w9, #18
-        "8c000035"  # cbnz w12, 1f
-        "297d0a53"  # lsr w9, w9, #10
-        "8b686938"  # ldrb w11, [x4, x9]
-        "04000014"  # b 2f
-        "2c7c1c53"  # 1: lsr w12, w1, #28
-        "4c000035"  # cbnz w12, 2f
-        "eb008052"  # mov w11, #7
-        "6b0800b9"  # 2: str w11, [x3, #8]
-        "20008052"  # mov w0, #1
-        "c0035fd6"  # ret
-    ),
 )
 
 
