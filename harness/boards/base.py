@@ -51,7 +51,6 @@ class Board(Protocol):
     name: str
     kind: BoardKind
     backend: Backend
-    uid: str
     probe_uid: str
 
     @property

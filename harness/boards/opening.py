@@ -107,7 +107,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
 def _why_no_hardware(device: Device) -> str | None:
     """Say why the real board can't be used, or None if it is attached."""
     if device.probe is None:
-        return "no board of that name is configured, so none is attached"
+        return "no real board is configured under that name"
     if all(probe.uid != device.probe for probe in attached_probes()):
         return f"its probe {device.probe} is not attached"
     return None

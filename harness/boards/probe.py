@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from pyocd.core import exceptions
@@ -30,6 +31,7 @@ _VTOR = 0xE000ED08
 _XPSR_THUMB = 1 << 24
 _FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
 _READ_BLOCK = 16384
+_SETTLE_S = 0.1
 
 _OPTIONS: dict[str, Any] = {
     # Unlocking a protected part erases it whole, bootloader included, so that is never done by itself.
@@ -40,6 +42,19 @@ _OPTIONS: dict[str, Any] = {
     # The user's pyocd.yaml must not change what a benchmark does.
     "no_config": True,
 }
+
+
+def _forward_only(progress: Callable[[float], None] | None) -> Callable[[float], None]:
+    """Pass on only what is further than before: pyOCD begins anew for each of its phases."""
+    furthest = -1.0
+
+    def report(share: float) -> None:
+        nonlocal furthest
+        if share > furthest and progress is not None:
+            furthest = share
+            progress(share)
+
+    return report
 
 
 class ProbeBoard:
@@ -61,7 +76,6 @@ class ProbeBoard:
         self.kind = kind
         self.backend = backend
         self.probe_uid = probe_uid
-        self.uid = ""
         self.port = port
         self._image: Image | None = None
         self._stream: SerialStream | None = None
@@ -83,7 +97,7 @@ class ProbeBoard:
         self._image = image
         with self._translated("programming the flash", FlashError):
             self._target.reset_and_halt()
-            loader = MemoryLoader(self._session, progress=progress or (lambda _: None), chip_erase="sector")
+            loader = MemoryLoader(self._session, progress=_forward_only(progress), chip_erase="sector")
             for segment in image.segments:
                 loader.add_data(segment.address, segment.data)
             loader.commit()
@@ -152,7 +166,9 @@ class ProbeBoard:
     def crash_report(self) -> str | None:
         """Say why the firmware stopped, or where it is executing; None if it sleeps as it does while waiting."""
         with self._translated("looking where the firmware is"):
-            state = self._target.get_state()
+            deadline = time.monotonic() + _SETTLE_S
+            while (state := self._target.get_state()) == Target.State.RUNNING and time.monotonic() < deadline:
+                time.sleep(0.001)  # it may be about to sleep
             if state == Target.State.SLEEPING and not self._in_fault():
                 return None
             if state == Target.State.LOCKUP:

@@ -117,7 +117,18 @@ class BlockCounter:
             )
             if status != uc_const.UC_ERR_OK:
                 raise EmulatorError(f"the CPU emulator refused the instruction counter (error {status})")
+        self._uc.hook_add(uc_const.UC_HOOK_EDGE_GENERATED, self._on_translation)
         return description
+
+    def _on_translation(self, _uc: Any, block: Any, _previous: Any, _data: Any) -> None:
+        """Decode a block again once it was translated again: firmware may have written other code there."""
+        try:
+            for region in self._regions:
+                if region.base <= block.pc < region.end:
+                    self._retire(region, 2 * (block.pc - region.base))
+        except BaseException as error:  # noqa: BLE001 - nothing may cross the C code; the run loop raises it
+            self.failure = error
+            self.stop_soon()
 
     @property
     def total(self) -> int:

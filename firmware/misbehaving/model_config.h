@@ -1,0 +1,2 @@
+#define HIL_INPUT_BYTES 784u
+#define HIL_OUTPUT_BYTES 10u
