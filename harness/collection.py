@@ -51,9 +51,13 @@ class SuiteFile(pytest.File):
         """Yield an item for each device and variant.
 
         Raises:
-            ConfigError: the suite file is wrong.
+            ConfigError: the suite file is wrong, or the command line names a variant that it doesn't have.
         """
         suite = load_suite(shortest(self.path))
+        for argument in self.config.args:
+            file, _, item = argument.partition("::")
+            if item and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
+                suite.variant(item.partition("[")[0])
         self.bench.suites[suite.path] = suite
         several = len(self.bench.devices) > 1
         for device in self.bench.devices:

@@ -154,6 +154,12 @@ def test_a_mistake_in_a_suite_is_a_message(pytester, lab):
 
 
 @pytest.mark.usefixtures("lab")
+def test_an_unknown_variant_is_a_message(pytester):
+    result = pytester.runpytest("suites/fashion_mnist.yaml::int9", "--device", "nano33", "--backend", "virtual")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(['*no variant is called "int9"; did you mean "int8"*'])
+
+
 def test_a_named_file_that_is_no_suite_is_a_message(pytester):
     pytester.path.joinpath("other.yaml").write_text("tasks: []\n")
     result = pytester.runpytest("other.yaml", "--device", "nano33")
