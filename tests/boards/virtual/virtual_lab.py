@@ -1,0 +1,170 @@
+"""pyOCD sessions on the virtual board, and the small images that exercise it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import serial
+from elftools.elf.elffile import ELFFile
+from pyocd.core.helpers import ConnectHelper
+from pyocd.flash.loader import MemoryLoader
+
+from harness.boards.virtual import VirtualNrf52840, describe
+
+FIRMWARE = Path(__file__).parent / "firmware"
+OPTIONS = {
+    "hide_programming_progress": True,
+    "reset.post_delay": 0.0,
+    "auto_unlock": False,
+    "vector_catch": "",
+    "target_override": "nrf52840",
+}
+
+
+@dataclass(frozen=True)
+class Firmware:
+    segments: list[tuple[int, bytes]]
+    symbols: dict[str, int]
+
+    @property
+    def base(self):
+        return self.segments[0][0]
+
+
+def load(name):
+    with (FIRMWARE / f"{name}.elf").open("rb") as file:
+        elf = ELFFile(file)
+        segments = [
+            (segment["p_paddr"], segment.data())
+            for segment in elf.iter_segments()
+            if segment["p_type"] == "PT_LOAD" and segment["p_filesz"]
+        ]
+        symbols = {
+            symbol.name: symbol["st_value"]
+            for symbol in elf.get_section_by_name(".symtab").iter_symbols()
+            if symbol.name and not symbol.name.startswith("$")
+        }
+    return Firmware(segments, symbols)
+
+
+@contextmanager
+def session(twin, **options):
+    with ConnectHelper.session_with_chosen_probe(
+        blocking=False, return_first=True, unique_id=twin.probe_uid, options=OPTIONS | options
+    ) as opened:
+        yield opened
+
+
+def flash(opened, firmware):
+    loader = MemoryLoader(opened, chip_erase="sector")
+    for address, data in firmware.segments:
+        loader.add_data(address, data)
+    loader.commit()
+
+
+def start(opened, firmware):
+    """Start an image from its own vector table, whatever is at 0."""
+    target = opened.target
+    target.reset_and_halt()
+    sp, pc = struct.unpack("<II", firmware.segments[0][1][:8])
+    target.write_core_register("sp", sp)
+    target.write_core_register("pc", pc)
+    target.write32(0xE000ED08, firmware.base)
+    target.resume()
+
+
+def wait_until(condition, timeout=5.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+
+
+class Lab:
+    """Talks to lab.elf."""
+
+    def __init__(self, twin, **options):
+        self.twin = twin
+        self.port = serial.serial_for_url(twin.port, baudrate=1_000_000, timeout=5, **options)
+
+    def read(self, count):
+        data = self.port.read(count)
+        assert len(data) == count, f"{len(data)} of {count} bytes; {self.story()}"
+        return data
+
+    def story(self):
+        return describe(self.twin.crash) if self.twin.crash else "no crash"
+
+    def command(self, op, arg=0, payload=b""):
+        self.port.write(struct.pack("<cBHI", op, 0, len(payload), arg))
+        if payload:
+            assert self.read(1) == b"C"
+            self.port.write(payload)
+
+    def echo(self, data):
+        self.command(b"E", payload=data)
+        return self.read(len(data))
+
+    def words(self, op, count, arg=0):
+        self.command(op, arg)
+        return struct.unpack(f"<{count}I", self.read(4 * count))
+
+    def close(self):
+        self.port.close()
+
+
+@contextmanager
+def running_lab(name="lab", **board):
+    firmware = load(name)
+    with VirtualNrf52840("nano33", **board) as twin:
+        with session(twin) as opened:
+            flash(opened, firmware)
+            start(opened, firmware)
+        wait_until(lambda: twin.machine.sleeping)
+        lab = Lab(twin)
+        try:
+            yield lab
+        finally:
+            lab.close()
+
+
+@contextmanager
+def halted_counts(**board):
+    """counts.elf, started and halted: `call` runs one of its functions."""
+    firmware = load("counts")
+    with VirtualNrf52840("nano33", **board) as twin, session(twin) as opened:
+        flash(opened, firmware)
+        start(opened, firmware)
+        wait_until(lambda: twin.machine.sleeping)
+        opened.target.halt()
+        yield Caller(twin, opened.target, firmware.symbols)
+
+
+@dataclass(frozen=True)
+class Caller:
+    twin: VirtualNrf52840
+    target: object
+    symbols: dict[str, int]
+
+    def prepare(self, name, **registers):
+        for register, value in registers.items():
+            self.target.write_core_register(register, value)
+        self.target.write_core_register("sp", self.symbols["stack_top"])
+        self.target.write_core_register("xpsr", 0x01000000)
+        self.target.write_core_register("pc", self.symbols[name] & ~1)
+
+    def wait(self):
+        wait_until(lambda: self.twin.machine.halted or self.twin.crash, timeout=30)
+
+    def call(self, name, **registers):
+        """Run a function up to its BKPT and return the instructions that took."""
+        self.prepare(name, **registers)
+        before = self.twin.instructions()
+        self.target.resume()
+        self.wait()
+        assert self.twin.crash is None, describe(self.twin.crash, self.symbols)
+        return self.twin.instructions() - before
