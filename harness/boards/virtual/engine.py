@@ -14,8 +14,8 @@ from harness.boards.virtual.binding import Uc, UcError
 from harness.boards.virtual.bus import PAGE, PPB, PPB_BYTES
 from harness.boards.virtual.counter import NO_LIMIT, BlockCounter
 from harness.boards.virtual.cpu import THUMB, Cpu
-from harness.boards.virtual.memory import FICR_BASE, RAM_BASE, UICR_BASE
-from harness.boards.virtual.ram_pages import DATA, RamPages
+from harness.boards.virtual.memory import FICR_BASE, RAM_BASE, RAM_BYTES, UICR_BASE
+from harness.boards.virtual.ram_pages import RamPages
 from harness.boards.virtual.watch import WriteWatch
 from harness.errors import EmulatorError
 
@@ -81,17 +81,19 @@ class Engine:
         for base, content in memory.regions:
             protection = {
                 0: uc_const.UC_PROT_READ | uc_const.UC_PROT_EXEC,
-                RAM_BASE: DATA,
+                RAM_BASE: uc_const.UC_PROT_ALL,
                 FICR_BASE: uc_const.UC_PROT_READ,
                 UICR_BASE: uc_const.UC_PROT_READ,
             }[base]
             self.uc.mem_map_ptr(base, len(content), protection, content.ctypes.data)
         for base in bus.pages:
             self._map(base, PAGE, bus.read, lambda address, value, _size: bus.write(address, value))
-        self._ram_pages = RamPages(self.uc)
         self.uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
-        self.uc.hook_add(uc_const.UC_HOOK_MEM_INVALID, self._on_invalid_access)
+        # Not over RAM: there nothing is invalid, and a hook alone makes each access slower.
+        for begin, end in ((0, RAM_BASE - 1), (RAM_BASE + RAM_BYTES, 0xFFFFFFFF)):
+            self.uc.hook_add(uc_const.UC_HOOK_MEM_INVALID, self._on_invalid_access, None, begin, end)
         self.cpu = Cpu(self.uc)
+        self._ram_pages = RamPages(self.cpu)
         self.counter = BlockCounter(
             self.uc, [(0, memory.flash), (RAM_BASE, memory.ram)], self._on_block, allow_native=allow_native
         )
@@ -210,7 +212,7 @@ class Engine:
             self.uc.emu_start(begin, _NEVER, count=count)
         except UcError as raised:
             error = raised.errno
-        failure = self.failure or self.counter.failure
+        failure = self.failure or self.counter.failure or self._ram_pages.failure
         if failure is not None:
             raise EmulatorError(f"the virtual board failed inside: {failure!r}") from failure
         return self._reason(error, count)
@@ -232,7 +234,7 @@ class Engine:
             return Stop.STATE
         if error == uc_const.UC_ERR_INSN_INVALID:
             return self._invalid_reason(pc)
-        if error == uc_const.UC_ERR_FETCH_PROT and self._ram_pages.allow_code(pc):
+        if error == uc_const.UC_ERR_EXCEPTION and self._ram_pages.allow_code(pc):
             return Stop.BOUNDARY
         if error in (uc_const.UC_ERR_FETCH_UNMAPPED, uc_const.UC_ERR_FETCH_PROT, uc_const.UC_ERR_EXCEPTION):
             return Stop.EXCEPTION_RETURN if pc >= 0xFFFFFFE0 and self.cpu.read("xpsr") & 0x1FF else Stop.FETCH

@@ -58,3 +58,18 @@ def test_programming_flash(caller):
     caller.target.write32(0x4001E504, 0)
     written = [caller.target.read8(0xF0000 + 4 * n) for n in range(ROUNDS)]
     assert written == [0x0F, 0xFF] * (ROUNDS // 2)
+
+
+@pytest.mark.parametrize(("r4", "expected"), [(0, 0), (1, 2)])
+def test_it_block_that_goes_on_in_another_page(caller, r4, expected):
+    """The fetch from the second page misses as well, and there the IT state is in use."""
+    page = 0x80000
+    code = struct.pack("<5H", 0x2C00, 0xBF1C, 0x3201, 0x3201, 0xBE00)  # cmp r4, #0; itt ne; 2 x addne r2, #1; bkpt
+    caller.twin.machine.memory.flash[page - 4 : page - 4 + len(code)] = list(code)
+    target = caller.target
+    for name, value in {"r2": 0, "r4": r4, "xpsr": 0x01000000, "pc": page - 4}.items():
+        target.write_core_register(name, value)
+    target.resume()
+    wait_until(target.is_halted)
+    assert target.read_core_register("pc") == page + 4
+    assert target.read_core_register("r2") == expected
