@@ -55,9 +55,9 @@ class SuiteFile(pytest.File):
         """
         suite = load_suite(shortest(self.path))
         for argument in self.config.args:
-            file, _, item = argument.partition("::")
-            if item and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
-                suite.variant(item.partition("[")[0])
+            file, _, named = argument.partition("::")
+            if named and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
+                suite.variant(named.partition("[")[0])
         self.bench.suites[suite.path] = suite
         several = len(self.bench.devices) > 1
         for device in self.bench.devices:

@@ -118,6 +118,7 @@ def test_bus_fault(measure, root):
     assert "0x30000000" in (run.path / "logs" / "nano33.log").read_text()
 
 
+@pytest.mark.slow
 def test_hang_in_an_inference(measure, root):
     row, samples, _ = measure(
         root / "tests/images/hang.elf", error=LinkError, match=r"running at PC 0x[0-9A-F]+ in hil_model_invoke"
@@ -159,6 +160,7 @@ def test_inference_that_fails_is_not_retried(measure, root):
     assert row.attempts == 1
 
 
+@pytest.mark.slow
 def test_stack_that_reached_its_bottom_has_no_figure(measure, root):
     row, samples, _ = measure(
         root / "tests/images/overflow.elf", samples=5, error=(MeasurementError, BoardFaultError, LinkError)
@@ -193,6 +195,7 @@ def test_classes_that_are_not_the_model_s(measure, prebuilt):
     failed(row, samples, 0)
 
 
+@pytest.mark.slow
 def test_port_of_another_board_than_the_probe(nano33, prebuilt):
     """Probe and port of two boards are swapped: the image that was flashed is not the one that answers."""
     int8, float32 = (load_image(prebuilt / f"fashion_mnist_{name}.elf") for name in ("int8", "float32"))

@@ -123,7 +123,7 @@ def test_host_never_sends_more_than_the_device_granted(board, line, inputs, clea
     [("flip", 1e-4), ("drop", 3e-4), ("double", 3e-4)],
     ids=["bit flips", "lost bytes", "doubled bytes"],
 )
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_bad_line_changes_no_result(board, line, inputs, clean, fault, rate, seed):
     noisy = NoisyLine(line, seed, **{fault: rate})
     link = Link(noisy, board.name, QUICK)
@@ -133,6 +133,7 @@ def test_a_bad_line_changes_no_result(board, line, inputs, clean, fault, rate, s
     assert link.counters.retransmissions > 0
 
 
+@pytest.mark.slow
 def test_chunks_shrink_on_a_bad_line(board, line, inputs):
     noisy = NoisyLine(line, 3, flip=1e-3)
     link = Link(noisy, board.name, QUICK, attempts=200)
@@ -150,6 +151,7 @@ def test_device_that_lost_count_is_brought_back_over_the_wire(board, line, input
     assert link.counters.recoveries > 0
 
 
+@pytest.mark.slow
 def test_device_left_in_the_middle_of_a_payload(board, line, inputs, clean):
     link = Link(line, board.name, QUICK)
     link.connect()

@@ -1,8 +1,8 @@
 """Keeps stores to RAM fast: a page of RAM is executable for the emulator only once code ran there.
 
 The emulator checks every store to a page that may hold code for self-modifying code, which makes it five times
-slower; where it translates addresses itself, that is every page. Here it asks for each page once, and learns that RAM is
-data. On the chip all RAM is executable; so when code is about to run in a page of RAM, that page becomes so.
+slower; where it translates addresses itself, that is every page. Here it asks for each page once, and learns that RAM
+is data. On the chip all RAM is executable; so when code is about to run in a page of RAM, that page becomes so.
 """
 
 from __future__ import annotations
