@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import serial
 
 from harness.errors import LinkError
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _WRITE_TIMEOUT_S = 10.0
 
@@ -83,14 +80,6 @@ class SerialStream:
     def close(self) -> None:
         """Close the port."""
         self._serial.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
