@@ -48,6 +48,8 @@
 #define P1_OUTSET REG(0x50000808u)
 #define P1_OUTCLR REG(0x5000080Cu)
 #define P1_DIRSET REG(0x50000818u)
+#define P1_PIN_CNF(pin) REG(0x50000A00u + 4u * (pin))
+#define PIN_CNF_INPUT_PULLUP 0xCu /* direction in, buffer connected, pull-up: an open pin reads as an idle line */
 #define PORT1 (1u << 5)
 #define PIN_TX 3u    /* P1.03, marked TX1 */
 #define PIN_RX 10u   /* P1.10, marked RX0 */
@@ -105,6 +107,7 @@ static void start_uart(void)
 {
     P1_OUTSET = 1u << PIN_TX; /* idle level before the UARTE drives the pin */
     P1_DIRSET = 1u << PIN_TX;
+    P1_PIN_CNF(PIN_RX) = PIN_CNF_INPUT_PULLUP;
     UARTE_ENABLE = 0;
     UARTE_PSEL_TXD = PORT1 | PIN_TX;
     UARTE_PSEL_RXD = PORT1 | PIN_RX;
