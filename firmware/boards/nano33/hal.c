@@ -56,7 +56,9 @@
 #define PIN_SYNC 11u /* P1.11, marked D2 */
 
 #define NVIC_ISER0 REG(0xE000E100u)
+#define NVIC_ICER(n) REG(0xE000E180u + 4u * (n))
 #define NVIC_ICPR0 REG(0xE000E280u)
+#define SYSTICK_CSR REG(0xE000E010u)
 #define DEMCR REG(0xE000EDFCu)
 #define DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL REG(0xE0001000u)
@@ -92,6 +94,14 @@ static void sleep_until_event(void)
     NVIC_ICPR0 = 1u << UARTE_IRQ;
 }
 
+/* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping. */
+static void silence_interrupts(void)
+{
+    SYSTICK_CSR = 0;
+    NVIC_ICER(0) = 0xFFFFFFFFu;
+    NVIC_ICER(1) = 0xFFFFFFFFu;
+}
+
 static void start_clocks(void)
 {
     clear(&CLOCK_EVENTS_HFCLKSTARTED);
@@ -125,6 +135,7 @@ void hal_init(void)
     reset_reason = POWER_RESETREAS;
     POWER_RESETREAS = reset_reason; /* written ones clear */
     ++boots;
+    silence_interrupts();
     start_clocks();
     P1_OUTCLR = 1u << PIN_SYNC;
     P1_DIRSET = 1u << PIN_SYNC;
