@@ -31,7 +31,7 @@ def hil(tmp_path, monkeypatch):
 
 
 def attach(monkeypatch, probes=(), ports=()):
-    for place in ("harness.commands.devices", "harness.commands.doctor"):
+    for place in ("harness.commands.adding", "harness.commands.doctor"):
         monkeypatch.setattr(f"{place}.attached_probes", lambda: list(probes))
         monkeypatch.setattr(f"{place}.attached_ports", lambda: list(ports))
 

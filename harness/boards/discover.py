@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,28 +10,48 @@ from pyocd.core import exceptions
 from pyocd.core.helpers import ConnectHelper
 from serial.tools import list_ports
 
+from harness.boards.usb import UsbDevice, usb_devices
 from harness.errors import LinkError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.config import Device
+
+
+#: What stands before a location in `probe:`, for a probe without a serial number.
+BY_LOCATION = "usb:"
+_MADE_UP = re.compile("[A-Z2-7]{32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A debug probe."""
+    """A debug probe.
+
+    Attributes:
+        uid: what pyOCD knows it by.
+        description: maker and model.
+        serial: USB serial number; None if it has none, and `uid` was made up by pyOCD for as long as it is plugged in.
+        location: where it is plugged in, None if that can't be told.
+        usb: vendor and product, None if they can't be told.
+    """
 
     uid: str
     description: str
+    serial: str | None = None
+    location: str | None = None
+    usb: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A serial port; `serial` and `location` are the USB device's, None for a port that isn't USB."""
+    """A serial port; `serial`, `location` and `usb` are the USB device's, None for a port that isn't USB."""
 
     path: str
     description: str
     serial: str | None
     location: str | None
+    usb: tuple[int, int] | None = None
 
 
 def attached_probes() -> list[Probe]:
@@ -43,41 +64,119 @@ def attached_probes() -> list[Probe]:
         probes = ConnectHelper.get_all_connected_probes(blocking=False)
     except (exceptions.Error, OSError) as error:
         raise ProbeError(f"looking for debug probes failed: {error}") from error
-    return [Probe(probe.unique_id, probe.description) for probe in probes]
+    devices = usb_devices()
+    return [_locate(probe.unique_id or "", probe.description, devices) for probe in probes]
+
+
+def _locate(uid: str, description: str, devices: Sequence[UsbDevice]) -> Probe:
+    """Find the USB device that a probe is, by its serial number, else by the id that pyOCD makes up."""
+    for device in devices:
+        if device.serial is None and uid in device.made_up_ids():
+            return Probe(uid, description, None, device.location, (device.vid, device.pid))
+    same = [device for device in devices if device.serial is not None and same_serial(device.serial, uid)]
+    serial = uid if uid and not _MADE_UP.fullmatch(uid) else None
+    if len(same) != 1:
+        return Probe(uid, description, serial)
+    return Probe(uid, description, same[0].serial, same[0].location, (same[0].vid, same[0].pid))
 
 
 def attached_ports() -> list[Port]:
     """List the serial ports, USB or not."""
     return [
-        Port(port.device, port.description or "", port.serial_number, port.location)
+        Port(
+            port.device,
+            port.description or "",
+            port.serial_number or None,
+            port.location or None,
+            None if port.vid is None else (port.vid, port.pid),
+        )
         for port in sorted(list_ports.comports(), key=lambda port: port.device)
     ]
+
+
+def same_serial(one: str, other: str) -> bool:
+    """Tell whether two serial numbers are the same: a J-Link's id lacks the leading zeros of its serial number."""
+    if one.isdecimal() and other.isdecimal():
+        return one.lstrip("0") == other.lstrip("0")
+    return one.lower() == other.lower()
+
+
+def at_location(wanted: str, location: str | None) -> bool:
+    """Tell whether a location is the wanted one, or an interface (`1-1.2:1.0`) of the device there."""
+    return location is not None and wanted in (location, location.partition(":")[0])
+
+
+def matching_probes(device: Device, probes: Sequence[Probe]) -> list[Probe]:
+    """Return the probes that may be a device's: one, if all is well."""
+    if device.probe is None:
+        return []
+    if device.probe.startswith(BY_LOCATION):
+        return [probe for probe in probes if at_location(device.probe.removeprefix(BY_LOCATION), probe.location)]
+    return [probe for probe in probes if same_serial(probe.uid, device.probe)]
+
+
+def matching_ports(device: Device, ports: Sequence[Port]) -> list[Port]:
+    """Return the ports that may be a device's: one, if all is well.
+
+    A device without a port of its own has a probe that is one: then both are one USB device.
+    """
+    if device.port is not None:
+        serial, location = device.port.serial, device.port.location
+    elif device.probe is None:
+        return []
+    elif device.probe.startswith(BY_LOCATION):
+        serial, location = None, device.probe.removeprefix(BY_LOCATION)
+    else:
+        serial, location = device.probe, None
+    return [
+        port
+        for port in ports
+        if (serial is None or (port.serial is not None and same_serial(port.serial, serial)))
+        and (location is None or at_location(location, port.location))
+    ]
+
+
+def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
+    """Find the debug probe of a configured device, by its id, or by location if it has none.
+
+    Args:
+        device: as configured.
+        probes: what is attached; None to look.
+
+    Raises:
+        ProbeError: none matches, or more than one does.
+    """
+    probes = attached_probes() if probes is None else probes
+    found = matching_probes(device, probes)
+    if not found:
+        raise ProbeError(f"{device.name}: its probe {device.probe} is not attached; `hil devices` lists what is")
+    twins = [probe for probe in probes if probe.uid == found[0].uid]
+    if len(found) == 1 and len(twins) == 1:
+        return found[0]
+    places = ", ".join(probe.location or "an unknown place" for probe in (twins if len(found) == 1 else found))
+    raise ProbeError(
+        f"{device.name}: several attached probes have the id {found[0].uid!r} (at {places}), and pyOCD can't tell "
+        "them apart; unplug all but one"
+    )
 
 
 def find_port(device: Device) -> Port:
     """Find the serial port of a configured device, by USB serial number, then by location.
 
-    A device without a port of its own has a probe that is one: then both share the USB serial number.
-
     Raises:
         LinkError: none matches, or several do.
     """
     ports = attached_ports()
+    found = matching_ports(device, ports)
+    if len(found) == 1:
+        return found[0]
     if device.port is None:
         wanted = f"USB serial number {device.probe} (the probe's)"
-        found = [port for port in ports if port.serial is not None and port.serial == device.probe]
     else:
         serial, location = device.port.serial, device.port.location
         wanted = " and ".join(
             text for text in (serial and f"USB serial number {serial}", location and f"location {location}") if text
         )
-        found = [
-            port
-            for port in ports
-            if (serial is None or port.serial == serial) and (location is None or port.location == location)
-        ]
-    if len(found) == 1:
-        return found[0]
     seen = ", ".join(f"{port.path} ({port.serial or 'no serial number'})" for port in ports) or "none"
     problem = "no serial port has" if not found else f"{len(found)} serial ports have"
     raise LinkError(f"{device.name}: {problem} {wanted}; attached: {seen}. `hil devices` lists them")

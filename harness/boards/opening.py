@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
-from harness.boards.discover import attached_probes, find_port
+from harness.boards.discover import attached_probes, find_port, find_probe, matching_probes
 from harness.boards.probe import ProbeBoard
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, ProbeError
@@ -26,9 +26,9 @@ class HardwareBoard(ProbeBoard):
     """A real board. A lock file keeps two runs of one user from driving the same probe."""
 
     def __init__(self, device: Device) -> None:
-        probe = device.probe
-        if probe is None:
+        if device.probe is None:
             raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
+        probe = find_probe(device).uid
         name = re.sub(r"[^A-Za-z0-9]+", "-", probe)
         self._lock = FileLock(Path(tempfile.gettempdir()) / f"hil-probe-{name}.lock")
         try:
@@ -108,7 +108,7 @@ def _why_no_hardware(device: Device) -> str | None:
     """Say why the real board can't be used, or None if it is attached."""
     if device.probe is None:
         return "no real board is configured under that name"
-    if all(probe.uid != device.probe for probe in attached_probes()):
+    if not matching_probes(device, attached_probes()):
         return f"its probe {device.probe} is not attached"
     return None
 

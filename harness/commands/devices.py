@@ -1,4 +1,4 @@
-"""`hil devices`: what is configured, what ships, and what is attached."""
+"""`hil devices`: what is configured, what ships, what is attached, and what of it could be added."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.discover import Port, Probe, attached_ports, attached_probes
+from harness.boards.matching import (
+    Candidate,
+    DeviceMatch,
+    candidates,
+    match_devices,
+    port_key,
+    unmatched,
+    usb_name,
+)
+from harness.commands.adding import Attached, entry_for, kind_for, new_name, uid
 from harness.commands.printing import print_table
-from harness.errors import ProbeError
+from harness.config.edit import device_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.config import Device, Lab
+    from harness.boards.discover import Port, Probe
+    from harness.config import Lab
 
 
 def show_devices(lab: Lab) -> None:
     """Print the lab, the kinds, and the probes and ports of this computer."""
-    problem = None
-    try:
-        probes: Sequence[Probe] = attached_probes()
-    except ProbeError as error:
-        probes, problem = (), str(error)
-    # A port that isn't USB (a PC's own /dev/ttyS0) can't be a board's.
-    ports = [port for port in attached_ports() if port.serial or port.location]
-    if lab.devices:
-        where = str(lab.path)
-        rows = [_device_row(device, probes, ports) for device in lab.devices]
-        print_table(f"Devices ({where})", ("name", "kind", "probe", "port", "tags"), rows)
+    attached = Attached.look()
+    matches = match_devices(lab.devices, attached.probes, attached.ports)
+    if matches:
+        print_table(f"Devices ({lab.path})", ("name", "kind", "probe", "port", "tags"), map(_device_row, matches))
     else:
         click.echo(f"Devices: none are configured ({lab.path or 'there is no devices.yaml here'}).\n")
     kinds = [
@@ -36,52 +39,98 @@ def show_devices(lab: Lab) -> None:
         for kind in lab.kinds
     ]
     print_table("Kinds of boards", ("name", "board", "MCU", "clock", "virtual"), kinds)
-    if probes:
-        print_table("Attached debug probes", ("unique id", "probe"), [(p.uid, p.description) for p in probes])
-    if ports:
-        rows = [(port.path, port.description, port.serial, port.location) for port in ports]
-        print_table("Attached serial ports (USB)", ("port", "what", "serial number", "location"), rows)
-    click.echo(_conclusion(lab, probes, ports, problem))
+    if attached.probes:
+        rows = [
+            (probe.uid, usb_name(probe.usb, probe.description), probe.location, _owner(probe, matches))
+            for probe in attached.probes
+        ]
+        print_table("Attached debug probes", ("unique id", "probe", "location", "device"), rows)
+    if attached.ports:
+        port_rows = [
+            (port.path, usb_name(port.usb, port.description), port.serial, port.location, _owner(port, matches))
+            for port in attached.ports
+        ]
+        columns = ("port", "what", "serial number", "location", "device")
+        print_table("Attached serial ports (USB)", columns, port_rows)
+    _print_addable(lab, attached, matches)
+    click.echo(_conclusion(lab, attached))
 
 
-def _device_row(device: Device, probes: Sequence[Probe], ports: Sequence[Port]) -> tuple[str | None, ...]:
+def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
+    device = match.device
     probe = None
     if device.probe is not None:
-        there = any(found.uid == device.probe for found in probes)
-        probe = f"{device.probe} ({'attached' if there else 'not attached'})"
+        probe = f"{device.probe} ({_state([found.location or 'attached' for found in match.probes])})"
     port = None
     if device.port is not None:
-        match = device.port
-        paths = [
-            found.path
-            for found in ports
-            if match.serial in (None, found.serial) and match.location in (None, found.location)
-        ]
-        name = " at ".join(part for part in (match.serial, match.location) if part)
-        port = f"{name} ({', '.join(paths) or 'not attached'})"
+        name = " at ".join(part for part in (device.port.serial, device.port.location) if part)
+        port = f"{name} ({_state([found.path for found in match.ports])})"
+    elif device.probe is not None:
+        port = f"the probe's ({_state([found.path for found in match.ports])})"
     return device.name, device.kind.name, probe, port, ", ".join(device.tags) or None
 
 
-def _conclusion(lab: Lab, probes: Sequence[Probe], ports: Sequence[Port], problem: str | None) -> str:
+def _state(found: Sequence[str]) -> str:
+    if not found:
+        return "not attached"
+    text = ", ".join(found)
+    if len(found) > 1:
+        return f"ambiguous: {text}"
+    return text if text == "attached" or text.startswith("/") else f"attached: {text}"
+
+
+def _owner(item: Probe | Port, matches: Sequence[DeviceMatch]) -> str | None:
+    names = [match.device.name for match in matches if item in match.probes or item in match.ports]
+    return ", ".join(names) or None
+
+
+def _print_addable(lab: Lab, attached: Attached, matches: Sequence[DeviceMatch]) -> None:
+    """Print the YAML of each board that is attached and not configured."""
+    found = candidates(*unmatched(matches, attached.probes, attached.ports))
+    if not found:
+        return
+    click.echo(f"Attached and not in {lab.path or 'devices.yaml'}; `hil devices --add` writes what is certain:\n")
+    names: list[str] = []
+    click.echo("devices:")
+    for candidate in found:
+        kind = kind_for(lab, candidate, None)
+        names.append(new_name(lab, kind or "board", names))
+        click.echo(_as_yaml(names[-1], candidate, kind, attached), nl=False)
+        for port in candidate.choices:
+            key = port_key(port, attached.ports)
+            text = ", ".join(f'{part}: "{word}"' for part, word in key.items()) if key else "can't be named: no serial"
+            click.echo(f"    # port: {{{text}}}  # {port.path}, {usb_name(port.usb, port.description)}?")
+        click.echo(f"    # {candidate.why}")
+        if candidate.choices:
+            click.echo(f"    # choose one: hil devices --add {names[-1]} --probe {uid(candidate)} --port PORT")
+    click.echo()
+
+
+def _as_yaml(name: str, candidate: Candidate, kind: str | None, attached: Attached) -> str:
+    entry, comments = entry_for(candidate, kind or "KIND", attached)
+    if kind is None:
+        comments["kind"] = "nothing attached says which kind; choose one of the table above"
+    return device_yaml(name, entry, comments)
+
+
+def _conclusion(lab: Lab, attached: Attached) -> str:
     """Say what follows, for someone who sees this for the first time."""
     virtual = [kind.name for kind in lab.kinds if kind.twin]
     example = f"--device {virtual[0]}" if virtual else "--device NAME"
-    if problem is not None:
-        return f"Debug probes could not be listed: {problem}\n`hil doctor` says more."
-    if not probes and not ports:
+    if attached.problem is not None:
+        return f"Debug probes could not be listed: {attached.problem}\n`hil doctor` says more."
+    if not attached.probes and not attached.ports:
         return (
             "No board is attached to this computer: no debug probe and no USB serial port was found.\n"
             f"That is fine: `pytest suites/ {example}` will use the virtual board, which runs the same firmware\n"
             "in an emulator and counts instructions instead of time. If you did connect a board: use a USB cable\n"
             "that carries data (many only charge), then run this again; `hil doctor` checks permissions."
         )
-    unknown = [probe.uid for probe in probes if probe.uid not in {device.probe for device in lab.devices}]
+    configured = match_devices(lab.devices, attached.probes, attached.ports)
+    unknown = [probe.uid for probe in unmatched(configured, attached.probes, ())[0]]
     if unknown:
-        return (
-            f"Not in devices.yaml: probe {', '.join(unknown)}. Until it is, `{example}` uses the virtual board.\n"
-            "Add the board under `devices:` with its kind, `probe:` and `port:`."
-        )
-    if not probes:
+        return f"Not in devices.yaml: probe {', '.join(unknown)}. Until it is, `{example}` uses the virtual board."
+    if not attached.probes:
         return (
             "A serial port is attached, but no debug probe, which is needed to flash: "
             f"`{example}` uses the virtual board."

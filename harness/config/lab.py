@@ -43,7 +43,8 @@ class DeviceEntry(Model):
 class Device(Model):
     """One board of this lab.
 
-    `probe` is the unique id that pyOCD gives to its debug probe, `voltage_v` its supply, if known.
+    `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
+    serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
     """
 
     name: Name

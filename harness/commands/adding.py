@@ -1,0 +1,185 @@
+"""`hil devices --add`: what is attached and new, written into devices.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.boards.discover import Port, Probe, attached_ports, attached_probes
+from harness.boards.matching import (
+    Candidate,
+    candidates,
+    kind_of,
+    match_devices,
+    port_key,
+    probe_key,
+    unmatched,
+    usb_name,
+)
+from harness.config.edit import add_device, device_yaml
+from harness.errors import ConfigError, ProbeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.config import Lab
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What is attached to this computer; `problem` says why there may be more probes."""
+
+    probes: Sequence[Probe]
+    ports: Sequence[Port]
+    problem: str | None
+
+    @classmethod
+    def look(cls) -> Attached:
+        """List the probes and the USB serial ports."""
+        problem = None
+        probes: Sequence[Probe] = ()
+        try:
+            probes = attached_probes()
+        except ProbeError as error:
+            problem = str(error)
+        # A port that isn't USB (a PC's own /dev/ttyS0) can't be a board's.
+        return cls(probes, [port for port in attached_ports() if port.serial or port.location], problem)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user said about the board to add; None where nothing was said."""
+
+    name: str | None = None
+    kind: str | None = None
+    probe: str | None = None
+    port: str | None = None
+
+
+def uid(candidate: Candidate) -> str:
+    """Return what names the board on the command line."""
+    return candidate.probe.uid if candidate.probe else "ID"
+
+
+def entry_for(candidate: Candidate, kind: str, attached: Attached) -> tuple[dict[str, object], dict[str, str]]:
+    """Return a device's keys for devices.yaml, and what to say behind them."""
+    entry: dict[str, object] = {"kind": kind}
+    comments: dict[str, str] = {}
+    for key, item in (("probe", candidate.probe), ("port", candidate.port)):
+        if item is None:
+            continue
+        name = probe_key(item, attached.probes) if isinstance(item, Probe) else port_key(item, attached.ports)
+        if name is not None:
+            entry[key] = name
+            comments[key] = usb_name(item.usb, item.description)
+    return entry, comments
+
+
+def kind_for(lab: Lab, candidate: Candidate, wanted: str | None) -> str | None:
+    """Return the kind that was asked for, that USB tells, or that is the only one."""
+    known = [kind.name for kind in lab.kinds]
+    if wanted is not None:
+        if wanted not in known:
+            raise ConfigError(f'no kind is called "{wanted}"; known: {", ".join(known)}')
+        return wanted
+    told = kind_of(candidate.port)
+    if told in known:
+        return told
+    return known[0] if len(known) == 1 else None
+
+
+def new_name(lab: Lab, kind: str, taken: Sequence[str]) -> str:
+    """Return the first free name of the form KIND-a."""
+    used = {device.name for device in lab.devices} | set(taken)
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    return next(name for name in (f"{kind}-{a}{b}" for a in ("", *letters) for b in letters) if name not in used)
+
+
+def add_attached(lab: Lab, wish: Wish) -> None:
+    """Write boards that are attached and not configured into devices.yaml.
+
+    Without a name all of which it is certain what they are, else the one that is meant.
+
+    Raises:
+        ConfigError: none is attached, it isn't certain which is meant, or the file can't take it.
+    """
+    attached = Attached.look()
+    matches = match_devices(lab.devices, attached.probes, attached.ports)
+    found = _wished(candidates(*unmatched(matches, attached.probes, attached.ports)), wish, attached)
+    if not found:
+        raise ConfigError("nothing to add: every attached board is configured, or none is; `hil devices` shows all")
+    if wish.name is not None and len(found) > 1:
+        probes = ", ".join(uid(candidate) for candidate in found)
+        raise ConfigError(f"{len(found)} boards could be {wish.name}; say which with --probe ID: {probes}")
+    path = lab.path or Path("devices.yaml")
+    names: list[str] = []
+    for candidate in found:
+        kind = kind_for(lab, candidate, wish.kind)
+        problem = _problem(candidate, kind, attached)
+        if problem is not None:
+            if len(found) == 1:
+                raise ConfigError(f"{_what(candidate)} was not added: {problem}")
+            click.echo(f"Not added: {_what(candidate)}: {problem}")
+            continue
+        names.append(wish.name or new_name(lab, str(kind), names))
+        entry, comments = entry_for(candidate, str(kind), attached)
+        add_device(path, names[-1], entry, comments)
+        click.echo(f"Added to {path}:\n{device_yaml(names[-1], entry, comments)}", nl=False)
+    if not names:
+        raise ConfigError("nothing was added")
+    click.echo(f"Check it with: hil doctor --device {names[0]}")
+
+
+def _wished(found: Sequence[Candidate], wish: Wish, attached: Attached) -> list[Candidate]:
+    """Keep the candidates that the user means, with the port that was chosen."""
+    chosen = list(found)
+    if wish.probe is not None:
+        chosen = [
+            candidate
+            for candidate in chosen
+            if (probe := candidate.probe) is not None
+            and wish.probe in (probe.uid, probe.location, probe_key(probe, attached.probes))
+        ]
+        if not chosen:
+            raise ConfigError(f"no probe {wish.probe} is attached that isn't configured; `hil devices` lists them")
+    if wish.port is None:
+        return chosen
+    ports = [port for port in attached.ports if wish.port in (port.path, port.serial, port.location)]
+    if len(ports) != 1:
+        raise ConfigError(f"{len(ports)} attached ports are {wish.port}; `hil devices` lists them")
+    if len(chosen) > 1:
+        named = [candidate for candidate in chosen if ports[0] in (candidate.port, *candidate.choices)]
+        chosen = named or chosen
+    return [replace(candidate, port=ports[0], choices=(), why="you said so") for candidate in chosen]
+
+
+def _what(candidate: Candidate) -> str:
+    item = candidate.probe or candidate.port
+    return usb_name(item.usb, item.description) if item else "the board"
+
+
+def _problem(candidate: Candidate, kind: str | None, attached: Attached) -> str | None:
+    """Say why a candidate can't be written down, None if it can."""
+    if candidate.choices:
+        ports = ", ".join(port.path for port in candidate.choices)
+        return f"{candidate.why}; say which port is the board's with --probe {uid(candidate)} --port: {ports}"
+    if kind is None:
+        return "nothing says which kind of board it is; add --kind KIND"
+    probe, port = candidate.probe, candidate.port
+    if probe is None:
+        return "it has no debug probe, which is needed to flash and to read its memory"
+    if port is None:
+        return candidate.why
+    lost = [
+        name
+        for name, key in (
+            ("probe", probe_key(probe, attached.probes)),
+            (f"port {port.path}", port_key(port, attached.ports)),
+        )
+        if key is None
+    ]
+    lost_text = " and ".join(lost)
+    return f"its {lost_text} can't be found again: no serial number of its own, no known location" if lost else None
