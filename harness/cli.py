@@ -77,6 +77,15 @@ def devices(add: str | None, kind: str | None, probe: str | None, port: str | No
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
+def init(folder: Path) -> None:
+    """Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore."""
+    from harness.commands.init import start_lab
+
+    start_lab(folder)
+
+
+@main.command()
 @_IMAGE
 @_DEVICE
 @_BACKEND

@@ -1,0 +1,29 @@
+"""Puts the shipped suites, their data and the prebuilt images into the wheel, for `hil init`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+_ROOT = Path(__file__).parent
+_FOLDERS = ("suites", "firmware/prebuilt")  # harness.starter.FOLDERS; a build can't import the package yet
+
+
+class BuildWithStarterFiles(build_py):
+    """Copies the starter files beside the package. An editable install finds them in the clone."""
+
+    def run(self) -> None:
+        """Build the package, then add the files."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "harness" / "starter_files"
+        shutil.rmtree(target, ignore_errors=True)
+        for folder in _FOLDERS:
+            shutil.copytree(_ROOT / folder, target / folder, ignore=shutil.ignore_patterns(".*", "__*"))
+
+
+setup(cmdclass={"build_py": BuildWithStarterFiles})
