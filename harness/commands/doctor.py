@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 from pyocd.target import TARGET
 
 from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
+from harness.commands.doctor_link import link_findings
+from harness.commands.doctor_usb import usb_findings
+from harness.commands.finding import Finding, State
 from harness.commands.flash import single_device
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
@@ -32,19 +34,8 @@ if TYPE_CHECKING:
     from harness.config import BoardKind, Device, Lab
     from harness.image import Image
 
-State = Literal["ok", "optional", "problem"]
 _MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}
-_ECHO_BYTES = 1024
 _PREBUILT = Path("firmware/prebuilt")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report. A problem and a missing option say what to do."""
-
-    state: State
-    what: str
-    text: str
 
 
 def examine(load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted) -> bool:
@@ -73,7 +64,8 @@ def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | Non
     yield _unicorn_finding()
     yield from _pyocd_findings()
     yield _probes_finding()
-    yield _serial_finding()
+    ports = [port for port in attached_ports() if port.serial or port.location]
+    yield from usb_findings(ports, usb_devices())
     yield _prebuilt_finding()
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
     yield _tool_finding("renode", "a second emulator; this release does not use it", "https://renode.io")
@@ -121,18 +113,6 @@ def _probes_finding() -> Finding:
     return Finding("optional", "Debug probes", "none attached; --device nano33 then uses the virtual board")
 
 
-def _serial_finding() -> Finding:
-    ports = [port.path for port in attached_ports() if port.serial or port.location]
-    if not ports:
-        return Finding("optional", "Serial ports", "no USB serial port is attached")
-    denied = [port for port in ports if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK)]
-    if not denied:
-        return Finding("ok", "Serial ports", ", ".join(ports))
-    group = Path(denied[0]).group()
-    remedy = f"sudo usermod -aG {group} {os.environ.get('USER', '$USER')}, then log out and in again"
-    return Finding("problem", "Serial ports", f"no permission for {', '.join(denied)}: {remedy}")
-
-
 def _prebuilt_finding() -> Finding:
     images = sorted(_PREBUILT.glob("*/*.elf"))
     if not images:
@@ -164,7 +144,9 @@ def _device_findings(load_lab: Callable[[], Lab], name: str, image: Path | None,
         backend, why = choose_backend(device, wanted)
         yield Finding("ok", device.name, f"backend {backend}: {why}")
         with open_board(device, backend) as board:
-            yield Finding("ok", device.name, f"probe {board.probe_uid} opened, counts {board.counter}")
+            yield Finding(
+                "ok", device.name, f"probe {board.probe_uid} opened, port {board.port}, counts {board.counter}"
+            )
             link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
             yield from _link_findings(board, device, link, _image_for(device, backend, image))
     except HilError as error:
@@ -179,12 +161,7 @@ def _link_findings(board: Board, device: Device, link: Link, image: Image | None
         info = start_image(board, image, link)
         yield Finding("ok", device.name, f"flashed {image.path.name}, read back and equal")
     yield Finding("ok", device.name, f"firmware answers: chip {info.chip_id:016X}, build id {info.build_id}")
-    data = bytes(range(256)) * (_ECHO_BYTES // 256)
-    size = min(len(data), info.max_chunk)
-    if link.echo(data[:size]) != data[:size]:
-        yield Finding("problem", device.name, "the link returned other bytes than were sent; check cable and baud rate")
-        return
-    yield Finding("ok", device.name, f"link echoes {size:,} bytes, {link.counters.retransmissions} repeated frames")
+    yield from link_findings(board, link, info)
 
 
 def _image_for(device: Device, backend: str, image: Path | None) -> Image | None:

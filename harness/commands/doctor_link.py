@@ -1,0 +1,130 @@
+"""`hil doctor` on the link: echo, throughput, and the board's counter against the computer's clock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.commands.finding import Finding
+from harness.link.wire import HEADER_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.boards.base import Board
+    from harness.link.client import Link
+    from harness.link.messages import Info
+
+_ECHO_ROUNDS = 16
+_CRC_BYTES = 4
+#: Share of the line's rate below which something is slower than the line: a USB bridge's latency, a wrong baud rate.
+_SLOW_SHARE = 0.5
+_COUNT_SECONDS = 1.0
+_MOST_BATCHES = 50
+#: The computer may be late by scheduling, the board's crystal is good to far better than this.
+_EARLY, _LATE = 0.99, 1.05
+
+
+@dataclass(frozen=True)
+class ClockSample:
+    """The same inferences by the computer's clock and by the board's counter."""
+
+    wall_s: float
+    ticks: int
+    counter_hz: int
+
+    @property
+    def counter_s(self) -> float:
+        """What the counter says they took, seconds."""
+        return self.ticks / self.counter_hz
+
+
+def link_findings(board: Board, link: Link, info: Info) -> Iterator[Finding]:
+    """Check a link that is connected: what is echoed, how fast, and what the counter counts."""
+    yield from _echo(board, link, info)
+    if board.backend == "hardware":
+        yield judge_clock(board.name, measure_clock(link, info, board.kind.baud))
+    else:
+        yield Finding(
+            "optional",
+            board.name,
+            f"counter: not held against the clock, since the {board.backend} board counts instructions, not time",
+        )
+
+
+def _echo(board: Board, link: Link, info: Info) -> Iterator[Finding]:
+    size = min(info.max_chunk, 4096)
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
+    started = time.monotonic()
+    for _ in range(_ECHO_ROUNDS):
+        if link.echo(data) != data:
+            text = "the link returned other bytes than were sent; check cable and baud rate"
+            yield Finding("problem", board.name, text)
+            return
+    elapsed = time.monotonic() - started
+    repaired = link.counters.retransmissions + link.counters.recoveries
+    total = _ECHO_ROUNDS * size
+    remedy = "; check cable, ground and baud rate" if repaired else ""
+    text = f"link echoes {total:,} bytes, {repaired} repaired frames{remedy}"
+    yield Finding("problem" if repaired else "ok", board.name, text)
+    yield judge_throughput(board.name, board.kind.baud if board.backend == "hardware" else None, size, elapsed)
+
+
+def judge_throughput(name: str, baud: int | None, size: int, elapsed: float) -> Finding:
+    """Hold the speed of `_ECHO_ROUNDS` echoes of `size` bytes against the baud rate, None where there is none."""
+    # Each echo is an announcement, a CREDIT, and the bytes with header and CRC there and back.
+    per_echo = 2 * (size + _CRC_BYTES) + 3 * HEADER_BYTES
+    rate = _ECHO_ROUNDS * per_echo / elapsed
+    text = f"link carries {rate:,.0f} bytes/s"
+    if baud is None:
+        return Finding("ok", name, f"{text} (an emulated line, which has no baud rate)")
+    share = rate * 10 / baud
+    text += f", {share:.0%} of what {baud:,} baud allow"
+    if share > _LATE:
+        return Finding("problem", name, f"{text}: the port does not run at the configured baud rate")
+    if share < _SLOW_SHARE:
+        return Finding(
+            "problem",
+            name,
+            f"{text}; lower the USB bridge's latency timer (/sys/bus/usb-serial/devices/*/latency_timer), avoid hubs",
+        )
+    return Finding("ok", name, text)
+
+
+def measure_clock(link: Link, info: Info, baud: int) -> ClockSample:
+    """Run batches for about a second, and as many single inferences, whose overhead is the same.
+
+    The difference is what the further inferences took, without what loading and asking took.
+    """
+    data = bytes(info.input_bytes)
+    link.infer(data)
+    first = link.infer(data).ticks[0]
+    each = max(first / info.counter_hz, 1e-6)
+    count = max(2, min(info.max_batch, round(_COUNT_SECONDS / each)))
+    batches = max(1, min(_MOST_BATCHES, round(_COUNT_SECONDS / (each * count))))
+    wall, ticks = 0.0, 0
+    for size, sign in ((count, 1), (1, -1)):
+        for _ in range(batches):
+            started = time.monotonic()
+            result = link.infer(data, size)
+            wall += sign * (time.monotonic() - started)
+            ticks += sign * sum(result.ticks)
+    reply = batches * (count - 1) * 4 * 10 / baud  # a batch's answer carries the ticks of each inference
+    return ClockSample(wall - reply, ticks, info.counter_hz)
+
+
+def judge_clock(name: str, sample: ClockSample) -> Finding:
+    """Say whether the counter runs at the frequency that the board announces."""
+    text = f"counter: {sample.counter_s:.3f} s at {sample.counter_hz / 1e6:g} MHz, {sample.wall_s:.3f} s by the clock"
+    if sample.ticks <= 0:
+        return Finding("problem", name, f"{text}: the counter stands still; is the debug unit's trace enabled?")
+    ratio = sample.wall_s / sample.counter_s
+    if _EARLY <= ratio <= _LATE:
+        return Finding("ok", name, text)
+    return Finding(
+        "problem",
+        name,
+        f"{text}: {ratio:.2f} times as long, and latencies would be wrong by this factor. Is the board's clock "
+        "what its kind says, and does it run from the crystal?",
+    )
