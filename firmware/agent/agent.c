@@ -17,7 +17,7 @@
 
 enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06 };
 enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT };
-enum reason { OK, DAMAGED_HEADER, DAMAGED_PAYLOAD, UNKNOWN_TYPE, OUT_OF_RANGE, INFERENCE_FAILED };
+enum reason { OK, DAMAGED_HEADER, DAMAGED_PAYLOAD, UNKNOWN_TYPE, OUT_OF_RANGE, INFERENCE_FAILED, COUNTER_WRAPPED };
 
 struct header {
     uint16_t magic;
@@ -270,21 +270,29 @@ static void load_input(void)
     memcpy(model.input, waiting, model.input_bytes);
 }
 
-/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. */
-static int infer(uint32_t count)
+/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. A difference of
+ * two counter values is right as long as the counter went round less than once in between; the coarse clock, read
+ * outside of the timed region, tells when it may have gone round more often. */
+static enum reason infer(uint32_t count)
 {
-    int status = setup_status;
+    enum reason failure = setup_status == 0 ? OK : INFERENCE_FAILED;
     hal_sync_pin(true);
-    for (uint32_t i = 0; i < count && status == 0; ++i) {
+    for (uint32_t i = 0; i < count && failure == OK; ++i) {
         if (i != 0) {
             load_input();
         }
+        const uint32_t coarse = hal_coarse_ticks();
         const uint32_t start = hal_ticks();
-        status = hil_model_invoke();
+        const int status = hil_model_invoke();
         ticks[i] = hal_ticks() - start - overhead;
+        if (status != 0) {
+            failure = INFERENCE_FAILED;
+        } else if (hal_coarse_ticks() - coarse >= HAL_COARSE_TICKS_PER_WRAP - 1u) {
+            failure = COUNTER_WRAPPED;
+        }
     }
     hal_sync_pin(false);
-    return status;
+    return failure;
 }
 
 static void do_run(const struct header *request)
@@ -311,18 +319,18 @@ static void do_run(const struct header *request)
     } else {
         arm_header();
     }
-    const int status = infer(count);
-    if (status == 0) {
+    const enum reason failure = infer(count);
+    if (failure == OK) {
         last_run.seq = request->seq;
         last_run.count = count;
         send_result();
     } else if (!streaming) {
-        send_bare(NAK, INFERENCE_FAILED, request->seq);
+        send_bare(NAK, failure, request->seq);
     }
     if (streaming) {
         const bool intact = receive(&next);
-        if (status != 0) {
-            send_bare(NAK, INFERENCE_FAILED, request->seq);
+        if (failure != OK) {
+            send_bare(NAK, failure, request->seq);
         } else if (intact) {
             send_bare(ACK, OK, request->seq);
         } else {

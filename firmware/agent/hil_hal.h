@@ -25,6 +25,11 @@ void hal_tx(const void *buffer, uint32_t bytes);
 uint32_t hal_ticks(void);
 uint32_t hal_counter_hz(void);
 
+/* A slow second clock beside hal_ticks(), 32 bits, so that a measurement which lasts until the fast one comes round
+ * is noticed. The fast counter comes round once in HAL_COARSE_TICKS_PER_WRAP of its ticks. */
+#define HAL_COARSE_TICKS_PER_WRAP (1u << 21)
+uint32_t hal_coarse_ticks(void);
+
 /* A number that differs from boot to boot. */
 uint32_t hal_nonce(void);
 

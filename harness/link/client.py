@@ -227,6 +227,12 @@ class Link:
             return
         if frame.status == Reason.INFERENCE_FAILED:
             raise MeasurementError(f"{self._board}: the engine reports that the inference failed")
+        if frame.status == Reason.COUNTER_WRAPPED:
+            raise MeasurementError(
+                f"{self._board}: the inference took so long that the board's 32-bit counter went round (2^32 ticks, "
+                f"{2**32 / self._known.counter_hz:.0f} s at {self._known.counter_hz / 1e6:g} MHz), so its count is "
+                "not known. Use a smaller model"
+            )
         if frame.status == Reason.DAMAGED_PAYLOAD:
             self._wire.settled()
             self._adapt(damaged=True)

@@ -46,6 +46,7 @@ class Reason(enum.IntEnum):
     UNKNOWN_TYPE = 3
     OUT_OF_RANGE = 4
     INFERENCE_FAILED = 5
+    COUNTER_WRAPPED = 6
 
 
 @dataclass(frozen=True, slots=True)

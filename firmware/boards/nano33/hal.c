@@ -45,6 +45,17 @@
 #define DISCONNECTED 0xFFFFFFFFu
 #define BAUD_1M 0x10000000u
 
+/* TIMER4: 16 MHz / 2^9, one tick in 2048 CPU cycles. */
+#define TIMER_TASKS_START REG(0x4001B000u)
+#define TIMER_TASKS_STOP REG(0x4001B004u)
+#define TIMER_TASKS_CLEAR REG(0x4001B00Cu)
+#define TIMER_TASKS_CAPTURE0 REG(0x4001B040u)
+#define TIMER_MODE REG(0x4001B504u)
+#define TIMER_BITMODE REG(0x4001B508u)
+#define TIMER_PRESCALER REG(0x4001B510u)
+#define TIMER_CC0 REG(0x4001B540u)
+#define TIMER_32_BITS 3u
+
 #define P1_OUTSET REG(0x50000808u)
 #define P1_OUTCLR REG(0x5000080Cu)
 #define P1_DIRSET REG(0x50000818u)
@@ -113,6 +124,16 @@ static void start_clocks(void)
     NVMC_ICACHECNF = 1; /* as Zephyr and the SoftDevice run it; without it flash wait states dominate */
 }
 
+static void start_coarse_clock(void)
+{
+    TIMER_TASKS_STOP = 1;
+    TIMER_MODE = 0;
+    TIMER_BITMODE = TIMER_32_BITS;
+    TIMER_PRESCALER = 9;
+    TIMER_TASKS_CLEAR = 1;
+    TIMER_TASKS_START = 1;
+}
+
 static void start_uart(void)
 {
     P1_OUTSET = 1u << PIN_TX; /* idle level before the UARTE drives the pin */
@@ -142,6 +163,7 @@ void hal_init(void)
     DEMCR |= DEMCR_TRCENA;
     DWT_CYCCNT = 0;
     DWT_CTRL |= 1u;
+    start_coarse_clock();
     start_uart();
 }
 
@@ -190,6 +212,12 @@ __attribute__((noinline)) uint32_t hal_ticks(void)
                    : "r"(&DWT_CYCCNT)
                    : "memory");
     return now;
+}
+
+uint32_t hal_coarse_ticks(void)
+{
+    TIMER_TASKS_CAPTURE0 = 1;
+    return TIMER_CC0;
 }
 
 uint32_t hal_counter_hz(void)

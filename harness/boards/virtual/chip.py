@@ -51,6 +51,7 @@ class Chip:
         self._step_wanted = False
         self._skip_trap: int | None = None
         self._reset_wanted = False
+        self.hung = False
         self._pausing = 0
         self._busy = False
         self._closing = False
