@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
+from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.errors import HilError
+from harness.errors import ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
 from harness.session import provenance, run_case
 from harness.store import Run
@@ -38,6 +39,7 @@ class Options:
     results_dir: Path
     samples: int | None
     retries: int
+    virtual_faults: tuple[str, ...] = ()
 
 
 @dataclass
@@ -63,6 +65,14 @@ class Bench:
         lab = Lab.load(options.lab_file)
         devices = tuple(lab.select(options.selectors))
         backends = {device.name: choose_backend(device, options.backend) for device in devices}
+        for fault in options.virtual_faults:
+            parse_fault(fault)
+            for name, (backend, _) in backends.items():
+                if backend != "virtual":
+                    raise ConfigError(
+                        f"{name} is a {backend} board, and faults can be injected into virtual ones only; "
+                        "leave out `--virtual-fault`, or add `--backend virtual`"
+                    )
         return cls(options, lab, devices, backends)
 
     def header(self) -> list[str]:
@@ -72,6 +82,7 @@ class Bench:
             backend, why = self.backends[device.name]
             name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
             lines += [f"hil: {name} on {backend}: {_MEANING[backend]}", f"     because {why}"]
+        lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self.options.virtual_faults]
         return lines
 
     def board(self, device: Device) -> Board:
@@ -81,7 +92,7 @@ class Bench:
             HilError: it can't be opened.
         """
         if device.name not in self._boards:
-            self._boards[device.name] = open_board(device, self.backends[device.name][0])
+            self._boards[device.name] = open_board(device, self.backends[device.name][0], self.options.virtual_faults)
         return self._boards[device.name]
 
     def counter_in_use(self, device: str) -> str | None:
@@ -125,7 +136,9 @@ class Bench:
 
     def _open_run(self) -> Run:
         if self.run is None:
-            options = {"backend": self.options.backend, "samples": self.options.samples}
+            options: dict[str, Any] = {"backend": self.options.backend, "samples": self.options.samples}
+            if self.options.virtual_faults:
+                options["virtual_faults"] = list(self.options.virtual_faults)
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)
             self.run = Run.create(self.options.results_dir, about)
         return self.run

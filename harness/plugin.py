@@ -52,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="retries after a failure of board or link (default: 2)",
     )
+    add(
+        "--virtual-fault",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         results_dir=shortest(folder / config.option.results_dir),
         samples=config.option.samples,
         retries=config.option.hil_retries,
+        virtual_faults=tuple(config.option.virtual_fault),
     )
     try:
         config.stash[_BENCH] = Bench.build(options)

@@ -15,6 +15,8 @@ from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.boards.base import Backend
     from harness.config import Device
 
@@ -56,11 +58,11 @@ class VirtualBoard(ProbeBoard):
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, faults: Sequence[str] = ()) -> None:
         twin = device.kind.twin
         if twin not in _TWINS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
-        self.twin = _TWINS[twin](device.name)
+        self.twin = _TWINS[twin](device.name, faults=faults)
         self.twin.start()
         try:
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port)
@@ -113,15 +115,22 @@ def _why_no_hardware(device: Device) -> str | None:
     return None
 
 
-def open_board(device: Device, backend: Backend) -> ProbeBoard:
+def open_board(device: Device, backend: Backend, faults: Sequence[str] = ()) -> ProbeBoard:
     """Open a device on a backend that `choose_backend` gave.
+
+    Args:
+        device: as selected.
+        backend: where.
+        faults: what goes wrong on a virtual board (docs/faults.md).
 
     Raises:
         BoardError: probe or port can't be opened.
         ConfigError: the device lacks what the backend needs.
     """
-    if backend == "hardware":
+    if backend == "hardware" and not faults:
         return HardwareBoard(device)
     if backend == "virtual":
-        return VirtualBoard(device)
+        return VirtualBoard(device, faults)
+    if faults:
+        raise ConfigError(f"{device.name}: faults can be injected into a virtual board only; use `--backend virtual`")
     raise ConfigError(f"backend {backend} is not part of this release")

@@ -15,6 +15,7 @@ from pyocd.core.target import Target
 from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.boards.part import check_part
 from harness.boards.serial_stream import SerialStream
 from harness.errors import BoardError, FlashError, HilError, ProbeError
 from harness.image import check_image
@@ -80,6 +81,11 @@ class ProbeBoard:
         self._image: Image | None = None
         self._stream: SerialStream | None = None
         self._session = self._open_session()
+        try:
+            check_part(self, probe_uid)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def counter(self) -> Counter:

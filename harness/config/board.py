@@ -34,6 +34,13 @@ class Region(Model):
         return self.start <= address and address + size <= self.end
 
 
+class Part(Model):
+    """A word of memory that tells which chip it is."""
+
+    address: Annotated[int, Field(ge=0, lt=2**32)]
+    value: Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class KindEntry(Model):
     """A kind as it stands under `boards:` or in a file of its own."""
 
@@ -45,6 +52,7 @@ class KindEntry(Model):
     ram: Region
     baud: Annotated[int, Field(gt=0)] = 1_000_000
     twin: str | None = None
+    part: Part | None = None
 
 
 class BoardKind(KindEntry):
@@ -52,6 +60,7 @@ class BoardKind(KindEntry):
 
     `flash` is the part that an application may use: a bootloader below it is never touched.
     `twin` names the emulated chip of the virtual backend; None if there is none.
+    `part` is how the chip is told from others; None if that can't be read.
     """
 
     name: Name

@@ -5,5 +5,6 @@ from __future__ import annotations
 from harness.boards.virtual.board import VirtualNrf52840
 from harness.boards.virtual.counter import BlockProfile
 from harness.boards.virtual.crash import Crash, describe
+from harness.boards.virtual.faults import Fault, parse_fault
 
-__all__ = ["BlockProfile", "Crash", "VirtualNrf52840", "describe"]
+__all__ = ["BlockProfile", "Crash", "Fault", "VirtualNrf52840", "describe", "parse_fault"]

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from harness.boards.virtual.dap import DebugPort
+from harness.boards.virtual.faults import ActiveFault, Fault, activate, parse_fault
 from harness.boards.virtual.line import Line
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.serial_port import open_port
@@ -15,6 +16,7 @@ from harness.boards.virtual.uarte import Pins
 from harness.boards.virtual.wake import Wake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from harness.boards.virtual.counter import BlockProfile
@@ -33,6 +35,7 @@ class VirtualNrf52840:
         chip_id: FICR DEVICEID, from name and seed.
         line: the serial line; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
+        faults: what was injected, with how often each of them struck.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class VirtualNrf52840:
         pace: bool = False,
         port: str = "auto",
         native_counter: bool = True,
+        faults: Iterable[str | Fault] = (),
     ) -> None:
         """Build the board, unpowered.
 
@@ -52,8 +56,10 @@ class VirtualNrf52840:
             pace: True lets bytes take their time at the configured baud rate, in host time.
             port: "pty", "socket", or "auto" for a pty where there are any.
             native_counter: False forces the slower instruction counter.
+            faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
 
         Raises:
+            ConfigError: a fault's text isn't understood.
             EmulatorError: the CPU emulator doesn't work here.
         """
         self.name = name
@@ -62,6 +68,7 @@ class VirtualNrf52840:
         self._uid = f"{name}-{os.getpid()}-{next(_serial_numbers)}"
         self.probe_uid = f"virtual:{self._uid}"
         self._wake = Wake()
+        self._port_kind = port
         self._port = open_port(port)
         self.port = self._port.url
         self.line = Line(self._port, self._wake, pace=pace)
@@ -70,6 +77,9 @@ class VirtualNrf52840:
         )
         self.dap = DebugPort(self.machine)
         self._started = self._closed = False
+        self.faults: list[ActiveFault] = []
+        for fault in faults:
+            self.inject(fault)
 
     def start(self) -> None:
         """Power on, and let pyOCD find the probe."""
@@ -100,6 +110,23 @@ class VirtualNrf52840:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def inject(self, fault: str | Fault) -> ActiveFault:
+        """Let something go wrong, as docs/faults.md describes.
+
+        Raises:
+            ConfigError: the text isn't understood.
+        """
+        active = activate(self, parse_fault(fault) if isinstance(fault, str) else fault)
+        self.faults.append(active)
+        return active
+
+    def move_port(self) -> None:
+        """Let the serial port vanish and return under another name, which `port` then tells."""
+        port = open_port(self._port_kind)
+        self.line.replace_port(port)
+        self._port = port
+        self.port = port.url
 
     @property
     def counter_description(self) -> str:

@@ -10,14 +10,14 @@ from harness.boards.virtual import debug as dbg
 from harness.boards.virtual.bus import Bus, PrivateBus
 from harness.boards.virtual.engine import Engine
 from harness.boards.virtual.exceptions import Exceptions
-from harness.boards.virtual.memory import Memory
+from harness.boards.virtual.memory import RAM_BASE, Memory
 from harness.boards.virtual.nvic import Nvic
 from harness.boards.virtual.peripherals import RESET_SOFT
 from harness.boards.virtual.scs import SystemControl
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.boards.virtual.crash import Crash
     from harness.boards.virtual.line import Line
@@ -52,6 +52,8 @@ class Chip:
         self._skip_trap: int | None = None
         self._reset_wanted = False
         self.hung = False
+        self.boots = 0
+        self._alarms: list[tuple[int, Callable[[], None]]] = []
         self._pausing = 0
         self._busy = False
         self._closing = False
@@ -125,6 +127,31 @@ class Chip:
     def _on_unmask(self) -> None:
         if self.nvic.candidates():
             self.attention()
+
+    # ------------------------------------------------------------------ what an injected fault asks for
+
+    def at_instruction(self, total: int, action: Callable[[], None]) -> None:
+        """Do something between two blocks, once `total` instructions were issued since power-on."""
+        self._alarms.append((total, action))
+        self.attention()
+
+    def _due_alarm(self) -> Callable[[], None] | None:
+        for alarm in self._alarms:
+            if alarm[0] <= self.engine.counter.total:
+                self._alarms.remove(alarm)
+                return alarm[1]
+        return None
+
+    def reset_by_itself(self, reason: int) -> None:
+        """Reset as the watchdog does; for an action of `at_instruction`."""
+        self._reset(reason)
+
+    def lose_power(self, noise: bytes) -> None:
+        """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
+        self.memory.write_ram(RAM_BASE, noise)
+        self.engine.counter.forget(RAM_BASE, RAM_BASE + len(noise))
+        self.bus.clock_power.reset_reason = 0
+        self._reset(0)
 
     # ------------------------------------------------------------------ what the debugger asks for
 
@@ -239,6 +266,8 @@ class Chip:
         self._limit_text = self._bus_fault_text = None
         self.halted = self.sleeping = self.locked_up = False
         self.crash = None
+        self.hung = False
+        self.boots += 1
         self.bus.clock_power.reset_reason |= reason
         self.bus.reset()
         self.scs.reset()

@@ -122,6 +122,10 @@ class DebugRegisters:
         self._cycles_stopped = value
         self._cycles_at_zero = self._host.instructions() - value
 
+    def preset_cycle_count(self, value: int) -> None:
+        """Let CYCCNT go on from another value."""
+        self._set_cycle_count(value)
+
     def read(self, address: int, *, debugger: bool) -> int | None:
         """Return a register, or None if it isn't one of these."""
         if address == DWT_CYCCNT:

@@ -44,6 +44,12 @@ class Line:
         """The rate that the host set on its port, bit/s; None where the port doesn't tell."""
         return self._port.baud()
 
+    def replace_port(self, port: Port) -> None:
+        """Go on through another port of the host; what waits in the old one is lost."""
+        self._port.close()
+        self._port = port
+        self._incoming.clear()
+
     def _byte_s(self) -> float:
         return BITS_PER_BYTE / max(self.board_baud, 1)
 

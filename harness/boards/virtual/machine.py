@@ -80,8 +80,17 @@ class Machine(Chip):
             self._enter(number)
         elif self._step_wanted:
             self._step()
-        else:
+        elif not self._disturbed():
             self._run()
+
+    def _disturbed(self) -> bool:
+        """Do what an injected fault wants now; True if it wanted something."""
+        action = self._due_alarm()
+        if action is not None:
+            action()
+        elif self.hung:
+            self._condition.wait()
+        return action is not None or self.hung
 
     def _idle_halted(self) -> None:
         active = self.bus.uarte.enabled and not self.in_reset
@@ -136,6 +145,7 @@ class Machine(Chip):
         limit = NO_LIMIT
         if deadline is not None:
             limit = int((deadline - self._slept_ticks) * INSTRUCTIONS_PER_TICK) + 1
+        limit = min([limit, *(total for total, _ in self._alarms)])
         self.engine.counter.set_limit(max(limit, 0))
 
     def _run(self) -> None:

@@ -10,6 +10,8 @@ from harness.boards.virtual.memory import FLASH_BYTES, PAGE_BYTES, UICR_BASE
 from harness.boards.virtual.peripheral import Peripheral
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.virtual.memory import Memory
     from harness.boards.virtual.peripheral import Host
 
@@ -35,6 +37,7 @@ class Nvmc(Peripheral):
         """Control the flash of `memory`."""
         self._memory = memory
         self._watcher = watcher
+        self.resists: Callable[[int], bool] | None = None  # tells whether the word at an address stays as it is
         super().__init__(host)
 
     @property
@@ -75,7 +78,10 @@ class Nvmc(Peripheral):
         content, offset = found
         if content is not self._memory.flash and content is not self._memory.uicr:
             return False
-        content[offset : offset + len(data)] &= np.frombuffer(data, np.uint8)
+        words = content[offset : offset + len(data)].view("<u4")
+        for index, word in enumerate(np.frombuffer(data, "<u4")):
+            if self.resists is None or not self.resists(address + 4 * index):
+                words[index] &= word
         if address < UICR_BASE:
             self._watcher.code_changed(address, address + len(data))
         return True

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.peripheral import Peripheral
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.virtual.peripheral import Host
 
 RESET_PIN, RESET_WATCHDOG, RESET_SOFT, RESET_LOCKUP = 1, 2, 4, 8  # bits of RESETREAS
@@ -78,6 +80,8 @@ class ClockPower(Peripheral):
 class Gpio(Peripheral):
     """P0 and P1, which share a page. Inputs read 0; outputs read back where the input buffer is on."""
 
+    on_output: Callable[[int], None] | None = None  # called with `outputs()` when firmware writes one
+
     _OUT, _OUTSET, _OUTCLR, _IN, _DIR, _DIRSET, _DIRCLR = 0x504, 0x508, 0x50C, 0x510, 0x514, 0x518, 0x51C
 
     def read(self, offset: int) -> int:
@@ -108,6 +112,8 @@ class Gpio(Peripheral):
             if local in (plain, setter, clearer):
                 new = {plain: value, setter: now | value, clearer: now & ~value}[local]
                 self.registers[port + plain] = new & 0xFFFFFFFF
+                if self.on_output is not None:
+                    self.on_output(self.outputs())
                 return
         if 0x700 <= local < 0x780:
             bit = 1 << (local - 0x700) // 4
