@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import libusb_package
 import pytest
 from click.testing import CliRunner
 
 from fakes.usb_bus import UsbBus
-from harness.boards.discover import find_port, find_probe
+from harness.boards.discover import attached_ports, attached_probes, find_port, find_probe
+from harness.boards.matching import candidates
 from harness.boards.opening import choose_backend
+from harness.boards.usb import usb_devices
 from harness.cli import main
 from harness.config import Lab
 from harness.errors import LinkError, ProbeError
@@ -201,3 +204,37 @@ def test_options_of_add_alone_are_wrong_usage(hil, bus):
     bus.unplug_all()
     assert hil("devices", "--port", "x").exit_code == 2
     assert "0 attached ports are x" in refused(hil, "--port", "x")
+
+
+def test_usb_devices_that_do_not_tell_and_computers_without_libusb(bus, monkeypatch):
+    class Shy:
+        idVendor, idProduct, bus, address, port_numbers = 0x0D28, 0x0204, 9, 4, (9, 2)  # noqa: N815, RUF100
+
+        @property
+        def serial_number(self):
+            raise ValueError("The device has no langid (permission issue, no string descriptors supported?)")
+
+        product = serial_number
+
+    bus.devices.append(Shy())
+    (device,) = usb_devices()
+    assert (device.location, device.serial, device.product) == ("9-9.2", None, "")
+
+    def missing(**_):
+        raise ValueError("No backend available")
+
+    monkeypatch.setattr(libusb_package, "find", missing)
+    bus.plug("1-1", DAPLINK, "AA1", probe="DAPLink", tty=["ttyACM0"])
+    assert usb_devices() == []
+    (probe,) = attached_probes()
+    assert (probe.serial, probe.location) == ("AA1", None)  # and is still paired by its serial number
+    (candidate,) = candidates([probe], attached_ports())
+    assert candidate.port.path == "/dev/ttyACM0"
+
+
+def test_a_made_up_id_that_cannot_be_placed_is_never_written_down(hil, bus, tmp_path):
+    bus.plug("1-1", DAPLINK, None, probe="DAPLink", tty=["ttyACM0"])
+    bus.devices.clear()
+    assert "can't be found again" in refused(hil)
+    assert 'probe: "' not in hil("devices").output
+    assert not (tmp_path / "devices.yaml").exists()

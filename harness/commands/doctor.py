@@ -119,7 +119,7 @@ def _prebuilt_finding() -> Finding:
         return Finding(
             "optional",
             "Prebuilt images",
-            f"none in {_PREBUILT.absolute()}; run this in the project's folder, or `make -C firmware`",
+            f"none in {_PREBUILT.absolute()}; run this in a lab folder (`hil init` makes one), or `make -C firmware`",
         )
     try:
         for path in images:
