@@ -56,7 +56,12 @@ def test_a_composite_probe_is_added_with_its_own_port(hil, bus, tmp_path):
     bus.plug("1-1.2", DEBUG_PROBE, "E6614", probe="Raspberry Pi Debug Probe", tty=["ttyACM0"])
     bus.plug("1-4", BRIDGE, "FT1", tty=["ttyUSB0"])  # something else: not taken for the board's port
     shown = hil("devices").output
-    for text in ('  nano33-a:\n    kind: nano33\n    probe: "E6614"', 'port: {serial: "E6614"}', "2e8a:000c"):
+    for text in (
+        "  nano33-a:\n    kind: nano33  # USB doesn't tell",
+        '\n    probe: "E6614"  # ',
+        'port: {serial: "E6614"}',
+        "2e8a:000c",
+    ):
         assert text in shown
     assert not (tmp_path / "devices.yaml").exists()
     added(hil)
@@ -189,7 +194,7 @@ def test_the_kind_is_asked_for_if_nothing_tells_it(hil, bus, tmp_path):
     assert "add --kind KIND" in refused(hil)
     assert "choose one of the table" in hil("devices").output
     assert 'no kind is called "x"' in refused(hil, "--kind", "x")
-    added(hil, "--kind", "tiny")
+    assert "kind: tiny\n" in added(hil, "--kind", "tiny")
     assert only_device(tmp_path).kind.name == "tiny"
 
 

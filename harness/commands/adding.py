@@ -67,7 +67,8 @@ def uid(candidate: Candidate) -> str:
 def entry_for(candidate: Candidate, kind: str, attached: Attached) -> tuple[dict[str, object], dict[str, str]]:
     """Return a device's keys for devices.yaml, and what to say behind them."""
     entry: dict[str, object] = {"kind": kind}
-    comments: dict[str, str] = {}
+    told = kind_of(candidate.port) == kind
+    comments = {} if told else {"kind": "USB doesn't tell: correct it if the board is another"}
     for key, item in (("probe", candidate.probe), ("port", candidate.port)):
         if item is None:
             continue
@@ -126,6 +127,8 @@ def add_attached(lab: Lab, wish: Wish) -> None:
             continue
         names.append(wish.name or new_name(lab, str(kind), names))
         entry, comments = entry_for(candidate, str(kind), attached)
+        if wish.kind is not None:
+            comments.pop("kind", None)
         add_device(path, names[-1], entry, comments)
         click.echo(f"Added to {path}:\n{device_yaml(names[-1], entry, comments)}", nl=False)
     if not names:

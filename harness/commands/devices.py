@@ -129,7 +129,7 @@ def _conclusion(lab: Lab, attached: Attached) -> str:
     configured = match_devices(lab.devices, attached.probes, attached.ports)
     unknown = [probe.uid for probe in unmatched(configured, attached.probes, ())[0]]
     if unknown:
-        return f"Not in devices.yaml: probe {', '.join(unknown)}. Until it is, `{example}` uses the virtual board."
+        return f"Not in devices.yaml: probe {', '.join(unknown)}. Until then `{example}` uses the virtual board."
     if not attached.probes:
         return (
             "A serial port is attached, but no debug probe, which is needed to flash: "
