@@ -185,7 +185,8 @@ class Link:
             result, arrived = self._await_run(seq, ahead, count)
             if result is not None:
                 return result, arrived
-            self._wire.recover()
+            # A first inference may take any time. The device has room for one PING while it computes.
+            self._wire.recover(None if ahead or self._slowest else self._timing.inference * count)
         raise self._wire.broken("no RESULT to RUN")
 
     def _await_run(self, seq: int, ahead: bytes, count: int) -> tuple[bytes | None, bool]:
@@ -194,7 +195,7 @@ class Link:
         sent = not ahead
         started = time.monotonic()
         while True:
-            frame = self._next_answer(seq, count, result_seen=result is not None)
+            frame = self._next_answer(seq, count, ahead=bool(ahead), result_seen=result is not None)
             if frame is None and result is not None:
                 self._wire.recover()  # the RESULT is safe, only what followed was lost
             if frame is None or frame.type == Reply.NAK:
@@ -215,12 +216,15 @@ class Link:
                 self._wire.send_payload(ahead)
                 sent = True
 
-    def _next_answer(self, seq: int, count: int, *, result_seen: bool) -> Frame | None:
+    def _next_answer(self, seq: int, count: int, *, ahead: bool, result_seen: bool) -> Frame | None:
         if result_seen:
             return self._wire.receive(seq, {Reply.ACK}, self._timing.reply)
         # Silence after damaged bytes may be an inference going on, so it says less than elsewhere.
         wanted = {Reply.CREDIT, Reply.RESULT, Reply.ACK}
-        return self._wire.receive(seq, wanted, self._patience(10, count), self._patience(3, count))
+        quiet = self._timing.quiet + 3 * self._slowest * count
+        if not self._slowest and ahead:
+            quiet = self._patience(3, count)
+        return self._wire.receive(seq, wanted, self._patience(10, count), quiet)
 
     def _note_nak(self, frame: Frame | None) -> None:
         if frame is None:

@@ -76,6 +76,7 @@ class Wire:
         self._seq = secrets.randbelow(0xFFFF) + 1  # so that answers to an earlier conversation don't match
         self._avoid = 0
         self._granted = LARGEST_GRANT  # bytes that the device may be waiting for; unknown at first
+        self._exact = False  # whether that is what it waits for, if it waits for a payload
 
     def next_seq(self) -> int:
         """Return a request number that is not the last RUN's, which the device would take for a repetition."""
@@ -91,11 +92,13 @@ class Wire:
 
     def announce(self, kind: Request, seq: int, length: int, arg: int) -> None:
         """Send a request's header. From here on the device may wait for `length` bytes and their CRC."""
+        self._exact = self._granted == HEADER_BYTES
         self._granted = max(self._granted, length + 4)
         self._stream.write(encode_header(kind, seq, length, arg))
 
     def send_payload(self, payload: bytes) -> None:
         """Send a payload that the device has granted."""
+        self._exact = False  # from here on it waits for what the line has lost of it
         self._stream.write(encode_payload(payload))
 
     def settled(self) -> None:
@@ -136,8 +139,11 @@ class Wire:
                 f"{Reason(frame.status).name.lower().replace('_', ' ')}"
             )
 
-    def recover(self) -> None:
+    def recover(self, patience: float | None = None) -> None:
         """Bring the device back to the start of a header, as docs/link-protocol.md describes.
+
+        Args:
+            patience: seconds to wait for the answer to the first PING; None for `Timing.step`.
 
         Raises:
             LinkError: it doesn't answer after as many bytes as it can have been waiting for.
@@ -145,11 +151,19 @@ class Wire:
         self.counters.recoveries += 1
         self._silence()
         sent = 0
+        damage = self._decoder.skipped
         for _ in range(self._granted // HEADER_BYTES + 3 + _SPARE_PINGS):
             seq = self.next_seq()
             self._stream.write(encode_header(Request.PING, seq))
             sent += HEADER_BYTES
-            frame = self.receive(seq, {Reply.ACK}, self._timing.step)
+            frame = self.receive(seq, {Reply.ACK}, patience or self._timing.step)
+            patience = None
+            if frame is None and self._exact and self._granted > sent and self._decoder.skipped == damage:
+                # It took the PING without a word, so it waits for the payload: the rest of that brings the header.
+                self._stream.write(bytes(self._granted - sent))
+                sent = self._granted
+                self.receive(0, set(), self._timing.step)
+            self._exact = False
             if frame is not None and frame.type == Reply.ACK:
                 self.settled()
                 return

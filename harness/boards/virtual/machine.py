@@ -80,7 +80,7 @@ class Machine(Chip):
             self._enter(number)
         elif self._step_wanted:
             self._step()
-        elif not self._disturbed():
+        else:
             self._run()
 
     def _disturbed(self) -> bool:
@@ -149,6 +149,8 @@ class Machine(Chip):
         self.engine.counter.set_limit(max(limit, 0))
 
     def _run(self) -> None:
+        if self._disturbed():
+            return
         pc = self.cpu.read("pc")
         if pc in self.engine.breakpoints and pc != self._skip_trap:
             self.halt(dbg.DFSR_BKPT)

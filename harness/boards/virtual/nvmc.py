@@ -38,6 +38,7 @@ class Nvmc(Peripheral):
         self._memory = memory
         self._watcher = watcher
         self.resists: Callable[[int], bool] | None = None  # tells whether the word at an address stays as it is
+        self._settled: dict[int, int] = {}
         super().__init__(host)
 
     @property
@@ -50,7 +51,9 @@ class Nvmc(Peripheral):
         return 1 if offset in (_READY, _READYNEXT) else super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Erase, if that is enabled."""
+        """Erase, if that is enabled; end programming."""
+        if offset == _CONFIG:
+            self._settle()
         if self.mode != ERASE:
             return
         if offset in (_ERASEPAGE, _ERASEPAGEPARTIAL) and value < FLASH_BYTES:
@@ -60,6 +63,16 @@ class Nvmc(Peripheral):
             self.erase_all()
         elif offset == _ERASEUICR and value & 1:
             self._memory.uicr[:] = 0xFF
+
+    def _settle(self) -> None:
+        """Give every programmed word the value that it has: the emulator stores what the CPU wrote as it is."""
+        for place, value in self._settled.items():
+            found = self._memory.find(place, 4)
+            if found is not None:
+                content, offset = found
+                content[offset : offset + 4].view("<u4")[0] = value
+                self._watcher.code_changed(place, place + 4)
+        self._settled.clear()
 
     def erase_all(self) -> None:
         """Erase flash and UICR."""
@@ -80,8 +93,11 @@ class Nvmc(Peripheral):
             return False
         words = content[offset : offset + len(data)].view("<u4")
         for index, word in enumerate(np.frombuffer(data, "<u4")):
-            if self.resists is None or not self.resists(address + 4 * index):
-                words[index] &= word
+            place = address + 4 * index
+            before = self._settled.get(place, int(words[index]))
+            resists = self.resists is not None and self.resists(place)
+            self._settled[place] = before if resists else before & int(word)
+            words[index] = self._settled[place]
         if address < UICR_BASE:
             self._watcher.code_changed(address, address + len(data))
         return True
