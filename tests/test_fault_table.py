@@ -29,8 +29,6 @@ CASES = [
     ("serial.vanish,after=2000", "failed", 3, "serial port .* is gone"),
     ("serial.garbage=300", "complete", 1, ""),
     ("serial.baud=115200", "failed", 3, "doesn't answer as it should.* baud rate"),
-    ("swd.fault,after=400", "complete", 2, ""),
-    ("swd.timeout,after=400", "complete", 2, ""),
     ("swd.unplug,after=400", "complete", 2, ""),
     ("swd.unplug,after=400,times=0", "failed", 3, "programming the flash failed: the probe was unplugged"),
     ("swd.stuck=0x10400", "complete", 2, ""),
@@ -45,6 +43,8 @@ CASES = [
     ("board.hang", "complete", 2, ""),
     ("board.wrap,inference=1,times=0", "complete", 1, ""),
 ]
+#: Not in the table: how often pyOCD polls depends on the host, and in some places it repeats a failed transfer itself.
+UNSTEADY = [("swd.fault,after=400", "complete", None, ""), ("swd.timeout,after=400", "complete", None, "")]
 COMPARED = ["sample", "label", "prediction", "ticks", "output_crc"]
 
 
@@ -112,7 +112,7 @@ def line(fault, outcome) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "status", "attempts", "words"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(("fault", "status", "attempts", "words"), CASES + UNSTEADY)
 def test_same_result_or_the_right_reason(measured, fault, status, attempts, words):
     clean = measured(None)[1]
     row, samples, error, struck = measured(fault)
