@@ -52,6 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="retries after a failure of board or link (default: 2)",
     )
+    add("--force-flash", action="store_true", help="flash even if the board already runs the image")
+    add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,6 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
         results_dir=shortest(folder / config.option.results_dir),
         samples=config.option.samples,
         retries=config.option.hil_retries,
+        force_flash=config.option.force_flash,
+        allow_mass_erase=config.option.allow_mass_erase,
     )
     try:
         config.stash[_BENCH] = Bench.build(options)

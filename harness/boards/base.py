@@ -52,6 +52,7 @@ class Board(Protocol):
     kind: BoardKind
     backend: Backend
     probe_uid: str
+    notes: list[str]
 
     @property
     def counter(self) -> Counter:
@@ -68,6 +69,35 @@ class Board(Protocol):
         Raises:
             ImageError: the image is not for this board.
             FlashError: programming failed, or the flash reads back differently.
+        """
+        ...
+
+    def adopt(self, image: Image) -> None:
+        """Take it that `image` is in flash, because the firmware said so.
+
+        Raises:
+            ImageError: the image is not for this board.
+        """
+        ...
+
+    def reconnect(self) -> None:
+        """Let go of everything and open it again.
+
+        Raises:
+            BoardError: the board is gone.
+        """
+        ...
+
+    @property
+    def can_power_cycle(self) -> bool:
+        """Whether the board's power can be switched from here."""
+        ...
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back; the board is seen to vanish and to come back.
+
+        Raises:
+            BoardError: that can't be done, or didn't happen.
         """
         ...
 

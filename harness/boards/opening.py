@@ -11,8 +11,9 @@ from filelock import FileLock, Timeout
 
 from harness.boards.discover import attached_probes, find_port
 from harness.boards.probe import ProbeBoard
+from harness.boards.usb_power import UsbPower
 from harness.boards.virtual import VirtualNrf52840
-from harness.errors import ConfigError, ProbeError
+from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
@@ -25,7 +26,11 @@ _TWINS = {"nrf52840": VirtualNrf52840}
 class HardwareBoard(ProbeBoard):
     """A real board. A lock file keeps two runs of one user from driving the same probe."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, unlock: bool = False) -> None:
+        self._device = device
+        self.lines = device.serial
+        if device.power_cycle is not None:
+            self.power = UsbPower(device.name, device.power_cycle.uhubctl, self._present)
         probe = device.probe
         if probe is None:
             raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
@@ -38,10 +43,25 @@ class HardwareBoard(ProbeBoard):
                 f"{device.name}: probe {probe} is in use by another run; wait until it has ended"
             ) from error
         try:
-            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path)
+            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path, unlock=unlock)
         except BaseException:
             self._lock.release()
             raise
+
+    def locate_port(self) -> str:
+        """Find the path of the board's serial port as it is now, by USB serial number or location.
+
+        Raises:
+            LinkError: it isn't there.
+        """
+        return find_port(self._device).path
+
+    def _present(self) -> bool:
+        try:
+            find_port(self._device)
+        except LinkError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of probe, port and lock. Safe to call twice."""
@@ -113,15 +133,20 @@ def _why_no_hardware(device: Device) -> str | None:
     return None
 
 
-def open_board(device: Device, backend: Backend) -> ProbeBoard:
+def open_board(device: Device, backend: Backend, *, unlock: bool = False) -> ProbeBoard:
     """Open a device on a backend that `choose_backend` gave.
+
+    Args:
+        device: as selected.
+        backend: where.
+        unlock: whether a locked part may be erased whole, bootloader included.
 
     Raises:
         BoardError: probe or port can't be opened.
         ConfigError: the device lacks what the backend needs.
     """
     if backend == "hardware":
-        return HardwareBoard(device)
+        return HardwareBoard(device, unlock=unlock)
     if backend == "virtual":
         return VirtualBoard(device)
     raise ConfigError(f"backend {backend} is not part of this release")
