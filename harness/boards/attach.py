@@ -23,7 +23,9 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def attach(name: str, kind: BoardKind, uid: str, *, frequency: int | None = None, unlock: bool = False) -> Any:
+def attach(
+    name: str, kind: BoardKind, uid: str, *, frequency: int | None = None, unlock: bool = False
+) -> tuple[Any, bool]:
     """Open a pyOCD session with the board behind a probe.
 
     Args:
@@ -32,6 +34,9 @@ def attach(name: str, kind: BoardKind, uid: str, *, frequency: int | None = None
         uid: unique id of the probe.
         frequency: of SWD in Hz, None for pyOCD's default.
         unlock: whether a locked part may be erased whole.
+
+    Returns:
+        The session, and whether the part was locked, so that it has been erased.
 
     Raises:
         ProbeError: no such probe, no core answers behind it, or the part is locked and must not be erased.
@@ -42,7 +47,7 @@ def attach(name: str, kind: BoardKind, uid: str, *, frequency: int | None = None
     if session is None and locked and unlock:
         session, _ = _connect(name, kind, uid, frequency, unlock=True)
     if session is not None:
-        return session
+        return session, locked
     if locked and not unlock:
         raise ProbeError(
             f"{name}: the {kind.mcu} behind probe {uid} is locked (read-out protection is on), so it can't be read, "

@@ -276,7 +276,10 @@ class ProbeBoard:
     def _open_session(self) -> Any:
         logging.getLogger("pyocd").setLevel(logging.ERROR)  # what matters is raised, and said in our words
         with self._translated("opening the probe"):
-            return attach(self.name, self.kind, self.probe_uid, frequency=self._swd_hz, unlock=self._unlock)
+            session, erased = attach(self.name, self.kind, self.probe_uid, frequency=self._swd_hz, unlock=self._unlock)
+        if erased:
+            self.notes.append(f"the {self.kind.mcu} was locked: it was erased whole, bootloader included")
+        return session
 
     @contextlib.contextmanager
     def _translated(self, doing: str, kind: type[BoardError] = ProbeError) -> Iterator[None]:
