@@ -91,7 +91,7 @@ def run_case(
         variant=variant.name,
         technique=variant.technique,
         baseline=variant.baseline,
-        probe_uid=board.probe_uid,
+        probe_uid=board.probe_uid or None,
     )
     known: dict[str, Any] = {}
     try:
@@ -254,7 +254,8 @@ def restart_image(board: Board, image: Image, link: Link, before: Info | None = 
     if before is not None and info.nonce == before.nonce:
         raise FlashError(
             f"{board.name}: the board was reset, but what answers on its serial port was not (boot nonce "
-            f"0x{info.nonce:08X} as before). Does the serial port belong to another board than the probe?"
+            f"0x{info.nonce:08X} as before). Does the serial port belong to another board than the probe? "
+            "Without a probe: does resetting the board work?"
         )
     check_identity(board, image, info)
     return info
@@ -262,6 +263,9 @@ def restart_image(board: Board, image: Image, link: Link, before: Info | None = 
 
 def _running(board: Board, image: Image, link: Link) -> Info | None:
     """Ask what runs on a board, unless its flash says that it can't be the image."""
+    if not board.reads_memory:
+        board.link().drain()
+        return link.ask()
     start = next(segment for segment in image.segments if segment.address <= image.vectors < segment.end)
     offset = image.vectors - start.address
     if board.read_memory(image.vectors, 8) != start.data[offset : offset + 8]:
@@ -312,7 +316,7 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
     if len(predictions) != total:
         raise MeasurementError(f"{board.name}: {len(predictions)} inferences for {total} inputs")
     accuracy = top1(predictions, case.labels)
-    ram = measure_peak_ram(board, case.image)
+    ram = measure_peak_ram(board, case.image, link)
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,

@@ -51,7 +51,7 @@ class Board(Protocol):
     name: str
     kind: BoardKind
     backend: Backend
-    probe_uid: str
+    probe_uid: str  # empty if it has no probe
     notes: list[str]
 
     @property
@@ -107,6 +107,11 @@ class Board(Protocol):
 
     def link(self) -> ByteStream:
         """Return the serial line, opened on first use."""
+        ...
+
+    @property
+    def reads_memory(self) -> bool:
+        """Whether `read_memory` works; without a probe the agent's own figures have to do."""
         ...
 
     def read_memory(self, address: int, size: int) -> bytes:

@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock, Timeout
 
 from harness.boards.discover import attached_probes, find_port
+from harness.boards.flashers import make_flasher
+from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.usb_power import UsbPower
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.base import Backend
     from harness.config import Device
+    from harness.image import Image
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
+_RESUME_S = 10.0
 _TWINS = {"nrf52840": VirtualNrf52840}
 
 
@@ -68,6 +74,27 @@ class HardwareBoard(ProbeBoard):
         super().close()
         self._lock.release()
 
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Program an image with the device's flasher, read it back through the probe and compare.
+
+        Raises:
+            ImageError: the image is not for this board.
+            FlashError: programming failed, or the flash reads back differently.
+        """
+        if self._device.flasher == "pyocd":
+            super().flash(image, progress)
+            return
+        self.adopt(image)
+        stream = self._stream
+        if stream is not None:
+            stream.close()  # the program may need probe or port for itself
+        self.close_probe()
+        make_flasher(self._device, self.locate_port, self.probe_uid).flash(image)
+        self.open_probe()
+        if stream is not None:
+            stream.resume(self.locate_port, _RESUME_S)
+        self._verify(image)
+
 
 class VirtualBoard(ProbeBoard):
     """The software twin, behind the same pyOCD and pyserial as a real board.
@@ -113,7 +140,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         return "virtual", "asked for"
     missing = _why_no_hardware(device)
     if missing is None:
-        return "hardware", f"probe {device.probe} is attached"
+        return "hardware", f"probe {device.probe} is attached" if device.probe else "its serial port is attached"
     if wanted == "hardware":
         raise ProbeError(
             f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
@@ -126,6 +153,12 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
 
 def _why_no_hardware(device: Device) -> str | None:
     """Say why the real board can't be used, or None if it is attached."""
+    if device.probe is None and device.port is not None and device.flasher != "pyocd":
+        try:
+            find_port(device)
+        except LinkError as error:
+            return str(error)
+        return None
     if device.probe is None:
         return "no real board is configured under that name"
     if all(probe.uid != device.probe for probe in attached_probes()):
@@ -133,7 +166,7 @@ def _why_no_hardware(device: Device) -> str | None:
     return None
 
 
-def open_board(device: Device, backend: Backend, *, unlock: bool = False) -> ProbeBoard:
+def open_board(device: Device, backend: Backend, *, unlock: bool = False) -> ProbeBoard | PortBoard:
     """Open a device on a backend that `choose_backend` gave.
 
     Args:
@@ -145,6 +178,8 @@ def open_board(device: Device, backend: Backend, *, unlock: bool = False) -> Pro
         BoardError: probe or port can't be opened.
         ConfigError: the device lacks what the backend needs.
     """
+    if backend == "hardware" and device.probe is None and device.port is not None:
+        return PortBoard(device, lambda: find_port(device).path)
     if backend == "hardware":
         return HardwareBoard(device, unlock=unlock)
     if backend == "virtual":

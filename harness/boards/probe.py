@@ -111,7 +111,8 @@ class ProbeBoard:
             self._swd_hz = _SLOW_SWD_HZ
             self.notes.append(f"{error}. Tried again with SWD at {_SLOW_SWD_HZ // 1000} kHz")
             try:
-                self.reconnect()
+                self.close_probe()  # the port stays open: a conversation goes on over it
+                self.open_probe()
                 self._program(image, progress)
             except (ProbeError, FlashError) as again:
                 raise type(again)(f"{again} (SWD at {_SLOW_SWD_HZ // 1000} kHz; at full speed: {error})") from error
@@ -198,6 +199,11 @@ class ProbeBoard:
         """
         return self.port
 
+    @property
+    def reads_memory(self) -> bool:
+        """Whether `read_memory` works."""
+        return True
+
     def read_memory(self, address: int, size: int) -> bytes:
         """Read `size` bytes of memory.
 
@@ -231,7 +237,7 @@ class ProbeBoard:
         Raises:
             ProbeError: the probe or the board behind it is gone.
         """
-        ProbeBoard.close(self)
+        self.let_go()
         self._session = self._open_session()
 
     @property
@@ -247,17 +253,33 @@ class ProbeBoard:
         """
         if self.power is None:
             raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
-        ProbeBoard.close(self)
+        self.let_go()
         self.power.cycle()
         self._session = self._open_session()
 
     def close(self) -> None:
         """Let the firmware run on, and let go of probe and port. Safe to call twice."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close probe and port, to open them again later."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        self.close_probe()
+
+    def close_probe(self) -> None:
+        """Let go of the probe only. Safe to call twice."""
         with contextlib.suppress(exceptions.Error):
             self._session.close()
+
+    def open_probe(self) -> None:
+        """Open the probe again.
+
+        Raises:
+            ProbeError: the probe or the board behind it is gone.
+        """
+        self._session = self._open_session()
 
     def __enter__(self) -> Self:
         return self

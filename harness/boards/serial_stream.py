@@ -101,6 +101,22 @@ class SerialStream:
         """Close the port."""
         self._serial.close()
 
+    def resume(self, locate: Callable[[], str], patience: float) -> None:
+        """Open the port again after `close`, wherever it is now.
+
+        Raises:
+            LinkError: it is not back in `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while not self._serial.is_open:
+            try:
+                self.port = self._serial.port = locate()
+                self._serial.open()
+            except (LinkError, serial.SerialException, OSError) as error:
+                if time.monotonic() >= deadline:
+                    raise self._gone(error) from error
+                time.sleep(_REOPEN_POLL_S)
+
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
         rounded = step * -(-timeout // step)

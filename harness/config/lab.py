@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from harness.config.access import PowerCycle, SerialLines
+from harness.config.access import Flasher, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, did_you_mean, read_document
 from harness.errors import ConfigError
@@ -39,6 +39,7 @@ class DeviceEntry(Model):
     port: PortMatch | None = None
     tags: tuple[Name, ...] = ()
     voltage_v: Annotated[float, Field(gt=0, le=24)] | None = None
+    flasher: Flasher = "pyocd"
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
 
@@ -47,6 +48,7 @@ class Device(Model):
     """One board of this lab.
 
     `probe` is the unique id that pyOCD gives to its debug probe, `voltage_v` its supply, if known.
+    `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     """
 
@@ -56,6 +58,7 @@ class Device(Model):
     port: PortMatch | None = None
     tags: tuple[str, ...] = ()
     voltage_v: float | None = None
+    flasher: Flasher = "pyocd"
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
 
