@@ -148,7 +148,12 @@ class Bench:
 
     def _open_run(self) -> Run:
         if self.run is None:
-            options = {"backend": self.options.backend, "samples": self.options.samples}
+            options = {
+                "backend": self.options.backend,
+                "samples": self.options.samples,
+                "force_flash": self.options.force_flash,
+                "allow_mass_erase": self.options.allow_mass_erase,
+            }
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)
             self.run = Run.create(self.options.results_dir, about)
         return self.run
