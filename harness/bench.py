@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -10,8 +11,9 @@ from harness.boards.base import COUNTER_OF_BACKEND
 from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.errors import ConfigError, HilError
+from harness.errors import BoardError, ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
+from harness.recovery import Health
 from harness.session import provenance, run_case
 from harness.store import Run
 
@@ -40,6 +42,8 @@ class Options:
     samples: int | None
     retries: int
     virtual_faults: tuple[str, ...] = ()
+    force_flash: bool = False
+    allow_mass_erase: bool = False
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Bench:
     run: Run | None = None
     _data: dict[Path, SuiteData] = field(default_factory=dict)
     _boards: dict[str, Board] = field(default_factory=dict)
+    _health: defaultdict[str, Health] = field(default_factory=lambda: defaultdict(Health))
 
     @classmethod
     def build(cls, options: Options) -> Self:
@@ -92,7 +97,12 @@ class Bench:
             HilError: it can't be opened.
         """
         if device.name not in self._boards:
-            self._boards[device.name] = open_board(device, self.backends[device.name][0], self.options.virtual_faults)
+            self._boards[device.name] = open_board(
+                device,
+                self.backends[device.name][0],
+                self.options.virtual_faults,
+                unlock=self.options.allow_mass_erase,
+            )
         return self._boards[device.name]
 
     def counter_in_use(self, device: str) -> str | None:
@@ -112,13 +122,29 @@ class Bench:
             HilError: the case failed; it is recorded with the reason.
         """
         run = self._open_run()
+        health = self._health[device.name]
         try:
+            health.check(device.name)
             data = self._load(suite)
             board = self.board(device)
         except HilError as error:
             self._record_failure(run, device, suite, variant, error)
             raise
-        row = run_case(board, suite, variant, data, run, retries=self.options.retries, on_progress=on_progress)
+        try:
+            row = run_case(
+                board,
+                suite,
+                variant,
+                data,
+                run,
+                retries=self.options.retries,
+                force_flash=self.options.force_flash,
+                on_progress=on_progress,
+            )
+        except BoardError as error:
+            health.failed(error, answered=run.rows[-1]["build_id"] is not None)
+            raise
+        health.worked()
         return row, check_limits(variant.limits, row)
 
     def close(self) -> None:
@@ -136,7 +162,12 @@ class Bench:
 
     def _open_run(self) -> Run:
         if self.run is None:
-            options: dict[str, Any] = {"backend": self.options.backend, "samples": self.options.samples}
+            options: dict[str, Any] = {
+                "backend": self.options.backend,
+                "samples": self.options.samples,
+                "force_flash": self.options.force_flash,
+                "allow_mass_erase": self.options.allow_mass_erase,
+            }
             if self.options.virtual_faults:
                 options["virtual_faults"] = list(self.options.virtual_faults)
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)

@@ -90,11 +90,21 @@ def init(folder: Path) -> None:
 @_DEVICE
 @_BACKEND
 @_LAB
-def flash(image: Path, device: str, backend: Any, lab: str | None) -> None:
+@click.option("--force", is_flag=True, help="Flash even if the board already runs IMAGE.")
+@click.option("--allow-mass-erase", is_flag=True, help="Unlock a locked part, which erases all of it.")
+def flash(
+    image: Path,
+    device: str,
+    backend: Any,
+    lab: str | None,
+    force: bool,  # noqa: FBT001 (click passes it)
+    allow_mass_erase: bool,  # noqa: FBT001 (click passes it)
+) -> None:
     """Flash IMAGE (an ELF file), check it, and say what runs."""
     from harness.commands.flash import flash_image, single_device
 
-    flash_image(image, single_device(_load_lab(lab), device), backend)
+    chosen = single_device(_load_lab(lab), device)
+    flash_image(image, chosen, backend, force=force, allow_mass_erase=allow_mass_erase)
 
 
 @main.command()

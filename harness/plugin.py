@@ -59,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FAULT",
         help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
     )
+    add("--force-flash", action="store_true", help="flash even if the board already runs the image")
+    add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,6 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
         samples=config.option.samples,
         retries=config.option.hil_retries,
         virtual_faults=tuple(config.option.virtual_fault),
+        force_flash=config.option.force_flash,
+        allow_mass_erase=config.option.allow_mass_erase,
     )
     try:
         config.stash[_BENCH] = Bench.build(options)

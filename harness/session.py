@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from harness import recovery
 from harness.errors import BoardError, ConfigError, FlashError, HilError, ImageError, MeasurementError
 from harness.image import Image, load_image
 from harness.link.client import Link
@@ -21,6 +22,7 @@ from harness.measure.accuracy import predict, top1
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.model_card import parse_card
+from harness.recovery import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +46,7 @@ class _Case:
     inputs: tuple[bytes, ...]
     labels: tuple[int, ...]
     on_progress: Callable[[str, int, int], None]
+    force_flash: bool
 
 
 def run_case(
@@ -55,11 +58,12 @@ def run_case(
     *,
     samples: int | None = None,
     retries: int = 2,
+    force_flash: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
-    Only failures of the infrastructure are retried, with a fresh flash and reset; an attempt that failed leaves no
+    Only failures of the infrastructure are retried, as `recovery.plan` says; an attempt that failed leaves no
     sample behind. All samples of a case therefore come from one boot of the board.
 
     Args:
@@ -70,6 +74,7 @@ def run_case(
         run: where results go.
         samples: how many of the inputs to use, None for all.
         retries: how often a failure of the infrastructure is retried.
+        force_flash: flash even if the board already runs the image.
         on_progress: called with the stage (`flash` or `measure`), how much is done, and of how much.
 
     Returns:
@@ -86,13 +91,13 @@ def run_case(
         variant=variant.name,
         technique=variant.technique,
         baseline=variant.baseline,
-        probe_uid=board.probe_uid,
+        probe_uid=board.probe_uid or None,
     )
     known: dict[str, Any] = {}
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
-        case = _prepare(board, suite, data, image, samples, on_progress)
+        case = _prepare(board, suite, data, image, samples, on_progress, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
         record.finish(status="failed", reason=str(error), **known)
@@ -124,6 +129,8 @@ def _prepare(
     image: Image,
     samples: int | None,
     on_progress: Callable[[str, int, int], None] | None,
+    *,
+    force_flash: bool,
 ) -> _Case:
     """Turn the inputs into the model's input tensors, and check that the outputs can be classes of the suite."""
     card = image.card
@@ -145,6 +152,7 @@ def _prepare(
         inputs=tuple(tensor.tobytes() for tensor in tensors),
         labels=tuple(int(label) for label in data.labels[:count]),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
+        force_flash=force_flash,
     )
 
 
@@ -152,35 +160,63 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
     """Measure until it works, or the retries are used up."""
     board = case.board
     repaired = 0
+    steps = recovery.plan(retries, power=board.can_power_cycle)
+    step: Step | None = None
     while True:
-        link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+        link: Link | None = None
+        answered = False
         try:
-            info = start_image(board, case.image, link, case.on_progress)
+            if step is not None:
+                recovery.prepare(board, step)
+            link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+            if step is Step.RESET:
+                info = restart_image(board, case.image, link)
+            else:
+                force = case.force_flash or step is not None
+                info = start_image(board, case.image, link, case.on_progress, force=force)
+            answered = True
             known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
             measured = _measure(case, link, info, record)
         except BoardError as error:
             reason = _with_crash_report(board, error)
-            repaired += link.counters.retransmissions
+            repaired += link.counters.retransmissions if link else 0
             known["retransmissions"] = repaired
-            run.log(board.name, f"attempt {record.attempt + 1}: {reason}")
-            if record.attempt >= retries:
-                raise type(error)(f"{reason} (attempt {record.attempt + 1} of {retries + 1})") from error
-            record.restart(reason)
+            _log_notes(board, run)
+            last = record.attempt >= len(steps)
+            step = None if last else recovery.choose(steps[record.attempt], error, answered=answered)
+            then = f"next: {step}" if step else "given up"
+            run.log(board.name, f"attempt {record.attempt + 1}: {reason} ({then})")
+            if step is None:
+                raise type(error)(f"{reason} (attempt {record.attempt + 1} of {len(steps) + 1})") from error
+            record.restart(f"{reason} ({then})")
         else:
+            _log_notes(board, run)
             known["retransmissions"] = repaired + link.counters.retransmissions
             return measured
 
 
+def _log_notes(board: Board, run: Run) -> None:
+    for note in board.notes:
+        run.log(board.name, note)
+    board.notes.clear()
+
+
 def start_image(
-    board: Board, image: Image, link: Link, on_progress: Callable[[str, int, int], None] | None = None
+    board: Board,
+    image: Image,
+    link: Link,
+    on_progress: Callable[[str, int, int], None] | None = None,
+    *,
+    force: bool = True,
 ) -> Info:
-    """Flash an image, start it, and make sure that it is what runs.
+    """Flash an image unless it runs already, start it, and make sure that it is what runs.
 
     Args:
         board: open.
         image: what to run.
         link: over the board's serial line, not yet connected.
         on_progress: told how far flashing is.
+        force: flash even if the board already runs the image.
 
     Raises:
         BoardError: flashing failed, or the firmware doesn't answer.
@@ -191,12 +227,51 @@ def start_image(
         if on_progress is not None:
             on_progress("flash", round(share * _FLASH_STEPS), _FLASH_STEPS)
 
+    before = None if force else _running(board, image, link)
+    if before is not None and before.build_id == image.build_id:
+        board.notes.append(f"flashing {image.path.name} skipped: build id {image.build_id} already runs")
+        return restart_image(board, image, link, before)
     board.flash(image, flashed)
+    return restart_image(board, image, link, before)
+
+
+def restart_image(board: Board, image: Image, link: Link, before: Info | None = None) -> Info:
+    """Reset a board that has the image in flash, and make sure that it is what runs.
+
+    Args:
+        board: open.
+        image: what is in its flash.
+        link: over its serial line.
+        before: what answered on that line before; the reset must have changed its boot nonce.
+
+    Raises:
+        BoardError: the board can't be reset, something else runs, or the port is another board's.
+    """
+    board.adopt(image)
     board.link().drain()
     board.reset()
     info = link.connect()
+    if before is not None and info.nonce == before.nonce:
+        raise FlashError(
+            f"{board.name}: the board was reset, but what answers on its serial port was not (boot nonce "
+            f"0x{info.nonce:08X} as before). Does the serial port belong to another board than the probe? "
+            "Without a probe: does resetting the board work?"
+        )
     check_identity(board, image, info)
     return info
+
+
+def _running(board: Board, image: Image, link: Link) -> Info | None:
+    """Ask what runs on a board, unless its flash says that it can't be the image."""
+    if not board.reads_memory:
+        board.link().drain()
+        return link.ask()
+    start = next(segment for segment in image.segments if segment.address <= image.vectors < segment.end)
+    offset = image.vectors - start.address
+    if board.read_memory(image.vectors, 8) != start.data[offset : offset + 8]:
+        return None
+    board.link().drain()
+    return link.ask()
 
 
 def check_identity(board: Board, image: Image, info: Info) -> None:
@@ -241,7 +316,7 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
     if len(predictions) != total:
         raise MeasurementError(f"{board.name}: {len(predictions)} inferences for {total} inputs")
     accuracy = top1(predictions, case.labels)
-    ram = measure_peak_ram(board, case.image)
+    ram = measure_peak_ram(board, case.image, link)
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,

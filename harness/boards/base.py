@@ -51,7 +51,8 @@ class Board(Protocol):
     name: str
     kind: BoardKind
     backend: Backend
-    probe_uid: str
+    probe_uid: str  # empty if it has no probe
+    notes: list[str]
 
     @property
     def counter(self) -> Counter:
@@ -71,12 +72,46 @@ class Board(Protocol):
         """
         ...
 
+    def adopt(self, image: Image) -> None:
+        """Take it that `image` is in flash, because the firmware said so.
+
+        Raises:
+            ImageError: the image is not for this board.
+        """
+        ...
+
+    def reconnect(self) -> None:
+        """Let go of everything and open it again.
+
+        Raises:
+            BoardError: the board is gone.
+        """
+        ...
+
+    @property
+    def can_power_cycle(self) -> bool:
+        """Whether the board's power can be switched from here."""
+        ...
+
+    def power_cycle(self) -> None:
+        """Take the power away and give it back; the board is seen to vanish and to come back.
+
+        Raises:
+            BoardError: that can't be done, or didn't happen.
+        """
+        ...
+
     def reset(self) -> None:
         """Reset the board and start the image from its own vector table."""
         ...
 
     def link(self) -> ByteStream:
         """Return the serial line, opened on first use."""
+        ...
+
+    @property
+    def reads_memory(self) -> bool:
+        """Whether `read_memory` works; without a probe the agent's own figures have to do."""
         ...
 
     def read_memory(self, address: int, size: int) -> bytes:

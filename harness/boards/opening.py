@@ -10,24 +10,33 @@ from typing import TYPE_CHECKING, Literal
 from filelock import FileLock, Timeout
 
 from harness.boards.discover import attached_probes, find_port, find_probe, matching_probes
+from harness.boards.flashers import make_flasher
+from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
+from harness.boards.usb_power import UsbPower
 from harness.boards.virtual import VirtualNrf52840
-from harness.errors import ConfigError, ProbeError
+from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device
+    from harness.image import Image
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
+_RESUME_S = 10.0
 _TWINS = {"nrf52840": VirtualNrf52840}
 
 
 class HardwareBoard(ProbeBoard):
     """A real board. A lock file keeps two runs of one user from driving the same probe."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, unlock: bool = False) -> None:
+        self._device = device
+        self.lines = device.serial
+        if device.power_cycle is not None:
+            self.power = UsbPower(device.name, device.power_cycle.uhubctl, self._present)
         if device.probe is None:
             raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
         probe = find_probe(device).uid
@@ -40,15 +49,51 @@ class HardwareBoard(ProbeBoard):
                 f"{device.name}: probe {probe} is in use by another run; wait until it has ended"
             ) from error
         try:
-            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path)
+            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path, unlock=unlock)
         except BaseException:
             self._lock.release()
             raise
+
+    def locate_port(self) -> str:
+        """Find the path of the board's serial port as it is now, by USB serial number or location.
+
+        Raises:
+            LinkError: it isn't there.
+        """
+        return find_port(self._device).path
+
+    def _present(self) -> bool:
+        try:
+            find_port(self._device)
+        except LinkError:
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of probe, port and lock. Safe to call twice."""
         super().close()
         self._lock.release()
+
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Program an image with the device's flasher, read it back through the probe and compare.
+
+        Raises:
+            ImageError: the image is not for this board.
+            FlashError: programming failed, or the flash reads back differently.
+        """
+        if self._device.flasher == "pyocd":
+            super().flash(image, progress)
+            return
+        self.adopt(image)
+        stream = self._stream
+        if stream is not None:
+            stream.close()  # the program may need probe or port for itself
+        self.close_probe()
+        make_flasher(self._device, self.locate_port, self.probe_uid).flash(image)
+        self.open_probe()
+        if stream is not None:
+            stream.resume(self.locate_port, _RESUME_S)
+        self._verify(image)
 
 
 class VirtualBoard(ProbeBoard):
@@ -95,7 +140,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         return "virtual", "asked for"
     missing = _why_no_hardware(device)
     if missing is None:
-        return "hardware", f"probe {device.probe} is attached"
+        return "hardware", f"probe {device.probe} is attached" if device.probe else "its serial port is attached"
     if wanted == "hardware":
         raise ProbeError(
             f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
@@ -108,6 +153,12 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
 
 def _why_no_hardware(device: Device) -> str | None:
     """Say why the real board can't be used, or None if it is attached."""
+    if device.probe is None and device.port is not None and device.flasher != "pyocd":
+        try:
+            find_port(device)
+        except LinkError as error:
+            return str(error)
+        return None
     if device.probe is None:
         return "no real board is configured under that name"
     if not matching_probes(device, attached_probes()):
@@ -115,20 +166,25 @@ def _why_no_hardware(device: Device) -> str | None:
     return None
 
 
-def open_board(device: Device, backend: Backend, faults: Sequence[str] = ()) -> ProbeBoard:
+def open_board(
+    device: Device, backend: Backend, faults: Sequence[str] = (), *, unlock: bool = False
+) -> ProbeBoard | PortBoard:
     """Open a device on a backend that `choose_backend` gave.
 
     Args:
         device: as selected.
         backend: where.
         faults: what goes wrong on a virtual board (docs/faults.md).
+        unlock: whether a locked part may be erased whole, bootloader included.
 
     Raises:
         BoardError: probe or port can't be opened.
         ConfigError: the device lacks what the backend needs.
     """
     if backend == "hardware" and not faults:
-        return HardwareBoard(device)
+        if device.probe is None and device.port is not None:
+            return PortBoard(device, lambda: find_port(device).path)
+        return HardwareBoard(device, unlock=unlock)
     if backend == "virtual":
         return VirtualBoard(device, faults)
     if faults:

@@ -9,14 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from pyocd.core import exceptions
-from pyocd.core.helpers import ConnectHelper
-from pyocd.core.session import Session
 from pyocd.core.target import Target
 from pyocd.flash.loader import MemoryLoader
 
+from harness.boards.attach import attach
 from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
 from harness.boards.part import check_part
-from harness.boards.serial_stream import SerialStream
+from harness.boards.serial_stream import SerialStream, reopen
+from harness.config.access import SerialLines
 from harness.errors import BoardError, FlashError, HilError, ProbeError
 from harness.image import check_image
 from harness.link.messages import FAULT_BYTES, describe_fault
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from harness.boards.usb_power import UsbPower
     from harness.config import BoardKind
     from harness.image import Image
 
@@ -33,16 +34,10 @@ _XPSR_THUMB = 1 << 24
 _FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
 _READ_BLOCK = 16384
 _SETTLE_S = 0.1
+_REOPEN_S = 10.0
 
-_OPTIONS: dict[str, Any] = {
-    # Unlocking a protected part erases it whole, bootloader included, so that is never done by itself.
-    "auto_unlock": False,
-    "chip_erase": "sector",
-    "hide_programming_progress": True,
-    "reset.post_delay": 0.0,
-    # The user's pyocd.yaml must not change what a benchmark does.
-    "no_config": True,
-}
+#: SWD clock of the second try: a tenth of pyOCD's default, for long or bad wires.
+_SLOW_SWD_HZ = 100_000
 
 
 def _forward_only(progress: Callable[[float], None] | None) -> Callable[[float], None]:
@@ -67,12 +62,22 @@ class ProbeBoard:
         backend: `hardware`, or `virtual` for the software twin.
         probe_uid: unique id of its debug probe.
         port: its serial port, a path or a pyserial URL.
+        unlock: whether a locked part may be erased whole, bootloader included.
+
+    Attributes:
+        notes: what was done beyond what was asked, for the log.
 
     Raises:
-        ProbeError: no such probe, or no core answers behind it.
+        ProbeError: no such probe, no core answers behind it, or the part is locked.
+        ConfigError: pyOCD doesn't know the target.
     """
 
-    def __init__(self, name: str, kind: BoardKind, backend: Backend, probe_uid: str, port: str) -> None:
+    power: UsbPower | None = None
+    lines: SerialLines = SerialLines()
+
+    def __init__(
+        self, name: str, kind: BoardKind, backend: Backend, probe_uid: str, port: str, *, unlock: bool = False
+    ) -> None:
         self.name = name
         self.kind = kind
         self.backend = backend
@@ -80,6 +85,10 @@ class ProbeBoard:
         self.port = port
         self._image: Image | None = None
         self._stream: SerialStream | None = None
+        self.notes: list[str] = []
+        self._opened = False
+        self._swd_hz: int | None = None
+        self._unlock = unlock
         self._session = self._open_session()
         try:
             check_part(self, probe_uid)
@@ -99,8 +108,31 @@ class ProbeBoard:
             ImageError: the image is not for this board.
             FlashError: programming failed, or the flash reads back differently.
         """
+        self.adopt(image)
+        try:
+            self._program(image, progress)
+        except (ProbeError, FlashError) as error:
+            if self._swd_hz is not None:
+                raise
+            self._swd_hz = _SLOW_SWD_HZ
+            self.notes.append(f"{error}. Tried again with SWD at {_SLOW_SWD_HZ // 1000} kHz")
+            try:
+                self.close_probe()  # the port stays open: a conversation goes on over it
+                self.open_probe()
+                self._program(image, progress)
+            except (ProbeError, FlashError) as again:
+                raise type(again)(f"{again} (SWD at {_SLOW_SWD_HZ // 1000} kHz; at full speed: {error})") from error
+
+    def adopt(self, image: Image) -> None:
+        """Take it that the board has `image` in flash.
+
+        Raises:
+            ImageError: the image is not for this board.
+        """
         check_image(image, self.kind)
         self._image = image
+
+    def _program(self, image: Image, progress: Callable[[float], None] | None) -> None:
         with self._translated("programming the flash", FlashError):
             self._target.reset_and_halt()
             loader = MemoryLoader(self._session, progress=_forward_only(progress), chip_erase="sector")
@@ -147,14 +179,36 @@ class ProbeBoard:
             self._target.resume()
 
     def link(self) -> SerialStream:
-        """Return the serial line, opened on first use.
+        """Return the serial line, opened on first use, and again after the port had vanished.
 
         Raises:
-            LinkError: it can't be opened.
+            LinkError: it can't be opened, or isn't back in time.
         """
-        if self._stream is None:
-            self._stream = SerialStream(self.name, self.port, self.kind.baud)
+        if self._stream is not None and self._stream.gone:
+            self._stream.close()
+            self._stream = None
+        if self._stream is None and not self._opened:
+            self._stream = SerialStream(self.name, self.port, self.kind.baud, self.lines)
+            self._opened = True
+        elif self._stream is None:
+            self._stream = reopen(self.name, self.locate_port, self.kind.baud, self.lines, patience=_REOPEN_S)
+            if self._stream.port != self.port:
+                self.notes.append(f"serial port {self.port} came back as {self._stream.port}")
+                self.port = self._stream.port
         return self._stream
+
+    def locate_port(self) -> str:
+        """Find the path of the board's serial port as it is now.
+
+        Raises:
+            LinkError: it isn't there.
+        """
+        return self.port
+
+    @property
+    def reads_memory(self) -> bool:
+        """Whether `read_memory` works."""
+        return True
 
     def read_memory(self, address: int, size: int) -> bytes:
         """Read `size` bytes of memory.
@@ -183,13 +237,55 @@ class ProbeBoard:
                 return f"the firmware stopped in its fault handler: {self._fault_record()}"
             return f"the firmware is {state.name.lower()}{self._place()}"
 
+    def reconnect(self) -> None:
+        """Let go of probe and port, and open the probe again; the port follows when it is next used.
+
+        Raises:
+            ProbeError: the probe or the board behind it is gone.
+        """
+        self.let_go()
+        self._session = self._open_session()
+
+    @property
+    def can_power_cycle(self) -> bool:
+        """Whether the board's power can be switched from here."""
+        return self.power is not None
+
+    def power_cycle(self) -> None:
+        """Take the power away, give it back, and open the probe again.
+
+        Raises:
+            BoardError: the power can't be switched, or the board doesn't come back.
+        """
+        if self.power is None:
+            raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
+        self.let_go()
+        self.power.cycle()
+        self._session = self._open_session()
+
     def close(self) -> None:
         """Let the firmware run on, and let go of probe and port. Safe to call twice."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close probe and port, to open them again later."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+        self.close_probe()
+
+    def close_probe(self) -> None:
+        """Let go of the probe only. Safe to call twice."""
         with contextlib.suppress(exceptions.Error):
             self._session.close()
+
+    def open_probe(self) -> None:
+        """Open the probe again.
+
+        Raises:
+            ProbeError: the probe or the board behind it is gone.
+        """
+        self._session = self._open_session()
 
     def __enter__(self) -> Self:
         return self
@@ -208,27 +304,9 @@ class ProbeBoard:
     def _open_session(self) -> Any:
         logging.getLogger("pyocd").setLevel(logging.ERROR)  # what matters is raised, and said in our words
         with self._translated("opening the probe"):
-            probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=self.probe_uid)
-            # pyOCD finds by part of an id, and a prefix like `virtual:` names the type of the probe.
-            exact = {self.probe_uid, self.probe_uid.partition(":")[2]}
-            probe = next((probe for probe in probes if probe.unique_id in exact), None)
-            if probe is None:
-                raise ProbeError(
-                    f"{self.name}: debug probe {self.probe_uid} is not attached; `hil devices` lists what is"
-                )
-            session = Session(probe, options={**_OPTIONS, "target_override": self.kind.pyocd_target})
-            try:
-                session.open()
-            except BaseException:
-                with contextlib.suppress(exceptions.Error):
-                    session.close()
-                raise
-        if session.target is None or session.target.selected_core is None:
-            session.close()
-            raise ProbeError(
-                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired? "
-                "A read-protected part looks like this too"
-            )
+            session, erased = attach(self.name, self.kind, self.probe_uid, frequency=self._swd_hz, unlock=self._unlock)
+        if erased:
+            self.notes.append(f"the {self.kind.mcu} was locked: it was erased whole, bootloader included")
         return session
 
     @contextlib.contextmanager
@@ -244,8 +322,7 @@ class ProbeBoard:
             ) from error
         except KeyError as error:  # how pyOCD says that it found no core
             raise ProbeError(
-                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired? "
-                "A read-protected part looks like this too"
+                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired?"
             ) from error
 
     # ---- why it doesn't answer

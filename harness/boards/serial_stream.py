@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import serial
 
+from harness.boards.port_holder import port_holders
+from harness.config.access import SerialLines
 from harness.errors import LinkError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _WRITE_TIMEOUT_S = 10.0
+_REOPEN_POLL_S = 0.1
+_AS_IT_IS = SerialLines()
 
 
 class SerialStream:
@@ -19,24 +26,37 @@ class SerialStream:
         board: name for messages.
         port: device path, or any URL that pyserial opens.
         baud: bits per second.
+        lines: what DTR and RTS are set to before anything is sent.
+
+    Attributes:
+        gone: the port has vanished; only a new stream can help.
 
     Raises:
         LinkError: the port can't be opened.
     """
 
-    def __init__(self, board: str, port: str, baud: int) -> None:
+    def __init__(self, board: str, port: str, baud: int, lines: SerialLines = _AS_IT_IS) -> None:
         self.port = port
+        self.gone = False
         self._board = board
         # A socket:// port has no lock to take; asking for one is an error.
         options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
         try:
             self._serial = serial.serial_for_url(
-                port, baudrate=baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, **options
+                port, baudrate=baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, do_not_open=True, **options
             )
+            # Set before opening, so that a board which these lines reset doesn't see them change.
+            if lines.dtr is not None:
+                self._serial.dtr = lines.dtr
+            if lines.rts is not None:
+                self._serial.rts = lines.rts
+            self._serial.open()
         except (serial.SerialException, OSError, ValueError) as error:
+            holders = port_holders(port)
+            held = f"It is open in {', '.join(holders)}" if holders else "Is another program using it"
             raise LinkError(
-                f"{board}: serial port {port} can't be opened: {error}. Is another program using it, and may you "
-                "read and write it? (`hil doctor` checks)"
+                f"{board}: serial port {port} can't be opened: {error}. {held}; may you read and "
+                "write it? (`hil doctor` checks)"
             ) from error
 
     def read(self, size: int, timeout: float) -> bytes:
@@ -81,6 +101,22 @@ class SerialStream:
         """Close the port."""
         self._serial.close()
 
+    def resume(self, locate: Callable[[], str], patience: float) -> None:
+        """Open the port again after `close`, wherever it is now.
+
+        Raises:
+            LinkError: it is not back in `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while not self._serial.is_open:
+            try:
+                self.port = self._serial.port = locate()
+                self._serial.open()
+            except (LinkError, serial.SerialException, OSError) as error:
+                if time.monotonic() >= deadline:
+                    raise self._gone(error) from error
+                time.sleep(_REOPEN_POLL_S)
+
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
         rounded = step * -(-timeout // step)
@@ -88,4 +124,30 @@ class SerialStream:
             self._serial.timeout = rounded
 
     def _gone(self, error: Exception) -> LinkError:
+        self.gone = True
         return LinkError(f"{self._board}: serial port {self.port} is gone: {error}. Was the board unplugged?")
+
+
+def reopen(
+    board: str, locate: Callable[[], str], baud: int, lines: SerialLines = _AS_IT_IS, *, patience: float
+) -> SerialStream:
+    """Open a port that may be away for a while, and may come back under another name.
+
+    Args:
+        board: name for messages.
+        locate: finds the port's path by what identifies it; raises LinkError while it isn't there.
+        baud: bits per second.
+        lines: what DTR and RTS are set to.
+        patience: how long it may take, seconds.
+
+    Raises:
+        LinkError: it is not back by then.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return SerialStream(board, locate(), baud, lines)
+        except LinkError as error:
+            if time.monotonic() >= deadline:
+                raise LinkError(f"{error} (waited {patience:g} s for the port to come back)") from error
+        time.sleep(_REOPEN_POLL_S)

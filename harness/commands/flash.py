@@ -31,15 +31,23 @@ def single_device(lab: Lab, selector: str) -> Device:
     return devices[0]
 
 
-def flash_image(path: Path, device: Device, wanted: Wanted) -> None:
-    """Flash an image, start it, and say what then runs on the board."""
+def flash_image(
+    path: Path, device: Device, wanted: Wanted, *, force: bool = False, allow_mass_erase: bool = False
+) -> None:
+    """Flash an image unless it runs already, start it, and say what then runs on the board."""
     image = load_image(path, device.kind)
     backend, why = choose_backend(device, wanted)
     click.echo(f"{device.name} on {backend} ({why})")
-    with open_board(device, backend) as board:
+    with open_board(device, backend, unlock=allow_mass_erase) as board:
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
-        info = start_image(board, image, link)
-        click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, read back and equal.")
+        info = start_image(board, image, link, force=force)
+        skipped = any("skipped" in note for note in board.notes)
+        for note in board.notes:
+            click.echo(f"{note[0].upper()}{note[1:]}.")
+        if skipped:
+            click.echo("--force flashes it anyway.")
+        else:
+            click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, read back and equal.")
         click.echo(f"Running: {image.card.model}, build id {info.build_id}, chip {info.chip_id:016X}.")
     if backend != "hardware":
         click.echo("This board is emulated: it exists only while a command uses it, so nothing stays flashed.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
+from harness.config.access import Flasher, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, did_you_mean, read_document
 from harness.errors import ConfigError
@@ -38,6 +39,9 @@ class DeviceEntry(Model):
     port: PortMatch | None = None
     tags: tuple[Name, ...] = ()
     voltage_v: Annotated[float, Field(gt=0, le=24)] | None = None
+    flasher: Flasher = "pyocd"
+    serial: SerialLines = SerialLines()
+    power_cycle: PowerCycle | None = None
 
 
 class Device(Model):
@@ -45,6 +49,8 @@ class Device(Model):
 
     `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
     serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
+    `flasher` writes its flash; without a probe that is `bossac` or a command.
+    `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     """
 
     name: Name
@@ -53,6 +59,9 @@ class Device(Model):
     port: PortMatch | None = None
     tags: tuple[str, ...] = ()
     voltage_v: float | None = None
+    flasher: Flasher = "pyocd"
+    serial: SerialLines = SerialLines()
+    power_cycle: PowerCycle | None = None
 
     @property
     def hardware(self) -> bool:

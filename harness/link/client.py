@@ -6,7 +6,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from harness.errors import LinkError, MeasurementError
+from harness.errors import BoardFaultError, LinkError, MeasurementError
 from harness.link.frame import Frame, Reason, Reply, Request
 from harness.link.messages import DeviceStats, Inference, Info, parse_info, parse_result, parse_stats
 from harness.link.wire import LARGEST_GRANT, LinkCounters, Timing, Wire
@@ -71,6 +71,25 @@ class Link:
         self._wire.nonce = frame.nonce
         self.info = parse_info(frame.payload, frame.nonce)
         return self.info
+
+    def ask(self, patience: float = 0.3) -> Info | None:
+        """Ask once what runs on a board that may run anything; None if no agent answers in `patience` seconds.
+
+        The device may have been waiting for other bytes: reset it before the conversation goes on.
+
+        Raises:
+            LinkError: the port is gone.
+        """
+        self._wire.nonce = None
+        seq = self._wire.next_seq()
+        self._wire.announce(Request.HELLO, seq, 0, 0)
+        try:
+            frame = self._wire.receive(seq, {Reply.INFO}, patience)
+        except BoardFaultError:
+            return None
+        if frame is None or frame.type != Reply.INFO:
+            return None
+        return parse_info(frame.payload, frame.nonce)
 
     def infer(self, data: bytes, count: int = 1) -> Inference:
         """Run `count` inferences on one input tensor, given as its raw bytes.

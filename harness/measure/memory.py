@@ -12,6 +12,7 @@ from harness.errors import MeasurementError
 if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.image import Image
+    from harness.link.client import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +50,42 @@ def heap_high_water(content: bytes, pattern: int) -> int:
     return 4 * (int(used[-1]) + 1) if used.size else 0
 
 
-def measure_peak_ram(board: Board, image: Image) -> PeakRam:
+def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> PeakRam:
     """Read stack and heap through the probe after a run, and add what the image reserves.
+
+    Args:
+        board: that the image has run on.
+        image: what ran.
+        link: to the agent, which is asked where there is no probe.
 
     Raises:
         MeasurementError: the stack was never painted, or has reached its bottom, so that its depth is unknown.
         BoardError: the memory can't be read.
     """
-    pattern = image.symbols["__paint_pattern"]
     bottom, top = image.stack
-    stack = stack_high_water(board.read_memory(bottom, top - bottom), pattern)
-    if stack == top - bottom:
-        raise MeasurementError(
-            f"{board.name}: the stack of {image.path.name} (0x{bottom:X} to 0x{top:X}) was never painted, or has "
-            "overflowed; its depth is unknown. Use the agent's start-up code, and a smaller arena"
-        )
     heap_bottom, heap_top = image.heap
+    if not board.reads_memory and link is not None:
+        stats = link.stats()
+        if (stats.stack_bytes, stats.heap_bytes) != (top - bottom, heap_top - heap_bottom):
+            raise MeasurementError(
+                f"{board.name}: the agent reports {stats.stack_bytes} bytes of stack and {stats.heap_bytes} of heap, "
+                f"but {image.path.name} has {top - bottom} and {heap_top - heap_bottom}; build the image again"
+            )
+        _check_stack(board, image, stats.stack_used_bytes)
+        return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stats.stack_used_bytes, stats.heap_used_bytes)
+    pattern = image.symbols["__paint_pattern"]
+    stack = stack_high_water(board.read_memory(bottom, top - bottom), pattern)
+    _check_stack(board, image, stack)
     heap = 0
     if heap_top > heap_bottom:
         heap = heap_high_water(board.read_memory(heap_bottom, heap_top - heap_bottom), pattern)
     return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stack, heap)
+
+
+def _check_stack(board: Board, image: Image, used: int) -> None:
+    bottom, top = image.stack
+    if used >= top - bottom:
+        raise MeasurementError(
+            f"{board.name}: the stack of {image.path.name} (0x{bottom:X} to 0x{top:X}) was never painted, or has "
+            "overflowed; its depth is unknown. Use the agent's start-up code, and a smaller arena"
+        )

@@ -1,0 +1,117 @@
+"""Opening a debug session with pyOCD: the right probe, the right target, and never an erase that nobody asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from pyocd.core import exceptions
+from pyocd.core.helpers import ConnectHelper
+from pyocd.core.session import Session
+
+from harness.errors import ConfigError, ProbeError
+
+if TYPE_CHECKING:
+    from harness.config import BoardKind
+
+_OPTIONS: dict[str, Any] = {
+    "chip_erase": "sector",
+    "hide_programming_progress": True,
+    "reset.post_delay": 0.0,
+    # The user's pyocd.yaml must not change what a benchmark does.
+    "no_config": True,
+}
+
+
+def attach(
+    name: str, kind: BoardKind, uid: str, *, frequency: int | None = None, unlock: bool = False
+) -> tuple[Any, bool]:
+    """Open a pyOCD session with the board behind a probe.
+
+    Args:
+        name: of the device.
+        kind: what board it is.
+        uid: unique id of the probe.
+        frequency: of SWD in Hz, None for pyOCD's default.
+        unlock: whether a locked part may be erased whole.
+
+    Returns:
+        The session, and whether the part was locked, so that it has been erased.
+
+    Raises:
+        ProbeError: no such probe, no core answers behind it, or the part is locked and must not be erased.
+        ConfigError: pyOCD doesn't know the kind's target.
+    """
+    # Unlocking a protected part erases it whole, bootloader included, so that is never done by itself.
+    session, locked = _connect(name, kind, uid, frequency, unlock=False)
+    if session is None and locked and unlock:
+        session, _ = _connect(name, kind, uid, frequency, unlock=True)
+    if session is not None:
+        return session, locked
+    if locked and not unlock:
+        raise ProbeError(
+            f"{name}: the {kind.mcu} behind probe {uid} is locked (read-out protection is on), so it can't be read, "
+            "flashed or debugged. Unlocking erases all of its flash: whatever is stored there is lost, the bootloader "
+            "included. If you want that, say --allow-mass-erase"
+        )
+    if locked:
+        raise ProbeError(f"{name}: the {kind.mcu} behind probe {uid} is still locked after a mass erase; power it anew")
+    raise ProbeError(f"{name}: no CPU answers behind probe {uid}. Is the board powered and SWD wired?")
+
+
+def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unlock: bool) -> tuple[Any, bool]:
+    """Return the open session, or None and whether a locked part is the reason."""
+    probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=uid)
+    # pyOCD finds by part of an id, and a prefix like `virtual:` names the type of the probe.
+    exact = {uid, uid.partition(":")[2]}
+    probe = next((probe for probe in probes if probe.unique_id in exact), None)
+    if probe is None:
+        raise ProbeError(f"{name}: debug probe {uid} is not attached; `hil devices` lists what is")
+    options = {**_OPTIONS, "auto_unlock": unlock, "target_override": kind.pyocd_target}
+    if frequency is not None:
+        options["frequency"] = frequency
+    try:
+        session = Session(probe, options=options)
+    except exceptions.TargetSupportError as error:
+        raise _unknown_target(name, kind) from error
+    try:
+        session.open()
+        if session.target.selected_core is not None:
+            return session, False
+        locked = _is_locked(session)
+    except exceptions.TargetSupportError as error:
+        raise _unknown_target(name, kind) from error
+    except (exceptions.Error, KeyError):  # KeyError is how pyOCD says that it found no core
+        locked = _is_locked(session)
+        if not locked:
+            _close(session)
+            raise
+    except BaseException:
+        _close(session)
+        raise
+    _close(session)
+    return None, locked
+
+
+def _is_locked(session: Any) -> bool:
+    """Ask the part whether its read-out protection is on; False where pyOCD has no such question, or no answer."""
+    ask = getattr(session.target, "is_locked", None)
+    if ask is None:
+        return False
+    try:
+        return bool(ask())
+    except (exceptions.Error, AttributeError, KeyError):  # the part was lost before pyOCD had found its access port
+        return False
+
+
+def _close(session: Any) -> None:
+    with contextlib.suppress(exceptions.Error, KeyError):
+        session.close()
+
+
+def _unknown_target(name: str, kind: BoardKind) -> ConfigError:
+    return ConfigError(
+        f"{name}: pyOCD doesn't know the target {kind.pyocd_target!r} of {kind.title}. If it comes with a CMSIS pack, "
+        f"`pyocd pack find {kind.pyocd_target}` shows it and `pyocd pack install {kind.pyocd_target}` installs it; "
+        "else correct `pyocd_target` of the kind (`pyocd list --targets`)"
+    )

@@ -1,0 +1,216 @@
+"""Flashing by other programs than pyOCD: bossac, or whatever command the lab names."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import serial
+
+from harness.boards.firmware_files import binary, intel_hex
+from harness.errors import ConfigError, FlashError, LinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from harness.config import Device
+    from harness.config.access import CommandFlasher
+    from harness.image import Image
+
+_LINES_SHOWN = 5
+_BOSSAC_S = 60.0
+_POLL_S = 0.05
+_PULSE_S = 0.1
+
+
+class ToolFlasher(Protocol):
+    """A program that writes a board's flash, and can reset the board."""
+
+    def flash(self, image: Image) -> None:
+        """Write an image.
+
+        Raises:
+            FlashError: the program is missing, failed or took too long; its last lines are in the message.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Start the application anew.
+
+        Raises:
+            FlashError, LinkError: that didn't work.
+        """
+        ...
+
+
+def make_flasher(device: Device, locate: Callable[[], str], uid: str = "") -> ToolFlasher:
+    """Return what flashes a device.
+
+    Args:
+        device: as configured.
+        locate: finds the path of its serial port.
+        uid: of its probe.
+
+    Raises:
+        ConfigError: pyOCD is to flash a board that has no probe.
+    """
+    if device.flasher == "bossac":
+        return Bossac(device, locate)
+    if device.flasher == "pyocd":
+        raise ConfigError(
+            f"{device.name}: no probe is configured in devices.yaml, so pyOCD can't flash it; name its probe, or "
+            "another `flasher`"
+        )
+    return Command(device, device.flasher, locate, uid)
+
+
+class Command:
+    """Runs the command of devices.yaml, without a shell."""
+
+    def __init__(self, device: Device, spec: CommandFlasher, locate: Callable[[], str], uid: str) -> None:
+        self._device = device
+        self._spec = spec
+        self._locate = locate
+        self._uid = uid
+
+    def flash(self, image: Image) -> None:
+        """Write an image.
+
+        Raises:
+            FlashError: the program is missing, failed or took too long; its last lines are in the message.
+        """
+        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
+            files = {"image": image.path.resolve(), "bin": Path(folder, "image.bin"), "hex": Path(folder, "image.hex")}
+            files["bin"].write_bytes(binary(image, self._device.kind))
+            files["hex"].write_text(intel_hex(image))
+            self._run(self._spec.command, {name: str(path) for name, path in files.items()})
+
+    def reset(self) -> None:
+        """Run the reset command, or pulse DTR and RTS.
+
+        Raises:
+            FlashError, LinkError: that didn't work.
+        """
+        if self._spec.reset is not None:
+            self._run(self._spec.reset, dict.fromkeys(("image", "bin", "hex"), ""))
+            return
+        _pulse(self._device.name, self._locate(), self._device.kind.baud)
+
+    def _run(self, words: Sequence[str], files: Mapping[str, str]) -> None:
+        needs_port = any("{port}" in word for word in words)
+        values = {**files, "port": self._locate() if needs_port else "", "uid": self._uid}
+        run_tool(self._device.name, [word.format(**values) for word in words], self._spec.timeout_s)
+
+
+class Bossac:
+    """Arduino's way onto SAM-BA bootloaders: a touch at 1200 baud, then bossac."""
+
+    def __init__(
+        self, device: Device, locate: Callable[[], str], *, patience: float = 10.0, vanish: float = 2.0
+    ) -> None:
+        self._device = device
+        self._locate = locate
+        self._patience = patience
+        self._vanish = vanish
+
+    def flash(self, image: Image) -> None:
+        """Write an image at the application's offset; the bootloader stays.
+
+        Raises:
+            FlashError: bossac is missing or failed, or the bootloader's port doesn't appear.
+        """
+        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
+            path = Path(folder, "image.bin")
+            path.write_bytes(binary(image, self._device.kind))
+            self._bossac("-i", "-e", "-w", str(path), "-R")
+
+    def reset(self) -> None:
+        """Go into the bootloader and out of it again.
+
+        Raises:
+            FlashError: as `flash`.
+        """
+        self._bossac("-R")
+
+    def _bossac(self, *arguments: str) -> None:
+        port = self._touch()
+        run_tool(self._device.name, ["bossac", f"--port={port.removeprefix('/dev/')}", "-U", *arguments], _BOSSAC_S)
+
+    def _touch(self) -> str:
+        """Send the board into its bootloader, and return the port that it then has."""
+        name, before = self._device.name, self._locate()
+        try:
+            port = serial.serial_for_url(before, baudrate=1200, do_not_open=True)
+            port.dtr = False  # the system raises it on opening; its fall at 1200 baud is the touch
+            port.open()
+            port.close()
+        except (serial.SerialException, OSError) as error:
+            raise FlashError(f"{name}: opening {before} at 1200 baud failed: {error}") from error
+        deadline = time.monotonic() + self._vanish
+        while self._find() == before and time.monotonic() < deadline:
+            time.sleep(_POLL_S)  # a board that was in its bootloader already stays where it is
+        deadline = time.monotonic() + self._patience
+        while (found := self._find()) is None:
+            if time.monotonic() >= deadline:
+                raise FlashError(
+                    f"{name}: {before} vanished after the touch at 1200 baud, and no port came back in "
+                    f"{self._patience:g} s. Press the board's reset button twice, and try again"
+                )
+            time.sleep(_POLL_S)
+        return found
+
+    def _find(self) -> str | None:
+        with contextlib.suppress(LinkError):
+            return self._locate()
+        return None
+
+
+def run_tool(board: str, command: Sequence[str], timeout: float) -> None:
+    """Run a program that flashes or resets.
+
+    Raises:
+        FlashError: it is missing, failed or took too long; its last lines are in the message.
+    """
+    program = shutil.which(command[0])
+    if program is None:
+        raise FlashError(f"{board}: {command[0]} is not installed, or not on PATH; devices.yaml names it as flasher")
+    shown = " ".join(command)
+    try:
+        done = subprocess.run(  # noqa: S603 (the user's own command, without a shell)
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as error:
+        said = _tail(error.stdout or b"")
+        raise FlashError(f"{board}: `{shown}` had not ended after {timeout:g} s{said}") from error
+    except OSError as error:
+        raise FlashError(f"{board}: `{shown}` can't be run: {error}") from error
+    if done.returncode != 0:
+        raise FlashError(f"{board}: `{shown}` ended with code {done.returncode}{_tail(done.stdout)}")
+
+
+def _tail(output: bytes) -> str:
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return f". Its last lines: {' | '.join(lines[-_LINES_SHOWN:])}" if lines else ", and said nothing"
+
+
+def _pulse(board: str, port: str, baud: int) -> None:
+    """Switch DTR and RTS off and on, which resets boards whose reset pin is wired to them."""
+    try:
+        with serial.serial_for_url(port, baudrate=baud) as opened:
+            opened.dtr = opened.rts = False
+            time.sleep(_PULSE_S)
+            opened.dtr = opened.rts = True
+    except (serial.SerialException, OSError) as error:
+        raise LinkError(
+            f"{board}: DTR and RTS of {port} can't be switched to reset it: {error}. Give a `reset` command"
+        ) from error

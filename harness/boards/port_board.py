@@ -1,0 +1,174 @@
+"""A real board without a debug probe: a serial port, and a program that flashes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.boards.flashers import make_flasher
+from harness.boards.serial_stream import SerialStream, reopen
+from harness.boards.usb_power import UsbPower
+from harness.errors import BoardError, LinkError
+from harness.image import check_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from harness.config import Device
+    from harness.image import Image
+
+_REOPEN_S = 10.0
+
+
+class PortBoard:
+    """One board, open until `close`. Its memory can't be read, so the agent's own figures are used.
+
+    Args:
+        device: as configured, with a flasher that needs no probe.
+        locate: finds the path of its serial port.
+
+    Raises:
+        ConfigError: its flasher needs a probe.
+        LinkError: the port isn't there.
+    """
+
+    backend: Backend = "hardware"
+    probe_uid = ""
+    reads_memory = False
+
+    def __init__(self, device: Device, locate: Callable[[], str]) -> None:
+        self.name = device.name
+        self.kind = device.kind
+        self.notes: list[str] = []
+        self._lines = device.serial
+        self._locate = locate
+        self._flasher = make_flasher(device, locate)
+        self._stream: SerialStream | None = None
+        hub = device.power_cycle
+        self._power = UsbPower(device.name, hub.uhubctl, self._present) if hub else None
+        self.port = locate()
+
+    @property
+    def counter(self) -> Counter:
+        """What the counter values of this board are."""
+        return COUNTER_OF_BACKEND[self.backend]
+
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Program an image; that it is in flash is known only when the firmware reports its build id.
+
+        Raises:
+            ImageError: the image is not for this board.
+            FlashError: programming failed.
+        """
+        self.adopt(image)
+        self.close()
+        self._flasher.flash(image)
+        if progress is not None:
+            progress(1.0)
+
+    def adopt(self, image: Image) -> None:
+        """Take it that the board has `image` in flash.
+
+        Raises:
+            ImageError: the image is not for this board.
+        """
+        check_image(image, self.kind)
+
+    def reset(self) -> None:
+        """Reset the board with its flasher.
+
+        Raises:
+            BoardError: that failed.
+        """
+        self.close()
+        self._flasher.reset()
+
+    def link(self) -> _Line:
+        """Return the serial line; it stays valid when a reset closes the port and it comes back.
+
+        Raises:
+            LinkError: it can't be opened, or isn't back in time.
+        """
+        self._open()
+        return _Line(self._open)
+
+    def _open(self) -> SerialStream:
+        if self._stream is not None and self._stream.gone:
+            self.close()
+        if self._stream is None:
+            self._stream = reopen(self.name, self._locate, self.kind.baud, self._lines, patience=_REOPEN_S)
+            self.port = self._stream.port
+        return self._stream
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """Refuse: there is no probe.
+
+        Raises:
+            BoardError: always.
+        """
+        raise BoardError(f"{self.name}: {size} bytes at 0x{address:X} can't be read without a debug probe")
+
+    def crash_report(self) -> str | None:
+        """Say that nobody knows."""
+        return "where the firmware is can't be told without a debug probe"
+
+    def reconnect(self) -> None:
+        """Let go of the port; it is opened again when it is next used."""
+        self.close()
+
+    @property
+    def can_power_cycle(self) -> bool:
+        """Whether the board's power can be switched from here."""
+        return self._power is not None
+
+    def power_cycle(self) -> None:
+        """Take the power away, and give it back.
+
+        Raises:
+            BoardError: the power can't be switched, or the board doesn't come back.
+        """
+        if self._power is None:
+            raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
+        self.close()
+        self._power.cycle()
+
+    def _present(self) -> bool:
+        try:
+            self._locate()
+        except LinkError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the port. Safe to call twice."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Line:
+    """The serial line of a board whose port is closed and opened around each flash and reset."""
+
+    def __init__(self, stream: Callable[[], SerialStream]) -> None:
+        self._stream = stream
+
+    def read(self, size: int, timeout: float) -> bytes:
+        """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds."""
+        return self._stream().read(size, timeout)
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+        self._stream().write(data)
+
+    def drain(self) -> None:
+        """Drop every byte received so far."""
+        self._stream().drain()

@@ -1,0 +1,101 @@
+"""Serial ports that are held, that vanish and come back, and their control lines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import tty
+
+import pytest
+
+from harness.boards.serial_stream import SerialStream, reopen
+from harness.config.access import SerialLines
+from harness.errors import LinkError
+
+
+@pytest.fixture
+def pty():
+    """Return a maker of pseudo-terminals: the board's end and the port's path."""
+    opened = []
+
+    def make():
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        path = os.ttyname(slave)
+        os.close(slave)
+        opened.append(master)
+        return master, path
+
+    yield make
+    for master in opened:
+        try:
+            os.close(master)
+        except OSError:
+            continue
+
+
+@pytest.mark.parametrize(("dtr", "rts"), [(True, False), (False, True), (False, False), (None, None)])
+def test_control_lines(dtr, rts):
+    """pyserial's loop:// returns DTR as DSR and RTS as CTS; left alone, both are on."""
+    stream = SerialStream("bench", "loop://", 115200, SerialLines(dtr=dtr, rts=rts))
+    assert (stream._serial.dsr, stream._serial.cts) == (dtr is not False, rts is not False)
+    stream.close()
+
+
+def test_second_opening_says_who_holds_the_port(pty):
+    _, path = pty()
+    stream = SerialStream("bench", path, 115200)
+    with pytest.raises(LinkError, match=r"bench: serial port .* It is open in this program;"):
+        SerialStream("bench", path, 115200)
+    stream.close()
+
+
+def test_another_program_holds_the_port(pty):
+    _, path = pty()
+    code = (
+        f"import serial, sys; p = serial.Serial({path!r}, exclusive=True); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(LinkError, match=rf"It is open in \S+ \(process {other.pid}\)"):
+            SerialStream("bench", path, 115200)
+        other.stdin.close()
+
+
+def test_port_that_comes_back_under_another_name(pty):
+    master, path = pty()
+    stream = SerialStream("bench", path, 115200)
+    os.close(master)
+    with pytest.raises(LinkError, match="is gone"):
+        stream.read(1, 0.5)
+    assert stream.gone
+    stream.close()
+    names = []
+
+    def attach():
+        names.append(pty())
+
+    def locate():
+        if not names:
+            raise LinkError("bench: no serial port has USB serial number 42")
+        return names[0][1]
+
+    timer = threading.Timer(0.3, attach)
+    timer.start()
+    back = reopen("bench", locate, 115200, patience=5.0)
+    timer.join()
+    os.write(names[0][0], b"hello")
+    assert back.read(5, 1.0) == b"hello"
+    back.close()
+
+
+def test_port_that_stays_away():
+    def locate():
+        raise LinkError("bench: no serial port has USB serial number 42")
+
+    with pytest.raises(LinkError, match=r"USB serial number 42 \(waited 0.2 s for the port to come back\)"):
+        reopen("bench", locate, 115200, patience=0.2)
