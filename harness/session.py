@@ -162,6 +162,7 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
     repaired = 0
     steps = recovery.plan(retries, power=board.can_power_cycle)
     step: Step | None = None
+    seen: Info | None = None
     while True:
         link: Link | None = None
         answered = False
@@ -170,11 +171,11 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
                 recovery.prepare(board, step)
             link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
             if step is Step.RESET:
-                info = restart_image(board, case.image, link)
+                info = restart_image(board, case.image, link, seen)
             else:
                 force = case.force_flash or step is not None
                 info = start_image(board, case.image, link, case.on_progress, force=force)
-            answered = True
+            answered, seen = True, info
             known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
             measured = _measure(case, link, info, record)
         except BoardError as error:

@@ -68,6 +68,24 @@ def attached_probes() -> list[Probe]:
     return [_locate(probe.unique_id or "", probe.description, devices) for probe in probes]
 
 
+def probes_for(device: Device) -> list[Probe]:
+    """List the probes among which a device's is looked for.
+
+    An id with pyOCD's type in front (`remote:HOST`) names a probe that is in no list, so pyOCD is asked for that one.
+
+    Raises:
+        ProbeError: pyOCD can't look.
+    """
+    probes = attached_probes()
+    if device.probe is None or ":" not in device.probe or device.probe.startswith(BY_LOCATION):
+        return probes
+    try:
+        named = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=device.probe)
+    except (exceptions.Error, OSError) as error:
+        raise ProbeError(f"{device.name}: looking for debug probe {device.probe} failed: {error}") from error
+    return [*probes, *(Probe(device.probe, probe.description) for probe in named)]
+
+
 def _locate(uid: str, description: str, devices: Sequence[UsbDevice]) -> Probe:
     """Find the USB device that a probe is, by its serial number, else by the id that pyOCD makes up."""
     for device in devices:
@@ -146,7 +164,7 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     Raises:
         ProbeError: none matches, or more than one does.
     """
-    probes = attached_probes() if probes is None else probes
+    probes = probes_for(device) if probes is None else probes
     found = matching_probes(device, probes)
     if not found:
         raise ProbeError(f"{device.name}: its probe {device.probe} is not attached; `hil devices` lists what is")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from filelock import FileLock, Timeout
 
-from harness.boards.discover import attached_probes, find_port, find_probe, matching_probes
+from harness.boards.discover import find_port, find_probe, matching_probes, probes_for
 from harness.boards.flashers import make_flasher
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
@@ -161,7 +161,7 @@ def _why_no_hardware(device: Device) -> str | None:
         return None
     if device.probe is None:
         return "no real board is configured under that name"
-    if not matching_probes(device, attached_probes()):
+    if not matching_probes(device, probes_for(device)):
         return f"its probe {device.probe} is not attached"
     return None
 
