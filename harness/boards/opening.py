@@ -115,6 +115,10 @@ class VirtualBoard(ProbeBoard):
             self.twin.close()
             raise
 
+    def locate_port(self) -> str:
+        """Say where the serial port is now: the twin's may come back under another name."""
+        return self.twin.port
+
     def close(self) -> None:
         """Let go of probe and port, and switch the twin off. Safe to call twice."""
         super().close()
