@@ -67,6 +67,7 @@ def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | Non
     ports = [port for port in attached_ports() if port.serial or port.location]
     yield from usb_findings(ports, usb_devices())
     yield _prebuilt_finding()
+    yield _power_finding()
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
     yield _tool_finding("renode", "a second emulator; this release does not use it", "https://renode.io")
     if device is not None:
@@ -92,6 +93,10 @@ def _pyocd_findings() -> Iterator[Finding]:
             yield Finding("ok", what, f"knows {kind.pyocd_target} ({kind.title})")
         else:
             yield Finding("problem", what, f"doesn't know {kind.pyocd_target}: pyocd pack install {kind.pyocd_target}")
+
+
+def _power_finding() -> Finding:
+    return Finding("optional", "Power monitor", "none: this release measures no energy, and its column stays empty")
 
 
 def _unicorn_finding() -> Finding:
