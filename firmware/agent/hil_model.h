@@ -1,4 +1,4 @@
-/* What an inference engine provides so that the agent can benchmark it: two functions.
+/* What an inference engine provides so that the agent can benchmark it: three functions.
  *
  * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
@@ -21,5 +21,8 @@ int hil_model_setup(struct hil_model *model);
 
 /* Runs one inference from model->input to model->output. 0 on success. Everything in here is measured. */
 int hil_model_invoke(void);
+
+/* The same, and calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done. 0 on success. */
+int hil_model_profile(void (*mark)(uint32_t layer));
 
 #endif

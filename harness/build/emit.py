@@ -58,16 +58,16 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
     )
     parts = [
         title,
-        '#include "hil_engine.h"\n#include "hil_model.h"\n#include "model_config.h"\n\n#include <math.h>\n',
+        '#include "hil_engine.h"\n#include "hil_model.h"\n#include "model_config.h"\n',
+        "#include <math.h>\n#include <stddef.h>\n",
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
         _card(card),
     ]
-    for position, step in enumerate(plan.steps):
-        parts += [_array(position, array) for array in step.arrays]
-        parts.append(_struct(position, step))
+    constants, structs = _constants(plan)
+    parts += constants
     parts.append(_setup(graph, plan))
-    parts.append(_invoke(plan))
+    parts.append(_invoke(plan, structs))
     return "\n".join(parts)
 
 
@@ -115,11 +115,30 @@ def _wrap(words: Iterable[str]) -> str:
     return "\n".join([*lines, line]) + "\n"
 
 
-def _struct(position: int, step: Step) -> str:
-    fields = {**step.fields, **{array.name: f"{array.name}{position}" for array in step.arrays}}
-    body = "".join(f"    .{name} = {value},\n" for name, value in fields.items())
-    title = f"/* {step.operator.index}: {step.operator.kind} */"
-    return f"{title}\nstatic const struct {step.struct} layer{position} = {{\n{body}}};\n"
+def _constants(plan: Plan) -> tuple[list[str], list[str]]:
+    """Return the definitions of all constants, each once, and the name of each step's struct."""
+    texts: list[str] = []
+    arrays: dict[int, str] = {}
+    structs: dict[tuple[str, str], str] = {}
+    names = []
+    for position, step in enumerate(plan.steps):
+        for array in step.arrays:
+            if id(array) not in arrays:
+                arrays[id(array)] = f"{array.name}{position}"
+                texts.append(_array(position, array))
+        body = _struct_body(step, {array.name: arrays[id(array)] for array in step.arrays})
+        key = (step.struct, body)
+        if key not in structs:
+            structs[key] = f"layer{position}"
+            title = f"/* {step.operator.index}: {step.operator.kind} */"
+            texts.append(f"{title}\nstatic const struct {step.struct} layer{position} = {{\n{body}}};\n")
+        names.append(structs[key])
+    return texts, names
+
+
+def _struct_body(step: Step, arrays: dict[str, str]) -> str:
+    window = {} if step.window is None else {"window": step.window.initializer()}
+    return "".join(f"    .{name} = {value},\n" for name, value in {**window, **step.fields, **arrays}.items())
 
 
 def _setup(graph: Graph, plan: Plan) -> str:
@@ -135,12 +154,24 @@ def _setup(graph: Graph, plan: Plan) -> str:
     )
 
 
-def _invoke(plan: Plan) -> str:
-    calls = []
-    for position, step in enumerate(plan.steps):
-        kernel = f"KERNEL({step.kernel})" if step.twin else step.kernel
-        x = f"(const {_CTYPES[step.input.dtype]} *)(const void *)(arena + {plan.offsets[step.input.index]})"
-        y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
-        scratch = "" if step.scratch_bytes is None else f", arena + {plan.scratch[position]}"
-        calls.append(f"    {kernel}(&layer{position}, {x}, {y}{scratch});\n")
-    return "int hil_model_invoke(void)\n{\n" + "".join(calls) + "    return 0;\n}\n"
+def _invoke(plan: Plan, structs: list[str]) -> str:
+    calls = "".join(
+        f"{_call(plan, position, struct)}    if (mark)\n        mark({plan.steps[position].layer});\n"
+        for position, struct in enumerate(structs)
+    )
+    return (
+        "/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */\n"
+        "static inline __attribute__((always_inline)) int run(void (*mark)(uint32_t layer))\n"
+        f"{{\n{calls}    return 0;\n}}\n\n"
+        "int hil_model_invoke(void)\n{\n    return run(NULL);\n}\n\n"
+        "int hil_model_profile(void (*mark)(uint32_t layer))\n{\n    return run(mark);\n}\n"
+    )
+
+
+def _call(plan: Plan, position: int, struct: str) -> str:
+    step = plan.steps[position]
+    kernel = f"KERNEL({step.kernel})" if step.twin else step.kernel
+    xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)(arena + {plan.offsets[x.index]})" for x in step.inputs]
+    y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
+    scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]
+    return f"    {kernel}({', '.join([f'&{struct}', *xs, y, *scratch])});\n"

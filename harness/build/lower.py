@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.build import lower_float, lower_int8
@@ -38,11 +38,19 @@ VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a tensor lies: `offset` bytes behind the start of tensor `root`, which has memory of its own."""
+
+    root: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
 class Program:
-    """Kernel calls in the order of execution, and which tensor's memory each tensor stands for."""
+    """Kernel calls in the order of execution, every tensor by its index, and the memory that each stands for."""
 
     steps: tuple[Step, ...]
-    storage: Mapping[int, int]
+    storage: Mapping[int, Place]
 
 
 def lower(graph: Graph) -> Program:
@@ -52,13 +60,13 @@ def lower(graph: Graph) -> Program:
         ConfigError: an operator, or a form of it, has no kernel. Names it, its index and what would be needed.
     """
     steps: list[Step] = []
-    storage = {tensor.index: tensor.index for tensor in graph.tensors}
+    storage = {tensor.index: Place(tensor.index) for tensor in graph.tensors}
     for operator in graph.operators:
         x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
         if operator.kind in VIEWS:
             storage[y.index] = storage[x.index]
         else:
-            steps.append(_step(graph, operator, x, y))
+            steps.append(replace(_step(graph, operator, x, y), layer=len(steps)))
     return Program(tuple(steps), storage)
 
 
@@ -95,4 +103,4 @@ def _conversion(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: 
         "scale": f"{quantization.scales[0]!r}f",
         "zero": str(quantization.zero_points[0]),
     }
-    return Step(operator, kernel, "hil_quantize", x, y, fields)
+    return Step(operator, kernel, "hil_quantize", (x,), y, fields)

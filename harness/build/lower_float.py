@@ -46,11 +46,12 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         operator,
         "hil_depthwise_f32" if simple else "hil_depthwise_f32_plain",
         "hil_depthwise_f32",
-        x,
+        (x,),
         y,
-        {"window": window.initializer(), **_limits(graph, operator)},
+        _limits(graph, operator),
         (Array("weights", taps), Array("bias", bias)),
         twin=simple,
+        window=window,
         macs=window.pixels * window.taps * window.out_c,
         parameters=values.size + bias.size,
     )
@@ -67,7 +68,7 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
         operator,
         "hil_fully_connected_f32",
         "hil_fully_connected_f32",
-        x,
+        (x,),
         y,
         {"rows": str(rows), "depth": str(depth), "outputs": str(outputs), **_limits(graph, operator)},
         (Array("weights", groups_of_eight(values), values), Array("bias", bias)),
@@ -82,21 +83,20 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     size = int(operator.options["FilterHeight"]), int(operator.options["FilterWidth"])
     window = window_of(graph, operator, x, y, size)
     kernel = "hil_average_pool_f32" if operator.kind == "AVERAGE_POOL_2D" else "hil_max_pool_f32"
-    fields = {"window": window.initializer(), **_limits(graph, operator)}
-    return Step(operator, kernel, "hil_pool_f32", x, y, fields)
+    return Step(operator, kernel, "hil_pool_f32", (x,), y, _limits(graph, operator), window=window)
 
 
 def mean(_graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     """Return the call of a float mean over height and width."""
     fields = {"pixels": str(x.shape[1] * x.shape[2]), "channels": str(x.shape[3])}
-    return Step(operator, "hil_mean_f32", "hil_mean_f32", x, y, fields)
+    return Step(operator, "hil_mean_f32", "hil_mean_f32", (x,), y, fields)
 
 
 def softmax(_graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     """Return the call of a float softmax."""
     depth = x.shape[-1]
     fields = {"rows": str(x.elements // depth), "depth": str(depth), "beta": f"{operator.options['Beta']!r}f"}
-    return Step(operator, "hil_softmax_f32", "hil_softmax_f32", x, y, fields)
+    return Step(operator, "hil_softmax_f32", "hil_softmax_f32", (x,), y, fields)
 
 
 def _convolution(
@@ -114,11 +114,12 @@ def _convolution(
         operator,
         "hil_conv1x1_f32" if pointwise else "hil_conv_f32",
         "hil_conv_f32",
-        x,
+        (x,),
         y,
-        {"window": window.initializer(), **_limits(graph, operator)},
+        _limits(graph, operator),
         (Array("weights", groups_of_eight(values.reshape(window.out_c, depth)), values), Array("bias", bias)),
         twin=True,
+        window=window,
         scratch_bytes=0 if pointwise else 2 * 4 * depth,
         macs=window.pixels * values.size,
         parameters=values.size + bias.size,

@@ -66,21 +66,28 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     bounds = _bounds(weights, 255)
     channels, fast = _channels(weights, weights.bias, bounds, quant)
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
-    width = (window.out_w - 1) * window.stride_w + window.k_w
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
     return Step(
         operator,
         "hil_depthwise_s8" if simple else "hil_depthwise_s8_plain",
         "hil_depthwise_s8",
-        x,
+        (x,),
         y,
-        {"window": window.initializer(), "quant": quant.initializer(fast=fast)},
+        {"quant": quant.initializer(fast=fast)},
         (Array("weights", taps), Array("channels", channels)),
         twin=simple,
-        scratch_bytes=8 * (window.taps + window.k_h * width) if simple else 0,
+        window=window,
+        scratch_bytes=_band_bytes(window) if simple else 0,
+        scratch_of=_band_bytes if simple else None,
         macs=window.pixels * window.taps * window.out_c,
         parameters=weights.parameters,
     )
+
+
+def _band_bytes(window: Window) -> int:
+    """Return the fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    width = (window.out_w - 1) * window.stride_w + window.k_w
+    return 8 * (window.taps + window.k_h * width)
 
 
 def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
@@ -100,7 +107,7 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
         operator,
         "hil_fully_connected_s8" if packed is not None else "hil_fully_connected_s8_plain",
         "hil_fully_connected_s8",
-        x,
+        (x,),
         y,
         {
             "rows": str(x.elements // depth),
@@ -130,10 +137,11 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         operator,
         "hil_average_pool_s8" if average else "hil_max_pool_s8" if simple else "hil_max_pool_s8_plain",
         "hil_pool_s8",
-        x,
+        (x,),
         y,
-        {"window": window.initializer(), "act_min": str(low), "act_max": str(high)},
+        {"act_min": str(low), "act_max": str(high)},
         twin=simple,
+        window=window,
     )
 
 
@@ -147,7 +155,7 @@ def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         operator,
         "hil_mean_s8" if simple else "hil_mean_s8_plain",
         "hil_mean_s8",
-        x,
+        (x,),
         y,
         {
             "pixels": str(count),
@@ -176,7 +184,7 @@ def softmax(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         operator,
         "hil_softmax_s8",
         "hil_softmax_s8",
-        x,
+        (x,),
         y,
         {
             "rows": str(x.elements // depth),
@@ -206,11 +214,12 @@ def _convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor, window:
         operator,
         kernel,
         "hil_conv_s8",
-        x,
+        (x,),
         y,
-        {"window": window.initializer(), "quant": quant.initializer(fast=fast)},
+        {"quant": quant.initializer(fast=fast)},
         arrays,
         twin=packed is not None,
+        window=window,
         scratch_bytes=4 * window.k_h * run + row_bytes if packed is not None else 0,
         overread_bytes=-(window.k_w * window.in_c) % 4,
         macs=window.pixels * weights.values.size,

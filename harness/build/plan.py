@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from harness.build.lower import lower
+from harness.build.lower import Place, Program, lower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.build.graph import Graph
-    from harness.build.lower import Program
     from harness.build.step import Step
 
 ALIGNMENT = 4  # kernels load words
@@ -66,13 +65,13 @@ def plan_memory(graph: Graph) -> Plan:
     Raises:
         ConfigError: an operator isn't supported.
     """
-    program = lower(graph)
+    program = _in_place(lower(graph))
     buffers = _buffers(graph, program)
     places = pack(buffers)
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
     return Plan(
         steps=program.steps,
-        offsets={t: places[root] for t, root in program.storage.items() if root in places},
+        offsets={t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places},
         scratch=tuple(places.get(-1 - i, 0) for i in range(len(program.steps))),
         arena_bytes=_aligned(size),
     )
@@ -123,19 +122,32 @@ def _place(order: list[Buffer]) -> dict[int, int]:
     return {buffer.key: offset for offset, buffer in placed}
 
 
+def _in_place(program: Program) -> Program:
+    """Let each step that can work in place do so where nothing reads its first input afterwards."""
+    storage = dict(program.storage)
+    for position, step in enumerate(program.steps):
+        source, target = storage[step.inputs[0].index], storage[step.output.index]
+        later = [x for s in program.steps[position + 1 :] for x in s.inputs]
+        still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
+        if step.in_place and step.inputs[0].bytes == step.output.bytes and not still_read:
+            moved = {
+                t: Place(source.root, source.offset + p.offset) for t, p in storage.items() if p.root == target.root
+            }
+            storage.update(moved)
+    return Program(program.steps, storage)
+
+
 def _buffers(graph: Graph, program: Program) -> list[Buffer]:
     """Return every buffer with its life. The input lives from the start, the output to the end."""
-    root = program.storage
-    first = {root[graph.input.index]: 0}
-    last = {root[graph.input.index]: 0}
-    size = {root[graph.input.index]: graph.input.bytes}
+    start = program.storage[graph.input.index].root
+    first, last, size = {start: 0}, {start: 0}, {start: graph.input.bytes}
     for position, step in enumerate(program.steps):
-        for tensor, overread in ((step.input, step.overread_bytes), (step.output, 0)):
-            key = root[tensor.index]
-            first.setdefault(key, position)
-            last[key] = position
-            size[key] = max(size.get(key, 0), tensor.bytes + overread)
-    last[root[graph.output.index]] = max(len(program.steps) - 1, 0)
+        for tensor, overread in (*((x, step.overread_bytes) for x in step.inputs), (step.output, 0)):
+            place = program.storage[tensor.index]
+            first.setdefault(place.root, position)
+            last[place.root] = position
+            size[place.root] = max(size.get(place.root, 0), place.offset + tensor.bytes + overread)
+    last[program.storage[graph.output.index].root] = max(len(program.steps) - 1, 0)
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:

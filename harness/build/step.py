@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from harness.build.graph import Graph, Operator, Quantization, Tensor
     from harness.build.requantize import Channel
+    from harness.build.window import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,28 +45,37 @@ class Step:
     Attributes:
         operator: what it computes.
         kernel: the C function, and the struct of the same or of another name.
-        fields: the struct's initializers, without the arrays.
+        inputs: the tensors it reads from the arena, in the order of the C function's arguments.
+        output: the tensor it writes.
+        fields: the struct's initializers, without the window and the arrays.
         arrays: the constants, in flash.
         twin: the plain build calls KERNEL_plain.
+        window: the struct's window, where it has one.
         scratch_bytes: working memory in the arena; None if the kernel takes none.
-        overread_bytes: how far behind the input the kernel may read (and ignore what it gets).
+        scratch_of: that of the same kernel with another window, where it depends on the window.
+        overread_bytes: how far behind an input the kernel may read (and ignore what it gets).
+        in_place: the output may take the place of the first input, if nothing else needs that.
         macs: multiply-accumulates.
         parameters: weights and biases of the model.
+        layer: position among the steps of the unpatched model.
     """
 
     operator: Operator
     kernel: str
     struct: str
-    input: Tensor
+    inputs: tuple[Tensor, ...]
     output: Tensor
     fields: dict[str, str]
     arrays: tuple[Array, ...] = ()
     twin: bool = False
+    window: Window | None = None
     scratch_bytes: int | None = None
+    scratch_of: Callable[[Window], int] | None = None
     overread_bytes: int = 0
+    in_place: bool = False
     macs: int = 0
     parameters: int = 0
-    note: str = field(default="")
+    layer: int = 0
 
     @property
     def flash_bytes(self) -> int:

@@ -48,8 +48,8 @@ def test_nothing_to_place():
 def test_tensors_of_a_model_are_inside_the_arena_and_apart(path):
     plan = plan_memory(parse_tflite(path))
     for position, step in enumerate(plan.steps):
-        x, y = plan.offsets[step.input.index], plan.offsets[step.output.index]
-        ranges = [(x, x + step.input.bytes + step.overread_bytes), (y, y + step.output.bytes)]
+        x, y = plan.offsets[step.inputs[0].index], plan.offsets[step.output.index]
+        ranges = [(x, x + step.inputs[0].bytes + step.overread_bytes), (y, y + step.output.bytes)]
         if step.scratch_bytes:
             ranges.append((plan.scratch[position], plan.scratch[position] + step.scratch_bytes))
         ranges.sort()
