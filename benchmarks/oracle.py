@@ -19,6 +19,7 @@ import numpy as np
 from harness.boards.opening import choose_backend, open_board
 from harness.config import Lab, load_suite
 from harness.image import load_image
+from harness.inputs import input_tensors
 from harness.link.client import Link
 from harness.session import start_image
 
@@ -101,7 +102,8 @@ def _litert(tflite: Path) -> Any:
 def compare(board: Board, suite: Suite, variant: Variant, samples: int | None) -> Agreement:
     """Run one variant on the board and on its oracle."""
     image = load_image(suite.image_path(variant, board.kind), board.kind)
-    inputs = image.card.input.encode(suite.load_data(samples).real())
+    data = suite.load_data(samples)
+    inputs = input_tensors(data, image.card.input, variant.resize, len(data))
     ours = board_outputs(board, image, inputs)
     tflite = ROOT / "firmware" / "models" / suite.task / f"{variant.image}.tflite"
     theirs = oracle_outputs(tflite, image, inputs)

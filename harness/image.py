@@ -6,6 +6,7 @@ import bisect
 import hashlib
 import io
 import itertools
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,11 @@ class Image:
     flash_bytes: int
     ram_static_bytes: int
     ram_arena_bytes: int
+
+    @property
+    def flash_compressed_bytes(self) -> int:
+        """What the programmed bytes take when compressed by zlib (level 9), as for an update over the air."""
+        return len(zlib.compress(b"".join(segment.data for segment in self.segments), 9))
 
     @property
     def stack(self) -> tuple[int, int]:

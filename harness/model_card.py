@@ -86,6 +86,15 @@ class TensorSpec(_Model):
         return values
 
 
+class PatchSpec(_Model):
+    """How the first layers were cut into patches (harness/build/patch.py)."""
+
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    cached: bool = False
+
+
 class ModelCard(_Model):
     """What an image says of its model; docs/link-protocol.md lists the keys."""
 
@@ -99,6 +108,7 @@ class ModelCard(_Model):
     parameters: int | None = Field(default=None, ge=0)
     arena_bytes: int | None = Field(default=None, ge=0)
     tflite_sha256: str | None = None
+    patches: PatchSpec | None = None
 
 
 def parse_card(text: bytes, source: str) -> ModelCard:

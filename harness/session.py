@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from harness import recovery
 from harness.errors import BoardError, ConfigError, FlashError, HilError, ImageError, MeasurementError
 from harness.image import Image, load_image
+from harness.inputs import input_tensors
 from harness.link.client import Link
 from harness.link.wire import Timing
 from harness.measure.accuracy import predict, top1
@@ -97,7 +98,7 @@ def run_case(
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
-        case = _prepare(board, suite, data, image, samples, on_progress, force_flash=force_flash)
+        case = _prepare(board, suite, variant, data, image, samples, on_progress, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
         record.finish(status="failed", reason=str(error), **known)
@@ -117,6 +118,7 @@ def _image_columns(image: Image) -> dict[str, Any]:
         "engine": image.card.engine,
         "toolchain": image.toolchain,
         "flash_bytes": image.flash_bytes,
+        "flash_compressed_bytes": image.flash_compressed_bytes,
         "ram_static_bytes": image.ram_static_bytes,
         "ram_arena_bytes": image.ram_arena_bytes,
     }
@@ -125,6 +127,7 @@ def _image_columns(image: Image) -> dict[str, Any]:
 def _prepare(
     board: Board,
     suite: Suite,
+    variant: Variant,
     data: SuiteData,
     image: Image,
     samples: int | None,
@@ -143,7 +146,7 @@ def _prepare(
     if not 1 <= count <= len(data):
         raise ConfigError(f"{suite.path}: {count} samples were asked for, but there are {len(data)}")
     try:
-        tensors = card.input.encode(data.real()[:count])
+        tensors = input_tensors(data, card.input, variant.resize, count)
     except ImageError as error:
         raise ImageError(f"{image.path}: {error}") from error
     return _Case(

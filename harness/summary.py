@@ -152,6 +152,7 @@ _SCORES = (
 _LATENCY = tuple(_Column(name, _count(f"latency_us_{name}")) for name in ("median", "p95", "min", "max"))
 _MEMORY = (
     _Column("flash", _count("flash_bytes")),
+    _Column("compressed", _count("flash_compressed_bytes")),
     _Column("peak RAM", _count("ram_peak_bytes")),
     _Column("= static", _count("ram_static_bytes")),
     _Column("+ arena", _count("ram_arena_bytes")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 
 import pytest
 
@@ -60,6 +61,13 @@ def test_what_an_image_says(prebuilt, content):
     assert image.card.input.shape == (1, 28, 28, 1)
     assert image.heap[0] == image.heap[1]
     assert image.ram_static_bytes > 784  # at least the waiting input
+
+
+def test_compressed_flash_can_be_unpacked_to_what_is_programmed(prebuilt, nano33):
+    image = load_image(prebuilt / "fashion_mnist_int8.elf", nano33.kind)
+    packed = zlib.compress(b"".join(segment.data for segment in image.segments), 9)
+    assert image.flash_compressed_bytes == len(packed)
+    assert 0.5 * image.flash_bytes < image.flash_compressed_bytes < image.flash_bytes
 
 
 def test_missing_file(tmp_path):

@@ -108,6 +108,11 @@ struct hil_quantize {
     int32_t zero;
 };
 
+/* Strides in bytes. Several rows don't overlap. */
+struct hil_copy_rows {
+    uint32_t rows, row_bytes, from_stride, to_stride;
+};
+
 /* A 1 x 1 convolution in plain C is a convolution like any other. */
 #define hil_conv1x1_s8_plain hil_conv_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
@@ -138,6 +143,8 @@ void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y
 void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_mean_f32(const struct hil_mean_f32 *p, const float *x, float *y);
 void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y);
+
+void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 
 void hil_quantize_s8(const struct hil_quantize *p, const float *x, int8_t *y);
 void hil_dequantize_s8(const struct hil_quantize *p, const int8_t *x, float *y);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ def card_json(graph: Graph, plan: Plan, *, board: str, name: str) -> str:
         "arena_bytes": plan.arena_bytes,
         "tflite_sha256": graph.sha256,
     }
+    if plan.patches is not None:
+        card["patches"] = dataclasses.asdict(plan.patches)
     return json.dumps(card, separators=(",", ":"))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import accumulate, permutations
 from typing import TYPE_CHECKING
 
 from harness.build.lower import Place, Program, lower
+from harness.build.patch import Patches, cut, longest_stage
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from harness.build.step import Step
 
 ALIGNMENT = 4  # kernels load words
+_MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
 @dataclass(frozen=True)
@@ -26,27 +30,33 @@ class Plan:
         offsets: place of each tensor that has memory in the arena, by tensor index.
         scratch: place of each step's scratch buffer, by position in `steps`; 0 where it needs none.
         arena_bytes: size of the arena.
+        patches: how the first layers are cut, if they are.
     """
 
     steps: tuple[Step, ...]
     offsets: Mapping[int, int]
     scratch: tuple[int, ...]
     arena_bytes: int
+    patches: Patches | None = None
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one inference."""
+        """Multiply-accumulates of one inference, those that patches repeat included."""
         return sum(step.macs for step in self.steps)
 
     @property
     def parameters(self) -> int:
         """Weights and biases of the model."""
-        return sum(step.parameters for step in self.steps)
+        counts: dict[int, int] = {}
+        for step in self.steps:  # a patched layer is called many times, with the same weights
+            counts[step.layer] = max(counts.get(step.layer, 0), step.parameters)
+        return sum(counts.values())
 
     @property
     def flash_bytes(self) -> int:
         """Flash that weights and the other constants of the fast kernels take, without code."""
-        return sum(step.flash_bytes for step in self.steps)
+        arrays = {id(array): array.bytes for step in self.steps for array in step.arrays}
+        return sum(arrays.values())
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,66 @@ class Buffer:
     last: int
 
 
-def plan_memory(graph: Graph) -> Plan:
+def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
     """Return the kernel calls of a graph and a small arena for them.
+
+    Args:
+        graph: the model.
+        patches: how its first layers are cut; None: not at all.
+
+    Raises:
+        ConfigError: an operator isn't supported, or the layers can't be patched like that.
+    """
+    program = lower(graph)
+    return _plan(graph, program if patches is None else cut(graph, program, patches), patches)
+
+
+def choose_patches(graph: Graph, *, cached: bool = False) -> Patches | None:
+    """Return the patches with the smallest arena, of those within 1 % of it the ones with the fewest MACs.
+
+    Args:
+        graph: the model.
+        cached: keep what neighbouring patches share instead of computing it again.
+
+    Returns:
+        None if no patches make the arena smaller.
 
     Raises:
         ConfigError: an operator isn't supported.
     """
-    program = _in_place(lower(graph))
+    program = lower(graph)
+    found = []
+    for patches in _candidates(graph, program, cached=cached):
+        try:
+            patched = cut(graph, program, patches)
+        except ConfigError:
+            continue  # rows that aren't whole words can't be kept
+        found.append((_least(_buffers(graph, patched)), sum(s.macs for s in patched.steps), patches))
+    if not found:
+        return None
+    # Packing is slow, and its result rarely differs from the least that is needed: pack the most promising only.
+    smallest = min(least for least, _, _ in found)
+    promising = sorted((f for f in found if f[0] <= 1.01 * smallest), key=lambda f: (f[1], f[0]))[:8]
+    plans = [plan_memory(graph, patches) for _, _, patches in promising]
+    best = min(plan.arena_bytes for plan in plans)
+    if best >= plan_memory(graph).arena_bytes:
+        return None
+    return next(plan.patches for plan in plans if plan.arena_bytes <= 1.01 * best)
+
+
+def _candidates(graph: Graph, program: Program, *, cached: bool) -> Iterator[Patches]:
+    for layers in range(1, longest_stage(graph, program) + 1):
+        window = program.steps[layers - 1].window
+        if window is None:
+            return
+        for rows in range(2, min(window.out_h, _MOST_ROWS) + 1):
+            yield Patches(rows, 1, layers, cached)
+            if not cached and rows <= min(window.out_w, _MOST_COLUMNS):
+                yield Patches(rows, rows, layers)
+
+
+def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
+    program = _in_place(program)
     buffers = _buffers(graph, program)
     places = pack(buffers)
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
@@ -74,7 +137,17 @@ def plan_memory(graph: Graph) -> Plan:
         offsets={t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places},
         scratch=tuple(places.get(-1 - i, 0) for i in range(len(program.steps))),
         arena_bytes=_aligned(size),
+        patches=patches,
     )
+
+
+def _least(buffers: Iterable[Buffer]) -> int:
+    """Return the most bytes that live together: no arena is smaller."""
+    changes: defaultdict[int, int] = defaultdict(int)
+    for buffer in buffers:
+        changes[buffer.first] += _aligned(buffer.bytes)
+        changes[buffer.last + 1] -= _aligned(buffer.bytes)
+    return max(accumulate(changes[step] for step in sorted(changes)), default=0)
 
 
 def pack(buffers: Iterable[Buffer]) -> dict[int, int]:

@@ -63,11 +63,12 @@ Limits = Mapping[str, Limit]
 
 
 class VariantEntry(Model):
-    """A variant as it stands under `variants:`."""
+    """A variant as it stands under `variants:`. `resize` says how inputs come to its size, if that is another."""
 
     image: Annotated[str, Field(min_length=1)]
     technique: Annotated[str, Field(min_length=1)]
     baseline: str | None = None
+    resize: Literal["area", "bilinear"] | None = None
     limits: Limits = Field(default_factory=dict)
 
 

@@ -67,6 +67,12 @@ CASES: Final[tuple[Column, ...]] = (
     Column("latency_us_max", "Float64", "us", "largest; hardware only", score=True),
     Column("latency_reason", "string", "", "why there is no latency"),
     Column("flash_bytes", "Int64", "bytes", "what the image occupies in flash"),
+    Column(
+        "flash_compressed_bytes",
+        "Int64",
+        "bytes",
+        "the same compressed by zlib (level 9), as for an update over the air",
+    ),
     Column("ram_static_bytes", "Int64", "bytes", ".data + .bss less the arena"),
     Column("ram_arena_bytes", "Int64", "bytes", "tensor arena"),
     Column("ram_stack_bytes", "Int64", "bytes", "most stack used"),

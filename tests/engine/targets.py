@@ -76,10 +76,10 @@ def compile_kernels(gcc, flags, folder):
     return objects
 
 
-def write_model(graph, folder, *, plain):
+def write_model(graph, folder, *, plain, patches=None):
     """The generated files, and what the compiler needs to find them."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in emit_c(graph, plan_memory(graph), board="test", name="test").items():
+    for name, text in emit_c(graph, plan_memory(graph, patches), board="test", name="test").items():
         (folder / name).write_text(text)
     includes = [f"-I{ENGINE}", f"-I{FIRMWARE / 'agent'}", f"-I{folder}"]
     return [*(["-DHIL_PLAIN_C"] if plain else []), *includes, folder / "model.c"]
@@ -109,9 +109,9 @@ class _Model(ctypes.Structure):
 class HostModel:
     """The generated C and the kernels, compiled for this machine."""
 
-    def __init__(self, graph, folder, kernels, *, plain=False, extra=()):
+    def __init__(self, graph, folder, kernels, *, plain=False, patches=None, extra=()):
         library = folder / "model.so"
-        files = write_model(graph, folder, plain=plain)
+        files = write_model(graph, folder, plain=plain, patches=patches)
         run_compiler([compiler("gcc"), *host_flags(extra), "-shared", *files, *kernels, "-lm", "-o", library])
         self._library = ctypes.CDLL(str(library))
         self._output = graph.output
@@ -133,9 +133,9 @@ class HostModel:
 class CortexModel:
     """The same, compiled for the Cortex-M4F. Counts the instructions and the stack of each inference."""
 
-    def __init__(self, graph, folder, kernels, *, plain=False):
+    def __init__(self, graph, folder, kernels, *, plain=False, patches=None):
         image, script = folder / "model.elf", folder / "model.ld"
-        files = write_model(graph, folder, plain=plain)
+        files = write_model(graph, folder, plain=plain, patches=patches)
         script.write_text(LINKER_SCRIPT)
         link = ["-nostartfiles", "-specs=nosys.specs", "-Wl,--gc-sections", "-Wl,-e,hil_model_invoke"]
         link += ["-Wl,-u,hil_model_setup", "-T", script]
