@@ -1,4 +1,4 @@
-"""Puts the shipped suites, their data and the prebuilt images into the wheel, for `hil init`."""
+"""Puts what stands beside the package into the wheel: what `hil init` copies, and what `hil build` compiles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 _ROOT = Path(__file__).parent
-_FOLDERS = ("suites", "firmware/prebuilt")  # harness.starter.FOLDERS; a build can't import the package yet
+# harness.starter's FOLDERS and SOURCE_FOLDERS; a build can't import the package yet.
+_FOLDERS = (
+    "suites",
+    "firmware/prebuilt",
+    "firmware/agent",
+    "firmware/boards",
+    "firmware/engine",
+    "firmware/support",
+)
 
 
 class BuildWithStarterFiles(build_py):

@@ -53,7 +53,7 @@ class Image:
         symbols: values by name.
         toolchain: what the compiler says of itself.
         flash_bytes: bytes programmed.
-        ram_static_bytes: .data, .bss and the like, less the tensor arena.
+        ram_static_bytes: .data, .bss and the like, less the tensor arena and the heap.
         ram_arena_bytes: the tensor arena.
     """
 
@@ -233,14 +233,14 @@ def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], 
 
 
 def _ram(elf: ELFFile) -> tuple[int, int]:
-    """Return the bytes of the tensor arena, and of all other writable sections."""
+    """Return the bytes of the tensor arena, and of all other writable sections but the heap, which is measured."""
     arena = static = 0
     for section in elf.iter_sections():
         flags = section["sh_flags"]
         if flags & SH_FLAGS.SHF_ALLOC and flags & SH_FLAGS.SHF_WRITE:
             if section.name == ".arena":
                 arena += section["sh_size"]
-            else:
+            elif section.name != ".heap":
                 static += section["sh_size"]
     return arena, static
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.build import lower_float, lower_int8
 from harness.build.step import Step, quantization_of, unsupported
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ KERNELS: Mapping[tuple[str, str], Lower] = {
 #: Operators that only rename their input's memory.
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
+#: What a model may take and give.
+CARD_TYPES = ("int8", "float32")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -57,17 +61,46 @@ def lower(graph: Graph) -> Program:
     """Return the kernel calls that compute a graph.
 
     Raises:
-        ConfigError: an operator, or a form of it, has no kernel. Names it, its index and what would be needed.
+        ConfigError: operators, or a form of them, have no kernel. Names each, its index and what would be needed.
     """
     steps: list[Step] = []
     storage = {tensor.index: Place(tensor.index) for tensor in graph.tensors}
+    problems: list[str] = []
     for operator in graph.operators:
-        x, y = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-        if operator.kind in VIEWS:
-            storage[y.index] = storage[x.index]
-        else:
-            steps.append(replace(_step(graph, operator, x, y), layer=len(steps)))
+        try:
+            x, y = _first(graph, operator, operator.inputs), _first(graph, operator, operator.outputs)
+            if operator.kind in VIEWS:
+                storage[y.index] = storage[x.index]
+            else:
+                steps.append(replace(_step(graph, operator, x, y), layer=len(steps)))
+        except ConfigError as error:
+            problems.append(str(error))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problems.append(str(unsupported(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
+    _report(graph, problems)
     return Program(tuple(steps), storage)
+
+
+def _first(graph: Graph, operator: Operator, tensors: tuple[int, ...]) -> Tensor:
+    """Return the tensor that an operator's kernel is chosen by."""
+    if not tensors or tensors[0] < 0:
+        raise unsupported(graph, operator, "no first input or output", "an operator that computes on its input")
+    return graph.tensors[tensors[0]]
+
+
+def _report(graph: Graph, problems: list[str]) -> None:
+    """Raise one error for everything that can't be compiled."""
+    for what, tensor in (("input", graph.input), ("output", graph.output)):
+        if tensor.dtype not in CARD_TYPES:
+            problems.append(f"{graph.source}: its {what} is {tensor.dtype}. Needed: {' or '.join(CARD_TYPES)}.")
+    if not problems:
+        return
+    supported = ", ".join(sorted({kind for kind, _ in KERNELS} | {*VIEWS, "QUANTIZE", "DEQUANTIZE"}))
+    if len(problems) == 1:
+        raise ConfigError(f"{problems[0]}\nOperators with kernels: {supported}.")
+    lines = "\n".join(f"  {problem.removeprefix(f'{graph.source}: ')}" for problem in problems)
+    count = f"{graph.source}: can't be compiled, for {len(problems)} reasons"
+    raise ConfigError(f"{count}:\n{lines}\nOperators with kernels: {supported}.")
 
 
 def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
@@ -79,9 +112,8 @@ def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         return _conversion(graph, operator, x, y, "hil_dequantize_s8", x)
     make = KERNELS.get((operator.kind, x.dtype))
     if make is None or x.dtype != y.dtype:
-        supported = sorted({kind for kind, _ in KERNELS} | {*VIEWS, "QUANTIZE", "DEQUANTIZE"})
         what = f"no kernel for {x.dtype} to {y.dtype}"
-        needed = f"a kernel in firmware/engine and a line in harness/build/lower.py (supported: {', '.join(supported)})"
+        needed = "a kernel in firmware/engine and a line in harness/build/lower.py"
         raise unsupported(graph, operator, what, needed)
     if operator.kind == "MEAN":
         _check_mean(graph, operator, x)

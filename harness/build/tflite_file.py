@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.build.graph import Graph, Operator, Quantization, Tensor
+from harness.build.graph import ITEM_BYTES, Graph, Operator, Quantization, Tensor
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def parse_tflite(path: Path) -> Graph:
 
     Raises:
         ConfigError: the file can't be read, is no .tflite file, or holds something that the compiler doesn't take at
-            all: several subgraphs, several inputs or outputs, tensors of unknown shape or type.
+            all: several subgraphs, several inputs or outputs, tensors of unknown shape. `lower` looks at types, and
+            names every operator that isn't supported.
     """
     schema = _schema()
     try:
@@ -98,20 +99,9 @@ def _graph(schema: ModuleType, path: Path, content: bytes) -> Graph:
 
 def _tensor(schema: ModuleType, path: Path, model: Any, subgraph: Any, index: int) -> Tensor:
     table = subgraph.Tensors(index)
-    dtypes = {
-        schema.TensorType.INT8: "int8",
-        schema.TensorType.FLOAT32: "float32",
-        schema.TensorType.INT32: "int32",
-    }
+    known = {value: word.lower() for word, value in vars(schema.TensorType).items() if isinstance(value, int)}
     name = (table.Name() or b"").decode()
-    if table.Type() not in dtypes:
-        known = {value: word for word, value in vars(schema.TensorType).items() if isinstance(value, int)}
-        message = (
-            f"{path}: tensor {index} ({name}) is of type {known.get(table.Type(), table.Type())}; "
-            "int8, int32 and float32 are supported. Export the model as float32 or as full int8."
-        )
-        raise ConfigError(message)
-    dtype = dtypes[table.Type()]
+    dtype = known.get(table.Type(), f"type {table.Type()}")
     shape = tuple(int(table.Shape(i)) for i in range(table.ShapeLength()))
     if any(size < 1 for size in shape):
         message = f"{path}: tensor {index} ({name}) has no fixed shape: {list(shape)}. Export it for one input."
@@ -122,7 +112,7 @@ def _tensor(schema: ModuleType, path: Path, model: Any, subgraph: Any, index: in
         shape=shape,
         dtype=dtype,
         quantization=_quantization(table.Quantization()),
-        data=_data(model.Buffers(table.Buffer()), dtype, shape),
+        data=_data(model.Buffers(table.Buffer()), dtype, shape) if dtype in ITEM_BYTES else None,
     )
 
 

@@ -41,6 +41,16 @@ class Part(Model):
     value: Annotated[int, Field(ge=0, lt=2**32)]
 
 
+class Build(Model):
+    """How firmware is built for a kind: what only the board knows. Its sources are in firmware/boards/NAME.
+
+    `cpu` are the compiler's options for the CPU, `linker_script` is a file beside the sources.
+    """
+
+    cpu: Annotated[tuple[str, ...], Field(min_length=1)]
+    linker_script: Annotated[str, Field(min_length=1)]
+
+
 class KindEntry(Model):
     """A kind as it stands under `boards:` or in a file of its own."""
 
@@ -53,6 +63,7 @@ class KindEntry(Model):
     baud: Annotated[int, Field(gt=0)] = 1_000_000
     twin: str | None = None
     part: Part | None = None
+    build: Build | None = None
 
 
 class BoardKind(KindEntry):
@@ -61,6 +72,7 @@ class BoardKind(KindEntry):
     `flash` is the part that an application may use: a bootloader below it is never touched.
     `twin` names the emulated chip of the virtual backend; None if there is none.
     `part` is how the chip is told from others; None if that can't be read.
+    `build` is how `hil build` makes firmware for it; None if it can't.
     """
 
     name: Name

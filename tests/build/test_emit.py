@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from harness.build import emit_c, parse_tflite, plan_memory
-from harness.build.__main__ import main
 
 DATA = Path(__file__).parents[1] / "engine" / "data"
 
@@ -57,22 +56,6 @@ def test_the_header_gives_the_sizes():
     assert f"#define HIL_INPUT_BYTES {graph.input.bytes}u" in header
     assert f"#define HIL_OUTPUT_BYTES {graph.output.bytes}u" in header
     assert f"#define HIL_ARENA_BYTES {plan.arena_bytes}u" in header
-
-
-def test_the_command_writes_both_files(tmp_path, capsys):
-    out = tmp_path / "new" / "folder"
-    assert main([str(DATA / "chain00_int8.tflite"), "--board", "nano33", "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["model.c", "model_config.h"]
-    assert card_of((out / "model.c").read_text())["model"] == "chain00_int8"
-    assert re.search(r"arena \d+ B, constants in flash \d+ B, \d+ MACs", capsys.readouterr().out)
-
-
-def test_the_command_fails_with_one_line(tmp_path, capsys):
-    assert main([str(DATA / "unsupported.tflite"), "--board", "nano33", "--out", str(tmp_path / "x")]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: unsupported.tflite: operator 1 (SIN)")
-    assert error.count("\n") == 1
-    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("stem", ["chain00_int8", "chain02_float32"])

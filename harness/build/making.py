@@ -1,0 +1,164 @@
+"""Makes an image: compiles what it is made of, links it, and explains what went wrong."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.build.emit import emit_c
+from harness.build.sizes import check_regions, explain, layer_sizes, too_large
+from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
+from harness.build.toolchain import compile_units, link
+from harness.errors import ConfigError
+from harness.image import load_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.build.graph import Graph
+    from harness.build.plan import Plan
+    from harness.build.sources import Target
+    from harness.build.toolchain import Region, Toolchain, Unit
+    from harness.image import Image
+
+_UNDEFINED = re.compile(r"undefined reference to `([^']+)'")
+_SYSTEM_CALLS = {"_close", "_exit", "_fstat", "_getpid", "_isatty", "_kill", "_lseek", "_read", "_write"}
+
+
+@dataclass(frozen=True)
+class Making:
+    """How images are made.
+
+    Attributes:
+        target: the kind of board.
+        toolchain: the compiler.
+        plain: call the plain C kernels.
+        strict: warnings in our own sources are errors.
+        kept: folder for the objects that images share; None keeps nothing.
+    """
+
+    target: Target
+    toolchain: Toolchain
+    plain: bool = False
+    strict: bool = False
+    kept: Path | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An image, how full the regions of the linker script are, and what the compiler warned of."""
+
+    image: Image
+    regions: tuple[Region, ...]
+    warnings: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an image is linked of, in this order; `source` names it in messages, `why` says what makes it large."""
+
+    source: str
+    units: Sequence[Unit]
+    libraries: Sequence[str] = ()
+    why: Sequence[str] = ()
+
+
+def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str) -> Path:
+    """Write model.c and model_config.h into a folder; return the path of the former.
+
+    Raises:
+        ConfigError: the folder can't be written.
+    """
+    named = replace(graph, source=re.sub(r"[^A-Za-z0-9._ -]", "_", graph.source))  # it stands in a C comment
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in emit_c(named, plan, board=board, name=name).items():
+            part = folder / f"{file}.part"
+            part.write_text(text, encoding="ascii")
+            part.replace(folder / file)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder}: can't be written: {error.strerror}") from error
+    return folder / "model.c"
+
+
+def make_model_image(graph: Graph, plan: Plan, making: Making, out: Path, name: str) -> Made:
+    """Compile a planned model into an image.
+
+    Raises:
+        ConfigError: it doesn't compile or doesn't fit; the message says why.
+    """
+    with working_folder() as work:
+        source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
+        options = {"plain": making.plain, "strict": making.strict}
+        units = [
+            *firmware_units(making.target, source.parent, engine=True, **options),
+            model_unit(making.target, source, **options),
+        ]
+        why = explain(layer_sizes(graph, plan), plan.arena_bytes)
+        return make_image(Parts(graph.source, units, why=why), making, work, out)
+
+
+def make_image(parts: Parts, making: Making, work: Path, out: Path) -> Made:
+    """Compile and link; write the image only if it is one that this harness can run.
+
+    Args:
+        parts: what it is made of.
+        making: how.
+        work: a folder for what is only needed meanwhile.
+        out: the ELF file to write.
+
+    Raises:
+        ConfigError: it doesn't compile, link or fit, or `out` can't be written.
+    """
+    objects, warnings = compile_units(making.toolchain, parts.units, work / "objects", making.kept or work / "kept")
+    cxx = any(unit.cxx for unit in parts.units)
+    options = (*link_options(making.target, cxx=cxx), *parts.libraries, *LIBRARIES)
+    elf = work / "image.elf"
+    linked = link(making.toolchain, objects, options, elf, cxx=cxx)
+    kind = making.target.kind
+    if linked.problem is not None:
+        check_regions(parts.source, kind, linked.regions, parts.why)
+        if "left for the stack" in linked.problem:
+            fullest = max(linked.regions, key=lambda region: region.used_bytes / region.size_bytes)
+            left = fullest.size_bytes - fullest.used_bytes
+            problem = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack."
+            raise too_large(parts.source, kind, [problem], parts.why)
+        raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{_hint(linked.problem)}")
+    load_image(elf, kind)
+    try:
+        part = out.with_name(f"{out.name}.part")
+        shutil.copyfile(elf, part)
+        part.replace(out)
+    except OSError as error:
+        raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
+    return Made(load_image(out, kind), linked.regions, warnings)
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """Give a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="hil-build-") as folder:
+        yield Path(folder).resolve()
+
+
+def _hint(problem: str) -> str:
+    """Return what the linker said, in our words where it is about functions that aren't there."""
+    missing = sorted(set(_UNDEFINED.findall(problem)))
+    if not missing:
+        return problem
+    lines = [f"functions or variables that nothing defines: {', '.join(missing)}"]
+    if {"hil_model_setup", "hil_model_invoke", "__real_hil_model_setup"} & set(missing):
+        lines.append('An engine must define hil_model_setup() and hil_model_invoke() (hil_model.h), extern "C" in C++.')
+    if "_sbrk" in missing:
+        lines.append("Something calls malloc() or new. Give it a heap with --heap BYTES, or avoid it.")
+    if _SYSTEM_CALLS & set(missing):
+        lines.append(
+            "Something prints, aborts or opens files, and there is no operating system. Leave it out, or define "
+            "the missing functions yourself."
+        )
+    return "\n".join(lines)

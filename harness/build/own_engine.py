@@ -1,0 +1,142 @@
+"""Images with an engine of the user's own: a folder of C or C++ that implements hil_model.h."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.build.making import Made, Making, Parts, make_image, working_folder
+from harness.build.sources import firmware_options, firmware_units, own_unit
+from harness.build.toolchain import CXX_SUFFIXES, Unit
+from harness.errors import ConfigError, ImageError
+from harness.model_card import ModelCard, parse_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SOURCE_SUFFIXES = (".c", ".S", *CXX_SUFFIXES)
+_NEEDED = "card.json (the model card; docs/bring-your-own-model.md shows one)"
+
+
+@dataclass(frozen=True)
+class OwnEngine:
+    """What belongs to an engine.
+
+    Attributes:
+        folder: its sources and .a libraries, at any depth.
+        includes: more folders for headers, besides `folder` and `folder`/include.
+        defines: NAME or NAME=VALUE.
+        heap_bytes: size of the heap; 0 for none.
+    """
+
+    folder: Path
+    includes: tuple[Path, ...] = ()
+    defines: tuple[str, ...] = ()
+    heap_bytes: int = 0
+
+    def files(self, *suffixes: str) -> list[Path]:
+        """Return its files with one of these suffixes, sorted; none that is hidden."""
+        return sorted(
+            path
+            for path in self.folder.rglob("*")
+            if path.suffix in suffixes
+            and path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+        )
+
+
+def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
+    """Compile an engine, the agent and the board into an image.
+
+    Raises:
+        ConfigError: something is missing, wrong or too large; the message says what.
+    """
+    if not engine.folder.is_dir():
+        raise ConfigError(f"{engine.folder}: is not a folder; --engine-dir names the one with the engine's sources")
+    sources = engine.files(*_SOURCE_SUFFIXES)
+    if not sources:
+        raise ConfigError(f"{engine.folder}: holds no source ({', '.join(_SOURCE_SUFFIXES)})")
+    for folder in engine.includes:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: is not a folder, but --include names it")
+    with working_folder() as work:
+        generated = work / "generated"
+        generated.mkdir()
+        card_source = _write_card(engine, making, generated)
+        units = _units(engine, making, sources, generated)
+        if card_source is not None:
+            options = firmware_options(making.target, plain=False, strict=False)
+            units.append(Unit(card_source, (*options, f"-I{generated}")))
+        libraries = [str(path) for path in engine.files(".a")]
+        # Static libraries may need each other, in any order.
+        libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"] if libraries else []
+        why = [f"The engine in {engine.folder} is linked whole; `arm-none-eabi-nm --size-sort` shows what is large."]
+        try:
+            return make_image(Parts(str(engine.folder), units, libraries, why), making, work, out)
+        except ImageError as error:
+            message = f"{engine.folder}: {str(error).split(': ', 1)[-1]}. Add {_NEEDED}."
+            raise ConfigError(message) if "model card" in str(error) else error from None
+
+
+def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Path) -> list[Unit]:
+    target = making.target
+    # A model_config.h of the user's own counts before a generated one.
+    places = [engine.folder, engine.folder / "include", *engine.includes, generated, target.firmware / "agent"]
+    options = [f"-I{place}" for place in places if place.is_dir()]
+    options += [f"-D{define}" for define in engine.defines]
+    options += [f"-ffile-prefix-map={engine.folder}=engine", f"-ffile-prefix-map={generated}=generated"]
+    config = engine.folder if (engine.folder / "model_config.h").is_file() else generated
+    units = firmware_units(target, config, plain=False, strict=False, engine=False)
+    units += [own_unit(target, source, options) for source in sources]
+    heap = [f"-DHIL_HEAP_BYTES={engine.heap_bytes}"] if engine.heap_bytes else []
+    if heap:
+        support = firmware_options(target, plain=False, strict=making.strict)
+        units.append(Unit(target.firmware / "support" / "heap.c", (*support, *heap)))
+    if any(unit.cxx for unit in units):
+        units.append(own_unit(target, target.firmware / "support" / "cxx.cpp", heap))
+    return units
+
+
+def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | None:
+    """Write what follows from card.json: the card as C, and model_config.h. Return the C file; None without a card."""
+    path = engine.folder / "card.json"
+    own_config = (engine.folder / "model_config.h").is_file()
+    if not path.is_file():
+        if own_config:
+            return None
+        raise ConfigError(
+            f"{engine.folder}: lacks {_NEEDED}. Or define hil_card in the section .hil_card yourself, and "
+            "HIL_INPUT_BYTES and HIL_OUTPUT_BYTES in model_config.h"
+        )
+    card, text = _read_card(path, making.target.kind.name)
+    if not own_config:
+        (generated / "model_config.h").write_text(
+            "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n"
+            f"#define HIL_INPUT_BYTES {card.input.nbytes}u\n#define HIL_OUTPUT_BYTES {card.output.nbytes}u\n#endif\n"
+        )
+    (generated / "hil_card.h").write_text(
+        f"#ifndef HIL_CARD_H\n#define HIL_CARD_H\n#define HIL_CARD_BYTES {len(text)}u\n"
+        '#ifdef __cplusplus\nextern "C"\n#else\nextern\n#endif\nconst char hil_card[HIL_CARD_BYTES];\n#endif\n'
+    )
+    pieces = [json.dumps(text[at : at + 96]).replace("?", "\\?") for at in range(0, len(text), 96)]  # no trigraphs
+    source = generated / "hil_card.c"
+    source.write_text(
+        '#include "hil_card.h"\n\nconst char hil_card[HIL_CARD_BYTES]\n'
+        '    __attribute__((section(".hil_card"), used, nonstring)) =\n' + "\n".join(pieces) + ";\n"
+    )
+    return source
+
+
+def _read_card(path: Path, board: str) -> tuple[ModelCard, str]:
+    """Read card.json and fill in what is known."""
+    try:
+        given: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: can't be read as JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: must be a JSON object")
+    if given.get("board", board) != board:
+        raise ConfigError(f'{path}: says board "{given["board"]}", but --board is {board}; leave the key out')
+    text = json.dumps({"card": 1, "board": board, **given}, separators=(",", ":"))
+    return parse_card(text.encode(), str(path)), text

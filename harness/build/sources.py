@@ -1,0 +1,134 @@
+"""What an image is made of: the agent, the board, and an engine; with which options each is compiled."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.build.toolchain import Unit
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from harness.config import BoardKind
+
+_OPTIONS = (
+    "-std=c11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Wundef",
+    "-Wshadow",
+    "-Wstrict-prototypes",
+    "-Wno-builtin-declaration-mismatch",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    "-fno-common",
+    "-ffp-contract=off",
+)
+#: Sources of the user's own: optimized and split alike, but with the whole C library, and their warnings are theirs.
+_OWN_OPTIONS = ("-O2", "-Wall", "-ffunction-sections", "-fdata-sections", "-fno-common", "-DNDEBUG")
+_CXX_OPTIONS = (
+    "-std=c++17",
+    "-fno-exceptions",
+    "-fno-rtti",
+    "-fno-threadsafe-statics",
+    "-fno-unwind-tables",
+    "-fno-asynchronous-unwind-tables",
+)
+LIBRARIES = ("-lm", "-lc", "-lgcc")
+_PER_MODEL = re.compile(r'^\s*#\s*include\s+"model_config\.h"', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of board that firmware can be built for, and where the sources are."""
+
+    kind: BoardKind
+    firmware: Path
+    cpu: tuple[str, ...]
+    script: Path
+
+    @property
+    def includes(self) -> tuple[str, ...]:
+        """Where every source finds the agent's headers and those of the kernels."""
+        return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
+
+
+def target_for(kind: BoardKind, kinds: Iterable[BoardKind], firmware: Path) -> Target:
+    """Return how firmware is built for a kind of board.
+
+    Raises:
+        ConfigError: it isn't known how; names the kinds of which it is.
+    """
+    folder = firmware / "boards" / kind.name
+    if kind.build is None or not folder.is_dir():
+        can = ", ".join(other.name for other in kinds if other.build is not None) or "none"
+        lacks = f"has no folder {folder}" if kind.build else 'has no "build:" (harness/boards/kinds/NAME.yaml)'
+        raise ConfigError(f"hil build can't make firmware for {kind.name}: it {lacks}. It can for: {can}.")
+    script = folder / kind.build.linker_script
+    if not script.is_file():
+        raise ConfigError(f"{script}, the linker script of {kind.name}, is not there")
+    return Target(kind, firmware, kind.build.cpu, script)
+
+
+def firmware_units(target: Target, generated: Path, *, plain: bool, strict: bool, engine: bool) -> list[Unit]:
+    """Return the sources of agent, engine and board, in the order in which they are linked.
+
+    Args:
+        target: the board.
+        generated: folder of model_config.h, and of model.c or the like.
+        plain: call the plain C kernels instead of those with DSP instructions.
+        strict: warnings are errors.
+        engine: with our kernels.
+    """
+    folders = ["agent", *(["engine"] if engine else []), f"boards/{target.kind.name}"]
+    sources = [path for folder in folders for path in _sorted(target.firmware / folder, ".c")]
+    headers = tuple(path for folder in folders for path in _sorted(target.firmware / folder, ".h"))
+    # A header that knows the model would make every object one of the model.
+    shared = not any(_PER_MODEL.search(path.read_text()) for path in headers)
+    options = firmware_options(target, plain=plain, strict=strict)
+    return [
+        Unit(path, (*options, *target.includes), headers, keep=True)
+        if shared and not _PER_MODEL.search(path.read_text())
+        else Unit(path, (*options, *target.includes, f"-I{generated}", f"-ffile-prefix-map={generated}=."))
+        for path in sources
+    ]
+
+
+def model_unit(target: Target, source: Path, *, plain: bool, strict: bool) -> Unit:
+    """Return model.c, which lies beside its model_config.h."""
+    options = firmware_options(target, plain=plain, strict=strict)
+    return Unit(source, (*options, *target.includes, f"-I{source.parent}", f"-ffile-prefix-map={source.parent}=."))
+
+
+def firmware_options(target: Target, *, plain: bool, strict: bool) -> tuple[str, ...]:
+    """Return the options for our own C."""
+    return (
+        *target.cpu,
+        *_OPTIONS,
+        *(["-Werror"] if strict else []),
+        *(["-DHIL_PLAIN_C"] if plain else []),
+        f"-ffile-prefix-map={target.firmware}=.",
+    )
+
+
+def own_unit(target: Target, source: Path, options: Iterable[str]) -> Unit:
+    """Return a source of the user's own."""
+    cxx = Unit(source, ()).cxx
+    return Unit(source, (*target.cpu, *_OWN_OPTIONS, *(_CXX_OPTIONS if cxx else ("-std=gnu11",)), *options))
+
+
+def link_options(target: Target, *, cxx: bool) -> tuple[str, ...]:
+    """Return the options for the linker, without libraries."""
+    wrap = ("-Wl,--wrap=hil_model_setup",) if cxx else ()
+    flags = ("-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,--fatal-warnings")
+    return (*target.cpu, "-nostartfiles", "-T", str(target.script), *flags, *wrap)
+
+
+def _sorted(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*{suffix}"))

@@ -1,0 +1,190 @@
+"""The C cross compiler: finds it, compiles each source once, and links an image."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+INSTALL = (
+    "On Debian and Ubuntu: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi; elsewhere: the "
+    "Arm GNU Toolchain for arm-none-eabi, with its bin folder on PATH"
+)
+INSTALL_CXX = "on Debian and Ubuntu: apt-get install libstdc++-arm-none-eabi-newlib"
+
+#: What ld prints of each memory region with --print-memory-usage.
+_REGION = re.compile(r"^\s*(\S+):\s+(\d+) (B|KB|MB|GB)\s+(\d+) (B|KB|MB|GB)\s+[\d.]+%\s*$", re.MULTILINE)
+_UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
+_SHOWN_LINES = 30
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A cross compiler; `gxx` is None where C++ isn't installed."""
+
+    gcc: str
+    gxx: str | None
+    version: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A source file, or several units' common form: what is compiled, with which options.
+
+    Attributes:
+        source: C, C++ or assembly.
+        options: of the compiler, without -c and -o.
+        headers: files that it may include; with the source and the options they make the key of a kept object.
+        keep: the object is the same for every model, so that it can be kept.
+    """
+
+    source: Path
+    options: tuple[str, ...]
+    headers: tuple[Path, ...] = ()
+    keep: bool = False
+
+    @property
+    def cxx(self) -> bool:
+        """Whether it is C++."""
+        return self.source.suffix in CXX_SUFFIXES
+
+
+CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A memory region of the linker script, and how much of it an image takes."""
+
+    name: str
+    used_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What the linker said; `problem` is None if it made the image."""
+
+    regions: tuple[Region, ...]
+    problem: str | None
+
+
+def find_toolchain(prefix: str = "arm-none-eabi-") -> Toolchain:
+    """Return the cross compiler whose programs begin with `prefix`.
+
+    Raises:
+        ConfigError: it isn't installed; the message says how to.
+    """
+    gcc = shutil.which(f"{prefix}gcc")
+    if gcc is None:
+        raise ConfigError(f"{prefix}gcc isn't installed, or not on PATH: firmware can't be compiled. {INSTALL}.")
+    done = _run([gcc, "--version"])
+    if done.returncode != 0 or not done.stdout:
+        raise ConfigError(f"{gcc} --version failed: {_first_lines(done.stderr)}")
+    return Toolchain(gcc, shutil.which(f"{prefix}g++"), done.stdout.splitlines()[0])
+
+
+def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, kept: Path) -> tuple[list[Path], str]:
+    """Compile each unit; return the objects in the same order, and what the compiler warned of.
+
+    Args:
+        toolchain: the compiler.
+        units: what to compile.
+        objects: folder for objects that belong to one image.
+        kept: folder for objects that every image shares; those that are there already aren't compiled again.
+
+    Raises:
+        ConfigError: a source can't be compiled, or is C++ and there is no C++ compiler.
+    """
+    if toolchain.gxx is None and any(unit.cxx for unit in units):
+        first = next(unit.source for unit in units if unit.cxx)
+        raise ConfigError(f"{first} is C++, but {toolchain.gcc} comes without a C++ compiler; {INSTALL_CXX}.")
+    for folder in (objects, kept):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def compiled(numbered: tuple[int, Unit]) -> tuple[Path, str]:
+        number, unit = numbered
+        if not unit.keep:
+            target = objects / f"{number:03}-{unit.source.stem}.o"
+            return target, _compile(toolchain, unit, target)
+        target = kept / f"{unit.source.stem}-{_key(toolchain, unit)}.o"
+        if target.exists():
+            return target, ""
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        said = _compile(toolchain, unit, part)
+        part.replace(target)
+        return target, said
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = list(pool.map(compiled, enumerate(units)))
+    return [target for target, _ in done], "".join(said for _, said in done)
+
+
+def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], image: Path, *, cxx: bool) -> Linked:
+    """Link objects, in their order, to an image.
+
+    Args:
+        toolchain: the compiler.
+        objects: what to link.
+        options: of the compiler that links; libraries stand last.
+        image: the ELF file to write.
+        cxx: link with the C++ library too.
+    """
+    driver = toolchain.gxx if cxx and toolchain.gxx else toolchain.gcc
+    done = _run([driver, *map(str, objects), "-Wl,--print-memory-usage", *options, "-o", str(image)])
+    regions = tuple(
+        Region(name, int(used) * _UNITS[unit], int(size) * _UNITS[size_unit])
+        for name, used, unit, size, size_unit in _REGION.findall(done.stdout)
+    )
+    return Linked(regions, None if done.returncode == 0 else _first_lines(done.stderr))
+
+
+def _compile(toolchain: Toolchain, unit: Unit, target: Path) -> str:
+    driver = toolchain.gxx if unit.cxx and toolchain.gxx else toolchain.gcc
+    done = _run([driver, *unit.options, "-c", str(unit.source), "-o", str(target)])
+    if done.returncode == 0:
+        return done.stderr
+    hint = ""
+    if re.search(r"fatal error: (string|math|errno|stdlib)\.h: No such file", done.stderr):
+        hint = f"\nThe C library is missing. {INSTALL}."
+    elif re.search(
+        r"fatal error: (cstdint|cstddef|algorithm|cmath|new|type_traits|bits/.*): No such file", done.stderr
+    ):
+        hint = f"\nThe C++ library is missing; {INSTALL_CXX}."
+    raise ConfigError(f"{unit.source} can't be compiled ({toolchain.version}):\n{_first_lines(done.stderr)}{hint}")
+
+
+def _key(toolchain: Toolchain, unit: Unit) -> str:
+    """Return what tells an object from that of another compiler, source, header or option."""
+    parts = [toolchain.gcc, toolchain.version, *unit.options, unit.source.name]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for path in (unit.source, *unit.headers):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C"}  # what it says is read
+    try:
+        return subprocess.run(  # noqa: S603 (the compiler, without a shell)
+            command, capture_output=True, text=True, errors="replace", check=False, env=environment
+        )
+    except OSError as error:
+        raise ConfigError(f"{command[0]} can't be run: {error.strerror}") from error
+
+
+def _first_lines(text: str) -> str:
+    lines = text.strip().splitlines()
+    more = [f"... and {len(lines) - _SHOWN_LINES} more lines"] if len(lines) > _SHOWN_LINES else []
+    return "\n".join(lines[:_SHOWN_LINES] + more)

@@ -1,0 +1,183 @@
+"""`hil build`: a .tflite model, or an engine of the user's own, to a firmware image."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.build.making import Made, Making, make_model_image, write_model
+from harness.build.own_engine import make_engine_image
+from harness.build.plan import plan_memory
+from harness.build.sizes import LayerSize, check_plan, layer_sizes
+from harness.build.sources import target_for
+from harness.build.tflite_file import parse_tflite
+from harness.build.toolchain import find_toolchain
+from harness.commands.printing import print_table
+from harness.config.document import did_you_mean
+from harness.errors import ConfigError
+from harness.starter import firmware_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.build.own_engine import OwnEngine
+    from harness.build.plan import Plan
+    from harness.config import BoardKind, Lab
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for.
+
+    Attributes:
+        board: kind of board.
+        out: the image, or a folder for it; None for the current folder.
+        name: of the model; None for the file's.
+        emit_c: write the C files there and compile nothing.
+        plain: call the plain C kernels.
+        strict: warnings in our own sources are errors.
+        kept: folder of objects that are kept for the next image.
+        cross: what the names of the compiler's programs begin with.
+    """
+
+    board: str
+    out: Path | None = None
+    name: str | None = None
+    emit_c: Path | None = None
+    plain: bool = False
+    strict: bool = False
+    kept: Path | None = None
+    cross: str = "arm-none-eabi-"
+
+
+def build_model(path: Path, lab: Lab, wish: Wish) -> None:
+    """Compile a .tflite file, and print what it takes.
+
+    Raises:
+        ConfigError: the file, the board, the compiler or the output is wrong, or the model doesn't fit.
+    """
+    kind = _kind(lab, wish.board)
+    name = _name(wish.name, path.stem)
+    graph = parse_tflite(path)
+    plan = plan_memory(graph)
+    layers = layer_sizes(graph, plan)
+    _print_layers(name, layers, plan)
+    if wish.emit_c is not None:
+        write_model(graph, plan, wish.emit_c, board=kind.name, name=name)
+        click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
+        return
+    check_plan(graph, plan, layers, kind)
+    making, out = _making(lab, kind, wish), _output(wish.out, name)
+    _print_made(make_model_image(graph, plan, making, out, name), making, layers)
+
+
+def build_engine(engine: OwnEngine, lab: Lab, wish: Wish) -> None:
+    """Compile an engine of the user's own, and print what it takes.
+
+    Raises:
+        ConfigError: the folder, the board, the compiler or the output is wrong, or the image doesn't fit.
+    """
+    kind = _kind(lab, wish.board)
+    out = _output(wish.out, _name(wish.name, engine.folder.resolve().name))
+    making = _making(lab, kind, wish)
+    made = make_engine_image(engine, making, out)
+    if made.warnings:
+        click.echo(made.warnings.rstrip(), err=True)
+    _print_made(made, making, ())
+
+
+def _kind(lab: Lab, name: str) -> BoardKind:
+    for kind in lab.kinds:
+        if kind.name == name:
+            return kind
+    names = [kind.name for kind in lab.kinds]
+    near = did_you_mean(name, names)
+    hint = near if near.endswith("?") else "."
+    raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(names)}.')
+
+
+def _name(given: str | None, stem: str) -> str:
+    """Return a name that can stand in a suite, on a command line and in C."""
+    if given is not None:
+        if not _NAME.fullmatch(given):
+            raise ConfigError(
+                f"--name {given!r}: at most 64 letters, digits, dots, dashes and underscores, and no dot, dash or "
+                "underscore first; suites and results use the name"
+            )
+        return given
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-")[:64] or "model"
+    if name != stem:
+        click.echo(f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.")
+    return name
+
+
+def _output(out: Path | None, name: str) -> Path:
+    """Return the image's path; what can be known now about why it can't be written is said now."""
+    path = Path(f"{name}.elf") if out is None else out / f"{name}.elf" if out.is_dir() else out
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
+    return path
+
+
+def _making(lab: Lab, kind: BoardKind, wish: Wish) -> Making:
+    target = target_for(kind, lab.kinds, firmware_root().resolve())
+    kept = None if wish.kept is None else wish.kept.resolve()
+    return Making(target, find_toolchain(wish.cross), wish.plain, wish.strict, kept)
+
+
+def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
+    numbers = ("op", "MACs", "flash", "RAM in use", "scratch")
+    rows = [
+        (
+            str(layer.operator),
+            layer.kind,
+            layer.kernel,
+            "x".join(map(str, layer.shape)),
+            f"{layer.macs:,}",
+            f"{layer.flash_bytes:,}",
+            f"{layer.arena_bytes:,}",
+            f"{layer.scratch_bytes:,}",
+        )
+        for layer in layers
+    ]
+    peak = max((layer.arena_bytes for layer in layers), default=0)
+    flash = sum(layer.flash_bytes for layer in layers)
+    rows.append(("", "sum or peak", "", "", f"{plan.macs:,}", f"{flash:,}", f"{peak:,}", ""))
+    columns = ("op", "operator", "kernel", "output", "MACs", "flash", "RAM in use", "scratch")
+    print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, right=numbers)
+    click.echo(f"{plan.macs:,} MACs, {plan.parameters:,} parameters, arena {plan.arena_bytes:,} B.")
+
+
+def _print_made(made: Made, making: Making, layers: Sequence[LayerSize]) -> None:
+    image, kind = made.image, making.target.kind
+    constants = sum(layer.flash_bytes for layer in layers)
+    what = f" (constants {constants:,}, code and the rest {image.flash_bytes - constants:,})" if layers else ""
+    bottom, top = image.stack
+    low, high = image.heap
+    heap = f", heap {high - low:,}" if high > low else ""
+    ram = image.ram_static_bytes + image.ram_arena_bytes + high - low
+    click.echo(f"Flash: {_of(image.flash_bytes, kind.flash.size)}{what}.")
+    click.echo(
+        f"RAM: {_of(ram, kind.ram.size)} (static {image.ram_static_bytes:,}, arena {image.ram_arena_bytes:,}{heap}), "
+        f"and the stack, for which {top - bottom:,} B are left."
+    )
+    regions = ", ".join(f"{region.name} {_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
+    click.echo(f"Regions of {making.target.script.name}: {regions}.")
+    kernels = ", plain C kernels" if making.plain else ""
+    click.echo(f"{image.path}: build id {image.build_id}, {making.toolchain.version}{kernels}.")
+    click.echo(f"Look at it: hil profile {image.path} --device {kind.name}")
+
+
+def _of(used: int, size: int) -> str:
+    return f"{used:,} of {size:,} B ({100 * used / size:.1f} %)"
