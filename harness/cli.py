@@ -204,6 +204,50 @@ def profile(image: Path, device: str, as_json: bool, lab: str | None) -> None:  
     show_profile(image, single_device(_load_lab(lab), device), as_json=as_json)
 
 
+@main.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@_DEVICE
+@_BACKEND
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where models and verdicts go.")
+@click.option("--candidates", type=click.IntRange(1), default=32, show_default=True, help="Try at most so many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses them, if there are more.")
+@click.option("--train", type=click.IntRange(1), metavar="N", help="Train at most the N largest within the limits.")
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="Use the first N validation inputs.")
+@click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
+@click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_LAB
+def search(
+    space: Path,
+    device: str,
+    backend: Any,
+    out: Path | None,
+    candidates: int,
+    seed: int,
+    train: int | None,
+    samples: int | None,
+    limits: tuple[str, ...],
+    python: str | None,
+    as_json: bool,  # noqa: FBT001 (click passes it)
+    lab: str | None,
+) -> None:
+    r"""Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
+
+    \b
+    hil search search.yaml --device nano33 --limit ram_peak_bytes=20000 --limit ticks_median=1500000
+
+    The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
+    other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
+    """
+    from harness.commands.search import Wish
+    from harness.commands.search import search as run
+    from harness.config import find_lab
+
+    folder = out or Path("results") / f"search-{space.stem}"
+    wish = Wish(device, backend, folder, candidates, seed, train, samples, limits, python, as_json)
+    run(space, _load_lab(lab), find_lab(lab, [Path()]), wish)
+
+
 @main.group(invoke_without_command=True)
 @_RESULTS
 @click.pass_context

@@ -172,7 +172,7 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
-    _check_limits(document, top.limits, ("limits",))
+    check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:
         _check_baseline(document, variant, top.variants)
@@ -194,7 +194,7 @@ def load_suite(path: Path | str) -> Suite:
 def _build_variant(document: Document, top: _SuiteFile, name: str) -> Variant:
     where = ("variants", name)
     entry = document.build(VariantEntry, top.variants[name], where)
-    _check_limits(document, entry.limits, (*where, "limits"))
+    check_limits_known(document, entry.limits, (*where, "limits"))
     limits = {**top.limits, **entry.limits}
     fields = {**dict(entry), "limits": limits, "name": name, "line": document.line(where)}
     return document.build(Variant, fields, where)
@@ -209,7 +209,12 @@ def _check_baseline(document: Document, variant: Variant, names: Iterable[str]) 
         raise document.error(where, f'no variant is called "{variant.baseline}"{hint}')
 
 
-def _check_limits(document: Document, limits: Limits, where: Location) -> None:
+def check_limits_known(document: Document, limits: Limits, where: Location) -> None:
+    """Refuse limits on what is no numeric column, or on ticks of an unnamed counter.
+
+    Raises:
+        ConfigError: names file, line and key.
+    """
     numeric = [column.name for column in CASES if column.numeric]
     for name, limit in limits.items():
         if name not in numeric:

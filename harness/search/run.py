@@ -1,0 +1,223 @@
+"""The search: every candidate's cost is measured first, and only those within the budgets are trained."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.bench import Bench, Options
+from harness.config import load_suite
+from harness.errors import ConfigError, HilError, StoreError
+from harness.image import load_image
+from harness.measure.limits import check_limits
+from harness.search.pareto import AXES, front
+from harness.search.suites import write_suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.boards.opening import Wanted
+    from harness.config.suite import Limits
+    from harness.search.making import Maker, Stage
+    from harness.search.space import Candidate
+
+Verdict = Literal["front", "dominated", "over a limit", "not trained", "failed"]
+
+_COST_SAMPLES = 3
+_COST_COLUMNS = ("ticks_median", "ram_peak_bytes", "flash_bytes")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a candidate.
+
+    Attributes:
+        candidate: which.
+        verdict: "front": no other candidate is at least as good in accuracy, ticks, RAM and flash.
+        reason: why it isn't on the front; "" for what is.
+        row: the case row of its last measurement; None if it was never measured. Its accuracy counts only where
+            `trained`.
+        trained: whether it was trained.
+        macs: multiply-accumulates, as the image's card says.
+    """
+
+    candidate: Candidate
+    verdict: Verdict
+    reason: str
+    row: Mapping[str, Any] | None = None
+    trained: bool = False
+    macs: int | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a search is done.
+
+    Attributes:
+        maker: makes the candidates.
+        device: a device or kind.
+        backend: where it runs.
+        lab_file: devices.yaml.
+        limits: budgets, by column of the results.
+        most_trained: train at most so many, those with the most multiply-accumulates; None: all.
+        samples: validation inputs used; None: all.
+        say: called with each line of progress.
+        on_progress: as for `harness.benchmark`.
+    """
+
+    maker: Maker
+    device: str
+    backend: Wanted
+    lab_file: Path | None
+    limits: Limits
+    most_trained: int | None
+    samples: int | None
+    say: Callable[[str], None]
+    on_progress: Callable[[str, int, int], None] | None = None
+
+
+def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
+    """Measure, train and judge candidates; write search.json and front.yaml into the maker's folder.
+
+    Returns:
+        One verdict per candidate, in their order.
+
+    Raises:
+        HilError: the device or the backend is wrong, or results can't be written. A candidate that fails is judged so.
+    """
+    judged: dict[str, Judged] = {}
+    affordable = _measure(search, candidates, "cost", judged)
+    chosen = _choose(search, affordable, judged)
+    trained = _measure(search, [each.candidate for each in chosen], "train", judged)
+    rows = [_figures(each) for each in trained]
+    best = set(front(rows))
+    for index, each in enumerate(trained):
+        verdict: Verdict = "front" if index in best else "dominated"
+        reason = "" if index in best else _dominator(trained, rows, index)
+        judged[each.candidate.name] = Judged(each.candidate, verdict, reason, each.row, trained=True, macs=each.macs)
+    result = [judged[candidate.name] for candidate in candidates]
+    _write(search, result)
+    return result
+
+
+def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judged: dict[str, Judged]) -> list[Judged]:
+    """Make and measure candidates; those that fail or break a limit are judged, the others returned."""
+    made: dict[str, tuple[Candidate, int | None]] = {}
+    for number, candidate in enumerate(candidates, 1):
+        verb = "training" if stage == "train" else "shaping"
+        search.say(f"{verb} {number} of {len(candidates)}: {candidate.name} ({candidate})")
+        try:
+            image = search.maker.image(candidate, stage)
+        except ConfigError as error:
+            judged[candidate.name] = Judged(candidate, "failed", str(error))
+            search.say(f"  {error}")
+            continue
+        made[candidate.name] = (candidate, load_image(image).card.macs)
+    if not made:
+        return []
+    path = write_suite(search.maker, [candidate for candidate, _ in made.values()], stage)
+    suite = load_suite(path)
+    options = Options(
+        selectors=(search.device,),
+        backend=search.backend,
+        lab_file=search.lab_file,
+        results_dir=search.maker.folder / "runs",
+        samples=_COST_SAMPLES if stage == "cost" else search.samples,
+        retries=2,
+    )
+    kept = []
+    bench = Bench.build(options)
+    bench.suites = {path: suite}
+    with contextlib.closing(bench):
+        for variant in suite.variants:
+            candidate, macs = made[variant.name]
+            try:
+                row, _ = bench.measure(bench.devices[0], suite, variant, search.on_progress)
+            except StoreError:
+                raise
+            except HilError as error:
+                judged[candidate.name] = Judged(candidate, "failed", str(error), macs=macs)
+                search.say(f"  {candidate.name}: {error}")
+                continue
+            each = _check(search, Judged(candidate, "dominated", "", row, trained=stage == "train", macs=macs))
+            if each.verdict == "over a limit":
+                judged[candidate.name] = each
+            else:
+                kept.append(each)
+    return kept
+
+
+def _check(search: Search, each: Judged) -> Judged:
+    """Hold a measured candidate against the budgets; the accuracy of untrained weights says nothing."""
+    row = each.row or {}
+    limits = {name: limit for name, limit in search.limits.items() if each.trained or not name.startswith("accuracy")}
+    checked = check_limits(limits, row)
+    if checked.unchecked:
+        raise ConfigError(f"{search.maker.space.path}: limits: {'; '.join(checked.unchecked)}")
+    figures = ", ".join(f"{name} {row[name]:,.0f}" for name in _COST_COLUMNS if row.get(name) is not None)
+    over = "; ".join(checked.exceeded)
+    search.say(f"  {each.candidate.name}: {figures}{f': {over}' if over else ''}")
+    if not over:
+        return each
+    return Judged(each.candidate, "over a limit", over, each.row, each.trained, each.macs)
+
+
+def _choose(search: Search, affordable: list[Judged], judged: dict[str, Judged]) -> list[Judged]:
+    """Return those that are trained: the largest, because among networks of one family they tend to be the best."""
+    if search.most_trained is None or len(affordable) <= search.most_trained:
+        return affordable
+    ranked = sorted(affordable, key=lambda each: -(each.macs or 0))
+    for each in ranked[search.most_trained :]:
+        reason = f"{search.most_trained} larger candidates were trained instead"
+        judged[each.candidate.name] = Judged(each.candidate, "not trained", reason, each.row, macs=each.macs)
+    chosen = {each.candidate.name for each in ranked[: search.most_trained]}
+    return [each for each in affordable if each.candidate.name in chosen]
+
+
+def _figures(each: Judged) -> dict[str, float]:
+    row = each.row or {}
+    missing = [axis for axis in AXES if row.get(axis) is None]
+    if missing:
+        raise ConfigError(f"{each.candidate.name}: no {', '.join(missing)} was measured, so it can't be compared")
+    return {axis: float(row[axis]) for axis in AXES}
+
+
+def _dominator(trained: Sequence[Judged], rows: Sequence[Mapping[str, float]], index: int) -> str:
+    """Name a candidate of the front that is at least as good in everything."""
+    for other in front(rows):
+        pair = [rows[other], rows[index]]
+        if front(pair) == [0]:
+            return f"{trained[other].candidate.name} is at least as good in everything"
+    return ""
+
+
+def _write(search: Search, result: Sequence[Judged]) -> None:
+    """Write what was found: search.json with everything, front.yaml to be run as a suite."""
+    entries = [
+        {
+            "name": each.candidate.name,
+            "params": dict(each.candidate.params),
+            "verdict": each.verdict,
+            "reason": each.reason,
+            "trained": each.trained,
+            "macs": each.macs,
+            "measured": None if each.row is None else _plain(each.row, trained=each.trained),
+        }
+        for each in result
+    ]
+    content = {"search": str(search.maker.space.path), "axes": dict(AXES), "candidates": entries}
+    part = search.maker.folder / "search.json.part"
+    part.write_text(json.dumps(content, indent=1, default=str) + "\n")
+    part.replace(search.maker.folder / "search.json")
+    best = [each.candidate for each in result if each.verdict == "front"]
+    if best:
+        write_suite(search.maker, best, "train", name="front")
+
+
+def _plain(row: Mapping[str, Any], *, trained: bool) -> dict[str, Any]:
+    """Return a row for search.json; the accuracy of weights that were never trained is left out."""
+    hidden = () if trained else ("accuracy", "accuracy_low", "accuracy_high")
+    return {name: None if name in hidden else value for name, value in row.items()}
