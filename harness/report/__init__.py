@@ -1,0 +1,1 @@
+"""What the runs say: plots, the report page and its Markdown summary."""
