@@ -1,1 +1,1 @@
-"""What the runs say: plots, the report page and its Markdown summary."""
+"""What the runs say: comparisons, whether a difference is real, and the page that shows it."""
