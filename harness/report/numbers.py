@@ -63,3 +63,12 @@ def change(ratio: float) -> str:
         return "0 %"
     digits = max(1, 1 - math.floor(math.log10(abs(percents))))
     return f"{signed(percents, digits)} %"
+
+
+def span(low: float, high: float) -> str:
+    """Return two numbers with their signs and as many decimals, up to three, as it takes to tell them apart."""
+    for digits in (1, 2, 3):
+        ends = signed(low, digits), signed(high, digits)
+        if ends[0] != ends[1]:
+            break
+    return f"{ends[0]} to {ends[1]}"

@@ -6,7 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
-from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, TEXT, WIDTH, blank, legend, style
+from harness.report.plots.canvas import (
+    BAD,
+    INK,
+    MUTED,
+    RULE,
+    SERIES,
+    SMALL,
+    TEXT,
+    WIDTH,
+    blank,
+    legend,
+    shorten,
+    style,
+    text_width,
+)
 from harness.report.setup import known, records, require_one_setup
 
 if TYPE_CHECKING:
@@ -134,7 +148,8 @@ def draw_bars(
 def _draw(axes: Axes, bar: Bar, top: float, limit: float | None) -> None:
     x = axes.get_xlim()[1]
     text_y = top + 9
-    axes.text(0, text_y, bar.name, fontsize=TEXT, color=INK, va="center_baseline")
+    name = shorten(bar.name, TEXT, WIDTH - 12 - text_width(bar.value, SMALL))
+    axes.text(0, text_y, name, fontsize=TEXT, color=INK, va="center_baseline")
     axes.text(x, text_y, bar.value, fontsize=SMALL, color=MUTED, va="center_baseline", ha="right")
     bar_y = top + 17 + _BAR / 2
     if limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,8 +122,20 @@ def text_width(text: str, size: float) -> float:
 
     if not text.strip():
         return 0.0
-    path = TextPath((0, 0), text.replace("$", "S"), size=size, prop=FontProperties(family="DejaVu Sans"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a glyph that the font lacks is drawn as a box of about its width
+        path = TextPath((0, 0), text.replace("$", "S"), size=size, prop=FontProperties(family="DejaVu Sans"))
     return float(path.get_extents().width)
+
+
+def shorten(text: str, size: float, width: float) -> str:
+    """Return a text, cut and with an ellipsis if it is wider than so many points."""
+    if text_width(text, size) <= width:
+        return text
+    kept = len(text)
+    while kept > 1 and text_width(f"{text[:kept]}…", size) > width:
+        kept -= 1
+    return f"{text[:kept]}…"
 
 
 def svg(figure: Figure, *, prefix: str = "", title: str | None = None) -> str:
@@ -158,7 +171,8 @@ def svg_file(figure: Figure) -> str:
 
 def _export(figure: Figure, *, transparent: bool) -> str:
     out = io.StringIO()
-    with style():
+    with style(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the reader's font draws the text, not the one of this machine
         figure.savefig(out, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 

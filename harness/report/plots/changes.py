@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
-from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, WIDTH, blank, style, text_width
+from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, WIDTH, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import COSTS
 from harness.report.setup import complete, require_one_setup
@@ -51,12 +51,12 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     rows = rows.sort_values(["started_utc", "case"])
     runs = rows.drop_duplicates("run")["run"].tolist()
     rows = rows.assign(_at=rows["run"].map({run: at for at, run in enumerate(runs)}))
-    lines = [(str(name), *_line(group, metric)) for name, group in rows.groupby("variant", sort=False)]
+    lines = [(str(name), *_line(group, metric)) for name, group in rows.groupby("variant", sort=False, observed=True)]
     changed = [line for line in lines if np.ptp(line[2]) > 0]
     still = [line for line in lines if np.ptp(line[2]) == 0]
-    labels = [name for name, _, _ in changed]
+    labels = [shorten(name, SMALL, _LABEL_MAX - 14) for name, _, _ in changed]
     if still:
-        labels.append(still[0][0] if len(still) == 1 else f"{len(still)} variants")
+        labels.append(shorten(still[0][0], SMALL, _LABEL_MAX - 14) if len(still) == 1 else f"{len(still)} variants")
     right = min(max(text_width(text, SMALL) for text in labels) + 14, _LABEL_MAX)
     with style():
         figure, axes = blank(_HEAD + _PLOT + _FOOT, left=_LEFT, right=right, top=_HEAD, bottom=_FOOT)

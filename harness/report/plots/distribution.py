@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
-from harness.report.plots.canvas import ACCENT, INK, MUTED, RULE, SMALL, TEXT, blank, style
+from harness.report.plots.canvas import ACCENT, INK, MUTED, RULE, SMALL, TEXT, WIDTH, blank, shorten, style, text_width
 from harness.report.setup import require_one_setup
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def ticks_distribution(samples: pd.DataFrame, counter: str = "ticks") -> Figure:
     require_one_setup(rows, "ticks_distribution")
     if rows.empty:
         raise ValueError("ticks_distribution: no sample has ticks")
-    groups = [(str(name), group["ticks"].to_numpy(float)) for name, group in rows.groupby("variant", sort=False)]
+    groups = [
+        (str(name), group["ticks"].to_numpy(float))
+        for name, group in rows.groupby("variant", sort=False, observed=True)
+    ]
     changes = [(name, ticks, 100 * (ticks / np.median(ticks) - 1)) for name, ticks in groups]
     low, high = _range([change for _, _, change in changes])
     with style():
@@ -73,9 +76,10 @@ def _row(axes: Axes, top: float, name: str, ticks: NDArray[Any], change: NDArray
     floor = top + _ROW - 4
     middle = numbers.count(float(np.median(ticks)))
     left, right = axes.get_xlim()
-    axes.text(left, top + 9, name, fontsize=TEXT, color=INK, va="center_baseline")
     one = ticks.min() == ticks.max()
     said = f"always {middle} {counter}" if one else f"median {middle} {counter}"
+    name = shorten(name, TEXT, WIDTH - 28 - text_width(said, SMALL))
+    axes.text(left, top + 9, name, fontsize=TEXT, color=INK, va="center_baseline")
     axes.text(right, top + 9, said, fontsize=SMALL, color=MUTED, va="center_baseline", ha="right")
     axes.hlines(floor, left, right, color=RULE, lw=0.8)
     height = _ROW - 22

@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from harness.report import numbers
 from harness.report.pareto import front
-from harness.report.plots.canvas import ACCENT, INK, MUTED, PAPER, RULE, SMALL, WIDTH, blank, style, text_width
+from harness.report.plots.canvas import ACCENT, INK, MUTED, PAPER, RULE, SMALL, WIDTH, blank, shorten, style, text_width
 from harness.report.plots.labels import Box, place
 from harness.report.setup import complete, known, records, require_one_setup
 
@@ -64,6 +64,7 @@ COSTS: Final = {
 _LOG_RATIO = 20
 
 _LABEL_HEIGHT = 11.0
+_LABEL_WIDTH = 150.0
 _INCH = 72.0
 
 
@@ -112,7 +113,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
             axes.hlines(y, *ends, color=color, lw=1, alpha=0.45, zorder=2)
         face = ACCENT if is_best else PAPER
         axes.plot(x, y, "o", ms=6, mfc=face, mec=color, mew=1.2, zorder=3, clip_on=False)
-    _label(axes, rows["variant"].tolist(), list(zip(xs, ys, strict=True)), best, steps)
+    names = [shorten(str(name), SMALL, _LABEL_WIDTH) for name in rows["variant"]]
+    _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
 
 
 def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
