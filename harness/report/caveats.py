@@ -51,8 +51,9 @@ def _emulated(group: Group) -> Iterable[Caveat]:
     if group.emulated:
         yield Caveat(
             "Emulated",
-            "No board was used. Instructions are what an emulated CPU executed; they are not cycles, and neither latency "
-            "nor energy follows from them. Predictions, flash and RAM come from the same firmware that a board would run.",
+            "No board was used. Instructions are what an emulated CPU executed; they are not cycles, and neither "
+            "latency nor energy follows from them. Predictions, flash and RAM come from the same firmware that a board "
+            "would run.",
             "warning",
         )
 
@@ -88,7 +89,7 @@ def _few_samples(group: Group) -> Iterable[Caveat]:
         yield Caveat("Few samples", text, "warning")
     if len(rows["samples"].unique()) > 1:
         low, high = int(rows["samples"].min()), int(rows["samples"].max())
-        text = f"Variants ran on {low:,} to {high:,} inputs: accuracies over different inputs are not held against each other."
+        text = f"Variants ran on {low:,} to {high:,} inputs: accuracies over different inputs can't be compared."
         yield Caveat("Different inputs", text, "warning")
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 _THOUSAND = 1000
 _KIB = 1024
+_TINY_PERCENTS = 0.01
 MINUS = "\N{MINUS SIGN}"
 
 #: Up to so many samples one decimal of a percentage is all that they can tell apart.
@@ -57,12 +56,13 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def change(ratio: float) -> str:
-    """Return a ratio as a change in percent with two significant digits or more: \N{MINUS SIGN}34.4 %, +0.03 %."""
+    """Return a ratio as a change in percent: \N{MINUS SIGN}34.4 %, +0.03 %. A smaller one is <0.01 %."""
     percents = 100 * (ratio - 1)
     if not percents:
         return "0 %"
-    digits = max(1, 1 - math.floor(math.log10(abs(percents))))
-    return f"{signed(percents, digits)} %"
+    if abs(percents) < _TINY_PERCENTS:
+        return f"<{_TINY_PERCENTS} %"
+    return f"{signed(percents, 1 if abs(percents) >= 1 else 2)} %"
 
 
 def span(low: float, high: float) -> str:

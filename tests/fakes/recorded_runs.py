@@ -45,10 +45,10 @@ VARIANTS = (
     Made("int8", "int8 post-training quantization", "float32", 0.08, 1_711_570, 8_272, 29_488),
     Made("int8_qat", "int8 quantization-aware training", "int8", 0.077, 1_711_602, 8_272, 29_492),
     Made("int8_weights", "int8 weights per channel, float32 activations", "float32", 0.078, 2_480_118, 31_936, 38_120),
-    Made("channel_pruned_int8", "structured pruning of channels, fine-tuned, int8", "int8", 0.085, 1_102_377, 5_824, 22_016),
+    Made("channel_pruned_int8", "channels pruned, fine-tuned, int8", "int8", 0.085, 1_102_377, 5_824, 22_016),
     Made("sparse_int8", "unstructured magnitude pruning, fine-tuned, int8", "int8", 0.091, 1_711_570, 8_272, 29_488),
     Made("student_int8", "smaller network trained from scratch, int8", "int8", 0.121, 612_480, 3_104, 15_204),
-    Made("student_distilled_int8", "smaller network distilled from the float32 one, int8", "student_int8", 0.107, 612_480, 3_104, 15_204),
+    Made("student_distilled_int8", "smaller network, distilled", "student_int8", 0.107, 612_480, 3_104, 15_204),
     Made("small_input_int8", "half the input (averaged), int8", "int8", 0.099, 448_216, 2_304, 28_660),
     Made("patched_int8", "first layers in patches, int8", "int8", 0.08, 1_902_334, 4_640, 30_112),
 )  # fmt: skip
@@ -113,7 +113,8 @@ def record_case(run: Run, variant: Made, setting: Setting) -> dict[str, Any]:
         wrong = common < 0.8 * variant.wrong or rng.random() < 0.2 * variant.wrong
         predictions.append((labels[-1] + 1) % 10 if wrong else labels[-1])
         ticks.append(variant.ticks + round(variant.ticks * variant.jitter * rng.gauss(0, 1)))
-        case.sample(sample=sample, label=labels[-1], prediction=predictions[-1], ticks=ticks[-1], output_crc=rng.getrandbits(32))  # fmt: skip
+        answer = {"label": labels[-1], "prediction": predictions[-1], "output_crc": rng.getrandbits(32)}
+        case.sample(sample=sample, ticks=ticks[-1], **answer)
     score = top1(predictions, labels)
     counter = "cycles" if setting.backend == "hardware" else "instructions"
     return case.finish(
@@ -163,10 +164,11 @@ def memory(variant: Made) -> dict[str, Any]:
 
 def record_history(results: Path, changes: Sequence[dict[str, float]], setting: Setting | None = None) -> list[Path]:
     """Write a run for each of `changes`, which give the factor of the ticks of a variant; return their folders."""
-    return [
-        record_run(results, [replace(one, ticks=round(one.ticks * change.get(one.name, 1))) for one in VARIANTS], setting)
-        for change in changes
-    ]  # fmt: skip
+    made = []
+    for change in changes:
+        variants = [replace(one, ticks=round(one.ticks * change.get(one.name, 1))) for one in VARIANTS]
+        made.append(record_run(results, variants, setting))
+    return made
 
 
 def _write_layers(folder: Path, variants: list[Made], setting: Setting) -> None:

@@ -117,7 +117,7 @@ def _ram_bar(row: dict[str, Any], limit_bytes: int | None) -> Bar:
 
 
 def _with_share(size: float, limit_bytes: int | None) -> str:
-    return f"{numbers.kib(size)}, {100 * size / limit_bytes:.3g} %" if limit_bytes else numbers.kib(size)
+    return f"{numbers.kib(size)}, {100 * size / limit_bytes:.1f} %" if limit_bytes else numbers.kib(size)
 
 
 def draw_bars(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 WIDTH: Final = 380.0
 
 #: Sizes of text in points.
-TEXT: Final = 10.0
-SMALL: Final = 9.0
+TEXT: Final = 10.5
+SMALL: Final = 9.5
 
 #: Colours on white paper, and the CSS variable that a page may replace each with. The colours of data are from Okabe
 #: and Ito (https://jfly.uni-koeln.de/color/), which people with any kind of colour vision can tell apart.
@@ -117,15 +119,11 @@ def legend(figure: Figure, entries: Sequence[tuple[str, str]], *, y: float, left
 
 def text_width(text: str, size: float) -> float:
     """Return how wide a line of text is, in points, in the font that the plots are laid out with."""
-    from matplotlib.font_manager import FontProperties  # noqa: PLC0415 (finds the fonts of the machine: slow)
-    from matplotlib.textpath import TextPath  # noqa: PLC0415 (as above)
-
-    if not text.strip():
-        return 0.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that the font lacks is drawn as a box of about its width
-        path = TextPath((0, 0), text.replace("$", "S"), size=size, prop=FontProperties(family="DejaVu Sans"))
-    return float(path.get_extents().width)
+        font = FontProperties(["DejaVu Sans"], size=size)
+        width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
 
 
 def shorten(text: str, size: float, width: float) -> str:

@@ -40,14 +40,14 @@ class Label:
 
 
 _NEAR = 7.0
-_RADII = (_NEAR, 15.0, 24.0, 34.0, 46.0, 60.0, 76.0)
+_RADII = (_NEAR, 15.0, 24.0, 34.0, 46.0, 60.0, 76.0, 95.0, 115.0)
 _ANGLES = (0, 180, 45, 135, 315, 225, 90, 270, 20, 160, 340, 200)
 _POINT_RADIUS = 4.5
 _STEP = 8.0
 _ROUNDS = 3
 
 # What a label's place costs, per square point that it hides or per point that it is away.
-_OTHER_LABEL, _OTHER_POINT, _OWN_POINT, _LINE, _OUTSIDE, _AWAY, _RANK = 8.0, 3.0, 1.0, 0.6, 50.0, 1.5, 0.8
+_OTHER_LABEL, _OTHER_POINT, _OWN_POINT, _LINE, _OUTSIDE, _AWAY, _RANK = 8.0, 3.0, 1.0, 0.6, 500.0, 1.5, 0.8
 
 
 def place(

@@ -61,7 +61,7 @@ COSTS: Final = {
 }
 
 #: Costs that are further apart than this are drawn on a logarithmic axis.
-_LOG_RATIO = 20
+_LOG_RATIO = 5
 
 _LABEL_HEIGHT = 11.0
 _LABEL_WIDTH = 150.0
@@ -129,14 +129,15 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         axes.set_xlim(0, values.max() * 1.08 or 1)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
-    axes.set_xlabel(cost.label(counter), loc="right")
+    scale = ", log scale" if axes.get_xscale() == "log" else ""
+    axes.set_xlabel(cost.label(counter) + scale, loc="right")
     low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
     high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
     pad = max(0.06 * (high - low), 0.2)
     axes.set_ylim(max(low - pad, -1), min(high + pad, 100 + pad / 2))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %" if value <= 100 else ""))
-    axes.set_title("accuracy", loc="left", x=-30 / (WIDTH - 46), y=1.0, pad=3, fontsize=SMALL, color=MUTED)
+    axes.set_title("accuracy", loc="left", x=-38 / (WIDTH - 46), y=1.0, pad=3, fontsize=SMALL, color=MUTED)
     axes.grid(axis="y", color=RULE, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
@@ -160,7 +161,7 @@ def _label(
         return float(px) * to_points, float(py) * to_points
 
     corners = axes.transAxes.transform([(0, 0), (1, 1)]) * to_points
-    frame = Box(corners[0][0] - 4, corners[0][1] + 2, WIDTH - 2, corners[1][1] + 10)
+    frame = Box(corners[0][0] + 1, corners[0][1] + 2, WIDTH - 2, corners[1][1] + 10)
     ends = [((ax, ay), (bx, ay)) for (ax, ay), (bx, by) in pairwise(steps)]
     ends += [((bx, ay), (bx, by)) for (ax, ay), (bx, by) in pairwise(steps)]
     centers = [points(x, y) for x, y in at]
