@@ -52,6 +52,7 @@ def compare_metric(
     a: Side,
     b: Side,
     repeat: tuple[Repeatability | None, ...],
+    between: float,
     policy: Policy,
     rng: np.random.Generator,
 ) -> Evidence | None:
@@ -62,6 +63,7 @@ def compare_metric(
         a: the baseline.
         b: the other.
         repeat: how well each of the two repeats.
+        between: what the figure varies by from run to run, a share; 0 if it is not known.
         policy: how to decide.
         rng: for the bootstrap.
     """
@@ -77,7 +79,7 @@ def compare_metric(
     if metric.name == "accuracy":
         evidence = _accuracy(a, b, policy)
     elif metric.name in ("ticks", "latency"):
-        evidence = _ticks(unit, a, b, repeat, policy, rng)
+        evidence = _ticks(unit, a, b, repeat, between, policy, rng)
     elif metric.name == "energy":
         evidence = _energy(unit, a, b)
     else:
@@ -127,6 +129,7 @@ def _ticks(
     a: Side,
     b: Side,
     repeat: tuple[Repeatability | None, ...],
+    between: float,
     policy: Policy,
     rng: np.random.Generator,
 ) -> Evidence:
@@ -147,8 +150,9 @@ def _ticks(
     spread = _pair_spread(left, right) if same_image else 0.0
     if spread > policy.repeat_limit:
         notes += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
-    if notes:
-        estimate = widened(estimate, [*(item.cv or abs(item.drift or 0.0) for item in noisy), spread])
+    if notes or between:
+        extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
+        estimate = widened(estimate, [*extra, spread, between])
     if count < _FEWEST:
         notes += (f"only {count} inputs",)
     return Evidence(unit, count, estimate.change, estimate=estimate, notes=notes)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Verdict = Literal["better", "worse", "same", "can't tell", "refused"]
-Kind = Literal["variants", "runs", "boards"]
+Kind = Literal["variants", "runs", "boards", "history"]
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ class Row:
         metric: a name of `METRICS`, or "all" where the whole pair is refused.
         unit: unit of the values; `instructions` or `cycles` for ticks, "share" (of 1) for accuracy.
         scale: whether `change` is a ratio or a difference.
-        a_value: the baseline's value, None if there is none.
-        b_value: the other's.
-        change: b / a for a ratio, b - a for a difference (accuracy: in shares; 0.01 is one point).
-        low: lower end of the interval of `change` at the comparison's level; equals `change` if `exact`; None: unknown.
-        high: its upper end.
-        family_low: lower end of the interval that holds for all rows together.
-        family_high: its upper end.
         exact: True if there is no chance in it: deterministic counters, sizes, equal outputs.
-        p_value: of "no difference", corrected for all rows together (Holm); None if exact or unknown.
         margin: least difference of interest: a share for a ratio, else in `unit`.
         verdict: of `b` against `a`: better, worse, same (within `margin`), can't tell, refused.
         reason: the verdict in words, or why there is none.
         samples: paired inputs that it rests on, 0 for what isn't measured per input.
+        a_value: the baseline's value, None if there is none.
+        b_value: the other's.
+        change: b / a for a ratio, b - a for a difference (accuracy: in shares; 0.01 is one point).
+        low: lower end of the interval of `change` at the comparison's level; `change` itself if `exact`; None: unknown.
+        high: its upper end.
+        family_low: lower end of the interval that holds for all rows together.
+        family_high: its upper end.
+        p_value: of "no difference", corrected for all rows together (Holm); None if exact or unknown.
         samples_needed: can't tell: about how many paired inputs in all would; None: no number is known.
         notes: caveats: noise, few samples, another unit of the board, another engine.
     """
@@ -90,20 +90,20 @@ class Row:
     metric: str
     unit: str
     scale: Scale
-    a_value: float | None
-    b_value: float | None
-    change: float | None
-    low: float | None
-    high: float | None
-    family_low: float | None
-    family_high: float | None
     exact: bool
-    p_value: float | None
     margin: float
     verdict: Verdict
     reason: str
     samples: int
-    samples_needed: int | None
+    a_value: float | None = None
+    b_value: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    family_low: float | None = None
+    family_high: float | None = None
+    p_value: float | None = None
+    samples_needed: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -138,7 +138,7 @@ class Comparison:
     """Pairs of cases, held against each other.
 
     Attributes:
-        kind: what the pairs differ in: variants of one run, runs, or boards.
+        kind: what the pairs differ in: variants of one run, runs, boards, or a run and the nights before it.
         a: what the baseline is, in words.
         b: what is held against it.
         rows: a row for each pair and metric.

@@ -48,3 +48,12 @@ METRICS: Final = {
 
 #: What is compared unless more is asked for. Latency stands for ticks where the counter counts cycles.
 USUAL: Final = ("accuracy", "ticks", "latency", "energy", "peak_ram", "flash")
+
+#: Other names that limits may use.
+ALIASES: Final = {
+    **{metric.column: metric.name for metric in METRICS.values() if metric.column != metric.name},
+    "cycles": "ticks",
+    "instructions": "ticks",
+    "ram": "peak_ram",
+    "ram_peak": "peak_ram",
+}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import pandas as pd
 
 from harness.errors import StoreError
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
+from harness.store.folders import PathLike, When, ended, folders, parse_time, runs_in, started, wanted
 from harness.store.runs import JOURNAL, read_run_file
 from harness.store.schema import RUNS, TABLES
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Names = str | Iterable[str]
-
-PathLike = str | Path
-When = str | datetime
 
 
 @dataclass(frozen=True)
@@ -46,16 +43,19 @@ class Results:
     Attributes:
         cases: a row for each device, suite and variant.
         runs: a row for each run: when it was, of which git revision, where it lies.
+        stored: where the other tables are read from.
+        columns: which columns `samples` has, None for all.
     """
 
     cases: pd.DataFrame
     runs: pd.DataFrame
     stored: tuple[StoredRun, ...] = field(default=(), repr=False)
+    columns: tuple[str, ...] | None = None
 
     @cached_property
     def samples(self) -> pd.DataFrame:
         """A row for each inference."""
-        return self.table("samples")
+        return self.table("samples", self.columns)
 
     @cached_property
     def layers(self) -> pd.DataFrame:
@@ -96,7 +96,7 @@ class Results:
         if not stored:
             raise StoreError(f"{run} is not among the loaded runs")
         cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
-        return Results(cases, runs, stored)
+        return Results(cases, runs, stored, self.columns)
 
     def _read(self, name: str, columns: Sequence[str]) -> Iterator[tuple[Path, pa.Table]]:
         for stored in self.stored:
@@ -117,23 +117,6 @@ class RunInfo:
     state: str
     started_utc: str | None
     cases: pd.DataFrame | None
-
-
-def find_run(path: PathLike) -> Path:
-    """Return the run's folder that `path` means: itself, or what `latest` points at.
-
-    Raises:
-        StoreError: it is no run.
-    """
-    given = Path(path)
-    folder = given
-    if given.name == "latest" and given.is_file():
-        folder = given.parent / given.read_text(encoding="utf-8").strip()
-    if _is_run(folder):
-        return folder.resolve() if folder.is_symlink() else folder
-    if not given.exists():
-        raise StoreError(f"{given}: there is no such run; `hil results` lists them")
-    raise StoreError(f"{given} is not a run's folder: it has neither cases.parquet nor {JOURNAL}")
 
 
 def list_runs(results_dir: PathLike) -> list[RunInfo]:
@@ -166,6 +149,7 @@ def load_results(
     since: When | None = None,
     until: When | None = None,
     revision: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Results:
     """Read runs into tables. The large ones are read when they are asked for.
 
@@ -180,17 +164,19 @@ def load_results(
         since: only runs that began at this time or later: a datetime, or ISO text like 2026-03-01 (UTC).
         until: only runs that began before this time.
         revision: only runs of this git revision; its first digits will do.
+        columns: which columns `samples` has; what isn't needed is not read. None for all.
 
     Raises:
-        StoreError: there is no run, or none of them can be read.
+        StoreError: there is no run, none of them can be read, or the sample table has no such column.
     """
     given: Iterable[PathLike] = [paths] if isinstance(paths, str | Path) else paths
-    span = (_time(since), _time(until))
+    chosen_columns = None if columns is None else tuple(_columns("samples", columns))
+    span = (parse_time(since), parse_time(until))
     read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
     errors: list[StoreError] = []
-    for folder in dict.fromkeys(found for path in given for found in _folders(Path(path))):
+    for folder in dict.fromkeys(found for path in given for found in folders(Path(path))):
         about = read_run_file(folder)
-        if not _wanted(folder, about, span, revision):
+        if not wanted(folder, about, span, revision):
             continue
         try:
             read[folder] = _cases_of(folder), about
@@ -210,37 +196,24 @@ def load_results(
         for folder in read
         if not filtered or folder.name in chosen
     )
-    return Results(kept, _runs_frame([(run.path, read[run.path][1]) for run in stored]), stored)
+    return Results(kept, _runs_frame([(run.path, read[run.path][1]) for run in stored]), stored, chosen_columns)
 
 
-def runs_in(folder: Path) -> list[Path]:
-    """Return the folders of the runs in a results folder, oldest first.
-
-    Raises:
-        StoreError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: there is no such results folder; runs make it")
-    return sorted(path for path in folder.iterdir() if not path.is_symlink() and _is_run(path))
+def join_results(a: Results, b: Results) -> Results:
+    """Return the runs of both; a run that is in both counts once, as it is in `b`."""
+    twice = set(b.runs["run"])
+    stored = tuple(item for item in a.stored if item.path.name not in twice)
+    frames = [
+        pd.concat([left[~left["run"].isin(twice)], right], ignore_index=True)
+        for left, right in ((a.cases, b.cases), (a.runs, b.runs))
+    ]
+    return Results(frames[0], frames[1], (*stored, *b.stored), b.columns)
 
 
 def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return case rows as dicts, with None for what is missing."""
     filled = cases.astype(object).where(cases.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / JOURNAL).is_file() or (folder / "cases.parquet").is_file()
-
-
-def _folders(path: Path) -> list[Path]:
-    if not path.is_dir() or _is_run(path):
-        return [find_run(path).resolve()]
-    runs = runs_in(path)
-    if not runs:
-        raise StoreError(f"{path} holds no runs")
-    return [folder.resolve() for folder in runs]
 
 
 def _cases_of(folder: Path) -> pa.Table:
@@ -254,67 +227,24 @@ def _cases_of(folder: Path) -> pa.Table:
     return load_table(folder / "cases.parquet", "cases")
 
 
-def _wanted(
-    folder: Path, about: dict[str, Any], span: tuple[datetime | None, datetime | None], revision: str | None
-) -> bool:
-    if revision is not None and not str(about.get("git_revision") or "").startswith(revision):
-        return False
-    since, until = span
-    if since is None and until is None:
-        return True
-    began = _started(folder, about)
-    if began is None:
-        return False
-    return (since is None or began >= since) and (until is None or began < until)
-
-
-def _started(folder: Path, about: dict[str, Any]) -> datetime | None:
-    """Return when a run began: what run.json says, else what its name says."""
-    try:
-        return _time(str(about["started_utc"]))
-    except (KeyError, StoreError):
-        try:
-            return datetime.strptime(folder.name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-
-
-def _time(when: When | None) -> datetime | None:
-    if isinstance(when, str):
-        try:
-            when = datetime.fromisoformat(when)
-        except ValueError:
-            raise StoreError(f"{when!r} is no time: write it like 2026-03-01 or 2026-03-01T22:00") from None
-    if when is not None and when.tzinfo is None:
-        return when.replace(tzinfo=UTC)
-    return when
-
-
 def _mask(cases: pd.DataFrame, filters: dict[str, Names | None]) -> pd.Series[bool]:
     mask = pd.Series(data=True, index=cases.index)
-    for column, wanted in filters.items():
-        if wanted is not None:
-            mask &= cases[column].isin([wanted] if isinstance(wanted, str) else list(wanted))
+    for column, names in filters.items():
+        if names is not None:
+            mask &= cases[column].isin([names] if isinstance(names, str) else list(names))
     return mask
 
 
 def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
     rows = []
     for folder, about in runs:
-        times = {"started_utc": _started(folder, about), "ended_utc": _ended(about)}
+        times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
         rows.append({**about, **times, "run": folder.name, "path": str(folder)})
     frame = empty(RUNS)
     if not rows:
         return frame
     data = {column.name: [row.get(column.name) for row in rows] for column in RUNS}
     return pd.DataFrame(data).astype(frame.dtypes.to_dict())
-
-
-def _ended(about: dict[str, Any]) -> datetime | None:
-    try:
-        return _time(str(about["ended_utc"]))
-    except (KeyError, StoreError):
-        return None
 
 
 def _columns(name: str, columns: Sequence[str] | None) -> list[str]:

@@ -139,4 +139,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {"cases": CASES, "samples": SAMPL
 #: The columns that say which case a sample belongs to.
 KEY_NAMES: Final = tuple(column.name for column in _KEYS)
 
+#: What the journal holds of a kernel call, in this order; `layer` is its place.
+LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not in (*KEY_NAMES, "layer"))
+
 CASE_COLUMNS: Final = {column.name: column for column in CASES}
