@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from harness.report import plots
+from harness.report.metrics import METRICS
 from harness.report.plots.canvas import svg
 from harness.report.plots.scatter import COSTS
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from harness.report.groups import Group
+    from harness.report.history import Series
 
-#: What history is drawn of.
-_HISTORY: Final = ("ticks_median", "accuracy", "ram_peak_bytes", "flash_bytes")
-_HISTORY_NAMES: Final = {"accuracy": "accuracy", "ram_peak_bytes": "peak RAM", "flash_bytes": "flash"}
+#: What history is drawn of, besides ticks or latency: names of metrics.
+_HISTORY: Final = ("energy", "accuracy", "peak_ram", "flash")
 
 _EMULATED = "Instructions of an emulated CPU, not latency."
 _FRONT = (
@@ -39,12 +40,14 @@ class Chart:
         svg: the drawing.
         caption: how to read it.
         warning: the caveat that applies to it, "" if there is none.
+        findings: what was found in it, in words.
     """
 
     title: str
     svg: Markup
     caption: str
     warning: str = ""
+    findings: tuple[str, ...] = ()
 
 
 def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: str) -> list[Chart]:
@@ -73,32 +76,42 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
     return found
 
 
-def history_charts(group: Group, marked: dict[str, Sequence[tuple[str, str]]], prefix: str) -> tuple[list[Chart], str]:
+def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:
     """Return the figures of how a group changed over runs, and a sentence on what did not.
 
     Args:
         group: one suite on one setup.
-        marked: for each column of the case table, (run, variant) of the regressions.
+        series: of all groups, with the shifts that were found in them.
         prefix: as for `charts`.
     """
     found, still = [], []
-    for column in _HISTORY:
-        rows = group.past[(group.past["status"] == "complete") & group.past[column].notna()]
+    for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
+        rows = group.past[(group.past["status"] == "complete") & group.past[metric.column].notna()]
         if len(rows["run"].unique()) < 2:
             continue
-        name = _HISTORY_NAMES.get(column, group.counter)
-        spread = rows.groupby("variant", observed=True)[column].agg(["min", "max"])
+        name = group.counter if metric.name == "ticks" else metric.name.replace("peak_ram", "peak RAM")
+        spread = rows.groupby("variant", observed=True)[metric.column].agg(["min", "max"])
         if (spread["min"] == spread["max"]).all():
             still.append(name)
             continue
-        points = marked.get(column, ())
-        caption = "Each line is a variant." + (" Ringed: a change for the worse." if points else "")
-        warning = _EMULATED if group.emulated and column == "ticks_median" else ""
-        drawn = plots.history(rows, column, points)
-        found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{column}-", warning))
+        mine = [one for one in series if one.metric == metric.name and _of_group(one, group)]
+        shifts = [(one.variant, shift) for one in mine for shift in one.shifts]
+        worse = [(shift.run, variant) for variant, shift in shifts if shift.verdict == "worse"]
+        caption = "Each line is a variant; those that never changed share one."
+        if worse:
+            caption += " Ringed: a change for the worse."
+        said = tuple(f"{variant}: {shift.reason}" for variant, shift in shifts)
+        warning = _EMULATED if group.emulated and metric.name == "ticks" else ""
+        drawn = plots.history(rows, metric.column, worse)
+        found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{metric.name}-", warning, said))
     runs = len(group.past["run"].unique())
     sentence = f"Unchanged over {runs} runs: {', '.join(still)}." if still else ""
     return found, sentence
+
+
+def _of_group(series: Series, group: Group) -> bool:
+    place = ("device", "backend", "suite")
+    return all(getattr(series, name) == group.setup[name] for name in place)
 
 
 def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
@@ -134,6 +147,8 @@ def _memory(group: Group, prefix: str) -> Iterable[Chart]:
         yield _chart(drawn, "Flash", caption, f"{prefix}f-")
 
 
-def _chart(figure: Figure, title: str, caption: str, prefix: str, warning: str = "") -> Chart:
+def _chart(
+    figure: Figure, title: str, caption: str, prefix: str, warning: str = "", findings: tuple[str, ...] = ()
+) -> Chart:
     # The SVG is ours; every text in it was escaped by the writer of the SVG.
-    return Chart(title, Markup(svg(figure, prefix=prefix, title=title)), caption, warning)  # noqa: S704
+    return Chart(title, Markup(svg(figure, prefix=prefix, title=title)), caption, warning, findings)  # noqa: S704

@@ -4,80 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, replace
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.answer import Answer, answer
-from harness.report.caveats import Caveat, caveats
-from harness.report.compare import compare_variants
-from harness.report.figures import Chart, charts, history_charts
-from harness.report.groups import Group, grouped
-from harness.report.setup import known
-from harness.report.tables import Images, Table, image_table, variants, verdicts
+from harness.report.content import heading
+from harness.report.tables import image_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.report.frame import Comparison, Policy
-    from harness.store import Results
+    from harness.report.content import Page
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the page says of a group.
-
-    Attributes:
-        anchor: its id in the page.
-        title: the suite's title, or its task.
-        place: board, backend and clock in words.
-        facts: what was run, by name.
-        answer: who leads.
-        caveats: what to know.
-        table: its variants.
-        verdicts: each variant against its baseline; None if there is none.
-        against: each variant against the baseline that was asked for; None if there is none.
-        charts: its figures.
-        history: figures over runs.
-        unchanged: a sentence on what did not change over runs.
-        energy: why there is no energy, "" if there is.
-        sources: run and images that its figures are from.
-    """
-
-    anchor: str
-    group: Group
-    title: str
-    place: str
-    facts: tuple[tuple[str, str], ...]
-    answer: Answer
-    caveats: tuple[Caveat, ...]
-    table: Table
-    verdicts: Table | None
-    against: Table | None
-    charts: tuple[Chart, ...]
-    history: tuple[Chart, ...]
-    unchanged: str
-    energy: str
-    sources: tuple[int, ...]
-
-
-def render_page(
-    results: Results, *, policy: Policy | None = None, baseline: Comparison | None = None, left_out: Sequence[str] = ()
-) -> str:
-    """Return the report page. It is the same text for the same results.
-
-    Args:
-        results: one run, or several: then the newest of each suite and setup is shown, the others as its history.
-        policy: how comparisons decide.
-        baseline: these results held against a baseline.
-        left_out: runs that could not be read, in words.
-    """
-    images = Images()
-    groups = grouped(results)
-    sections = [section(results, group, images, f"g{at}", policy, baseline) for at, group in enumerate(groups)]
+def render_page(page: Page) -> str:
+    """Return a report as one HTML file. It is the same text for the same results."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
@@ -85,136 +26,17 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script, css = (
-        files("harness.report").joinpath("templates", name).read_text("utf-8") for name in ("sort.js", "page.css")
-    )
+    folder = files("harness.report").joinpath("templates")
+    script, css = (folder.joinpath(name).read_text("utf-8") for name in ("sort.js", "page.css"))
     return environment.get_template("page.html").render(
-        title=heading(groups),
-        sections=sections,
-        images=image_table(images),
-        runs=[_run(group) for group in {group.run.name: group for group in groups}.values()],
-        caveats=shared_caveats(sections),
-        baseline=baseline,
-        left_out=list(left_out),
+        title=heading([section.group for section in page.sections]),
+        sections=page.sections,
+        images=image_table(page.images),
+        runs=page.runs,
+        caveats=page.caveats,
+        baseline=page.baseline,
+        left_out=page.left_out,
         css=Markup(css),  # noqa: S704 (ours)
         script=Markup(script),  # noqa: S704 (ours)
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def section(
-    results: Results, group: Group, images: Images, anchor: str, policy: Policy | None, baseline: Comparison | None
-) -> Section:
-    """Return what the page says of a group."""
-    own = replace(results, cases=group.cases)
-    compared = compare_variants(own, policy)
-    table = variants(group, images)
-    drawn, unchanged = history_charts(group, {}, anchor)
-    held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
-    energy = group.complete["energy_uj"].notna().any()
-    reasons = [str(reason) for reason in group.cases["energy_reason"].dropna().unique()]
-    numbers = sorted({cell.value for row in table.rows for cell in row if cell.link and cell.value is not None})
-    return Section(
-        anchor=anchor,
-        group=group,
-        title=group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]),
-        place=place(group),
-        facts=_facts(group),
-        answer=answer(results, group, policy),
-        caveats=tuple(caveats(group, compared.repeatability)),
-        table=table,
-        verdicts=verdicts(compared.rows, group.counter) if compared.rows else None,
-        against=verdicts(held, group.counter) if held else None,
-        charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
-        history=tuple(drawn),
-        unchanged=unchanged,
-        energy="" if energy else "; ".join(reasons) or "it was not measured",
-        sources=tuple(int(number) for number in numbers),
-    )
-
-
-def heading(groups: Sequence[Group]) -> str:
-    """Return the title of a report: what ran on what."""
-    suites = list(dict.fromkeys(str(group.setup["suite"]) for group in groups))
-    devices = list(dict.fromkeys(str(group.setup["device"]) for group in groups))
-    what = suites[0] if len(suites) == 1 else f"{len(suites)} suites"
-    return f"{what} on {devices[0] if len(devices) == 1 else f'{len(devices)} devices'}" if groups else "No cases"
-
-
-def place(group: Group) -> str:
-    """Return in words where a group was measured."""
-    title = group.run.board(str(group.setup["board"])).get("title") or group.setup["board"]
-    named = "" if group.setup["device"] == group.setup["board"] else f"{group.setup['device']}, "
-    return f"{named}{title}, {group.setup['backend']} backend{', emulated' if group.emulated else ''}"
-
-
-def shared_caveats(sections: Sequence[Section]) -> list[tuple[Caveat, list[Section]]]:
-    """Return each caveat once, with the sections that it applies to, the worst first."""
-    found: dict[Caveat, list[Section]] = {}
-    for one in sections:
-        for caveat in one.caveats:
-            found.setdefault(caveat, []).append(one)
-    order = ("failed", "warning", "note")
-    return sorted(found.items(), key=lambda item: order.index(item[0].tone))
-
-
-def _of(results: Results, group: Group, table: str) -> Any:
-    """Return the rows of a table that belong to the group's complete cases, in the order of the cases."""
-    cases = group.complete
-    own = replace(results, stored=tuple(run for run in results.stored if run.path.name == group.run.name))
-    columns = {"samples": ["case", "variant", "ticks"], "layers": None}[table]
-    rows = own.table(table, columns)
-    return rows[rows["case"].isin(cases["case"])]
-
-
-def _belongs(side: Any, group: Group) -> bool:
-    return (side.run, side.suite, side.device, side.backend) == (
-        group.run.name,
-        group.setup["suite"],
-        group.setup["device"],
-        group.setup["backend"],
-    )
-
-
-def _facts(group: Group) -> tuple[tuple[str, str], ...]:
-    """Return what was run and on what, leaving out what nobody recorded."""
-    cases, setup = group.cases, group.setup
-    counts = cases["status"].value_counts()
-    board = group.run.board(str(setup["board"]))
-    samples = group.complete["samples"]
-    clock = setup["clock_hz"]
-    span = f"{int(samples.min()):,}" if len(samples) else ""
-    if len(samples) and samples.min() != samples.max():
-        span += f" to {int(samples.max()):,}"
-    facts = {
-        "board": " · ".join(str(part) for part in (board.get("title") or setup["board"], board.get("mcu")) if part),
-        "device": str(setup["device"]),
-        "backend": f"{setup['backend']}{' (emulated)' if group.emulated else ''}",
-        "counter": f"{group.counter}{f', board clock {int(clock) / 1e6:g} MHz' if clock else ''}",
-        "chip": str(setup["board_uid"] or ""),
-        "engine": str(setup["engine"] or ""),
-        "cases": ", ".join(f"{count} {status}" for status, count in counts.items()),
-        "inputs per case": span,
-        "started": f"{cases['started_utc'].min():%d %b %Y %H:%M} UTC",
-        "run": group.run.name,
-    }
-    return tuple((name, text) for name, text in facts.items() if text)
-
-
-def _run(group: Group) -> dict[str, Any]:
-    about = group.run.about
-    row = group.cases.iloc[0]
-    wanted = {
-        "harness": about.get("harness_version"),
-        "revision": about.get("git_revision"),
-        "configuration": row["config_sha256"] if known(row["config_sha256"]) else None,
-        "seed": row["seed"] if known(row["seed"]) else None,
-        "started": about.get("started_utc"),
-        "ended": about.get("ended_utc"),
-        "python": about.get("python"),
-        "platform": about.get("platform"),
-    }
-    return {
-        "name": group.run.name,
-        "facts": [(name, str(value)) for name, value in wanted.items() if value is not None],
-    }
