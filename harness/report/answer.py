@@ -85,17 +85,23 @@ def answer(results: Results, group: Group, policy: Policy | None = None) -> Answ
         return Answer(_too_few(cases), (), policy)
     names = [name for name in _AXES if len(_having(name, cases)) > 1]
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
-    axes = []
-    for name in names:
-        metric = METRICS[name]
-        order = _having(name, cases).sort_values(metric.column, ascending=not metric.more_is_better, kind="stable")
-        held = replace(results, cases=_against(order, order["variant"].iloc[0]))
-        comparison = compare_variants(held, replace(strict, metrics=(name,)))
-        rows = {row.b.variant: row for row in comparison.rows if row.metric == name and row.verdict != "refused"}
-        if len(rows) == len(order) - 1:
-            without = cases.loc[cases[metric.column].isna(), "variant"].tolist()
-            axes.append(_axis(name, order, rows, group.counter, without))
-    return Answer(_lead(axes, len(cases)), tuple(axes), policy)
+    orders = {name: _ordered(name, cases) for name in names}
+    axes = {}
+    for best in dict.fromkeys(order["variant"].iloc[0] for order in orders.values()):
+        mine = tuple(name for name in names if orders[name]["variant"].iloc[0] == best)
+        comparison = compare_variants(replace(results, cases=_against(cases, best)), replace(strict, metrics=mine))
+        for name in mine:
+            rows = {row.b.variant: row for row in comparison.rows if row.metric == name and row.verdict != "refused"}
+            if all(other in rows for other in orders[name]["variant"].iloc[1:]):
+                without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
+                axes[name] = _axis(name, orders[name], rows, group.counter, without)
+    found = tuple(axes[name] for name in names if name in axes)
+    return Answer(_lead(found, len(cases)), found, policy)
+
+
+def _ordered(name: str, cases: pd.DataFrame) -> pd.DataFrame:
+    metric = METRICS[name]
+    return _having(name, cases).sort_values(metric.column, ascending=not metric.more_is_better, kind="stable")
 
 
 def _too_few(cases: pd.DataFrame) -> str:

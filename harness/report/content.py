@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.report.answer import Answer, answer
@@ -13,7 +14,8 @@ from harness.report.figures import Chart, charts, history_charts
 from harness.report.groups import Group, grouped
 from harness.report.history import history
 from harness.report.setup import known
-from harness.report.tables import Images, Table, variants, verdicts
+from harness.report.tables import Images, Table, run_table, variants, verdicts
+from harness.store.schema import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +73,7 @@ class Page:
         sections: a group each.
         images: numbered in the order in which the sections name them.
         runs: facts of each run that a section is about.
+        history: a row for each run, if there are more than the sections are about; else None.
         caveats: each caveat once, with the sections that it applies to.
         baseline: the results held against a baseline, if one was asked for.
         left_out: runs that could not be read, in words.
@@ -79,6 +82,7 @@ class Page:
     sections: tuple[Section, ...]
     images: Images
     runs: tuple[dict[str, Any], ...]
+    history: Table | None
     caveats: tuple[tuple[Caveat, tuple[Section, ...]], ...]
     baseline: Comparison | None
     left_out: tuple[str, ...]
@@ -101,7 +105,8 @@ def compose(
     context = _Context(results, policy, baseline, series, images)
     sections = tuple(_section(context, group, f"g{at}") for at, group in enumerate(groups))
     runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
-    return Page(sections, images, runs, shared_caveats(sections), baseline, tuple(map(printable, left_out)))
+    older = run_table(results.runs) if len(results.runs) > len(runs) else None
+    return Page(sections, images, runs, older, shared_caveats(sections), baseline, tuple(map(printable, left_out)))
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,9 @@ def _section(context: _Context, group: Group, anchor: str) -> Section:
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows whose strings hold nothing that moves a cursor or turns the direction of text around."""
+    """Return cases whose strings hold nothing that moves a cursor or turns the direction of text around."""
     changed = rows.copy()
-    for name in [str(column) for column in rows.select_dtypes("string").columns]:
+    for name in (column.name for column in CASES if column.dtype == "string"):
         changed[name] = rows[name].map(printable, na_action="ignore").astype(rows[name].dtype)
     return changed
 
@@ -228,8 +233,8 @@ def _run(group: Group) -> dict[str, Any]:
         "revision": about.get("git_revision"),
         "configuration": row["config_sha256"] if known(row["config_sha256"]) else None,
         "seed": row["seed"] if known(row["seed"]) else None,
-        "started": about.get("started_utc"),
-        "ended": about.get("ended_utc"),
+        "started": _moment(about.get("started_utc")),
+        "ended": _moment(about.get("ended_utc")),
         "python": about.get("python"),
         "platform": about.get("platform"),
     }
@@ -237,3 +242,11 @@ def _run(group: Group) -> dict[str, Any]:
         "name": group.run.name,
         "facts": [(name, str(value)) for name, value in wanted.items() if value is not None],
     }
+
+
+def _moment(value: Any) -> str | None:
+    """Return an ISO time as people read it; as it is, if it is none."""
+    try:
+        return f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return str(value) if value else None

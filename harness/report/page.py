@@ -33,6 +33,7 @@ def render_page(page: Page) -> str:
         sections=page.sections,
         images=image_table(page.images),
         runs=page.runs,
+        history=page.history,
         caveats=page.caveats,
         baseline=page.baseline,
         left_out=page.left_out,

@@ -12,6 +12,8 @@ from harness.report.setup import known, records
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import pandas as pd
+
     from harness.report.frame import Row
     from harness.report.groups import Group
 
@@ -79,9 +81,10 @@ def variants(group: Group, images: Images) -> Table:
         ("accuracy", _accuracy),
         ("95 % interval", _interval),
         (f"{ticks} (median)", _figure("ticks_median")),
-        (f"{ticks} (p95)", _figure("ticks_p95")),
     ]
-    if latency:
+    if not latency:
+        columns.append((f"{ticks} (p95)", _figure("ticks_p95")))
+    else:
         columns += [
             ("latency (median), µs", _figure("latency_us_median", 1)),
             ("latency (p95), µs", _figure("latency_us_p95", 1)),
@@ -119,8 +122,17 @@ def verdict(row: Row) -> Cell:
     """Return a verdict as a cell: the change, and the verdict below; the reason in full is its title."""
     title = "; ".join([row.reason, *row.notes])
     kind = f"verdict {row.verdict.replace(' ', '-').replace(chr(39), '')}"
-    word = f"{MARKS[row.verdict]} {row.verdict}"
+    word = f"{MARKS[row.verdict]} {row.verdict}{_interval_of(row)}"
     return Cell(NONE if row.change is None else _change(row), row.change, kind, title=title, below=word)
+
+
+def _interval_of(row: Row) -> str:
+    """Return the interval that holds for all rows together, where there is one."""
+    if row.exact or row.family_low is None or row.family_high is None:
+        return ""
+    if row.scale == "ratio":
+        return f", {numbers.span(100 * (row.family_low - 1), 100 * (row.family_high - 1))} %"
+    return f", {numbers.span(100 * row.family_low, 100 * row.family_high)}" if row.unit == "share" else ""
 
 
 def _change(row: Row) -> str:
@@ -132,6 +144,17 @@ def _change(row: Row) -> str:
     if not change:
         return "0"
     return f"{'+' if change > 0 else numbers.MINUS}{numbers.count(abs(change))}"
+
+
+def run_table(runs: pd.DataFrame) -> Table:
+    """Return the table of all runs that a report draws on, oldest first."""
+    head = (("run", False), ("started, UTC", False), ("revision", False), ("state", False))
+    rows = []
+    for row in records(runs.sort_values("started_utc")):
+        started = f"{row['started_utc']:%Y-%m-%d %H:%M:%S}" if known(row["started_utc"]) else NONE
+        revision = str(row["git_revision"])[:12] if known(row["git_revision"]) else NONE
+        rows.append((Cell(str(row["run"])), Cell(started), Cell(revision), Cell(str(row["state"]))))
+    return Table(head, tuple(rows))
 
 
 def image_table(images: Images) -> list[dict[str, Any]]:
