@@ -7,14 +7,9 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from harness.measure.accuracy import top1
 from harness.measure.latency import counter_columns, summarize
 from harness.store import Run
-from harness.store.schema import LAYERS
-from harness.store.tables import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,8 +91,6 @@ def record_run(results: Path, variants: Iterable[Made] = VARIANTS, setting: Sett
     with Run.create(results, about(setting)) as run:
         for variant in variants:
             record_case(run, variant, setting)
-    if setting.layers:
-        _write_layers(run.path, list(variants), setting)
     return run.path
 
 
@@ -115,6 +108,8 @@ def record_case(run: Run, variant: Made, setting: Setting) -> dict[str, Any]:
         ticks.append(variant.ticks + round(variant.ticks * variant.jitter * rng.gauss(0, 1)))
         answer = {"label": labels[-1], "prediction": predictions[-1], "output_crc": rng.getrandbits(32)}
         case.sample(sample=sample, ticks=ticks[-1], **answer)
+    if setting.layers:
+        case.layers(_layers(variant))
     score = top1(predictions, labels)
     counter = "cycles" if setting.backend == "hardware" else "instructions"
     return case.finish(
@@ -171,18 +166,10 @@ def record_history(results: Path, changes: Sequence[dict[str, float]], setting: 
     return made
 
 
-def _write_layers(folder: Path, variants: list[Made], setting: Setting) -> None:
-    rows = []
-    for number, variant in enumerate(variants):
-        weights = [0.41, 0.17, 0.29, 0.02, 0.06, 0.05]
-        for layer, weight in enumerate(weights):
-            kind, shape = _KERNELS[layer] if layer < len(_KERNELS) else ("dense", "1x10")
-            rows.append(
-                {
-                    "run": folder.name, "case": number, "device": setting.device, "board": "nano33",
-                    "backend": setting.backend, "suite": setting.suite, "variant": variant.name, "layer": layer,
-                    "operator": kind.upper(), "kind": kind, "kernel": f"hil_{kind}", "output_shape": shape,
-                    "ticks": round(variant.ticks * weight), "macs": 1000, "moved_bytes": 1000, "parameters": 10,
-                }
-            )  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows, schema=arrow_schema(LAYERS)), folder / "layers.parquet")
+def _layers(variant: Made) -> list[dict[str, Any]]:
+    shares = (0.41, 0.17, 0.29, 0.02, 0.06, 0.05)
+    kernels = [*_KERNELS, ("dense", "1x32"), ("dense", "1x10")]
+    return [
+        {"operator": kind.upper(), "kind": kind, "kernel": f"hil_{kind}", "output_shape": shape, "ticks": ticks}
+        for (kind, shape), ticks in zip(kernels, (round(variant.ticks * share) for share in shares), strict=True)
+    ]
