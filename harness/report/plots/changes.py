@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
-from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, WIDTH, blank, shorten, style, text_width
+from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import COSTS
 from harness.report.setup import complete, require_one_setup
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_HEAD = 14.0
+_HEAD = 32.0
 _FOOT = 32.0
 _PLOT = 190.0
 _LEFT = 40.0
@@ -91,8 +91,12 @@ def _axes(axes: Axes, lines: list[tuple[str, Any, Any]], rows: pd.DataFrame, met
     better = "more" if metric in _MORE_IS_BETTER else "less"
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
-    title = f"{_name(metric, rows)}: change since the first run, {unit} ({better} is better)"
-    axes.set_title(title, loc="left", x=-_LEFT / axes.get_position().width / WIDTH, fontsize=SMALL, color=MUTED, pad=4)
+    lines_above = (_name(metric, rows), f"change since the first run, {unit} ({better} is better)")
+    for number, text in enumerate(lines_above):
+        axes.annotate(
+            text, (0, 1), (-_LEFT, _HEAD - 12 - _LABEL_GAP * number), xycoords="axes fraction",
+            textcoords="offset points", fontsize=SMALL, color=MUTED if number else INK, annotation_clip=False,
+        )  # fmt: skip
     wanted = np.unique([0, len(starts) - 1])
     one_day = starts[0].date() == starts[-1].date()
     axes.set_xticks(wanted, [f"{starts[at]:%H:%M:%S}" if one_day else f"{starts[at]:%d %b %Y}" for at in wanted])

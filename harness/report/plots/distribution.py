@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from harness.report import numbers
 from harness.report.plots.canvas import ACCENT, INK, MUTED, RULE, SMALL, TEXT, WIDTH, blank, shorten, style, text_width
@@ -21,6 +21,8 @@ _ROW = 42.0
 _BINS = 81
 _HEAD = 4.0
 _FOOT = 34.0
+#: A tick closer to the edge than half its label would stick out; in points.
+_EDGE = 24.0
 
 
 def ticks_distribution(samples: pd.DataFrame, counter: str = "ticks") -> Figure:
@@ -66,8 +68,10 @@ def _axes(axes: Axes, low: float, high: float, rows: int) -> None:
     axes.set_ylim(_ROW * rows, 0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{_signed(value)} %"))
+    edge = _EDGE * (high - low) / (WIDTH - 16)
+    ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    inside = [float(tick) for tick in ticks if low + edge <= tick <= high - edge]
+    axes.set_xticks(inside, [f"{_signed(tick)} %" for tick in inside])
     axes.set_xlabel("difference from the variant's own median", loc="right")
     axes.tick_params(length=0, pad=4)
 

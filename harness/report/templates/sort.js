@@ -11,12 +11,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const keyed = Array.from(body.rows, (row) => {
         const cell = row.cells[column];
-        return { row, number: parseFloat(cell.dataset.value), text: cell.textContent.trim() };
+        return { row, number: parseFloat(cell.dataset.value), text: cell.firstChild ? cell.firstChild.textContent : "" };
       });
       keyed.sort((a, b) => {
         const missing = Number(isNaN(a.number)) - Number(isNaN(b.number));
         if (missing) return missing;
-        const order = isNaN(a.number) ? a.text.localeCompare(b.text) : a.number - b.number;
+        const order = isNaN(a.number) ? (a.text < b.text ? -1 : Number(a.text > b.text)) : a.number - b.number;
         return down ? -order : order;
       });
       keyed.forEach((item) => body.append(item.row));
