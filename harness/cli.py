@@ -306,7 +306,7 @@ def report(
     \b
     hil report                               report.html in the latest run's folder
     hil report results --html out/           the newest run of each suite, and its history over all runs
-    hil report --markdown "$GITHUB_STEP_SUMMARY" --baseline main
+    hil report --markdown - --baseline main >> "$GITHUB_STEP_SUMMARY"
 
     The page is one file that needs no network. See docs/report.md.
     """

@@ -35,6 +35,7 @@ def render_page(page: Page) -> str:
         runs=page.runs,
         history=page.history,
         caveats=page.caveats,
+        badges=list({caveat.title: caveat for caveat, _ in page.caveats if caveat.tone != "note"}.values()),
         baseline=page.baseline,
         left_out=page.left_out,
         css=Markup(css),  # noqa: S704 (ours)

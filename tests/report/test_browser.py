@@ -99,6 +99,13 @@ def test_nothing_sticks_out_and_every_plot_can_be_read(browser, pages, name, wid
         assert plot["size"] >= 9, plot
 
 
+@pytest.mark.parametrize("name", ["one", "many"])
+def test_it_fits_on_a_printed_page_of_a4_and_prints_light(browser, pages, name):
+    browser.open(pages[name], 718, dark=True, paper=True)  # 190 mm at 96 pixels an inch
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 718
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_text_stands_out_from_the_paper(browser, pages, dark):
     browser.open(pages["many"], 1280, dark=dark)
