@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from harness.report.pairing import Side
 from harness.store import Run
 from harness.store.schema import CASES
+
+_NUMBERS = itertools.count()
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "hardware", "suite": "digits", "variant": "int8"}
 
@@ -36,7 +39,11 @@ def make_side(ticks=None, correct=None, *, predictions=None, crcs=None, **column
         predictions = labels if correct is None else np.where(correct, labels, (labels + 1) % 10)
     counter = "cycles" if columns.get("backend", "hardware") == "hardware" else "instructions"
     median = float(np.median(ticks))
-    row = {column.name: None for column in CASES} | KEYS | {"run": "run", "case": 0, "status": "complete"}
+    row = (
+        {column.name: None for column in CASES}
+        | KEYS
+        | {"run": f"run{next(_NUMBERS)}", "case": 0, "status": "complete"}
+    )
     row |= {"counter": counter, "clock_hz": 64_000_000, "engine": "tinyml-hil", "samples": count}
     row |= {"accuracy": float(np.mean(predictions == labels)), "ticks_median": median}
     if counter == "cycles":
