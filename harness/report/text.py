@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"worse": "bold red", "better": "green", "can't tell": "yellow", "refused": "yellow"}
 _NONE = "-"
+#: Below this width the baseline's own values make room.
+_NARROW_COLUMNS = 100
 
 
 def render_comparison(comparison: Comparison, *, width: int, color: bool, series: Sequence[Series] = ()) -> str:
@@ -42,7 +44,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, series
     with console.capture() as capture:
         console.print(Text(printable(f"{comparison.b} against {comparison.a}"), style="bold"))
         for _, group in groupby(sorted(comparison.rows, key=_place), key=_place):
-            _print_group(console, list(group), comparison.policy.level)
+            _print_group(console, list(group), comparison.policy.level, narrow=width < _NARROW_COLUMNS)
         for sentence in _sentences(comparison, series):
             console.print(Text(printable(sentence)))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
@@ -84,30 +86,33 @@ def _place(row: Row) -> tuple[str, str, str]:
     return row.b.suite, row.b.device, row.b.backend
 
 
-def _print_group(console: Console, rows: Sequence[Row], level: float) -> None:
+def _print_group(console: Console, rows: Sequence[Row], level: float, *, narrow: bool) -> None:
     first = rows[0]
     emulated = "" if first.b.backend == "hardware" else ", emulated"
     against = "" if first.a.device == first.b.device else f" against {first.a.device}"
     title = f"{first.b.suite} on {first.b.device}{against}, {first.b.backend} backend{emulated}"
     table = Table(box=box.SIMPLE_HEAD, title=Text(printable(title)), title_justify="left", pad_edge=False)
-    for name in ("variant", "metric"):
-        table.add_column(name, overflow="fold")
-    for name in ("baseline", "value", "change", f"{100 * level:g} % interval"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    columns = ("variant", "metric", "baseline", "value", "change", f"{100 * level:g} % interval", "verdict")
+    shown = [place for place, name in enumerate(columns) if not (narrow and name == "baseline")]
+    for place in shown:
+        name = columns[place]
+        numeric = name not in ("variant", "metric", "verdict")
+        wrap = name in ("variant", "verdict")
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=not wrap, overflow="fold")
     previous = None
     for row in rows:
         name = row.b.variant if row.a.variant == row.b.variant else f"{row.b.variant} vs {row.a.variant}"
         cells = [
-            printable(name) if name != previous else "",
-            "" if row.metric == "all" else row.unit if row.metric == "ticks" else row.metric,
-            show_value(row, row.a_value),
-            show_value(row, row.b_value),
-            show_change(row, row.change),
-            "exact" if row.exact else _interval(row),
+            Text(printable(name) if name != previous else ""),
+            Text("" if row.metric == "all" else row.unit if row.metric == "ticks" else row.metric),
+            Text(show_value(row, row.a_value)),
+            Text(show_value(row, row.b_value)),
+            Text(show_change(row, row.change)),
+            Text("exact" if row.exact else _interval(row)),
+            Text(_verdict(row), style=_STYLES.get(row.verdict, "")),
         ]
         previous = name
-        table.add_row(*(Text(cell) for cell in cells), Text(_verdict(row), style=_STYLES.get(row.verdict, "")))
+        table.add_row(*(cells[place] for place in shown))
     console.print(table)
 
 
