@@ -149,7 +149,7 @@ def build(
     werror: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
-    r"""Make a firmware image of a model, and print what it takes of the board.
+    """Make a firmware image of a model, and print what it takes of the board.
 
     \b
     hil build model.tflite --board nano33 -o model.elf
@@ -157,7 +157,7 @@ def build(
     hil flash model.elf --device nano33
 
     The model is float32 or full int8. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.build.own_engine import OwnEngine
     from harness.commands.build import Wish, build_engine, build_model
 

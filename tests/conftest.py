@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
+from harness.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,3 +31,12 @@ def suite():
 @pytest.fixture(scope="session")
 def nano33():
     return Lab.load(None).select(["nano33"])[0]
+
+
+@pytest.fixture(scope="session")
+def toolchain():
+    """The cross compiler; without one the test is skipped, and says how to install it."""
+    try:
+        return find_toolchain()
+    except ConfigError as error:
+        pytest.skip(str(error))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.build.making import Made, Making, Parts, make_image, working_folder
+from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit
 from harness.errors import ConfigError, ImageError
@@ -110,6 +111,7 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
             "HIL_INPUT_BYTES and HIL_OUTPUT_BYTES in model_config.h"
         )
     card, text = _read_card(path, making.target.kind.name)
+    check_output(str(path), card.output.nbytes)
     if not own_config:
         (generated / "model_config.h").write_text(
             "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n"

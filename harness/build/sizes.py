@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.build.lower import VIEWS
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from harness.config import BoardKind
 
 _LARGEST = 3
+
+#: A RESULT frame holds the output and the ticks of a whole batch (firmware/agent/agent.c).
+MAX_OUTPUT_BYTES = 65_531 - 8 - 4 * 128
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class LayerSize:
         return f"operator {self.operator} ({self.kind}, output {_shape(self.shape)})"
 
 
-def layer_sizes(graph: Graph, plan: Plan) -> tuple[LayerSize, ...]:
-    """Return the layers in the order of execution."""
+def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[LayerSize, ...]:
+    """Return the layers in the order of execution, with the fast kernels or with the plain C ones."""
     roots = _roots(graph)
     lives = _lives(graph, plan, roots)
     tensors = _tensors(graph, plan)
@@ -69,10 +72,10 @@ def layer_sizes(graph: Graph, plan: Plan) -> tuple[LayerSize, ...]:
             LayerSize(
                 operator=steps[0].operator.index,
                 kind=steps[0].operator.kind,
-                kernel=steps[0].kernel,
+                kernel=f"{steps[0].kernel}_plain" if plain and steps[0].twin else steps[0].kernel,
                 shape=graph.tensors[steps[0].operator.outputs[0]].shape,
                 macs=sum(step.macs for step in steps),
-                flash_bytes=_constants(steps),
+                flash_bytes=_constants(steps, plain=plain),
                 arena_bytes=_in_use(plan, worst, alive),
                 scratch_bytes=plan.steps[worst].scratch_bytes or 0,
                 tensors=tuple(sorted(alive, key=lambda tensor: -tensor.bytes)),
@@ -95,6 +98,19 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
         problems.append(_excess("RAM", "the tensors alone take", plan.arena_bytes, kind.ram.size))
     if problems:
         raise too_large(graph.source, kind, problems, explain(layers, plan.arena_bytes))
+
+
+def check_output(source: str, output_bytes: int) -> None:
+    """Refuse an output that doesn't fit into one frame of the link.
+
+    Raises:
+        ConfigError: it doesn't.
+    """
+    if output_bytes > MAX_OUTPUT_BYTES:
+        raise ConfigError(
+            f"{source}: an output of {output_bytes:,} B; a reply holds at most {MAX_OUTPUT_BYTES:,} B. "
+            "Let the model end in fewer values, or in int8."
+        )
 
 
 def check_regions(source: str, kind: BoardKind, regions: Iterable[Region], why: Sequence[str]) -> None:
@@ -146,9 +162,11 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _constants(steps: Iterable[Step]) -> int:
+def _constants(steps: Iterable[Step], *, plain: bool) -> int:
     """Return the bytes of the constants; the calls of one layer may share them."""
-    return sum({id(array): array.bytes for step in steps for array in step.arrays}.values())
+    arrays = {id(array): array for step in steps for array in step.arrays}.values()
+    used = [replace(a, values=a.plain) if plain and a.plain is not None else a for a in arrays]
+    return sum(array.bytes for array in used)
 
 
 def _tensors(graph: Graph, plan: Plan) -> dict[int, Tensor]:

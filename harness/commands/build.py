@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.build.making import Made, Making, make_model_image, write_model
+from harness.build.making import Made, Making, make_folder, make_model_image, write_model
 from harness.build.own_engine import make_engine_image
 from harness.build.plan import plan_memory
 from harness.build.sizes import LayerSize, check_plan, layer_sizes
@@ -66,7 +66,7 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
     name = _name(wish.name, path.stem)
     graph = parse_tflite(path)
     plan = plan_memory(graph)
-    layers = layer_sizes(graph, plan)
+    layers = layer_sizes(graph, plan, plain=wish.plain)
     _print_layers(name, layers, plan)
     if wish.emit_c is not None:
         write_model(graph, plan, wish.emit_c, board=kind.name, name=name)
@@ -122,7 +122,7 @@ def _output(out: Path | None, name: str) -> Path:
     path = Path(f"{name}.elf") if out is None else out / f"{name}.elf" if out.is_dir() else out
     part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         part.touch()
         part.unlink()
     except OSError as error:
