@@ -73,7 +73,8 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
         click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     check_plan(graph, plan, layers, kind)
-    making, out = _making(lab, kind, wish), _output(wish.out, name)
+    out = _output(wish.out, name)
+    making = _making(lab, kind, wish)
     _print_made(make_model_image(graph, plan, making, out, name), making, layers)
 
 
