@@ -7,6 +7,7 @@ import pytest
 
 from harness.build import parse_tflite, plan_memory
 from harness.build.graph import Graph, Operator, Quantization, Tensor
+from harness.build.plan import choose_patches
 from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
 from harness.build.toolchain import Region
 from harness.config import Region as Addresses
@@ -39,10 +40,17 @@ def test_the_layers_add_up_to_the_model(path, plain):
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist_int8", "fashion_mnist_float32"])
-def test_the_busiest_layer_of_the_shipped_models_fills_the_arena(name):
+@pytest.mark.parametrize("patched", [False, True])
+def test_the_busiest_layer_of_the_shipped_models_fills_the_arena(name, patched):
     graph, plan = planned(ROOT / f"firmware/models/fashion_mnist/{name}.tflite")
+    if patched:
+        plan = plan_memory(graph, choose_patches(graph))
+        assert len(plan.steps) > len(graph.operators)
     layers = layer_sizes(graph, plan)
     assert max(layer.arena_bytes for layer in layers) == plan.arena_bytes
+    assert [layer.operator for layer in layers] == [operator.index for operator in graph.operators]
+    assert sum(layer.macs for layer in layers) == plan.macs
+    assert sum(layer.flash_bytes for layer in layers) == plan.flash_bytes
 
 
 def test_a_layer_counts_what_it_reads_writes_and_scratches():
