@@ -123,6 +123,12 @@ def flash(
 @click.option(
     "-I", "--include", type=click.Path(path_type=Path), multiple=True, metavar="DIR", help="Headers of the engine."
 )
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Sources of the engine to leave out, like 'tests/*' or '*_f16.c'.",
+)
 @click.option("-D", "--define", multiple=True, metavar="NAME[=VALUE]", help="A macro for the engine's sources.")
 @click.option(
     "--heap", type=click.IntRange(min=0), default=0, metavar="BYTES", help="A heap for an engine that calls malloc()."
@@ -142,6 +148,7 @@ def build(
     plain: bool,  # noqa: FBT001 (click passes it)
     engine_dir: Path | None,
     include: tuple[Path, ...],
+    exclude: tuple[str, ...],
     define: tuple[str, ...],
     heap: int,
     objects: Path | None,
@@ -165,13 +172,13 @@ def build(
         raise click.UsageError("give a model or --engine-dir, one of them")
     wish = Wish(board, output, name, emit_c, plain, werror, objects, cross)
     if model is not None:
-        if include or define or heap:
-            raise click.UsageError("--include, --define and --heap go with --engine-dir")
+        if include or exclude or define or heap:
+            raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
         build_model(model, _load_lab(lab), wish)
     elif engine_dir is not None:
         if emit_c or plain:
             raise click.UsageError("--emit-c and --plain go with a model")
-        build_engine(OwnEngine(engine_dir, include, define, heap), _load_lab(lab), wish)
+        build_engine(OwnEngine(engine_dir, include, define, heap, exclude), _load_lab(lab), wish)
 
 
 @main.command()

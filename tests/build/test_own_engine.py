@@ -256,6 +256,12 @@ def test_odd_characters_of_a_card_arrive_unchanged(making, tmp_path):
     assert made.image.card.model == card["model"]
 
 
+def test_what_is_left_out_is_not_part_of_an_engine(tmp_path):
+    folder = write_engine(tmp_path / "e", {"a.c": "", "a_f16.c": "", "tests/deep/t.c": "", "src/b.c": ""})
+    engine = OwnEngine(folder, excludes=("*_f16.c", "tests/*"))
+    assert [path.relative_to(folder).as_posix() for path in engine.files(".c")] == ["a.c", "src/b.c"]
+
+
 def test_hidden_files_are_not_part_of_an_engine(tmp_path):
     folder = write_engine(tmp_path / "e", {"b.c": "", "a/x.cc": "", ".git/hook.c": "", ".c": "", "note.txt": ""})
     assert [path.relative_to(folder).as_posix() for path in OwnEngine(folder).files(".c", ".cc")] == ["a/x.cc", "b.c"]
