@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bytes of one element of each type that a tensor of a supported model may have.
-ITEM_BYTES = {"int8": 1, "float32": 4, "int32": 4}
+ITEM_BYTES = {"int8": 1, "float16": 2, "float32": 4, "int32": 4}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.geometry import mean_span
 from harness.build.layout import groups_of_eight
-from harness.build.requantize import NONE, RELU, RELU6, RELU_N1_TO_1
+from harness.build.lower_elementwise import float_limits, fused
 from harness.build.step import Array, Step, unsupported
 from harness.build.window import Window, window_of
 
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.build.graph import Graph, Operator, Tensor
-
-_LIMITS = {
-    NONE: ("-INFINITY", "INFINITY"),
-    RELU: ("0.0f", "INFINITY"),
-    RELU_N1_TO_1: ("-1.0f", "1.0f"),
-    RELU6: ("0.0f", "6.0f"),
-}
 
 
 def convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
@@ -48,7 +42,7 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         "hil_depthwise_f32",
         (x,),
         y,
-        _limits(graph, operator),
+        float_limits(graph, operator, fused(operator)),
         (Array("weights", taps), Array("bias", bias)),
         twin=simple,
         window=window,
@@ -70,7 +64,12 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
         "hil_fully_connected_f32",
         (x,),
         y,
-        {"rows": str(rows), "depth": str(depth), "outputs": str(outputs), **_limits(graph, operator)},
+        {
+            "rows": str(rows),
+            "depth": str(depth),
+            "outputs": str(outputs),
+            **float_limits(graph, operator, fused(operator)),
+        },
         (Array("weights", groups_of_eight(values), values), Array("bias", bias)),
         twin=True,
         macs=rows * values.size,
@@ -83,12 +82,15 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     size = int(operator.options["FilterHeight"]), int(operator.options["FilterWidth"])
     window = window_of(graph, operator, x, y, size)
     kernel = "hil_average_pool_f32" if operator.kind == "AVERAGE_POOL_2D" else "hil_max_pool_f32"
-    return Step(operator, kernel, "hil_pool_f32", (x,), y, _limits(graph, operator), window=window)
+    return Step(
+        operator, kernel, "hil_pool_f32", (x,), y, float_limits(graph, operator, fused(operator)), window=window
+    )
 
 
-def mean(_graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of a float mean over height and width."""
-    fields = {"pixels": str(x.shape[1] * x.shape[2]), "channels": str(x.shape[3])}
+def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
+    """Return the call of a float mean over height and width, or over other neighbouring axes."""
+    count, channels = mean_span(graph, operator, x)
+    fields = {"pixels": str(count), "channels": str(channels)}
     return Step(operator, "hil_mean_f32", "hil_mean_f32", (x,), y, fields)
 
 
@@ -116,7 +118,7 @@ def _convolution(
         "hil_conv_f32",
         (x,),
         y,
-        _limits(graph, operator),
+        float_limits(graph, operator, fused(operator)),
         (Array("weights", groups_of_eight(values.reshape(window.out_c, depth)), values), Array("bias", bias)),
         twin=True,
         window=window,
@@ -139,11 +141,3 @@ def _weights(graph: Graph, operator: Operator, axis: int) -> tuple[NDArray[np.fl
     if tensor.data is None or tensor.dtype != "float32" or tensor.shape != (len(values),):
         raise unsupported(graph, operator, "a bias that is not constant float32", "float32 bias")
     return values, tensor.data.astype(np.float32)
-
-
-def _limits(graph: Graph, operator: Operator) -> dict[str, str]:
-    activation = int(operator.options.get("FusedActivationFunction", 0))
-    if activation not in _LIMITS:
-        raise unsupported(graph, operator, f"activation {activation}", "none, ReLU or ReLU6")
-    low, high = _LIMITS[activation]
-    return {"act_min": low, "act_max": high}
