@@ -127,6 +127,28 @@ struct hil_fully_connected_f32 {
     float act_min, act_max;
 };
 
+/* The same with int8 weights and, for each output channel, their scale. */
+struct hil_conv_w8 {
+    struct hil_window window;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
+struct hil_depthwise_w8 {
+    struct hil_window window;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
+struct hil_fully_connected_w8 {
+    uint32_t rows, depth, outputs;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -155,6 +177,7 @@ struct hil_copy_rows {
 /* A 1 x 1 convolution in plain C is a convolution like any other. */
 #define hil_conv1x1_s8_plain hil_conv_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
+#define hil_conv1x1_w8_plain hil_conv_w8_plain
 
 /* `scratch`: memory in the arena, as much as the compiler planned for this layer, 4-byte aligned. */
 void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
@@ -188,6 +211,15 @@ void hil_depthwise_f32(const struct hil_depthwise_f32 *p, const float *x, float 
 void hil_depthwise_f32_plain(const struct hil_depthwise_f32 *p, const float *x, float *y);
 void hil_fully_connected_f32(const struct hil_fully_connected_f32 *p, const float *x, float *y);
 void hil_fully_connected_f32_plain(const struct hil_fully_connected_f32 *p, const float *x, float *y);
+
+void hil_conv_w8(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_conv1x1_w8(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_conv_w8_plain(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_depthwise_w8(const struct hil_depthwise_w8 *p, const float *x, float *y);
+void hil_depthwise_w8_plain(const struct hil_depthwise_w8 *p, const float *x, float *y);
+void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float *x, float *y);
+void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
+
 void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_mean_f32(const struct hil_mean_f32 *p, const float *x, float *y);

@@ -32,7 +32,7 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor; `data` holds the values of a constant one."""
+    """One tensor; `data` holds the values of a constant one. `dequantized`: it stands for float32 (see fold.py)."""
 
     index: int
     name: str
@@ -40,6 +40,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: NDArray[np.generic] | None
+    dequantized: bool = False
 
     @property
     def elements(self) -> int:

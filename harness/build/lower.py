@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.build import lower_elementwise, lower_float, lower_int8, lower_shape
+from harness.build.fold import fold_constants
 from harness.build.step import Step, quantization_of, unsupported
 from harness.errors import ConfigError
 
@@ -77,6 +78,7 @@ def lower(graph: Graph) -> Program:
     Raises:
         ConfigError: operators, or a form of them, have no kernel. Names each, its index and what would be needed.
     """
+    graph = fold_constants(graph)
     steps: list[Step] = []
     storage = {tensor.index: Place(tensor.index) for tensor in graph.tensors}
     problems: list[str] = []

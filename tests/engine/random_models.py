@@ -11,11 +11,17 @@ UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU")
 
 
 class Maker:
-    """Makes tensors of one type with random quantization."""
+    """Makes tensors of one type with random quantization.
+
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
+    "float16_weights" one whose weights are float16.
+    """
 
     def __init__(self, seed, dtype):
         self.rng = np.random.default_rng(seed)
-        self.dtype = dtype
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
+        self.before = []  # operators that make weights
 
     def number(self, low, high):
         return int(self.rng.integers(low, high + 1))
@@ -57,11 +63,25 @@ class Maker:
         count = shape[axis]
         if self.dtype == "float32":
             bias = constant(self.rng.normal(size=count), "float32")
+            if self.stored is not None:
+                return self.dequantized(shape, axis, per_channel=per_channel), bias
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
         bias = constant(self.rng.integers(-3000, 3000, count), "int32", scales)
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
+
+    def dequantized(self, shape, axis, *, per_channel):
+        """Weights that a DEQUANTIZE makes of a smaller constant."""
+        if self.stored == "float16":
+            source = constant(self.rng.normal(size=shape), "float16")
+        else:
+            scales = tuple(self.scale(-9, -5) for _ in range(shape[axis] if per_channel else 1))
+            zeros = self.pick((0,), (0,), (3,))
+            source = constant(self.rng.integers(-128, 128, shape), "int8", scales, zeros, axis)
+        weights = T(tuple(shape), "float32")
+        self.before.append(Op("DEQUANTIZE", [source], weights))
+        return weights
 
     def layer_output(self, shape, x, weights, terms):
         """An output whose scale fits sums of so many products."""
@@ -222,6 +242,8 @@ def softmax(m, _kind):
     return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
 
 
+WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
 MAKERS = {
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
@@ -243,4 +265,5 @@ MAKERS = {
 def random_model(kind, seed, dtype):
     """The bytes of a .tflite file."""
     maker = Maker([seed, *kind.encode()], dtype)
-    return write_tflite(MAKERS[kind](maker, kind))
+    operators = MAKERS[kind](maker, kind)
+    return write_tflite([*maker.before, *operators], operators[0].inputs[0])

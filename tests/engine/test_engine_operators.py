@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from engine.oracles import Int8Oracle, assert_close, oracle_of, random_inputs
-from engine.random_models import MAKERS, random_model
+from engine.random_models import MAKERS, WITH_WEIGHTS, random_model
 from engine.targets import CortexModel, HostModel, prefix
+from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
+from harness.errors import ConfigError
 
-KINDS = sorted(MAKERS)
+CASES = [
+    *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")),
+    *((kind, "int8_weights") for kind in WITH_WEIGHTS),
+    ("CONV_2D", "float16_weights"),
+]
 
 
 def check(model, oracle, graph, count, seed):
@@ -33,8 +39,7 @@ def random_graph(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "dtype"), CASES)
 def test_an_operator_on_the_host(kind, dtype, random_graph, host_kernels, tmp_path):
     graph, oracle = random_graph(kind, 1, dtype)
     for plain in (False, True):
@@ -43,8 +48,7 @@ def test_an_operator_on_the_host(kind, dtype, random_graph, host_kernels, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["int8", "float32"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "dtype"), CASES)
 def test_more_of_an_operator_on_a_cortex_m4(kind, dtype, random_graph, cortex_kernels, tmp_path):
     for seed in range(2, 6):
         graph, oracle = random_graph(kind, seed, dtype)
@@ -68,3 +72,20 @@ def test_every_tensor_of_an_int8_model(kind, random_graph, host_kernels, tmp_pat
                 oracle.run(values)
                 want = oracle.tensor(part.output.index).reshape(part.output.shape)
                 np.testing.assert_array_equal(model(values), want, err_msg=f"seed {seed}, operator {count - 1}")
+
+
+def test_int8_weights_take_a_quarter_of_the_flash(random_graph):
+    def constants(dtype):
+        graph, _ = random_graph("FULLY_CONNECTED", 3, dtype)
+        return sum(array.bytes for step in plan_memory(graph).steps for array in step.arrays if array.name == "weights")
+
+    assert 0 < 4 * constants("int8_weights") == constants("float32")
+
+
+def test_int8_weights_without_a_dequantize_are_refused(tmp_path):
+    x, y = T((1, 4), "float32"), T((1, 3), "float32")
+    weights = constant(np.ones((3, 4)), "int8", (0.5,))
+    path = tmp_path / "dynamic.tflite"
+    path.write_bytes(write_tflite([Op("FULLY_CONNECTED", [x, weights, None], y)]))
+    with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): weights that are not constant float32"):
+        plan_memory(parse_tflite(path))

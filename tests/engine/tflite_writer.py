@@ -52,8 +52,8 @@ def constant(values, dtype, scales=(), zeros=(0,), axis=0):
     return T(data.shape, dtype, scales, zeros, axis, data)
 
 
-def write_tflite(operators: list[Op]) -> bytes:
-    """A model whose input is the first operator's first input, and whose output is the last one's output."""
+def write_tflite(operators: list[Op], start: T | None = None) -> bytes:
+    """A model whose input is `start` or the first operator's first input, and whose output is the last one's output."""
     tensors = list(dict.fromkeys(t for op in operators for t in [*op.inputs, op.output] if t is not None))
     kinds = sorted({op.kind for op in operators})
     b = flatbuffers.Builder(4096)
@@ -62,7 +62,7 @@ def write_tflite(operators: list[Op]) -> bytes:
     buffers = _tables(b, [_buffer(b, content) for content in data])
     tensor_tables = _tables(b, [_tensor(b, n, t, numbers.get(id(t), 0)) for n, t in enumerate(tensors)])
     operator_tables = _tables(b, [_operator(b, op, tensors, kinds) for op in operators])
-    inputs = _ints(b, [tensors.index(operators[0].inputs[0])])
+    inputs = _ints(b, [tensors.index(start or operators[0].inputs[0])])
     outputs = _ints(b, [tensors.index(operators[-1].output)])
     tflite.SubGraphStart(b)
     tflite.SubGraphAddTensors(b, tensor_tables)
