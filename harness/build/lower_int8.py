@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.geometry import mean_span
 from harness.build.layout import pair_rows
 from harness.build.requantize import Channel, activation_range, channel, mean_scaling, softmax_scaling
 from harness.build.step import Array, Step, quantization_of, unsupported
@@ -146,11 +147,11 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
 
 
 def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of an int8 mean over height and width."""
+    """Return the call of an int8 mean over height and width, or over other neighbouring axes."""
     before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    count = x.shape[1] * x.shape[2]
+    count, channels = mean_span(graph, operator, x)
     multiplier, left = mean_scaling(before.scales[0] / after.scales[0], count)
-    simple = x.shape[3] % 4 == 0
+    simple = channels % 4 == 0
     return Step(
         operator,
         "hil_mean_s8" if simple else "hil_mean_s8_plain",
@@ -159,7 +160,7 @@ def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         y,
         {
             "pixels": str(count),
-            "channels": str(x.shape[3]),
+            "channels": str(channels),
             "multiplier": str(multiplier),
             "shift": str(-left),
             "in_zero": str(before.zero_points[0]),
