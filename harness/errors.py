@@ -31,6 +31,10 @@ class LinkError(BoardError):
     """The board didn't answer, answered something else, or lost what was sent."""
 
 
+class UnknownRequestError(LinkError):
+    """The firmware on the board doesn't know a request: its agent is older than this harness."""
+
+
 class BoardResetError(LinkError):
     """The board was reset in the middle of a conversation (its boot nonce changed)."""
 
@@ -45,6 +49,10 @@ class EmulatorError(BoardError):
 
 class MeasurementError(HilError):
     """The board works, but what it returned can't be a measurement. Never retried."""
+
+
+class NoLayersError(MeasurementError):
+    """The inference engine on the board can't tell one layer from another."""
 
 
 class StoreError(HilError):
