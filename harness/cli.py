@@ -138,6 +138,12 @@ def flash(
 )
 @click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
+@click.option(
+    "--patches",
+    metavar="auto|RxC[@LAYERS]",
+    help="Run the first layers in R x C patches, which takes less RAM; auto: those that take the least.",
+)
+@click.option("--keep-overlap", is_flag=True, help="With --patches: keep what rows of patches share (C is 1).")
 @_LAB
 def build(
     model: Path | None,
@@ -154,6 +160,8 @@ def build(
     objects: Path | None,
     cross: str,
     werror: bool,  # noqa: FBT001 (click passes it)
+    patches: str | None,
+    keep_overlap: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
     """Make a firmware image of a model, and print what it takes of the board.
@@ -170,14 +178,16 @@ def build(
 
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
-    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross)
+    if keep_overlap and patches is None:
+        raise click.UsageError("--keep-overlap goes with --patches")
+    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross, patches, keep_overlap)
     if model is not None:
         if include or exclude or define or heap:
             raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
         build_model(model, _load_lab(lab), wish)
     elif engine_dir is not None:
-        if emit_c or plain:
-            raise click.UsageError("--emit-c and --plain go with a model")
+        if emit_c or plain or patches:
+            raise click.UsageError("--emit-c, --plain and --patches go with a model")
         build_engine(OwnEngine(engine_dir, include, define, heap, exclude), _load_lab(lab), wish)
 
 

@@ -53,6 +53,45 @@ def test_a_model_becomes_an_image_and_says_what_it_takes(build, toolchain, nano3
 
 
 @pytest.mark.usefixtures("toolchain")
+@pytest.mark.parametrize(
+    ("patches", "expected"),
+    [
+        (["--patches", "3x3@4"], {"rows": 3, "columns": 3, "layers": 4, "cached": False}),
+        (["--patches", "7x1@4", "--keep-overlap"], {"rows": 7, "columns": 1, "layers": 4, "cached": True}),
+    ],
+)
+def test_a_model_is_cut_into_the_patches_that_were_asked_for(build, nano33, tmp_path, patches, expected):
+    result = build(MODEL, *BOARD, "-o", "model.elf", *patches)
+    assert result.exit_code == 0, result.output
+    image = load_image(tmp_path / "model.elf", nano33.kind)
+    assert image.card.patches.model_dump() == expected
+    assert f"arena {image.ram_arena_bytes:,} B instead of 8,272" in result.output
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_patches_that_are_chosen_make_the_arena_smaller(build, nano33, tmp_path):
+    for options in (["--patches", "auto"], ["--patches", "2x1"]):
+        result = build(MODEL, *BOARD, "-o", "model.elf", *options)
+        assert result.exit_code == 0, result.output
+        assert load_image(tmp_path / "model.elf", nano33.kind).ram_arena_bytes < 8_272
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--patches", "some"], "write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)"),
+        (["--patches", "3x3@9"], "9 layers can't be patched"),
+        (["--patches", "2x2", "--keep-overlap"], "no such patches make the arena smaller than 8,272 B"),
+        (["--keep-overlap"], "--keep-overlap goes with --patches"),
+    ],
+)
+def test_patches_that_cannot_be_are_refused(build, options, message):
+    result = build(MODEL, *BOARD, "-o", "model.elf", *options)
+    assert result.exit_code != 0
+    assert message in result.output
+
+
+@pytest.mark.usefixtures("toolchain")
 def test_the_image_runs_a_suite_on_the_virtual_board_like_the_shipped_one(build, tmp_path):
     result = build(MODEL, *BOARD, "-o", tmp_path / "images" / "nano33" / "mine.elf")
     assert result.exit_code == 0, result.output

@@ -7,6 +7,7 @@ import pytest
 
 from harness.build import parse_tflite, plan_memory
 from harness.build.graph import Graph, Operator, Quantization, Tensor
+from harness.build.patch import Patches
 from harness.build.plan import choose_patches
 from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
 from harness.build.toolchain import Region
@@ -53,11 +54,20 @@ def test_the_busiest_layer_of_the_shipped_models_fills_the_arena(name, patched):
     assert sum(layer.flash_bytes for layer in layers) == plan.flash_bytes
 
 
+def test_copying_patches_is_part_of_the_layer_that_needs_it():
+    graph, whole = planned(ROOT / "firmware/models/fashion_mnist/fashion_mnist_int8.tflite")
+    patched = plan_memory(graph, Patches(3, 3, 4))
+    kernels = [[layer.kernel for layer in layer_sizes(graph, plan)] for plan in (whole, patched)]
+    assert patched.steps[0].kernel == "hil_copy_rows"
+    assert kernels[0] == kernels[1]
+
+
 def test_a_layer_counts_what_it_reads_writes_and_scratches():
     graph, plan = planned(ROOT / "firmware/models/fashion_mnist/fashion_mnist_int8.tflite")
     first = layer_sizes(graph, plan)[0]
     assert (first.kind, first.shape) == ("CONV_2D", (1, 28, 28, 8))
-    assert first.arena_bytes == 28 * 28 + 28 * 28 * 8 + first.scratch_bytes
+    read_ahead = plan.steps[0].overread_bytes
+    assert first.arena_bytes == 28 * 28 + read_ahead + 28 * 28 * 8 + first.scratch_bytes
     assert sorted(t.bytes for t in first.tensors) == [28 * 28, 28 * 28 * 8]
 
 
