@@ -227,7 +227,7 @@ class Link:
             if attempt:
                 self.counters.retransmissions += 1
                 ahead = b""  # a repetition carries none, so that the device can tell it from a new request
-            self._wire.announce(kind, seq, len(ahead), count)
+            self._wire.announce(kind, seq, len(ahead), count if kind is Request.RUN else 0)
             result, arrived = self._await_run(kind, seq, ahead, count)
             if result is not None:
                 return result, arrived
@@ -245,7 +245,7 @@ class Link:
             if frame is None and result is not None:
                 self._wire.recover()  # the RESULT is safe, only what followed was lost
             if frame is None or frame.type == Reply.NAK:
-                self._wire.check_refusal(frame, kind, count, len(ahead))
+                self._wire.check_refusal(frame, kind, count if kind is Request.RUN else 0, len(ahead))
                 self._note_nak(frame)
                 return result, False
             if frame.type == Reply.ACK:
