@@ -40,6 +40,7 @@ TASK = Task(
     small=(2, 1),
     seed=20,
     epochs=200,
+    student_epochs=200,
     tuning_epochs=200,
     batch=16,
     rate=4e-3,

@@ -61,6 +61,7 @@ TASK = Task(
     small=(2, 2),
     seed=20,
     epochs=24,
+    student_epochs=12,
     tuning_epochs=8,
     batch=128,
     rate=4e-3,

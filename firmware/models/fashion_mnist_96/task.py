@@ -33,6 +33,6 @@ TASK = replace(
     variants=("int8",),
     layers=LAYERS,
     resize=Resize("bilinear", 96, 96),
-    epochs=7,
+    epochs=5,
     suite_inputs=200,
 )

@@ -39,6 +39,7 @@ TASK = Task(
     small=(2, 1),
     seed=20,
     epochs=100,
+    student_epochs=100,
     tuning_epochs=100,
     batch=32,
     rate=4e-3,

@@ -80,6 +80,7 @@ class Task:
         resize: how the data becomes the input of every variant; None: as it is.
         seed: of the weights, the order of the batches and the augmentation.
         epochs: of a network that starts from random weights.
+        student_epochs: of the students.
         tuning_epochs: of one that starts from trained weights.
         batch: inputs per step.
         rate: the learning rate at the start.
@@ -101,6 +102,7 @@ class Task:
     small: tuple[int, int]
     seed: int
     epochs: int
+    student_epochs: int
     tuning_epochs: int
     batch: int
     rate: float

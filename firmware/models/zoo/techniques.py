@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 from zoo import export
+from zoo.aware import with_simulated_quantization
 from zoo.network import build, start
 from zoo.pruning import remove_channels, with_masks, without_masks
 from zoo.resize import Resize
@@ -43,7 +43,7 @@ class Workshop:
     representative: NDArray[np.float32]
     weights: Path
 
-    def scratch(self, spec: Layers, *, teacher: bool = False, resize: Resize | None = None) -> Model:
+    def scratch(self, spec: Layers, epochs: int, *, teacher: bool = False, resize: Resize | None = None) -> Model:
         """Return a network trained from random weights."""
         task = self.task
         resize = resize or task.resize
@@ -51,7 +51,7 @@ class Workshop:
         taught = self.baseline() if teacher else None
         start(task.seed)
         model = build(shape, task.classes, spec)
-        fit(model, task, self.data, self.held, Plan(task.epochs, task.rate, resize, taught))
+        fit(model, task, self.data, self.held, Plan(epochs, task.rate, resize, taught))
         return model
 
     def baseline(self) -> Model:
@@ -61,7 +61,7 @@ class Workshop:
             part = self.weights.with_suffix(".part")
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                np.savez(file, *self.scratch(task.layers).get_weights())
+                np.savez(file, *self.scratch(task.layers, task.epochs).get_weights())
             part.replace(self.weights)
         start(task.seed)
         shape = task.shape if task.resize is None else (task.resize.height, task.resize.width, task.shape[2])
@@ -94,7 +94,7 @@ def _int8_weights(shop: Workshop) -> bytes:
 
 def _int8_qat(shop: Workshop) -> bytes:
     """Train on with simulated quantization, at a small rate."""
-    model = tfmot.quantization.keras.quantize_model(shop.baseline())
+    model = with_simulated_quantization(shop.baseline(), shop.representative)
     shop.tune(model, Plan(shop.task.tuning_epochs, shop.task.rate * AWARE_RATE))
     return export.int8(model, shop.representative[:0])
 
@@ -119,17 +119,17 @@ def _sparse(shop: Workshop) -> bytes:
 
 
 def _student(shop: Workshop) -> bytes:
-    return shop.int8(shop.scratch(shop.task.narrow))
+    return shop.int8(shop.scratch(shop.task.narrow, shop.task.student_epochs))
 
 
 def _student_distilled(shop: Workshop) -> bytes:
-    return shop.int8(shop.scratch(shop.task.narrow, teacher=True))
+    return shop.int8(shop.scratch(shop.task.narrow, shop.task.student_epochs, teacher=True))
 
 
 def _small_input(shop: Workshop) -> bytes:
     task = shop.task
     resize = Resize("area", task.shape[0] // task.small[0], task.shape[1] // task.small[1])
-    return shop.int8(shop.scratch(task.layers, resize=resize), resize)
+    return shop.int8(shop.scratch(task.layers, task.epochs, resize=resize), resize)
 
 
 TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
