@@ -40,7 +40,7 @@ struct hil_conv_s8 {
 struct hil_depthwise_s8 {
     struct hil_window window;
     struct hil_quant quant;
-    const int8_t *weights; /* [k_h][k_w][out_c] */
+    const int8_t *weights; /* [k_h][k_w][out_c]; of hil_depthwise_any_s8 filled up to a multiple of four channels */
     const struct hil_channel *channels;
 };
 
@@ -174,8 +174,9 @@ struct hil_copy_rows {
     uint32_t rows, row_bytes, from_stride, to_stride, to_offset;
 };
 
-/* A 1 x 1 convolution in plain C is a convolution like any other. */
+/* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
 #define hil_conv1x1_s8_plain hil_conv_s8_plain
+#define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
 #define hil_conv1x1_w8_plain hil_conv_w8_plain
 
@@ -184,6 +185,7 @@ void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_any_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
 void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);

@@ -68,25 +68,26 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     channels, fast = _channels(weights, weights.bias, bounds, quant)
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
+    padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
     return Step(
         operator,
-        "hil_depthwise_s8" if simple else "hil_depthwise_s8_plain",
+        "hil_depthwise_s8" if simple else "hil_depthwise_any_s8",
         "hil_depthwise_s8",
         (x,),
         y,
         {"quant": quant.initializer(fast=fast)},
-        (Array("weights", taps), Array("channels", channels)),
-        twin=simple,
+        (Array("weights", taps) if simple else Array("weights", padded, taps), Array("channels", channels)),
+        twin=True,
         window=window,
-        scratch_bytes=_band_bytes(window) if simple else 0,
-        scratch_of=_band_bytes if simple else None,
+        scratch_bytes=_band_bytes(window),
+        scratch_of=_band_bytes,
         macs=window.pixels * window.taps * window.out_c,
         parameters=weights.parameters,
     )
 
 
 def _band_bytes(window: Window) -> int:
-    """Return the fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
     return 8 * (window.taps + window.k_h * width)
 
