@@ -30,6 +30,11 @@ def network(first: int, second: int, third: int, fourth: int) -> Layers:
     )
 
 
+def candidate(params: dict[str, int]) -> tuple[Layers, int]:
+    """Return the layers of a candidate of fashion_mnist_search.yaml, and how many rows and columns become one."""
+    return network(params["first"], params["second"], params["third"], params["fourth"]), params["shrink"]
+
+
 def load_split(data: Path, split: str) -> Split:
     """Return the images and labels, "train" or "test"."""
     images, labels = load(data / "usr/share/datasets/fashion-mnist", {"train": "train", "test": "t10k"}[split])
