@@ -3,8 +3,8 @@
     python -m zoo.candidate fashion_mnist --validation work/fashion_mnist_validation.npz
     python -m zoo.candidate fashion_mnist --params '{"first": 4, ...}' --stage train --out candidate.tflite
 
-A task that can be searched has `candidate(params)` in its task.py: the layers, and how many rows and columns of the data
-become one.
+A task that can be searched has `candidate(params)` in its task.py: the layers, and how many rows and columns of the
+data become one.
 """
 
 from __future__ import annotations
