@@ -155,11 +155,12 @@ def _level_sentence(level: list[str], beaten: list[str], unsure: list[str], rows
     if unsure and not rows[unsure[0]].samples:
         parts.append(f"{unsure[0]} against {best}: {rows[unsure[0]].reason}")
     elif unsure:
-        parts.append(f"{rows[unsure[0]].samples:,} inputs can't tell {best} from {_names(unsure)}")
+        tied = ", with the same figure" if all(rows[name].a_value == rows[name].b_value for name in unsure) else ""
+        parts.append(f"{rows[unsure[0]].samples:,} inputs can't tell {best} from {_names(unsure)}{tied}")
         needed = [(count, name) for name in unsure if (count := rows[name].samples_needed) is not None]
         if needed:
             count, name = min(needed)
-            parts.append(f"about {count:,} would tell it from {name}, if the difference is what it seems")
+            parts.append(f"about {count:,} would settle it for {name}, if the difference is what it seems")
     same = [name for name in level if name not in unsure]
     equal = [name for name in same if rows[name].exact and not _difference(rows[name])]
     within = [name for name in same if name not in equal]

@@ -70,7 +70,7 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
         found.append(_chart(drawn, f"Spread of the {group.counter}", caption, f"{prefix}d-", warning))
     if len(layers) and layers["ticks"].notna().any():
         drawn = plots.layer_profile(layers, group.counter)
-        caption = "One profiled inference, its layers in the order of execution; the colour is the kind of kernel."
+        caption = "One profiled inference, its layers in the order of execution; the colour is the operator."
         warning = _EMULATED if group.emulated else ""
         found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", caption, f"{prefix}l-", warning))
     return found

@@ -48,7 +48,15 @@ VARIANTS = (
     Made("patched_int8", "first layers in patches, int8", "int8", 0.08, 1_902_334, 4_640, 30_112),
 )  # fmt: skip
 
-_KERNELS = (("conv", "1x28x28x8"), ("depthwise", "1x14x14x8"), ("pointwise", "1x14x14x16"), ("pool", "1x7x7x16"))
+#: Operators of a made-up network, the shapes that they write, and their shares of the ticks.
+_LAYERS = (
+    ("CONV_2D", "1x28x28x8", 0.41),
+    ("DEPTHWISE_CONV_2D", "1x14x14x8", 0.17),
+    ("CONV_2D", "1x14x14x16", 0.29),
+    ("MAX_POOL_2D", "1x7x7x16", 0.02),
+    ("FULLY_CONNECTED", "1x32", 0.06),
+    ("SOFTMAX", "1x10", 0.05),
+)
 
 
 @dataclass(frozen=True)
@@ -168,9 +176,7 @@ def record_history(results: Path, changes: Sequence[dict[str, float]], setting: 
 
 
 def _layers(variant: Made) -> list[dict[str, Any]]:
-    shares = (0.41, 0.17, 0.29, 0.02, 0.06, 0.05)
-    kernels = [*_KERNELS, ("dense", "1x32"), ("dense", "1x10")]
     return [
-        {"operator": kind.upper(), "kind": kind, "kernel": f"hil_{kind}", "output_shape": shape, "ticks": ticks}
-        for (kind, shape), ticks in zip(kernels, (round(variant.ticks * share) for share in shares), strict=True)
+        {"operator": operator, "output_shape": shape, "ticks": round(variant.ticks * share)}
+        for operator, shape, share in _LAYERS
     ]

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import re
+import resource
+import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -209,3 +213,16 @@ def test_a_run_in_which_nothing_worked_still_has_a_page(tmp_path):
 
 def test_the_same_results_are_the_same_page(emulated):
     assert render_page(page_of(emulated)) == render_page(page_of(emulated))
+
+
+@pytest.mark.slow
+def test_a_page_of_four_suites_and_forty_variants_takes_less_than_five_seconds(tmp_path):
+    with Run.create(tmp_path, about(Setting())) as run:
+        for suite in ("a", "b", "c", "d"):
+            for made in VARIANTS:
+                record_case(run, made, Setting(suite=suite, samples=1000, layers=True))
+    hil = Path(sys.executable).with_name("hil")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([hil, "report", run.path, "--html", tmp_path / "out"], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 5

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.recorded_runs import VARIANTS, Made, Setting, record_history, record_run
 from harness.report import plots
-from harness.report.plots.canvas import svg, svg_file
+from harness.report.plots.canvas import legend_lines, svg, svg_file
 from harness.store import load_results
 
 
@@ -137,17 +137,23 @@ def test_a_counter_that_always_says_the_same_is_said_to(results):
 def test_one_variant_alone_has_a_bar_for_each_layer(results):
     rows = results.layers[results.layers["variant"] == "int8"]
     said = texts(plots.layer_profile(rows))
-    assert "0 conv 1x28x28x8" in said
-    assert "5 dense 1x10" in said
+    assert "0 conv 2d 1x28x28x8" in said
+    assert "5 softmax 1x10" in said
 
 
-def test_rare_kinds_of_layers_share_a_colour(results):
+def test_a_legend_that_is_too_long_for_a_line_goes_on_in_the_next():
+    names = ["depthwise conv 2d", "conv 2d", "fully connected", "max pool 2d", "softmax", "others"]
+    assert legend_lines(names) == [[0, 1, 2, 3], [4, 5]]
+    assert legend_lines(names[:2]) == [[0, 1]]
+
+
+def test_rare_operators_share_a_colour(results):
     rows = results.layers[results.layers["variant"] == "int8"]
-    many = pd.concat([rows.assign(kind=f"kind{n}", ticks=1000 - n, layer=n) for n in range(8)])
+    many = pd.concat([rows.assign(operator=f"KIND_{n}", ticks=1000 - n, layer=n) for n in range(8)])
     said = texts(plots.layer_profile(many))
-    assert "other kinds" in said
-    assert "kind4" in said
-    assert "kind7" not in [text for text in said if " " not in text]
+    assert "others" in said
+    assert "kind 4" in said
+    assert "kind 7" not in said
 
 
 def test_history_draws_changes_and_lets_the_unchanged_share_a_line(tmp_path):

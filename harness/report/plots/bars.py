@@ -9,6 +9,7 @@ from harness.report import numbers
 from harness.report.plots.canvas import (
     BAD,
     INK,
+    LEGEND_LINE,
     MUTED,
     RULE,
     SERIES,
@@ -17,6 +18,7 @@ from harness.report.plots.canvas import (
     WIDTH,
     blank,
     legend,
+    legend_lines,
     shorten,
     style,
     text_width,
@@ -126,11 +128,11 @@ def draw_bars(
     """Draw bars under their names, the names of the colours above, and the limit."""
     longest = max(sum(size for size, _ in bar.parts) for bar in bars) or 1.0
     line = limit if limit and longest >= _LIMIT_SHOWN * limit else None
-    head = 22.0
+    head = 8.0 + LEGEND_LINE * len(legend_lines([name for name, _ in entries]))
     foot = 20.0 if limit else 4.0
     with style():
         figure, axes = blank(head + _ROW * len(bars) + foot, left=1, right=1, top=head, bottom=foot)
-        legend(figure, [(color, name) for name, color in entries], y=8)
+        legend(figure, [(color, name) for name, color in entries])
         axes.set_axis_off()
         axes.set_xlim(0, max(longest, line or 0) * 1.002)
         axes.set_ylim(_ROW * len(bars), 0)

@@ -70,6 +70,11 @@ _RC: Any = {
 
 _SCREEN_DPI = 144
 _INCH = 72.0
+_PATCH = 12.0
+_LEGEND_GAP = 14.0
+
+#: Height of a line of a legend in points.
+LEGEND_LINE: Final = 14.0
 
 
 @contextmanager
@@ -97,24 +102,39 @@ def blank(height: float, *, left: float, right: float, top: float, bottom: float
     return figure, axes
 
 
-def legend(figure: Figure, entries: Sequence[tuple[str, str]], *, y: float, left: float = 0) -> None:
-    """Write the names of colours in a line, each behind a patch of it.
+def legend_lines(names: Sequence[str]) -> list[list[int]]:
+    """Return which names stand in which line of a legend: as many as fit into the width of a figure."""
+    lines: list[list[int]] = [[]]
+    at = 0.0
+    for number, name in enumerate(names):
+        width = _PATCH + text_width(name, SMALL)
+        if lines[-1] and at + width > WIDTH:
+            lines.append([])
+            at = 0.0
+        lines[-1].append(number)
+        at += width + _LEGEND_GAP
+    return lines
+
+
+def legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
+    """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line.
 
     Args:
         figure: to write on.
         entries: colour and name of each.
-        y: middle of the line, in points from the top of the figure.
-        left: where it begins, in points.
     """
-    width, height = figure.get_figwidth() * _INCH, figure.get_figheight() * _INCH
-    at = left
-    for color, name in entries:
-        patch = mpl.patches.Rectangle(
-            (at / width, 1 - (y + 4) / height), 8 / width, 8 / height, transform=figure.transFigure, color=color, lw=0
-        )
-        figure.add_artist(patch)
-        figure.text((at + 12) / width, 1 - y / height, name, fontsize=SMALL, color=MUTED, va="center_baseline")
-        at += 12 + text_width(name, SMALL) + 14
+    height = figure.get_figheight() * _INCH
+    for line, members in enumerate(legend_lines([name for _, name in entries])):
+        at, y = 0.0, 8 + LEGEND_LINE * line
+        for color, name in (entries[number] for number in members):
+            corner = (at / WIDTH, 1 - (y + 4) / height)
+            patch = mpl.patches.Rectangle(
+                corner, 8 / WIDTH, 8 / height, transform=figure.transFigure, color=color, lw=0
+            )
+            figure.add_artist(patch)
+            x = (at + _PATCH) / WIDTH
+            figure.text(x, 1 - y / height, name, fontsize=SMALL, color=MUTED, va="center_baseline")
+            at += _PATCH + text_width(name, SMALL) + _LEGEND_GAP
 
 
 def text_width(text: str, size: float) -> float:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-#: Kinds of layers that have a colour of their own; the others share the last one.
+#: Operators that have a colour of their own; the others share the last one.
 _COLORED = 5
 
 
@@ -21,7 +21,7 @@ def layer_profile(layers: pd.DataFrame, counter: str = "ticks") -> Figure:
     """Draw what each layer takes of an inference.
 
     With one variant there is a bar for each layer, in the order of execution; with several there is a bar for each
-    variant, its layers one behind the other. The colour says which kind of kernel it is.
+    variant, its layers one behind the other. The colour says which operator it is.
 
     Args:
         layers: rows of the layer table from one suite and one setup.
@@ -34,18 +34,23 @@ def layer_profile(layers: pd.DataFrame, counter: str = "ticks") -> Figure:
     require_one_setup(rows, "layer_profile")
     if rows.empty:
         raise ValueError("layer_profile: no layer has ticks")
-    rows = rows.assign(kind=rows["kind"].astype("string").fillna("other"))
+    rows = rows.assign(kind=[_words(operator) for operator in rows["operator"]])
     colors = _colors(rows)
     variants = rows["variant"].drop_duplicates().tolist()
     bars = _layers(rows, colors) if len(variants) == 1 else _variants(rows, variants, colors, counter)
     entries = {colors[kind]: kind for kind in rows["kind"].unique() if colors[kind] != SERIES[-1]}
     if SERIES[-1] in colors.values():
-        entries[SERIES[-1]] = "other kinds"
+        entries[SERIES[-1]] = "others"
     return draw_bars(bars, [(name, color) for color, name in entries.items()])
 
 
+def _words(operator: object) -> str:
+    """Return DEPTHWISE_CONV_2D as depthwise conv 2d."""
+    return str(operator).replace("_", " ").lower() if known(operator) else "unknown"
+
+
 def _colors(rows: pd.DataFrame) -> dict[str, str]:
-    """Give the kinds that take most the colours."""
+    """Give the operators that take most the colours."""
     totals = rows.groupby("kind")["ticks"].sum().sort_values(ascending=False, kind="stable")
     return {str(kind): SERIES[min(rank, _COLORED)] for rank, kind in enumerate(totals.index)}
 
