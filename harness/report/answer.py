@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
 from harness.report import numbers
-from harness.report.compare import compare_variants
+from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
 from harness.report.metrics import METRICS
+from harness.report.pairing import SampleCache
+from harness.store.read import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from harness.report.frame import Row
     from harness.report.groups import Group
@@ -32,6 +34,9 @@ _AXES: Final = {
     "peak_ram": "least RAM",
     "flash": "least flash",
 }
+
+#: Axes whose verdicts chance has a part in.
+_BY_CHANCE: Final = ("accuracy", "latency", "energy")
 
 _NAMED = 3
 
@@ -86,15 +91,12 @@ def answer(results: Results, group: Group, policy: Policy | None = None) -> Answ
     names = [name for name in _AXES if len(_having(name, cases)) > 1]
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
     orders = {name: _ordered(name, cases) for name in names}
+    rows = _held_against_best(results, cases, orders, strict)
     axes = {}
-    for best in dict.fromkeys(order["variant"].iloc[0] for order in orders.values()):
-        mine = tuple(name for name in names if orders[name]["variant"].iloc[0] == best)
-        comparison = compare_variants(replace(results, cases=_against(cases, best)), replace(strict, metrics=mine))
-        for name in mine:
-            rows = {row.b.variant: row for row in comparison.rows if row.metric == name and row.verdict != "refused"}
-            if all(other in rows for other in orders[name]["variant"].iloc[1:]):
-                without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
-                axes[name] = _axis(name, orders[name], rows, group.counter, without)
+    for name, order in orders.items():
+        if all(other in rows[name] for other in order["variant"].iloc[1:]):
+            without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
+            axes[name] = _axis(name, order, rows[name], group.counter, without)
     found = tuple(axes[name] for name in names if name in axes)
     return Answer(_lead(found, len(cases)), found, policy)
 
@@ -117,10 +119,26 @@ def _having(name: str, cases: pd.DataFrame) -> pd.DataFrame:
     return cases[cases[METRICS[name].column].notna()]
 
 
-def _against(cases: pd.DataFrame, best: str) -> pd.DataFrame:
-    """Return the cases with one of them as the baseline of all others."""
-    baseline = cases["baseline"].mask(cases["variant"] == best, pd.NA).where(cases["variant"] == best, best)
-    return cases.assign(baseline=baseline)
+def _held_against_best(
+    results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy
+) -> dict[str, dict[str, Row]]:
+    """Return, for each axis, the row of each variant that was held against the best; without those refused.
+
+    Axes that chance has a part in are decided apart, as the policy's level is that of one axis.
+    """
+    cache = SampleCache(results)
+    sides = {row["variant"]: cache.side(row) for row in plain_rows(cases)}
+    found: dict[str, dict[str, Row]] = {name: {} for name in orders}
+    exact = [name for name in orders if name not in _BY_CHANCE]
+    for names in [exact, *([name] for name in orders if name in _BY_CHANCE)]:
+        matches = []
+        for name in names:
+            best, *others = orders[name]["variant"]
+            matches += [Match(sides[best], sides[other], (name,)) for other in others]
+        for row in compare_sides(matches, policy)[0]:
+            if row.verdict != "refused":
+                found[row.metric][row.b.variant] = row
+    return found
 
 
 def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, without: list[str]) -> Axis:

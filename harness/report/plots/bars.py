@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
 from harness.report import numbers
 from harness.report.plots.canvas import (
     BAD,
@@ -153,13 +156,13 @@ def _draw(axes: Axes, bar: Bar, top: float, limit: float | None) -> None:
     name = shorten(bar.name, TEXT, WIDTH - 12 - text_width(bar.value, SMALL))
     axes.text(0, text_y, name, fontsize=TEXT, color=INK, va="center_baseline")
     axes.text(x, text_y, bar.value, fontsize=SMALL, color=MUTED, va="center_baseline", ha="right")
-    bar_y = top + 17 + _BAR / 2
+    low = top + 17
     if limit:
-        axes.barh(bar_y, limit, height=_BAR, color=RULE, alpha=0.45, lw=0)
-        axes.vlines(limit, bar_y - _BAR / 2, bar_y + _BAR / 2, color=BAD, lw=1.6, clip_on=False)
+        axes.add_patch(Rectangle((0, low), limit, _BAR, color=RULE, alpha=0.45, lw=0))
+        axes.add_line(Line2D([limit, limit], [low, low + _BAR], color=BAD, lw=1.6, clip_on=False))
     at = 0.0
     gap = x / (WIDTH - 2)
     for size, color in bar.parts:
         if size > 0:
-            axes.barh(bar_y, max(size - gap, size / 2, 0), left=at, height=_BAR, color=color, lw=0)
+            axes.add_patch(Rectangle((at, low), max(size - gap, size / 2), _BAR, color=color, lw=0))
         at += size

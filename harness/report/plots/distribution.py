@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 from matplotlib.ticker import MaxNLocator
 
 from harness.report import numbers
@@ -85,14 +87,14 @@ def _row(axes: Axes, top: float, name: str, ticks: NDArray[Any], change: NDArray
     name = shorten(name, TEXT, WIDTH - 28 - text_width(said, SMALL))
     axes.text(left, top + 9, name, fontsize=TEXT, color=INK, va="center_baseline")
     axes.text(right, top + 9, said, fontsize=SMALL, color=MUTED, va="center_baseline", ha="right")
-    axes.hlines(floor, left, right, color=RULE, lw=0.8)
+    axes.add_line(Line2D([left, right], [floor, floor], color=RULE, lw=0.8))
     height = _ROW - 22
     if one:
-        axes.vlines(0, floor - height, floor, color=ACCENT, lw=2)
+        axes.add_line(Line2D([0, 0], [floor - height, floor], color=ACCENT, lw=2))
         return
     counts, edges = np.histogram(change, bins=np.linspace(left, right, _BINS))
     tops = floor - height * np.sqrt(counts / counts.max())
-    axes.stairs(tops, edges, baseline=floor, fill=True, color=ACCENT, alpha=0.75, lw=0)
+    axes.add_patch(StepPatch(tops, edges, baseline=floor, fill=True, color=ACCENT, alpha=0.75, lw=0))
 
 
 def _signed(value: float) -> str:

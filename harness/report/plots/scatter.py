@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.report import numbers
@@ -103,16 +105,20 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
     _axes(axes, rows, cost)
     steps = sorted((x, y) for x, y, is_best in zip(xs, ys, best, strict=True) if is_best)
     axes.step([x for x, _ in steps], [y for _, y in steps], where="post", color=ACCENT, lw=1, alpha=0.55, zorder=1)
+    lines: dict[bool, list[list[tuple[float, float]]]] = {True: [], False: []}
     for row, x, y, is_best in zip(records(rows), xs, ys, best, strict=True):
-        color = ACCENT if is_best else MUTED
         if known(row.get("accuracy_low")) and known(row.get("accuracy_high")):
-            ends = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
-            axes.vlines(x, *ends, color=color, lw=1, alpha=0.45, zorder=2)
+            low, high = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
+            lines[is_best].append([(x, low), (x, high)])
         if cost.low and cost.high and known(row.get(cost.low)) and known(row.get(cost.high)):
-            ends = float(row[cost.low]) * cost.scale, float(row[cost.high]) * cost.scale
-            axes.hlines(y, *ends, color=color, lw=1, alpha=0.45, zorder=2)
-        face = ACCENT if is_best else PAPER
-        axes.plot(x, y, "o", ms=6, mfc=face, mec=color, mew=1.2, zorder=3, clip_on=False)
+            low, high = float(row[cost.low]) * cost.scale, float(row[cost.high]) * cost.scale
+            lines[is_best].append([(low, y), (high, y)])
+    for is_best, color, face in ((False, MUTED, PAPER), (True, ACCENT, ACCENT)):
+        axes.add_collection(LineCollection(lines[is_best], colors=color, lw=1, alpha=0.45, zorder=2), autolim=False)
+        at = [(x, y) for x, y, mine in zip(xs, ys, best, strict=True) if mine == is_best]
+        points = Line2D([x for x, _ in at], [y for _, y in at], marker="o", ls="", ms=6, zorder=3, clip_on=False)
+        points.set(mfc=face, mec=color, mew=1.2)
+        axes.add_line(points)
     names = [shorten(str(name), SMALL, _LABEL_WIDTH) for name in rows["variant"]]
     _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
 
@@ -183,9 +189,7 @@ def _write(axes: Axes, name: str, center: tuple[float, float], label: Label, col
     if label.leader:
         near_x = min(max(center[0], box.left), box.right)
         near_y = min(max(center[1], box.bottom), box.top)
-        line = axes.plot(
-            [center[0] / width, near_x / width], [center[1] / height, near_y / height], transform=where, zorder=1.5
-        )[0]
-        line.set(color=MUTED, lw=0.6, alpha=0.6, clip_on=False)
+        ends = [center[0] / width, near_x / width], [center[1] / height, near_y / height]
+        figure.add_artist(Line2D(*ends, transform=where, color=MUTED, lw=0.6, alpha=0.6))
     align = {"left": "left", "right": "right", "center": "center"}[label.align]
     figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=align, va="center_baseline")
