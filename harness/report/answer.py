@@ -91,14 +91,17 @@ def answer(results: Results, group: Group, policy: Policy | None = None) -> Answ
     names = [name for name in _AXES if len(_having(name, cases)) > 1]
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
     orders = {name: _ordered(name, cases) for name in names}
-    rows = _held_against_best(results, cases, orders, strict)
+    rows, refused = _held_against_best(results, cases, orders, strict)
     axes = {}
     for name, order in orders.items():
         if all(other in rows[name] for other in order["variant"].iloc[1:]):
             without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
             axes[name] = _axis(name, order, rows[name], group.counter, without)
     found = tuple(axes[name] for name in names if name in axes)
-    return Answer(_lead(found, len(cases)), found, policy)
+    lead = _lead(found, len(cases))
+    if refused:
+        lead = f"{lead} Not compared: {'; '.join(refused)}.".strip()
+    return Answer(lead, found, policy)
 
 
 def _ordered(name: str, cases: pd.DataFrame) -> pd.DataFrame:
@@ -121,14 +124,15 @@ def _having(name: str, cases: pd.DataFrame) -> pd.DataFrame:
 
 def _held_against_best(
     results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy
-) -> dict[str, dict[str, Row]]:
-    """Return, for each axis, the row of each variant that was held against the best; without those refused.
+) -> tuple[dict[str, dict[str, Row]], list[str]]:
+    """Return, for each axis, the row of each variant that was held against the best; and why others were not.
 
     Axes that chance has a part in are decided apart, as the policy's level is that of one axis.
     """
     cache = SampleCache(results)
     sides = {row["variant"]: cache.side(row) for row in plain_rows(cases)}
     found: dict[str, dict[str, Row]] = {name: {} for name in orders}
+    refused: dict[str, None] = {}
     exact = [name for name in orders if name not in _BY_CHANCE]
     for names in [exact, *([name] for name in orders if name in _BY_CHANCE)]:
         matches = []
@@ -136,9 +140,11 @@ def _held_against_best(
             best, *others = orders[name]["variant"]
             matches += [Match(sides[best], sides[other], (name,)) for other in others]
         for row in compare_sides(matches, policy)[0]:
-            if row.verdict != "refused":
+            if row.verdict == "refused":
+                refused.setdefault(f"{row.b.variant} with {row.a.variant}, {row.reason.removeprefix('refused: ')}")
+            else:
                 found[row.metric][row.b.variant] = row
-    return found
+    return found, list(refused)[:_NAMED]
 
 
 def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, without: list[str]) -> Axis:
@@ -208,7 +214,7 @@ def _lead(axes: Sequence[Axis], variants: int) -> str:
         else:
             who = f"all {variants} variants" if everyone else _names(list(axis.leaders))
             parts.append(f"For the {axis.title}, {who} {'are level' if axis.settled else 'cannot be told apart yet'}.")
-    return " ".join(parts) or "No figure could be compared."
+    return " ".join(parts)
 
 
 def _difference(row: Row) -> float:

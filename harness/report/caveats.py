@@ -10,7 +10,7 @@ from harness.report.setup import records
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.report.frame import Repeatability
+    from harness.report.frame import Comparison, Repeatability
     from harness.report.groups import Group
 
 #: An interval of the accuracy that is wider than this (a share) calls for more samples.
@@ -36,10 +36,15 @@ class Caveat:
     tone: Tone
 
 
-def caveats(group: Group, repeatability: Sequence[Repeatability] = ()) -> list[Caveat]:
-    """Return what applies to a group, the worst first."""
-    found = [*_incomplete(group), *_emulated(group), *_power(group), *_noisy(repeatability)]
-    return [*found, *_few_samples(group), *_troubled(group), *_run(group)]
+def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
+    """Return what applies to a group, the worst first.
+
+    Args:
+        group: one suite on one setup.
+        comparison: of its variants with their baselines.
+    """
+    found = [*_incomplete(group), *_emulated(group), *_power(group), *_noisy(comparison.repeatability)]
+    return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
 
 def _incomplete(group: Group) -> Iterable[Caveat]:
@@ -91,6 +96,23 @@ def _few_samples(group: Group) -> Iterable[Caveat]:
         low, high = int(rows["samples"].min()), int(rows["samples"].max())
         text = f"Variants ran on {low:,} to {high:,} inputs: accuracies over different inputs can't be compared."
         yield Caveat("Different inputs", text, "warning")
+
+
+def _refused(group: Group, comparison: Comparison) -> Iterable[Caveat]:
+    """Say what was not compared and why, but for cases that are not complete: these are said to be."""
+    complete = set(group.complete["variant"])
+    reasons: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        if row.verdict == "refused" and {row.a.variant, row.b.variant} <= complete:
+            what = "" if row.metric == "all" else f" ({row.metric.replace('_', ' ')})"
+            reasons.setdefault(row.reason.removeprefix("refused: "), []).append(
+                f"{row.b.variant} with {row.a.variant}{what}"
+            )
+    for reason, names in reasons.items():
+        who = ", ".join(dict.fromkeys(names))
+        yield Caveat("Not compared", _sentence(f"{who}: {reason}"), "warning")
+    for text in comparison.unmatched:
+        yield Caveat("No baseline", _sentence(text), "note")
 
 
 def _troubled(group: Group) -> Iterable[Caveat]:

@@ -135,7 +135,7 @@ def _section(context: _Context, group: Group, anchor: str) -> Section:
         place=place(group),
         facts=_facts(group),
         answer=answer(results, group, policy),
-        caveats=tuple(caveats(group, compared.repeatability)),
+        caveats=tuple(caveats(group, compared)),
         table=table,
         verdicts=verdicts(compared.rows, group.counter) if compared.rows else None,
         against=verdicts(held, group.counter) if held else None,
@@ -161,6 +161,13 @@ def heading(groups: Sequence[Group]) -> str:
     devices = list(dict.fromkeys(str(group.setup["device"]) for group in groups))
     what = suites[0] if len(suites) == 1 else f"{len(suites)} suites"
     return f"{what} on {devices[0] if len(devices) == 1 else f'{len(devices)} devices'}" if groups else "No cases"
+
+
+def standing(comparison: Comparison) -> str:
+    """Return how many verdicts of each kind a comparison has, the worst first."""
+    order = ("worse", "can't tell", "refused", "better", "same")
+    counts = [(word, sum(row.verdict == word for row in comparison.rows)) for word in order]
+    return ", ".join(f"{count} {word}" for word, count in counts if count) or "nothing could be compared"
 
 
 def place(group: Group) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.report.content import heading
+from harness.report.content import heading, standing
 from harness.report.escape import printable
 
 if TYPE_CHECKING:
@@ -76,12 +76,9 @@ def _table(table: Table) -> Iterable[str]:
 
 
 def _baseline(comparison: Comparison) -> Iterable[str]:
-    order = ("worse", "can't tell", "refused", "better", "same")
-    counts = [(word, sum(row.verdict == word for row in comparison.rows)) for word in order]
-    said = ", ".join(f"{count} {word}" for word, count in counts if count)
     yield f"### Against {escaped(comparison.a)}"
     yield ""
-    yield f"{said or 'Nothing could be compared'}."
+    yield f"{standing(comparison)}."
     yield ""
     worse = [row for row in comparison.rows if row.verdict == "worse"]
     for row in worse[:_MOST_ROWS]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.content import heading
+from harness.report.content import heading, standing
 from harness.report.tables import image_table
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def render_page(page: Page) -> str:
         caveats=page.caveats,
         badges=list({caveat.title: caveat for caveat, _ in page.caveats if caveat.tone != "note"}.values()),
         baseline=page.baseline,
+        standing=standing(page.baseline) if page.baseline else "",
         left_out=page.left_out,
         css=Markup(css),  # noqa: S704 (ours)
         script=Markup(script),  # noqa: S704 (ours)

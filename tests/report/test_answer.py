@@ -112,6 +112,16 @@ def test_a_variant_without_the_figure_is_named(tmp_path):
     assert flash["peak_ram"].sentence.endswith("lost has no figure.")
 
 
+def test_variants_on_different_inputs_have_no_leader_and_the_reason_is_said(tmp_path):
+    with Run.create(tmp_path, about(Setting())) as run:
+        record_case(run, GOOD, Setting(samples=50))
+        record_case(run, BAD, Setting(samples=60))
+    found = answered(run.path)
+    assert found.axes == ()
+    assert found.lead.startswith("Not compared: ")
+    assert "different inputs" in found.lead
+
+
 @pytest.mark.slow
 def test_with_no_true_difference_a_leader_is_named_in_fewer_than_one_run_of_twenty(tmp_path):
     false_alarms = 0

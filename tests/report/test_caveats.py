@@ -17,7 +17,7 @@ HARDWARE = Setting(samples=60, backend="hardware", device="nano33-a")
 def found(folder):
     results = load_results(folder)
     (group,) = grouped(results)
-    return {caveat.title: caveat for caveat in caveats(group, compare_variants(results).repeatability)}
+    return {caveat.title: caveat for caveat in caveats(group, compare_variants(results))}
 
 
 def test_an_emulated_run_says_that_instructions_are_no_latency(tmp_path):
@@ -85,3 +85,13 @@ def test_a_recovered_run_of_changed_files_is_noted(tmp_path):
     content = json.loads(file.read_text()) | {"state": "recovered", "damaged_lines": 3, "git_revision": "abc+"}
     file.write_text(json.dumps(content))
     assert {"Recovered run", "Damaged journal", "Uncommitted files"} <= set(found(folder))
+
+
+def test_what_was_not_compared_is_said_with_the_reason(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        record_case(run, VARIANTS[0], HARDWARE)
+        record_case(run, VARIANTS[1], replace(HARDWARE, samples=70))
+        record_case(run, replace(VARIANTS[2], baseline="gone"), HARDWARE)
+    notes = found(run.path)
+    assert "int8 with float32: different inputs: 60 against 70" in notes["Not compared"].text
+    assert "its baseline gone was not measured" in notes["No baseline"].text
