@@ -123,6 +123,12 @@ def flash(
 @click.option(
     "-I", "--include", type=click.Path(path_type=Path), multiple=True, metavar="DIR", help="Headers of the engine."
 )
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Sources of the engine to leave out, like 'tests/*' or '*_f16.c'.",
+)
 @click.option("-D", "--define", multiple=True, metavar="NAME[=VALUE]", help="A macro for the engine's sources.")
 @click.option(
     "--heap", type=click.IntRange(min=0), default=0, metavar="BYTES", help="A heap for an engine that calls malloc()."
@@ -132,6 +138,12 @@ def flash(
 )
 @click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
+@click.option(
+    "--patches",
+    metavar="auto|RxC[@LAYERS]",
+    help="Run the first layers in R x C patches, which takes less RAM; auto: those that take the least.",
+)
+@click.option("--keep-overlap", is_flag=True, help="With --patches: keep what rows of patches share (C is 1).")
 @_LAB
 def build(
     model: Path | None,
@@ -142,14 +154,17 @@ def build(
     plain: bool,  # noqa: FBT001 (click passes it)
     engine_dir: Path | None,
     include: tuple[Path, ...],
+    exclude: tuple[str, ...],
     define: tuple[str, ...],
     heap: int,
     objects: Path | None,
     cross: str,
     werror: bool,  # noqa: FBT001 (click passes it)
+    patches: str | None,
+    keep_overlap: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
-    r"""Make a firmware image of a model, and print what it takes of the board.
+    """Make a firmware image of a model, and print what it takes of the board.
 
     \b
     hil build model.tflite --board nano33 -o model.elf
@@ -157,21 +172,23 @@ def build(
     hil flash model.elf --device nano33
 
     The model is float32 or full int8. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.build.own_engine import OwnEngine
     from harness.commands.build import Wish, build_engine, build_model
 
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
-    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross)
+    if keep_overlap and patches is None:
+        raise click.UsageError("--keep-overlap goes with --patches")
+    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross, patches, keep_overlap)
     if model is not None:
-        if include or define or heap:
-            raise click.UsageError("--include, --define and --heap go with --engine-dir")
+        if include or exclude or define or heap:
+            raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
         build_model(model, _load_lab(lab), wish)
     elif engine_dir is not None:
-        if emit_c or plain:
-            raise click.UsageError("--emit-c and --plain go with a model")
-        build_engine(OwnEngine(engine_dir, include, define, heap), _load_lab(lab), wish)
+        if emit_c or plain or patches:
+            raise click.UsageError("--emit-c, --plain and --patches go with a model")
+        build_engine(OwnEngine(engine_dir, include, define, heap, exclude), _load_lab(lab), wish)
 
 
 @main.command()
@@ -194,14 +211,31 @@ def doctor(device: str | None, image: Path | None, backend: Any, lab: str | None
 @main.command()
 @_IMAGE
 @_DEVICE
+@_BACKEND
+@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Run on a sample of this suite.")
+@click.option("--sample", type=click.IntRange(min=0), metavar="N", help="With --suite: which sample (default: 0).")
+@click.option(
+    "--input", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run on this .npy file, floats or raw."
+)
+@click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_LAB
-def profile(image: Path, device: str, as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
-    """Show which functions of IMAGE an inference spends its instructions in (on the virtual board)."""
-    from harness.commands.flash import single_device
-    from harness.commands.profile import show_profile
+def profile(image: Path, device: str, lab: str | None, functions: bool, **options: Any) -> None:  # noqa: FBT001
+    """Show which layers of IMAGE an inference spends its cycles or instructions in.
 
-    show_profile(image, single_device(_load_lab(lab), device), as_json=as_json)
+    The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
+    """
+    from harness.commands.flash import single_device
+    from harness.commands.profile import show_functions, show_layers
+
+    suite, sample, file = options["suite"], options["sample"], options["file"]
+    if suite and file:
+        raise click.UsageError("--suite and --input exclude each other")
+    if sample is not None and not suite:
+        raise click.UsageError("--sample goes with --suite")
+    show = show_functions if functions else show_layers
+    chosen = single_device(_load_lab(lab), device)
+    show(image, chosen, options["backend"], suite=suite, sample=sample or 0, file=file, as_json=options["as_json"])
 
 
 @main.command()
@@ -231,14 +265,14 @@ def search(
     as_json: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
-    r"""Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
+    """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
     \b
     hil search search.yaml --device nano33 --limit ram_peak_bytes=20000 --limit ticks_median=1500000
 
     The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.search import Wish
     from harness.commands.search import search as run
     from harness.config import find_lab
@@ -267,7 +301,7 @@ def compare(
     as_json: bool,  # noqa: FBT001 (click passes it)
     results_dir: Path,
 ) -> None:
-    r"""Say what differs, by how much, and whether it is real.
+    """Say what differs, by how much, and whether it is real.
 
     \b
     hil compare                        each variant of the latest run with its baseline
@@ -277,7 +311,7 @@ def compare(
 
     Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.
     See docs/comparing.md.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.compare import Wish
     from harness.commands.compare import compare as run
     from harness.errors import ConfigError

@@ -23,12 +23,24 @@ class ProbeError(BoardError):
     """The debug probe can't be found, opened or talked to."""
 
 
+class LockedError(ProbeError):
+    """The part is read-protected. Only the user can allow what would help, so it is not retried."""
+
+
+class BusyError(BoardError):
+    """Another run holds the probe or the port. Only waiting helps: its power must not be switched."""
+
+
 class FlashError(BoardError):
     """The image could not be programmed, or what was read back differs from it."""
 
 
 class LinkError(BoardError):
     """The board didn't answer, answered something else, or lost what was sent."""
+
+
+class UnknownRequestError(LinkError):
+    """The firmware on the board doesn't know a request: its agent is older than this harness."""
 
 
 class BoardResetError(LinkError):
@@ -45,6 +57,10 @@ class EmulatorError(BoardError):
 
 class MeasurementError(HilError):
     """The board works, but what it returned can't be a measurement. Never retried."""
+
+
+class NoLayersError(MeasurementError):
+    """The inference engine on the board can't tell one layer from another."""
 
 
 class StoreError(HilError):

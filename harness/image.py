@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection, SymbolTableSection
 
 from harness.errors import ImageError
+from harness.layer_table import LayerSpec, parse_layers
 from harness.model_card import ModelCard, parse_card
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Image:
         sha256: of the file, hexadecimal.
         build_id: GNU build id, hexadecimal; the running board reports it too.
         card: the model card.
+        layers: what the layers of the model are, in order; None if the image doesn't say.
         segments: what goes to flash, by address, not overlapping.
         vectors: address of the vector table.
         symbols: values by name.
@@ -61,6 +63,7 @@ class Image:
     sha256: str
     build_id: str
     card: ModelCard
+    layers: tuple[LayerSpec, ...] | None
     segments: tuple[Segment, ...]
     vectors: int
     symbols: dict[str, int] = field(repr=False)
@@ -167,6 +170,7 @@ def _parse(path: Path, content: bytes) -> Image:
         sha256=hashlib.sha256(content).hexdigest(),
         build_id=_build_id(path, elf),
         card=_card(path, elf),
+        layers=_layers(path, elf),
         segments=segments,
         vectors=_vectors(path, elf),
         symbols=symbols,
@@ -208,6 +212,13 @@ def _card(path: Path, elf: ELFFile) -> ModelCard:
     if section is None:
         raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
     return parse_card(section.data(), str(path))
+
+
+def _layers(path: Path, elf: ELFFile) -> tuple[LayerSpec, ...] | None:
+    section = elf.get_section_by_name(".hil_layers")
+    if section is None or section["sh_size"] == 0:
+        return None
+    return parse_layers(section.data(), str(path))
 
 
 def _vectors(path: Path, elf: ELFFile) -> int:

@@ -1,88 +1,127 @@
-"""Where the instructions of an inference go, by function. Only the virtual board can tell."""
+"""Where the work of an inference goes, by layer of the model, as the board itself counts it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from harness.boards.opening import VirtualBoard
-from harness.errors import ConfigError
+from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
-    from harness.boards.base import Board
+    from harness.boards.base import Board, Counter
     from harness.image import Image
-
-#: Inferences that a profile averages over.
-_REPEATS = 10
+    from harness.layer_table import LayerSpec
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionShare:
-    """Instructions of one function per inference, without those of the functions that it calls."""
+class LayerShare:
+    """One layer's part of an inference.
 
-    function: str
-    instructions: float
+    Attributes:
+        layer: its number, from 0.
+        spec: what the layer is; None if the image doesn't say.
+        ticks: of the board's counter.
+        share: of the whole inference, 0 to 1.
+    """
+
+    layer: int
+    spec: LayerSpec | None
+    ticks: int
     share: float
+
+    @property
+    def ticks_per_mac(self) -> float | None:
+        """Ticks per multiply-accumulate; None if the layer has none, or isn't known to have any."""
+        return self.ticks / self.spec.macs if self.spec is not None and self.spec.macs else None
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Instructions per inference by function, most first.
+    """One inference by layer.
 
     Attributes:
-        functions: everything that runs per inference; the agent's copying of the input is part of it.
-        counter: what the board's own counter says of one inference, without the agent's part.
+        counter: what the ticks are.
+        layers: in the order of execution; none if the engine can't tell.
+        total: ticks of the inference that was measured by layer, less what the measuring costs.
+        inference: ticks of an ordinary inference on the same input, right before.
+        why_no_layers: if there are none.
     """
 
-    functions: tuple[FunctionShare, ...]
-    counter: float
+    counter: Counter
+    layers: tuple[LayerShare, ...]
+    total: int
+    inference: int
+    why_no_layers: str | None = None
+
+    @property
+    def rest(self) -> int:
+        """Ticks of the inference that belong to no layer; all of them if there are no layers."""
+        return self.total - sum(row.ticks for row in self.layers)
 
 
-def profile_image(board: Board, image: Image) -> Profile:
-    """Flash an image and count where the instructions of an inference on a zero input go.
+def profile_image(board: Board, image: Image, data: bytes) -> Profile:
+    """Start an image, flashing it only if the board doesn't run it already, and profile an inference.
 
-    Two batches of different length are counted, and one taken from the other, so that what the agent does once a
-    batch falls out.
+    Args:
+        board: open.
+        image: what to run.
+        data: the input tensor, raw.
 
     Raises:
-        ConfigError: the board can't count by address.
-        HilError: as `start_image`.
+        HilError: as `start_image` and `profile_layers`.
     """
-    if not isinstance(board, VirtualBoard):
-        raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
-    start_image(board, image, link)
-    zero = image.card.input.zero_point or 0
-    data = np.full(image.card.input.size, zero, np.dtype(image.card.input.dtype).newbyteorder("<")).tobytes()
-    link.infer(data)
-    marks = [_by_function(board, image)]
-    ticks: tuple[int, ...] = ()
-    for count in (1, 1 + _REPEATS):
-        ticks = link.infer(data, count).ticks
-        marks.append(_by_function(board, image))
-    single = marks[1] - marks[0]
-    batch = marks[2] - marks[1]
-    differences = {name: (batch[name] - single[name]) / _REPEATS for name in batch}
-    # What waits for the host runs as often as the host happens to make it; it is no part of an inference.
-    per_inference = {name: value for name, value in differences.items() if value > 0}
-    total = sum(per_inference.values())
-    rows = [FunctionShare(name, value, value / total) for name, value in per_inference.items()]
-    rows.sort(key=lambda row: (-row.instructions, row.function))
-    return Profile(tuple(rows), sum(ticks) / len(ticks))
+    start_image(board, image, link, force=False)
+    return profile_layers(link, image, data, board.counter)
 
 
-def _by_function(board: VirtualBoard, image: Image) -> Counter[str]:
-    """Instructions since power-on, by function."""
-    blocks = board.twin.profile()
-    totals: Counter[str] = Counter()
-    for address, instructions, executions in zip(
-        blocks.address.tolist(), blocks.instructions.tolist(), blocks.executions.tolist(), strict=True
-    ):
-        totals[image.function_at(address) or f"0x{address:08X}"] += instructions * executions
-    return totals
+def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> Profile:
+    """Profile an inference on a board that runs `image`.
+
+    Ordinary and profiled inferences are run twice, and the second of each is taken: the first finds cold caches.
+
+    Args:
+        link: connected.
+        image: what the board runs.
+        data: the input tensor, raw.
+        counter: what the board counts.
+
+    Raises:
+        ImageError: the image was linked with an agent that knows no profiles.
+        MeasurementError: the profiled inference gave another output than the ordinary one, or other layers than the
+            image lists.
+        BoardError: the link failed.
+    """
+    ordinary = link.infer(data, 2)
+    inference = ordinary.ticks[-1]
+    try:
+        link.profile(data)
+        measured = link.profile(data)
+    except NoLayersError:
+        why = "the engine in this image doesn't tell one layer from another"
+        return Profile(counter, (), inference, inference, why)
+    except UnknownRequestError as error:
+        raise ImageError(
+            f"{image.path}: too old to be profiled: its agent doesn't know how. Build it again with the agent of this "
+            f"release, or see where instructions go with `--functions` ({error})"
+        ) from error
+    if measured.output != ordinary.output:
+        raise MeasurementError(
+            f"{image.path}: the inference that was measured by layer gave another output than the ordinary one (first "
+            f"bytes {measured.output[:16].hex(' ')}, {ordinary.output[:16].hex(' ')}), so its engine's "
+            "hil_model_profile() doesn't do what hil_model_invoke() does"
+        )
+    specs = image.layers
+    if specs is not None and len(specs) != len(measured.layers):
+        raise MeasurementError(
+            f"{image.path}: the board reports {len(measured.layers)} layers, but the image lists {len(specs)}; "
+            "build the image again"
+        )
+    rows = (
+        LayerShare(number, specs[number] if specs is not None else None, ticks, ticks / measured.total)
+        for number, ticks in enumerate(measured.layers)
+    )
+    return Profile(counter, tuple(rows), measured.total, inference)

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from harness.boards.discover import Port, Probe
 from harness.cli import main
+from harness.commands.profile import bar
 from harness.store import Run
 
 ROOT = Path(__file__).parents[1]
 IMAGE = ROOT / "firmware" / "prebuilt" / "nano33" / "fashion_mnist_int8.elf"
+SUITE = ROOT / "suites" / "fashion_mnist.yaml"
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
 
 
@@ -189,13 +191,75 @@ def test_flash(hil):
 
 
 def test_profile(hil):
-    output = hil("profile", IMAGE, "--device", "nano33").output
-    assert "fashion_mnist_int8 on nano33, virtual backend\n" in output
-    assert "Instructions are not cycles" in output
+    result = hil("profile", IMAGE, "--device", "nano33", "--suite", SUITE, "--sample", 7)
+    assert result.exit_code == 0, result.output
+    assert f"Input: sample 7 of fashion_mnist ({SUITE})." in result.output
+    assert "fashion_mnist_int8 on nano33, virtual backend\n" in result.output
+    assert "Instructions are not cycles" in result.output
+    lines = [line.split() for line in result.output.splitlines() if line]
+    rows = [line for line in lines if line[0].isdigit()]
+    assert [row[1] for row in rows][:4] == ["CONV_2D", "MAX_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D"]
+    assert max(rows, key=lambda row: len(row[-1]))[0] == "2"  # the longest bar
+    instructions = [int(row[5].replace(",", "")) for row in rows]
+    rest, total = (next(line for line in lines if line[0] == word) for word in ("outside", "total"))
+    assert sum(instructions) + int(rest[2]) == int(total[3].replace(",", ""))
+    assert "latency" not in result.output
 
 
 def test_profile_as_json_adds_up(hil):
     profile = json.loads(hil("profile", IMAGE, "--device", "nano33", "--json").output)
+    assert (profile["backend"], profile["counter"]) == ("virtual", "instructions")
+    assert profile["input"] == "random, -128 to 127, seed 0"
+    layers, total = profile["layers"], profile["total"]
+    for key in ("instructions", "macs", "bytes_moved", "parameters"):
+        rest = profile["rest"].get(key, 0)
+        assert sum(row[key] for row in layers) + rest == total[key] > 0
+    assert sum(row["share"] for row in layers) == pytest.approx(1, abs=1e-4)
+    assert layers[2]["instructions_per_mac"] == layers[2]["instructions"] / layers[2]["macs"]
+    assert layers[9]["instructions_per_mac"] is None
+    assert abs(total["instructions"] - profile["inference"]["instructions"]) <= 16
+    assert "cycles" not in json.dumps(profile)
+
+
+def test_profile_of_an_engine_without_layers(hil):
+    image = ROOT / "tests" / "images" / "fault.elf"
+    output = hil("profile", image, "--device", "nano33").output
+    assert "No layers: the engine in this image doesn't tell one layer from another." in output
+    assert "The whole inference takes 6" in output
+    profile = json.loads(hil("profile", image, "--device", "nano33", "--json").output)
+    assert profile["layers"] == []
+    assert profile["total"]["instructions"] == profile["inference"]["instructions"] > 0
+    assert profile["total"]["macs"] is None
+    assert "doesn't tell" in profile["why_no_layers"]
+
+
+def test_profile_where_the_output_can_show_no_blocks():
+    assert [bar(share, 4, blocks=False) for share in (0, 0.5, 1)] == ["", "##", "####"]
+    assert [bar(share, 4, blocks=True) for share in (0, 0.5, 0.53125, 1)] == ["", "██", "██▏", "████"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--suite", "s.yaml", "--input", "i.npy"], "--suite and --input exclude each other"),
+        (["--sample", 3], "--sample goes with --suite"),
+    ],
+)
+def test_profile_of_two_inputs_or_none(hil, arguments, words):
+    result = hil("profile", IMAGE, "--device", "nano33", *arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_profile_by_function(hil):
+    output = hil("profile", IMAGE, "--device", "nano33", "--functions").output
+    assert "Input: random, -128 to 127, seed 0.\n" in output
+    assert "fashion_mnist_int8 on nano33, virtual backend\n" in output
+    assert "Instructions are not cycles" in output
+
+
+def test_profile_by_function_as_json_adds_up(hil):
+    profile = json.loads(hil("profile", IMAGE, "--device", "nano33", "--functions", "--json").output)
     total = profile["total"]
     assert sum(row["instructions"] for row in profile["functions"]) == pytest.approx(total["instructions"])
     assert sum(row["share"] for row in profile["functions"]) == pytest.approx(1, abs=1e-3)

@@ -7,6 +7,8 @@ import json
 import zlib
 
 import pytest
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
 
 from harness.config import Region
 from harness.errors import ImageError
@@ -96,6 +98,46 @@ def test_elf_of_another_architecture(tmp_path, content):
     path.write_bytes(content[:18] + (62).to_bytes(2, "little") + content[20:])
     with pytest.raises(ImageError, match=r"for EM_X86_64 .*, not an ARM executable"):
         load_image(path)
+
+
+def test_every_committed_image_lists_its_layers(prebuilt):
+    for path in sorted(prebuilt.glob("*.elf")):
+        image = load_image(path)
+        assert [spec.layer for spec in image.layers] == list(range(len(image.layers)))
+        assert sum(spec.macs for spec in image.layers) == image.card.macs
+        assert sum(spec.parameters for spec in image.layers) == image.card.parameters
+        assert image.layers[-1].output == image.card.output.shape
+        for spec in image.layers:
+            assert spec.kernel in image.symbols
+
+
+def test_the_table_of_layers_takes_no_flash(prebuilt):
+    path = prebuilt / "fashion_mnist_int8.elf"
+    with path.open("rb") as file:
+        section = ELFFile(file).get_section_by_name(".hil_layers")
+        assert section["sh_size"] > 0
+        assert not section["sh_flags"] & SH_FLAGS.SHF_ALLOC
+        table = section.data()
+    assert not any(table[:64] in segment.data for segment in load_image(path).segments)
+
+
+def test_an_image_without_a_table_of_layers(patched, root):
+    assert load_image(root / "tests" / "images" / "fault.elf").layers is None
+    assert load_image(patched(b".hil_layers\0", b".his_layers\0")).layers is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b'{"version":1,"layers"', b'{"version";1,"layers"', "the table of layers is wrong at the whole table"),
+        (b'{"version":1,"layers"', b'{"version":2,"layers"', "wrong at version: "),
+        (b'"macs":56448', b'"macs":-6448', r"wrong at layers\.0\.macs: .*; build the image again"),
+        (b'"layer":3,', b'"layer":4,', "numbered 0 to 9 in order"),
+    ],
+)
+def test_damaged_table_of_layers(patched, old, new, words):
+    with pytest.raises(ImageError, match=words):
+        load_image(patched(old, new))
 
 
 def test_another_board(patched, nano33):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from fakes.usb_bus import UsbBus
 from harness.cli import main
 from harness.config import Lab, load_suite
-from harness.starter import starter_files
+from harness.starter import FOLDERS, SOURCE_FOLDERS, starter_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,11 +83,20 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     assert "can't be written" in result.output
 
 
+def test_the_wheel_and_the_source_archive_carry_what_the_package_looks_for(monkeypatch):
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+    folders = runpy.run_path(str(ROOT / "setup.py"))["_FOLDERS"]
+    assert set(folders) == {*FOLDERS, *SOURCE_FOLDERS}
+    assert set((ROOT / "MANIFEST.in").read_text().split()) - {"graft"} == set(folders)
+    for folder in folders:
+        assert any(path.is_file() for path in (ROOT / folder).rglob("*"))
+
+
 @pytest.mark.slow
 def test_an_installed_wheel_starts_a_lab_that_runs(tmp_path):
     """The wheel is unpacked ahead of the clone on the path, with the dependencies of this environment."""
     source = tmp_path / "source"
-    for folder in ("harness", "suites", "firmware/prebuilt"):
+    for folder in ("harness", *FOLDERS, *SOURCE_FOLDERS):
         shutil.copytree(ROOT / folder, source / folder)
     for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -100,7 +110,8 @@ def test_an_installed_wheel_starts_a_lab_that_runs(tmp_path):
         for path in site.rglob("*")
         if path.is_file() and path.is_relative_to(site / "harness/starter_files")
     }
-    assert shipped == set(starter_files())
+    sources = {path.relative_to(ROOT) for folder in SOURCE_FOLDERS for path in (ROOT / folder).rglob("*.*")}
+    assert shipped == set(starter_files()) | sources
     lab = tmp_path / "lab"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     run = [sys.executable, "-c"]
@@ -113,3 +124,13 @@ def test_an_installed_wheel_starts_a_lab_that_runs(tmp_path):
     done = subprocess.run(bench, check=False, env=environment, cwd=lab, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (lab / "results" / "latest").exists()
+    if shutil.which("arm-none-eabi-gcc") is None:
+        return  # what `hil build` does is tested where there is a compiler
+    model = ROOT / "firmware/models/fashion_mnist/fashion_mnist_int8.tflite"
+    hil = "import harness.cli, sys; sys.argv[0] = 'hil'; harness.cli.main()"
+    subprocess.run(
+        [*run, hil, "build", model, "--board", "nano33", "-o", lab / "m.elf"], check=True, env=environment, cwd=lab
+    )
+    here = [sys.executable, "-m", "harness.build", model, "--board", "nano33", "-o", tmp_path / "here.elf"]
+    subprocess.run(here, check=True, cwd=ROOT)
+    assert (lab / "m.elf").read_bytes() == (tmp_path / "here.elf").read_bytes()

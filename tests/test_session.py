@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from harness.boards.opening import VirtualBoard, open_board
+from harness.boards.opening import VirtualBoard
 from harness.boards.probe import ProbeBoard
 from harness.config import load_suite
 from harness.errors import (
@@ -20,16 +20,11 @@ from harness.errors import (
 )
 from harness.image import load_image
 from harness.link.client import Link
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
 
 GOOD = 4  # inferences that a misbehaving image answers, the warm-up included
-
-
-@pytest.fixture
-def board(nano33):
-    with open_board(nano33, "virtual") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -87,6 +82,24 @@ def test_a_case_and_its_repetition(measure, prebuilt, board):
     again = measure(image.path, samples=20)[1]
     for column in ("prediction", "ticks", "output_crc"):
         assert again[column].tolist() == samples[column].tolist()
+
+
+def test_the_first_input_is_measured_layer_by_layer(measure, prebuilt):
+    image = load_image(prebuilt / "fashion_mnist_int8.elf")
+    row, samples, run = measure(image.path, samples=3)
+    layers = load_results(run.path).layers
+    assert layers.operator.tolist() == [spec.kind for spec in image.layers]
+    assert layers.macs.sum() == image.card.macs
+    assert (layers.ticks > 0).all()
+    assert abs(layers.ticks.sum() - samples.ticks[0]) <= 16
+    assert row.ram_stack_bytes < 350  # before the marks, which need more
+
+
+def test_an_image_whose_layers_answer_otherwise_is_no_result(measure, root):
+    row, samples, _ = measure(
+        root / "tests/images/wrong.elf", error=MeasurementError, match="the engine's two ways to run the model differ"
+    )
+    failed(row, samples, 10)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist_int8", "fashion_mnist_float32"])

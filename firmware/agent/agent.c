@@ -4,6 +4,7 @@
 
 #include "crc32.h"
 #include "hil_hal.h"
+#include "hil_layers.h"
 #include "hil_memory.h"
 #include "hil_model.h"
 #include "model_config.h"
@@ -13,11 +14,22 @@
 #define MAGIC 0x4C48u
 #define CRC_BYTES 4u
 #define MAX_BATCH 128u
+#define MAX_LAYERS MAX_BATCH /* they share ticks[] */
 #define MAX_CHUNK (HIL_INPUT_BYTES < 65531u ? HIL_INPUT_BYTES : 65531u)
 
-enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06 };
-enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT };
-enum reason { OK, DAMAGED_HEADER, DAMAGED_PAYLOAD, UNKNOWN_TYPE, OUT_OF_RANGE, INFERENCE_FAILED, COUNTER_WRAPPED };
+enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06, PROFILE = 0x07 };
+enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT, PROFILE_REPLY };
+enum reason {
+    OK,
+    DAMAGED_HEADER,
+    DAMAGED_PAYLOAD,
+    UNKNOWN_TYPE,
+    OUT_OF_RANGE,
+    INFERENCE_FAILED,
+    COUNTER_WRAPPED,
+    NO_LAYERS,
+    TOO_MANY_LAYERS,
+};
 
 struct header {
     uint16_t magic;
@@ -29,7 +41,7 @@ struct header {
     uint32_t crc;
 };
 _Static_assert(sizeof(struct header) == 16, "the header is a wire format");
-_Static_assert(4u * MAX_BATCH + 8u + HIL_OUTPUT_BYTES <= 65531u, "a RESULT must fit into one frame");
+_Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= 65531u, "a RESULT or PROFILE must fit into one frame");
 
 /* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
  * with the inference for a memory port and disturb the cycle count. */
@@ -270,9 +282,14 @@ static void load_input(void)
     memcpy(model.input, waiting, model.input_bytes);
 }
 
-/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. A difference of
- * two counter values is right as long as the counter went round less than once in between; the coarse clock, read
- * outside of the timed region, tells when it may have gone round more often. */
+/* A difference of two counter values is right as long as the counter went round less than once in between; the coarse
+ * clock, read outside of the timed region, tells when it may have gone round more often. */
+static bool may_have_wrapped(uint32_t coarse_start)
+{
+    return hal_coarse_ticks() - coarse_start >= HAL_COARSE_TICKS_PER_WRAP - 1u;
+}
+
+/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. */
 static enum reason infer(uint32_t count)
 {
     enum reason failure = setup_status == 0 ? OK : INFERENCE_FAILED;
@@ -287,7 +304,7 @@ static enum reason infer(uint32_t count)
         ticks[i] = hal_ticks() - start - overhead;
         if (status != 0) {
             failure = INFERENCE_FAILED;
-        } else if (hal_coarse_ticks() - coarse >= HAL_COARSE_TICKS_PER_WRAP - 1u) {
+        } else if (may_have_wrapped(coarse)) {
             failure = COUNTER_WRAPPED;
         }
     }
@@ -339,6 +356,46 @@ static void do_run(const struct header *request)
     }
 }
 
+static enum reason measure_layers(struct hil_layers *layers)
+{
+    if (setup_status != 0) {
+        return INFERENCE_FAILED;
+    }
+    const uint32_t coarse = hal_coarse_ticks();
+    switch (hil_layers_measure(ticks, MAX_LAYERS, overhead, layers)) {
+    case 0:
+        return may_have_wrapped(coarse) ? COUNTER_WRAPPED : OK;
+    case HIL_NO_LAYERS:
+        return NO_LAYERS;
+    case HIL_TOO_MANY_LAYERS:
+        return TOO_MANY_LAYERS;
+    default:
+        return INFERENCE_FAILED;
+    }
+}
+
+/* Keeps nothing: a repeated request is measured again. The sync pin stays low, because the marks cost energy too. */
+static void do_profile(const struct header *request)
+{
+    struct hil_layers layers;
+    arm_header();
+    last_run.seq = 0; /* its ticks are about to be overwritten */
+    load_input();
+    const uint32_t input_crc = hil_crc32(0, model.input, model.input_bytes);
+    const enum reason failure = measure_layers(&layers);
+    if (failure != OK) {
+        send_bare(NAK, failure, request->seq);
+        return;
+    }
+    begin(PROFILE_REPLY, OK, request->seq, 12u + 4u * layers.count + model.output_bytes);
+    put_u32(input_crc);
+    put_u32(layers.total);
+    put_u32(layers.count);
+    put(ticks, 4u * layers.count);
+    put(model.output, model.output_bytes);
+    finish();
+}
+
 static bool header_intact(const struct header *header)
 {
     return header->magic == MAGIC && header->crc == hil_crc32(0, header, sizeof *header - CRC_BYTES);
@@ -364,6 +421,9 @@ static void serve(void)
         return;
     case ECHO_BACK:
         do_echo(&request);
+        return;
+    case PROFILE:
+        do_profile(&request);
         return;
     case HELLO:
         arm_header();

@@ -1,4 +1,4 @@
-/* What an inference engine provides so that the agent can benchmark it: three functions.
+/* What an inference engine provides so that the agent can benchmark it: three functions, the third if it can.
  *
  * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
@@ -22,7 +22,11 @@ int hil_model_setup(struct hil_model *model);
 /* Runs one inference from model->input to model->output. 0 on success. Everything in here is measured. */
 int hil_model_invoke(void);
 
-/* The same, and calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done. 0 on success. */
-int hil_model_profile(void (*mark)(uint32_t layer));
+#define HIL_NO_LAYERS (-1000)
+
+/* The same, and calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
+ * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell; that is what the agent's own
+ * definition returns, which is linked where the engine has none. */
+int hil_model_profile(void (*mark)(uint32_t layer)) __attribute__((nonnull));
 
 #endif

@@ -29,6 +29,10 @@ static inline void store4(void *address, uint32_t word)
 #define smlad(a, b, sum) __smlad((int32_t)(a), (int32_t)(b), (sum))
 #define smlabb(a, b, sum) __smlabb((int32_t)(a), (int32_t)(b), (sum))
 #define smlatt(a, b, sum) __smlatt((int32_t)(a), (int32_t)(b), (sum))
+#define smulbb(a, b) ((int32_t)(int16_t)(a) * (int16_t)(b))
+#define smultt(a, b) (((int32_t)(a) >> 16) * ((int32_t)(b) >> 16))
+#define smlawb(a, b, sum) __smlawb((a), (int32_t)(b), (sum))
+#define smlawt(a, b, sum) __smlawt((a), (int32_t)(b), (sum))
 #define ssat8(value) __ssat((value), 8)
 #define sxtb16(bytes) ((uint32_t)__sxtb16((int8x4_t)(bytes)))
 #define sxtab16(halves, bytes) ((uint32_t)__sxtab16((int16x2_t)(halves), (int8x4_t)(bytes)))
@@ -53,6 +57,14 @@ static inline uint32_t sxtab16_ror8(uint32_t addend, uint32_t bytes)
     uint32_t halves;
     __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(addend), "r"(bytes));
     return halves;
+}
+
+/* ssat8(value >> shift) in one instruction; `shift` is a constant, 1 to 31. */
+ALWAYS_INLINE int32_t ssat8_asr(int32_t value, const int shift)
+{
+    int32_t saturated;
+    __asm__("ssat %0, #8, %1, asr %2" : "=r"(saturated) : "r"(value), "i"(shift));
+    return saturated;
 }
 
 static inline int32_t smmulr(int32_t a, int32_t b)
@@ -111,6 +123,26 @@ static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum)
     return wrapping_add(sum, high_half(a) * high_half(b));
 }
 
+static inline int32_t smulbb(uint32_t a, uint32_t b)
+{
+    return low_half(a) * low_half(b);
+}
+
+static inline int32_t smultt(uint32_t a, uint32_t b)
+{
+    return high_half(a) * high_half(b);
+}
+
+static inline int32_t smlawb(int32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, (int32_t)((int64_t)a * low_half(b) >> 16));
+}
+
+static inline int32_t smlawt(int32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, (int32_t)((int64_t)a * high_half(b) >> 16));
+}
+
 static inline uint32_t sxtb16(uint32_t bytes)
 {
     return pack_halves((int8_t)(bytes & 0xffu), (int8_t)((bytes >> 16) & 0xffu));
@@ -140,6 +172,11 @@ static inline int32_t smmulr(int32_t a, int32_t b)
 static inline int32_t ssat8(int32_t value)
 {
     return value > 127 ? 127 : value < -128 ? -128 : value;
+}
+
+static inline int32_t ssat8_asr(int32_t value, int shift)
+{
+    return ssat8(value >> shift);
 }
 
 static inline uint32_t smax8(uint32_t a, uint32_t b)

@@ -40,7 +40,7 @@ struct hil_conv_s8 {
 struct hil_depthwise_s8 {
     struct hil_window window;
     struct hil_quant quant;
-    const int8_t *weights; /* [k_h][k_w][out_c] */
+    const int8_t *weights; /* [k_h][k_w][out_c]; of hil_depthwise_any_s8 filled up to a multiple of four channels */
     const struct hil_channel *channels;
 };
 
@@ -67,6 +67,45 @@ struct hil_softmax_s8 {
     int32_t multiplier, left_shift, diff_min;
 };
 
+/* An int8 function of one input. */
+struct hil_lookup_s8 {
+    uint32_t count;
+    const int8_t *table; /* outputs of the bytes 0 to 255 */
+};
+
+struct hil_add_s8 {
+    uint32_t count, period;         /* of the output; of the second input, which repeats */
+    const int8_t *constant;         /* the second input, if it is constant */
+    int32_t first, second, offset;  /* fast, see add_s8.c */
+    int32_t first_multiplier, first_shift, second_multiplier, second_shift, multiplier, shift; /* plain */
+    int16_t first_zero, second_zero, out_zero, act_min, act_max;
+};
+
+struct hil_mul_s8 {
+    uint32_t count, period;
+    const int8_t *constant;
+    uint32_t minus_zeros[2]; /* less the zero point of each input, twice in 16 bits */
+    struct hil_quant quant;
+    struct hil_channel channel;
+};
+
+struct hil_pad {
+    uint32_t in[4], out[4], before[4]; /* sizes in elements, and the padding before */
+    float value;                       /* what is outside */
+};
+
+struct hil_binary_f32 {
+    uint32_t count, period;
+    const float *constant;
+    float act_min, act_max;
+};
+
+struct hil_unary_f32 {
+    uint32_t count;
+    float act_min, act_max; /* of ReLU and the like */
+    float alpha;            /* of leaky ReLU */
+};
+
 struct hil_conv_f32 {
     struct hil_window window;
     const float *weights; /* fast: [out_c / 8][k_h][k_w][in_c][8]; plain: [out_c][k_h][k_w][in_c] */
@@ -85,6 +124,28 @@ struct hil_fully_connected_f32 {
     uint32_t rows, depth, outputs;
     const float *weights; /* fast: [outputs / 8][depth][8]; plain: [outputs][depth] */
     const float *bias;
+    float act_min, act_max;
+};
+
+/* The same with int8 weights and, for each output channel, their scale. */
+struct hil_conv_w8 {
+    struct hil_window window;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
+struct hil_depthwise_w8 {
+    struct hil_window window;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
+struct hil_fully_connected_w8 {
+    uint32_t rows, depth, outputs;
+    const int8_t *weights;
+    const float *scales, *bias;
     float act_min, act_max;
 };
 
@@ -108,20 +169,23 @@ struct hil_quantize {
     int32_t zero;
 };
 
-/* Strides in bytes. Several rows don't overlap. */
+/* Strides and offset in bytes. Several rows don't overlap. */
 struct hil_copy_rows {
-    uint32_t rows, row_bytes, from_stride, to_stride;
+    uint32_t rows, row_bytes, from_stride, to_stride, to_offset;
 };
 
-/* A 1 x 1 convolution in plain C is a convolution like any other. */
+/* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
 #define hil_conv1x1_s8_plain hil_conv_s8_plain
+#define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
+#define hil_conv1x1_w8_plain hil_conv_w8_plain
 
 /* `scratch`: memory in the arena, as much as the compiler planned for this layer, 4-byte aligned. */
 void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_any_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
 void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
@@ -131,6 +195,16 @@ void hil_max_pool_s8_plain(const struct hil_pool_s8 *p, const int8_t *x, int8_t 
 void hil_mean_s8(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_mean_s8_plain(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_softmax_s8(const struct hil_softmax_s8 *p, const int8_t *x, int8_t *y);
+void hil_add_s8(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_add_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_add_constant_s8(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
+void hil_add_constant_s8_plain(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
+void hil_mul_s8(const struct hil_mul_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_mul_s8_plain(const struct hil_mul_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_mul_constant_s8(const struct hil_mul_s8 *p, const int8_t *x, int8_t *y);
+void hil_mul_constant_s8_plain(const struct hil_mul_s8 *p, const int8_t *x, int8_t *y);
+void hil_lookup_s8(const struct hil_lookup_s8 *p, const int8_t *x, int8_t *y);
+void hil_pad_s8(const struct hil_pad *p, const int8_t *x, int8_t *y);
 
 void hil_conv_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
 void hil_conv1x1_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
@@ -139,10 +213,29 @@ void hil_depthwise_f32(const struct hil_depthwise_f32 *p, const float *x, float 
 void hil_depthwise_f32_plain(const struct hil_depthwise_f32 *p, const float *x, float *y);
 void hil_fully_connected_f32(const struct hil_fully_connected_f32 *p, const float *x, float *y);
 void hil_fully_connected_f32_plain(const struct hil_fully_connected_f32 *p, const float *x, float *y);
+
+void hil_conv_w8(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_conv1x1_w8(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_conv_w8_plain(const struct hil_conv_w8 *p, const float *x, float *y, void *scratch);
+void hil_depthwise_w8(const struct hil_depthwise_w8 *p, const float *x, float *y);
+void hil_depthwise_w8_plain(const struct hil_depthwise_w8 *p, const float *x, float *y);
+void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float *x, float *y);
+void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
+
 void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_mean_f32(const struct hil_mean_f32 *p, const float *x, float *y);
 void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y);
+void hil_add_f32(const struct hil_binary_f32 *p, const float *x1, const float *x2, float *y);
+void hil_add_constant_f32(const struct hil_binary_f32 *p, const float *x, float *y);
+void hil_mul_f32(const struct hil_binary_f32 *p, const float *x1, const float *x2, float *y);
+void hil_mul_constant_f32(const struct hil_binary_f32 *p, const float *x, float *y);
+void hil_relu_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+void hil_leaky_relu_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+void hil_hard_swish_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+void hil_logistic_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+void hil_tanh_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+void hil_pad_f32(const struct hil_pad *p, const float *x, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 

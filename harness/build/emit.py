@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build.card import card_json
+from harness.build.layer_table import layer_table_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +64,7 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
         _card(card),
+        _layer_table(graph, plan),
     ]
     constants, structs = _constants(plan)
     parts += constants
@@ -72,10 +74,27 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
 
 
 def _card(card: str) -> str:
-    pieces = [card[at : at + 96] for at in range(0, len(card), 96)]
-    text = "\n".join(f"    {json.dumps(piece)}" for piece in pieces)
     attributes = '__attribute__((section(".hil_card"), used, nonstring))'
-    return f"extern const char hil_card[{len(card)}];\nconst char hil_card[{len(card)}] {attributes} =\n{text};\n"
+    return (
+        f"extern const char hil_card[{len(card)}];\nconst char hil_card[{len(card)}] {attributes} =\n{_text(card)};\n"
+    )
+
+
+def _layer_table(graph: Graph, plan: Plan) -> str:
+    fast, plain = layer_table_json(graph, plan), layer_table_json(graph, plan, plain=True)
+    attributes = '__attribute__((section(".hil_layers"), used, nonstring))'
+    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
+    definitions = [
+        f"static const char hil_layers[{len(text)}] {attributes} =\n{_text(text)};\n" for text in (fast, plain)
+    ]
+    if fast == plain:
+        return head + definitions[0]
+    return f"{head}#ifdef HIL_PLAIN_C\n{definitions[1]}#else\n{definitions[0]}#endif\n"
+
+
+def _text(text: str) -> str:
+    """Return the lines of a C string literal."""
+    return "\n".join(f"    {json.dumps(text[at : at + 96])}" for at in range(0, len(text), 96))
 
 
 def _array(position: int, array: Array) -> str:

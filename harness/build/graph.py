@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Bytes of one element of each type that a tensor of a supported model may have.
-ITEM_BYTES = {"int8": 1, "float32": 4, "int32": 4}
+ITEM_BYTES = {"int8": 1, "float16": 2, "float32": 4, "int32": 4}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor; `data` holds the values of a constant one."""
+    """One tensor; `data` holds the values of a constant one. `dequantized`: it stands for float32 (see fold.py)."""
 
     index: int
     name: str
@@ -40,6 +40,7 @@ class Tensor:
     dtype: str
     quantization: Quantization | None
     data: NDArray[np.generic] | None
+    dequantized: bool = False
 
     @property
     def elements(self) -> int:

@@ -37,9 +37,9 @@ def pair_rows(weights: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(mixed, "<i2").view(np.int8)
 
 
-def groups_of_eight(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return float weights [channels, depth] as [ceil(channels / 8), depth, 8], filled up with zeros."""
+def groups_of_eight(weights: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return weights [channels, depth] for the float kernels: [ceil(channels / 8), depth, 8], filled up with zeros."""
     channels, depth = weights.shape
-    padded = np.zeros((-(-channels // 8) * 8, depth), np.float32)
+    padded = np.zeros((-(-channels // 8) * 8, depth), weights.dtype)
     padded[:channels] = weights
     return np.ascontiguousarray(padded.reshape(-1, 8, depth).transpose(0, 2, 1))

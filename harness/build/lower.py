@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.build import lower_float, lower_int8
+from harness.build import lower_elementwise, lower_float, lower_int8, lower_reduce, lower_shape
+from harness.build.fold import fold_constants
 from harness.build.step import Step, quantization_of, unsupported
 from harness.errors import ConfigError
 
@@ -16,15 +17,29 @@ if TYPE_CHECKING:
 
     Lower = Callable[[Graph, Operator, Tensor, Tensor], Step]
 
+#: Functions of one value.
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU")
+
 #: Kernels by TFLite's name of the operator and by the type of its input.
 KERNELS: Mapping[tuple[str, str], Lower] = {
     ("CONV_2D", "int8"): lower_int8.convolution,
     ("DEPTHWISE_CONV_2D", "int8"): lower_int8.depthwise,
     ("FULLY_CONNECTED", "int8"): lower_int8.fully_connected,
-    ("AVERAGE_POOL_2D", "int8"): lower_int8.pool,
-    ("MAX_POOL_2D", "int8"): lower_int8.pool,
-    ("MEAN", "int8"): lower_int8.mean,
-    ("SOFTMAX", "int8"): lower_int8.softmax,
+    ("AVERAGE_POOL_2D", "int8"): lower_reduce.pool,
+    ("MAX_POOL_2D", "int8"): lower_reduce.pool,
+    ("MEAN", "int8"): lower_reduce.mean,
+    ("SOFTMAX", "int8"): lower_reduce.softmax,
+    **{(kind, "int8"): lower_elementwise.unary_int8 for kind in UNARY},
+    **{(kind, "float32"): lower_elementwise.unary_float for kind in UNARY},
+    ("QUANTIZE", "int8"): lower_elementwise.unary_int8,
+    ("ADD", "int8"): lower_elementwise.binary_int8,
+    ("MUL", "int8"): lower_elementwise.binary_int8,
+    ("PAD", "int8"): lower_shape.pad,
+    ("PADV2", "int8"): lower_shape.pad,
+    ("ADD", "float32"): lower_elementwise.binary_float,
+    ("MUL", "float32"): lower_elementwise.binary_float,
+    ("PAD", "float32"): lower_shape.pad,
+    ("PADV2", "float32"): lower_shape.pad,
     ("CONV_2D", "float32"): lower_float.convolution,
     ("DEPTHWISE_CONV_2D", "float32"): lower_float.depthwise,
     ("FULLY_CONNECTED", "float32"): lower_float.fully_connected,
@@ -63,6 +78,7 @@ def lower(graph: Graph) -> Program:
     Raises:
         ConfigError: operators, or a form of them, have no kernel. Names each, its index and what would be needed.
     """
+    graph = fold_constants(graph)
     steps: list[Step] = []
     storage = {tensor.index: Place(tensor.index) for tensor in graph.tensors}
     problems: list[str] = []
@@ -72,7 +88,8 @@ def lower(graph: Graph) -> Program:
             if operator.kind in VIEWS:
                 storage[y.index] = storage[x.index]
             else:
-                steps.append(replace(_step(graph, operator, x, y), layer=len(steps)))
+                layer = steps[-1].layer + 1 if steps else 0
+                steps += [replace(step, layer=layer) for step in _steps(graph, operator, x, y)]
         except ConfigError as error:
             problems.append(str(error))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -95,12 +112,20 @@ def _report(graph: Graph, problems: list[str]) -> None:
             problems.append(f"{graph.source}: its {what} is {tensor.dtype}. Needed: {' or '.join(CARD_TYPES)}.")
     if not problems:
         return
-    supported = ", ".join(sorted({kind for kind, _ in KERNELS} | {*VIEWS, "QUANTIZE", "DEQUANTIZE"}))
+    supported = ", ".join(sorted({kind for kind, _ in KERNELS} | {*VIEWS, "CONCATENATION", "DEQUANTIZE", "QUANTIZE"}))
     if len(problems) == 1:
         raise ConfigError(f"{problems[0]}\nOperators with kernels: {supported}.")
     lines = "\n".join(f"  {problem.removeprefix(f'{graph.source}: ')}" for problem in problems)
     count = f"{graph.source}: can't be compiled, for {len(problems)} reasons"
     raise ConfigError(f"{count}:\n{lines}\nOperators with kernels: {supported}.")
+
+
+def _steps(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> tuple[Step, ...]:
+    if operator.kind == "CONCATENATION" and y.dtype in ("int8", "float32"):
+        return lower_shape.concatenation(graph, operator, y)
+    if x.data is not None and operator.kind in ("ADD", "MUL"):
+        x = graph.tensors[operator.inputs[1]]
+    return (_step(graph, operator, x, y),)
 
 
 def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
@@ -115,17 +140,7 @@ def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         what = f"no kernel for {x.dtype} to {y.dtype}"
         needed = "a kernel in firmware/engine and a line in harness/build/lower.py"
         raise unsupported(graph, operator, what, needed)
-    if operator.kind == "MEAN":
-        _check_mean(graph, operator, x)
     return make(graph, operator, x, y)
-
-
-def _check_mean(graph: Graph, operator: Operator, x: Tensor) -> None:
-    axes = graph.tensors[operator.inputs[1]].data
-    if len(x.shape) != 4 or x.shape[0] != 1 or axes is None or sorted(int(a) % 4 for a in axes.flat) != [1, 2]:
-        shown = "computed axes" if axes is None else f"axes {axes.flatten().tolist()}"
-        what = f"mean of a tensor of shape {list(x.shape)} over {shown}"
-        raise unsupported(graph, operator, what, "the mean of [1, height, width, channels] over 1 and 2")
 
 
 def _conversion(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: str, quantized: Tensor) -> Step:

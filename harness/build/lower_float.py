@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.geometry import mean_span
 from harness.build.layout import groups_of_eight
-from harness.build.requantize import NONE, RELU, RELU6, RELU_N1_TO_1
-from harness.build.step import Array, Step, unsupported
+from harness.build.lower_elementwise import float_limits, fused
+from harness.build.step import Array, Step, quantization_of, unsupported
 from harness.build.window import Window, window_of
 
 if TYPE_CHECKING:
@@ -16,44 +18,61 @@ if TYPE_CHECKING:
 
     from harness.build.graph import Graph, Operator, Tensor
 
-_LIMITS = {
-    NONE: ("-INFINITY", "INFINITY"),
-    RELU: ("0.0f", "INFINITY"),
-    RELU_N1_TO_1: ("-1.0f", "1.0f"),
-    RELU6: ("0.0f", "6.0f"),
-}
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels]."""
+
+    values: NDArray[np.generic]
+    bias: NDArray[np.float32]
+    scales: NDArray[np.float32] | None
+
+    @property
+    def type(self) -> str:
+        """What the names of kernels and structs end in: float32 weights, or weights of 8 bits."""
+        return "f32" if self.scales is None else "w8"
+
+    @property
+    def parameters(self) -> int:
+        return self.values.size + self.bias.size
+
+    def arrays(self, fast: NDArray[np.generic], plain: NDArray[np.generic] | None = None) -> tuple[Array, ...]:
+        """The constants, with the weights laid out for the kernels."""
+        scales = () if self.scales is None else (Array("scales", self.scales),)
+        return (Array("weights", fast, plain), *scales, Array("bias", self.bias))
 
 
 def convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     """Return the call of a float convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
-    values, bias = _weights(graph, operator, axis=0)
-    window = window_of(graph, operator, x, y, (values.shape[1], values.shape[2]))
-    if values.shape[3] != window.in_c:
-        what = f"weights for {values.shape[3]} of {window.in_c} input channels"
+    weights = _weights(graph, operator, axis=0)
+    shape = weights.values.shape
+    window = window_of(graph, operator, x, y, (shape[1], shape[2]))
+    if shape[3] != window.in_c:
+        what = f"weights for {shape[3]} of {window.in_c} input channels"
         raise unsupported(graph, operator, what, "a kernel for grouped convolutions")
-    return _convolution(graph, operator, x, y, window, values, bias)
+    return _convolution(graph, operator, x, y, window, weights)
 
 
 def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     """Return the call of a float depthwise convolution; of one input channel it is a convolution."""
-    values, bias = _weights(graph, operator, axis=3)
-    window = window_of(graph, operator, x, y, (values.shape[2], values.shape[3]))
+    weights = _weights(graph, operator, axis=3)
+    window = window_of(graph, operator, x, y, (weights.values.shape[2], weights.values.shape[3]))
     if window.in_c == 1:
-        return _convolution(graph, operator, x, y, window, values, bias)
+        return _convolution(graph, operator, x, y, window, weights)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
-    taps = np.ascontiguousarray(values.reshape(window.out_c, window.taps).T)
+    taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
     return Step(
         operator,
-        "hil_depthwise_f32" if simple else "hil_depthwise_f32_plain",
-        "hil_depthwise_f32",
+        f"hil_depthwise_{weights.type}" if simple else f"hil_depthwise_{weights.type}_plain",
+        f"hil_depthwise_{weights.type}",
         (x,),
         y,
-        _limits(graph, operator),
-        (Array("weights", taps), Array("bias", bias)),
+        float_limits(graph, operator, fused(operator)),
+        weights.arrays(taps),
         twin=simple,
         window=window,
         macs=window.pixels * window.taps * window.out_c,
-        parameters=values.size + bias.size,
+        parameters=weights.parameters,
     )
 
 
@@ -61,20 +80,25 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
     """Return the call of a float matrix by vector product."""
     if operator.options.get("WeightsFormat", 0) != 0:
         raise unsupported(graph, operator, "shuffled weights", "weights in the default format")
-    values, bias = _weights(graph, operator, axis=0)
-    outputs, depth = values.shape
+    weights = _weights(graph, operator, axis=0)
+    outputs, depth = weights.values.shape
     rows = x.elements // depth
     return Step(
         operator,
-        "hil_fully_connected_f32",
-        "hil_fully_connected_f32",
+        f"hil_fully_connected_{weights.type}",
+        f"hil_fully_connected_{weights.type}",
         (x,),
         y,
-        {"rows": str(rows), "depth": str(depth), "outputs": str(outputs), **_limits(graph, operator)},
-        (Array("weights", groups_of_eight(values), values), Array("bias", bias)),
+        {
+            "rows": str(rows),
+            "depth": str(depth),
+            "outputs": str(outputs),
+            **float_limits(graph, operator, fused(operator)),
+        },
+        weights.arrays(groups_of_eight(weights.values), weights.values),
         twin=True,
-        macs=rows * values.size,
-        parameters=values.size + bias.size,
+        macs=rows * weights.values.size,
+        parameters=weights.parameters,
     )
 
 
@@ -83,12 +107,15 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     size = int(operator.options["FilterHeight"]), int(operator.options["FilterWidth"])
     window = window_of(graph, operator, x, y, size)
     kernel = "hil_average_pool_f32" if operator.kind == "AVERAGE_POOL_2D" else "hil_max_pool_f32"
-    return Step(operator, kernel, "hil_pool_f32", (x,), y, _limits(graph, operator), window=window)
+    return Step(
+        operator, kernel, "hil_pool_f32", (x,), y, float_limits(graph, operator, fused(operator)), window=window
+    )
 
 
-def mean(_graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of a float mean over height and width."""
-    fields = {"pixels": str(x.shape[1] * x.shape[2]), "channels": str(x.shape[3])}
+def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
+    """Return the call of a float mean over height and width, or over other neighbouring axes."""
+    count, channels = mean_span(graph, operator, x)
+    fields = {"pixels": str(count), "channels": str(channels)}
     return Step(operator, "hil_mean_f32", "hil_mean_f32", (x,), y, fields)
 
 
@@ -99,51 +126,47 @@ def softmax(_graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     return Step(operator, "hil_softmax_f32", "hil_softmax_f32", (x,), y, fields)
 
 
-def _convolution(
-    graph: Graph,
-    operator: Operator,
-    x: Tensor,
-    y: Tensor,
-    window: Window,
-    values: NDArray[np.float32],
-    bias: NDArray[np.float32],
-) -> Step:
+def _convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor, window: Window, weights: _Weights) -> Step:
     pointwise = window.taps == 1 and window.stride_h == window.stride_w == 1
     depth = window.taps * window.in_c
     return Step(
         operator,
-        "hil_conv1x1_f32" if pointwise else "hil_conv_f32",
-        "hil_conv_f32",
+        f"hil_conv1x1_{weights.type}" if pointwise else f"hil_conv_{weights.type}",
+        f"hil_conv_{weights.type}",
         (x,),
         y,
-        _limits(graph, operator),
-        (Array("weights", groups_of_eight(values.reshape(window.out_c, depth)), values), Array("bias", bias)),
+        float_limits(graph, operator, fused(operator)),
+        weights.arrays(groups_of_eight(weights.values.reshape(window.out_c, depth)), weights.values),
         twin=True,
         window=window,
         scratch_bytes=0 if pointwise else 2 * 4 * depth,
-        macs=window.pixels * values.size,
-        parameters=values.size + bias.size,
+        macs=window.pixels * weights.values.size,
+        parameters=weights.parameters,
     )
 
 
-def _weights(graph: Graph, operator: Operator, axis: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the weights with output channels first, and the bias."""
+def _weights(graph: Graph, operator: Operator, axis: int) -> _Weights:
     filters = graph.tensors[operator.inputs[1]]
-    if filters.data is None or filters.dtype != "float32":
+    if filters.data is None or (filters.dtype != "float32" and not filters.dequantized):
         what = f"weights that are not constant float32 ({filters.dtype})"
-        raise unsupported(graph, operator, what, "float32 weights, or a full-int8 model")
-    values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0)).astype(np.float32)
-    if len(operator.inputs) < 3 or operator.inputs[2] < 0:
-        return values, np.zeros(len(values), np.float32)
-    tensor = graph.tensors[operator.inputs[2]]
-    if tensor.data is None or tensor.dtype != "float32" or tensor.shape != (len(values),):
-        raise unsupported(graph, operator, "a bias that is not constant float32", "float32 bias")
-    return values, tensor.data.astype(np.float32)
+        raise unsupported(graph, operator, what, "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model")
+    values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
+    scales = None
+    if filters.dequantized:
+        scales = _scales(graph, operator, filters, axis, len(values))
+    bias = np.zeros(len(values), np.float32)
+    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
+        tensor = graph.tensors[operator.inputs[2]]
+        if tensor.data is None or tensor.dtype != "float32" or tensor.shape != (len(values),):
+            raise unsupported(graph, operator, "a bias that is not constant float32", "float32 bias")
+        bias = tensor.data.astype(np.float32)
+    return _Weights(values, bias, scales)
 
 
-def _limits(graph: Graph, operator: Operator) -> dict[str, str]:
-    activation = int(operator.options.get("FusedActivationFunction", 0))
-    if activation not in _LIMITS:
-        raise unsupported(graph, operator, f"activation {activation}", "none, ReLU or ReLU6")
-    low, high = _LIMITS[activation]
-    return {"act_min": low, "act_max": high}
+def _scales(graph: Graph, operator: Operator, filters: Tensor, axis: int, count: int) -> NDArray[np.float32]:
+    """Return the scale of each output channel."""
+    quantization = quantization_of(graph, operator, filters)
+    scales = quantization.scales
+    if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
+        raise unsupported(graph, operator, "scales along another dimension than outputs", "one scale per output")
+    return np.array(scales if len(scales) > 1 else scales * count, np.float32)

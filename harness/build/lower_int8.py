@@ -1,4 +1,4 @@
-"""From int8 operators to kernel calls."""
+"""From int8 layers with weights to kernel calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build.layout import pair_rows
-from harness.build.requantize import Channel, activation_range, channel, mean_scaling, softmax_scaling
+from harness.build.lower_elementwise import int8_limits
+from harness.build.requantize import Channel, channel
 from harness.build.step import Array, Step, quantization_of, unsupported
 from harness.build.window import Window, window_of
 
@@ -67,25 +68,26 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
     channels, fast = _channels(weights, weights.bias, bounds, quant)
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
+    padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
     return Step(
         operator,
-        "hil_depthwise_s8" if simple else "hil_depthwise_s8_plain",
+        "hil_depthwise_s8" if simple else "hil_depthwise_any_s8",
         "hil_depthwise_s8",
         (x,),
         y,
         {"quant": quant.initializer(fast=fast)},
-        (Array("weights", taps), Array("channels", channels)),
-        twin=simple,
+        (Array("weights", taps) if simple else Array("weights", padded, taps), Array("channels", channels)),
+        twin=True,
         window=window,
-        scratch_bytes=_band_bytes(window) if simple else 0,
-        scratch_of=_band_bytes if simple else None,
+        scratch_bytes=_band_bytes(window),
+        scratch_of=_band_bytes,
         macs=window.pixels * window.taps * window.out_c,
         parameters=weights.parameters,
     )
 
 
 def _band_bytes(window: Window) -> int:
-    """Return the fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
     return 8 * (window.taps + window.k_h * width)
 
@@ -120,79 +122,6 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
         overread_bytes=-depth % 4,
         macs=x.elements // depth * weights.values.size,
         parameters=weights.parameters,
-    )
-
-
-def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of an int8 average or maximum pooling."""
-    quantization = quantization_of(graph, operator, y)
-    if quantization != quantization_of(graph, operator, x):
-        raise unsupported(graph, operator, "input and output of different scales", "a pooling that changes scale")
-    size = int(operator.options["FilterHeight"]), int(operator.options["FilterWidth"])
-    window = window_of(graph, operator, x, y, size)
-    low, high = _activation(graph, operator, y)
-    average = operator.kind == "AVERAGE_POOL_2D"
-    simple = not average and window.in_c % 4 == 0 and (low, high) == (-128, 127)
-    return Step(
-        operator,
-        "hil_average_pool_s8" if average else "hil_max_pool_s8" if simple else "hil_max_pool_s8_plain",
-        "hil_pool_s8",
-        (x,),
-        y,
-        {"act_min": str(low), "act_max": str(high)},
-        twin=simple,
-        window=window,
-    )
-
-
-def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of an int8 mean over height and width."""
-    before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    count = x.shape[1] * x.shape[2]
-    multiplier, left = mean_scaling(before.scales[0] / after.scales[0], count)
-    simple = x.shape[3] % 4 == 0
-    return Step(
-        operator,
-        "hil_mean_s8" if simple else "hil_mean_s8_plain",
-        "hil_mean_s8",
-        (x,),
-        y,
-        {
-            "pixels": str(count),
-            "channels": str(x.shape[3]),
-            "multiplier": str(multiplier),
-            "shift": str(-left),
-            "in_zero": str(before.zero_points[0]),
-            "out_zero": str(after.zero_points[0]),
-        },
-        twin=simple,
-    )
-
-
-def softmax(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of the fixed-point softmax."""
-    before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    if (after.scales[0], after.zero_points[0]) != (1 / 256, -128):
-        what = f"output scale {after.scales[0]} and zero point {after.zero_points[0]}"
-        raise unsupported(graph, operator, what, "1/256 and -128, which TFLite prescribes")
-    try:
-        multiplier, shift, least = softmax_scaling(operator.options["Beta"], before.scales[0])
-    except ValueError as error:
-        raise unsupported(graph, operator, str(error), "an input of a greater scale") from error
-    depth = x.shape[-1]
-    return Step(
-        operator,
-        "hil_softmax_s8",
-        "hil_softmax_s8",
-        (x,),
-        y,
-        {
-            "rows": str(x.elements // depth),
-            "depth": str(depth),
-            "multiplier": str(multiplier),
-            "left_shift": str(shift),
-            "diff_min": str(least),
-        },
     )
 
 
@@ -302,13 +231,4 @@ def _weights(graph: Graph, operator: Operator, x: Tensor, y: Tensor, axis: int) 
 
 def _quant(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> _Quant:
     before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    return _Quant(before.zero_points[0], after.zero_points[0], *_activation(graph, operator, y))
-
-
-def _activation(graph: Graph, operator: Operator, y: Tensor) -> tuple[int, int]:
-    quantization = quantization_of(graph, operator, y)
-    activation = int(operator.options.get("FusedActivationFunction", 0))
-    try:
-        return activation_range(activation, quantization.scales[0], quantization.zero_points[0])
-    except KeyError:
-        raise unsupported(graph, operator, f"activation {activation}", "none, ReLU or ReLU6") from None
+    return _Quant(before.zero_points[0], after.zero_points[0], *int8_limits(graph, operator, y))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.build.emit import emit_c
-from harness.build.sizes import check_regions, explain, layer_sizes, too_large
+from harness.build.sizes import check_output, check_regions, explain, layer_sizes, too_large
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
 from harness.build.toolchain import compile_units, link
 from harness.errors import ConfigError
@@ -76,7 +76,7 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     """
     named = replace(graph, source=re.sub(r"[^A-Za-z0-9._ -]", "_", graph.source))  # it stands in a C comment
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for file, text in emit_c(named, plan, board=board, name=name).items():
             part = folder / f"{file}.part"
             part.write_text(text, encoding="ascii")
@@ -92,6 +92,7 @@ def make_model_image(graph: Graph, plan: Plan, making: Making, out: Path, name: 
     Raises:
         ConfigError: it doesn't compile or doesn't fit; the message says why.
     """
+    check_output(graph.source, graph.output.bytes)
     with working_folder() as work:
         source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
         options = {"plain": making.plain, "strict": making.strict}
@@ -99,7 +100,8 @@ def make_model_image(graph: Graph, plan: Plan, making: Making, out: Path, name: 
             *firmware_units(making.target, source.parent, engine=True, **options),
             model_unit(making.target, source, **options),
         ]
-        why = explain(layer_sizes(graph, plan), plan.arena_bytes)
+        why = explain(layer_sizes(graph, plan, plain=making.plain), plan.arena_bytes)
+        why.append(f"The next input waits outside of the arena: {graph.input.bytes:,} B.")
         return make_image(Parts(graph.source, units, why=why), making, work, out)
 
 
@@ -137,6 +139,19 @@ def make_image(parts: Parts, making: Making, work: Path, out: Path) -> Made:
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
     return Made(load_image(out, kind), linked.regions, warnings)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        ConfigError: something else has that name.
+        OSError: it can't be made.
+    """
+    taken = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
+    if taken is not None:
+        raise ConfigError(f"{folder}: can't be made, because {taken} is not a folder")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

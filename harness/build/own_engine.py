@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from harness.build.making import Made, Making, Parts, make_image, working_folder
+from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit
 from harness.errors import ConfigError, ImageError
@@ -28,21 +30,24 @@ class OwnEngine:
         includes: more folders for headers, besides `folder` and `folder`/include.
         defines: NAME or NAME=VALUE.
         heap_bytes: size of the heap; 0 for none.
+        excludes: patterns of paths below `folder` that are left out, as of the shell; * stands for slashes too.
     """
 
     folder: Path
     includes: tuple[Path, ...] = ()
     defines: tuple[str, ...] = ()
     heap_bytes: int = 0
+    excludes: tuple[str, ...] = ()
 
     def files(self, *suffixes: str) -> list[Path]:
-        """Return its files with one of these suffixes, sorted; none that is hidden."""
+        """Return its files with one of these suffixes, sorted; none that is hidden or left out."""
         return sorted(
             path
             for path in self.folder.rglob("*")
             if path.suffix in suffixes
             and path.is_file()
             and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+            and not any(fnmatchcase(path.relative_to(self.folder).as_posix(), pattern) for pattern in self.excludes)
         )
 
 
@@ -110,6 +115,7 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
             "HIL_INPUT_BYTES and HIL_OUTPUT_BYTES in model_config.h"
         )
     card, text = _read_card(path, making.target.kind.name)
+    check_output(str(path), card.output.nbytes)
     if not own_config:
         (generated / "model_config.h").write_text(
             "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n"

@@ -22,6 +22,16 @@ _MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
 @dataclass(frozen=True)
+class Buffer:
+    """Memory needed from step `first` to step `last`; `key` tells a tensor (>= 0) or a step's scratch (< 0)."""
+
+    key: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Where everything lies.
 
@@ -31,6 +41,7 @@ class Plan:
         scratch: place of each step's scratch buffer, by position in `steps`; 0 where it needs none.
         arena_bytes: size of the arena.
         patches: how the first layers are cut, if they are.
+        buffers: what the arena is made of.
     """
 
     steps: tuple[Step, ...]
@@ -38,6 +49,7 @@ class Plan:
     scratch: tuple[int, ...]
     arena_bytes: int
     patches: Patches | None = None
+    buffers: tuple[Buffer, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -59,16 +71,6 @@ class Plan:
         return sum(arrays.values())
 
 
-@dataclass(frozen=True)
-class Buffer:
-    """Memory needed from step `first` to step `last`; `key` tells a tensor (>= 0) or a step's scratch (< 0)."""
-
-    key: int
-    bytes: int
-    first: int
-    last: int
-
-
 def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
     """Return the kernel calls of a graph and a small arena for them.
 
@@ -83,11 +85,15 @@ def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
     return _plan(graph, program if patches is None else cut(graph, program, patches), patches)
 
 
-def choose_patches(graph: Graph, *, cached: bool = False) -> Patches | None:
+def choose_patches(
+    graph: Graph, *, grid: tuple[int, int] | None = None, layers: int | None = None, cached: bool = False
+) -> Patches | None:
     """Return the patches with the smallest arena, of those within 1 % of it the ones with the fewest MACs.
 
     Args:
         graph: the model.
+        grid: rows and columns of patches; None: whatever is best.
+        layers: how many layers are patched; None: whatever is best.
         cached: keep what neighbouring patches share instead of computing it again.
 
     Returns:
@@ -98,7 +104,7 @@ def choose_patches(graph: Graph, *, cached: bool = False) -> Patches | None:
     """
     program = lower(graph)
     found = []
-    for patches in _candidates(graph, program, cached=cached):
+    for patches in _candidates(graph, program, grid, layers, cached=cached):
         try:
             patched = cut(graph, program, patches)
         except ConfigError:
@@ -116,15 +122,21 @@ def choose_patches(graph: Graph, *, cached: bool = False) -> Patches | None:
     return next(plan.patches for plan in plans if plan.arena_bytes <= 1.01 * best)
 
 
-def _candidates(graph: Graph, program: Program, *, cached: bool) -> Iterator[Patches]:
-    for layers in range(1, longest_stage(graph, program) + 1):
-        window = program.steps[layers - 1].window
+def _candidates(
+    graph: Graph, program: Program, grid: tuple[int, int] | None, layers: int | None, *, cached: bool
+) -> Iterator[Patches]:
+    stages = range(1, longest_stage(graph, program) + 1) if layers is None else (layers,)
+    for stage in stages:
+        if grid is not None:
+            yield Patches(*grid, stage, cached)
+            continue
+        window = program.steps[stage - 1].window if stage <= len(program.steps) else None
         if window is None:
             return
         for rows in range(2, min(window.out_h, _MOST_ROWS) + 1):
-            yield Patches(rows, 1, layers, cached)
+            yield Patches(rows, 1, stage, cached)
             if not cached and rows <= min(window.out_w, _MOST_COLUMNS):
-                yield Patches(rows, rows, layers)
+                yield Patches(rows, rows, stage)
 
 
 def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
@@ -138,6 +150,7 @@ def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
         scratch=tuple(places.get(-1 - i, 0) for i in range(len(program.steps))),
         arena_bytes=_aligned(size),
         patches=patches,
+        buffers=tuple(buffers),
     )
 
 
@@ -219,7 +232,9 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             place = program.storage[tensor.index]
             first.setdefault(place.root, position)
             last[place.root] = position
-            size[place.root] = max(size.get(place.root, 0), place.offset + tensor.bytes + overread)
+            whole = graph.tensors[place.root].bytes if place.root < len(graph.tensors) else 0
+            # a patch's rows lie further apart in the whole image than its own bytes tell
+            size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     last[program.storage[graph.output.index].root] = max(len(program.steps) - 1, 0)
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size]
     for position, step in enumerate(program.steps):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.build.lower import VIEWS
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.build.graph import Graph, Tensor
     from harness.build.plan import Plan
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from harness.config import BoardKind
 
 _LARGEST = 3
+
+#: A RESULT or PROFILE frame holds the output and the ticks of a whole batch (firmware/agent/agent.c).
+MAX_OUTPUT_BYTES = 65_531 - 12 - 4 * 128
 
 
 @dataclass(frozen=True)
@@ -52,30 +55,27 @@ class LayerSize:
         return f"operator {self.operator} ({self.kind}, output {_shape(self.shape)})"
 
 
-def layer_sizes(graph: Graph, plan: Plan) -> tuple[LayerSize, ...]:
-    """Return the layers in the order of execution."""
-    roots = _roots(graph)
-    lives = _lives(graph, plan, roots)
-    tensors = _tensors(graph, plan)
+def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[LayerSize, ...]:
+    """Return the layers in the order of execution, with the fast kernels or with the plain C ones."""
     layers: dict[int, list[int]] = {}
     for position, step in enumerate(plan.steps):
         layers.setdefault(step.layer, []).append(position)
     sizes = []
     for positions in layers.values():
         steps = [plan.steps[position] for position in positions]
-        worst = max(positions, key=lambda at: _in_use(plan, at, _alive(plan, at, tensors, roots, lives)))
-        alive = _alive(plan, worst, tensors, roots, lives)
+        main = next((step for step in steps if step.window is not None), steps[0])  # patches are also copied
+        worst = max(positions, key=partial(_in_use, plan))
         sizes.append(
             LayerSize(
                 operator=steps[0].operator.index,
                 kind=steps[0].operator.kind,
-                kernel=steps[0].kernel,
+                kernel=f"{main.kernel}_plain" if plain and main.twin else main.kernel,
                 shape=graph.tensors[steps[0].operator.outputs[0]].shape,
                 macs=sum(step.macs for step in steps),
-                flash_bytes=_constants(steps),
-                arena_bytes=_in_use(plan, worst, alive),
+                flash_bytes=_constants(steps, plain=plain),
+                arena_bytes=_in_use(plan, worst),
                 scratch_bytes=plan.steps[worst].scratch_bytes or 0,
-                tensors=tuple(sorted(alive, key=lambda tensor: -tensor.bytes)),
+                tensors=_tensors(graph, plan, worst),
             )
         )
     return tuple(sizes)
@@ -95,6 +95,19 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
         problems.append(_excess("RAM", "the tensors alone take", plan.arena_bytes, kind.ram.size))
     if problems:
         raise too_large(graph.source, kind, problems, explain(layers, plan.arena_bytes))
+
+
+def check_output(source: str, output_bytes: int) -> None:
+    """Refuse an output that doesn't fit into one frame of the link.
+
+    Raises:
+        ConfigError: it doesn't.
+    """
+    if output_bytes > MAX_OUTPUT_BYTES:
+        raise ConfigError(
+            f"{source}: an output of {output_bytes:,} B; a reply holds at most {MAX_OUTPUT_BYTES:,} B. "
+            "Let the model end in fewer values, or in int8."
+        )
 
 
 def check_regions(source: str, kind: BoardKind, regions: Iterable[Region], why: Sequence[str]) -> None:
@@ -146,62 +159,21 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _constants(steps: Iterable[Step]) -> int:
+def _constants(steps: Iterable[Step], *, plain: bool) -> int:
     """Return the bytes of the constants; the calls of one layer may share them."""
-    return sum({id(array): array.bytes for step in steps for array in step.arrays}.values())
+    arrays = {id(array): array for step in steps for array in step.arrays}.values()
+    used = [replace(a, values=a.plain) if plain and a.plain is not None else a for a in arrays]
+    return sum(array.bytes for array in used)
 
 
-def _tensors(graph: Graph, plan: Plan) -> dict[int, Tensor]:
-    """Return every tensor that has memory in the arena, by index."""
-    found = {graph.input.index: graph.input, graph.output.index: graph.output}
-    for step in plan.steps:
-        found.update({tensor.index: tensor for tensor in (*step.inputs, step.output)})
-    return {index: tensor for index, tensor in found.items() if index in plan.offsets}
+def _in_use(plan: Plan, position: int) -> int:
+    """Return how many bytes of the arena are in use at a step, its scratch buffer included."""
+    return sum(buffer.bytes for buffer in plan.buffers if buffer.first <= position <= buffer.last)
 
 
-def _roots(graph: Graph) -> dict[int, int]:
-    """Return, for each output of an operator that only renames, which tensor it renames."""
-    roots: dict[int, int] = {}
-    for operator in graph.operators:
-        if operator.kind in VIEWS:
-            roots[operator.outputs[0]] = roots.get(operator.inputs[0], operator.inputs[0])
-    return roots
-
-
-def _lives(graph: Graph, plan: Plan, roots: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Return the first and the last step that needs each root. The input is there first, the output stays."""
-    uses: dict[int, list[int]] = {roots.get(graph.input.index, graph.input.index): [0]}
-    for position, step in enumerate(plan.steps):
-        for tensor in (*step.inputs, step.output):
-            uses.setdefault(roots.get(tensor.index, tensor.index), []).append(position)
-    uses.setdefault(roots.get(graph.output.index, graph.output.index), []).append(max(len(plan.steps) - 1, 0))
-    return {root: (min(positions), max(positions)) for root, positions in uses.items()}
-
-
-def _alive(
-    plan: Plan,
-    position: int,
-    tensors: Mapping[int, Tensor],
-    roots: Mapping[int, int],
-    lives: Mapping[int, tuple[int, int]],
-) -> list[Tensor]:
-    """Return the tensors that are needed at a step, one for each place in the arena."""
-    places: dict[int, Tensor] = {}
-    for index, tensor in tensors.items():
-        first, last = lives[roots.get(index, index)]
-        place = plan.offsets[index]
-        if first <= position <= last and (place not in places or places[place].bytes < tensor.bytes):
-            places[place] = tensor
-    return list(places.values())
-
-
-def _in_use(plan: Plan, position: int, alive: Iterable[Tensor]) -> int:
-    """Return how many bytes of the arena are in use at a step; what lies in another's place counts once."""
-    spans = [(plan.offsets[tensor.index], plan.offsets[tensor.index] + tensor.bytes) for tensor in alive]
-    scratch = plan.steps[position].scratch_bytes or 0
-    spans.append((plan.scratch[position], plan.scratch[position] + scratch))
-    total = end = 0
-    for start, stop in sorted(spans):
-        total += max(stop - max(start, end), 0)
-        end = max(end, stop)
-    return total
+def _tensors(graph: Graph, plan: Plan, position: int) -> tuple[Tensor, ...]:
+    """Return the tensors that have memory of their own at a step, the largest first; patches are tensors too."""
+    known = {tensor.index: tensor for step in plan.steps for tensor in (*step.inputs, step.output)}
+    known |= {tensor.index: tensor for tensor in graph.tensors}
+    alive = [buffer for buffer in plan.buffers if buffer.first <= position <= buffer.last and buffer.key in known]
+    return tuple(known[buffer.key] for buffer in sorted(alive, key=lambda buffer: -buffer.bytes))

@@ -101,9 +101,10 @@ def firmware_units(target: Target, generated: Path, *, plain: bool, strict: bool
 
 
 def model_unit(target: Target, source: Path, *, plain: bool, strict: bool) -> Unit:
-    """Return model.c, which lies beside its model_config.h."""
+    """Return model.c, which lies beside its model_config.h. A number that its struct can't hold is always an error."""
     options = firmware_options(target, plain=plain, strict=strict)
-    return Unit(source, (*options, *target.includes, f"-I{source.parent}", f"-ffile-prefix-map={source.parent}=."))
+    places = (*target.includes, f"-I{source.parent}", f"-ffile-prefix-map={source.parent}=.")
+    return Unit(source, (*options, "-Werror=overflow", *places))
 
 
 def firmware_options(target: Target, *, plain: bool, strict: bool) -> tuple[str, ...]:

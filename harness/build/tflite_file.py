@@ -37,6 +37,10 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction"),
     ),
     "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
+    "ADD": ("AddOptions", ("FusedActivationFunction",)),
+    "MUL": ("MulOptions", ("FusedActivationFunction",)),
+    "CONCATENATION": ("ConcatenationOptions", ("Axis", "FusedActivationFunction")),
+    "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
 }
 
 

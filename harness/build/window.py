@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 SAME = 0  # TFLite's Padding; VALID is 1
 
+#: struct hil_window has 16 bits for each number.
+GREATEST = (1 << 16) - 1
+
 
 @dataclass(frozen=True)
 class Window:
@@ -68,7 +71,7 @@ def window_of(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: tu
     out_w, pad_left = _along(x.shape[2], kernel[1], int(operator.options["StrideW"]), same=same)
     if y.shape[:3] != (1, out_h, out_w):
         raise unsupported(graph, operator, f"output of shape {list(y.shape)}", f"[1, {out_h}, {out_w}, channels]")
-    return Window(
+    window = Window(
         in_h=x.shape[1],
         in_w=x.shape[2],
         in_c=x.shape[3],
@@ -82,6 +85,10 @@ def window_of(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: tu
         pad_top=pad_top,
         pad_left=pad_left,
     )
+    for name, value in vars(window).items():
+        if value > GREATEST:
+            raise unsupported(graph, operator, f"{name} is {value:,}", f"at most {GREATEST:,}")
+    return window
 
 
 def _along(size: int, kernel: int, stride: int, *, same: bool) -> tuple[int, int]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.build.making import Made, Making, make_model_image, write_model
+from harness.build.making import Made, Making, make_folder, make_model_image, write_model
 from harness.build.own_engine import make_engine_image
-from harness.build.plan import plan_memory
+from harness.build.patch import Patches
+from harness.build.plan import choose_patches, plan_memory
 from harness.build.sizes import LayerSize, check_plan, layer_sizes
 from harness.build.sources import target_for
 from harness.build.tflite_file import parse_tflite
@@ -24,10 +25,12 @@ from harness.starter import firmware_root
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.build.graph import Graph
     from harness.build.own_engine import OwnEngine
     from harness.build.plan import Plan
     from harness.config import BoardKind, Lab
 
+_PATCHES = re.compile(r"auto|(?P<rows>\d{1,3})x(?P<columns>\d{1,3})(@(?P<layers>\d{1,3}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -44,6 +47,8 @@ class Wish:
         strict: warnings in our own sources are errors.
         kept: folder of objects that are kept for the next image.
         cross: what the names of the compiler's programs begin with.
+        patches: "auto", ROWSxCOLUMNS or ROWSxCOLUMNS@LAYERS; None: the model isn't cut.
+        keep_overlap: of patches, instead of computing it again.
     """
 
     board: str
@@ -54,6 +59,8 @@ class Wish:
     strict: bool = False
     kept: Path | None = None
     cross: str = "arm-none-eabi-"
+    patches: str | None = None
+    keep_overlap: bool = False
 
 
 def build_model(path: Path, lab: Lab, wish: Wish) -> None:
@@ -65,16 +72,44 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
     kind = _kind(lab, wish.board)
     name = _name(wish.name, path.stem)
     graph = parse_tflite(path)
-    plan = plan_memory(graph)
-    layers = layer_sizes(graph, plan)
+    plan = _plan(graph, wish)
+    layers = layer_sizes(graph, plan, plain=wish.plain)
     _print_layers(name, layers, plan)
     if wish.emit_c is not None:
         write_model(graph, plan, wish.emit_c, board=kind.name, name=name)
         click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     check_plan(graph, plan, layers, kind)
-    making, out = _making(lab, kind, wish), _output(wish.out, name)
+    out = _output(wish.out, name)
+    making = _making(lab, kind, wish)
     _print_made(make_model_image(graph, plan, making, out, name), making, layers)
+
+
+def _plan(graph: Graph, wish: Wish) -> Plan:
+    """Plan the whole model, or cut as the user wants it."""
+    whole = plan_memory(graph)
+    if wish.patches is None:
+        return whole
+    match = _PATCHES.fullmatch(wish.patches)
+    if match is None:
+        raise ConfigError(f"--patches {wish.patches}: write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)")
+    grid = (int(match["rows"]), int(match["columns"])) if match["rows"] else None
+    if grid and match["layers"]:
+        plan = plan_memory(graph, Patches(*grid, int(match["layers"]), wish.keep_overlap))
+    else:
+        chosen = choose_patches(graph, grid=grid, cached=wish.keep_overlap)
+        if chosen is None:
+            raise ConfigError(
+                f"{graph.source}: --patches {wish.patches}: no such patches make the arena smaller than "
+                f"{whole.arena_bytes:,} B, which the layers behind them need; build it without --patches"
+            )
+        plan = plan_memory(graph, chosen)
+    click.echo(
+        f"{plan.patches}: arena {plan.arena_bytes:,} B instead of {whole.arena_bytes:,} "
+        f"({plan.arena_bytes / whole.arena_bytes:.2f}x), {plan.macs:,} MACs instead of {whole.macs:,} "
+        f"({plan.macs / whole.macs:.2f}x)."
+    )
+    return plan
 
 
 def build_engine(engine: OwnEngine, lab: Lab, wish: Wish) -> None:
@@ -122,7 +157,7 @@ def _output(out: Path | None, name: str) -> Path:
     path = Path(f"{name}.elf") if out is None else out / f"{name}.elf" if out.is_dir() else out
     part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         part.touch()
         part.unlink()
     except OSError as error:

@@ -1,47 +1,187 @@
-"""`hil profile`: where the instructions of an inference go."""
+"""`hil profile`: where the work of an inference goes, by layer or by function."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.boards.opening import open_board
-from harness.commands.printing import print_table
+from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.commands.printing import console, print_table
+from harness.function_profile import profile_functions
 from harness.image import load_image
 from harness.profile import profile_image
+from harness.profile_input import file_input, random_input, suite_input
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.boards.base import Backend
     from harness.config import Device
+    from harness.function_profile import FunctionProfile
+    from harness.image import Image
+    from harness.profile import LayerShare, Profile
+    from harness.profile_input import ProfileInput
+
+_BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
+_OTHER_COLUMNS = 101
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_NOT_CYCLES = "Instructions are not cycles: a real board may spend its time elsewhere."
 
 
-def show_profile(path: Path, device: Device, *, as_json: bool) -> None:
-    """Run an image on the virtual board and print its instructions per inference, by function."""
+def choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
+    """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
+    if suite is not None:
+        return suite_input(image, suite, sample)
+    if file is not None:
+        return file_input(image.card.input, file)
+    return random_input(image.card.input)
+
+
+def show_layers(
+    path: Path, device: Device, wanted: Wanted, *, suite: Path | None, sample: int, file: Path | None, as_json: bool
+) -> None:
+    """Profile an image by layer, and print a table with a chart, or JSON."""
     image = load_image(path, device.kind)
-    with open_board(device, "virtual") as board:
-        profile = profile_image(board, image)
-    total = sum(row.instructions for row in profile.functions)
+    chosen = choose_input(image, suite, sample, file)
+    backend, why = choose_backend(device, wanted)
+    if not as_json:
+        click.echo(f"{device.name} on {backend} ({why})")
+    with open_board(device, backend) as board:
+        profile = profile_image(board, image, chosen.data)
+        notes = list(board.notes)
     if as_json:
-        content = {
-            "image": str(path),
-            "image_sha256": image.sha256,
-            "build_id": image.build_id,
-            "model": image.card.model,
-            "backend": "virtual",
-            "functions": [asdict(row) for row in profile.functions],
-            "total": {"instructions": total, "inference": profile.counter},
-        }
+        click.echo(json.dumps(_heading(path, image, device, backend, chosen) | _layers_content(profile), indent=2))
+        return
+    for note in notes:
+        click.echo(f"{note[0].upper()}{note[1:]}.")
+    click.echo(f"Input: {chosen.origin}.")
+    if profile.layers:
+        _print_layers(profile, f"{image.card.model} on {device.name}, {backend} backend")
+    else:
+        click.echo(f"No layers: {profile.why_no_layers}.")
+        click.echo(f"The whole inference takes {profile.inference:,} {profile.counter}.")
+    if profile.counter == "instructions":
+        click.echo(_NOT_CYCLES)
+
+
+def show_functions(
+    path: Path, device: Device, wanted: Wanted, *, suite: Path | None, sample: int, file: Path | None, as_json: bool
+) -> None:
+    """Profile an image by C function on the virtual board, and print a table, or JSON."""
+    image = load_image(path, device.kind)
+    chosen = choose_input(image, suite, sample, file)
+    backend = "virtual" if wanted == "auto" else choose_backend(device, wanted)[0]
+    with open_board(device, backend) as board:
+        profile = profile_functions(board, image, chosen.data)
+    if as_json:
+        content = _heading(path, image, device, backend, chosen) | _functions_content(profile)
         click.echo(json.dumps(content, indent=2))
         return
+    click.echo(f"Input: {chosen.origin}.")
     print_table(
-        f"{image.card.model} on {device.name}, virtual backend",
+        f"{image.card.model} on {device.name}, {backend} backend",
         ("function", "instructions per inference", "share"),
         [(row.function, f"{row.instructions:,.0f}", f"{100 * row.share:.1f} %") for row in profile.functions],
         right=("instructions per inference", "share"),
     )
+    total = sum(row.instructions for row in profile.functions)
     click.echo(f"Total: {total:,.0f}. The board's own counter says {profile.counter:,.0f} for the inference alone.")
-    click.echo("Instructions are not cycles: a real board may spend its time elsewhere.")
+    click.echo(_NOT_CYCLES)
+
+
+def bar(share: float, columns: int, *, blocks: bool) -> str:
+    """Return a bar.
+
+    Args:
+        share: of the longest bar, 0 to 1.
+        columns: how wide the longest is.
+        blocks: whether the output can show block characters; `#` otherwise.
+    """
+    if not blocks:
+        return "#" * round(share * columns)
+    whole, part = divmod(round(share * columns * 8), 8)
+    return _EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")
+
+
+def _print_layers(profile: Profile, title: str) -> None:
+    counter = profile.counter
+    longest = max(row.ticks for row in profile.layers) or 1
+    out = console()
+    columns = min(max(out.width - _OTHER_COLUMNS, _BAR_COLUMNS[0]), _BAR_COLUMNS[1])
+    blocks = out.encoding.lower().startswith("utf")
+    rows = [_cells(row, bar(row.ticks / longest, columns, blocks=blocks)) for row in profile.layers]
+    share = profile.rest / profile.total
+    rows.append(("", "outside layers", "", "", "", f"{profile.rest:,}", _percent(share), "", ""))
+    known = [row.spec for row in profile.layers if row.spec is not None]
+    macs, moved = sum(spec.macs for spec in known), sum(spec.bytes_moved for spec in known)
+    sums = (f"{macs:,}", f"{moved:,}") if known else ("-", "-")
+    average = f"{profile.total / macs:.2f}" if macs else None
+    rows.append(("", "total", "", *sums, f"{profile.total:,}", _percent(1.0), average, ""))
+    headings = ("layer", "operator", "output", "MACs", "bytes moved", counter, "share", "per MAC", "")
+    print_table(title, headings, rows, right=("layer", "MACs", "bytes moved", counter, "share", "per MAC"))
+    difference = profile.total - profile.inference
+    more = f"{abs(difference):,} {'more' if difference >= 0 else 'fewer'}"
+    click.echo(
+        f"An ordinary inference on this input takes {profile.inference:,} {counter}; measured by layer it is {more} "
+        f"({100 * abs(difference) / profile.inference:.2f} %)."
+    )
+
+
+def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
+    spec = row.spec
+    what: tuple[str | None, ...] = (None, None, None, None)
+    if spec is not None:
+        what = (spec.kind, "x".join(map(str, spec.output)), f"{spec.macs:,}", f"{spec.bytes_moved:,}")
+    per_mac = None if row.ticks_per_mac is None else f"{row.ticks_per_mac:.2f}"
+    return (str(row.layer), *what, f"{row.ticks:,}", _percent(row.share), per_mac, chart)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _heading(path: Path, image: Image, device: Device, backend: Backend, chosen: ProfileInput) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "image_sha256": image.sha256,
+        "build_id": image.build_id,
+        "model": image.card.model,
+        "device": device.name,
+        "backend": backend,
+        "input": chosen.origin,
+    }
+
+
+def _layers_content(profile: Profile) -> dict[str, Any]:
+    counter = profile.counter
+    rows: list[dict[str, Any]] = []
+    for row in profile.layers:
+        spec: dict[str, Any] = {} if row.spec is None else row.spec.model_dump(mode="json")
+        measured = {counter: row.ticks, "share": row.share, f"{counter}_per_mac": row.ticks_per_mac}
+        rows.append({"layer": row.layer} | spec | measured)
+    sums = {
+        key: sum(row[key] for row in rows) if rows and all(key in row for row in rows) else None
+        for key in ("macs", "bytes_moved", "parameters")
+    }
+    content: dict[str, Any] = {
+        "counter": counter,
+        "layers": rows,
+        "rest": {counter: profile.rest},
+        "total": {counter: profile.total} | sums,
+        "inference": {counter: profile.inference},
+    }
+    if profile.why_no_layers is not None:
+        content["why_no_layers"] = profile.why_no_layers
+    return content
+
+
+def _functions_content(profile: FunctionProfile) -> dict[str, Any]:
+    total = sum(row.instructions for row in profile.functions)
+    return {
+        "counter": "instructions",
+        "functions": [asdict(row) for row in profile.functions],
+        "total": {"instructions": total, "inference": profile.counter},
+    }

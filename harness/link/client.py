@@ -6,9 +6,18 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardFaultError, LinkError, MeasurementError
+from harness.errors import BoardFaultError, LinkError, MeasurementError, NoLayersError
 from harness.link.frame import Frame, Reason, Reply, Request
-from harness.link.messages import DeviceStats, Inference, Info, parse_info, parse_result, parse_stats
+from harness.link.messages import (
+    DeviceStats,
+    Inference,
+    Info,
+    LayerTicks,
+    parse_info,
+    parse_profile,
+    parse_result,
+    parse_stats,
+)
 from harness.link.wire import LARGEST_GRANT, LinkCounters, Timing, Wire
 
 if TYPE_CHECKING:
@@ -119,6 +128,24 @@ class Link:
             yield result
             data, loaded = upcoming, len(ahead) if arrived else 0
 
+    def profile(self, data: bytes) -> LayerTicks:
+        """Run one inference on an input, measured layer by layer.
+
+        Raises:
+            UnknownRequestError: the agent on the board is older than this request.
+            NoLayersError: the engine on the board can't tell one layer from another.
+            As `infer`.
+        """
+        self._load(data)
+        for _ in range(self._attempts):
+            payload, _ = self._run(1, b"", Request.PROFILE)
+            ran_on, result = parse_profile(payload, self._known.output_bytes)
+            if ran_on == zlib.crc32(data):
+                return result
+            self.counters.retransmissions += 1
+            self._load(data)
+        raise self._wire.broken("no PROFILE for the input that was sent")
+
     def stats(self) -> DeviceStats:
         """Ask for the agent's own memory and link figures."""
         return parse_stats(self._transact(Request.STATS, Reply.STATS).payload)
@@ -193,23 +220,23 @@ class Link:
             ahead = b""
         raise self._wire.broken("no RESULT for the input that was sent")
 
-    def _run(self, count: int, ahead: bytes) -> tuple[bytes, bool]:
-        """Execute one RUN exactly once. Returns the RESULT's payload, and whether `ahead` arrived."""
-        seq = self._wire.next_run_seq()
+    def _run(self, count: int, ahead: bytes, kind: Request = Request.RUN) -> tuple[bytes, bool]:
+        """Execute a RUN exactly once, or a PROFILE. Returns the answer's payload, and whether `ahead` arrived."""
+        seq = self._wire.next_run_seq() if kind is Request.RUN else self._wire.next_seq()
         for attempt in range(self._attempts):
             if attempt:
                 self.counters.retransmissions += 1
                 ahead = b""  # a repetition carries none, so that the device can tell it from a new request
-            self._wire.announce(Request.RUN, seq, len(ahead), count)
-            result, arrived = self._await_run(seq, ahead, count)
+            self._wire.announce(kind, seq, len(ahead), count if kind is Request.RUN else 0)
+            result, arrived = self._await_run(kind, seq, ahead, count)
             if result is not None:
                 return result, arrived
             # A first inference may take any time. The device has room for one PING while it computes.
             self._wire.recover(None if ahead or self._slowest else self._timing.inference * count)
-        raise self._wire.broken("no RESULT to RUN")
+        raise self._wire.broken(f"no answer to {kind.name}")
 
-    def _await_run(self, seq: int, ahead: bytes, count: int) -> tuple[bytes | None, bool]:
-        """Wait for what answers a RUN: RESULT, and where the next input travels along, CREDIT and ACK."""
+    def _await_run(self, kind: Request, seq: int, ahead: bytes, count: int) -> tuple[bytes | None, bool]:
+        """Wait for what answers: PROFILE or RESULT, and where the next input travels along, CREDIT and ACK."""
         result: bytes | None = None
         sent = not ahead
         started = time.monotonic()
@@ -218,14 +245,14 @@ class Link:
             if frame is None and result is not None:
                 self._wire.recover()  # the RESULT is safe, only what followed was lost
             if frame is None or frame.type == Reply.NAK:
-                self._wire.check_refusal(frame, Request.RUN, count, len(ahead))
+                self._wire.check_refusal(frame, kind, count if kind is Request.RUN else 0, len(ahead))
                 self._note_nak(frame)
                 return result, False
             if frame.type == Reply.ACK:
                 self._wire.settled()
                 self._adapt(damaged=False)
                 return result, result is not None
-            if frame.type == Reply.RESULT:
+            if frame.type in {Reply.RESULT, Reply.PROFILE}:
                 result = frame.payload
                 self._slowest = max(self._slowest, (time.monotonic() - started) / count)
                 if not ahead:
@@ -239,7 +266,7 @@ class Link:
         if result_seen:
             return self._wire.receive(seq, {Reply.ACK}, self._timing.reply)
         # Silence after damaged bytes may be an inference going on, so it says less than elsewhere.
-        wanted = {Reply.CREDIT, Reply.RESULT, Reply.ACK}
+        wanted = {Reply.CREDIT, Reply.RESULT, Reply.PROFILE, Reply.ACK}
         quiet = self._timing.quiet + 3 * self._slowest * count
         if not self._slowest and ahead:
             quiet = self._patience(3, count)
@@ -250,6 +277,10 @@ class Link:
             return
         if frame.status == Reason.INFERENCE_FAILED:
             raise MeasurementError(f"{self._board}: the engine reports that the inference failed")
+        if frame.status == Reason.NO_LAYERS:
+            raise NoLayersError(f"{self._board}: the engine in the firmware doesn't tell one layer from another")
+        if frame.status == Reason.TOO_MANY_LAYERS:
+            raise MeasurementError(f"{self._board}: the engine has more layers than the agent has room for (128)")
         if frame.status == Reason.COUNTER_WRAPPED:
             raise MeasurementError(
                 f"{self._board}: the inference took so long that the board's 32-bit counter went round (2^32 ticks, "

@@ -23,6 +23,7 @@ class Request(enum.IntEnum):
     RUN = 0x04
     STATS = 0x05
     ECHO = 0x06
+    PROFILE = 0x07
 
 
 class Reply(enum.IntEnum):
@@ -36,6 +37,7 @@ class Reply(enum.IntEnum):
     STATS = 0x86
     ECHO = 0x87
     FAULT = 0x88
+    PROFILE = 0x89
 
 
 class Reason(enum.IntEnum):
@@ -47,6 +49,8 @@ class Reason(enum.IntEnum):
     OUT_OF_RANGE = 4
     INFERENCE_FAILED = 5
     COUNTER_WRAPPED = 6
+    NO_LAYERS = 7
+    TOO_MANY_LAYERS = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,21 @@ class Inference:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerTicks:
+    """One inference, measured layer by layer.
+
+    Attributes:
+        output: the output tensor, raw.
+        total: counter ticks of the inference, without what measuring layers costs.
+        layers: counter ticks of each layer; what they leave of `total` follows the last layer.
+    """
+
+    output: bytes
+    total: int
+    layers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceStats:
     """Memory and link figures that the agent keeps, bytes and counts since boot."""
 
@@ -127,6 +142,27 @@ def parse_result(payload: bytes, output_bytes: int) -> tuple[int, Inference]:
         raise LinkError(f"RESULT of {len(payload)} bytes for {count} inferences, expected {expected}")
     ticks = struct.unpack_from(f"<{count}I", payload, 8)
     return input_crc, Inference(output=payload[8 + 4 * count :], ticks=ticks)
+
+
+def parse_profile(payload: bytes, output_bytes: int) -> tuple[int, LayerTicks]:
+    """Decode a PROFILE payload.
+
+    Returns:
+        CRC-32 of the input that the inference ran on, and where its ticks went.
+
+    Raises:
+        LinkError: its length doesn't fit the announced output tensor, or the layers are more than the whole.
+    """
+    if len(payload) < 12:
+        raise LinkError(f"PROFILE of {len(payload)} bytes, expected at least 12")
+    input_crc, total, count = struct.unpack_from("<III", payload)
+    expected = 12 + 4 * count + output_bytes
+    if count == 0 or len(payload) != expected:
+        raise LinkError(f"PROFILE of {len(payload)} bytes for {count} layers, expected {expected}")
+    layers = struct.unpack_from(f"<{count}I", payload, 12)
+    if sum(layers) > total:
+        raise LinkError(f"PROFILE of {total} ticks whose layers have {sum(layers)}")
+    return input_crc, LayerTicks(output=payload[12 + 4 * count :], total=total, layers=layers)
 
 
 def parse_stats(payload: bytes) -> DeviceStats:

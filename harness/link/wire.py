@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardFaultError, BoardResetError, LinkError
+from harness.errors import BoardFaultError, BoardResetError, LinkError, UnknownRequestError
 from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
 from harness.link.messages import describe_fault
 
@@ -130,11 +130,12 @@ class Wire:
         """Raise if the device understood the request and won't do it: then repeating it is no use.
 
         Raises:
-            LinkError: with the reason.
+            LinkError: with the reason; UnknownRequestError if the firmware has never heard of it.
         """
         if frame is not None and frame.status in {Reason.UNKNOWN_TYPE, Reason.OUT_OF_RANGE}:
             self.settled()
-            raise LinkError(
+            refusal = UnknownRequestError if frame.status == Reason.UNKNOWN_TYPE else LinkError
+            raise refusal(
                 f"{self._board}: the firmware refuses {kind.name} (argument {arg}, {length} bytes): "
                 f"{Reason(frame.status).name.lower().replace('_', ' ')}"
             )

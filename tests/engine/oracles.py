@@ -13,7 +13,7 @@ class Int8Oracle:
         reason = "tflite-micro, the oracle of int8 models, isn't installed"
         runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime", reason=reason)
         keep = runtime.InterpreterConfig.kPreserveAllTensors
-        self._interpreter = runtime.Interpreter.from_file(str(path), intrepreter_config=keep)
+        self._interpreter = runtime.Interpreter.from_file(str(path), arena_size=1 << 21, intrepreter_config=keep)
 
     def run(self, values):
         self._interpreter.set_input(values, 0)
@@ -41,6 +41,12 @@ class FloatOracle:
         return self._interpreter.get_tensor(self._y)
 
 
+def oracle_of(graph, path):
+    """TFLite Micro's interpreter for a model that computes in int8, LiteRT's for the others."""
+    computed = [graph.tensors[operator.outputs[0]].dtype for operator in graph.operators]
+    return Int8Oracle(path) if "int8" in computed else FloatOracle(path)
+
+
 def random_inputs(graph, count, seed=7):
     """Inputs over the whole range, and beyond it for float."""
     rng = np.random.default_rng(seed)
@@ -52,6 +58,6 @@ def random_inputs(graph, count, seed=7):
     return rng.uniform(-2, 2, shape).astype(np.float32)
 
 
-def assert_close(got, want):
-    """Equal to 1e-4 of the greatest output."""
-    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(want).max())))
+def assert_close(got, want, tolerance=1e-4):
+    """Equal to `tolerance` of the greatest output."""
+    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * max(1.0, float(np.abs(want).max())))

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.link.frame import Decoder, Reply
+from harness.link.frame import Decoder, Reply, Request, encode_header
 
 if TYPE_CHECKING:
     from harness.boards.base import ByteStream
@@ -126,6 +126,25 @@ class CreditWatch:
             self._streaming = data[2] == 0x04 and self._announced > 0
         self.granted -= len(data)
         self.overdrawn = max(self.overdrawn, -self.granted)
+        self.line.write(data)
+
+    def drain(self) -> None:
+        self.line.drain()
+
+
+@dataclass
+class OlderAgent:
+    """Makes of a PROFILE a request that no agent knows, as it is to an agent that is older."""
+
+    line: ByteStream
+
+    def read(self, size: int, timeout: float) -> bytes:
+        return self.line.read(size, timeout)
+
+    def write(self, data: bytes) -> None:
+        if len(data) == 16 and data[2] == Request.PROFILE:
+            _, _, status, seq, length, arg, _ = struct.unpack("<HBBHHII", data)
+            data = encode_header(0x70, seq, length, arg, status)
         self.line.write(data)
 
     def drain(self) -> None:

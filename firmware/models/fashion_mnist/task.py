@@ -1,0 +1,80 @@
+"""Fashion-MNIST: ten kinds of clothes in 28 x 28 grey pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from fashion_mnist.dataset import load, to_input
+from zoo.augment import mirrored_and_shifted
+from zoo.task import Conv, Depthwise, Layers, Pool, Split, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+VALIDATION = 5_000
+
+
+def network(first: int, second: int, third: int, fourth: int) -> Layers:
+    """Return the layers for so many channels."""
+    return (
+        Conv(first),  # 28 x 28
+        Pool(),
+        Conv(second),  # 14 x 14
+        Depthwise(stride=(2, 2)),
+        Conv(third, (1, 1)),  # 7 x 7
+        Depthwise(),
+        Conv(fourth, (1, 1)),  # 7 x 7
+    )
+
+
+def candidate(params: dict[str, int]) -> tuple[Layers, int]:
+    """Return the layers of a candidate of fashion_mnist_search.yaml, and how many rows and columns become one."""
+    return network(params["first"], params["second"], params["third"], params["fourth"]), params["shrink"]
+
+
+def load_split(data: Path, split: str) -> Split:
+    """Return the images and labels, "train" or "test"."""
+    images, labels = load(data / "usr/share/datasets/fashion-mnist", {"train": "train", "test": "t10k"}[split])
+    return Split(images, to_input(images), labels)
+
+
+def held_out(split: Split) -> NDArray[np.bool_]:
+    """Keep the last images for validation."""
+    return np.arange(len(split)) >= len(split) - VALIDATION
+
+
+TASK = Task(
+    name="fashion_mnist",
+    variants=(
+        "float32",
+        "int8",
+        "int8_qat",
+        "int8_weights",
+        "channel_pruned_int8",
+        "sparse_int8",
+        "student_int8",
+        "student_distilled_int8",
+        "small_input_int8",
+    ),
+    shape=(28, 28, 1),
+    classes=10,
+    layers=network(8, 32, 64, 96),
+    narrow=network(4, 16, 32, 48),
+    small=(2, 2),
+    seed=20,
+    epochs=24,
+    student_epochs=12,
+    tuning_epochs=8,
+    batch=128,
+    rate=4e-3,
+    representative=500,
+    augment=mirrored_and_shifted,
+    load=load_split,
+    validation=held_out,
+    suite_inputs=1_000,
+    suite_file="fashion_mnist_test1000.npz",
+    suite_array="images",
+)

@@ -1,0 +1,128 @@
+"""Prints the accuracy of a task's models on validation and test inputs, computed on the host.
+
+    python -m zoo.evaluate basic_motions --data data
+
+A line per file: right answers on validation, on the test set with the 95 % interval, and on the inputs that the suite
+sends to a board; against the baseline, how many test inputs were gained and lost, and the p of the exact McNemar test.
+Then a line per file: its size, its size deflated by zlib, and the share of its weights that are 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from zoo.counting import interval, sign_test
+from zoo.host import input_shape, predictions, share_of_zeros
+from zoo.resize import Resize
+from zoo.task import load_task, split_training
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from zoo.task import Split, Task
+
+HERE = Path(__file__).parents[1]
+
+#: What each technique is held against, as in the suites.
+BASELINES = {
+    "int8": "float32",
+    "int8_qat": "int8",
+    "int8_weights": "float32",
+    "channel_pruned_int8": "int8",
+    "sparse_int8": "int8",
+    "student_int8": "int8",
+    "student_distilled_int8": "student_int8",
+    "small_input_int8": "int8",
+}
+
+
+def right(task: Task, model: Path, data: Split) -> NDArray[np.bool_]:
+    """Return which inputs the model gets right, after bringing them to its size."""
+    _, height, width, _ = input_shape(model)
+    x = data.x
+    if task.resize is not None:
+        x = task.resize(x)
+    elif (height, width) != task.shape[:2]:
+        x = Resize("area", height, width)(x)
+    return predictions(model, x) == data.y
+
+
+def check_suite(task: Task, test: Split, folder: Path) -> None:
+    """Stop unless the suite's file holds the first test inputs and their labels.
+
+    Raises:
+        SystemExit: it doesn't.
+    """
+    path = folder / task.suite_file
+    with np.load(path) as file:
+        raw, labels = file[task.suite_array][: task.suite_inputs], file["labels"][: task.suite_inputs]
+    same = np.array_equal(raw, test.raw[: len(raw)]) and np.array_equal(labels, test.y[: len(labels)])
+    if len(raw) != task.suite_inputs or not same:
+        message = f"{path} doesn't hold the first {task.suite_inputs} test inputs. Run python -m zoo.suite_data."
+        raise SystemExit(message)
+
+
+def main() -> None:
+    """Print a line per model."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
+    parser.add_argument("--models", type=Path, help="folder of the .tflite files; default: the task's")
+    parser.add_argument("--only", nargs="+", help="techniques; default: all of the task's")
+    parser.add_argument("--work", type=Path, default=HERE / "work", help="folder that keeps the answers of each file")
+    parser.add_argument("--suites", type=Path, default=HERE.parents[1] / "suites" / "data", help="the suites' inputs")
+    args = parser.parse_args()
+    task = load_task(args.task)
+    _, held = split_training(task, task.load(args.data, "train"))
+    test = task.load(args.data, "test")
+    check_suite(task, test, args.suites)
+    folder = args.models or HERE / task.name
+    answers: dict[str, NDArray[np.bool_]] = {}
+    variants = args.only or task.variants
+    print(f"{'variant':<24} {'validation':>12} {'test':>14} {'95 %':>15} {'suite':>11}  against the baseline")
+    for variant in variants:
+        model = folder / f"{task.name}_{variant}.tflite"
+        kept, answers[variant] = _remembered(args.work, task, model, held, test)
+        print(_line(variant, kept, answers, task.suite_inputs), flush=True)
+    print(f"{'variant':<24} {'bytes':>7} {'deflated':>9} {'weights of 0':>13}  SHA-256")
+    for variant in variants:
+        content = (folder / f"{task.name}_{variant}.tflite").read_bytes()
+        packed, digest = len(zlib.compress(content, 9)), hashlib.sha256(content).hexdigest()
+        print(f"{variant:<24} {len(content):>7} {packed:>9} {100 * share_of_zeros(content):>11.1f} %  {digest}")
+
+
+def _remembered(
+    work: Path, task: Task, model: Path, held: Split, test: Split
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which validation and test inputs the model gets right, from an earlier run if it is the same file."""
+    path = work / f"answers_{hashlib.sha256(model.read_bytes()).hexdigest()}.npz"
+    if not path.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, held=right(task, model, held), test=right(task, model, test))
+        part.replace(path)
+    with np.load(path) as file:
+        return file["held"], file["test"]
+
+
+def _line(variant: str, kept: NDArray[np.bool_], answers: dict[str, NDArray[np.bool_]], suite: int) -> str:
+    good = answers[variant]
+    low, high = interval(int(good.sum()), len(good))
+    shown = (
+        f"{variant:<24} {kept.sum():>5} of {len(kept):<4} {good.sum():>6} of {len(good):<5} "
+        f"{100 * low:>6.1f} to {100 * high:<5.1f} {good[:suite].sum():>5} of {suite}"
+    )
+    other = answers.get(BASELINES.get(variant, ""))
+    if other is None:
+        return shown
+    gained, lost = int((good & ~other).sum()), int((other & ~good).sum())
+    return f"{shown}  +{gained} -{lost} against {BASELINES[variant]}, p = {sign_test(gained, lost):.2g}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Trained networks as .tflite files: float32, full int8, and int8 weights under float32 activations."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import flatbuffers
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_quantizer import quantizer
+from ai_edge_quantizer.qtyping import TFLOperationName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from tf_keras import Model
+
+
+def float32(model: Model) -> bytes:
+    """Return the model for one float32 input."""
+    converted: bytes = _converter(model).convert()
+    return converted
+
+
+def int8(model: Model, representative: NDArray[np.float32]) -> bytes:
+    """Return the model with int8 weights, activations, input and output.
+
+    Args:
+        model: a plain network (post-training quantization), or one with learned ranges (quantization-aware training).
+        representative: inputs that set the ranges of activations; not looked at where ranges were learned.
+    """
+    converter = _converter(model)
+
+    def samples() -> Iterator[list[NDArray[np.float32]]]:
+        for x in representative:
+            yield [x[None]]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if len(representative):
+        converter.representative_dataset = samples
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.int8
+    converter.inference_output_type = tf.int8
+    converted: bytes = converter.convert()
+    return converted
+
+
+def int8_weights(model: bytes) -> bytes:
+    """Return a float32 .tflite file with int8 weights, one scale per output channel, each behind a DEQUANTIZE."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float32.tflite"
+        path.write_bytes(model)
+        work = quantizer.Quantizer(str(path))
+        for operation in (
+            TFLOperationName.CONV_2D,
+            TFLOperationName.DEPTHWISE_CONV_2D,
+            TFLOperationName.FULLY_CONNECTED,
+        ):
+            work.add_weight_only_config(".*", operation, num_bits=8)
+        quantized = bytes(work.quantize().quantized_model)
+    return _with_old_operator_codes(quantized)
+
+
+def _with_old_operator_codes(content: bytes) -> bytes:
+    """Return the file with operator codes in the old field too, where readers look that are older than the new one.
+
+    TensorFlow's converter fills both fields; the quantizer's DEQUANTIZE has 0, which is ADD, in the old one.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for code in model.operatorCodes:
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _converter(model: Model) -> tf.lite.TFLiteConverter:
+    shape = (1, *model.input_shape[1:])
+    call = tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32, name="image"))
+    return tf.lite.TFLiteConverter.from_concrete_functions([call], model)

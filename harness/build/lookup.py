@@ -1,0 +1,183 @@
+"""Tables of int8 operators with one input: what TFLite Micro gives for each of the 256 values.
+
+Logistic and tanh are gemmlowp's fixed-point functions, hard-swish is TFLite's in 16 bits. A signed number Qi has i
+integer and 31 - i fractional bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.build.requantize import activation_range, high_mul, quantize_multiplier, scale_by, shift_right
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from harness.build.graph import Quantization
+
+_ONE_Q0 = (1 << 31) - 1
+#: exp(-2^n) in Q0 for n = -2 ... 4
+_EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def table(function: Callable[[int], int]) -> NDArray[np.int8]:
+    """Return the outputs [256] of a function of int8, clamped to int8, in the order of the input's bytes 0 to 255."""
+    values = [max(-128, min(127, function(q))) for q in (*range(128), *range(-128, 0))]
+    return np.array(values, np.int8)
+
+
+def requantize_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
+    """Another scale and zero point (QUANTIZE of int8 to int8)."""
+    return table(_scaled(x, y, x.scales[0] / y.scales[0], -128, 127))
+
+
+def relu_table(x: Quantization, y: Quantization, activation: int) -> NDArray[np.int8]:
+    """ReLU and its relatives, with a change of scale."""
+    low, high = activation_range(activation, y.scales[0], y.zero_points[0])
+    real = float(np.float32(x.scales[0]) / np.float32(y.scales[0]))
+    return table(_scaled(x, y, real, low, high))
+
+
+def leaky_relu_table(x: Quantization, y: Quantization, alpha: float) -> NDArray[np.int8]:
+    """Negative values times `alpha`, with a change of scale."""
+    scale_in, scale_out = np.float32(x.scales[0]), np.float32(y.scales[0])
+    positive = _scaled(x, y, float(scale_in / scale_out), -128, 127)
+    negative = _scaled(x, y, float(scale_in * np.float32(alpha) / scale_out), -128, 127)
+    return table(lambda q: positive(q) if q >= x.zero_points[0] else negative(q))
+
+
+def logistic_table(x: Quantization) -> NDArray[np.int8]:
+    """1 / (1 + exp(-x)); the output's scale is 1/256, its zero point -128."""
+    return table(_through(x, lambda q4: shift_right(_logistic(q4), 31 - 8) - 128))
+
+
+def tanh_table(x: Quantization) -> NDArray[np.int8]:
+    """The hyperbolic tangent; the output's scale is 1/128, its zero point 0."""
+    return table(_through(x, lambda q4: shift_right(_tanh(q4), 31 - 7)))
+
+
+def hard_swish_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
+    """Return x times ReLU6(x + 3) / 6.
+
+    Raises:
+        ValueError: the output's scale is so small that TFLite Micro refuses it.
+    """
+    fine = np.float32(1 / 128) * np.float32(x.scales[0])
+    out_multiplier, out_exponent = quantize_multiplier(float(fine / np.float32(y.scales[0])))
+    relu_multiplier, relu_exponent = quantize_multiplier(float(fine / (np.float32(3) / np.float32(32768))))
+    if out_exponent > 0:
+        raise ValueError(f"output scale {y.scales[0]} is less than 1/128 of the input's {x.scales[0]}")
+    out_multiplier, relu_multiplier = _to_16_bits(out_multiplier), _to_16_bits(relu_multiplier)
+
+    def value(q: int) -> int:
+        hires = (q - x.zero_points[0]) << 7
+        preshift = _high_mul_16(hires, out_multiplier)
+        gate = hires
+        if relu_exponent > 0:
+            gate = _saturate_16(gate << (relu_exponent - 1))
+        gate = _high_mul_16(gate, relu_multiplier)
+        if relu_exponent > 0:
+            gate = _saturate_16(gate << 1)
+        if relu_exponent < 0:
+            gate = shift_right(gate, -relu_exponent)
+        gate = (gate + (1 << 15)) >> 1
+        product = gate * preshift
+        high = product >> 15 if product >= 0 else -(-product >> 15)  # truncated, not rounded
+        return shift_right(high, -out_exponent) + y.zero_points[0]
+
+    return table(value)
+
+
+def _scaled(x: Quantization, y: Quantization, real: float, low: int, high: int) -> Callable[[int], int]:
+    multiplier, left = quantize_multiplier(real)
+
+    def value(q: int) -> int:
+        scaled = scale_by(q - x.zero_points[0], multiplier, left) + y.zero_points[0]
+        return max(low, min(high, scaled))
+
+    return value
+
+
+def _through(x: Quantization, function: Callable[[int], int]) -> Callable[[int], int]:
+    """A function of Q4, whose input saturates at 16."""
+    multiplier, left = quantize_multiplier(x.scales[0] * (1 << 27))
+    radius = math.floor(15 * (1 << 27) / 2.0**left)
+
+    def value(q: int) -> int:
+        centred = q - x.zero_points[0]
+        if abs(centred) >= radius:
+            return 127 if centred > 0 else -128
+        return function(scale_by(centred, multiplier, left))
+
+    return value
+
+
+def _logistic(a: int) -> int:
+    """1 / (1 + exp(-a)): a in Q4, the result in Q0."""
+    if a == 0:
+        return 1 << 30
+    positive = _shift_left(_reciprocal(_exp_negative(-abs(a), 4)), 1)
+    return positive if a > 0 else _ONE_Q0 - positive
+
+
+def _tanh(a: int) -> int:
+    """tanh(a) = (1 - exp(-2a)) / (1 + exp(-2a)): a in Q4, the result in Q0."""
+    if a == 0:
+        return 0
+    # twice a number of Q4 is the same bits in Q5; x of _reciprocal is 2 / (1 + e) in Q2, less 1
+    positive = _shift_left(_reciprocal(_exp_negative(-abs(a), 5)) - (1 << 29), 2)
+    return positive if a > 0 else -positive
+
+
+def _exp_negative(a: int, integer_bits: int) -> int:
+    """exp(a) for a <= 0: a in Q4 or Q5, the result in Q0. What exceeds a quarter is taken bit by bit from a table."""
+    if a == 0:
+        return _ONE_Q0
+    quarter = 1 << (31 - integer_bits - 2)
+    small = (a & (quarter - 1)) - quarter
+    result = _exp_small(_shift_left(small, integer_bits))
+    rest = (small - a) // quarter
+    for bit, power in enumerate(_EXP_POWERS[: integer_bits + 2]):
+        if rest >> bit & 1:
+            result = high_mul(result, power)
+    return result
+
+
+def _exp_small(a: int) -> int:
+    """exp(a) for a in [-1/4, 0), Q0: a polynomial of degree four around -1/8."""
+    exp_minus_eighth, third = 1895147668, 715827883
+    x = a + (1 << 28)
+    x2 = high_mul(x, x)
+    x3, x4 = high_mul(x2, x), high_mul(x2, x2)
+    series = shift_right(high_mul(shift_right(x4, 2) + x3, third) + x2, 1)
+    return exp_minus_eighth + high_mul(exp_minus_eighth, x + series)
+
+
+def _reciprocal(a: int) -> int:
+    """2 / (1 + a) for a in [0, 1), a in Q0, the result in Q2: three steps of Newton's method."""
+    half = (a + _ONE_Q0 + 1) // 2
+    x = 1515870810 + high_mul(half, -1010580540)  # 48/17 - 32/17 x half
+    for _ in range(3):
+        x += _shift_left(high_mul(x, (1 << 29) - high_mul(half, x)), 2)
+    return x
+
+
+def _shift_left(value: int, left: int) -> int:
+    return max(-(1 << 31), min(_ONE_Q0, value << left))
+
+
+def _saturate_16(value: int) -> int:
+    return max(-(1 << 15), min((1 << 15) - 1, value))
+
+
+def _high_mul_16(a: int, b: int) -> int:
+    return _saturate_16((a * b + (1 << 14)) >> 15)
+
+
+def _to_16_bits(multiplier: int) -> int:
+    return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1)

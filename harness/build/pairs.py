@@ -1,0 +1,127 @@
+"""Sums and products of two int8 tensors: TFLite Micro's arithmetic, and a shorter one for sums proved equal to it.
+
+TFLite rounds each input of a sum and the sum itself, twice each. Two bytes have only 65,536 values: the compiler
+computes them all, looks for the constants of a shorter formula, and uses it only if every output is equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.build.requantize import quantize_multiplier
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.build.graph import Quantization
+
+    Outputs = NDArray[np.int64]
+
+#: Fractional bits of the sum in hil_add_s8 (ADD_BITS there).
+ADD_BITS = 20
+_LEFT_SHIFT = 20  # what TFLite shifts the inputs of an addition by
+_VALUES = np.arange(-128, 128, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Multiplies by multiplier x 2^(-shift - 31), rounded twice."""
+
+    multiplier: int
+    shift: int
+
+    def __call__(self, values: Outputs) -> Outputs:
+        """Scale numbers as TFLite Micro does."""
+        high = ((values << max(-self.shift, 0)) * self.multiplier + (1 << 30)) >> 31
+        right = max(self.shift, 0)
+        half = (1 << right) >> 1
+        return np.where(high < 0, -((half - high) >> right), (high + half) >> right)
+
+
+@dataclass(frozen=True)
+class AddScaling:
+    """How TFLite Micro scales the two inputs and the sum."""
+
+    first: Scaling
+    second: Scaling
+    output: Scaling
+
+
+@dataclass(frozen=True)
+class FastAdd:
+    """output = (first x (a << 8) >> 16) + (second x (b << 8) >> 16) + offset, shifted right by ADD_BITS."""
+
+    first: int
+    second: int
+    offset: int
+
+
+def scaling(real: float) -> Scaling:
+    """Return the fixed-point form of a factor."""
+    multiplier, left = quantize_multiplier(real)
+    return Scaling(multiplier, -left)
+
+
+def add_scaling(a: Quantization, b: Quantization, y: Quantization) -> AddScaling:
+    """Return the factors of an addition."""
+    twice = 2 * max(a.scales[0], b.scales[0])
+    return AddScaling(
+        scaling(a.scales[0] / twice),
+        scaling(b.scales[0] / twice),
+        scaling(twice / ((1 << _LEFT_SHIFT) * y.scales[0])),
+    )
+
+
+def add_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int]) -> Outputs:
+    """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`."""
+    scales = add_scaling(a, b, y)
+    first = scales.first((_VALUES - a.zero_points[0]) << _LEFT_SHIFT)
+    second = scales.second((_VALUES - b.zero_points[0]) << _LEFT_SHIFT)
+    outputs: Outputs = np.clip(scales.output(first[:, None] + second[None, :]) + y.zero_points[0], *limits)
+    return outputs
+
+
+def mul_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int]) -> Outputs:
+    """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`."""
+    scaled = scaling(a.scales[0] * b.scales[0] / y.scales[0])
+    outputs: Outputs = np.clip(scaled(_products(a, b)) + y.zero_points[0], *limits)
+    return outputs
+
+
+def fast_add(a: Quantization, b: Quantization, y: Quantization) -> FastAdd | None:
+    """Return constants that give the right output for every pair, or None if none were found."""
+    wanted = add_outputs(a, b, y, (-128, 127))
+    bits = ADD_BITS + 8
+    ratios = [q.scales[0] / y.scales[0] for q in (a, b)]
+    for more in product(_MORE, repeat=2):
+        first, second = (round(r * (1 << bits) * (1 + m)) for r, m in zip(ratios, more, strict=True))
+        if max(first, second) >= 1 << 31:
+            return None
+        sums = (first * (_VALUES << 8) >> 16)[:, None] + (second * (_VALUES << 8) >> 16)[None, :]
+        offset = _offset(sums, wanted)
+        if offset is not None:
+            return FastAdd(first, second, offset)
+    return None
+
+
+#: TFLite rounds ties away from zero: a slightly greater factor does, too.
+_MORE = (0.0, 2.0**-17, 2.0**-19, 2.0**-21, 2.0**-24, -(2.0**-20), -(2.0**-23), 2.0**-14)
+
+
+def _products(a: Quantization, b: Quantization) -> Outputs:
+    return (_VALUES - a.zero_points[0])[:, None] * (_VALUES - b.zero_points[0])[None, :]
+
+
+def _offset(sums: Outputs, wanted: Outputs) -> int | None:
+    """Return an offset with (sums + offset) >> ADD_BITS equal to `wanted`, saturated to int8, if there is one."""
+    low = ((wanted << ADD_BITS) - sums)[wanted > -128].max(initial=-(1 << 30))
+    high = (((wanted + 1) << ADD_BITS) - 1 - sums)[wanted < 127].min(initial=1 << 30)
+    if low > high:
+        return None
+    offset = int(low + high) // 2
+    greatest = max(abs(int(sums.max()) + offset), abs(int(sums.min()) + offset))
+    return offset if greatest < 1 << 31 else None

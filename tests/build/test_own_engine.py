@@ -1,0 +1,267 @@
+"""Engines of the user's own: C, C++, libraries, a heap, and what is said when something is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.boards.opening import open_board
+from harness.build.making import Making
+from harness.build.own_engine import OwnEngine, make_engine_image
+from harness.build.sources import target_for
+from harness.errors import ConfigError
+from harness.link.client import Link
+from harness.link.wire import Timing
+from harness.measure.memory import measure_peak_ram
+from harness.starting import start_image
+
+ROOT = Path(__file__).parents[2]
+CARD = {
+    "model": "echo",
+    "engine": "test",
+    "input": {"shape": [1, 4], "dtype": "float32"},
+    "output": {"shape": [1, 4], "dtype": "float32"},
+}
+SETUP = """
+static float arena[8] __attribute__((section(".arena"), aligned(16)));
+int hil_model_setup(struct hil_model *model)
+{
+    model->card = hil_card;
+    model->card_bytes = HIL_CARD_BYTES;
+    model->input = arena;
+    model->input_bytes = 16;
+    model->output = arena + 4;
+    model->output_bytes = 16;
+    return 0;
+}
+"""
+HEADERS = '#include "hil_card.h"\n#include "hil_model.h"\n'
+INVOKE = "int hil_model_invoke(void) { for (int i = 0; i < 4; ++i) arena[4 + i] = FACTOR * arena[i]; return 0; }\n"
+
+
+@pytest.fixture
+def making(toolchain, nano33):
+    return Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain)
+
+
+def write_engine(folder, files, card=CARD):
+    folder.mkdir(parents=True, exist_ok=True)
+    if card is not None:
+        (folder / "card.json").write_text(json.dumps(card))
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def run(image, device, values):
+    """Flash, start, run once; return the output, and the peak RAM."""
+    with open_board(device, "virtual") as board:
+        link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
+        start_image(board, image, link)
+        result = link.infer(np.array(values, "<f4").tobytes())
+        return np.frombuffer(result.output, "<f4").tolist(), measure_peak_ram(board, image)
+
+
+def test_an_engine_in_c_runs(making, nano33, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.c": HEADERS + SETUP + INVOKE})
+    made = make_engine_image(OwnEngine(folder, defines=("FACTOR=3.0f",)), making, tmp_path / "e.elf")
+    assert made.image.card.board == "nano33"
+    assert made.image.card.model == "echo"
+    assert made.image.ram_arena_bytes == 32
+    assert run(made.image, nano33, [1, 2, -3, 0.5])[0] == [3, 6, -9, 1.5]
+
+
+def test_the_image_is_the_same_from_another_folder(making, tmp_path):
+    images = []
+    for name in ("a", "another one"):
+        folder = write_engine(tmp_path / name, {"engine.c": "#define FACTOR 2\n" + HEADERS + SETUP + INVOKE})
+        images.append(make_engine_image(OwnEngine(folder), making, tmp_path / f"{name}.elf").image.sha256)
+    assert images[0] == images[1]
+
+
+CXX = (
+    'extern "C" {\n'
+    + HEADERS
+    + "}\n"
+    + """
+#include <algorithm>
+struct Layer {
+    virtual ~Layer() {}
+    virtual float operator()(float x) const = 0;
+};
+struct Scale : Layer {
+    float factor;
+    Scale(float f) : factor(f) {}
+    float operator()(float x) const override { return std::min(factor * x, 100.0f); }
+};
+static volatile float five = 5.0f;
+static Scale scale(five); /* a constructor that must run at boot */
+static const Layer &layer = scale;
+"""
+    + 'extern "C" {'
+    + SETUP
+    + "int hil_model_invoke(void) { for (int i = 0; i < 4; ++i) arena[4 + i] = layer(arena[i]); return 0; }\n}\n"
+)
+
+
+def test_an_engine_in_cxx_has_its_static_objects(making, nano33, tmp_path):
+    if making.toolchain.gxx is None:
+        pytest.skip("arm-none-eabi-g++ isn't installed")
+    folder = write_engine(tmp_path / "e", {"src/engine.cpp": CXX})
+    made = make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+    assert run(made.image, nano33, [1, 2, -3, 50])[0] == [5, 10, -15, 100]
+
+
+def test_cxx_without_a_compiler_for_it(making, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.cc": CXX})
+    lone = replace(making, toolchain=replace(making.toolchain, gxx=None))
+    with pytest.raises(ConfigError, match=r"(?s)engine\.cc is C\+\+.*apt-get install libstdc"):
+        make_engine_image(OwnEngine(folder), lone, tmp_path / "e.elf")
+
+
+HEAP = (
+    HEADERS
+    + "#include <stdlib.h>\n"
+    + SETUP
+    + """
+int hil_model_invoke(void)
+{
+    static float *copy;
+    if (!copy && !(copy = malloc(1000 * sizeof *copy)))
+        return 1;
+    for (int i = 0; i < 4; ++i) copy[996 + i] = arena[i];
+    for (int i = 0; i < 4; ++i) arena[4 + i] = copy[999 - i];
+    return 0;
+}
+"""
+)
+
+
+def test_a_heap_is_counted_as_heap(making, nano33, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.c": HEAP})
+    without = write_engine(tmp_path / "none", {"engine.c": "#define FACTOR 1\n" + HEADERS + SETUP + INVOKE})
+    plain = make_engine_image(OwnEngine(without), making, tmp_path / "n.elf").image
+    made = make_engine_image(OwnEngine(folder, heap_bytes=8_000), making, tmp_path / "e.elf")
+    output, ram = run(made.image, nano33, [1, 2, 3, 4])
+    assert output == [4, 3, 2, 1]
+    assert 4_000 <= ram.heap_bytes < 4_200
+    assert made.image.heap[1] - made.image.heap[0] == pytest.approx(8_000, abs=8)
+    assert made.image.ram_static_bytes - plain.ram_static_bytes < 3_000  # malloc's own, without the heap
+
+
+def test_malloc_without_a_heap_says_what_to_do(making, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.c": HEAP})
+    with pytest.raises(ConfigError, match=r"(?s)nothing defines: _sbrk.*Give it a heap with --heap BYTES"):
+        make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+
+
+def test_a_heap_that_does_not_fit(making, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.c": HEAP})
+    with pytest.raises(ConfigError, match=r"(?s)doesn't fit nano33.*RAM: the image needs"):
+        make_engine_image(OwnEngine(folder, heap_bytes=200_000), making, tmp_path / "e.elf")
+
+
+def test_libraries_and_header_folders_are_found(making, nano33, toolchain, tmp_path):
+    folder = write_engine(
+        tmp_path / "e",
+        {
+            "engine.c": '#include "inc.h"\n#include "far.h"\n' + HEADERS + SETUP + INVOKE.replace("FACTOR", "factor()"),
+            "include/inc.h": "float factor(void);\n",
+        },
+    )
+    write_engine(tmp_path / "headers", {"far.h": "/* empty */\n"}, card=None)
+    source = tmp_path / "factor.c"
+    source.write_text("float factor(void) { return 7; }\n")
+    cpu = making.target.cpu
+    subprocess.run([toolchain.gcc, *cpu, "-c", source, "-o", tmp_path / "factor.o"], check=True)
+    archiver = shutil.which("arm-none-eabi-ar")
+    subprocess.run([archiver, "rcs", folder / "libfactor.a", tmp_path / "factor.o"], check=True)
+    engine = OwnEngine(folder, includes=(tmp_path / "headers",))
+    made = make_engine_image(engine, making, tmp_path / "e.elf")
+    assert run(made.image, nano33, [1, 2, 3, 4])[0] == [7, 14, 21, 28]
+
+
+def test_a_card_and_sizes_of_the_engines_own(making, nano33, tmp_path):
+    card = json.dumps({"card": 1, "board": "nano33", **CARD})
+    own = (
+        '#include "hil_model.h"\n#include "model_config.h"\n'
+        f'__attribute__((section(".hil_card"), used)) static const char hil_card[] = {json.dumps(card)};\n'
+        "#define HIL_CARD_BYTES (sizeof hil_card - 1)\n#define FACTOR 2\n" + SETUP + INVOKE
+    )
+    config = "#define HIL_INPUT_BYTES 16u\n#define HIL_OUTPUT_BYTES 16u\n"
+    folder = write_engine(tmp_path / "e", {"engine.c": own, "model_config.h": config}, card=None)
+    made = make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+    assert run(made.image, nano33, [1, 2, 3, 4])[0] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize(
+    ("files", "card", "says"),
+    [
+        ({}, CARD, r"holds no source \(\.c, "),
+        ({"engine.c": "int x;"}, None, r"lacks card\.json"),
+        (
+            {"engine.c": "int x;", "model_config.h": "#define HIL_INPUT_BYTES 4u\n#define HIL_OUTPUT_BYTES 4u\n"},
+            None,
+            "nothing defines",
+        ),
+        (
+            {"engine.c": "int x;"},
+            CARD,
+            r"(?s)nothing defines: hil_model_invoke, hil_model_setup\nAn engine must define",
+        ),
+        ({"engine.c": "int x"}, CARD, r"engine\.c can't be compiled"),
+        ({"engine.c": "int x;"}, {**CARD, "board": "other"}, 'says board "other", but --board is nano33'),
+        ({"engine.c": "int x;"}, {"model": "x"}, r"card\.json: the model card is wrong at engine: Field required"),
+        ({"engine.c": "int x;"}, [], r"card\.json: must be a JSON object"),
+        (
+            {"engine.c": "int x;"},
+            {**CARD, "output": {"shape": [70_000], "dtype": "int8", "scale": 1.0, "zero_point": 0}},
+            r"card\.json: an output of 70,000 B",
+        ),
+    ],
+)
+def test_what_is_missing_or_wrong_is_said(making, tmp_path, files, card, says):
+    folder = write_engine(tmp_path / "e", files, card)
+    with pytest.raises(ConfigError, match=says):
+        make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+    assert not (tmp_path / "e.elf").exists()
+
+
+def test_an_image_without_a_card_is_refused(making, tmp_path):
+    config = "#define HIL_INPUT_BYTES 16u\n#define HIL_OUTPUT_BYTES 16u\n"
+    source = '#include "hil_model.h"\n#define FACTOR 1\nstatic const char hil_card[1];\n#define HIL_CARD_BYTES 1\n'
+    folder = write_engine(tmp_path / "e", {"engine.c": source + SETUP + INVOKE, "model_config.h": config}, card=None)
+    with pytest.raises(ConfigError, match=r"no model card.*Add card\.json"):
+        make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+
+
+def test_a_card_that_is_no_json(making, tmp_path):
+    folder = write_engine(tmp_path / "e", {"engine.c": "int x;"}, None)
+    (folder / "card.json").write_text("{model: echo}")
+    with pytest.raises(ConfigError, match=r"card\.json: can't be read as JSON"):
+        make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+
+
+def test_odd_characters_of_a_card_arrive_unchanged(making, tmp_path):
+    card = {**CARD, "model": 'a"b\\c??=d\u00fc'}
+    folder = write_engine(tmp_path / "e", {"engine.c": "#define FACTOR 1\n" + HEADERS + SETUP + INVOKE}, card)
+    made = make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+    assert made.image.card.model == card["model"]
+
+
+def test_what_is_left_out_is_not_part_of_an_engine(tmp_path):
+    folder = write_engine(tmp_path / "e", {"a.c": "", "a_f16.c": "", "tests/deep/t.c": "", "src/b.c": ""})
+    engine = OwnEngine(folder, excludes=("*_f16.c", "tests/*"))
+    assert [path.relative_to(folder).as_posix() for path in engine.files(".c")] == ["a.c", "src/b.c"]
+
+
+def test_hidden_files_are_not_part_of_an_engine(tmp_path):
+    folder = write_engine(tmp_path / "e", {"b.c": "", "a/x.cc": "", ".git/hook.c": "", ".c": "", "note.txt": ""})
+    assert [path.relative_to(folder).as_posix() for path in OwnEngine(folder).files(".c", ".cc")] == ["a/x.cc", "b.c"]

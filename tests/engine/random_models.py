@@ -1,0 +1,269 @@
+"""Random models around one operator each: shapes, strides, paddings and quantization parameters at random."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.tflite_writer import Op, T, constant, write_tflite
+
+SAME, VALID = 0, 1
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU")
+
+
+class Maker:
+    """Makes tensors of one type with random quantization.
+
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
+    "float16_weights" one whose weights are float16.
+    """
+
+    def __init__(self, seed, dtype):
+        self.rng = np.random.default_rng(seed)
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
+        self.before = []  # operators that make weights
+
+    def number(self, low, high):
+        return int(self.rng.integers(low, high + 1))
+
+    def pick(self, *choices):
+        return choices[self.number(0, len(choices) - 1)]
+
+    def scale(self, low=-8, high=-2):
+        return float(np.float32(2.0 ** self.rng.uniform(low, high)))
+
+    def zero(self):
+        return self.pick(-128, 0, self.number(-128, 127), self.number(-20, 20))
+
+    def tensor(self, shape, scale=None, zero=None):
+        if self.dtype == "float32":
+            return T(tuple(shape), "float32")
+        scale = self.scale() if scale is None else float(np.float32(scale))
+        return T(tuple(shape), "int8", (scale,), (self.zero() if zero is None else zero,))
+
+    def like(self, x, shape):
+        return T(tuple(shape), x.dtype, x.scales, x.zeros)
+
+    def image(self, channels=None):
+        channels = channels or self.pick(1, 2, 3, 4, 5, 8, 12, 16)
+        return self.tensor((1, self.number(1, 9), self.number(1, 9), channels))
+
+    def any_shape(self):
+        return (1, *(self.number(1, 9) for _ in range(self.number(1, 3))))
+
+    def values(self, shape, scale=None):
+        """A constant, of the activations' type."""
+        if self.dtype == "float32":
+            return constant(self.rng.normal(size=shape), "float32")
+        data = self.rng.integers(-128, 128, shape)
+        return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
+
+    def weights(self, x, shape, axis, per_channel):
+        """Weights and bias of a layer that reads x."""
+        count = shape[axis]
+        if self.dtype == "float32":
+            bias = constant(self.rng.normal(size=count), "float32")
+            if self.stored is not None:
+                return self.dequantized(shape, axis, per_channel=per_channel), bias
+            return constant(self.rng.normal(size=shape), "float32"), bias
+        scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
+        low = self.pick(-127, -127, -127, -128)
+        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
+        return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
+
+    def dequantized(self, shape, axis, *, per_channel):
+        """Weights that a DEQUANTIZE makes of a smaller constant."""
+        if self.stored == "float16":
+            source = constant(self.rng.normal(size=shape), "float16")
+        else:
+            scales = tuple(self.scale(-9, -5) for _ in range(shape[axis] if per_channel else 1))
+            zeros = self.pick((0,), (0,), (3,))
+            source = constant(self.rng.integers(-128, 128, shape), "int8", scales, zeros, axis)
+        weights = T(tuple(shape), "float32")
+        self.before.append(Op("DEQUANTIZE", [source], weights))
+        return weights
+
+    def layer_output(self, shape, x, weights, terms):
+        """An output whose scale fits sums of so many products."""
+        if self.dtype == "float32":
+            return T(tuple(shape), "float32")
+        spread = x.scales[0] * max(weights.scales) * 74 * 74 * terms**0.5
+        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(4, 7))
+
+
+def unary(m, kind):
+    x = m.tensor(m.any_shape())
+    if kind == "LOGISTIC":
+        y = m.tensor(x.shape, 1 / 256, -128)
+    elif kind == "TANH":
+        y = m.tensor(x.shape, 1 / 128, 0)
+    elif kind == "RELU6" or m.dtype == "float32":  # TFLite Micro's int8 ReLU6 doesn't change scales
+        y = m.like(x, x.shape)
+    else:
+        y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1.5, 1.5))
+    return [Op(kind, [x], y, {"Alpha": float(m.rng.uniform(0, 0.9))} if kind == "LEAKY_RELU" else {})]
+
+
+def quantize(m, _kind):
+    """From float or int8 to int8, and back to float."""
+    x = m.tensor(m.any_shape())
+    q, r = (m_tensor(m, x.shape) for _ in range(2))
+    return [Op("QUANTIZE", [x], q), Op("QUANTIZE", [q], r), Op("DEQUANTIZE", [r], T(x.shape, "float32"))]
+
+
+def m_tensor(m, shape):
+    return T(tuple(shape), "int8", (m.scale(-7, -4),), (m.number(-60, 60),))
+
+
+def binary(m, kind):
+    """A sum or product of two computed tensors, or with a constant: of the same shape, per channel, of one value."""
+    operators = []
+    x = m.image() if m.number(0, 1) else m.tensor(m.any_shape())
+    other = m.tensor(x.shape, None if m.dtype == "float32" else x.scales[0] * 2.0 ** m.rng.uniform(-2, 2))
+    form = m.pick("computed", "computed", "channel", "one", "full", "mean")
+    if form == "computed":
+        operators.append(Op("LEAKY_RELU", [x], other, {"Alpha": 0.5}))
+    elif form == "mean" and len(x.shape) == 4:
+        other.shape = (1, 1, 1, x.shape[3])
+        operators.append(Op("MEAN", [x, constant([1, 2], "int32")], other, {"KeepDims": 1}))
+    else:
+        shape = {"channel": x.shape[-1:], "one": m.pick((), (1,), (1, 1, 1)[: len(x.shape)])}.get(form, x.shape)
+        other = m.values(shape, other.scales[0] if other.scales else None)
+    inputs = [x, other] if m.number(0, 2) else [other, x]
+    if m.dtype == "float32":
+        y = m.tensor(x.shape)
+    elif kind == "ADD":
+        y = m.tensor(x.shape, max(x.scales[0], other.scales[0]) * 2.0 ** m.rng.uniform(-1, 1.5))
+    else:
+        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** m.rng.uniform(3, 9))
+    options = {"FusedActivationFunction": m.pick(0, 0, 0, 1, 2, 3)}
+    if other.data is None:
+        return [*operators, Op(kind, inputs, y, options)]
+    # the model's input must come first
+    start = m.like(x, x.shape)
+    return [Op("RESHAPE", [start, constant(x.shape, "int32")], x), Op(kind, inputs, y, options)]
+
+
+def concatenation(m, _kind):
+    x = m.image()
+    axis = m.pick(3, 3, 2, 1, -1)
+    parts, operators = [x], []
+    for _ in range(m.number(1, 4)):
+        grow = [[0, 0] for _ in x.shape]
+        grow[axis] = [m.number(0, 2), m.number(0, 2)]
+        shape = [n + sum(g) for n, g in zip(x.shape, grow, strict=True)]
+        parts.append(m.like(x, shape))
+        operators.append(Op("PAD", [x, constant(grow, "int32")], parts[-1]))
+    m.rng.shuffle(parts)
+    shape = list(x.shape)
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    return [*operators, Op("CONCATENATION", parts, m.like(x, shape), {"Axis": axis})]
+
+
+def pad(m, kind):
+    x = m.tensor(m.any_shape())
+    grow = [[m.pick(0, m.number(0, 3)), m.pick(0, m.number(0, 3))] for _ in x.shape]
+    y = m.like(x, [n + sum(g) for n, g in zip(x.shape, grow, strict=True)])
+    inputs = [x, constant(grow, "int32")]
+    if kind == "PADV2":
+        inputs.append(constant([m.number(-100, 100)], x.dtype, x.scales, x.zeros))
+    return [Op(kind, inputs, y)]
+
+
+def mean(m, _kind):
+    x = m.image() if m.number(0, 2) else m.tensor((1, m.number(2, 40), m.number(1, 9)))
+    axes = m.pick([1, 2], [2, 1], [1, 2]) if len(x.shape) == 4 else m.pick([1], [-2])
+    if len(x.shape) == 4 and m.number(0, 2) == 0:
+        x.shape = (1, 1, *x.shape[2:])
+        axes = [2]
+    keep = m.number(0, 1)
+    kept = [1 if d in [a % len(x.shape) for a in axes] else n for d, n in enumerate(x.shape)]
+    shape = kept if keep else [n for d, n in enumerate(x.shape) if d not in [a % len(x.shape) for a in axes]]
+    y = m.tensor(shape, None if m.dtype == "float32" else x.scales[0] * 2.0 ** m.rng.uniform(-2, 0.3))
+    return [Op("MEAN", [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+
+
+def window(size, kernel, stride, padding):
+    """Sizes of the output."""
+    pairs = zip(size, kernel, stride, strict=True)
+    return [-(-n // s) if padding == SAME else (n - k) // s + 1 for n, k, s in pairs]
+
+
+def sliding(m, x):
+    """A random kernel, stride and padding that fit an image."""
+    size = x.shape[1:3]
+    kernel = (3, 3) if min(size) >= 3 and m.number(0, 1) else tuple(m.number(1, min(n, 5)) for n in size)
+    stride, padding = (m.number(1, 3), m.number(1, 3)), m.pick(SAME, VALID)
+    options = {"Padding": padding, "StrideH": stride[0], "StrideW": stride[1]}
+    return kernel, options, window(size, kernel, stride, padding)
+
+
+def convolution(m, _kind):
+    x = m.image()
+    kernel, options, out = sliding(m, x)
+    if m.number(0, 3) == 0:
+        kernel, options, out = (1, 1), {"Padding": SAME, "StrideH": 1, "StrideW": 1}, x.shape[1:3]
+    channels = m.number(1, 20)
+    w, b = m.weights(x, (channels, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
+    y = m.layer_output((1, *out, channels), x, w, kernel[0] * kernel[1] * x.shape[3])
+    options |= {"FusedActivationFunction": m.pick(0, 1, 2, 3), "DilationHFactor": 1, "DilationWFactor": 1}
+    return [Op("CONV_2D", [x, w, m.pick(b, b, None) if m.dtype == "int8" else b], y, options)]
+
+
+def depthwise(m, _kind):
+    x = m.image()
+    kernel, options, out = sliding(m, x)
+    times = m.pick(1, 1, 2, 3)
+    channels = x.shape[3] * times
+    w, b = m.weights(x, (1, *kernel, channels), 3, per_channel=m.number(0, 3) > 0)
+    y = m.layer_output((1, *out, channels), x, w, kernel[0] * kernel[1])
+    options |= {"FusedActivationFunction": m.pick(0, 0, 1, 2, 3), "DepthMultiplier": times}
+    options |= {"DilationHFactor": 1, "DilationWFactor": 1}
+    return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options)]
+
+
+def fully_connected(m, _kind):
+    x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
+    outputs = m.number(1, 20)
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
+    return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
+
+
+def pool(m, kind):
+    x = m.image()
+    kernel, options, out = sliding(m, x)
+    options |= {"FilterHeight": kernel[0], "FilterWidth": kernel[1], "FusedActivationFunction": m.pick(0, 0, 1, 2)}
+    return [Op(kind, [x], m.like(x, (1, *out, x.shape[3])), options)]
+
+
+def softmax(m, _kind):
+    x = m.tensor((m.number(1, 4), m.number(1, 20)))
+    return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
+
+
+WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+MAKERS = {
+    **dict.fromkeys(UNARY, unary),
+    "QUANTIZE": quantize,
+    "ADD": binary,
+    "MUL": binary,
+    "CONCATENATION": concatenation,
+    "PAD": pad,
+    "PADV2": pad,
+    "MEAN": mean,
+    "CONV_2D": convolution,
+    "DEPTHWISE_CONV_2D": depthwise,
+    "FULLY_CONNECTED": fully_connected,
+    "AVERAGE_POOL_2D": pool,
+    "MAX_POOL_2D": pool,
+    "SOFTMAX": softmax,
+}
+
+
+def random_model(kind, seed, dtype):
+    """The bytes of a .tflite file."""
+    maker = Maker([seed, *kind.encode()], dtype)
+    operators = MAKERS[kind](maker, kind)
+    return write_tflite([*maker.before, *operators], operators[0].inputs[0])

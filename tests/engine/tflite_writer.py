@@ -1,0 +1,156 @@
+"""Writes small .tflite files: the operators and quantization parameters that a converter would hardly give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import flatbuffers
+import numpy as np
+import tflite
+
+#: The options table of each operator, by its name.
+TABLES = {
+    "ADD": "AddOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "MEAN": "ReducerOptions",
+    "MUL": "MulOptions",
+    "SOFTMAX": "SoftmaxOptions",
+}
+
+
+@dataclass(eq=False)
+class T:
+    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    scales: tuple[float, ...] = ()
+    zeros: tuple[int, ...] = (0,)
+    axis: int = 0
+    data: np.ndarray | None = None
+
+
+@dataclass(eq=False)
+class Op:
+    """An operator: TFLite's name, tensors (None: left out), and the fields of its options."""
+
+    kind: str
+    inputs: list[T | None]
+    output: T
+    options: dict[str, float] = field(default_factory=dict)
+
+
+def constant(values, dtype, scales=(), zeros=(0,), axis=0):
+    """A tensor of known values."""
+    data = np.asarray(values, dtype)
+    return T(data.shape, dtype, scales, zeros, axis, data)
+
+
+def write_tflite(operators: list[Op], start: T | None = None) -> bytes:
+    """A model whose input is `start` or the first operator's first input, and whose output is the last one's output."""
+    tensors = list(dict.fromkeys(t for op in operators for t in [*op.inputs, op.output] if t is not None))
+    kinds = sorted({op.kind for op in operators})
+    b = flatbuffers.Builder(4096)
+    data = [b"", *(t.data.tobytes() for t in tensors if t.data is not None)]
+    numbers = {id(t): n + 1 for n, t in enumerate(t for t in tensors if t.data is not None)}
+    buffers = _tables(b, [_buffer(b, content) for content in data])
+    tensor_tables = _tables(b, [_tensor(b, n, t, numbers.get(id(t), 0)) for n, t in enumerate(tensors)])
+    operator_tables = _tables(b, [_operator(b, op, tensors, kinds) for op in operators])
+    inputs = _ints(b, [tensors.index(start or operators[0].inputs[0])])
+    outputs = _ints(b, [tensors.index(operators[-1].output)])
+    tflite.SubGraphStart(b)
+    tflite.SubGraphAddTensors(b, tensor_tables)
+    tflite.SubGraphAddInputs(b, inputs)
+    tflite.SubGraphAddOutputs(b, outputs)
+    tflite.SubGraphAddOperators(b, operator_tables)
+    graphs = _tables(b, [tflite.SubGraphEnd(b)])
+    codes = _tables(b, [_code(b, kind) for kind in kinds])
+    tflite.ModelStart(b)
+    tflite.ModelAddVersion(b, 3)
+    tflite.ModelAddOperatorCodes(b, codes)
+    tflite.ModelAddSubgraphs(b, graphs)
+    tflite.ModelAddBuffers(b, buffers)
+    b.Finish(tflite.ModelEnd(b), b"TFL3")
+    return bytes(b.Output())
+
+
+def _buffer(b, content):
+    # 16-byte alignment, which the interpreters ask of constants
+    b.StartVector(1, len(content), 16)
+    b.head -= len(content)
+    b.Bytes[b.head : b.head + len(content)] = content
+    vector = b.EndVector()
+    tflite.BufferStart(b)
+    if content:
+        tflite.BufferAddData(b, vector)
+    return tflite.BufferEnd(b)
+
+
+def _tensor(b, number, tensor, buffer):
+    name, shape = b.CreateString(f"t{number}"), _ints(b, tensor.shape)
+    quantization = _quantization(b, tensor) if tensor.scales else None
+    tflite.TensorStart(b)
+    tflite.TensorAddShape(b, shape)
+    tflite.TensorAddType(b, getattr(tflite.TensorType, tensor.dtype.upper()))
+    tflite.TensorAddBuffer(b, buffer)
+    tflite.TensorAddName(b, name)
+    if quantization is not None:
+        tflite.TensorAddQuantization(b, quantization)
+    return tflite.TensorEnd(b)
+
+
+def _quantization(b, tensor):
+    zeros = tensor.zeros if len(tensor.zeros) == len(tensor.scales) else tensor.zeros * len(tensor.scales)
+    scales = b.CreateNumpyVector(np.asarray(tensor.scales, np.float32))
+    points = b.CreateNumpyVector(np.asarray(zeros, np.int64))
+    tflite.QuantizationParametersStart(b)
+    tflite.QuantizationParametersAddScale(b, scales)
+    tflite.QuantizationParametersAddZeroPoint(b, points)
+    tflite.QuantizationParametersAddQuantizedDimension(b, tensor.axis)
+    return tflite.QuantizationParametersEnd(b)
+
+
+def _operator(b, op, tensors, kinds):
+    inputs = _ints(b, [-1 if t is None else tensors.index(t) for t in op.inputs])
+    outputs = _ints(b, [tensors.index(op.output)])
+    table = TABLES.get(op.kind)
+    options = None
+    if table is not None:
+        getattr(tflite, f"{table}Start")(b)
+        for name, value in op.options.items():
+            getattr(tflite, f"{table}Add{name}")(b, value)
+        options = getattr(tflite, f"{table}End")(b)
+    tflite.OperatorStart(b)
+    tflite.OperatorAddOpcodeIndex(b, kinds.index(op.kind))
+    tflite.OperatorAddInputs(b, inputs)
+    tflite.OperatorAddOutputs(b, outputs)
+    if options is not None:
+        tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, table))
+        tflite.OperatorAddBuiltinOptions(b, options)
+    return tflite.OperatorEnd(b)
+
+
+def _code(b, kind):
+    number = getattr(tflite.BuiltinOperator, kind)
+    tflite.OperatorCodeStart(b)
+    tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
+    tflite.OperatorCodeAddBuiltinCode(b, number)
+    tflite.OperatorCodeAddVersion(b, 1)
+    return tflite.OperatorCodeEnd(b)
+
+
+def _ints(b, values):
+    return b.CreateNumpyVector(np.asarray(values, np.int32))
+
+
+def _tables(b, offsets):
+    b.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        b.PrependUOffsetTRelative(offset)
+    return b.EndVector()
