@@ -12,7 +12,8 @@ from harness.report.text import plain_comparison, render_comparison, render_gate
 
 def comparison(a, b):
     rows, repeat = compare_sides([Match(a, b, ("accuracy", "ticks", "latency", "flash"))], Policy())
-    return Comparison("runs", "run a", "run b", rows, repeat, ("digits/new: not in the baseline",), Policy())
+    alone = ("digits/new: not in the baseline", "digits/old on nano33 of run x: not in the baseline")
+    return Comparison("runs", "run a", "run b", rows, repeat, alone, Policy())
 
 
 def test_a_comparison_as_text(side):
@@ -24,7 +25,7 @@ def test_a_comparison_as_text(side):
         ["instructions", "1,000", "2,000", "+100.00", "%", "exact"]
     )
     assert "their ratio is no ratio of latency" in text
-    assert "digits/new: not in the baseline." in text
+    assert "Not in the baseline: digits/new, digits/old on nano33." in text
     assert text.splitlines()[-1] == "1 worse, 1 better, 1 same."
 
 
