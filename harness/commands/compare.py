@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -117,7 +117,7 @@ def against_baseline(
     found = find_baseline(wanted, results_dir, run)
     if found.nights is not None:
         return compare_history(found.results, current, policy)
-    return compare_runs(found.results, current, policy), ()
+    return replace(compare_runs(found.results, current, policy), a=found.words), ()
 
 
 def _compare(wish: Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]]:

@@ -6,6 +6,7 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,6 @@ from harness.store.schema import RUNS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
     Names = str | Iterable[str]
 
@@ -276,7 +276,11 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
     frame = empty(RUNS)
     if not rows:
         return frame
-    data = {column.name: [row.get(column.name) for row in rows] for column in RUNS}
+    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float}
+    data = {
+        column.name: [value if isinstance(value := row.get(column.name), types[column.dtype]) else None for row in rows]
+        for column in RUNS
+    }
     return pd.DataFrame(data).astype(frame.dtypes.to_dict())
 
 

@@ -125,7 +125,7 @@ def test_a_difference_that_can_not_be_told_says_how_many_samples_would(side):
 
 
 def test_few_inputs_are_noted(side):
-    assert "only 10 inputs" in rows_of(side([1000] * 10), side([1001] * 10))["latency"].notes
+    assert rows_of(side([1000] * 10), side([1001] * 10))["latency"].caveats == ("only 10 inputs",)
 
 
 # ---- boards that don't repeat
@@ -216,6 +216,8 @@ def test_many_rows_at_once_need_more_evidence(side):
     many = compare_sides(match, policy)[0]
     assert (alone[0].verdict, many[0].verdict) == ("worse", "can't tell")
     assert many[0].p_value == pytest.approx(min(1, 50 * alone[0].p_value))
+    assert "one of 50 comparisons" in many[0].reason
+    assert many[0].samples_needed > 60
     assert many[0].family_low < many[0].low == alone[0].low
 
 
