@@ -184,6 +184,15 @@ def test_history_marks_what_got_worse_and_names_what_did_not_change(tmp_path):
     assert all(run.name in html for run in runs)
 
 
+def test_runs_on_other_inputs_are_no_part_of_a_history(tmp_path):
+    record_run(tmp_path, VARIANTS[:2], Setting(samples=200))
+    record_history(tmp_path, [{}, {}], Setting(samples=50))
+    (section,) = page_of(tmp_path).sections
+    assert section.history == ()
+    assert section.unchanged.startswith("Unchanged over 2 runs: instructions, accuracy, peak RAM, flash.")
+    assert section.unchanged.endswith("1 run on other inputs, or another number, left out.")
+
+
 def test_a_baseline_has_a_table_of_its_own(tmp_path):
     before, after = record_history(tmp_path, [{}, {"int8": 1.05}], Setting(samples=10))
     comparison = compare_runs(load_results(before), load_results(after))
