@@ -184,6 +184,7 @@ def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -
         exact=evidence.exact,
         margin=draft.margin,
         samples=evidence.samples,
+        averages=evidence.averages,
         flips=evidence.flips,
     )
     verdict, reason, needed = judge(finding)

@@ -34,6 +34,7 @@ class Evidence:
         estimate: the change with its interval, unless it is exact.
         verdict: where it is settled without looking at the interval: refused, or can't tell.
         reason: of that verdict.
+        averages: whether more inputs would narrow the interval.
         flips: of an accuracy, how many inputs only b, and only a, has right.
         caveats: what shakes trust in it, or may mislead.
         detail: the counts behind it, in words.
@@ -46,6 +47,7 @@ class Evidence:
     estimate: Estimate | None = None
     verdict: Verdict | None = None
     reason: str | None = None
+    averages: bool = True
     flips: tuple[int, int] | None = None
     caveats: tuple[str, ...] = ()
     detail: str | None = None
@@ -96,7 +98,9 @@ def _general_caveats(a: Side, b: Side) -> tuple[str, ...]:
     caveats = []
     if a.row["engine"] != b.row["engine"]:
         caveats.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
-    if a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
+    if a.row["board"] != b.row["board"]:
+        caveats.append(f"different kinds of board: {a.row['board']} against {b.row['board']}")
+    elif a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
         caveats.append("measured on two units of the board")
     return tuple(caveats)
 
@@ -154,12 +158,13 @@ def _ticks(
     spread = _pair_spread(left, right) if same_image else 0.0
     if spread > policy.repeat_limit:
         caveats += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
-    if caveats or between:
+    averages = not (caveats or between)
+    if not averages:
         extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
         estimate = widened(estimate, [*extra, spread, between])
     if count < _FEWEST:
         caveats += (f"only {count} inputs",)
-    return Evidence(unit, count, estimate.change, estimate=estimate, caveats=caveats)
+    return Evidence(unit, count, estimate.change, estimate=estimate, averages=averages, caveats=caveats)
 
 
 def _counted(

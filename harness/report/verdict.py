@@ -42,6 +42,7 @@ class Finding:
         exact: whether chance has no part in it.
         margin: least difference of interest.
         samples: paired inputs.
+        averages: whether more inputs would narrow the interval.
         flips: of an accuracy, how many inputs only b, and only a, has right.
     """
 
@@ -55,6 +56,7 @@ class Finding:
     exact: bool
     margin: float
     samples: int
+    averages: bool = True
     flips: tuple[int, int] | None = None
 
 
@@ -90,7 +92,7 @@ def samples_needed(finding: Finding) -> int | None:
     first. It has to do so in four of five cases. That of a ratio shrinks with the root of the samples; that of an
     accuracy is worked out for as large a share of inputs that only one side has right.
     """
-    if finding.samples == 0:
+    if finding.samples == 0 or not finding.averages:
         return None
     if finding.flips is not None:
         return _inputs_needed(finding.flips, finding)

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from fakes.made_cases import write_run
 from harness.cli import main
-from harness.commands.compare import parse_margins
 from harness.errors import ConfigError
+from harness.report.against import parse_margins
 
 
 @pytest.fixture

@@ -30,6 +30,24 @@ def test_unfinished_runs_are_no_baseline(store):
         assert names(find_baseline("latest", run.parent)) == [run.name]
 
 
+def test_a_run_with_injected_faults_is_no_baseline_by_itself(store):
+    good, spoiled = store(), store()
+    about = json.loads((spoiled / "run.json").read_text())
+    about["config"] = {"options": {"virtual_faults": ["serial.flip=1e-4"]}}
+    (spoiled / "run.json").write_text(json.dumps(about))
+    assert names(find_baseline("latest", good.parent)) == [good.name]
+    found = find_baseline(spoiled.name, good.parent)
+    assert found.results.runs["faults"].tolist() == ["serial.flip=1e-4"]
+
+
+def test_a_folder_of_that_name_is_no_run(store, tmp_path, monkeypatch):
+    run = store()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "main").mkdir()
+    with pytest.raises(StoreError, match="no baseline 'main'"):
+        find_baseline("main", run.parent)
+
+
 def test_a_run_by_name_and_by_path(store, monkeypatch):
     run = store()
     assert names(find_baseline(run.name, run.parent)) == [run.name]
