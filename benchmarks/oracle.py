@@ -59,8 +59,8 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"{self.samples} samples, {self.equal} outputs equal bit for bit, {self.same_prediction} predictions equal, "
-            f"largest difference {self.largest_difference:.3g} (allowed {self.tolerance:g}): "
+            f"{self.samples} samples, {self.equal} outputs equal bit for bit, {self.same_prediction} predictions "
+            f"equal, largest difference {self.largest_difference:.3g} (allowed {self.tolerance:g}): "
             f"{'ok' if self.holds else 'DIFFERS'}"
         )
 
