@@ -21,8 +21,8 @@ VARIABLE = "HIL_RENODE"
 _VERSION_S = 30.0
 
 HOW_TO_GET_IT = (
-    f"`hil renode install` fetches Renode {PINNED} into your cache; or install it from https://renode.io so that `renode` "
-    f"is on PATH, or set {VARIABLE} to it. `--backend virtual` needs nothing installed"
+    f"`hil renode install` puts Renode {PINNED} into your cache; or get it from https://renode.io, so that `renode` "
+    f"is on PATH or {VARIABLE} names it. `--backend virtual` needs nothing installed"
 )
 
 

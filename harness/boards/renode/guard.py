@@ -1,10 +1,10 @@
 """A small process between the harness and one Renode: sees that Renode never outlives the harness.
 
-It is run as a script (`python guard.py FD ISOLATE FOLDER -- COMMAND...`) with nothing but the standard library. Over the
-socket FD it takes one request per line and answers with one line, both JSON. When that socket ends, the harness is gone,
-killed or not, and Renode and its folder go too. Where the system allows it, Renode runs in a network of its own, so that
-its listeners, which bind every interface, can be reached by nobody else; the guard then opens connections to them and
-hands them over.
+It is run as a script (`python guard.py FD ISOLATE FOLDER -- COMMAND...`) with nothing but the standard library. Over
+the socket FD it takes one request per line and answers with one line, both JSON. When that socket ends, the harness is
+gone, killed or not, and Renode and its folder go too. Where the system allows it, Renode runs in a network of its own,
+so that its listeners, which bind every interface, can be reached by nobody else; the guard then opens connections to
+them and hands them over.
 """
 
 from __future__ import annotations

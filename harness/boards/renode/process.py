@@ -28,6 +28,7 @@ _STOP_CALL_S = 2.0
 _STOP_S = 8.0
 _TERM_S = 2.0
 _POLL_S = 0.05
+_DYING_S = 0.3
 _TAIL_LINES = 4
 
 
@@ -133,7 +134,8 @@ class RenodeProcess:
     def epitaph(self) -> str:
         """Say whether Renode still runs, and what it printed last."""
         try:
-            return self._last_words(self._ask({"do": "status"})[0]["exit"])
+            # A process whose connections have just broken may need a moment to be seen as ended.
+            return self._last_words(self._ask({"do": "wait", "seconds": _DYING_S})[0]["exit"])
         except EmulatorError as error:
             return str(error)
 
@@ -158,13 +160,16 @@ class RenodeProcess:
             return ""
         self._closed = True
         how = ""
-        with contextlib.suppress(EmulatorError):
+        try:
             if hasattr(self, "robot"):
                 self.robot.stop(_STOP_CALL_S)
                 self._ask({"do": "wait", "seconds": _STOP_S}, _STOP_S + _GUARD_S)
             how = self._ask({"do": "end", "seconds": _TERM_S}, 2 * _TERM_S + _GUARD_S)[0]["by"]
-        self._drop_guard()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        except EmulatorError:
+            pass  # the guard is lost; what it guarded is ended by hanging up, or has ended with it
+        finally:
+            self._drop_guard()
+            shutil.rmtree(self.folder, ignore_errors=True)
         return how
 
     def _drop_guard(self) -> None:
