@@ -340,13 +340,19 @@ def renode() -> None:
     help="A file with its line, as sha256sum writes it.",
 )
 @click.option("--archive", type=click.Path(path_type=Path), metavar="FILE", help="Don't download: it is this file.")
-def renode_install(sha256: str | None, sha256_file: Path | None, archive: Path | None) -> None:
+@click.option("--if-missing", is_flag=True, help="Do nothing if Renode is found already.")
+def renode_install(
+    sha256: str | None,
+    sha256_file: Path | None,
+    archive: Path | None,
+    if_missing: bool,  # noqa: FBT001 (click passes it)
+) -> None:
     """Install the official portable release into your cache."""
     from harness.commands.renode import install_renode
 
     if sha256 and sha256_file:
         raise click.UsageError("--sha256 and --sha256-file exclude each other")
-    install_renode(archive, sha256, sha256_file)
+    install_renode(archive, sha256, sha256_file, if_missing=if_missing)
 
 
 @main.command()

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def install_renode(archive: Path | None, sha256: str | None, sha256_file: Path | None) -> None:
-    """Install Renode into the user's cache.
+def install_renode(
+    archive: Path | None, sha256: str | None, sha256_file: Path | None, *, if_missing: bool = False
+) -> None:
+    """Install Renode into the user's cache, unless it is to be only if it is missing, and it isn't.
 
     Raises:
         ConfigError: no checksum was given, it doesn't fit, or the release can't be had.
     """
+    there = find_renode() if if_missing else None
+    if there is not None:
+        click.echo(f"Renode {there.version or 'of unknown version'} is there already: {there.program} ({there.origin})")
+        return
     url = asset_url()
     name = url.rpartition("/")[2]
     if sha256_file is not None:

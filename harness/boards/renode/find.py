@@ -18,6 +18,8 @@ from harness.errors import ConfigError
 TESTED = (1, 16)
 PINNED = "1.16.1"
 VARIABLE = "HIL_RENODE"
+#: Its value that hides an installed Renode.
+OFF = "off"
 _VERSION_S = 30.0
 
 HOW_TO_GET_IT = (
@@ -64,12 +66,14 @@ def cache_folder() -> Path:
 
 
 def find_renode() -> Renode | None:
-    """Find Renode; None if there is none.
+    """Find Renode; None if there is none, or if HIL_RENODE is "off".
 
     Raises:
         ConfigError: HIL_RENODE names something that isn't there.
     """
     named = os.environ.get(VARIABLE)
+    if named == OFF:
+        return None
     if named:
         path = Path(named).expanduser()
         program = path / "renode" if path.is_dir() else path
@@ -91,6 +95,8 @@ def require_renode() -> Renode:
     """
     if sys.platform == "win32":
         raise ConfigError("the Renode backend needs Linux or macOS; on Windows use WSL, or `--backend virtual`")
+    if os.environ.get(VARIABLE) == OFF:
+        raise ConfigError(f"{VARIABLE} is {OFF}, so no Renode is used; unset it, or use `--backend virtual`")
     found = find_renode()
     if found is None:
         raise ConfigError(f"Renode is not installed. {HOW_TO_GET_IT}")

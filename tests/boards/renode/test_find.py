@@ -87,3 +87,11 @@ def test_asking_for_the_version_does_not_wipe_other_renodes(stand_in, monkeypatc
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     assert require_renode().version == "1.16.1.17033"
     assert asked.read_text().strip() != str(tmp_path)
+
+
+def test_an_installed_renode_can_be_hidden(nowhere, monkeypatch):
+    program(nowhere / "renode")
+    monkeypatch.setenv("HIL_RENODE", "off")
+    assert find_renode() is None
+    with pytest.raises(ConfigError, match="HIL_RENODE is off"):
+        require_renode()

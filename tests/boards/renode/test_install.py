@@ -133,6 +133,7 @@ def test_checksum_files(tmp_path, line):
     assert checksum_in(file, NAME) == digest(path)
     install_renode(path, None, file)
     assert find_renode().origin == "managed copy"
+    install_renode(None, None, None, if_missing=True)  # would fail without a checksum if it wanted to install
 
 
 @pytest.mark.parametrize(

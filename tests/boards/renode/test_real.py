@@ -17,7 +17,8 @@ pytestmark = pytest.mark.renode
 
 
 @pytest.fixture
-def renode():
+def renode(request):
+    request.getfixturevalue("users_renode")
     if not hasattr(os, "fork"):
         pytest.skip("the Renode backend is for Linux and macOS")
     found = find_renode()
