@@ -245,9 +245,10 @@ def test_a_script_that_starts_renode_is_ended_with_it(start, stand_in):
 
 HARNESS = """
     import sys, time
-    from harness.boards.renode.find import require_renode
-    from harness.boards.renode.process import RenodeProcess
-    renode = RenodeProcess("nano33", require_renode())
+    from harness.boards.renode import RenodeBoard, require_renode
+    from harness.config import Lab
+    board = RenodeBoard(Lab.load(None).select(["nano33"])[0], require_renode())
+    renode = board._machine.process
     print(renode.folder, renode._guard.pid, flush=True)
     time.sleep(60)
 """
