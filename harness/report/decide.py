@@ -13,7 +13,7 @@ from harness.report.metrics import METRICS, Metric
 from harness.report.pairing import CaseRow, SampleCache, Side, refusal
 from harness.report.repeat import repeatability
 from harness.report.stats import holm, stretched
-from harness.report.verdict import Finding, judge
+from harness.report.verdict import Family, Finding, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,16 @@ class Pair:
 
     a: CaseRow
     b: CaseRow
+    metrics: tuple[str, ...]
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two cases with their samples, to compare in some metrics; `spread` as in `Pair`."""
+
+    a: Side
+    b: Side
     metrics: tuple[str, ...]
     spread: float = 0.0
 
@@ -63,29 +73,40 @@ def decide(
         policy: how to decide.
     """
     caches = SampleCache(a_results), SampleCache(b_results)
+    matches = [Match(caches[0].side(pair.a), caches[1].side(pair.b), pair.metrics, pair.spread) for pair in pairs]
+    rows, found = compare_sides(matches, policy)
+    return Comparison(kind, a_name, b_name, rows, found, tuple(unmatched), policy)
+
+
+def compare_sides(matches: Sequence[Match], policy: Policy) -> tuple[tuple[Row, ...], tuple[Repeatability, ...]]:
+    """Return a row for each metric of each match, and how well each case repeats.
+
+    Args:
+        matches: all that is compared at once; the verdicts allow for how many they are.
+        policy: how to decide.
+    """
     known: dict[tuple[str, int], Repeatability | None] = {}
     drafts: list[_Draft | Row] = []
     refused: set[tuple[Any, ...]] = set()
-    for pair in pairs:
-        a, b = caches[0].side(pair.a), caches[1].side(pair.b)
+    for match in matches:
+        a, b = match.a, match.b
         why = refusal(a, b, policy)
         if why is not None:
-            key = (b.row["run"], b.row["case"], why)
-            if key not in refused:
+            if (*_key(b), why) not in refused:
                 drafts.append(_refused(a, b, why))
-            refused.add(key)
+            refused.add((*_key(b), why))
             continue
         for side in (a, b):
-            known.setdefault(_key(side), repeatability(side.id, side.samples, policy))
+            if _key(side) not in known:
+                known[_key(side)] = repeatability(side.id, side.samples, policy)
         repeat = (known[_key(a)], known[_key(b)])
         rng = np.random.default_rng(policy.seed)
-        for name in pair.metrics:
+        for name in match.metrics:
             metric = METRICS[name]
-            evidence = compare_metric(metric, a, b, repeat, pair.spread, policy, rng)
+            evidence = compare_metric(metric, a, b, repeat, match.spread, policy, rng)
             if evidence is not None:
                 drafts.append(_Draft(a, b, metric, evidence, policy.margin(metric)))
-    found = tuple(item for item in known.values() if item is not None)
-    return Comparison(kind, a_name, b_name, _rows(drafts, policy), found, tuple(unmatched), policy)
+    return _rows(drafts, policy), tuple(item for item in known.values() if item is not None)
 
 
 def _key(side: Side) -> tuple[str, int]:
@@ -115,14 +136,14 @@ def _rows(drafts: Sequence[_Draft | Row], policy: Policy) -> tuple[Row, ...]:
         if isinstance(draft, _Draft) and draft.evidence.estimate is not None
     }
     corrected = dict(zip(chances, holm(list(chances.values())), strict=True))
-    family = 1 - (1 - policy.level) / max(1, len(chances))
+    family = Family(len(chances), 1 - (1 - policy.level) / max(1, len(chances)))
     return tuple(
         draft if isinstance(draft, Row) else _row(draft, corrected.get(index), family, policy)
         for index, draft in enumerate(drafts)
     )
 
 
-def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) -> Row:
+def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -> Row:
     evidence, metric = draft.evidence, draft.metric
     a_value, b_value = draft.a.row[metric.column], draft.b.row[metric.column]
     row = Row(
@@ -140,7 +161,8 @@ def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) ->
         verdict=evidence.verdict or "can't tell",
         reason=evidence.reason or "",
         samples=evidence.samples,
-        notes=evidence.notes,
+        caveats=evidence.caveats,
+        notes=(*evidence.caveats, *([evidence.detail] if evidence.detail else [])),
     )
     if evidence.verdict is not None or evidence.change is None:
         return row
@@ -149,9 +171,22 @@ def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) ->
     real = evidence.exact
     if evidence.estimate is not None:
         low, high = evidence.estimate.low, evidence.estimate.high
-        family_low, family_high = stretched(evidence.estimate, family)
+        family_low, family_high = stretched(evidence.estimate, family.level)
         real = p_value is not None and p_value < 1 - policy.level
-    finding = Finding(metric, change, low, high, policy.level, real, evidence.exact, draft.margin, evidence.samples)
+    finding = Finding(
+        metric,
+        change,
+        (low, high),
+        (family_low, family_high),
+        policy.level,
+        family,
+        real=real,
+        exact=evidence.exact,
+        margin=draft.margin,
+        samples=evidence.samples,
+        averages=evidence.averages,
+        flips=evidence.flips,
+    )
     verdict, reason, needed = judge(finding)
     return replace(
         row,

@@ -111,14 +111,14 @@ SAMPLES: Final[tuple[Column, ...]] = (
 
 LAYERS: Final[tuple[Column, ...]] = (
     *_KEYS,
-    Column("layer", "Int64", "", "number of the kernel call in the order of execution, from 0"),
+    Column("layer", "Int64", "", "number of the layer in the order of execution, from 0"),
     Column("operator", "string", "", "operator of the model, like CONV_2D"),
-    Column("kind", "string", "", "kind of kernel, like depthwise"),
+    Column("position", "Int64", "", "place of the operator in the model file, from 0"),
     Column("kernel", "string", "", "name of the kernel that ran"),
     Column("output_shape", "string", "", "shape of what it wrote, like 1x28x28x8"),
-    Column("ticks", "Int64", "ticks", "counter difference of this call in one inference; see the case's counter"),
-    Column("macs", "Int64", "", "multiply-accumulates of this call"),
-    Column("moved_bytes", "Int64", "bytes", "inputs, weights and outputs that it reads and writes"),
+    Column("ticks", "Int64", "ticks", "counter difference of this layer in one inference; see the case's counter"),
+    Column("macs", "Int64", "", "multiply-accumulates of this layer, those that patches repeat included"),
+    Column("moved_bytes", "Int64", "bytes", "inputs, weights and outputs of its kernel calls, each once a call"),
     Column("parameters", "Int64", "", "weights and biases that it uses"),
 )
 
@@ -129,6 +129,7 @@ RUNS: Final[tuple[Column, ...]] = (
     Column("started_utc", "datetime", "", "when the run began"),
     Column("ended_utc", "datetime", "", "when its tables were written"),
     Column("git_revision", "string", "", "revision that it was started in, with + if files differed"),
+    Column("faults", "string", "", "faults that were injected on purpose: then the run is no measurement"),
     Column("harness_version", "string", "", "version of this package"),
     Column("schema_version", "Int64", "", "version of this schema that it was written in"),
 )
