@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def lines(node):
 
 def commands(path, program):
     found = [shlex.split(line) for line in lines(yaml.safe_load(path.read_text())) if line.startswith(f"{program} ")]
-    return [words[: words.index("||")] if "||" in words else words for words in found]
+    return [words[: words.index(">>")] if ">>" in words else words for words in found]
 
 
 def test_there_are_two():
@@ -42,13 +43,13 @@ def test_commands_and_options_exist(path):
             command, rest = command.commands[rest[0]], rest[1:]
             seen.add(command.name)
         command.make_context("hil", rest)  # parses, and runs nothing
-    assert seen >= {"install", "doctor", "show", "export", "crosscheck"}
+    assert seen >= {"install", "doctor", "report", "crosscheck"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_suites_are_run_on_renode(path):
     (words,) = commands(path, "pytest")
     assert words[-4:] == ["--device", "nano33", "--backend", "renode"]
-    text = path.read_text()
-    assert "[fashion_mnist]" in text
-    assert (ROOT / "suites" / "fashion_mnist.yaml").is_file()
+    (suites,) = re.findall(r"suite: \[(.*)\]", path.read_text(), re.IGNORECASE)
+    for suite in suites.split(", "):
+        assert (ROOT / "suites" / f"{suite}.yaml").is_file()
