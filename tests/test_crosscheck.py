@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from fakes.small_suite import write_small_suite
 from harness.cli import main
 from harness.crosscheck import compare_runs, crosscheck
 from harness.errors import ConfigError
@@ -25,7 +26,9 @@ def stand_in(tmp_path, monkeypatch):
     program.chmod(0o755)
     monkeypatch.setenv("HIL_RENODE", str(program))
     monkeypatch.delenv("FAKE_RENODE", raising=False)
-    monkeypatch.chdir(ROOT)
+    (tmp_path / "suites").mkdir()
+    write_small_suite(tmp_path / "suites" / "small.yaml", ROOT)
+    monkeypatch.chdir(tmp_path)
 
     def hil(*arguments, trap=""):
         monkeypatch.setenv("FAKE_RENODE", trap)
@@ -123,7 +126,7 @@ def test_two_emulators_that_agree(stand_in):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 def test_an_emulator_that_miscounts(stand_in):
-    result = stand_in("virtual", "renode", "--samples", "4", "--suite", "suites/fashion_mnist.yaml", trap="miscount")
+    result = stand_in("virtual", "renode", "--samples", "4", "--suite", "suites/small.yaml", trap="miscount")
     assert result.exit_code == 1
     assert "Verdict: virtual and renode DIFFER in 2 of 8 comparisons." in result.output
     assert result.output.count("4 of 4 differ") == 2

@@ -46,6 +46,7 @@ class Guard:
     def __init__(self, control: socket.socket, folder: Path, command: list[str]) -> None:
         self._control = control
         self._folder = folder
+        self._request = 0
         with (folder / "renode.log").open("ab") as log:
             # A file, because a pipe that nobody reads blocks Renode, and one that is closed crashes it.
             self._renode = subprocess.Popen(  # noqa: S603 (the harness says what)
@@ -83,7 +84,7 @@ class Guard:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _answer(self, request: dict[str, Any]) -> None:
-        what = request["do"]
+        what, self._request = request["do"], request["id"]
         if what == "connect":
             self._connect(request["port"])
         elif what == "status":
@@ -94,7 +95,10 @@ class Guard:
             self._say({"exit": self._renode.poll(), "by": self._end(request["seconds"])})
 
     def _say(self, answer: dict[str, Any]) -> None:
-        self._control.sendall(json.dumps(answer).encode() + b"\n")
+        self._control.sendall(self._line(answer))
+
+    def _line(self, answer: dict[str, Any]) -> bytes:
+        return json.dumps({**answer, "id": self._request}).encode() + b"\n"
 
     def _connect(self, port: int) -> None:
         try:
@@ -103,7 +107,7 @@ class Guard:
             self._say({"error": str(error)})
             return
         with peer:
-            socket.send_fds(self._control, [b'{"error": null}\n'], [peer.fileno()])
+            socket.send_fds(self._control, [self._line({"error": None})], [peer.fileno()])
 
     def _wait(self, seconds: float) -> int | None:
         deadline = time.monotonic() + seconds
@@ -179,9 +183,9 @@ def main(arguments: list[str]) -> int:
         refused = isolate() if arguments[1] == "1" else "not asked for"
         guard = Guard(control, Path(arguments[2]), arguments[4:])
     except OSError as error:
-        control.sendall(json.dumps({"error": str(error)}).encode() + b"\n")
+        control.sendall(json.dumps({"error": str(error), "id": 0}).encode() + b"\n")
         return 1
-    control.sendall(json.dumps({"pid": guard.pid, "refused": refused}).encode() + b"\n")
+    control.sendall(json.dumps({"pid": guard.pid, "refused": refused, "id": 0}).encode() + b"\n")
     guard.serve()
     return 0
 

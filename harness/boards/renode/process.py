@@ -53,6 +53,8 @@ class RenodeProcess:
     def __init__(self, board: str, renode: Renode, *, start_s: float = _START_S, isolated: bool = True) -> None:
         self._board = board
         self._closed = False
+        self._asked = 0
+        self._pending = b""
         # Not named renode-*: every Renode that starts removes such folders of others.
         self.folder = Path(tempfile.mkdtemp(prefix="hil-emulator-"))
         self.log = self.folder / "renode.log"
@@ -98,7 +100,7 @@ class RenodeProcess:
                 env={**os.environ, "TMPDIR": str(self._temporary), "RENODE_CI_MODE": "YES"},
                 start_new_session=True,
             )
-        self._control = ours
+        self._control, self._pending = ours, b""
         return self._answer(_GUARD_S)[0]
 
     def _await_port(self, deadline: float, start_s: float) -> int:
@@ -188,20 +190,25 @@ class RenodeProcess:
     def _ask(self, request: dict[str, Any], patience: float = _GUARD_S) -> tuple[dict[str, Any], socket.socket | None]:
         if self._control is None:
             raise EmulatorError(f"{self._board}: Renode was switched off")
+        self._asked += 1
         try:
-            self._control.sendall(json.dumps(request).encode() + b"\n")
+            self._control.sendall(json.dumps({**request, "id": self._asked}).encode() + b"\n")
         except OSError as error:
             raise self._lost(str(error)) from error
-        return self._answer(patience)
+        while True:
+            answer, received = self._answer(patience)
+            if answer["id"] == self._asked:
+                return answer, received
+            if received is not None:  # to a question that Ctrl-C interrupted
+                received.close()
 
     def _answer(self, patience: float) -> tuple[dict[str, Any], socket.socket | None]:
         """Receive one line from the guard, and the connection that may come with it."""
         if self._control is None:
             raise EmulatorError(f"{self._board}: Renode was switched off")
         deadline = time.monotonic() + patience
-        line = b""
         received: socket.socket | None = None
-        while not line.endswith(b"\n"):
+        while b"\n" not in self._pending:
             readable, _, _ = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
             if not readable:
                 raise self._lost(f"no answer in {patience:g} s")
@@ -213,7 +220,8 @@ class RenodeProcess:
                 received = socket.socket(fileno=descriptors[0])
             if not data:
                 raise self._lost("it has ended")
-            line += data
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
         return json.loads(line), received
 
     def _lost(self, why: str) -> EmulatorError:

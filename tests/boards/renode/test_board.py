@@ -9,10 +9,12 @@ import time
 import pytest
 
 import harness
+from fakes.small_suite import write_small_suite
 from harness.bench import Bench, Options
 from harness.boards.opening import choose_backend, open_board
 from harness.boards.renode import RenodeBoard, machine, process, require_renode
 from harness.boards.renode.board import chip_id
+from harness.config import load_suite
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError, LinkError
 from harness.image import load_image
 from harness.link.client import Link
@@ -51,7 +53,7 @@ def run(board, image, times=1):
 
 
 def test_rows_of_a_run(stand_in, root, tmp_path):
-    suite = root / "suites" / "fashion_mnist.yaml"
+    suite = write_small_suite(tmp_path / "suite.yaml", root)
     here = harness.benchmark(suite, backend="renode", samples=12, results_dir=tmp_path / "a")
     there = harness.benchmark(suite, backend="virtual", samples=12, results_dir=tmp_path / "b")
     assert here.cases.status.tolist() == ["complete", "complete"]
@@ -198,7 +200,7 @@ def test_a_run_goes_on_with_another_renode_when_one_dies(stand_in, root, tmp_pat
     """The first retry is a reset, which a dead Renode can't do; the second begins with a new process."""
     options = Options(("nano33",), "renode", None, tmp_path, samples=20, retries=2)
     bench = Bench.build(options)
-    suite = harness_suite(root)
+    suite = load_suite(write_small_suite(tmp_path / "suite.yaml", root))
     bench.suites = {suite.path: suite}
 
     def kill(stage, done, _total):
@@ -215,12 +217,6 @@ def test_a_run_goes_on_with_another_renode_when_one_dies(stand_in, root, tmp_pat
     assert "connection to Renode's UART is gone" in log
     assert "next: reset" in log
     assert "next: reflash" in log
-
-
-def harness_suite(root):
-    from harness.config import load_suite
-
-    return load_suite(root / "suites" / "fashion_mnist.yaml")
 
 
 def test_flash_that_reads_back_differently(open_renode, stand_in, image):
@@ -288,9 +284,8 @@ def span(image):
 
 def test_a_case_with_such_an_access_is_never_scored(stand_in, root, tmp_path):
     stand_in.trap("wild=0x30000000")
-    results = harness.benchmark(
-        root / "suites" / "fashion_mnist.yaml", backend="renode", samples=3, results_dir=tmp_path, retries=0
-    )
+    suite = write_small_suite(tmp_path / "suite.yaml", root)
+    results = harness.benchmark(suite, backend="renode", samples=3, results_dir=tmp_path, retries=0)
     assert results.cases.status.tolist() == ["failed", "failed"]
     assert results.cases.reason.str.contains("a real board would not go on").all()
     assert results.cases[["accuracy", "ticks_median", "ram_peak_bytes"]].isna().all(axis=None)

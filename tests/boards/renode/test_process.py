@@ -285,6 +285,24 @@ def test_ctrl_c_reaches_the_harness_only(start, stand_in):
         assert os.getpgid(pid) != os.getpgid(0)
 
 
+def test_ctrl_c_between_question_and_answer_confuses_nothing(start, monkeypatch):
+    renode = start()
+    answer = renode._answer
+    with monkeypatch.context() as patch:
+
+        def interrupted(_patience):
+            raise KeyboardInterrupt
+
+        patch.setattr(renode, "_answer", interrupted)
+        for ask in (renode.epitaph, lambda: renode.connect(robot_port(renode))):
+            with pytest.raises(KeyboardInterrupt):
+                ask()
+    assert renode._answer == answer
+    with renode.connect(robot_port(renode)) as peer:
+        assert peer.getpeername()[1] == robot_port(renode)
+    assert renode.close() == "itself"
+
+
 def reachable(port):
     with socket.socket() as caller:
         caller.settimeout(2)

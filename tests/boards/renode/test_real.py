@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from fakes.small_suite import write_small_suite
 from harness.boards.renode import RenodeBoard, find_renode
 from harness.boards.renode.find import HOW_TO_GET_IT
 from harness.crosscheck import crosscheck
@@ -46,7 +47,7 @@ def test_firmware_answers_and_counts(renode, nano33, prebuilt):
 @pytest.mark.usefixtures("renode")
 def test_it_says_what_the_virtual_board_says(root, tmp_path):
     checks, _ = crosscheck(
-        [root / "suites" / "fashion_mnist.yaml"],
+        [write_small_suite(tmp_path / "suite.yaml", root)],
         "nano33",
         ("virtual", "renode"),
         samples=20,
