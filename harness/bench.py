@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.hardware import power_of
 from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
+from harness.boards.renode import keep_log
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError
@@ -189,7 +190,9 @@ class Bench:
         steps = plan(self.options.retries, power=power is not None)
         attempts = Attempts(record, lambda text: run.log(device.name, text), steps)
         try:
-            return open_patiently(lambda: self.board(device), attempts, power)
+            board = open_patiently(lambda: self.board(device), attempts, power)
         except BoardError as error:
             self._health[device.name].failed(error, answered=False, opened=False)
             raise
+        keep_log(board, run.path / "logs")
+        return board

@@ -326,6 +326,73 @@ def compare(
     raise SystemExit(code)
 
 
+@main.group()
+def renode() -> None:
+    """Renode, the emulator behind `--backend renode`."""
+
+
+@renode.command("install")
+@click.option("--sha256", metavar="HEX", help="What the release must have; Renode's release page shows it.")
+@click.option(
+    "--sha256-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with its line, as sha256sum writes it.",
+)
+@click.option("--archive", type=click.Path(path_type=Path), metavar="FILE", help="Don't download: it is this file.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if Renode is found already.")
+def renode_install(
+    sha256: str | None,
+    sha256_file: Path | None,
+    archive: Path | None,
+    if_missing: bool,  # noqa: FBT001 (click passes it)
+) -> None:
+    """Install the official portable release into your cache."""
+    from harness.commands.renode import install_renode
+
+    if sha256 and sha256_file:
+        raise click.UsageError("--sha256 and --sha256-file exclude each other")
+    install_renode(archive, sha256, sha256_file, if_missing=if_missing)
+
+
+@main.command()
+@click.argument("device")
+@click.argument("first", type=click.Choice(["hardware", "renode", "virtual"]))
+@click.argument("second", type=click.Choice(["hardware", "renode", "virtual"]))
+@click.option(
+    "--suite",
+    "suites",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="On this suite (default: all in suites/).",
+)
+@click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N inputs of each suite.")
+@_RESULTS
+@_LAB
+def crosscheck(
+    device: str,
+    first: Any,
+    second: Any,
+    suites: tuple[Path, ...],
+    samples: int | None,
+    results_dir: Path,
+    lab: str | None,
+) -> None:
+    r"""Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.
+
+    \b
+    hil crosscheck nano33 virtual renode
+
+    Ends with 0 if all are equal, 1 if not.
+    """
+    from harness.commands.crosscheck import crosscheck_backends
+
+    loaded = _load_lab(lab)
+    if not crosscheck_backends(loaded, device, (first, second), suites, samples=samples, results_dir=results_dir):
+        raise SystemExit(1)
+
+
 @main.command()
 @click.argument("runs", nargs=-1, metavar="[RUN ...]")
 @click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")

@@ -20,6 +20,7 @@ from harness.commands.doctor_link import link_findings
 from harness.commands.doctor_usb import usb_findings
 from harness.commands.finding import Finding, State
 from harness.commands.flash import flash_proof, single_device
+from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
 from harness.image import load_image
@@ -69,7 +70,7 @@ def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | Non
     yield _prebuilt_finding()
     yield _power_finding()
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
-    yield _tool_finding("renode", "a second emulator; this release does not use it", "https://renode.io")
+    yield renode_finding()
     if device is not None:
         yield from _device_findings(load_lab, device, image, wanted)
 
