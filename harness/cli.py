@@ -282,11 +282,55 @@ def search(
     run(space, _load_lab(lab), find_lab(lab, [Path()]), wish)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, metavar="[RUN_A] [RUN_B]")
+@click.option("--baseline", metavar="WHAT", help="Tag, run, git revision, latest, or history:N (the last N nights).")
+@click.option("--device", "devices", multiple=True, metavar="NAME", help="Given twice: compare these two boards.")
+@click.option("--fail-on", metavar="LIMITS", help='Like "latency>2%,peak_ram>0,accuracy<-0.5%".')
+@click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
+@click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_RESULTS
+def compare(
+    runs: tuple[str, ...],
+    baseline: str | None,
+    devices: tuple[str, ...],
+    fail_on: str | None,
+    margins: str | None,
+    across_engines: bool,  # noqa: FBT001 (click passes it)
+    as_json: bool,  # noqa: FBT001 (click passes it)
+    results_dir: Path,
+) -> None:
+    r"""Say what differs, by how much, and whether it is real.
+
+    \b
+    hil compare                        each variant of the latest run with its baseline
+    hil compare RUN_A RUN_B            the cases of RUN_B with those of RUN_A
+    hil compare --baseline main        the latest run with the one tagged main, or of that git revision
+    hil compare --device a --device b  the latest run's board b with its board a
+
+    Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.
+    See docs/comparing.md.
+    """
+    from harness.commands.compare import Wish
+    from harness.commands.compare import compare as run
+    from harness.errors import ConfigError
+
+    if len(runs) > 2:
+        raise click.UsageError("two runs at most can be compared")
+    wish = Wish(runs, baseline, devices, fail_on, margins, across_engines, as_json, results_dir)
+    try:
+        code = run(wish)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    raise SystemExit(code)
+
+
 @main.group(invoke_without_command=True)
 @_RESULTS
 @click.pass_context
 def results(ctx: click.Context, results_dir: Path) -> None:
-    """List the runs in a results folder, or show or recover one."""
+    """List the runs in a results folder; show, recover, tag or export one."""
     ctx.obj = results_dir
     if ctx.invoked_subcommand is None:
         from harness.commands.results import show_runs
@@ -312,3 +356,40 @@ def recover(results_dir: Path, run: str) -> None:
     from harness.commands.results import locate, recover_run
 
     recover_run(locate(run, results_dir))
+
+
+@results.command()
+@click.argument("run")
+@click.argument("name")
+@click.pass_obj
+def tag(results_dir: Path, run: str, name: str) -> None:
+    """Call RUN by NAME, for `--baseline NAME`. A tag moves if it was another run's."""
+    from harness.commands.results import locate, name_run
+
+    name_run(results_dir, locate(run, results_dir), name)
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.option("--csv", "form", flag_value="csv", help="A table as CSV.")
+@click.option("--json", "form", flag_value="json", help="Cases and provenance as JSON.")
+@click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
+@click.option(
+    "--table",
+    type=click.Choice(["cases", "samples", "layers"]),
+    default="cases",
+    show_default=True,
+    help="With --csv or --json: which table.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to (default: print it).")
+@click.pass_obj
+def export(results_dir: Path, run: str, form: str | None, table: str, output: Path | None) -> None:
+    """Write RUN (default: latest) for other tools."""
+    from harness.commands.export import export_run
+    from harness.commands.results import locate
+
+    if form is None:
+        raise click.UsageError("say how: --csv, --json or --junit")
+    if form == "junit" and table != "cases":
+        raise click.UsageError("--junit is about cases; --table goes with --csv and --json")
+    export_run(locate(run, results_dir), form, table, output)

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from harness.bench import Bench
     from harness.boards.base import Board
+    from harness.judging import Judge
 
 _BENCH = pytest.StashKey["Bench"]()
 _ROWS = pytest.StashKey[list[dict[str, Any]]]()
 _UNASKED = pytest.StashKey[list[Path]]()
 _SIGNALS = pytest.StashKey[dict[int, Any]]()
+_JUDGE = pytest.StashKey["Judge"]()
 _STOPPED = pytest.StashKey[threading.Event]()
 _YAML = (".yaml", ".yml")
 
@@ -60,6 +62,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
     )
     add("--force-flash", action="store_true", help="flash even if the board already runs the image")
+    add(
+        "--hil-baseline",
+        default=None,
+        metavar="WHAT",
+        help="compare the run with this one: a tag, run, git revision, latest, or history:N (docs/comparing.md)",
+    )
+    add(
+        "--hil-fail-on",
+        default=None,
+        metavar="LIMITS",
+        help='with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
+    )
     add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
 
 
@@ -89,6 +103,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     try:
         config.stash[_BENCH] = Bench.build(options)
+        if config.option.hil_baseline is not None or config.option.hil_fail_on is not None:
+            from harness.judging import Judge
+
+            baseline, limits = config.option.hil_baseline, config.option.hil_fail_on
+            config.stash[_JUDGE] = Judge.build(baseline, limits, options.results_dir)
     except HilError as error:
         raise pytest.UsageError(str(error)) from error
     _catch_signals(config)
@@ -182,6 +201,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         bench.close()
     except StoreError as error:
         pytest.exit(str(error), returncode=1)
+    judge = session.config.stash.get(_JUDGE, None)
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if judge is None or reporter is None or session.config.stash[_STOPPED].is_set():
+        return
+    judge.compare(_folders(_found(reporter, bench)))
+    if judge.regressed and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -205,10 +231,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             write(f"Not checked for {entry['name']}: {sentence}")
     for counter in dict.fromkeys(entry["counter"] for entry in found if entry["counter"]):
         write(f"Instructions were counted by the {counter}.")
-    for folder in dict.fromkeys(entry["folder"] for entry in found):
+    for folder in _folders(found):
         write(f"Results: {folder}")
+    _write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
     if config.stash[_STOPPED].is_set():
         write("The run was interrupted. The boards are released; what had finished is in the results.")
+
+
+def _write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> None:
+    if judge is not None:
+        writer = reporter._tw  # noqa: SLF001 (as above)
+        for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
+            reporter.write_sep("=", title, **markup)
+            reporter.write_line(text)
+
+
+def _folders(found: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(entry["folder"] for entry in found if entry["folder"]))
 
 
 def _found(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`hil results`: list, show and recover runs."""
+"""`hil results`: list, show, recover and tag runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.printing import print_table
+from harness.report.baseline import tag_run
 from harness.store import find_run, list_runs, load_results, recover
 from harness.store.read import plain_rows
 from harness.store.runs import read_run_file
@@ -58,6 +59,13 @@ def recover_run(run: Path) -> None:
             click.echo(f"  {row['variant']} on {row['device']}: {row['status']}: {row['reason']}")
     if contents.damaged_lines:
         click.echo(f"  {contents.damaged_lines} damaged lines of the journal were left out.")
+
+
+def name_run(results_dir: Path, run: Path, name: str) -> None:
+    """Tag a run and say so."""
+    before = tag_run(results_dir, run, name)
+    moved = "" if before in (None, find_run(run).name) else f" (it was {before})"
+    click.echo(f"{name} is {find_run(run).name}{moved}. Compare with it: hil compare --baseline {name}")
 
 
 def locate(name: str, results_dir: Path) -> Path:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.store.cases import CaseRecord
-    from harness.store.read import Results, RunInfo, find_run, list_runs, load_results
+    from harness.store.folders import find_run
+    from harness.store.read import Results, RunInfo, list_runs, load_results
     from harness.store.runs import Run, recover
 
 __all__ = ["CaseRecord", "Results", "Run", "RunInfo", "find_run", "list_runs", "load_results", "recover"]
 
-_WRITING = ("CaseRecord", "Run", "recover")
+_HOMES = {"CaseRecord": "cases", "Run": "runs", "recover": "runs", "find_run": "folders"}
 
 
 def __getattr__(name: str) -> Any:
     # Late, because harness.store.schema is needed where pandas would be too slow to import.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("harness.store.runs" if name in _WRITING else "harness.store.read"), name)
+    return getattr(import_module(f"harness.store.{_HOMES.get(name, 'read')}"), name)

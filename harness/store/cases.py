@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.store.schema import CASE_COLUMNS, CASES
+from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.store.journal import Journal
 
@@ -24,6 +24,7 @@ class CaseRecord:
         self._journal = journal
         self._columns = columns
         self._seen: dict[int, bytearray] = {}
+        self._profiled = False
         self._start = time.monotonic()
         self.number = number
         self.attempt = 0
@@ -58,8 +59,34 @@ class CaseRecord:
         seen[sample] = 1
         self.recorded += 1
 
+    def layers(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record the kernel calls of one profiled inference, once for a case.
+
+        They are one line of the journal: a killed run has all of them or none.
+
+        Args:
+            rows: the calls in the order of execution, as columns of the layer table: operator, kind, kernel,
+                output_shape (text like 1x28x28x8), ticks, macs, moved_bytes, parameters. What is not known is
+                None or left out. `layer` is their number, and is filled in.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: a column is unknown, there are no rows, this attempt was profiled before, or the case has ended.
+        """
+        if self.row is not None:
+            raise ValueError(f"case {self.number} has ended")
+        if self._profiled or not rows:
+            raise ValueError(f"case {self.number}: the layers are recorded once, and there is at least one")
+        for row in rows:
+            unknown = set(row) - set(LAYER_FIELDS)
+            if unknown:
+                raise ValueError(f"the layer table has no column {min(unknown)!r}")
+        values = [[_plain(row.get(name)) for name in LAYER_FIELDS] for row in rows]
+        self._journal.append({"t": "layers", "case": self.number, "v": values})
+        self._profiled = True
+
     def restart(self, reason: str) -> None:
-        """Drop the samples of an attempt that failed and begin the next one.
+        """Drop the samples and layers of an attempt that failed and begin the next one.
 
         Raises:
             StoreError: it could not be written.
@@ -68,6 +95,7 @@ class CaseRecord:
         self.attempt += 1
         self.recorded = 0
         self._seen = {}
+        self._profiled = False
 
     def finish(self, *, status: Status, reason: str | None = None, **columns: Any) -> dict[str, Any]:
         """End the case, wait until it is on the disk, and return its row (every column of the schema).

@@ -1,67 +1,122 @@
-"""Reading results back: one run, several, or a folder full of them."""
+"""Reading results back: one run, several, or a whole history, by column and only when asked for."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from harness.errors import StoreError
+from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
+from harness.store.folders import PathLike, When, ended, folders, parse_time, runs_in, started, wanted
 from harness.store.runs import JOURNAL, read_run_file
-from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION, Column
-from harness.store.tables import arrow_schema
+from harness.store.schema import RUNS, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-PathLike = str | Path
+    import pyarrow as pa
 
-_TO_PANDAS = {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
+    Names = str | Iterable[str]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run on the disk, and which of its cases were asked for (None: all of them)."""
+
+    path: Path
+    cases: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Results:
-    """Tidy tables; see `harness.store.schema` for the columns. A value that was not measured is NA.
+    """Tidy tables; see `harness.store.schema` and docs/results.md. A value that was not measured is NA.
+
+    `cases` and `runs` are there at once. `samples` and `layers` are read when first asked for and then kept;
+    `table` reads only the columns that it is asked for, `each` only one run at a time. Their key columns are
+    categorical, as a name stands in millions of rows.
 
     Attributes:
         cases: a row for each device, suite and variant.
-        samples: a row for each inference.
+        runs: a row for each run: when it was, of which git revision, where it lies.
+        stored: where the other tables are read from.
+        columns: which columns `samples` has, None for all.
     """
 
     cases: pd.DataFrame
-    samples: pd.DataFrame
+    runs: pd.DataFrame
+    stored: tuple[StoredRun, ...] = field(default=(), repr=False)
+    columns: tuple[str, ...] | None = None
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """A row for each inference."""
+        return self.table("samples", self.columns)
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """A row for each kernel call of a profiled inference; empty where no case was profiled."""
+        return self.table("layers")
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a table of all runs, or some of its columns.
+
+        A run whose file is damaged is left out with a warning. A run without the file has no rows.
+
+        Args:
+            name: a table of the schema, for example `samples`.
+            columns: which of its columns, None for all.
+
+        Raises:
+            StoreError: there is no such table or column.
+        """
+        wanted = _columns(name, columns)
+        return to_pandas(stack([table for _, table in self._read(name, wanted)], name, wanted))
+
+    def each(self, name: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield the name of each run and its rows of a table, oldest run first, as `table` gives them.
+
+        Raises:
+            StoreError: there is no such table or column.
+        """
+        for path, table in self._read(name, _columns(name, columns)):
+            yield path.name, to_pandas(table)
+
+    def of_run(self, run: str) -> Results:
+        """Return one of the runs.
+
+        Raises:
+            StoreError: it isn't among these.
+        """
+        stored = tuple(item for item in self.stored if item.path.name == run)
+        if not stored:
+            raise StoreError(f"{run} is not among the loaded runs")
+        cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
+        return Results(cases, runs, stored, self.columns)
+
+    def _read(self, name: str, columns: Sequence[str]) -> Iterator[tuple[Path, pa.Table]]:
+        for stored in self.stored:
+            path = stored.path / f"{name}.parquet"
+            if not path.is_file():
+                continue
+            try:
+                yield stored.path, load_table(path, name, columns, stored.cases)
+            except StoreError as error:
+                warnings.warn(f"left out: {error}", stacklevel=4)
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run in a results folder. `state` is closed, recovered, or unfinished (running or killed)."""
+    """A run in a results folder. `state` is closed, recovered, unfinished (running or killed), or damaged."""
 
     path: Path
     state: str
     started_utc: str | None
     cases: pd.DataFrame | None
-
-
-def find_run(path: PathLike) -> Path:
-    """Return the run's folder that `path` means: itself, or what `latest` points at.
-
-    Raises:
-        StoreError: it is no run.
-    """
-    given = Path(path)
-    folder = given
-    if given.name == "latest" and given.is_file():
-        folder = given.parent / given.read_text(encoding="utf-8").strip()
-    if _is_run(folder):
-        return folder.resolve() if folder.is_symlink() else folder
-    if not given.exists():
-        raise StoreError(f"{given}: there is no such run; `hil results` lists them")
-    raise StoreError(f"{given} is not a run's folder: it has neither cases.parquet nor {JOURNAL}")
 
 
 def list_runs(results_dir: PathLike) -> list[RunInfo]:
@@ -71,96 +126,134 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
         StoreError: there is no such folder.
     """
     runs = []
-    for folder in _runs_in(Path(results_dir)):
+    for folder in runs_in(Path(results_dir)):
         about = read_run_file(folder)
         state, cases = "unfinished", None
         if not (folder / JOURNAL).exists():
             state = str(about.get("state", "closed"))
             try:
-                cases = _load_table(folder / "cases.parquet", CASES)
+                cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
             except StoreError:
                 state = "damaged"
         runs.append(RunInfo(folder, state, about.get("started_utc"), cases))
     return runs
 
 
-def load_results(paths: PathLike | Sequence[PathLike]) -> Results:
-    """Read runs into two tables.
+def load_results(
+    paths: PathLike | Sequence[PathLike],
+    *,
+    device: Names | None = None,
+    backend: Names | None = None,
+    suite: Names | None = None,
+    variant: Names | None = None,
+    since: When | None = None,
+    until: When | None = None,
+    revision: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> Results:
+    """Read runs into tables. The large ones are read when they are asked for.
+
+    A run that is unfinished, damaged, or newer than this package is left out with a warning that names it.
 
     Args:
         paths: folders of runs, `results/latest`, or folders that hold runs.
+        device: only cases of this device, or of these.
+        backend: only cases of this backend, or of these.
+        suite: only cases of this suite, or of these.
+        variant: only cases of this variant, or of these.
+        since: only runs that began at this time or later: a datetime, or ISO text like 2026-03-01 (UTC).
+        until: only runs that began before this time.
+        revision: only runs of this git revision; its first digits will do.
+        columns: which columns `samples` has; what isn't needed is not read. None for all.
 
     Raises:
-        StoreError: there is no run, or a run that was named is unfinished, damaged, or newer than this
-            package. Such a run inside a folder that was named is left out with a warning.
+        StoreError: there is no run, none of them can be read, or the sample table has no such column.
     """
     given: Iterable[PathLike] = [paths] if isinstance(paths, str | Path) else paths
-    found: dict[Path, Results] = {}
-    for path in map(Path, given):
-        if path.is_dir() and not _is_run(path):
-            runs = _runs_in(path)
-            if not runs:
-                raise StoreError(f"{path} holds no runs")
-            for folder in runs:
-                try:
-                    found.setdefault(folder.resolve(), _load_run(folder))
-                except StoreError as error:
-                    warnings.warn(f"left out: {error}", stacklevel=2)
-        else:
-            folder = find_run(path)
-            found.setdefault(folder.resolve(), _load_run(folder))
-    return Results(
-        cases=_concatenate([results.cases for results in found.values()], CASES),
-        samples=_concatenate([results.samples for results in found.values()], SAMPLES),
+    chosen_columns = None if columns is None else tuple(_columns("samples", columns))
+    span = (parse_time(since), parse_time(until))
+    read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
+    errors: list[StoreError] = []
+    for folder in dict.fromkeys(found for path in given for found in folders(Path(path))):
+        about = read_run_file(folder)
+        if not wanted(folder, about, span, revision):
+            continue
+        try:
+            read[folder] = _cases_of(folder), about
+        except StoreError as error:
+            errors.append(error)
+    if errors and not read:
+        raise errors[0]
+    for problem in errors:
+        warnings.warn(f"left out: {problem}", stacklevel=2)
+    cases = to_pandas(stack([table for table, _ in read.values()], "cases"), CASE_TYPES)
+    filters = {"device": device, "backend": backend, "suite": suite, "variant": variant}
+    kept = cases[_mask(cases, filters)].reset_index(drop=True)
+    chosen = {str(run): tuple(rows) for run, rows in kept.groupby("run")["case"].agg(list).items()}
+    filtered = len(kept) < len(cases)
+    stored = tuple(
+        StoredRun(folder, chosen[folder.name] if filtered else None)
+        for folder in read
+        if not filtered or folder.name in chosen
     )
+    return Results(kept, _runs_frame([(run.path, read[run.path][1]) for run in stored]), stored, chosen_columns)
 
 
-def _is_run(folder: Path) -> bool:
-    return (folder / JOURNAL).is_file() or (folder / "cases.parquet").is_file()
-
-
-def _runs_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise StoreError(f"{folder}: there is no such results folder; runs make it")
-    return sorted(path for path in folder.iterdir() if not path.is_symlink() and _is_run(path))
-
-
-def _load_run(folder: Path) -> Results:
-    if (folder / JOURNAL).is_file():
-        raise StoreError(
-            f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
-            f"  hil results recover {folder}"
-        )
-    return Results(_load_table(folder / "cases.parquet", CASES), _load_table(folder / "samples.parquet", SAMPLES))
-
-
-def _load_table(path: Path, columns: Sequence[Column]) -> pd.DataFrame:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            version = int((file.schema_arrow.metadata or {}).get(b"hil.schema_version", b"0"))
-            if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{path} was written by a newer harness (schema {version}, this one reads up to "
-                    f"{SCHEMA_VERSION}): update tinyml-hil"
-                )
-            table = file.read().cast(arrow_schema(columns))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise StoreError(f"{path} is damaged or isn't a table of results: {error}") from error
-    return _to_pandas(table)
-
-
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_TO_PANDAS.get)
-    return frame
-
-
-def _concatenate(frames: list[pd.DataFrame], columns: Sequence[Column]) -> pd.DataFrame:
-    if not frames:
-        return _to_pandas(arrow_schema(columns).empty_table())
-    return pd.concat(frames, ignore_index=True)
+def join_results(a: Results, b: Results) -> Results:
+    """Return the runs of both; a run that is in both counts once, as it is in `b`."""
+    twice = set(b.runs["run"])
+    stored = tuple(item for item in a.stored if item.path.name not in twice)
+    frames = [
+        pd.concat([left[~left["run"].isin(twice)], right], ignore_index=True)
+        for left, right in ((a.cases, b.cases), (a.runs, b.runs))
+    ]
+    return Results(frames[0], frames[1], (*stored, *b.stored), b.columns)
 
 
 def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return case rows as dicts, with None for what is missing."""
     filled = cases.astype(object).where(cases.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
+
+
+def _cases_of(folder: Path) -> pa.Table:
+    if (folder / JOURNAL).is_file():
+        raise StoreError(
+            f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
+            f"  hil results recover {folder}"
+        )
+    if not (folder / "samples.parquet").is_file():
+        raise StoreError(f"{folder} is damaged: it has cases, but no samples.parquet")
+    return load_table(folder / "cases.parquet", "cases")
+
+
+def _mask(cases: pd.DataFrame, filters: dict[str, Names | None]) -> pd.Series[bool]:
+    mask = pd.Series(data=True, index=cases.index)
+    for column, names in filters.items():
+        if names is not None:
+            mask &= cases[column].isin([names] if isinstance(names, str) else list(names))
+    return mask
+
+
+def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
+    rows = []
+    for folder, about in runs:
+        times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
+        rows.append({**about, **times, "run": folder.name, "path": str(folder)})
+    frame = empty(RUNS)
+    if not rows:
+        return frame
+    data = {column.name: [row.get(column.name) for row in rows] for column in RUNS}
+    return pd.DataFrame(data).astype(frame.dtypes.to_dict())
+
+
+def _columns(name: str, columns: Sequence[str] | None) -> list[str]:
+    if name not in TABLES:
+        raise StoreError(f"the results have no table {name!r}; there are {', '.join(TABLES)}")
+    known = [column.name for column in TABLES[name]]
+    if columns is None:
+        return known
+    for column in columns:
+        if column not in known:
+            raise StoreError(f"the {name} table has no column {column!r}; there are {', '.join(known)}")
+    return list(columns)

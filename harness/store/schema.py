@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-#: Goes up when a column changes its name, type or meaning. Written into run.json and every Parquet file.
-SCHEMA_VERSION: Final = 1
+#: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
+#: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
+SCHEMA_VERSION: Final = 2
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -92,6 +93,7 @@ CASES: Final[tuple[Column, ...]] = (
     Column("toolchain", "string", "", "compiler that made the image"),
     Column("harness_version", "string", "", "version of this package"),
     Column("config_sha256", "string", "", "SHA-256 of the configuration of the run"),
+    Column("inputs_sha256", "string", "", "SHA-256 of the inputs and labels that were streamed, before quantization"),
     Column("seed", "Int64", "", "seed of everything random in the run"),
     Column("started_utc", "datetime", "", "when the case began"),
     Column("duration_s", "Float64", "s", "host time that the case took; not a property of the board"),
@@ -107,7 +109,37 @@ SAMPLES: Final[tuple[Column, ...]] = (
     Column("output_crc", "Int64", "", "CRC-32 of the output tensor as it came"),
 )
 
+LAYERS: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("layer", "Int64", "", "number of the kernel call in the order of execution, from 0"),
+    Column("operator", "string", "", "operator of the model, like CONV_2D"),
+    Column("kind", "string", "", "kind of kernel, like depthwise"),
+    Column("kernel", "string", "", "name of the kernel that ran"),
+    Column("output_shape", "string", "", "shape of what it wrote, like 1x28x28x8"),
+    Column("ticks", "Int64", "ticks", "counter difference of this call in one inference; see the case's counter"),
+    Column("macs", "Int64", "", "multiply-accumulates of this call"),
+    Column("moved_bytes", "Int64", "bytes", "inputs, weights and outputs that it reads and writes"),
+    Column("parameters", "Int64", "", "weights and biases that it uses"),
+)
+
+RUNS: Final[tuple[Column, ...]] = (
+    Column("run", "string", "", "the run's folder name"),
+    Column("path", "string", "", "the run's folder"),
+    Column("state", "string", "", "closed, or recovered after it was killed"),
+    Column("started_utc", "datetime", "", "when the run began"),
+    Column("ended_utc", "datetime", "", "when its tables were written"),
+    Column("git_revision", "string", "", "revision that it was started in, with + if files differed"),
+    Column("harness_version", "string", "", "version of this package"),
+    Column("schema_version", "Int64", "", "version of this schema that it was written in"),
+)
+
+#: The tables of a run that are files, by name: TABLES["samples"] is in samples.parquet.
+TABLES: Final[dict[str, tuple[Column, ...]]] = {"cases": CASES, "samples": SAMPLES, "layers": LAYERS}
+
 #: The columns that say which case a sample belongs to.
 KEY_NAMES: Final = tuple(column.name for column in _KEYS)
+
+#: What the journal holds of a kernel call, in this order; `layer` is its place.
+LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not in (*KEY_NAMES, "layer"))
 
 CASE_COLUMNS: Final = {column.name: column for column in CASES}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import StoreError
 from harness.store.journal import Damage, read_journal, write_error
-from harness.store.schema import CASES, KEY_NAMES, SAMPLES, SCHEMA_VERSION, Column
+from harness.store.schema import CASES, KEY_NAMES, LAYER_FIELDS, LAYERS, SAMPLES, SCHEMA_VERSION, Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +44,7 @@ class _Case:
     finish: dict[str, Any] | None = None
     attempt: int = 0
     recorded: int = 0
+    layers: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -79,13 +80,24 @@ class Contents:
         if kind == "sample":
             case.recorded += 1
         elif kind == "restart":
-            case.attempt, case.recorded = record["attempt"], 0
+            case.attempt, case.recorded, case.layers = record["attempt"], 0, []
+        elif kind == "layers":
+            case.layers = record["v"]
         elif kind == "finish":
             case.finish = record["columns"]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the case rows. A case that did not end, or lost samples, is failed and has no scores."""
         return [_row(number, case) for number, case in sorted(self.cases.items())]
+
+    def layer_rows(self) -> list[dict[str, Any]]:
+        """Return the layer rows of the last attempt of each case."""
+        found = []
+        for row in self.rows():
+            keys = {name: row.get(name) for name in KEY_NAMES}
+            for layer, values in enumerate(self.cases[row["case"]].layers):
+                found.append({**keys, "layer": layer, **dict(zip(LAYER_FIELDS, values, strict=True))})
+        return found
 
 
 def _row(number: int, case: _Case) -> dict[str, Any]:
@@ -104,7 +116,9 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
 
 
 def write_tables(journal: Path, folder: Path) -> Contents:
-    """Write cases.parquet and samples.parquet, read them back, and only then put them in place.
+    """Write the tables, read them back, and only then put them in place; cases.parquet last, as it makes a run.
+
+    layers.parquet is written if a case was profiled.
 
     Raises:
         StoreError: they can't be written, or read back differently; the journal is left alone.
@@ -115,6 +129,10 @@ def write_tables(journal: Path, folder: Path) -> Contents:
     try:
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
         _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(journal, contents), samples)
+        layers = contents.layer_rows()
+        if layers:
+            layers_table = pa.Table.from_pylist(layers, schema=arrow_schema(LAYERS))
+            _write(folder / "layers.parquet", layers_table.schema, layers_table.to_batches(), len(layers))
         _write(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
     except OSError as error:
         raise write_error(folder, error, folder) from error

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from harness.errors import StoreError
-from harness.store import Run, find_run, list_runs, load_results, recover
+from harness.store import Run, find_run, list_runs, load_results, recover, schema
 from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
@@ -142,6 +142,71 @@ def test_more_samples_than_a_chunk(run, monkeypatch):
     assert load_results(run.path).samples["sample"].tolist() == list(range(25))
 
 
+LAYERS = [
+    {
+        "operator": "CONV_2D",
+        "kind": "conv",
+        "kernel": "hil_conv_s8",
+        "output_shape": "1x28x28x8",
+        "ticks": np.int64(900),
+    },
+    {"operator": "FULLY_CONNECTED", "macs": 640, "moved_bytes": 800, "parameters": 650},
+]
+
+
+def test_layers_of_a_profiled_inference(run):
+    plain, profiled = run.begin_case(**KEYS), run.begin_case(**{**KEYS, "variant": "float32"})
+    for case in (plain, profiled):
+        record(case)
+    profiled.layers(LAYERS)
+    for case in (plain, profiled):
+        case.finish(status="complete")
+    run.close()
+    layers = load_results(run.path).layers
+    assert list(layers.columns) == [column.name for column in schema.LAYERS]
+    assert layers["layer"].tolist() == [0, 1]
+    assert (layers["case"].tolist(), layers["variant"].tolist()) == ([1, 1], ["float32", "float32"])
+    assert (layers["ticks"].tolist(), layers["macs"].tolist()) == ([900, pd.NA], [pd.NA, 640])
+
+
+def test_layers_of_an_attempt_that_failed_are_dropped(run):
+    case = run.begin_case(**KEYS)
+    case.layers(LAYERS)
+    case.restart("the link was lost")
+    record(case)
+    case.layers(LAYERS[:1])
+    case.finish(status="complete")
+    run.close()
+    assert load_results(run.path).layers["operator"].tolist() == ["CONV_2D"]
+
+
+def test_a_run_without_layers_has_an_empty_table(run):
+    run.begin_case(**KEYS).finish(status="skipped", reason="no image")
+    run.close()
+    assert not (run.path / "layers.parquet").exists()
+    layers = load_results(run.path).layers
+    assert (len(layers), list(layers.columns)) == (0, [column.name for column in schema.LAYERS])
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([], "at least one"), ([{"operator": "ADD", "cycles": 5}], "no column 'cycles'"), ([{"layer": 3}], "'layer'")],
+)
+def test_layers_that_are_none_are_refused(run, rows, words):
+    with pytest.raises(ValueError, match=words):
+        run.begin_case(**KEYS).layers(rows)
+
+
+def test_layers_are_recorded_once(run):
+    case = run.begin_case(**KEYS)
+    case.layers(LAYERS)
+    with pytest.raises(ValueError, match="once"):
+        case.layers(LAYERS)
+    case.finish(status="complete")
+    with pytest.raises(ValueError, match="has ended"):
+        case.layers(LAYERS)
+
+
 def test_logs(run):
     run.log("nano33", "boot")
     run.log("nano33", "ready\n")
@@ -176,6 +241,7 @@ KILLED = textwrap.dedent("""
     done = run.begin_case(**keys, variant="a")
     for i in range(4):
         done.sample(sample=i, label=0, prediction=0, ticks=5, output_crc=1)
+    done.layers([{"operator": "CONV_2D", "ticks": 4}])
     done.finish(status="complete", accuracy=1.0)
     half = run.begin_case(**keys, variant="b")
     for i in range(2):
@@ -200,6 +266,7 @@ def test_a_killed_run_loses_nothing(killed):
     assert results.cases.reason.tolist() == [pd.NA, "run was interrupted"]
     assert results.cases.accuracy.tolist() == [1.0, pd.NA]
     assert results.samples.groupby("variant").size().to_dict() == {"a": 4, "b": 2}
+    assert results.layers["ticks"].tolist() == [4]
     with pytest.raises(StoreError, match="nothing to recover"):
         recover(killed)
     assert json.loads((killed / "run.json").read_text())["state"] == "recovered"
@@ -329,6 +396,6 @@ def test_what_is_no_run(tmp_path):
 
 def test_newer_results_are_refused(run, monkeypatch):
     run.close()
-    monkeypatch.setattr("harness.store.read.SCHEMA_VERSION", SCHEMA_VERSION - 1)
+    monkeypatch.setattr("harness.store.files.SCHEMA_VERSION", SCHEMA_VERSION - 1)
     with pytest.raises(StoreError, match="written by a newer harness"):
         load_results(run.path)

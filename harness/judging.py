@@ -1,0 +1,102 @@
+"""The run that just ended, held against its baseline: what `--hil-baseline` and `--hil-fail-on` ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from harness.commands.compare import against_baseline, make_policy
+from harness.errors import ConfigError, StoreError
+from harness.report.baseline import find_baseline
+from harness.report.gate import Gate, Limit, check_limits, parse_limits
+from harness.report.text import render_comparison, render_gate
+from harness.store import load_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.report.frame import Comparison
+    from harness.report.history import Series
+
+#: Baselines that may have no runs yet: on the first night there is nothing to compare, and nothing wrong.
+_GROWING = ("latest", "history:")
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What came of one run."""
+
+    comparison: Comparison
+    series: tuple[Series, ...]
+    gate: Gate | None
+
+
+@dataclass
+class Judge:
+    """Holds runs against a baseline, and remembers what came of it."""
+
+    baseline: str
+    limits: tuple[Limit, ...]
+    results_dir: Path
+    _judged: list[_Judged] = field(default_factory=list)
+    _silent: list[str] = field(default_factory=list)
+
+    @classmethod
+    def build(cls, baseline: str | None, fail_on: str | None, results_dir: Path) -> Self:
+        """Check that the baseline is there and the limits can be understood, before anything is measured.
+
+        Raises:
+            ConfigError: a limit can't be understood, or there is no such baseline, or none was given.
+        """
+        if baseline is None:
+            raise ConfigError("--hil-fail-on needs --hil-baseline: worse than what?")
+        limits = () if fail_on is None else parse_limits(fail_on)
+        if not baseline.startswith(_GROWING):
+            try:
+                find_baseline(baseline, results_dir)
+            except StoreError as error:
+                raise ConfigError(f"--hil-baseline {baseline}: {error}") from error
+        return cls(baseline, limits, results_dir)
+
+    def compare(self, folders: Sequence[str]) -> None:
+        """Hold finished runs against the baseline.
+
+        Args:
+            folders: the folders of this session's runs; several if it had several processes.
+        """
+        policy = make_policy(self.limits, None)
+        for folder in map(Path, folders):
+            try:
+                current = load_results(folder)
+                comparison, series = against_baseline(current, folder, self.baseline, self.results_dir, policy)
+            except StoreError as error:
+                self._silent.append(str(error))
+                continue
+            gate = check_limits(comparison, self.limits, series) if self.limits else None
+            self._judged.append(_Judged(comparison, series, gate))
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a limit was exceeded."""
+        return any(item.gate is not None and item.gate.outcome == "regression" for item in self._judged)
+
+    def sections(self, *, width: int, color: bool) -> Iterator[tuple[str, str, dict[str, bool]]]:
+        """Yield title, text and markup of what the terminal shows.
+
+        Args:
+            width: columns of the terminal.
+            color: whether it understands colours.
+        """
+        for reason in self._silent:
+            yield "baseline", f"Not compared with {self.baseline}: {reason}", {"yellow": True}
+        for item in self._judged:
+            yield "baseline", render_comparison(item.comparison, width=width, color=color, series=item.series), {}
+            if item.gate is not None:
+                markup = {"red": True} if item.gate.outcome == "regression" else {}
+                words = "\n".join(render_gate(item.gate))
+                if item.gate.outcome == "regression":
+                    words += f"\nThe run fails: it is worse than {self.baseline}."
+                elif item.gate.outcome != "ok":
+                    words += "\nThe run doesn't fail for what can't be told; `hil compare --fail-on` ends with 6 then."
+                yield "regression gate", words, markup

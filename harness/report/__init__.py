@@ -1,0 +1,1 @@
+"""What the runs say: comparisons, and whether a difference is real."""

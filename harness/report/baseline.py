@@ -1,0 +1,181 @@
+"""What a run is held against: a run by its path, name, tag or git revision, the latest, or the last nights."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+from harness.store.folders import find_run, runs_in, started
+from harness.store.read import load_results
+from harness.store.runs import JOURNAL, read_run_file
+
+if TYPE_CHECKING:
+    from harness.store.read import Results
+
+TAGS_FILE = "baselines.json"
+
+_HISTORY = re.compile(r"history:(\d+)")
+_REVISION = re.compile(r"[0-9a-f]{7,40}")
+_TAG = re.compile(r"[A-Za-z0-9][\w.\-/]*")
+_RESERVED = ("latest",)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The runs of a baseline. `nights` is how many nights of history it is, None for a single run."""
+
+    words: str
+    results: Results
+    nights: int | None = None
+
+
+def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -> Baseline:
+    """Return the runs that a baseline means.
+
+    In this order: `latest`, `history:N`, a tag of `hil results tag`, the path or name of a run, a git revision or
+    branch. Runs that are not finished, and those that began after `current`, don't count for `latest`, a revision
+    and history.
+
+    Args:
+        wanted: what the user wrote.
+        results_dir: where runs are.
+        current: the run that is compared, which is never its own baseline.
+
+    Raises:
+        StoreError: there is no such baseline; says what there is.
+    """
+    nights = _HISTORY.fullmatch(wanted)
+    if nights:
+        return _history(int(nights[1]), results_dir, current)
+    if wanted == "latest":
+        earlier = _earlier(results_dir, current)
+        if not earlier:
+            raise StoreError(f"{results_dir} holds no earlier run to compare with")
+        return Baseline(f"latest: {earlier[-1].name}", load_results(earlier[-1]))
+    tagged = read_tags(results_dir).get(wanted)
+    if tagged is not None:
+        folder = results_dir / tagged
+        if not folder.is_dir():
+            raise StoreError(f"{results_dir / TAGS_FILE}: {wanted} means the run {tagged}, which is gone")
+        return Baseline(f"{wanted}: {tagged}", load_results(folder))
+    for path in (Path(wanted), results_dir / wanted):
+        if path.is_dir():
+            folder = find_run(path)
+            return Baseline(folder.name, load_results(folder))
+    return _of_revision(wanted, results_dir, current)
+
+
+def read_tags(results_dir: Path) -> dict[str, str]:
+    """Return the tags of a results folder: run names by tag.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = results_dir / TAGS_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged: {error}; mend or remove it") from error
+    if not isinstance(content, dict) or not all(isinstance(run, str) for run in content.values()):
+        raise StoreError(f"{path} is damaged: it must hold a run's name for each tag; mend or remove it")
+    return content
+
+
+def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
+    """Give a run a name that `--baseline` knows; returns the run that had it before.
+
+    Args:
+        results_dir: where the run is.
+        run: a run's folder, or `latest`.
+        name: letters, digits, and . _ - / after the first.
+
+    Raises:
+        StoreError: there is no such run in `results_dir`, the name can't be used, or the file can't be written.
+    """
+    if not _TAG.fullmatch(name) or name in _RESERVED:
+        raise StoreError(f"{name!r} can't be a tag: letters, digits and . _ - / are allowed, and not {_RESERVED[0]}")
+    folder = find_run(run).resolve()
+    if folder.parent != results_dir.resolve():
+        raise StoreError(f"{run} is not in {results_dir}: a tag is kept beside the runs that it names")
+    if (folder / JOURNAL).is_file():
+        raise StoreError(f"{run} is unfinished: finish it with `hil results recover`, then tag it")
+    tags = read_tags(results_dir)
+    before = tags.get(name)
+    tags[name] = folder.name
+    path = results_dir / TAGS_FILE
+    temporary = path.with_name(f".{TAGS_FILE}.tmp")
+    try:
+        temporary.write_text(json.dumps(tags, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be written: {error.strerror}") from error
+    return before
+
+
+def _earlier(results_dir: Path, current: Path | None) -> list[Path]:
+    """Return the finished runs that began before the current one, oldest first."""
+    current = current.resolve() if current else None
+    limit = _began(current) if current else None
+    found = []
+    for folder in runs_in(results_dir):
+        if folder.resolve() == current or (folder / JOURNAL).is_file():
+            continue
+        began = _began(folder)
+        if began is not None and (limit is None or began < limit):
+            found.append((began, folder))
+    return [folder for _, folder in sorted(found)]
+
+
+def _began(folder: Path) -> datetime | None:
+    return started(folder, read_run_file(folder))
+
+
+def _history(nights: int, results_dir: Path, current: Path | None) -> Baseline:
+    if nights < 2:
+        raise StoreError("a history needs at least 2 nights: write history:10")
+    newest: dict[Any, Path] = {}
+    for folder in _earlier(results_dir, current):
+        began = _began(folder)
+        newest[(began or datetime.now(UTC)).date()] = folder
+    chosen = list(newest.values())[-nights:]
+    if not chosen:
+        raise StoreError(f"{results_dir} holds no earlier run to compare with")
+    words = f"the last {len(chosen)} nights" if len(chosen) > 1 else "the one earlier night"
+    return Baseline(words, load_results(chosen), nights)
+
+
+def _of_revision(wanted: str, results_dir: Path, current: Path | None) -> Baseline:
+    revision = wanted if _REVISION.fullmatch(wanted) else _resolve(wanted)
+    runs = _earlier(results_dir, current) if results_dir.is_dir() else []
+    known = [(folder, str(read_run_file(folder).get("git_revision") or "")) for folder in runs]
+    of_it = [item for item in known if revision and item[1].startswith(revision)]
+    clean = [item for item in of_it if not item[1].endswith("+")]
+    if not of_it:
+        tags = ", ".join(read_tags(results_dir)) or "none"
+        what = f" (revision {revision[:12]})" if revision and revision != wanted else ""
+        raise StoreError(
+            f"no baseline {wanted!r}{what}: it is no tag (there are: {tags}), no run in {results_dir}, and no finished "
+            "run there is of such a git revision. `hil results` lists runs, `hil results tag RUN NAME` names one"
+        )
+    folder, found = (clean or of_it)[-1]
+    changed = ", with uncommitted changes" if found.endswith("+") else ""
+    return Baseline(f"{wanted}: {folder.name} (revision {found[:12]}{changed})", load_results(folder))
+
+
+def _resolve(name: str) -> str | None:
+    """Return the revision that git knows by a name in the current folder."""
+    git = shutil.which("git")
+    if git is None or name.startswith("-"):
+        return None
+    command = [git, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (own command)
+    return done.stdout.strip() or None

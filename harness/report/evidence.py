@@ -1,0 +1,192 @@
+"""What two comparable cases say about one metric: an exact change, an estimate with an interval, or why nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.report.pairing import counter_refusal, energy_refusal, missing
+from harness.report.repeat import MAD_TO_SD
+from harness.report.stats import Estimate, accuracy_difference, ratio_of_medians, widened
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.report.frame import Policy, Repeatability, Verdict
+    from harness.report.metrics import Metric
+    from harness.report.pairing import Side
+
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a metric of a pair.
+
+    Attributes:
+        unit: unit of the values.
+        samples: paired inputs that it rests on.
+        change: ratio or difference, None if it can't be had.
+        exact: whether chance has no part in it.
+        estimate: the change with its interval, unless it is exact.
+        verdict: where it is settled without looking at the interval: refused, or can't tell.
+        reason: of that verdict.
+        notes: caveats.
+    """
+
+    unit: str
+    samples: int = 0
+    change: float | None = None
+    exact: bool = False
+    estimate: Estimate | None = None
+    verdict: Verdict | None = None
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def compare_metric(
+    metric: Metric,
+    a: Side,
+    b: Side,
+    repeat: tuple[Repeatability | None, ...],
+    between: float,
+    policy: Policy,
+    rng: np.random.Generator,
+) -> Evidence | None:
+    """Return what a pair says of a metric, None if neither side has it.
+
+    Args:
+        metric: what is compared.
+        a: the baseline.
+        b: the other.
+        repeat: how well each of the two repeats.
+        between: what the figure varies by from run to run, a share; 0 if it is not known.
+        policy: how to decide.
+        rng: for the bootstrap.
+    """
+    cycles = a.row["counter"] == "cycles"
+    if metric.name in ("ticks", "latency") and cycles != (metric.name == "latency"):
+        return None  # one or the other: they are the same inferences
+    if a.row[metric.column] is None and b.row[metric.column] is None:
+        return None
+    unit = a.row["counter"] if metric.name == "ticks" else metric.unit
+    why = missing(metric, a.row, b.row)
+    if why is not None:
+        return Evidence(unit, verdict="can't tell", reason=f"can't tell: {why}")
+    if metric.name == "accuracy":
+        evidence = _accuracy(a, b, policy)
+    elif metric.name in ("ticks", "latency"):
+        evidence = _ticks(unit, a, b, repeat, between, policy, rng)
+    elif metric.name == "energy":
+        evidence = _energy(unit, a, b)
+    else:
+        difference = float(b.row[metric.column]) - float(a.row[metric.column])
+        evidence = Evidence(unit, change=difference, exact=True)
+    return replace(evidence, notes=(*evidence.notes, *_general_notes(a, b)))
+
+
+def _general_notes(a: Side, b: Side) -> tuple[str, ...]:
+    notes = []
+    if a.row["engine"] != b.row["engine"]:
+        notes.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
+    if a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
+        notes.append("measured on two units of the board")
+    return tuple(notes)
+
+
+def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
+    left, right = (side.samples[side.samples["repeat"] == 0].sort_values("sample") for side in (a, b))
+    label = left["label"].to_numpy(dtype=np.int64)
+    answers = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
+    count = len(label)
+    other = int(np.count_nonzero(answers[0] != answers[1]))
+    if a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256:
+        if other:
+            reason = f"can't tell: the same image gave another answer for {other:,} of {count:,} inputs"
+            return Evidence("share", count, verdict="can't tell", reason=reason)
+        return Evidence("share", count, 0.0, exact=True, notes=("the same image",))
+    crcs = [side["output_crc"].to_numpy(dtype=np.float64, na_value=np.nan) for side in (left, right)]
+    if bool(np.array_equal(crcs[0], crcs[1])) and not other:
+        return Evidence("share", count, 0.0, exact=True, notes=(f"all {count:,} outputs are equal to the bit",))
+    correct = [answer == label for answer in answers]
+    gained = int(np.count_nonzero(correct[1] & ~correct[0]))
+    lost = int(np.count_nonzero(correct[0] & ~correct[1]))
+    estimate = accuracy_difference(gained, lost, count, level=policy.level)
+    note = f"of {count:,} inputs {gained:,} are right only now and {lost:,} only before; {other:,} answers differ"
+    return Evidence("share", count, estimate.change, estimate=estimate, notes=(note,))
+
+
+def _per_input(side: Side) -> NDArray[np.float64]:
+    timed = side.samples[side.samples["ticks"].notna()]
+    return timed.groupby("sample")["ticks"].median().sort_index().to_numpy(dtype=np.float64)
+
+
+def _ticks(
+    unit: str,
+    a: Side,
+    b: Side,
+    repeat: tuple[Repeatability | None, ...],
+    between: float,
+    policy: Policy,
+    rng: np.random.Generator,
+) -> Evidence:
+    why = counter_refusal(a.row, b.row)
+    if why is not None:
+        return Evidence(unit, verdict="refused", reason=f"refused: {why}")
+    left, right = _per_input(a), _per_input(b)
+    count = len(left)
+    if count == 0 or count != len(right):
+        reason = f"can't tell: {count:,} inputs were timed against {len(right):,}"
+        return Evidence(unit, verdict="can't tell", reason=reason)
+    noisy = [item for item in repeat if item is not None and item.noisy]
+    same_image = a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256
+    if a.row["backend"] != "hardware":
+        return _counted(unit, left, right, same_image=same_image, noisy=noisy)
+    estimate = ratio_of_medians(left, right, level=policy.level, resamples=policy.resamples, rng=rng)
+    notes = tuple(dict.fromkeys(item.reason for item in noisy))
+    spread = _pair_spread(left, right) if same_image else 0.0
+    if spread > policy.repeat_limit:
+        notes += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
+    if notes or between:
+        extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
+        estimate = widened(estimate, [*extra, spread, between])
+    if count < _FEWEST:
+        notes += (f"only {count} inputs",)
+    return Evidence(unit, count, estimate.change, estimate=estimate, notes=notes)
+
+
+def _counted(
+    unit: str, left: NDArray[np.float64], right: NDArray[np.float64], *, same_image: bool, noisy: list[Repeatability]
+) -> Evidence:
+    """Compare instructions, which repeat exactly, input by input."""
+    count = len(left)
+    differ = int(np.count_nonzero(left != right))
+    if noisy or (same_image and differ):
+        found = noisy[0].reason if noisy else f"the same image counted otherwise for {differ:,} of {count:,} inputs"
+        return Evidence(unit, count, verdict="can't tell", reason=f"can't tell: the emulator doesn't repeat: {found}")
+    ratios = right / left
+    more, less = int(np.count_nonzero(right > left)), int(np.count_nonzero(right < left))
+    span = f"{100 * (ratios.min() - 1):+.2f} to {100 * (ratios.max() - 1):+.2f} %"
+    note = (
+        f"per input {span}; {more:,} of {count:,} inputs take more, {less:,} fewer" if differ else "every input equal"
+    )
+    change = float(np.median(right) / np.median(left))
+    return Evidence(unit, count, change, exact=True, notes=(note,))
+
+
+def _pair_spread(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Return the coefficient of variation of one inference, from two of the same image on each input."""
+    ratios = np.log(right / left)
+    return MAD_TO_SD * float(np.median(np.abs(ratios - np.median(ratios)))) / math.sqrt(2)
+
+
+def _energy(unit: str, a: Side, b: Side) -> Evidence:
+    why = energy_refusal(a.row, b.row)
+    if why is not None:
+        return Evidence(unit, verdict="refused", reason=f"refused: {why}")
+    change = float(b.row["energy_uj"]) / float(a.row["energy_uj"])
+    reason = f"can't tell: {100 * (change - 1):+.2f} %, but one figure for each side says nothing of their spread"
+    return Evidence(unit, change=change, verdict="can't tell", reason=reason)

@@ -1,0 +1,176 @@
+"""What a comparison is: one row for each pair of cases and each metric."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from harness.report.metrics import METRICS, USUAL, Metric, Scale
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Verdict = Literal["better", "worse", "same", "can't tell", "refused"]
+Kind = Literal["variants", "runs", "boards", "history"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a comparison decides.
+
+    Attributes:
+        level: level of the intervals; 1 - level is the chance of any false alarm among all rows together.
+        margins: least difference of interest by metric, over the metrics' defaults.
+        metrics: which ones are compared.
+        repeat_limit: a board whose repeats spread more than this share is called noisy.
+        across_engines: compare cases of different inference engines, with a note, instead of refusing.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+
+    level: float = 0.95
+    margins: Mapping[str, float] = field(default_factory=dict)
+    metrics: tuple[str, ...] = USUAL
+    repeat_limit: float = 0.002
+    across_engines: bool = False
+    resamples: int = 2000
+    seed: int = 0
+
+    def margin(self, metric: Metric) -> float:
+        """Return the least difference of interest of a metric."""
+        return self.margins.get(metric.name, metric.margin)
+
+
+@dataclass(frozen=True)
+class CaseId:
+    """One side of a pair: which case of which run it is, and of which image."""
+
+    run: str
+    case: int
+    device: str
+    board: str
+    backend: str
+    suite: str
+    variant: str
+    technique: str | None
+    image_sha256: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric of one pair. `a` is what `b` is held against: the baseline.
+
+    Attributes:
+        a: the baseline.
+        b: what is compared with it.
+        metric: a name of `METRICS`, or "all" where the whole pair is refused.
+        unit: unit of the values; `instructions` or `cycles` for ticks, "share" (of 1) for accuracy.
+        scale: whether `change` is a ratio or a difference.
+        exact: True if there is no chance in it: deterministic counters, sizes, equal outputs.
+        margin: least difference of interest: a share for a ratio, else in `unit`.
+        verdict: of `b` against `a`: better, worse, same (within `margin`), can't tell, refused.
+        reason: the verdict in words, or why there is none.
+        samples: paired inputs that it rests on, 0 for what isn't measured per input.
+        a_value: the baseline's value, None if there is none.
+        b_value: the other's.
+        change: b / a for a ratio, b - a for a difference (accuracy: in shares; 0.01 is one point).
+        low: lower end of the interval of `change` at the comparison's level; `change` itself if `exact`; None: unknown.
+        high: its upper end.
+        family_low: lower end of the interval that holds for all rows together.
+        family_high: its upper end.
+        p_value: of "no difference", corrected for all rows together (Holm); None if exact or unknown.
+        samples_needed: can't tell: about how many paired inputs in all would; None: no number is known.
+        notes: caveats: noise, few samples, another unit of the board, another engine.
+    """
+
+    a: CaseId
+    b: CaseId
+    metric: str
+    unit: str
+    scale: Scale
+    exact: bool
+    margin: float
+    verdict: Verdict
+    reason: str
+    samples: int
+    a_value: float | None = None
+    b_value: float | None = None
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    family_low: float | None = None
+    family_high: float | None = None
+    p_value: float | None = None
+    samples_needed: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """How well the counter of one case repeats.
+
+    Attributes:
+        case: which case.
+        repeats: most inferences on one input; 1 if no input was repeated.
+        cv: coefficient of variation over repeats of the same input, a share; None without repeats.
+        spread: robust coefficient of variation over all inferences, which differing inputs widen, a share.
+        drift: change of the counter from the first inference to the last by its Theil-Sen slope, a share; None if
+            it can't be told from chance.
+        outliers: share of the inferences that lie far outside of the others.
+        noisy: whether the case does not repeat to the policy's limit.
+        reason: what is known of it, in words.
+    """
+
+    case: CaseId
+    repeats: int
+    cv: float | None
+    spread: float
+    drift: float | None
+    outliers: float
+    noisy: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Pairs of cases, held against each other.
+
+    Attributes:
+        kind: what the pairs differ in: variants of one run, runs, boards, or a run and the nights before it.
+        a: what the baseline is, in words.
+        b: what is held against it.
+        rows: a row for each pair and metric.
+        repeatability: of each case that is in a pair and whose inferences were timed.
+        unmatched: sentences on cases that have no counterpart.
+        policy: how it was decided.
+    """
+
+    kind: Kind
+    a: str
+    b: str
+    rows: tuple[Row, ...]
+    repeatability: tuple[Repeatability, ...]
+    unmatched: tuple[str, ...]
+    policy: Policy
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame; the sides' fields are `a_run`, `b_variant` and so on."""
+        return pd.DataFrame([flat(row) for row in self.rows])
+
+    def worst(self) -> Verdict | None:
+        """Return the verdict that matters most: worse, can't tell, refused, better, same; None without rows."""
+        order: tuple[Verdict, ...] = ("worse", "can't tell", "refused", "better", "same")
+        verdicts = {row.verdict for row in self.rows}
+        return next((verdict for verdict in order if verdict in verdicts), None)
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """Return a row without its nesting, for a DataFrame, CSV or JSON."""
+    plain = asdict(row)
+    sides = {f"{side}_{name}": value for side in ("a", "b") for name, value in plain.pop(side).items()}
+    return {**sides, **plain, "notes": list(row.notes)}
+
+
+__all__ = ["METRICS", "CaseId", "Comparison", "Kind", "Policy", "Repeatability", "Row", "Verdict", "flat"]

@@ -1,0 +1,176 @@
+"""The regression gate: limits on how much worse a figure may get, held against a comparison."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from harness.errors import ConfigError
+from harness.report.metrics import ALIASES, METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.report.frame import Comparison, Row
+    from harness.report.history import Series
+    from harness.report.metrics import Metric
+
+Outcome = Literal["ok", "regression", "can't tell", "no data"]
+
+#: What a job that runs `hil compare` sees. 1 and 5 mean what they do for pytest: failed, and nothing there to run.
+EXIT_CODES: Final[dict[Outcome, int]] = {"ok": 0, "regression": 1, "no data": 5, "can't tell": 6}
+
+_LIMIT = re.compile(r"\s*([A-Za-z_][\w-]*)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(%|)\s*")
+_EXAMPLE = "latency>2%,peak_ram>0,accuracy<-0.5%"
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much a metric may change before it is a regression.
+
+    Attributes:
+        text: as it was written.
+        metric: what is limited.
+        value: the change: a share for "%" (accuracy: of 1, so that 0.01 is a point), else in the metric's unit.
+        relative: whether it is a share of the baseline's value.
+        counter: cycles or instructions, if only that counter is meant.
+    """
+
+    text: str
+    metric: Metric
+    value: float
+    relative: bool
+    counter: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit held against one row; without a row, the metric was not there to check."""
+
+    limit: Limit
+    row: Row | None
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What came of all limits. One regression makes it one; else one that can't be told makes it that."""
+
+    outcome: Outcome
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """What a command ends with."""
+        return EXIT_CODES[self.outcome]
+
+
+def parse_limits(text: str) -> tuple[Limit, ...]:
+    """Read limits like `latency>2%,peak_ram>0,accuracy<-0.5%`.
+
+    A percentage is of the baseline's value, for accuracy in points. Without "%" a limit is in the metric's own unit.
+
+    Raises:
+        ConfigError: it can't be understood; says what is wrong and how to write it.
+    """
+    parts = [part for part in text.split(",") if part.strip()]
+    if not parts:
+        raise ConfigError(f"no limit is given; write them like {_EXAMPLE}")
+    return tuple(_parse(part) for part in parts)
+
+
+def _parse(part: str) -> Limit:
+    found = _LIMIT.fullmatch(part)
+    if found is None:
+        raise ConfigError(f'"{part.strip()}" is no limit; write a metric, > or <, and a number, like {_EXAMPLE}')
+    name, sign, number, percent = found.groups()
+    metric = METRICS.get(ALIASES.get(name, name))
+    if metric is None:
+        known = ", ".join([*METRICS, *ALIASES])
+        raise ConfigError(f'"{part.strip()}": {name} is no metric; there are {known}')
+    worse = "<" if metric.more_is_better else ">"
+    if sign != worse:
+        hint = f"{name}<-0.5%" if metric.more_is_better else f"{name}>{number.lstrip('+-')}{percent}"
+        raise ConfigError(
+            f'"{part.strip()}" would fail when {name} gets better; a limit on getting worse is written like {hint}'
+        )
+    if not percent and float(number) and metric.unit in ("ticks", "us", "uJ", "share"):
+        raise ConfigError(f'"{part.strip()}": write a percentage, {name}{sign}{number}%')
+    value = float(number) / 100 if percent else float(number)
+    relative = metric.scale == "ratio" or (bool(percent) and metric.unit == "bytes")
+    return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None)
+
+
+def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequence[Series] = ()) -> Gate:
+    """Hold limits against every row of their metric, and against drifts in a history.
+
+    A limit is exceeded if the whole interval that holds for all rows together lies beyond it, and kept if the whole
+    interval lies within; else it can't be told.
+
+    Args:
+        comparison: of what was measured with the baseline.
+        limits: what may change by how much.
+        series: of the same figures over time, for a slow drift that no two runs show.
+    """
+    if not comparison.rows:
+        return Gate("no data", ())
+    checks = [check for limit in limits for check in _checks(limit, comparison, series)]
+    found = {check.outcome for check in checks}
+    order: tuple[Outcome, ...] = ("regression", "can't tell")
+    return Gate(next((outcome for outcome in order if outcome in found), "ok"), tuple(checks))
+
+
+def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> list[Check]:
+    rows = [row for row in comparison.rows if row.metric == "all" or _means(limit, row.metric, row.unit)]
+    if not any(row.metric != "all" for row in rows):
+        reason = f"{limit.text}: {limit.counter or limit.metric.name} was not compared{_hint(limit, comparison)}"
+        return [Check(limit, None, "can't tell", reason), *(_check(limit, row) for row in rows)]
+    drifts = [
+        Check(limit, None, "regression", f"{limit.text}: {item.variant} on {item.device}: {shift.reason}")
+        for item in series
+        if _means(limit, item.metric, item.unit)
+        for shift in item.shifts
+        if shift.kind == "drift" and shift.last == len(item.points) - 1
+        if _beyond(limit, shift.change, shift.before)
+    ]
+    return [*(_check(limit, row) for row in rows), *drifts]
+
+
+def _means(limit: Limit, metric: str, unit: str) -> bool:
+    """Whether a limit is on a metric. Ticks that are cycles are compared as latency: it is the same ratio."""
+    if limit.metric.name == "ticks":
+        counter = "cycles" if metric == "latency" else unit
+        return metric in ("ticks", "latency") and limit.counter in (None, counter)
+    return metric == limit.metric.name
+
+
+def _hint(limit: Limit, comparison: Comparison) -> str:
+    emulated = sorted({row.b.backend for row in comparison.rows} - {"hardware"})
+    if limit.metric.name == "latency" and emulated:
+        return f": {' and '.join(emulated)} counts instructions, not time; limit them with ticks>2%"
+    return ""
+
+
+def _check(limit: Limit, row: Row) -> Check:
+    what = f"{row.b.suite}/{row.b.variant} on {row.b.device}"
+    if row.change is None or row.family_low is None or row.family_high is None or row.low is None or row.high is None:
+        return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}")
+    base = row.a_value or 0.0
+    ends = (row.family_low, row.family_high), (row.low, row.high)
+    if all(_beyond(limit, end, base) for end in ends[0]):
+        return Check(limit, row, "regression", f"{limit.text}: {what}: {row.reason}")
+    if not any(_beyond(limit, end, base) for end in ends[1]):
+        return Check(limit, row, "ok", f"{limit.text}: {what}: {row.reason}")
+    return Check(limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}")
+
+
+def _beyond(limit: Limit, change: float, base: float) -> bool:
+    """Whether a change, as the metric is compared, is worse than a limit."""
+    if limit.metric.scale == "ratio":
+        excess = change - 1 - limit.value
+    else:
+        excess = change - (limit.value * base if limit.relative else limit.value)
+    return (-excess if limit.metric.more_is_better else excess) > _ROUNDING

@@ -1,0 +1,195 @@
+"""A figure over many runs, and where it changed: a step, or a slow drift."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from harness.report.frame import Policy
+from harness.report.metrics import METRICS
+from harness.report.shifts import Piece, pieces
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from harness.report.frame import Verdict
+    from harness.report.metrics import Metric
+    from harness.store.read import Results
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where a series changed.
+
+    Attributes:
+        kind: a step between two runs, or a drift over many.
+        first: number of the first point that belongs to it, in `Series.points`; of a step, the first after it.
+        last: number of the last point of a drift; equals `first` for a step.
+        run: the run of point `first`.
+        revision: its git revision, None if it is not known.
+        started_utc: when it began.
+        before: typical value before the change.
+        after: typical value after it.
+        change: after / before, or after - before, as the metric is compared.
+        verdict: better or worse.
+        reason: the change in words.
+    """
+
+    kind: Literal["step", "drift"]
+    first: int
+    last: int
+    run: str
+    revision: str | None
+    started_utc: datetime
+    before: float
+    after: float
+    change: float
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric of one variant on one device, over runs. Series of different backends are never mixed.
+
+    Attributes:
+        device: where it was measured.
+        backend: how.
+        suite: on which task.
+        variant: which model.
+        metric: name of the metric.
+        unit: of its values; `instructions` or `cycles` for ticks.
+        points: a row for each run, oldest first: run, started_utc, git_revision, value.
+        shifts: where it changed, oldest first.
+    """
+
+    device: str
+    backend: str
+    suite: str
+    variant: str
+    metric: str
+    unit: str
+    points: pd.DataFrame
+    shifts: tuple[Shift, ...]
+
+
+#: What has to be equal for two cases to be points of one series. Another engine or clock begins another series.
+_KEY = ("device", "board", "backend", "suite", "variant", "engine", "counter", "clock_hz", "samples", "inputs_sha256")
+
+
+def history(results: Results, policy: Policy | None = None) -> tuple[Series, ...]:
+    """Return the series of every metric of every variant, over the runs of `results`, and where each changed.
+
+    Only complete cases are points. A change smaller than the metric's least difference of interest is not reported.
+
+    Args:
+        results: runs of any number.
+        policy: its metrics and margins are used.
+    """
+    policy = policy or Policy()
+    complete = results.cases[results.cases["status"] == "complete"]
+    if complete.empty:
+        return ()
+    revisions = results.runs.set_index("run")["git_revision"]
+    complete = complete.assign(git_revision=complete["run"].map(revisions)).sort_values(["started_utc", "case"])
+    found = []
+    for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
+        once = rows.drop_duplicates("run", keep="last")
+        for name in policy.metrics:
+            metric = METRICS[name]
+            if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
+                continue
+            there = once[once[metric.column].notna()]
+            if not there.empty:
+                found.append(_series(metric, there, policy))
+    return tuple(found)
+
+
+def _series(metric: Metric, rows: pd.DataFrame, policy: Policy) -> Series:
+    first = rows.iloc[0]
+    columns = ["run", "started_utc", "git_revision", metric.column]
+    points = rows[columns].rename(columns={metric.column: "value"}).reset_index(drop=True)
+    return Series(
+        device=first["device"],
+        backend=first["backend"],
+        suite=first["suite"],
+        variant=first["variant"],
+        metric=metric.name,
+        unit=first["counter"] if metric.name == "ticks" else metric.unit,
+        points=points,
+        shifts=tuple(find_shifts(metric, points, policy.margin(metric))),
+    )
+
+
+def find_shifts(metric: Metric, points: pd.DataFrame, margin: float) -> list[Shift]:
+    """Return the steps and drifts of a series.
+
+    Args:
+        metric: what the values are.
+        points: a row for each run, oldest first: run, started_utc, git_revision, value.
+        margin: least difference of interest; smaller changes are not returned.
+    """
+    values = points["value"].to_numpy(dtype=np.float64)
+    ratio = metric.scale == "ratio"
+    scaled = np.log(values) if ratio else values
+    found = pieces(scaled, _floor(metric, margin, values))
+    shifts = []
+    for number, piece in enumerate(found):
+        if number:
+            before = found[number - 1]
+            shifts.append(_shift("step", metric, points, piece.first, piece.first, _end(before), _start(piece)))
+        if piece.slope:
+            shifts.append(_shift("drift", metric, points, piece.first, piece.last, _start(piece), _end(piece)))
+    none = 1.0 if ratio else 0.0
+    return [
+        shift for shift in shifts if abs(shift.change - none) >= margin > 0 or (not margin and shift.change != none)
+    ]
+
+
+def _floor(metric: Metric, margin: float, values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """Return the least noise to assume: a tenth of what matters, or of the smallest change that there is."""
+    if margin:
+        return margin / 10
+    steps = np.abs(np.diff(values))
+    steps = steps[steps > 0]
+    least = float(steps.min()) if steps.size else 1.0
+    return (least / float(np.median(values)) if metric.scale == "ratio" else least) / 10
+
+
+def _start(piece: Piece) -> float:
+    return piece.level - piece.slope * (piece.last - piece.first) / 2
+
+
+def _end(piece: Piece) -> float:
+    return piece.level + piece.slope * (piece.last - piece.first) / 2
+
+
+def _shift(
+    kind: Literal["step", "drift"],
+    metric: Metric,
+    points: pd.DataFrame,
+    first: int,
+    last: int,
+    before: float,
+    after: float,
+) -> Shift:
+    if metric.scale == "ratio":
+        change, before, after = math.exp(after - before), math.exp(before), math.exp(after)
+        words = f"{100 * (change - 1):+.2f} %"
+        up = change > 1
+    else:
+        change = after - before
+        words = f"{100 * change:+.2f} points" if metric.unit == "share" else f"{change:+,.0f} {metric.unit}"
+        up = change > 0
+    point = points.iloc[first]
+    revision = str(point["git_revision"]) if pd.notna(point["git_revision"]) else None
+    verdict: Verdict = "better" if up == metric.more_is_better else "worse"
+    where = f"in run {point['run']}" if kind == "step" else f"over {last - first + 1} runs since {point['run']}"
+    reason = f"{verdict}: {'a step' if kind == 'step' else 'a slow drift'} of {words} in {metric.name} {where}"
+    return Shift(
+        kind, first, last, str(point["run"]), revision, point["started_utc"], before, after, change, verdict, reason
+    )

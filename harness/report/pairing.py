@@ -1,0 +1,128 @@
+"""Which cases can be held against each other, and why others can't."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness.report.frame import CaseId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.report.frame import Policy
+    from harness.report.metrics import Metric
+    from harness.store.read import Results
+
+CaseRow = dict[str, Any]
+
+_SAMPLE_COLUMNS = ("case", "sample", "repeat", "label", "prediction", "ticks", "output_crc")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One case with its samples, in the order in which they were recorded."""
+
+    row: CaseRow
+    samples: pd.DataFrame
+
+    @property
+    def id(self) -> CaseId:
+        """Which case it is."""
+        row = self.row
+        return CaseId(
+            run=row["run"],
+            case=row["case"],
+            device=row["device"],
+            board=row["board"],
+            backend=row["backend"],
+            suite=row["suite"],
+            variant=row["variant"],
+            technique=row["technique"],
+            image_sha256=row["image_sha256"],
+        )
+
+
+@dataclass
+class SampleCache:
+    """The samples of runs, read once each, by run and case."""
+
+    results: Results
+
+    def __post_init__(self) -> None:
+        self._runs: dict[str, dict[int, pd.DataFrame]] = {}
+
+    def side(self, row: CaseRow) -> Side:
+        """Return a case with its samples."""
+        run = row["run"]
+        if run not in self._runs:
+            table = self.results.of_run(run).table("samples", _SAMPLE_COLUMNS)
+            self._runs[run] = {int(str(case)): rows for case, rows in table.groupby("case")}
+        empty = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
+        return Side(row, self._runs[run].get(row["case"], empty))
+
+
+def refusal(a: Side, b: Side, policy: Policy) -> str | None:
+    """Return why two cases can't be compared at all, None if they can."""
+    for side in (a, b):
+        if side.row["status"] != "complete":
+            return f"{named(side.row)} is {side.row['status']}: {side.row['reason']}"
+    for name, what in (("suite", "suites"), ("backend", "backends"), ("counter", "counters")):
+        if a.row[name] != b.row[name]:
+            return f"different {what}: {a.row[name]} against {b.row[name]}"
+    if a.row["engine"] != b.row["engine"] and not policy.across_engines:
+        engines = f"{a.row['engine']} against {b.row['engine']}"
+        return f"different inference engines: {engines}; --across-engines compares them nevertheless"
+    return _other_inputs(a, b)
+
+
+def _other_inputs(a: Side, b: Side) -> str | None:
+    known = (a.row["inputs_sha256"], b.row["inputs_sha256"])
+    inputs = [side.samples.drop_duplicates("sample").set_index("sample")["label"].sort_index() for side in (a, b)]
+    if len(inputs[0]) == 0 or len(inputs[1]) == 0:
+        return "there are no samples to compare"
+    if not inputs[0].index.equals(inputs[1].index):
+        return f"different inputs: {len(inputs[0]):,} against {len(inputs[1]):,}; measure both on the same ones"
+    if not inputs[0].equals(inputs[1]):
+        count = int((inputs[0] != inputs[1]).sum())
+        return f"different inputs: {count:,} of {len(inputs[0]):,} labels differ"
+    if None not in known and known[0] != known[1]:
+        return "different inputs: the data of the suite has changed"
+    return None
+
+
+def counter_refusal(a: CaseRow, b: CaseRow) -> str | None:
+    """Return why the counters of two comparable cases can't be compared, None if they can."""
+    if a["board"] != b["board"] and a["counter"] != "cycles":
+        return f"{a['counter']} of different kinds of board, {a['board']} and {b['board']}, are not the same work"
+    if a["clock_hz"] != b["clock_hz"]:
+        return f"different clocks: {_hertz(a['clock_hz'])} against {_hertz(b['clock_hz'])}"
+    return None
+
+
+def energy_refusal(a: CaseRow, b: CaseRow) -> str | None:
+    """Return why the energies of two comparable cases can't be compared, None if they can."""
+    if a["power_source"] != b["power_source"]:
+        return f"energy from different sources: {a['power_source']} against {b['power_source']}"
+    return counter_refusal(a, b)
+
+
+def missing(metric: Metric, *rows: CaseRow) -> str | None:
+    """Return why a metric is not there on one of the sides, None if it is on all."""
+    reasons: Mapping[str, str] = {"latency": "latency_reason", "energy": "energy_reason"}
+    for row in rows:
+        if row[metric.column] is None:
+            why = row.get(reasons.get(metric.name, "ram_reason"))
+            return f"{named(row)} has no {metric.name}" + (f": {why}" if why else "")
+    return None
+
+
+def named(row: CaseRow) -> str:
+    """Return how a case is called in a sentence."""
+    return f"{row['suite']}/{row['variant']} on {row['device']} of run {row['run']}"
+
+
+def _hertz(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,} Hz"

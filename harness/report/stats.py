@@ -1,0 +1,211 @@
+"""The statistics behind a verdict. Every function here is checked by simulation in tests/report/test_stats.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Values that the bootstrap holds at a time.
+_CHUNK_VALUES = 4_000_000
+_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimated change with the interval at one level, from which those at other levels follow.
+
+    Attributes:
+        change: ratio (b / a) or difference (b - a).
+        low: lower end of the interval at `level`.
+        high: its upper end.
+        level: its level, for example 0.95.
+        p_value: of "no difference".
+        none: the change that means no difference: 1 for a ratio, 0 for a difference.
+    """
+
+    change: float
+    low: float
+    high: float
+    level: float
+    p_value: float
+    none: float
+
+
+def quantile(level: float) -> float:
+    """Return the two-sided quantile of the normal distribution: 1.96 for a level of 0.95."""
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def ratio_of_medians(
+    a: NDArray[np.float64], b: NDArray[np.float64], *, level: float, resamples: int, rng: np.random.Generator
+) -> Estimate:
+    """Return median(b) / median(a) with a percentile bootstrap interval over the paired inputs.
+
+    Inputs are drawn with replacement, the same ones for both sides, so that what an input costs either side cancels
+    out (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 8 and 13). The p-value is the one that
+    belongs to the interval: 1 - the level at which it would just reach 1, its half towards 1 taken as normal.
+
+    Args:
+        a: one positive value for each input, shape [N].
+        b: the other side's for the same inputs, shape [N].
+        level: of the interval.
+        resamples: how many times the inputs are drawn.
+        rng: draws them.
+    """
+    ratios = np.concatenate(
+        [np.median(b[draw], axis=1) / np.median(a[draw], axis=1) for draw in _draws(len(a), resamples, rng)]
+    )
+    tail = (1 - level) / 2
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    change = float(np.median(b) / np.median(a))
+    low, high = min(float(low), change), max(float(high), change)
+    return Estimate(change, low, high, level, _p_of_interval(change, low, high, level), 1.0)
+
+
+def _draws(count: int, resamples: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    rows = max(1, _CHUNK_VALUES // count)
+    sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
+    return [rng.integers(0, count, size=(size, count)) for size in sizes]
+
+
+def _p_of_interval(change: float, low: float, high: float, level: float) -> float:
+    """Return the two-sided p-value of a ratio of 1 from the half of the interval that lies towards 1."""
+    distance = abs(math.log(change))
+    half = abs(math.log(change) - math.log(low if change > 1 else high))
+    if distance == 0:
+        return 1.0
+    if half == 0:
+        return 0.0
+    return 2 * NormalDist().cdf(-distance / half * quantile(level))
+
+
+def stretched(estimate: Estimate, level: float) -> tuple[float, float]:
+    """Return the interval at another level, its halves taken as normal (of the logarithm, for a ratio).
+
+    Args:
+        estimate: with its interval.
+        level: of the interval that is wanted.
+    """
+    factor = quantile(level) / quantile(estimate.level)
+    if estimate.none == 1:
+        middle = math.log(estimate.change)
+        ends = (math.log(end) for end in (estimate.low, estimate.high))
+        low, high = (math.exp(middle + factor * (end - middle)) for end in ends)
+        return low, high
+    low, high = (estimate.change + factor * (end - estimate.change) for end in (estimate.low, estimate.high))
+    return low, high
+
+
+def widened(estimate: Estimate, spreads: Sequence[float]) -> Estimate:
+    """Add to the interval of a ratio what a board doesn't repeat: more inputs wouldn't average it out.
+
+    Args:
+        estimate: of a ratio.
+        spreads: standard deviations of the logarithm of either side, which add up as squares.
+    """
+    extra = quantile(estimate.level) * math.sqrt(sum(spread**2 for spread in spreads))
+    middle = math.log(estimate.change)
+    low = math.exp(middle - math.hypot(math.log(estimate.low) - middle, extra))
+    high = math.exp(middle + math.hypot(math.log(estimate.high) - middle, extra))
+    p_value = _p_of_interval(estimate.change, low, high, estimate.level)
+    return Estimate(estimate.change, low, high, estimate.level, p_value, estimate.none)
+
+
+def accuracy_difference(gained: int, lost: int, samples: int, *, level: float) -> Estimate:
+    """Return the difference of two accuracies on the same inputs.
+
+    Args:
+        gained: inputs that only b has right.
+        lost: inputs that only a has right.
+        samples: inputs in all.
+        level: of the interval.
+    """
+    low, high = tango_interval(gained, lost, samples, level=level)
+    return Estimate((gained - lost) / samples, low, high, level, mcnemar(gained, lost), 0.0)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test.
+
+    Under no difference each input that the two sides judge differently falls to either side like a coin
+    (Q. McNemar, Psychometrika 12 (1947), 153-157): twice the smaller tail of a binomial distribution, at most 1.
+
+    Args:
+        gained: inputs that only b has right.
+        lost: inputs that only a has right.
+    """
+    discordant = gained + lost
+    term = tail = 1
+    for k in range(1, min(gained, lost) + 1):
+        term = term * (discordant - k + 1) // k
+        tail += term
+    return min(1.0, 2 * tail / 2**discordant) if discordant else 1.0
+
+
+def tango_interval(gained: int, lost: int, samples: int, *, level: float) -> tuple[float, float]:
+    """Return the score interval of the difference of two shares on the same inputs.
+
+    T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+    design", Statistics in Medicine 17 (1998), 891-908: the differences d for which
+    |gained - lost - n d| <= z sqrt(n (2 q + d (1 - d))), q being the likeliest share of `lost` for that d.
+
+    Args:
+        gained: inputs that only b has right.
+        lost: inputs that only a has right.
+        samples: inputs in all, at least 1.
+        level: of the interval.
+    """
+    z = quantile(level)
+    change = (gained - lost) / samples
+
+    def beyond(d: float) -> bool:
+        return abs(_score(gained, lost, samples, d)) > z
+
+    return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
+
+
+def _score(gained: int, lost: int, n: int, d: float) -> float:
+    a = 2 * n
+    b = -gained - lost + (2 * n - gained + lost) * d
+    c = -lost * d * (1 - d)
+    q = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = n * (2 * q + d * (1 - d))
+    excess = gained - lost - n * d
+    if variance <= 0:
+        return 0.0 if abs(excess) < 1e-9 * n else math.copysign(math.inf, excess)
+    return excess / math.sqrt(variance)
+
+
+def _edge(inside: float, outside: float, beyond: object) -> float:
+    """Return where `beyond` begins between a point inside of the interval and one outside, by bisection."""
+    assert callable(beyond)  # noqa: S101
+    if not beyond(outside):
+        return outside
+    for _ in range(_STEPS):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
+    return (inside + outside) / 2
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for being many: with each, the chance of any false alarm among all of them.
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979),
+    65-70.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected

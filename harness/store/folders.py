@@ -1,0 +1,122 @@
+"""Where runs lie: which folders are runs, which run a path means, and when it was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+from harness.store.runs import JOURNAL
+
+PathLike = str | Path
+When = str | datetime
+
+
+def find_run(path: PathLike) -> Path:
+    """Return the run's folder that `path` means: itself, or what `latest` points at.
+
+    Raises:
+        StoreError: it is no run.
+    """
+    given = Path(path)
+    folder = given
+    if given.name == "latest" and given.is_file():
+        folder = given.parent / given.read_text(encoding="utf-8").strip()
+    if is_run(folder):
+        return folder.resolve() if folder.is_symlink() else folder
+    if not given.exists():
+        raise StoreError(f"{given}: there is no such run; `hil results` lists them")
+    raise StoreError(f"{given} is not a run's folder: it has neither cases.parquet nor {JOURNAL}")
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the folders of the runs in a results folder, oldest first.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: there is no such results folder; runs make it")
+    return sorted(path for path in folder.iterdir() if not path.is_symlink() and is_run(path))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return (folder / JOURNAL).is_file() or (folder / "cases.parquet").is_file()
+
+
+def folders(path: Path) -> list[Path]:
+    """Return the folders of the runs that a path means: a run, `latest`, or all runs in a folder.
+
+    Raises:
+        StoreError: there are none.
+    """
+    if not path.is_dir() or is_run(path):
+        return [find_run(path).resolve()]
+    runs = runs_in(path)
+    if not runs:
+        raise StoreError(f"{path} holds no runs")
+    return [folder.resolve() for folder in runs]
+
+
+def wanted(
+    folder: Path, about: dict[str, Any], span: tuple[datetime | None, datetime | None], revision: str | None
+) -> bool:
+    """Whether a run is in a span of time and of a git revision. A run that can't be dated is in no span.
+
+    Args:
+        folder: of the run.
+        about: what its run.json says.
+        span: when it must have begun: not before the first, and before the second.
+        revision: first digits of its git revision.
+    """
+    if revision is not None and not str(about.get("git_revision") or "").startswith(revision):
+        return False
+    since, until = span
+    if since is None and until is None:
+        return True
+    began = started(folder, about)
+    if began is None:
+        return False
+    return (since is None or began >= since) and (until is None or began < until)
+
+
+def started(folder: Path, about: dict[str, Any]) -> datetime | None:
+    """Return when a run began: what run.json says, else what its name says, else None.
+
+    Args:
+        folder: of the run.
+        about: what its run.json says.
+    """
+    try:
+        return parse_time(str(about["started_utc"]))
+    except (KeyError, StoreError):
+        try:
+            return datetime.strptime(folder.name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+
+
+def parse_time(when: When | None) -> datetime | None:
+    """Return a time in UTC unless it says otherwise.
+
+    Raises:
+        StoreError: it is no time.
+    """
+    if isinstance(when, str):
+        try:
+            when = datetime.fromisoformat(when)
+        except ValueError:
+            raise StoreError(f"{when!r} is no time: write it like 2026-03-01 or 2026-03-01T22:00") from None
+    if when is not None and when.tzinfo is None:
+        return when.replace(tzinfo=UTC)
+    return when
+
+
+def ended(about: dict[str, Any]) -> datetime | None:
+    """Return when the tables of a run were written, None if its run.json doesn't say."""
+    try:
+        return parse_time(str(about["ended_utc"]))
+    except (KeyError, StoreError):
+        return None
