@@ -13,8 +13,9 @@ from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
+from harness.provenance import provenance
 from harness.recovery import Health
-from harness.session import provenance, run_case
+from harness.session import run_case
 from harness.store import Run
 
 if TYPE_CHECKING:

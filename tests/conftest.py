@@ -1,4 +1,4 @@
-"""What many tests need: the committed images and the suite that goes with them."""
+"""What many tests need: the committed images, the suite that goes with them, and a board."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
 from harness.errors import ConfigError
+from harness.image import load_image
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,3 +42,14 @@ def toolchain():
         return find_toolchain()
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def image(prebuilt):
+    return load_image(prebuilt / "fashion_mnist_int8.elf")
+
+
+@pytest.fixture
+def board(nano33):
+    with open_board(nano33, "virtual") as opened:
+        yield opened

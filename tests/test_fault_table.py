@@ -12,7 +12,8 @@ from harness.boards.probe import ProbeBoard
 from harness.errors import HilError
 from harness.image import load_image
 from harness.link.client import Link
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
 
 SAMPLES = 20

@@ -25,7 +25,7 @@ from harness.errors import ConfigError, HilError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

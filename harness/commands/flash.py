@@ -11,7 +11,7 @@ from harness.errors import ConfigError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,8 @@ from harness.boards.opening import open_board
 from harness.boards.probe import ProbeBoard
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, FlashError, ProbeError
-from harness.image import load_image
 from harness.link.client import Link
-from harness.session import start_image
+from harness.starting import start_image
 
 BOOTLOADER = bytes(range(256))
 
@@ -20,11 +19,6 @@ BOOTLOADER = bytes(range(256))
 def twin():
     with VirtualNrf52840("locked") as twin:
         yield twin
-
-
-@pytest.fixture
-def image(prebuilt):
-    return load_image(prebuilt / "fashion_mnist_int8.elf")
 
 
 def open_twin(twin, kind, **options):

@@ -21,9 +21,9 @@ from harness.boards.virtual import VirtualNrf52840
 from harness.config.access import CommandFlasher
 from harness.config.lab import PortMatch
 from harness.errors import BoardError, ConfigError, FlashError, LinkError
-from harness.image import load_image
 from harness.link.client import Link
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
 
 ASK = """#!/usr/bin/env python3
@@ -33,11 +33,6 @@ line.connect({path!r})
 line.sendall(" ".join(sys.argv[1:]).encode() + b"\\n")
 sys.exit(0 if line.recv(16) == b"done" else 1)
 """
-
-
-@pytest.fixture
-def image(prebuilt):
-    return load_image(prebuilt / "fashion_mnist_int8.elf")
 
 
 @pytest.fixture
