@@ -15,14 +15,14 @@ from harness.link.wire import Timing
 from harness.measure.accuracy import predict, top1
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
-from harness.recovery import Step
+from harness.recovery import Attempts, Step
 from harness.starting import restart_image, start_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.base import Board
-    from harness.config import Suite, SuiteData, Variant
+    from harness.boards.base import Backend, Board
+    from harness.config import BoardKind, Suite, SuiteData, Variant
     from harness.link.messages import Info
     from harness.store.cases import CaseRecord
     from harness.store.runs import Run
@@ -51,6 +51,7 @@ def run_case(
     retries: int = 2,
     force_flash: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
+    record: CaseRecord | None = None,
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
@@ -67,6 +68,7 @@ def run_case(
         retries: how often a failure of the infrastructure is retried.
         force_flash: flash even if the board already runs the image.
         on_progress: called with the stage (`flash` or `measure`), how much is done, and of how much.
+        record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
 
     Returns:
         The case's row, every column of the schema.
@@ -74,17 +76,8 @@ def run_case(
     Raises:
         HilError: the case failed; it is recorded with the reason.
     """
-    record = run.begin_case(
-        device=board.name,
-        board=board.kind.name,
-        backend=board.backend,
-        suite=suite.task,
-        variant=variant.name,
-        technique=variant.technique,
-        baseline=variant.baseline,
-        probe_uid=board.probe_uid or None,
-    )
-    known: dict[str, Any] = {}
+    record = record or begin_case(run, board.name, board.kind, board.backend, suite, variant)
+    known: dict[str, Any] = {"probe_uid": board.probe_uid or None}
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
@@ -100,6 +93,19 @@ def run_case(
         record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
         raise
     return record.finish(status="complete", **known, **measured)
+
+
+def begin_case(run: Run, device: str, kind: BoardKind, backend: Backend, suite: Suite, variant: Variant) -> CaseRecord:
+    """Begin the record of a case."""
+    return run.begin_case(
+        device=device,
+        board=kind.name,
+        backend=backend,
+        suite=suite.task,
+        variant=variant.name,
+        technique=variant.technique,
+        baseline=variant.baseline,
+    )
 
 
 def _image_columns(image: Image) -> dict[str, Any]:
@@ -153,7 +159,9 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
     """Measure until it works, or the retries are used up."""
     board = case.board
     repaired = 0
-    steps = recovery.plan(retries, power=board.can_power_cycle)
+    attempts = Attempts(
+        record, lambda text: run.log(board.name, text), recovery.plan(retries, power=board.can_power_cycle)
+    )
     step: Step | None = None
     seen: Info | None = None
     while True:
@@ -176,13 +184,7 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
             repaired += link.counters.retransmissions if link else 0
             known["retransmissions"] = repaired
             _log_notes(board, run)
-            last = record.attempt >= len(steps)
-            step = None if last else recovery.choose(steps[record.attempt], error, answered=answered)
-            then = f"next: {step}" if step else "given up"
-            run.log(board.name, f"attempt {record.attempt + 1}: {reason} ({then})")
-            if step is None:
-                raise type(error)(f"{reason} (attempt {record.attempt + 1} of {len(steps) + 1})") from error
-            record.restart(f"{reason} ({then})")
+            step = attempts.failed(error, reason, answered=answered)
         else:
             _log_notes(board, run)
             known["retransmissions"] = repaired + link.counters.retransmissions
@@ -235,4 +237,7 @@ def _with_crash_report(board: Board, error: BoardError) -> str:
         report = board.crash_report()
     except BoardError as silent:
         report = f"the probe can't tell where the firmware is ({silent})"
-    return f"{error}. {report[0].upper()}{report[1:]}" if report else str(error)
+    if not report:
+        return str(error)
+    end = "" if str(error).endswith(("?", ".")) else "."
+    return f"{error}{end} {report[0].upper()}{report[1:]}"

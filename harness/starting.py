@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.errors import FlashError, ImageError
+from harness.errors import ConfigError, FlashError, ImageError
 from harness.model_card import parse_card
 
 if TYPE_CHECKING:
@@ -62,20 +62,52 @@ def restart_image(board: Board, image: Image, link: Link, before: Info | None = 
         before: what answered on that line before; the reset must have changed its boot nonce.
 
     Raises:
-        BoardError: the board can't be reset, something else runs, or the port is another board's.
+        BoardError: the board can't be reset, or something else runs.
+        ConfigError: the port is another board's.
     """
     board.adopt(image)
+    info = _reset(board, link, before)
+    told = _check_chip(board, info)
+    if before is None and board.reads_memory and not told:
+        # Nothing tells the chips apart, so a second reset has to show that it reaches who answers.
+        info = _reset(board, link, info)
+    check_identity(board, image, info)
+    return info
+
+
+def _reset(board: Board, link: Link, before: Info | None) -> Info:
     board.link().drain()
     board.reset()
     info = link.connect()
     if before is not None and info.nonce == before.nonce:
+        _check_chip(board, info)
         raise FlashError(
             f"{board.name}: the board was reset, but what answers on its serial port was not (boot nonce "
             f"0x{info.nonce:08X} as before). Does the serial port belong to another board than the probe? "
             "Without a probe: does resetting the board work?"
         )
-    check_identity(board, image, info)
     return info
+
+
+def _check_chip(board: Board, info: Info) -> bool:
+    """Compare the chip behind the probe with the one that answers; False where that can't be done.
+
+    Two boards with crossed ports may run the same image, so that its build id says nothing.
+
+    Raises:
+        ConfigError: they are two chips.
+        ProbeError: the probe's chip can't be read.
+    """
+    if board.kind.chip_id is None or not board.reads_memory or not info.chip_id:
+        return False
+    found = int.from_bytes(board.read_memory(board.kind.chip_id, 8), "little")
+    if found != info.chip_id:
+        raise ConfigError(
+            f"{board.name}: chip {found:016X} is behind its probe {board.probe_uid}, but chip {info.chip_id:016X} "
+            "answers on its serial port: the port belongs to another board. Correct `probe` or `port` of the device "
+            "in devices.yaml; `hil devices` shows what is attached"
+        )
+    return True
 
 
 def _running(board: Board, image: Image, link: Link) -> Info | None:
@@ -99,9 +131,14 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
         ImageError: the running model is not what the image's card says.
     """
     if info.build_id != image.build_id:
+        doubt = (
+            "Does the serial port belong to another board than the probe?"
+            if board.probe_uid
+            else "Did the flash program write that file, and to this board?"
+        )
         raise FlashError(
             f"{board.name}: the running firmware has build id {info.build_id}, but {image.path.name} was flashed "
-            f"({image.build_id}). Does the serial port belong to another board than the probe?"
+            f"({image.build_id}). {doubt}"
         )
     card = parse_card(info.card, f"{board.name}: what the firmware sent")
     if card != image.card or (info.input_bytes, info.output_bytes) != (card.input.nbytes, card.output.nbytes):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from harness.boards.flashers import make_flasher
+from harness.boards.hardware import power_of
 from harness.boards.held import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
-from harness.boards.usb_power import UsbPower
-from harness.errors import BoardError, LinkError
+from harness.errors import BoardError
 from harness.image import check_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.lock import BoardLock
     from harness.config import Device
     from harness.image import Image
 
@@ -26,24 +28,28 @@ class PortBoard(HeldBoard):
     Args:
         device: as configured, with a flasher that needs no probe.
         locate: finds the path of its serial port.
+        lock: held from now until `close`.
 
     Raises:
         ConfigError: its flasher needs a probe.
         LinkError: the port isn't there.
+        BusyError: another run has the lock.
     """
 
     probe_uid = ""
     reads_memory = False
 
-    def __init__(self, device: Device, locate: Callable[[], str]) -> None:
+    def __init__(self, device: Device, locate: Callable[[], str], lock: BoardLock | None = None) -> None:
         super().__init__(device.name, device.kind, "hardware")
         self._lines = device.serial
         self._locate = locate
         self._flasher = make_flasher(device, locate)
         self._stream: SerialStream | None = None
-        hub = device.power_cycle
-        self.power = UsbPower(device.name, hub.uhubctl, self._present) if hub else None
+        self.power = power_of(device)
         self.port = locate()
+        self._held = ExitStack()
+        if lock is not None:
+            self._held.enter_context(lock)
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image; that it is in flash is known only when the firmware reports its build id.
@@ -108,18 +114,16 @@ class PortBoard(HeldBoard):
         """Let go of the port; it is opened again when it is next used."""
         self.let_go()
 
-    def _present(self) -> bool:
-        try:
-            self._locate()
-        except LinkError:
-            return False
-        return True
-
     def let_go(self) -> None:
         """Close the port. Safe to call twice."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def close(self) -> None:
+        """Let go of port and lock. Safe to call twice."""
+        super().close()
+        self._held.close()
 
 
 class _Line:

@@ -7,10 +7,9 @@ import logging
 import struct
 from typing import TYPE_CHECKING, Any
 
-from pyocd.core import exceptions
 from pyocd.flash.loader import MemoryLoader
 
-from harness.boards.attach import attach
+from harness.boards.attach import PYOCD_ERRORS, attach, reason
 from harness.boards.held import HeldBoard
 from harness.boards.part import check_part
 from harness.boards.serial_stream import SerialStream, reopen
@@ -77,7 +76,7 @@ class ProbeBoard(HeldBoard):
         self._opened = False
         self._swd_hz: int | None = None
         self._unlock = unlock
-        self._session = self._open_session()
+        self._session: Any = self._open_session()
         try:
             check_part(self, probe_uid)
         except BaseException:
@@ -218,7 +217,7 @@ class ProbeBoard(HeldBoard):
             ProbeError: the probe or the board behind it is gone.
         """
         self.let_go()
-        self._session = self._open_session()
+        self.open_probe()
 
     def let_go(self) -> None:
         """Close probe and port, to open them again later."""
@@ -229,8 +228,10 @@ class ProbeBoard(HeldBoard):
 
     def close_probe(self) -> None:
         """Let go of the probe only. Safe to call twice."""
-        with contextlib.suppress(exceptions.Error):
-            self._session.close()
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(*PYOCD_ERRORS):
+                session.close()
 
     def open_probe(self) -> None:
         """Open the probe again.
@@ -244,6 +245,8 @@ class ProbeBoard(HeldBoard):
 
     @property
     def _target(self) -> Any:
+        if self._session is None:
+            raise ProbeError(f"{self.name}: the probe {self.probe_uid} is not open")
         return self._session.target
 
     def _open_session(self) -> Any:
@@ -261,9 +264,10 @@ class ProbeBoard(HeldBoard):
             yield
         except HilError:
             raise
-        except exceptions.Error as error:
+        except PYOCD_ERRORS as error:
             raise kind(
-                f"{self.name}: {doing} failed: {error}. Check the probe's cable, the SWD wires and the board's power"
+                f"{self.name}: {doing} failed: {reason(error)}. Check the probe's cable, the SWD wires and the board's "
+                "power"
             ) from error
         except KeyError as error:  # how pyOCD says that it found no core
             raise ProbeError(
