@@ -185,6 +185,9 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
             known["retransmissions"] = repaired
             _log_notes(board, run)
             step = attempts.failed(error, reason, answered=answered)
+        except HilError:
+            _log_notes(board, run)
+            raise
         else:
             _log_notes(board, run)
             known["retransmissions"] = repaired + link.counters.retransmissions

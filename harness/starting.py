@@ -67,7 +67,7 @@ def restart_image(board: Board, image: Image, link: Link, before: Info | None = 
     """
     board.adopt(image)
     info = _reset(board, link, before)
-    told = _check_chip(board, info)
+    told = check_chip(board, info)
     if before is None and board.reads_memory and not told:
         # Nothing tells the chips apart, so a second reset has to show that it reaches who answers.
         info = _reset(board, link, info)
@@ -80,7 +80,7 @@ def _reset(board: Board, link: Link, before: Info | None) -> Info:
     board.reset()
     info = link.connect()
     if before is not None and info.nonce == before.nonce:
-        _check_chip(board, info)
+        check_chip(board, info)
         raise FlashError(
             f"{board.name}: the board was reset, but what answers on its serial port was not (boot nonce "
             f"0x{info.nonce:08X} as before). Does the serial port belong to another board than the probe? "
@@ -89,10 +89,14 @@ def _reset(board: Board, link: Link, before: Info | None) -> Info:
     return info
 
 
-def _check_chip(board: Board, info: Info) -> bool:
+def check_chip(board: Board, info: Info) -> bool:
     """Compare the chip behind the probe with the one that answers; False where that can't be done.
 
     Two boards with crossed ports may run the same image, so that its build id says nothing.
+
+    Args:
+        board: open.
+        info: what answered on its serial line.
 
     Raises:
         ConfigError: they are two chips.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.attached import AttachedTwin
 from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
@@ -60,3 +61,11 @@ def image(prebuilt):
 def board(nano33):
     with open_board(nano33, "virtual") as opened:
         yield opened
+
+
+@pytest.fixture
+def attached(monkeypatch, tmp_path):
+    """Return a virtual board that passes for a real one, behind a probe and a USB port."""
+    made = AttachedTwin(monkeypatch, tmp_path)
+    with made.twin:
+        yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,21 +13,15 @@ import harness.bench
 import harness.collection
 import harness.progress
 import harness.summary  # noqa: F401
-from fakes.attached import SERIAL, AttachedTwin
+from fakes.attached import SERIAL
 from harness.boards.opening import open_board
 from harness.cli import main
+from harness.commands.flash import flash_proof
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
 
 BOOTLOADER = bytes(range(256))
-
-
-@pytest.fixture
-def attached(monkeypatch, tmp_path):
-    made = AttachedTwin(monkeypatch, tmp_path)
-    with made.twin:
-        yield made
 
 
 @pytest.fixture
@@ -130,6 +125,11 @@ def test_a_locked_virtual_board_in_a_run(run):
     result.assert_outcomes(passed=1, deselected=1)
     assert "erased whole" in log
     assert case.status == "complete"
+
+
+def test_nothing_is_called_read_back_without_a_probe(board):
+    assert flash_proof(board) == "read back and equal"
+    assert "not read back" in flash_proof(SimpleNamespace(reads_memory=False))
 
 
 def test_who_opens_a_board_alone_may_allow_the_erasing_too(nano33):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from pyocd.core import exceptions
 
-from fakes.attached import AttachedTwin
 from harness.bench import Bench, Options
 from harness.boards.hardware import HardwareBoard
 from harness.boards.lock import BoardLock
@@ -19,13 +18,6 @@ from harness.recovery import open_patiently
 from harness.session import run_case
 from harness.starting import start_image
 from harness.store import Run
-
-
-@pytest.fixture
-def attached(monkeypatch, tmp_path):
-    made = AttachedTwin(monkeypatch, tmp_path)
-    with made.twin:
-        yield made
 
 
 @pytest.fixture
