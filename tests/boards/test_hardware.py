@@ -61,6 +61,19 @@ def test_a_missing_port_is_brought_back_by_a_power_cycle(attached, bench, suite)
     assert "(next: power cycle)" in log
 
 
+def test_a_probe_that_is_gone_is_brought_back_by_a_power_cycle(attached, bench, suite, monkeypatch):
+    real = VirtualProbe.get_probe_with_id
+    monkeypatch.setattr(
+        VirtualProbe,
+        "get_probe_with_id",
+        lambda uid, is_explicit=False: real(uid, is_explicit) if attached.hub_calls == ["off", "on"] else None,
+    )
+    session = bench(power_cycle=attached.hub())
+    row, _ = session.measure(session.devices[0], suite, suite.variant("int8"), None)
+    assert (row["status"], row["samples"], row["attempts"]) == ("complete", 5, 3)
+    assert f"attempt 1: bench: its probe {attached.twin.probe_uid} is not attached" in log_of(session)
+
+
 def test_a_board_that_stays_away_is_given_up(attached, bench, suite):
     attached.attached = lambda: False
     session = bench(power_cycle=attached.hub())
