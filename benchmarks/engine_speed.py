@@ -28,7 +28,7 @@ from harness.build.toolchain import find_toolchain
 from harness.config import Lab
 from harness.link.client import Link
 from harness.measure.memory import measure_peak_ram
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Board

@@ -21,7 +21,7 @@ from harness.config import Lab, load_suite
 from harness.image import load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Board

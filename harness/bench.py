@@ -7,14 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.boards.base import COUNTER_OF_BACKEND
+from harness.boards.hardware import power_of
 from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
-from harness.recovery import Health
-from harness.session import provenance, run_case
+from harness.provenance import provenance
+from harness.recovery import Attempts, Health, open_patiently, plan
+from harness.session import begin_case, run_case
 from harness.store import Run
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend, Board
     from harness.config import Device, Suite, SuiteData, Variant
+    from harness.store.cases import CaseRecord
 
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
@@ -123,12 +125,13 @@ class Bench:
         """
         run = self._open_run()
         health = self._health[device.name]
+        record = begin_case(run, device.name, device.kind, self.backends[device.name][0], suite, variant)
         try:
             health.check(device.name)
             data = self._load(suite)
-            board = self.board(device)
+            board = self._opened(device, record, run)
         except HilError as error:
-            self._record_failure(run, device, suite, variant, error)
+            record.finish(status="failed", reason=str(error))
             raise
         try:
             row = run_case(
@@ -140,6 +143,7 @@ class Bench:
                 retries=self.options.retries,
                 force_flash=self.options.force_flash,
                 on_progress=on_progress,
+                record=record,
             )
         except BoardError as error:
             health.failed(error, answered=run.rows[-1]["build_id"] is not None)
@@ -179,16 +183,13 @@ class Bench:
             self._data[suite.path] = suite.load_data(self.options.samples)
         return self._data[suite.path]
 
-    def _record_failure(self, run: Run, device: Device, suite: Suite, variant: Variant, error: HilError) -> None:
-        backend = self.backends[device.name][0]
-        record = run.begin_case(
-            device=device.name,
-            board=device.kind.name,
-            backend=backend,
-            counter=COUNTER_OF_BACKEND[backend],
-            suite=suite.task,
-            variant=variant.name,
-            technique=variant.technique,
-            baseline=variant.baseline,
-        )
-        record.finish(status="failed", reason=str(error))
+    def _opened(self, device: Device, record: CaseRecord, run: Run) -> Board:
+        """Open a device's board for a case, with as many attempts as the case may have."""
+        power = power_of(device) if self.backends[device.name][0] == "hardware" else None
+        steps = plan(self.options.retries, power=power is not None)
+        attempts = Attempts(record, lambda text: run.log(device.name, text), steps)
+        try:
+            return open_patiently(lambda: self.board(device), attempts, power)
+        except BoardError as error:
+            self._health[device.name].failed(error, answered=False, opened=False)
+            raise

@@ -23,6 +23,14 @@ class ProbeError(BoardError):
     """The debug probe can't be found, opened or talked to."""
 
 
+class LockedError(ProbeError):
+    """The part is read-protected. Only the user can allow what would help, so it is not retried."""
+
+
+class BusyError(BoardError):
+    """Another run holds the probe or the port. Only waiting helps: its power must not be switched."""
+
+
 class FlashError(BoardError):
     """The image could not be programmed, or what was read back differs from it."""
 

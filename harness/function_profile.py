@@ -10,7 +10,7 @@ from harness.boards.opening import VirtualBoard
 from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Board

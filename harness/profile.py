@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Board, Counter

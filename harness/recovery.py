@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardError, FlashError, ProbeError
+from harness.errors import BoardError, BusyError, FlashError, LockedError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.base import Board
+    from harness.boards.usb_power import UsbPower
+    from harness.store.cases import CaseRecord
 
 #: So many cases in a row that the board never answered in, and it is the board rather than an image.
 _SILENT_CASES = 2
+#: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
+_PAUSE_S = 1.5
 
 
 class Step(StrEnum):
@@ -21,6 +28,7 @@ class Step(StrEnum):
     RESET = "reset"
     REFLASH = "reflash"
     POWER_CYCLE = "power cycle"
+    REOPEN = "opening again"
 
 
 def plan(retries: int, *, power: bool) -> tuple[Step, ...]:
@@ -35,8 +43,13 @@ def plan(retries: int, *, power: bool) -> tuple[Step, ...]:
     return (Step.RESET, *[Step.REFLASH] * (retries - 1), *[Step.POWER_CYCLE] * power)
 
 
-def choose(planned: Step, error: BoardError, *, answered: bool) -> Step:
-    """Return the step to take: a reset can't help where the image isn't known to be in flash."""
+def choose(planned: Step, error: BoardError, *, answered: bool, opened: bool = True) -> Step:
+    """Return the step to take: a reset can't help where the image isn't known to be in flash.
+
+    A board that isn't open can only be opened again, or lose its power; that of another run's board is left alone.
+    """
+    if not opened:
+        return Step.POWER_CYCLE if planned is Step.POWER_CYCLE and not isinstance(error, BusyError) else Step.REOPEN
     if planned is Step.RESET and (not answered or isinstance(error, FlashError)):
         return Step.REFLASH
     return planned
@@ -54,6 +67,71 @@ def prepare(board: Board, step: Step) -> None:
         board.reconnect()
 
 
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts of one case: what is recorded of those that fail, and what comes next.
+
+    Attributes:
+        record: of the case.
+        log: takes a line for the board's log.
+        steps: how the retries begin, from `plan`.
+    """
+
+    record: CaseRecord
+    log: Callable[[str], None]
+    steps: tuple[Step, ...]
+
+    def failed(self, error: BoardError, reason: str, *, answered: bool, opened: bool = True) -> Step:
+        """Record an attempt that failed, and return how the next one begins.
+
+        Args:
+            error: what ended it.
+            reason: the same in words, for people.
+            answered: whether the firmware answered in it.
+            opened: whether the board was open.
+
+        Raises:
+            BoardError: of the error's type, if that was the last attempt; no retry unlocks a part.
+        """
+        number = self.record.attempt
+        last = number >= len(self.steps) or isinstance(error, LockedError)
+        step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
+        then = f"next: {step}" if step else "given up"
+        self.log(f"attempt {number + 1}: {reason} ({then})")
+        if isinstance(error, LockedError):
+            raise error
+        if step is None:
+            raise type(error)(f"{reason} (attempt {number + 1} of {len(self.steps) + 1})") from error
+        self.record.restart(f"{reason} ({then})")
+        return step
+
+
+def open_patiently(
+    open_board: Callable[[], Board], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
+) -> Board:
+    """Open a board, and try again while the attempts last.
+
+    Args:
+        open_board: opens it.
+        attempts: of the case that needs it.
+        power: what switches its power, if anything does.
+        pause_s: how long to wait before another try.
+
+    Raises:
+        BoardError: it can't be opened.
+        ConfigError: the configuration is wrong, which no retry changes.
+    """
+    step: Step | None = None
+    while True:
+        try:
+            if step is Step.POWER_CYCLE and power is not None:
+                power.cycle()
+            return open_board()
+        except BoardError as error:
+            step = attempts.failed(error, str(error), answered=False, opened=False)
+            time.sleep(pause_s)
+
+
 @dataclass
 class Health:
     """What a run knows of one board: whether to go on with it.
@@ -69,14 +147,17 @@ class Health:
         """Note that the board answered."""
         self._silent = 0
 
-    def failed(self, error: BoardError, *, answered: bool) -> None:
+    def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
         """Note that a case failed for good.
 
-        Probe or flash failing is the board's fault. Firmware that never answers may be the image's, so it takes two
-        cases in a row. Firmware that answered and then failed says nothing about the board.
+        A board that can't be opened is given up, unless another run has it. Probe or flash failing is the board's
+        fault. Firmware that never answers may be the image's, so it takes two cases in a row. Firmware that answered
+        and then failed says nothing about the board.
         """
+        if isinstance(error, BusyError):
+            return
         self._silent = 0 if answered else self._silent + 1
-        if isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:
+        if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:
             self.given_up = str(error)
 
     def check(self, board: str) -> None:

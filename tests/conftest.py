@@ -1,14 +1,18 @@
-"""What many tests need: the committed images and the suite that goes with them."""
+"""What many tests need: the committed images, the suite that goes with them, and a board."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from fakes.attached import AttachedTwin
+from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
 from harness.errors import ConfigError
+from harness.image import load_image
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,3 +44,28 @@ def toolchain():
         return find_toolchain()
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path_factory, monkeypatch):
+    """Runs of other users of this computer must not hold the boards that a test makes up."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture
+def image(prebuilt):
+    return load_image(prebuilt / "fashion_mnist_int8.elf")
+
+
+@pytest.fixture
+def board(nano33):
+    with open_board(nano33, "virtual") as opened:
+        yield opened
+
+
+@pytest.fixture
+def attached(monkeypatch, tmp_path):
+    """Return a virtual board that passes for a real one, behind a probe and a USB port."""
+    made = AttachedTwin(monkeypatch, tmp_path)
+    with made.twin:
+        yield made

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from fakes.usb_bus import UsbBus
 from harness.boards.discover import attached_ports, attached_probes, find_port, find_probe
 from harness.boards.matching import candidates
-from harness.boards.opening import choose_backend
+from harness.boards.opening import choose_backend, open_board
 from harness.boards.usb import usb_devices
 from harness.cli import main
 from harness.config import Lab
@@ -170,10 +170,43 @@ def test_a_port_of_a_device_with_a_probe_of_two_ports_is_not_guessed(bus, tmp_pa
         find_port(only_device(tmp_path))
 
 
-def test_a_board_without_a_probe_is_shown_and_not_added(hil, bus):
+def test_a_board_without_a_probe_is_added_with_what_flashes_it(hil, bus, tmp_path):
     bus.plug("1-1", NANO, "NANO1", tty=["ttyACM0"])
+    bus.plug("1-2", NANO, None, tty=["ttyACM1"])
+    bus.plug("1-3", BRIDGE, "FT1", tty=["ttyUSB0"])  # nothing tells that this is a board
     assert 'kind: nano33\n    port: {serial: "NANO1"}' in hil("devices").output
-    assert "it has no debug probe" in refused(hil)
+    assert "(--port /dev/ttyACM0), (--port /dev/ttyACM1)" in refused(hil, "x")
+    added(hil)
+    devices = Lab.load(tmp_path / "devices.yaml").devices
+    assert [(device.name, device.probe, device.flasher) for device in devices] == [
+        ("nano33-a", None, "bossac"),
+        ("nano33-b", None, "bossac"),
+    ]
+    assert [find_port(device).path for device in devices] == ["/dev/ttyACM0", "/dev/ttyACM1"]
+    assert choose_backend(devices[0], "auto")[0] == "hardware"
+    with open_board(devices[1], "hardware") as board:
+        assert (board.port, board.reads_memory) == ("/dev/ttyACM1", False)
+    bus.unplug_all()
+    assert choose_backend(devices[0], "auto")[0] == "virtual"
+
+
+def test_a_port_that_tells_nothing_is_a_board_if_the_user_says_so(hil, bus, tmp_path):
+    bus.plug("1-3", BRIDGE, "FT1", tty=["ttyUSB0"])
+    assert "nothing to add" in refused(hil)
+    added(hil, "desk", "--port", "/dev/ttyUSB0")
+    device = only_device(tmp_path)
+    assert (device.probe, device.port.serial, device.flasher) == (None, "FT1", "bossac")
+    assert "nothing to add" in refused(hil, "again", "--port", "/dev/ttyUSB0")
+
+
+def test_a_board_that_nothing_flashes_without_a_probe_is_not_added(hil, bus, tmp_path):
+    kind = "{title: x, mcu: x, pyocd_target: x, clock_hz: 1, flash: {start: 0, size: 1}, ram: {start: 0, size: 1}}"
+    (tmp_path / "devices.yaml").write_text(f"boards:\n  tiny: {kind}\n")
+    bus.plug("1-3", BRIDGE, "FT1", tty=["ttyUSB0"])
+    assert "nothing is known that flashes a tiny without one" in refused(
+        hil, "desk", "--port", "/dev/ttyUSB0", "--kind", "tiny"
+    )
+    assert "devices:" not in (tmp_path / "devices.yaml").read_text()
 
 
 def test_what_is_missing_and_what_is_new_are_both_shown(hil, bus, tmp_path):

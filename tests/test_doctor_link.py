@@ -5,22 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fakes.lines import NoisyLine
-from harness.boards.opening import open_board
 from harness.commands.doctor_link import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
-from harness.image import load_image
 from harness.link.client import Link
-from harness.session import start_image
-
-
-@pytest.fixture
-def board(nano33):
-    with open_board(nano33, "virtual") as opened:
-        yield opened
-
-
-@pytest.fixture
-def image(prebuilt):
-    return load_image(prebuilt / "fashion_mnist_int8.elf")
+from harness.starting import start_image
 
 
 def test_a_clean_link(board, image):

@@ -213,7 +213,7 @@ def test_the_board_fixture_is_an_open_board(pytester):
         from pathlib import Path
         from harness.image import load_image
         from harness.link.client import Link
-        from harness.session import start_image
+        from harness.starting import start_image
 
         def test_echo(board):
             image = load_image(Path("suites/images/nano33/fashion_mnist_int8.elf"), board.kind)

@@ -15,14 +15,9 @@ from harness.errors import BoardError, FlashError, LinkError, ProbeError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.recovery import Health, Step, choose, plan
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
-
-
-@pytest.fixture
-def board(nano33):
-    with open_board(nano33, "virtual") as opened:
-        yield opened
 
 
 @pytest.fixture

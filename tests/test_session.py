@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from harness.boards.opening import VirtualBoard, open_board
+from harness.boards.opening import VirtualBoard
 from harness.boards.probe import ProbeBoard
 from harness.config import load_suite
 from harness.errors import (
@@ -20,16 +20,11 @@ from harness.errors import (
 )
 from harness.image import load_image
 from harness.link.client import Link
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
 
 GOOD = 4  # inferences that a misbehaving image answers, the warm-up included
-
-
-@pytest.fixture
-def board(nano33):
-    with open_board(nano33, "virtual") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -9,13 +9,19 @@ from pyocd.core import exceptions
 from pyocd.core.helpers import ConnectHelper
 from pyocd.core.session import Session
 
-from harness.errors import ConfigError, ProbeError
+from harness.errors import ConfigError, LockedError, ProbeError
 
 if TYPE_CHECKING:
     from harness.config import BoardKind
 
+#: What pyOCD raises when probe or board fail: its own errors, those of USB where it lets them through, and the end of
+#: the stack, since it answers each failed transfer with another one that aborts it.
+PYOCD_ERRORS = (exceptions.Error, OSError, RecursionError)
+
 _OPTIONS: dict[str, Any] = {
     "chip_erase": "sector",
+    # The firmware runs on, so that it can be asked what it is before anything is flashed.
+    "connect_mode": "attach",
     "hide_programming_progress": True,
     "reset.post_delay": 0.0,
     # The user's pyocd.yaml must not change what a benchmark does.
@@ -39,7 +45,8 @@ def attach(
         The session, and whether the part was locked, so that it has been erased.
 
     Raises:
-        ProbeError: no such probe, no core answers behind it, or the part is locked and must not be erased.
+        ProbeError: no such probe, or no core answers behind it.
+        LockedError: the part is locked and must not be erased.
         ConfigError: pyOCD doesn't know the kind's target.
     """
     # Unlocking a protected part erases it whole, bootloader included, so that is never done by itself.
@@ -49,13 +56,15 @@ def attach(
     if session is not None:
         return session, locked
     if locked and not unlock:
-        raise ProbeError(
+        raise LockedError(
             f"{name}: the {kind.mcu} behind probe {uid} is locked (read-out protection is on), so it can't be read, "
             "flashed or debugged. Unlocking erases all of its flash: whatever is stored there is lost, the bootloader "
             "included. If you want that, say --allow-mass-erase"
         )
     if locked:
-        raise ProbeError(f"{name}: the {kind.mcu} behind probe {uid} is still locked after a mass erase; power it anew")
+        raise LockedError(
+            f"{name}: the {kind.mcu} behind probe {uid} is still locked after a mass erase; power it anew"
+        )
     raise ProbeError(f"{name}: no CPU answers behind probe {uid}. Is the board powered and SWD wired?")
 
 
@@ -81,7 +90,7 @@ def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unl
         locked = _is_locked(session)
     except exceptions.TargetSupportError as error:
         raise _unknown_target(name, kind) from error
-    except (exceptions.Error, KeyError):  # KeyError is how pyOCD says that it found no core
+    except (*PYOCD_ERRORS, KeyError):  # KeyError is how pyOCD says that it found no core
         locked = _is_locked(session)
         if not locked:
             _close(session)
@@ -100,13 +109,24 @@ def _is_locked(session: Any) -> bool:
         return False
     try:
         return bool(ask())
-    except (exceptions.Error, AttributeError, KeyError):  # the part was lost before pyOCD had found its access port
+    except (*PYOCD_ERRORS, AttributeError, KeyError):  # the part was lost before pyOCD had found its access port
         return False
 
 
 def _close(session: Any) -> None:
-    with contextlib.suppress(exceptions.Error, KeyError):
+    with contextlib.suppress(*PYOCD_ERRORS, KeyError):
         session.close()
+
+
+def reason(error: BaseException) -> str:
+    """Return what pyOCD's error says, and the first failure behind it, which tells more than what pyOCD made of it."""
+    first = error
+    while (earlier := first.__cause__ or first.__context__) is not None:
+        first = earlier
+    text, root = str(error).rstrip("."), str(first).rstrip(".")
+    if isinstance(error, RecursionError):
+        return f"{root} (and again at each try to abort it)"
+    return text if not isinstance(first, PYOCD_ERRORS) or root in text else f"{text} ({root})"
 
 
 def _unknown_target(name: str, kind: BoardKind) -> ConfigError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.config import Device
-    from harness.config.access import CommandFlasher
+    from harness.config.access import CommandFlasher, SerialLines
     from harness.image import Image
 
 _LINES_SHOWN = 5
@@ -99,7 +99,7 @@ class Command:
         if self._spec.reset is not None:
             self._run(self._spec.reset, dict.fromkeys(("image", "bin", "hex"), ""))
             return
-        _pulse(self._device.name, self._locate(), self._device.kind.baud)
+        _pulse(self._device.name, self._locate(), self._device.kind.baud, self._device.serial)
 
     def _run(self, words: Sequence[str], files: Mapping[str, str]) -> None:
         needs_port = any("{port}" in word for word in words)
@@ -203,13 +203,19 @@ def _tail(output: bytes) -> str:
     return f". Its last lines: {' | '.join(lines[-_LINES_SHOWN:])}" if lines else ", and said nothing"
 
 
-def _pulse(board: str, port: str, baud: int) -> None:
-    """Switch DTR and RTS off and on, which resets boards whose reset pin is wired to them."""
+def _pulse(board: str, port: str, baud: int, lines: SerialLines) -> None:
+    """Switch DTR and RTS over and back, which resets boards whose reset pin is wired to them.
+
+    They begin and end as devices.yaml sets them, on where it says nothing.
+    """
+    dtr, rts = lines.dtr is not False, lines.rts is not False
     try:
-        with serial.serial_for_url(port, baudrate=baud) as opened:
-            opened.dtr = opened.rts = False
+        opened = serial.serial_for_url(port, baudrate=baud, do_not_open=True)
+        opened.dtr, opened.rts = dtr, rts
+        with opened:
+            opened.dtr, opened.rts = not dtr, not rts
             time.sleep(_PULSE_S)
-            opened.dtr = opened.rts = True
+            opened.dtr, opened.rts = dtr, rts
     except (serial.SerialException, OSError) as error:
         raise LinkError(
             f"{board}: DTR and RTS of {port} can't be switched to reset it: {error}. Give a `reset` command"

@@ -2,98 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from filelock import FileLock, Timeout
-
-from harness.boards.discover import find_port, find_probe, matching_probes, probes_for
-from harness.boards.flashers import make_flasher
+from harness.boards.discover import find_port, matching_probes, probes_for
+from harness.boards.hardware import HardwareBoard
+from harness.boards.lock import port_lock
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
-from harness.boards.usb_power import UsbPower
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device
-    from harness.image import Image
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
-_RESUME_S = 10.0
 _TWINS = {"nrf52840": VirtualNrf52840}
-
-
-class HardwareBoard(ProbeBoard):
-    """A real board. A lock file keeps two runs of one user from driving the same probe."""
-
-    def __init__(self, device: Device, *, unlock: bool = False) -> None:
-        self._device = device
-        self.lines = device.serial
-        if device.power_cycle is not None:
-            self.power = UsbPower(device.name, device.power_cycle.uhubctl, self._present)
-        if device.probe is None:
-            raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
-        probe = find_probe(device).uid
-        name = re.sub(r"[^A-Za-z0-9]+", "-", probe)
-        self._lock = FileLock(Path(tempfile.gettempdir()) / f"hil-probe-{name}.lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise ProbeError(
-                f"{device.name}: probe {probe} is in use by another run; wait until it has ended"
-            ) from error
-        try:
-            super().__init__(device.name, device.kind, "hardware", probe, find_port(device).path, unlock=unlock)
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def locate_port(self) -> str:
-        """Find the path of the board's serial port as it is now, by USB serial number or location.
-
-        Raises:
-            LinkError: it isn't there.
-        """
-        return find_port(self._device).path
-
-    def _present(self) -> bool:
-        try:
-            find_port(self._device)
-        except LinkError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Let go of probe, port and lock. Safe to call twice."""
-        super().close()
-        self._lock.release()
-
-    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
-        """Program an image with the device's flasher, read it back through the probe and compare.
-
-        Raises:
-            ImageError: the image is not for this board.
-            FlashError: programming failed, or the flash reads back differently.
-        """
-        if self._device.flasher == "pyocd":
-            super().flash(image, progress)
-            return
-        self.adopt(image)
-        stream = self._stream
-        if stream is not None:
-            stream.close()  # the program may need probe or port for itself
-        self.close_probe()
-        make_flasher(self._device, self.locate_port, self.probe_uid).flash(image)
-        self.open_probe()
-        if stream is not None:
-            stream.resume(self.locate_port, _RESUME_S)
-        self._verify(image)
 
 
 class VirtualBoard(ProbeBoard):
@@ -103,14 +29,14 @@ class VirtualBoard(ProbeBoard):
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
 
-    def __init__(self, device: Device, faults: Sequence[str] = ()) -> None:
+    def __init__(self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False) -> None:
         twin = device.kind.twin
         if twin not in _TWINS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
         self.twin = _TWINS[twin](device.name, faults=faults)
         self.twin.start()
         try:
-            super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port)
+            super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
         except BaseException:
             self.twin.close()
             raise
@@ -187,10 +113,10 @@ def open_board(
     """
     if backend == "hardware" and not faults:
         if device.probe is None and device.port is not None:
-            return PortBoard(device, lambda: find_port(device).path)
+            return PortBoard(device, lambda: find_port(device).path, port_lock(device))
         return HardwareBoard(device, unlock=unlock)
     if backend == "virtual":
-        return VirtualBoard(device, faults)
+        return VirtualBoard(device, faults, unlock=unlock)
     if faults:
         raise ConfigError(f"{device.name}: faults can be injected into a virtual board only; use `--backend virtual`")
     raise ConfigError(f"backend {backend} is not part of this release")

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
 from harness.boards.flashers import make_flasher
+from harness.boards.hardware import power_of
+from harness.boards.held import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
-from harness.boards.usb_power import UsbPower
-from harness.errors import BoardError, LinkError
+from harness.errors import BoardError
 from harness.image import check_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
+    from harness.boards.lock import BoardLock
     from harness.config import Device
     from harness.image import Image
 
 _REOPEN_S = 10.0
 
 
-class PortBoard:
+class PortBoard(HeldBoard):
     """One board, open until `close`. Its memory can't be read, so the agent's own figures are used.
 
     Args:
         device: as configured, with a flasher that needs no probe.
         locate: finds the path of its serial port.
+        lock: held from now until `close`.
 
     Raises:
         ConfigError: its flasher needs a probe.
         LinkError: the port isn't there.
+        BusyError: another run has the lock.
     """
 
-    backend: Backend = "hardware"
     probe_uid = ""
     reads_memory = False
 
-    def __init__(self, device: Device, locate: Callable[[], str]) -> None:
-        self.name = device.name
-        self.kind = device.kind
-        self.notes: list[str] = []
+    def __init__(self, device: Device, locate: Callable[[], str], lock: BoardLock | None = None) -> None:
+        super().__init__(device.name, device.kind, "hardware")
         self._lines = device.serial
         self._locate = locate
         self._flasher = make_flasher(device, locate)
         self._stream: SerialStream | None = None
-        hub = device.power_cycle
-        self._power = UsbPower(device.name, hub.uhubctl, self._present) if hub else None
+        self.power = power_of(device)
         self.port = locate()
-
-    @property
-    def counter(self) -> Counter:
-        """What the counter values of this board are."""
-        return COUNTER_OF_BACKEND[self.backend]
+        self._held = ExitStack()
+        if lock is not None:
+            self._held.enter_context(lock)
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image; that it is in flash is known only when the firmware reports its build id.
@@ -62,7 +59,7 @@ class PortBoard:
             FlashError: programming failed.
         """
         self.adopt(image)
-        self.close()
+        self.let_go()
         self._flasher.flash(image)
         if progress is not None:
             progress(1.0)
@@ -81,7 +78,7 @@ class PortBoard:
         Raises:
             BoardError: that failed.
         """
-        self.close()
+        self.let_go()
         self._flasher.reset()
 
     def link(self) -> _Line:
@@ -95,7 +92,7 @@ class PortBoard:
 
     def _open(self) -> SerialStream:
         if self._stream is not None and self._stream.gone:
-            self.close()
+            self.let_go()
         if self._stream is None:
             self._stream = reopen(self.name, self._locate, self.kind.baud, self._lines, patience=_REOPEN_S)
             self.port = self._stream.port
@@ -115,44 +112,18 @@ class PortBoard:
 
     def reconnect(self) -> None:
         """Let go of the port; it is opened again when it is next used."""
-        self.close()
+        self.let_go()
 
-    @property
-    def can_power_cycle(self) -> bool:
-        """Whether the board's power can be switched from here."""
-        return self._power is not None
-
-    def power_cycle(self) -> None:
-        """Take the power away, and give it back.
-
-        Raises:
-            BoardError: the power can't be switched, or the board doesn't come back.
-        """
-        if self._power is None:
-            raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
-        self.close()
-        self._power.cycle()
-
-    def _present(self) -> bool:
-        try:
-            self._locate()
-        except LinkError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Let go of the port. Safe to call twice."""
+    def let_go(self) -> None:
+        """Close the port. Safe to call twice."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def close(self) -> None:
+        """Let go of port and lock. Safe to call twice."""
+        super().close()
+        self._held.close()
 
 
 class _Line:

@@ -5,35 +5,29 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
-import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pyocd.core import exceptions
-from pyocd.core.target import Target
 from pyocd.flash.loader import MemoryLoader
 
-from harness.boards.attach import attach
-from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.boards.attach import PYOCD_ERRORS, attach, reason
+from harness.boards.held import HeldBoard
 from harness.boards.part import check_part
 from harness.boards.serial_stream import SerialStream, reopen
+from harness.boards.stopped import why_stopped
 from harness.config.access import SerialLines
 from harness.errors import BoardError, FlashError, HilError, ProbeError
 from harness.image import check_image
-from harness.link.messages import FAULT_BYTES, describe_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
-    from harness.boards.usb_power import UsbPower
+    from harness.boards.base import Backend
     from harness.config import BoardKind
     from harness.image import Image
 
 _VTOR = 0xE000ED08
 _XPSR_THUMB = 1 << 24
-_FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
 _READ_BLOCK = 16384
-_SETTLE_S = 0.1
 _REOPEN_S = 10.0
 
 #: SWD clock of the second try: a tenth of pyOCD's default, for long or bad wires.
@@ -53,7 +47,7 @@ def _forward_only(progress: Callable[[float], None] | None) -> Callable[[float],
     return report
 
 
-class ProbeBoard:
+class ProbeBoard(HeldBoard):
     """One board, open until `close`.
 
     Args:
@@ -64,42 +58,30 @@ class ProbeBoard:
         port: its serial port, a path or a pyserial URL.
         unlock: whether a locked part may be erased whole, bootloader included.
 
-    Attributes:
-        notes: what was done beyond what was asked, for the log.
-
     Raises:
         ProbeError: no such probe, no core answers behind it, or the part is locked.
         ConfigError: pyOCD doesn't know the target.
     """
 
-    power: UsbPower | None = None
     lines: SerialLines = SerialLines()
 
     def __init__(
         self, name: str, kind: BoardKind, backend: Backend, probe_uid: str, port: str, *, unlock: bool = False
     ) -> None:
-        self.name = name
-        self.kind = kind
-        self.backend = backend
+        super().__init__(name, kind, backend)
         self.probe_uid = probe_uid
         self.port = port
         self._image: Image | None = None
         self._stream: SerialStream | None = None
-        self.notes: list[str] = []
         self._opened = False
         self._swd_hz: int | None = None
         self._unlock = unlock
-        self._session = self._open_session()
+        self._session: Any = self._open_session()
         try:
             check_part(self, probe_uid)
         except BaseException:
             self.close()
             raise
-
-    @property
-    def counter(self) -> Counter:
-        """What the counter values of this board are."""
-        return COUNTER_OF_BACKEND[self.backend]
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image by sectors, read it back and compare; what lies outside its sectors is kept.
@@ -226,16 +208,7 @@ class ProbeBoard:
     def crash_report(self) -> str | None:
         """Say why the firmware stopped, or where it is executing; None if it sleeps as it does while waiting."""
         with self._translated("looking where the firmware is"):
-            deadline = time.monotonic() + _SETTLE_S
-            while (state := self._target.get_state()) == Target.State.RUNNING and time.monotonic() < deadline:
-                time.sleep(0.001)  # it may be about to sleep
-            if state == Target.State.SLEEPING and not self._in_fault():
-                return None
-            if state == Target.State.LOCKUP:
-                return f"the CPU is locked up (a fault inside a fault handler){self._place()}"
-            if self._in_fault():
-                return f"the firmware stopped in its fault handler: {self._fault_record()}"
-            return f"the firmware is {state.name.lower()}{self._place()}"
+            return why_stopped(self._target, self._image, self.read_memory)
 
     def reconnect(self) -> None:
         """Let go of probe and port, and open the probe again; the port follows when it is next used.
@@ -244,28 +217,7 @@ class ProbeBoard:
             ProbeError: the probe or the board behind it is gone.
         """
         self.let_go()
-        self._session = self._open_session()
-
-    @property
-    def can_power_cycle(self) -> bool:
-        """Whether the board's power can be switched from here."""
-        return self.power is not None
-
-    def power_cycle(self) -> None:
-        """Take the power away, give it back, and open the probe again.
-
-        Raises:
-            BoardError: the power can't be switched, or the board doesn't come back.
-        """
-        if self.power is None:
-            raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
-        self.let_go()
-        self.power.cycle()
-        self._session = self._open_session()
-
-    def close(self) -> None:
-        """Let the firmware run on, and let go of probe and port. Safe to call twice."""
-        self.let_go()
+        self.open_probe()
 
     def let_go(self) -> None:
         """Close probe and port, to open them again later."""
@@ -276,8 +228,10 @@ class ProbeBoard:
 
     def close_probe(self) -> None:
         """Let go of the probe only. Safe to call twice."""
-        with contextlib.suppress(exceptions.Error):
-            self._session.close()
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(*PYOCD_ERRORS):
+                session.close()
 
     def open_probe(self) -> None:
         """Open the probe again.
@@ -287,18 +241,12 @@ class ProbeBoard:
         """
         self._session = self._open_session()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     # ---- pyOCD
 
     @property
     def _target(self) -> Any:
+        if self._session is None:
+            raise ProbeError(f"{self.name}: the probe {self.probe_uid} is not open")
         return self._session.target
 
     def _open_session(self) -> Any:
@@ -316,39 +264,12 @@ class ProbeBoard:
             yield
         except HilError:
             raise
-        except exceptions.Error as error:
+        except PYOCD_ERRORS as error:
             raise kind(
-                f"{self.name}: {doing} failed: {error}. Check the probe's cable, the SWD wires and the board's power"
+                f"{self.name}: {doing} failed: {reason(error)}. Check the probe's cable, the SWD wires and the board's "
+                "power"
             ) from error
         except KeyError as error:  # how pyOCD says that it found no core
             raise ProbeError(
                 f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired?"
             ) from error
-
-    # ---- why it doesn't answer
-
-    def _register(self, name: str) -> int:
-        """Read a core register; the core is halted for it, and goes on if it ran."""
-        target = self._target
-        running = not target.is_halted()
-        if running:
-            target.halt()
-        value = int(target.read_core_register(name))
-        if running:
-            target.resume()
-        return value
-
-    def _in_fault(self) -> bool:
-        return (self._register("xpsr") & 0x1FF) in _FAULT_EXCEPTIONS
-
-    def _place(self) -> str:
-        pc = self._register("pc")
-        name = self._image.function_at(pc) if self._image else None
-        return f" at PC 0x{pc:08X}" + (f" in {name}" if name else "")
-
-    def _fault_record(self) -> str:
-        image = self._image
-        if image is None or "hil_fault_record" not in image.symbols:
-            return f"no record{self._place()}"
-        record = self.read_memory(image.symbols["hil_fault_record"], FAULT_BYTES)
-        return describe_fault(record, image.function_at)

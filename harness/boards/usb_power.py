@@ -24,7 +24,7 @@ class UsbPower:
     Args:
         board: name for messages.
         hub: where the board is plugged in.
-        present: tells whether the computer sees the board.
+        present: tells whether the board is there: attached, and answering where a probe can ask it.
         vanish_s: how long it may take to vanish.
         return_s: how long it may take to come back.
         off_s: how long it stays without power, so that its capacitors empty.
@@ -64,12 +64,12 @@ class UsbPower:
             self._switch("on")
         if was_there and not vanished:
             raise BoardError(
-                f"{self._board}: still on USB {self._vanish_s:g} s after uhubctl switched off {place}. Most hubs "
+                f"{self._board}: still there {self._vanish_s:g} s after uhubctl switched off {place}. Most hubs "
                 "don't cut the power; check `power_cycle` in devices.yaml, and use a hub that uhubctl lists"
             )
         if not self._wait(there=True, seconds=self._return_s):
             raise BoardError(
-                f"{self._board}: not back on USB {self._return_s:g} s after uhubctl switched on {place}. "
+                f"{self._board}: not back {self._return_s:g} s after uhubctl switched on {place}. "
                 "Unplug the board and plug it in again"
             )
 

@@ -61,10 +61,14 @@ class Wish:
 
 def uid(candidate: Candidate) -> str:
     """Return what names the board on the command line."""
-    return candidate.probe.uid if candidate.probe else "ID"
+    if candidate.probe is not None:
+        return candidate.probe.uid
+    return f"(--port {candidate.port.path})" if candidate.port else "ID"
 
 
-def entry_for(candidate: Candidate, kind: str, attached: Attached) -> tuple[dict[str, object], dict[str, str]]:
+def entry_for(
+    lab: Lab, candidate: Candidate, kind: str, attached: Attached
+) -> tuple[dict[str, object], dict[str, str]]:
     """Return a device's keys for devices.yaml, and what to say behind them."""
     entry: dict[str, object] = {"kind": kind}
     told = kind_of(candidate.port) == kind
@@ -76,7 +80,16 @@ def entry_for(candidate: Candidate, kind: str, attached: Attached) -> tuple[dict
         if name is not None:
             entry[key] = name
             comments[key] = usb_name(item.usb, item.description)
+    flasher = _port_flasher(lab, kind)
+    if candidate.probe is None and flasher is not None:
+        entry["flasher"] = flasher
+        comments["flasher"] = "through that port, which the firmware must answer on too"
     return entry, comments
+
+
+def _port_flasher(lab: Lab, kind: str | None) -> str | None:
+    """Return what flashes a kind without a probe, None if nothing known does."""
+    return next((known.port_flasher for known in lab.kinds if known.name == kind), None)
 
 
 def kind_for(lab: Lab, candidate: Candidate, wanted: str | None) -> str | None:
@@ -109,24 +122,25 @@ def add_attached(lab: Lab, wish: Wish) -> None:
     """
     attached = Attached.look()
     matches = match_devices(lab.devices, attached.probes, attached.ports)
-    found = _wished(candidates(*unmatched(matches, attached.probes, attached.ports)), wish, attached)
+    probes, ports = unmatched(matches, attached.probes, attached.ports)
+    found = _wished(candidates(probes, ports), wish, attached, ports)
     if not found:
         raise ConfigError("nothing to add: every attached board is configured, or none is; `hil devices` shows all")
     if wish.name is not None and len(found) > 1:
-        probes = ", ".join(uid(candidate) for candidate in found)
-        raise ConfigError(f"{len(found)} boards could be {wish.name}; say which with --probe ID: {probes}")
+        boards = ", ".join(uid(candidate) for candidate in found)
+        raise ConfigError(f"{len(found)} boards could be {wish.name}; say which with --probe ID: {boards}")
     path = lab.path or Path("devices.yaml")
     names: list[str] = []
     for candidate in found:
         kind = kind_for(lab, candidate, wish.kind)
-        problem = _problem(candidate, kind, attached)
+        problem = _problem(lab, candidate, kind, attached)
         if problem is not None:
             if len(found) == 1:
                 raise ConfigError(f"{_what(candidate)} was not added: {problem}")
             click.echo(f"Not added: {_what(candidate)}: {problem}")
             continue
         names.append(wish.name or new_name(lab, str(kind), names))
-        entry, comments = entry_for(candidate, str(kind), attached)
+        entry, comments = entry_for(lab, candidate, str(kind), attached)
         if wish.kind is not None:
             comments.pop("kind", None)
         add_device(path, names[-1], entry, comments)
@@ -136,7 +150,7 @@ def add_attached(lab: Lab, wish: Wish) -> None:
     click.echo(f"Check it with: hil doctor --device {names[0]}")
 
 
-def _wished(found: Sequence[Candidate], wish: Wish, attached: Attached) -> list[Candidate]:
+def _wished(found: Sequence[Candidate], wish: Wish, attached: Attached, free: Sequence[Port]) -> list[Candidate]:
     """Keep the candidates that the user means, with the port that was chosen."""
     chosen = list(found)
     if wish.probe is not None:
@@ -153,6 +167,8 @@ def _wished(found: Sequence[Candidate], wish: Wish, attached: Attached) -> list[
     ports = [port for port in attached.ports if wish.port in (port.path, port.serial, port.location)]
     if len(ports) != 1:
         raise ConfigError(f"{len(ports)} attached ports are {wish.port}; `hil devices` lists them")
+    if not chosen and wish.probe is None and ports[0] in free:
+        chosen = [Candidate(None, ports[0], "you said so")]
     if len(chosen) > 1:
         named = [candidate for candidate in chosen if ports[0] in (candidate.port, *candidate.choices)]
         chosen = named or chosen
@@ -164,7 +180,7 @@ def _what(candidate: Candidate) -> str:
     return usb_name(item.usb, item.description) if item else "the board"
 
 
-def _problem(candidate: Candidate, kind: str | None, attached: Attached) -> str | None:
+def _problem(lab: Lab, candidate: Candidate, kind: str | None, attached: Attached) -> str | None:
     """Say why a candidate can't be written down, None if it can."""
     if candidate.choices:
         ports = ", ".join(port.path for port in candidate.choices)
@@ -172,17 +188,15 @@ def _problem(candidate: Candidate, kind: str | None, attached: Attached) -> str 
     if kind is None:
         return "nothing says which kind of board it is; add --kind KIND"
     probe, port = candidate.probe, candidate.port
-    if probe is None:
-        return "it has no debug probe, which is needed to flash and to read its memory"
+    if probe is None and _port_flasher(lab, kind) is None:
+        return (
+            f"it has no debug probe, and nothing is known that flashes a {kind} without one; connect a probe, or write "
+            "the device by hand with `flasher: {command: ...}`"
+        )
     if port is None:
         return candidate.why
-    lost = [
-        name
-        for name, key in (
-            ("probe", probe_key(probe, attached.probes)),
-            (f"port {port.path}", port_key(port, attached.ports)),
-        )
-        if key is None
-    ]
+    lost = ["probe"] if probe is not None and probe_key(probe, attached.probes) is None else []
+    if port_key(port, attached.ports) is None:
+        lost.append(f"port {port.path}")
     lost_text = " and ".join(lost)
     return f"its {lost_text} can't be found again: no serial number of its own, no known location" if lost else None

@@ -95,7 +95,7 @@ def _print_addable(lab: Lab, attached: Attached, matches: Sequence[DeviceMatch])
     for candidate in found:
         kind = kind_for(lab, candidate, None)
         names.append(new_name(lab, kind or "board", names))
-        click.echo(_as_yaml(names[-1], candidate, kind, attached), nl=False)
+        click.echo(_as_yaml(lab, names[-1], candidate, kind, attached), nl=False)
         for port in candidate.choices:
             key = port_key(port, attached.ports)
             text = ", ".join(f'{part}: "{word}"' for part, word in key.items()) if key else "can't be named: no serial"
@@ -106,8 +106,8 @@ def _print_addable(lab: Lab, attached: Attached, matches: Sequence[DeviceMatch])
     click.echo()
 
 
-def _as_yaml(name: str, candidate: Candidate, kind: str | None, attached: Attached) -> str:
-    entry, comments = entry_for(candidate, kind or "KIND", attached)
+def _as_yaml(lab: Lab, name: str, candidate: Candidate, kind: str | None, attached: Attached) -> str:
+    entry, comments = entry_for(lab, candidate, kind or "KIND", attached)
     if kind is None:
         comments["kind"] = "nothing attached says which kind; choose one of the table above"
     return device_yaml(name, entry, comments)
@@ -130,9 +130,9 @@ def _conclusion(lab: Lab, attached: Attached) -> str:
     unknown = [probe.uid for probe in unmatched(configured, attached.probes, ())[0]]
     if unknown:
         return f"Not in devices.yaml: probe {', '.join(unknown)}. Until then `{example}` uses the virtual board."
-    if not attached.probes:
+    if not attached.probes and not any(match.ports for match in configured):
         return (
-            "A serial port is attached, but no debug probe, which is needed to flash: "
-            f"`{example}` uses the virtual board."
+            "A serial port is attached, but no debug probe. Without one a board is flashed by bossac or a command of "
+            f"your own (`flasher` in devices.yaml); until one is configured, `{example}` uses the virtual board."
         )
     return ""

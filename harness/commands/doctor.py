@@ -19,13 +19,13 @@ from harness.boards.virtual import VirtualNrf52840
 from harness.commands.doctor_link import link_findings
 from harness.commands.doctor_usb import usb_findings
 from harness.commands.finding import Finding, State
-from harness.commands.flash import single_device
+from harness.commands.flash import flash_proof, single_device
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import check_chip, start_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -149,9 +149,8 @@ def _device_findings(load_lab: Callable[[], Lab], name: str, image: Path | None,
         backend, why = choose_backend(device, wanted)
         yield Finding("ok", device.name, f"backend {backend}: {why}")
         with open_board(device, backend) as board:
-            yield Finding(
-                "ok", device.name, f"probe {board.probe_uid} opened, port {board.port}, counts {board.counter}"
-            )
+            probe = f"probe {board.probe_uid} opened" if board.probe_uid else "no probe"
+            yield Finding("ok", device.name, f"{probe}, port {board.port}, counts {board.counter}")
             link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
             yield from _link_findings(board, device, link, _image_for(device, backend, image))
     except HilError as error:
@@ -162,9 +161,10 @@ def _link_findings(board: Board, device: Device, link: Link, image: Image | None
     if image is None:
         board.reset()
         info = link.connect()
+        check_chip(board, info)
     else:
         info = start_image(board, image, link)
-        yield Finding("ok", device.name, f"flashed {image.path.name}, read back and equal")
+        yield Finding("ok", device.name, f"flashed {image.path.name}, {flash_proof(board)}")
     yield Finding("ok", device.name, f"firmware answers: chip {info.chip_id:016X}, build id {info.build_id}")
     yield from link_findings(board, link, info)
 

@@ -11,11 +11,12 @@ from harness.errors import ConfigError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
-from harness.session import start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.boards.base import Board
     from harness.config import Device, Lab
 
 
@@ -29,6 +30,11 @@ def single_device(lab: Lab, selector: str) -> Device:
     if len(devices) != 1:
         raise ConfigError(f"{selector} means {', '.join(device.name for device in devices)}; name one of them")
     return devices[0]
+
+
+def flash_proof(board: Board) -> str:
+    """Say how it is known that an image is in a board's flash."""
+    return "read back and equal" if board.reads_memory else "not read back (no probe), and its build id answers"
 
 
 def flash_image(
@@ -47,7 +53,7 @@ def flash_image(
         if skipped:
             click.echo("--force flashes it anyway.")
         else:
-            click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, read back and equal.")
+            click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, {flash_proof(board)}.")
         click.echo(f"Running: {image.card.model}, build id {info.build_id}, chip {info.chip_id:016X}.")
     if backend != "hardware":
         click.echo("This board is emulated: it exists only while a command uses it, so nothing stays flashed.")

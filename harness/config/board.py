@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -63,6 +63,8 @@ class KindEntry(Model):
     baud: Annotated[int, Field(gt=0)] = 1_000_000
     twin: str | None = None
     part: Part | None = None
+    chip_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    port_flasher: Literal["bossac"] | None = None
     build: Build | None = None
 
 
@@ -72,6 +74,9 @@ class BoardKind(KindEntry):
     `flash` is the part that an application may use: a bootloader below it is never touched.
     `twin` names the emulated chip of the virtual backend; None if there is none.
     `part` is how the chip is told from others; None if that can't be read.
+    `chip_id` is the address of the 8 bytes, little-endian, that tell one chip from another and that the agent reports;
+    None if the chip has none.
+    `port_flasher` is what writes its flash through its own USB port, without a probe; None if nothing known does.
     `build` is how `hil build` makes firmware for it; None if it can't.
     """
 

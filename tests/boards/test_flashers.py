@@ -11,19 +11,21 @@ import tty
 import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
+from serial.urlhandler import protocol_loop
 
 from harness.boards.firmware_files import binary, intel_hex
 from harness.boards.flashers import Bossac, make_flasher, run_tool
-from harness.boards.opening import HardwareBoard, choose_backend
+from harness.boards.hardware import HardwareBoard
+from harness.boards.opening import choose_backend
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.virtual import VirtualNrf52840
-from harness.config.access import CommandFlasher
+from harness.config.access import CommandFlasher, SerialLines
 from harness.config.lab import PortMatch
 from harness.errors import BoardError, ConfigError, FlashError, LinkError
-from harness.image import load_image
 from harness.link.client import Link
-from harness.session import run_case, start_image
+from harness.session import run_case
+from harness.starting import start_image
 from harness.store import Run, load_results
 
 ASK = """#!/usr/bin/env python3
@@ -33,11 +35,6 @@ line.connect({path!r})
 line.sendall(" ".join(sys.argv[1:]).encode() + b"\\n")
 sys.exit(0 if line.recv(16) == b"done" else 1)
 """
-
-
-@pytest.fixture
-def image(prebuilt):
-    return load_image(prebuilt / "fashion_mnist_int8.elf")
 
 
 @pytest.fixture
@@ -143,6 +140,51 @@ def test_bossac_after_a_touch(image, nano33, tool, tmp_path):
     assert words[:5] == ["--port=ttyACM9", "-U", "-i", "-e", "-w"]
     assert words[6] == "-R"
     assert (tmp_path / "seen.bin").read_bytes() == binary(image, nano33.kind)
+
+
+def test_bossac_resets_through_the_bootloader(nano33, tool, tmp_path):
+    log = tmp_path / "log"
+    tool("bossac", f'#!/bin/sh\necho "$@" > {log}\n')
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    locate = seen(os.ttyname(slave), os.ttyname(slave), None, "/dev/ttyACM9")
+    Bossac(device(nano33, "bossac"), locate).reset()
+    assert termios.tcgetattr(slave)[5] == termios.B1200
+    os.close(master)
+    os.close(slave)
+    assert log.read_text().split() == ["--port=ttyACM9", "-U", "-R"]
+
+
+def test_bossac_that_fails_names_the_board(nano33, image, tool):
+    tool("bossac", "#!/bin/sh\necho No device found on ttyACM9\nexit 1\n")
+    master, slave = os.openpty()
+    with pytest.raises(FlashError, match=r"bench: `bossac .*` ended with code 1\. .*No device found on ttyACM9"):
+        Bossac(device(nano33, "bossac"), lambda: os.ttyname(slave), vanish=0.1).flash(image)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.parametrize(("dtr", "rts"), [(None, None), (True, False), (False, True), (False, False)])
+def test_a_reset_by_dtr_and_rts_begins_and_ends_as_the_board_has_them(nano33, monkeypatch, dtr, rts):
+    changes = []
+    for line in ("dtr", "rts"):
+        monkeypatch.setattr(
+            protocol_loop.Serial,
+            f"_update_{line}_state",
+            lambda port, line=line: changes.append((line, getattr(port, f"_{line}_state"))),
+        )
+    board = device(nano33, command("flasher")).model_copy(update={"serial": SerialLines(dtr=dtr, rts=rts)})
+    make_flasher(board, lambda: "loop://").reset()
+    for line, idle in (("dtr", dtr is not False), ("rts", rts is not False)):
+        assert [state for name, state in changes if name == line] == [idle, not idle, idle]
+
+
+def test_a_port_without_control_lines_asks_for_a_reset_command(nano33):
+    master, slave = os.openpty()
+    with pytest.raises(LinkError, match=r"bench: DTR and RTS of /dev/\S+ can't be switched .* Give a `reset` command"):
+        make_flasher(device(nano33, command("flasher")), lambda: os.ttyname(slave)).reset()
+    os.close(master)
+    os.close(slave)
 
 
 def test_bootloader_that_does_not_appear(image, nano33):

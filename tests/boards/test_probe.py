@@ -7,19 +7,7 @@ from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.opening import open_board
 from harness.errors import BoardError, FlashError, ImageError, LinkError, ProbeError
-from harness.image import load_image
 from harness.link.client import Link
-
-
-@pytest.fixture
-def board(nano33):
-    with open_board(nano33, "virtual") as opened:
-        yield opened
-
-
-@pytest.fixture
-def image(prebuilt):
-    return load_image(prebuilt / "fashion_mnist_int8.elf")
 
 
 def test_flash_runs_the_flash_algorithm_on_the_core_and_keeps_what_is_below(board, image):

@@ -19,7 +19,7 @@ from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.wire import Timing
 from harness.measure.memory import measure_peak_ram
-from harness.session import start_image
+from harness.starting import start_image
 
 ROOT = Path(__file__).parents[2]
 CARD = {

@@ -36,7 +36,8 @@ class DebugPort:
 
     Attributes:
         locked: APPROTECT: the AHB-AP refuses everything until CTRL-AP has erased the chip.
-        before_transfer: called with the name of each transfer before it is done; may raise.
+        before_transfer: called with the name of each transfer before it is done; may raise. A transfer of several
+            words is a "read_block" or "write_block".
         transfers: how many there were.
     """
 
@@ -84,7 +85,7 @@ class DebugPort:
         Raises:
             AccessFaultError: the memory access behind it failed.
         """
-        self._transfer("read_ap")
+        self._transfer("read_ap" if count == 1 else "read_block")
         ap, register = self._register(address)
         if ap == 0 and register == _DRW:
             return self._read_memory(count)
@@ -102,7 +103,7 @@ class DebugPort:
         Raises:
             AccessFaultError: the memory access behind it failed.
         """
-        self._transfer("write_ap")
+        self._transfer("write_ap" if len(values) == 1 else "write_block")
         ap, register = self._register(address)
         if ap == 0 and register == _DRW:
             self._write_memory(values)

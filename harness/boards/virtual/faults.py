@@ -24,7 +24,7 @@ class Fault:
         kind: its name, as in `KINDS`.
         value: how much of it; what that means depends on the kind.
         seed: of the random numbers, where there are any.
-        after: serial: bytes in one direction, swd: transfers, that come through before it begins.
+        after: serial: bytes in one direction, swd: transfers of a block of memory, that come through before it begins.
         times: how often it happens; 0 for always.
         inference: board: it happens in every one of this many RUNs, the warm-up counted.
         at: board: how many instructions after the start of the inference.

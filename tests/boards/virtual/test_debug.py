@@ -161,7 +161,7 @@ def test_every_transfer_crosses_the_seam():
         with session(twin) as opened:
             opened.target.read32(0x20000000)
         assert len(seen) == twin.dap.transfers > 50
-        assert set(seen) <= {"read_dp", "write_dp", "read_ap", "write_ap", "reset"}
+        assert set(seen) <= {"read_dp", "write_dp", "read_ap", "write_ap", "read_block", "write_block", "reset"}
 
 
 def test_transfer_that_fails_at_the_seam_reaches_pyocds_caller(opened):

@@ -1,0 +1,83 @@
+"""What all real boards and the virtual one share, however they are reached: counter, notes, power, letting go."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.errors import BoardError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from harness.boards.usb_power import UsbPower
+    from harness.config import BoardKind
+
+
+class HeldBoard(ABC):
+    """One board, held from the moment that it is opened until `close`.
+
+    Args:
+        name: of the device.
+        kind: what board it is.
+        backend: what it runs on.
+
+    Attributes:
+        notes: what was done beyond what was asked, for the log.
+        power: the hub port that powers it; None if that can't be switched from here.
+    """
+
+    power: UsbPower | None = None
+
+    def __init__(self, name: str, kind: BoardKind, backend: Backend) -> None:
+        self.name = name
+        self.kind = kind
+        self.backend = backend
+        self.notes: list[str] = []
+
+    @property
+    def counter(self) -> Counter:
+        """What the counter values of this board are."""
+        return COUNTER_OF_BACKEND[self.backend]
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """Close what is open, to open it again later. Safe to call twice."""
+
+    @abstractmethod
+    def reconnect(self) -> None:
+        """Let go of everything, and open again what must be open.
+
+        Raises:
+            BoardError: the board is gone.
+        """
+
+    @property
+    def can_power_cycle(self) -> bool:
+        """Whether the board's power can be switched from here."""
+        return self.power is not None
+
+    def power_cycle(self) -> None:
+        """Take the power away, give it back, and reconnect.
+
+        Raises:
+            BoardError: the power can't be switched, or the board doesn't come back.
+        """
+        if self.power is None:
+            raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
+        self.let_go()
+        self.power.cycle()
+        self.reconnect()
+
+    def close(self) -> None:
+        """Let go of everything for good. Safe to call twice."""
+        self.let_go()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
