@@ -32,6 +32,16 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Match:
+    """Two cases with their samples, to compare in some metrics; `spread` as in `Pair`."""
+
+    a: Side
+    b: Side
+    metrics: tuple[str, ...]
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
 class _Draft:
     a: Side
     b: Side
@@ -63,29 +73,40 @@ def decide(
         policy: how to decide.
     """
     caches = SampleCache(a_results), SampleCache(b_results)
+    matches = [Match(caches[0].side(pair.a), caches[1].side(pair.b), pair.metrics, pair.spread) for pair in pairs]
+    rows, found = compare_sides(matches, policy)
+    return Comparison(kind, a_name, b_name, rows, found, tuple(unmatched), policy)
+
+
+def compare_sides(matches: Sequence[Match], policy: Policy) -> tuple[tuple[Row, ...], tuple[Repeatability, ...]]:
+    """Return a row for each metric of each match, and how well each case repeats.
+
+    Args:
+        matches: all that is compared at once; the verdicts allow for how many they are.
+        policy: how to decide.
+    """
     known: dict[tuple[str, int], Repeatability | None] = {}
     drafts: list[_Draft | Row] = []
     refused: set[tuple[Any, ...]] = set()
-    for pair in pairs:
-        a, b = caches[0].side(pair.a), caches[1].side(pair.b)
+    for match in matches:
+        a, b = match.a, match.b
         why = refusal(a, b, policy)
         if why is not None:
-            key = (b.row["run"], b.row["case"], why)
-            if key not in refused:
+            if (*_key(b), why) not in refused:
                 drafts.append(_refused(a, b, why))
-            refused.add(key)
+            refused.add((*_key(b), why))
             continue
         for side in (a, b):
-            known.setdefault(_key(side), repeatability(side.id, side.samples, policy))
+            if _key(side) not in known:
+                known[_key(side)] = repeatability(side.id, side.samples, policy)
         repeat = (known[_key(a)], known[_key(b)])
         rng = np.random.default_rng(policy.seed)
-        for name in pair.metrics:
+        for name in match.metrics:
             metric = METRICS[name]
-            evidence = compare_metric(metric, a, b, repeat, pair.spread, policy, rng)
+            evidence = compare_metric(metric, a, b, repeat, match.spread, policy, rng)
             if evidence is not None:
                 drafts.append(_Draft(a, b, metric, evidence, policy.margin(metric)))
-    found = tuple(item for item in known.values() if item is not None)
-    return Comparison(kind, a_name, b_name, _rows(drafts, policy), found, tuple(unmatched), policy)
+    return _rows(drafts, policy), tuple(item for item in known.values() if item is not None)
 
 
 def _key(side: Side) -> tuple[str, int]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _FEWEST_DRIFT = 6
 _DRIFT_CHANCE = 0.01
+#: Parameters that a piece counts as: its level, and thrice where it begins.
+_NEW_PIECE = 4
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,11 @@ def pieces(values: NDArray[np.float64], floor: float) -> list[Piece]:
     all ways to cut: optimal partitioning (B. Jackson et al., "An algorithm for optimal partitioning of data on an
     interval", IEEE Signal Processing Letters 12 (2005), 105-108), which PELT (R. Killick, P. Fearnhead and
     I. A. Eckley, Journal of the American Statistical Association 107 (2012), 1590-1598) solves for longer series.
-    The penalty is that of the Bayesian information criterion, log(n), for each parameter: where a piece begins
-    counts as two (N. R. Zhang and D. O. Siegmund, Biometrics 63 (2007), 22-32), its level and its slope as one each.
-    A running median of three takes out single odd values first. A slope is kept if Mann-Kendall's test rules out
-    chance, and is then the one of Theil and Sen; levels are medians.
+    The penalty follows the Bayesian information criterion, log(n) for each parameter: where a piece begins counts
+    as three, its level and its slope as one each (N. R. Zhang and D. O. Siegmund, Biometrics 63 (2007), 22-32, find
+    two for where it begins; noise that is estimated from few values needs more, so that a steady series is cut in one
+    of twenty cases at most). A running median of three takes out single odd values first. A slope is kept if
+    Mann-Kendall's test rules out chance, and is then the one of Theil and Sen; levels are medians.
 
     Args:
         values: in the order of time, shape [N].
@@ -50,11 +53,11 @@ def pieces(values: NDArray[np.float64], floor: float) -> list[Piece]:
     noise = max(_noise(values), floor)
     log = math.log(count)
     best = np.full(count + 1, np.inf)
-    best[0] = -3 * log  # the first piece has no beginning to find
+    best[0] = -_NEW_PIECE * log  # the first piece has no beginning to find
     cuts, straight = np.zeros(count + 1, np.intp), np.zeros(count + 1, np.bool_)
     for end in range(1, count + 1):
         flat, line = _residuals(smooth[:end])
-        costs = np.stack([flat / noise**2 + 3 * log, line / noise**2 + 4 * log])
+        costs = np.stack([flat / noise**2 + _NEW_PIECE * log, line / noise**2 + (_NEW_PIECE + 1) * log])
         costs[1, max(0, end - _FEWEST_DRIFT + 1) :] = np.inf
         total = costs + best[:end]
         cheapest = int(np.argmin(total))
@@ -79,7 +82,8 @@ def _median_of_three(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _noise(values: NDArray[np.float64]) -> float:
     """Return the standard deviation of one value about a slowly changing level, from differences of neighbours."""
     steps = np.abs(np.diff(values))
-    return 1.4826 * float(np.median(steps)) / math.sqrt(2)
+    few = 1 + 2 / len(values)  # a median of few differences is too low too often
+    return few * 1.4826 * float(np.median(steps)) / math.sqrt(2)
 
 
 def _residuals(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -55,17 +55,22 @@ def load_table(
             _check_version(path, file.schema_arrow)
             there = set(file.schema_arrow.names)
             extra = [] if cases is None or "case" in wanted else ["case"]
-            table = file.read([column for column in (*wanted, *extra) if column in there])
+            names = [column for column in (*wanted, *extra) if column in there]
+            table = file.read(names, use_threads=False)  # files are small and many: threads take a file each
         if cases is not None:
             table = table.filter(pc.is_in(table["case"], value_set=pa.array(cases, pa.int64())))
         rows = table.num_rows
         filled = [
-            table[field.name].cast(field.type) if field.name in there else pa.nulls(rows, field.type)
+            _as(table[field.name], field.type) if field.name in there else pa.nulls(rows, field.type)
             for field in schema
         ]
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise StoreError(f"{path} is damaged or isn't a table of results: {error}") from error
     return pa.table(filled, schema=schema)
+
+
+def _as(column: pa.ChunkedArray, dtype: pa.DataType) -> pa.ChunkedArray:
+    return column if column.type == dtype else column.cast(dtype)
 
 
 def stack(tables: Sequence[pa.Table], name: str, columns: Sequence[str] | None = None) -> pa.Table:

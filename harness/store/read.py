@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
@@ -18,8 +21,7 @@ from harness.store.schema import RUNS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    import pyarrow as pa
+    from datetime import datetime
 
     Names = str | Iterable[str]
 
@@ -74,8 +76,14 @@ class Results:
         Raises:
             StoreError: there is no such table or column.
         """
-        wanted = _columns(name, columns)
-        return to_pandas(stack([table for _, table in self._read(name, wanted)], name, wanted))
+        chosen = _columns(name, columns)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(lambda stored: _rows_of(stored, name, chosen), self.stored))
+        tables = [item for item in found if isinstance(item, pa.Table)]
+        for item in found:
+            if isinstance(item, StoreError):
+                warnings.warn(f"left out: {item}", stacklevel=2)
+        return to_pandas(stack(tables, name, chosen))
 
     def each(self, name: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield the name of each run and its rows of a table, oldest run first, as `table` gives them.
@@ -83,8 +91,13 @@ class Results:
         Raises:
             StoreError: there is no such table or column.
         """
-        for path, table in self._read(name, _columns(name, columns)):
-            yield path.name, to_pandas(table)
+        chosen = _columns(name, columns)
+        for stored in self.stored:
+            item = _rows_of(stored, name, chosen)
+            if isinstance(item, StoreError):
+                warnings.warn(f"left out: {item}", stacklevel=2)
+            elif item is not None:
+                yield stored.path.name, to_pandas(item)
 
     def of_run(self, run: str) -> Results:
         """Return one of the runs.
@@ -97,16 +110,6 @@ class Results:
             raise StoreError(f"{run} is not among the loaded runs")
         cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
         return Results(cases, runs, stored, self.columns)
-
-    def _read(self, name: str, columns: Sequence[str]) -> Iterator[tuple[Path, pa.Table]]:
-        for stored in self.stored:
-            path = stored.path / f"{name}.parquet"
-            if not path.is_file():
-                continue
-            try:
-                yield stored.path, load_table(path, name, columns, stored.cases)
-            except StoreError as error:
-                warnings.warn(f"left out: {error}", stacklevel=4)
 
 
 @dataclass(frozen=True)
@@ -174,14 +177,13 @@ def load_results(
     span = (parse_time(since), parse_time(until))
     read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
     errors: list[StoreError] = []
-    for folder in dict.fromkeys(found for path in given for found in folders(Path(path))):
-        about = read_run_file(folder)
-        if not wanted(folder, about, span, revision):
-            continue
-        try:
-            read[folder] = _cases_of(folder), about
-        except StoreError as error:
-            errors.append(error)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(map(Path, given))))
+    for folder, item, about in found:
+        if isinstance(item, StoreError):
+            errors.append(item)
+        elif item is not None:
+            read[folder] = item, about
     if errors and not read:
         raise errors[0]
     for problem in errors:
@@ -214,6 +216,37 @@ def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return case rows as dicts, with None for what is missing."""
     filled = cases.astype(object).where(cases.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
+
+
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    """Return the folders of all runs that paths mean. A run and its copies elsewhere are one run."""
+    found: dict[str, Path] = {}
+    for folder in dict.fromkeys(folder for path in paths for folder in folders(path)):
+        if found.setdefault(folder.name, folder) != folder:
+            warnings.warn(f"left out: {folder} is the same run as {found[folder.name]}", stacklevel=3)
+    return list(found.values())
+
+
+def _open(
+    folder: Path, span: tuple[datetime | None, datetime | None], revision: str | None
+) -> tuple[Path, pa.Table | StoreError | None, dict[str, Any]]:
+    """Return the case table of a run, or why it can't be read, or None if the run wasn't asked for."""
+    about = read_run_file(folder)
+    try:
+        return folder, _cases_of(folder) if wanted(folder, about, span, revision) else None, about
+    except StoreError as error:
+        return folder, error, about
+
+
+def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table | StoreError | None:
+    """Return a run's rows of a table, or why they can't be read, or None if the run has no such table."""
+    path = stored.path / f"{name}.parquet"
+    if not path.is_file():
+        return None
+    try:
+        return load_table(path, name, columns, stored.cases)
+    except StoreError as error:
+        return error
 
 
 def _cases_of(folder: Path) -> pa.Table:
