@@ -39,9 +39,9 @@ TFLM_STACK_BYTES = 1_244
 
 @dataclass(frozen=True)
 class Reference:
-    """TFLite Micro's figures: instructions with CMSIS-NN and without, and its arena (its head: tensors and scratch)."""
+    """TFLite Micro's figures, in the row's unit, with CMSIS-NN and without, and its arena (its head: tensors alone)."""
 
-    cmsis: float
+    cmsis: float | None = None
     plain: float | None = None
     arena_bytes: int | None = None
 
@@ -58,7 +58,7 @@ class Layer:
         kernel: height and width of a window; 0 for none.
         stride: of the window.
         target: the most instructions per MAC (or per element) that we allow ourselves.
-        cmsis: what TFLite Micro takes with CMSIS-NN.
+        cmsis: what TFLite Micro takes with CMSIS-NN, where it was measured.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Layer:
     kernel: int
     stride: int
     target: float
-    cmsis: float
+    cmsis: float | None
 
 
 LAYERS = (
@@ -77,11 +77,14 @@ LAYERS = (
     Layer("3x3 16->32", "CONV_2D", (1, 32, 32, 16), 32, 3, 2, 2.14, 2.14),
     Layer("depthwise 3x3 64", "DEPTHWISE_CONV_2D", (1, 25, 5, 64), 64, 3, 1, 6.0, 7.8),
     Layer("fully connected 640->128", "FULLY_CONNECTED", (1, 640), 128, 0, 1, 1.95, 1.95),
-    Layer("add 32x32x16", "ADD", (1, 32, 32, 16), 16, 0, 1, 20.0, 80.0),
+    Layer("add 32x32x16", "ADD", (1, 32, 32, 16), 16, 0, 1, 10.0, 80.0),
+    Layer("multiply 32x32x16", "MUL", (1, 32, 32, 16), 16, 0, 1, 15.0, None),
 )
+#: Operators of two inputs.
+PAIRS = ("ADD", "MUL")
 MODELS = {
-    "KWS": ("kws_ref_model.tflite", Reference(7.698e6, 43.1e6, 16_000)),
-    "AD": ("ad01_int8.tflite", Reference(0.583e6, 1.954e6, 768)),
+    "KWS": ("kws_ref_model.tflite", Reference(7.698, 43.1, 16_000)),
+    "AD": ("ad01_int8.tflite", Reference(0.583, 1.954, 768)),
 }
 
 
@@ -113,7 +116,7 @@ def layer_graph(layer: Layer) -> Graph:
     out: tuple[int, ...] = (1, layer.channels)
     if layer.kernel:
         out = (1, *(-(-size // layer.stride) for size in layer.shape[1:3]), layer.channels)
-    elif layer.kind == "ADD":
+    elif layer.kind in PAIRS:
         out = layer.shape
     options: dict[str, float] = {"Padding": 0, "StrideH": layer.stride, "StrideW": layer.stride}
     shapes = {
@@ -122,10 +125,10 @@ def layer_graph(layer: Layer) -> Graph:
         "FULLY_CONNECTED": (layer.channels, layer.shape[-1]),
     }
     tensors = [_tensor(0, layer.shape, "int8", 0.0517, zero=-3)]
-    if layer.kind == "ADD":
+    if layer.kind in PAIRS:
         # Both inputs are computed: one is the other in another scale, and its cost is taken off again.
         tensors += [_tensor(1, layer.shape, "int8", 0.0713), _tensor(2, out, "int8", 0.0829, zero=5)]
-        operators = (Operator(0, "QUANTIZE", (0,), (1,), {}), Operator(1, "ADD", (0, 1), (2,), {}))
+        operators = (Operator(0, "QUANTIZE", (0,), (1,), {}), Operator(1, layer.kind, (0, 1), (2,), {}))
         return Graph(layer.name, "0" * 64, tuple(tensors), operators, tensors[0], tensors[2])
     weights = rng.integers(-127, 128, shapes[layer.kind]).astype(np.int8)
     bias = rng.integers(-1000, 1000, layer.channels).astype(np.int32)
@@ -181,7 +184,7 @@ class Bench:
         graph = layer_graph(layer)
         plan = plan_memory(graph)
         fast, plain = (self.cost(graph, plain=plain) for plain in (False, True))
-        if layer.kind == "ADD":
+        if layer.kind in PAIRS:
             first = Graph(graph.source, graph.sha256, graph.tensors, graph.operators[:1], graph.input, graph.tensors[1])
             fast, plain = (_less(cost, self.cost(first, plain=p)) for cost, p in ((fast, False), (plain, True)))
             return Row(layer.name, "element", graph.output.elements, fast, plain, Reference(layer.cmsis), layer.target)
@@ -192,8 +195,7 @@ class Bench:
         graph = parse_tflite(path)
         fast, plain = (self.cost(graph, plain=plain) for plain in (False, True))
         reference = MODELS[name][1]
-        millions = Reference(reference.cmsis / 1e6, reference.plain and reference.plain / 1e6, reference.arena_bytes)
-        return Row(name, "million", 1e6, fast, plain, millions, millions.cmsis)
+        return Row(name, "million", 1e6, fast, plain, reference, reference.cmsis)
 
 
 def _less(cost: Cost, other: Cost) -> Cost:
@@ -203,12 +205,12 @@ def _less(cost: Cost, other: Cost) -> Cost:
 def line(row: Row) -> str:
     """Return a row as text."""
     reference = row.reference
-    plain = "not measured" if reference.plain is None else f"{reference.plain:.2f}"
+    cmsis, plain = ("not measured" if value is None else f"{value:.2f}" for value in (reference.cmsis, reference.plain))
     arena = "" if reference.arena_bytes is None else f"{reference.arena_bytes:,}"
     ours = f"{row.fast.instructions / row.per:>8.2f} {row.plain.instructions / row.per:>8.2f}"
     return (
         f"{row.name:<26} {row.unit:<8} {ours} "
-        f"{reference.cmsis:>9.2f} {plain:>13} {row.fast.arena_bytes:>9,} {arena:>9} {row.fast.stack_bytes:>7,}"
+        f"{cmsis:>13} {plain:>13} {row.fast.arena_bytes:>9,} {arena:>9} {row.fast.stack_bytes:>7,}"
     )
 
 
@@ -226,7 +228,7 @@ def main() -> int:
             f"Instructions, not cycles. Ours: {bench.compiler}, -O2. TFLite Micro: gcc 12.2, -O2, measured elsewhere."
         )
         print(
-            f"{'':<26} {'per':<8} {'ours':>8} {'plain C':>8} {'CMSIS-NN':>9} {'TFLM plain C':>13} {'arena':>9} "
+            f"{'':<26} {'per':<8} {'ours':>8} {'plain C':>8} {'CMSIS-NN':>13} {'TFLM plain C':>13} {'arena':>9} "
             f"{'TFLM head':>9} {'stack':>7}"
         )
         for name, (file, _) in MODELS.items():

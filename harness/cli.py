@@ -265,14 +265,14 @@ def search(
     as_json: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
-    r"""Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
+    """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
     \b
     hil search search.yaml --device nano33 --limit ram_peak_bytes=20000 --limit ticks_median=1500000
 
     The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.search import Wish
     from harness.commands.search import search as run
     from harness.config import find_lab
@@ -301,7 +301,7 @@ def compare(
     as_json: bool,  # noqa: FBT001 (click passes it)
     results_dir: Path,
 ) -> None:
-    r"""Say what differs, by how much, and whether it is real.
+    """Say what differs, by how much, and whether it is real.
 
     \b
     hil compare                        each variant of the latest run with its baseline
@@ -311,7 +311,7 @@ def compare(
 
     Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.
     See docs/comparing.md.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.compare import Wish
     from harness.commands.compare import compare as run
     from harness.errors import ConfigError

@@ -206,23 +206,26 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
     total = len(case.inputs)
     predictions: list[int] = []
     ticks: list[int] = []
+    crcs: list[int] = []
     # The first inference after a reset finds cold caches; it is run and not recorded.
     link.infer(case.inputs[0])
     for index, inference in enumerate(link.infer_each(case.inputs)):
         predictions.append(predict(output.decode(inference.output)))
         ticks.append(inference.ticks[0])
+        crcs.append(zlib.crc32(inference.output))
         record.sample(
             sample=index,
             label=case.labels[index],
             prediction=predictions[-1],
             ticks=ticks[-1],
-            output_crc=zlib.crc32(inference.output),
+            output_crc=crcs[-1],
         )
         case.on_progress("measure", index + 1, total)
     if len(predictions) != total:
         raise MeasurementError(f"{board.name}: {len(predictions)} inferences for {total} inputs")
     accuracy = top1(predictions, case.labels)
     ram = measure_peak_ram(board, case.image, link)
+    _record_layers(case, link, record, crcs[0])
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
@@ -232,6 +235,34 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
         "ram_peak_bytes": ram.total_bytes,
         **counter_columns(summarize(ticks), board.counter, info.counter_hz),
     }
+
+
+def _record_layers(case: _Case, link: Link, record: CaseRecord, output_crc: int) -> None:
+    """Measure the first input once more, layer by layer. It comes last because the marks need stack too."""
+    specs = case.image.layers
+    if specs is None:
+        return
+    profiled = link.profile(case.inputs[0])
+    if zlib.crc32(profiled.output) != output_crc or len(profiled.layers) != len(specs):
+        raise MeasurementError(
+            f"{case.board.name}: measured layer by layer ({len(profiled.layers)} of {len(specs)} layers), the first "
+            "input gave another output than before: the engine's two ways to run the model differ"
+        )
+    record.layers(
+        [
+            {
+                "operator": spec.kind,
+                "position": spec.operator,
+                "kernel": spec.kernel,
+                "output_shape": "x".join(map(str, spec.output)),
+                "ticks": ticks,
+                "macs": spec.macs,
+                "moved_bytes": spec.bytes_moved,
+                "parameters": spec.parameters,
+            }
+            for spec, ticks in zip(specs, profiled.layers, strict=True)
+        ]
+    )
 
 
 def _with_crash_report(board: Board, error: BoardError) -> str:

@@ -17,7 +17,7 @@ def test_a_layer_keeps_its_target(layer, nano33, tmp_path):
         pytest.skip("arm-none-eabi-gcc isn't installed")
     with open_board(nano33, "virtual") as board:
         row = Bench(board, tmp_path).layer(layer)
-    assert 0.5 < row.fast.instructions / row.per <= layer.target
-    assert layer.target <= layer.cmsis
+    assert 0.9 < row.fast.instructions / row.per <= layer.target
+    assert layer.cmsis is None or layer.target <= layer.cmsis
     assert row.plain.instructions > 3 * row.fast.instructions
     assert row.fast.stack_bytes < TFLM_STACK_BYTES

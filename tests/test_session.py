@@ -84,6 +84,24 @@ def test_a_case_and_its_repetition(measure, prebuilt, board):
         assert again[column].tolist() == samples[column].tolist()
 
 
+def test_the_first_input_is_measured_layer_by_layer(measure, prebuilt):
+    image = load_image(prebuilt / "fashion_mnist_int8.elf")
+    row, samples, run = measure(image.path, samples=3)
+    layers = load_results(run.path).layers
+    assert layers.operator.tolist() == [spec.kind for spec in image.layers]
+    assert layers.macs.sum() == image.card.macs
+    assert (layers.ticks > 0).all()
+    assert abs(layers.ticks.sum() - samples.ticks[0]) <= 16
+    assert row.ram_stack_bytes < 350  # before the marks, which need more
+
+
+def test_an_image_whose_layers_answer_otherwise_is_no_result(measure, root):
+    row, samples, _ = measure(
+        root / "tests/images/wrong.elf", error=MeasurementError, match="the engine's two ways to run the model differ"
+    )
+    failed(row, samples, 10)
+
+
 @pytest.mark.parametrize("name", ["fashion_mnist_int8", "fashion_mnist_float32"])
 def test_stack_figure_is_the_lowest_address_that_the_emulator_saw(board, suite, prebuilt, name):
     """The firmware's paint against the emulator's own watch on every write."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.build import lower_elementwise, lower_float, lower_int8, lower_shape
+from harness.build import lower_elementwise, lower_float, lower_int8, lower_reduce, lower_shape
 from harness.build.fold import fold_constants
 from harness.build.step import Step, quantization_of, unsupported
 from harness.errors import ConfigError
@@ -25,10 +25,10 @@ KERNELS: Mapping[tuple[str, str], Lower] = {
     ("CONV_2D", "int8"): lower_int8.convolution,
     ("DEPTHWISE_CONV_2D", "int8"): lower_int8.depthwise,
     ("FULLY_CONNECTED", "int8"): lower_int8.fully_connected,
-    ("AVERAGE_POOL_2D", "int8"): lower_int8.pool,
-    ("MAX_POOL_2D", "int8"): lower_int8.pool,
-    ("MEAN", "int8"): lower_int8.mean,
-    ("SOFTMAX", "int8"): lower_int8.softmax,
+    ("AVERAGE_POOL_2D", "int8"): lower_reduce.pool,
+    ("MAX_POOL_2D", "int8"): lower_reduce.pool,
+    ("MEAN", "int8"): lower_reduce.mean,
+    ("SOFTMAX", "int8"): lower_reduce.softmax,
     **{(kind, "int8"): lower_elementwise.unary_int8 for kind in UNARY},
     **{(kind, "float32"): lower_elementwise.unary_float for kind in UNARY},
     ("QUANTIZE", "int8"): lower_elementwise.unary_int8,

@@ -28,6 +28,19 @@ _LIMITS = {
 }
 
 
+def int8_limits(graph: Graph, operator: Operator, y: Tensor) -> tuple[int, int]:
+    """Return the least and the greatest int8 that an operator's fused activation lets through.
+
+    Raises:
+        ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
+    """
+    quantization = quantization_of(graph, operator, y)
+    try:
+        return activation_range(fused(operator), quantization.scales[0], quantization.zero_points[0])
+    except KeyError:
+        raise unsupported(graph, operator, f"activation {fused(operator)}", "none, ReLU or ReLU6") from None
+
+
 def float_limits(graph: Graph, operator: Operator, activation: int) -> dict[str, str]:
     """Return the fields of a float activation.
 
@@ -44,10 +57,7 @@ def binary_int8(graph: Graph, operator: Operator, _x: Tensor, y: Tensor) -> Step
     """Return the call of an int8 sum or product; with one constant value it is a table."""
     longer, shorter, period = _inputs(graph, operator, y)
     a, b, out = (quantization_of(graph, operator, tensor) for tensor in (longer, shorter, y))
-    try:
-        limits = activation_range(fused(operator), out.scales[0], out.zero_points[0])
-    except KeyError:
-        raise unsupported(graph, operator, f"activation {fused(operator)}", "none, ReLU or ReLU6") from None
+    limits = int8_limits(graph, operator, y)
     adds = operator.kind == "ADD"
     if shorter.data is not None and period == 1:
         outputs = (pairs.add_outputs if adds else pairs.mul_outputs)(a, b, out, limits)

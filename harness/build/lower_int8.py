@@ -1,4 +1,4 @@
-"""From int8 operators to kernel calls."""
+"""From int8 layers with weights to kernel calls."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.geometry import mean_span
 from harness.build.layout import pair_rows
-from harness.build.requantize import Channel, activation_range, channel, mean_scaling, softmax_scaling
+from harness.build.lower_elementwise import int8_limits
+from harness.build.requantize import Channel, channel
 from harness.build.step import Array, Step, quantization_of, unsupported
 from harness.build.window import Window, window_of
 
@@ -125,79 +125,6 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
     )
 
 
-def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of an int8 average or maximum pooling."""
-    quantization = quantization_of(graph, operator, y)
-    if quantization != quantization_of(graph, operator, x):
-        raise unsupported(graph, operator, "input and output of different scales", "a pooling that changes scale")
-    size = int(operator.options["FilterHeight"]), int(operator.options["FilterWidth"])
-    window = window_of(graph, operator, x, y, size)
-    low, high = _activation(graph, operator, y)
-    average = operator.kind == "AVERAGE_POOL_2D"
-    simple = not average and window.in_c % 4 == 0 and (low, high) == (-128, 127)
-    return Step(
-        operator,
-        "hil_average_pool_s8" if average else "hil_max_pool_s8" if simple else "hil_max_pool_s8_plain",
-        "hil_pool_s8",
-        (x,),
-        y,
-        {"act_min": str(low), "act_max": str(high)},
-        twin=simple,
-        window=window,
-    )
-
-
-def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of an int8 mean over height and width, or over other neighbouring axes."""
-    before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    count, channels = mean_span(graph, operator, x)
-    multiplier, left = mean_scaling(before.scales[0] / after.scales[0], count)
-    simple = channels % 4 == 0
-    return Step(
-        operator,
-        "hil_mean_s8" if simple else "hil_mean_s8_plain",
-        "hil_mean_s8",
-        (x,),
-        y,
-        {
-            "pixels": str(count),
-            "channels": str(channels),
-            "multiplier": str(multiplier),
-            "shift": str(-left),
-            "in_zero": str(before.zero_points[0]),
-            "out_zero": str(after.zero_points[0]),
-        },
-        twin=simple,
-    )
-
-
-def softmax(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    """Return the call of the fixed-point softmax."""
-    before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    if (after.scales[0], after.zero_points[0]) != (1 / 256, -128):
-        what = f"output scale {after.scales[0]} and zero point {after.zero_points[0]}"
-        raise unsupported(graph, operator, what, "1/256 and -128, which TFLite prescribes")
-    try:
-        multiplier, shift, least = softmax_scaling(operator.options["Beta"], before.scales[0])
-    except ValueError as error:
-        raise unsupported(graph, operator, str(error), "an input of a greater scale") from error
-    depth = x.shape[-1]
-    return Step(
-        operator,
-        "hil_softmax_s8",
-        "hil_softmax_s8",
-        (x,),
-        y,
-        {
-            "rows": str(x.elements // depth),
-            "depth": str(depth),
-            "multiplier": str(multiplier),
-            "left_shift": str(shift),
-            "diff_min": str(least),
-        },
-    )
-
-
 def _convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor, window: Window, weights: _Weights) -> Step:
     quant = _quant(graph, operator, x, y)
     pointwise = window.taps == 1 and window.stride_h == window.stride_w == 1
@@ -304,13 +231,4 @@ def _weights(graph: Graph, operator: Operator, x: Tensor, y: Tensor, axis: int) 
 
 def _quant(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> _Quant:
     before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    return _Quant(before.zero_points[0], after.zero_points[0], *_activation(graph, operator, y))
-
-
-def _activation(graph: Graph, operator: Operator, y: Tensor) -> tuple[int, int]:
-    quantization = quantization_of(graph, operator, y)
-    activation = int(operator.options.get("FusedActivationFunction", 0))
-    try:
-        return activation_range(activation, quantization.scales[0], quantization.zero_points[0])
-    except KeyError:
-        raise unsupported(graph, operator, f"activation {activation}", "none, ReLU or ReLU6") from None
+    return _Quant(before.zero_points[0], after.zero_points[0], *int8_limits(graph, operator, y))

@@ -232,7 +232,9 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             place = program.storage[tensor.index]
             first.setdefault(place.root, position)
             last[place.root] = position
-            size[place.root] = max(size.get(place.root, 0), place.offset + tensor.bytes + overread)
+            whole = graph.tensors[place.root].bytes if place.root < len(graph.tensors) else 0
+            # a patch's rows lie further apart in the whole image than its own bytes tell
+            size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     last[program.storage[graph.output.index].root] = max(len(program.steps) - 1, 0)
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size]
     for position, step in enumerate(program.steps):

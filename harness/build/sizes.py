@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LARGEST = 3
 
-#: A RESULT frame holds the output and the ticks of a whole batch (firmware/agent/agent.c).
-MAX_OUTPUT_BYTES = 65_531 - 8 - 4 * 128
+#: A RESULT or PROFILE frame holds the output and the ticks of a whole batch (firmware/agent/agent.c).
+MAX_OUTPUT_BYTES = 65_531 - 12 - 4 * 128
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,12 @@ class CaseRecord:
         self.recorded += 1
 
     def layers(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record the kernel calls of one profiled inference, once for a case.
+        """Record the layers of one profiled inference, once for a case.
 
         They are one line of the journal: a killed run has all of them or none.
 
         Args:
-            rows: the calls in the order of execution, as columns of the layer table: operator, kind, kernel,
+            rows: the layers in the order of execution, as columns of the layer table: operator, position, kernel,
                 output_shape (text like 1x28x28x8), ticks, macs, moved_bytes, parameters. What is not known is
                 None or left out. `layer` is their number, and is filled in.
 

@@ -61,7 +61,7 @@ class Results:
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """A row for each kernel call of a profiled inference; empty where no case was profiled."""
+        """A row for each layer of a profiled inference; empty where no case was profiled."""
         return self.table("layers")
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:

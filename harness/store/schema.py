@@ -111,14 +111,14 @@ SAMPLES: Final[tuple[Column, ...]] = (
 
 LAYERS: Final[tuple[Column, ...]] = (
     *_KEYS,
-    Column("layer", "Int64", "", "number of the kernel call in the order of execution, from 0"),
+    Column("layer", "Int64", "", "number of the layer in the order of execution, from 0"),
     Column("operator", "string", "", "operator of the model, like CONV_2D"),
-    Column("kind", "string", "", "kind of kernel, like depthwise"),
+    Column("position", "Int64", "", "place of the operator in the model file, from 0"),
     Column("kernel", "string", "", "name of the kernel that ran"),
     Column("output_shape", "string", "", "shape of what it wrote, like 1x28x28x8"),
-    Column("ticks", "Int64", "ticks", "counter difference of this call in one inference; see the case's counter"),
-    Column("macs", "Int64", "", "multiply-accumulates of this call"),
-    Column("moved_bytes", "Int64", "bytes", "inputs, weights and outputs that it reads and writes"),
+    Column("ticks", "Int64", "ticks", "counter difference of this layer in one inference; see the case's counter"),
+    Column("macs", "Int64", "", "multiply-accumulates of this layer, those that patches repeat included"),
+    Column("moved_bytes", "Int64", "bytes", "inputs, weights and outputs of its kernel calls, each once a call"),
     Column("parameters", "Int64", "", "weights and biases that it uses"),
 )
 

@@ -47,8 +47,10 @@ def write(tmp_path):
 def test_the_shipped_suite_is_read():
     suite = load_suite(SHIPPED)
     assert suite.task == "fashion_mnist"
-    assert [variant.name for variant in suite.variants] == ["float32", "int8"]
+    assert [variant.name for variant in suite.variants][:3] == ["float32", "int8", "int8_qat"]
     assert suite.variant("int8").baseline == "float32"
+    assert suite.variant("student_distilled_int8").baseline == "student_int8"
+    assert suite.variant("small_input_int8").resize == "area"
     assert suite.inputs.scale == 1 / 255
     assert len(suite.classes) == 10
 

@@ -2,8 +2,10 @@
 
     TF_USE_LEGACY_KERAS=1 python make_models.py --count 8 --out data
 
-Each seed gives one chain of random layers, written as int8 and as float32. Weights are random; the ranges of the
-activations come from random inputs, so that scales and zero points differ from layer to layer.
+Each seed gives a chain of random layers and a network with branches, each written as int8 and as float32. Weights
+are random; the ranges of the activations come from random inputs, so that scales and zero points differ from layer to
+layer.
+Single operators with any quantization are made without TensorFlow, by random_models.py.
 """
 
 from __future__ import annotations
@@ -39,6 +41,43 @@ def chain(seed: int) -> Model:
     if end == "softmax":
         x = layers.Softmax()(layers.Dense(int(rng.integers(2, 14)), **_initial(rng))(x))
     return Model(image, x)
+
+
+def branches(seed: int) -> Model:
+    """Return a small network with what a chain doesn't have: sums, products, concatenation, padding, activations."""
+    utils.set_random_seed(seed)
+    rng = np.random.default_rng(1000 + seed)
+    channels = int(rng.choice([4, 6, 8]))
+    if seed % 4 == 3:  # a series in time
+        image = layers.Input((int(rng.integers(20, 40)), int(rng.integers(2, 7))))
+        x = layers.Conv1D(channels, 5, 2, "same", activation="relu", **_initial(rng))(image)
+        y = layers.Conv1D(channels, 3, 1, "same", **_initial(rng))(x)
+        x = layers.MaxPooling1D(2)(layers.Add()([x, tf.nn.tanh(y)]))
+        x = layers.Concatenate()([x, tf.nn.sigmoid(x)])
+        return Model(image, layers.Dense(5, **_initial(rng))(layers.GlobalAveragePooling1D()(x)))
+    image = layers.Input((int(rng.integers(9, 14)), int(rng.integers(9, 14)), int(rng.choice([1, 3, 4]))))
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(image)
+    x = _act(rng, layers.Conv2D(channels, 3, 2, "valid", **_initial(rng))(x))
+    y = layers.Conv2D(channels, 3, 1, "same", activation="relu", **_initial(rng))(x)
+    y = layers.Conv2D(channels, 1, **_initial(rng))(y)
+    x = layers.ReLU()(layers.Add()([x, y])) if seed % 2 else layers.Add()([x, y])
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Conv2D(channels, 1, activation="sigmoid", **_initial(rng))(gate)
+    x = layers.Multiply()([x, gate])
+    z = _act(rng, layers.Conv2D(int(rng.choice([3, 4])), 1, **_initial(rng))(x))
+    x = layers.Concatenate()([x, layers.MaxPooling2D(3, 1, "same")(x), z])
+    x = x * 0.5 + rng.normal(size=x.shape[-1]).astype(np.float32)
+    x = layers.AveragePooling2D(2)(_act(rng, x))
+    return Model(image, layers.Softmax()(layers.Dense(4, **_initial(rng))(layers.Flatten()(x))))
+
+
+def _act(rng: np.random.Generator, x: tf.Tensor) -> tf.Tensor:
+    kind = rng.choice(["hard_swish", "leaky", "tanh", "sigmoid", "relu6"])
+    if kind == "hard_swish":
+        return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    if kind == "leaky":
+        return layers.LeakyReLU(0.2)(x)
+    return {"tanh": tf.nn.tanh, "sigmoid": tf.nn.sigmoid, "relu6": tf.nn.relu6}[kind](x)
 
 
 def _layer(rng: np.random.Generator, x: tf.Tensor) -> tf.Tensor:
@@ -110,10 +149,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    for seed in range(args.first, args.first + args.count):
-        model = chain(seed)
-        for name in ("int8", "float32"):
-            (args.out / f"chain{seed:02}_{name}.tflite").write_bytes(export(model, seed, quantized=name == "int8"))
+    for kind, make in (("chain", chain), ("branch", branches)):
+        for seed in range(args.first, args.first + args.count):
+            model = make(seed)
+            for name in ("int8", "float32"):
+                content = export(model, seed, quantized=name == "int8")
+                (args.out / f"{kind}{seed:02}_{name}.tflite").write_bytes(content)
     x = layers.Input((4, 4, 4))
     unsupported = Model(x, tf.math.sin(layers.MaxPooling2D(2)(x)))
     (args.out / "unsupported.tflite").write_bytes(export(unsupported, 0, quantized=False))

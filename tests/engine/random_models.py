@@ -58,8 +58,8 @@ class Maker:
         data = self.rng.integers(-128, 128, shape)
         return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
 
-    def weights(self, shape, axis, per_channel):
-        """Weights and bias of a layer; the bias' scale is left to the caller."""
+    def weights(self, x, shape, axis, per_channel):
+        """Weights and bias of a layer that reads x."""
         count = shape[axis]
         if self.dtype == "float32":
             bias = constant(self.rng.normal(size=count), "float32")
@@ -68,7 +68,7 @@ class Maker:
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
-        bias = constant(self.rng.integers(-3000, 3000, count), "int32", scales)
+        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -204,7 +204,7 @@ def convolution(m, _kind):
     if m.number(0, 3) == 0:
         kernel, options, out = (1, 1), {"Padding": SAME, "StrideH": 1, "StrideW": 1}, x.shape[1:3]
     channels = m.number(1, 20)
-    w, b = m.weights((channels, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
+    w, b = m.weights(x, (channels, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
     y = m.layer_output((1, *out, channels), x, w, kernel[0] * kernel[1] * x.shape[3])
     options |= {"FusedActivationFunction": m.pick(0, 1, 2, 3), "DilationHFactor": 1, "DilationWFactor": 1}
     return [Op("CONV_2D", [x, w, m.pick(b, b, None) if m.dtype == "int8" else b], y, options)]
@@ -215,7 +215,7 @@ def depthwise(m, _kind):
     kernel, options, out = sliding(m, x)
     times = m.pick(1, 1, 2, 3)
     channels = x.shape[3] * times
-    w, b = m.weights((1, *kernel, channels), 3, per_channel=m.number(0, 3) > 0)
+    w, b = m.weights(x, (1, *kernel, channels), 3, per_channel=m.number(0, 3) > 0)
     y = m.layer_output((1, *out, channels), x, w, kernel[0] * kernel[1])
     options |= {"FusedActivationFunction": m.pick(0, 0, 1, 2, 3), "DepthMultiplier": times}
     options |= {"DilationHFactor": 1, "DilationWFactor": 1}
@@ -225,7 +225,7 @@ def depthwise(m, _kind):
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
-    w, b = m.weights((outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
     y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
     return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
 

@@ -12,8 +12,8 @@ from engine.targets import FIRMWARE, CortexModel
 from harness.build import parse_tflite
 
 DATA = Path(__file__).parent / "data"
-INT8 = sorted(DATA.glob("chain*_int8.tflite"))
-FLOAT = sorted(DATA.glob("chain*_float32.tflite"))
+INT8 = sorted(DATA.glob("*_int8.tflite"))
+FLOAT = sorted(DATA.glob("*_float32.tflite"))
 FASHION = FIRMWARE / "models" / "fashion_mnist"
 IMAGES = Path(__file__).parents[2] / "suites" / "data" / "fashion_mnist_test1000.npz"
 

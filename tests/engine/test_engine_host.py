@@ -12,12 +12,12 @@ from engine.targets import HostModel, compile_kernels, compiler, host_flags, pre
 from harness.build import parse_tflite
 
 DATA = Path(__file__).parent / "data"
-INT8 = sorted(DATA.glob("chain*_int8.tflite"))
-FLOAT = sorted(DATA.glob("chain*_float32.tflite"))
+INT8 = sorted(DATA.glob("*_int8.tflite"))
+FLOAT = sorted(DATA.glob("*_float32.tflite"))
 
 
 def test_there_are_models():
-    assert len(INT8) == len(FLOAT) == 8
+    assert len(INT8) == len(FLOAT) == 16
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
@@ -51,7 +51,7 @@ def test_float32_is_close_to_litert(path, plain, host_kernels, tmp_path):
         assert_close(model(values), oracle.run(values).reshape(graph.output.shape))
 
 
-@pytest.mark.parametrize("path", [INT8[2], FLOAT[2]], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [INT8[10], FLOAT[10]], ids=lambda path: path.stem)
 def test_no_undefined_behaviour(path, tmp_path):
     graph = parse_tflite(path)
     checks = ["-fsanitize=undefined,bounds", "-fno-sanitize-recover=all"]

@@ -10,6 +10,7 @@ from engine.random_models import MAKERS, WITH_WEIGHTS, random_model
 from engine.targets import CortexModel, HostModel, prefix
 from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
+from harness.build.patch import Patches
 from harness.errors import ConfigError
 
 CASES = [
@@ -89,3 +90,14 @@ def test_int8_weights_without_a_dequantize_are_refused(tmp_path):
     path.write_bytes(write_tflite([Op("FULLY_CONNECTED", [x, weights, None], y)]))
     with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): weights that are not constant float32"):
         plan_memory(parse_tflite(path))
+
+
+@pytest.mark.parametrize("seed", [316, 318, 320])
+def test_a_depthwise_layer_in_patches_is_the_whole_one(seed, random_graph, host_kernels, tmp_path):
+    graph, _ = random_graph("DEPTHWISE_CONV_2D", seed, "int8")
+    window = plan_memory(graph).steps[0].window
+    patches = Patches(min(3, window.out_h), min(2, window.out_w), 1)
+    whole = HostModel(graph, tmp_path / "whole", host_kernels)
+    patched = HostModel(graph, tmp_path / "patched", host_kernels, patches=patches)
+    for values in random_inputs(graph, 5, seed):
+        np.testing.assert_array_equal(patched(values), whole(values))

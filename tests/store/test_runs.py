@@ -145,7 +145,7 @@ def test_more_samples_than_a_chunk(run, monkeypatch):
 LAYERS = [
     {
         "operator": "CONV_2D",
-        "kind": "conv",
+        "position": 0,
         "kernel": "hil_conv_s8",
         "output_shape": "1x28x28x8",
         "ticks": np.int64(900),

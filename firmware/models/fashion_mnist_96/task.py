@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fashion_mnist.task import TASK as FASHION_MNIST
+from zoo.augment import mirrored
 from zoo.resize import Resize
 from zoo.task import Conv, Depthwise, Layers
 
@@ -34,5 +35,6 @@ TASK = replace(
     layers=LAYERS,
     resize=Resize("bilinear", 96, 96),
     epochs=5,
+    augment=mirrored,  # five epochs are too few for more
     suite_inputs=200,
 )

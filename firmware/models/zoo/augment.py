@@ -7,6 +7,11 @@ from typing import Any
 import tensorflow as tf
 
 
+def mirrored(image: Any, label: Any, seed: int) -> tuple[Any, Any]:
+    """Mirror half of the images."""
+    return tf.image.random_flip_left_right(image, seed=seed), label
+
+
 def mirrored_and_shifted(image: Any, label: Any, seed: int) -> tuple[Any, Any]:
     """Mirror half of the images and shift each by up to two pixels."""
     image = tf.image.random_flip_left_right(image, seed=seed)
