@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from harness.store.cases import SIMULATED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-#: What `power_source` is for a monitor that does not exist. Never compared with anything that was measured.
-SIMULATED = "simulated"
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,27 @@ from harness.power.pulses import PulseFinder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from harness.errors import HilError
     from harness.link.messages import Inference, Info
     from harness.power.base import Chunk, Monitor
 
 _MARGIN = 1.02  # the window is a bit longer than asked, as inferences are not all alike
 _SAME_IN_A_ROW = 3
 _BY_CHANCE = {"", "spread", "damaged edge"}
+
+
+class WindowsError(Exception):
+    """Too few windows can be used; carries those that were taken, and what to raise.
+
+    Attributes:
+        windows: all of them, in order.
+        reason: PowerError, or MeasurementError if the clocks disagree.
+    """
+
+    def __init__(self, windows: Sequence[Window], reason: HilError) -> None:
+        super().__init__(str(reason))
+        self.windows = tuple(windows)
+        self.reason = reason
 
 
 class Runner(Protocol):
@@ -50,7 +65,7 @@ class Task:
 
     Attributes:
         runner: the link to the board.
-        data: one input tensor, as bytes.
+        data: input tensors as bytes, at least one; each window runs on one of them, in turn.
         info: what the board announced.
         ticks: of one inference, about.
         raw: opens the file for the samples of a window, by its number; None keeps none.
@@ -58,7 +73,7 @@ class Task:
     """
 
     runner: Runner
-    data: bytes
+    data: tuple[bytes, ...]
     info: Info
     ticks: float
     raw: Callable[[int], RawFile] | None = None
@@ -86,8 +101,8 @@ def measure(monitor: Monitor, task: Task, plan: Plan, sync_input: int) -> list[W
         All windows, in order; those that aren't used say why.
 
     Raises:
-        PowerError: the monitor fails, or too many windows can't be used; the message says why.
-        MeasurementError: the clocks of monitor and board disagree in every window.
+        PowerError: the monitor fails.
+        WindowsError: too many windows can't be used.
         BoardError: the board failed.
     """
     windows: list[Window] = []
@@ -101,7 +116,7 @@ def measure(monitor: Monitor, task: Task, plan: Plan, sync_input: int) -> list[W
             if not far:
                 return windows
             windows = [_rejected(window, far.get(window.number)) for window in windows]
-    raise PowerError(f"{_tally(windows, plan)} The last one: {_last_reason(windows)}")
+    raise WindowsError(windows, PowerError(f"{_tally(windows, plan)} The last one: {_last_reason(windows)}"))
 
 
 def _rejected(window: Window, reason: str | None) -> Window:
@@ -115,11 +130,12 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
     recording = Recording(monitor, [finder.feed, *([raw.write] if raw else [])])
     sizes = batches(plan, task.ticks / task.info.counter_hz, rate, task.info.max_batch)
     ticks = 0
+    data = task.data[number % len(task.data)]
     try:
         recording.start()
         recording.wait(plan.idle_s)
         for size in sizes:
-            ticks += sum(task.runner.infer(task.data, size).ticks)
+            ticks += sum(task.runner.infer(data, size).ticks)
             recording.check()
         recording.wait(plan.idle_s)
         recording.stop()
@@ -139,7 +155,7 @@ def _give_up_early(windows: Sequence[Window]) -> None:
     if len(latest) < _SAME_IN_A_ROW or len(problems) > 1 or problems & _BY_CHANCE:
         return
     error = MeasurementError if problems == {"clock"} else PowerError
-    raise error(f"{latest[-1].reason} ({_SAME_IN_A_ROW} windows in a row)")
+    raise WindowsError(windows, error(f"{latest[-1].reason} ({_SAME_IN_A_ROW} windows in a row)"))
 
 
 def _tally(windows: Sequence[Window], plan: Plan) -> str:

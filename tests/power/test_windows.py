@@ -5,7 +5,7 @@ from harness.errors import MeasurementError, PowerError
 from harness.power.judge import Plan
 from harness.power.ppk2 import Ppk2
 from harness.power.virtual.ppk2 import Trouble, VirtualPpk2
-from harness.power.windows import Task, batches, measure
+from harness.power.windows import Task, WindowsError, batches, measure
 from power.scripted import ScriptedBoard
 
 QUICK = Plan(window_s=0.2, samples=1000, windows=3, idle_s=0.1)
@@ -17,7 +17,10 @@ def windows(board, plan=QUICK, *, noise_a=0.0, trouble=None, sync_input=0):
         VirtualPpk2(board, noise_a=noise_a, trouble=trouble) as device,
         Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor,
     ):
-        return measure(monitor, Task(board, b"", board.info, board.ticks), plan, sync_input)
+        try:
+            return measure(monitor, Task(board, (b"",), board.info, board.ticks), plan, sync_input)
+        except WindowsError as error:
+            raise error.reason from error
 
 
 def used(found):
@@ -131,7 +134,7 @@ def test_a_monitor_unplugged_in_a_window_is_named():
     with VirtualPpk2(board) as device, Ppk2(device.port, "C0FFEE", VOLT, "source", simulated=True) as monitor:
         board.before_batch = device.close
         with pytest.raises(PowerError, match="PPK2 C0FFEE: the port is gone, was it unplugged"):
-            measure(monitor, Task(board, b"", board.info, board.ticks), QUICK, 0)
+            measure(monitor, Task(board, (b"",), board.info, board.ticks), QUICK, 0)
 
 
 def test_windows_are_long_enough_and_batches_alike():
@@ -159,7 +162,7 @@ def test_raw_samples_reach_the_file_whole():
             self.parts.append(None)
 
     with VirtualPpk2(board) as device, Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor:
-        found = measure(monitor, Task(board, b"", board.info, board.ticks, raw=Raw), QUICK, 0)
+        found = measure(monitor, Task(board, (b"",), board.info, board.ticks, raw=Raw), QUICK, 0)
     for window in found:
         *parts, end = written[window.number]
         assert end is None
