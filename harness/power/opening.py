@@ -70,6 +70,9 @@ def _ppk2(supply: PowerSupply) -> Monitor:
     return Ppk2(port.path, port.serial, supply.voltage_v, supply.mode)
 
 
+#: The monitors with a serial port, and their USB vendor and product.
+SERIAL_MONITORS: Final = {"ppk2": PPK2_USB}
+
 #: How each kind of monitor is opened.
 OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {"ppk2": _ppk2}
 
