@@ -43,6 +43,13 @@ class PowerSupply(Model):
     max_lost: Annotated[float, Field(ge=0, le=0.05)] = 0.01
     max_spread: Annotated[float, Field(gt=0, le=0.5)] = 0.02
 
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second that the monitor is set to."""
+        if self.sample_rate_hz is not None:
+            return self.sample_rate_hz
+        return 5_000 if self.monitor == "lpm01a" and self.format == "ascii" else 100_000
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.file is not None) != (self.monitor == "csv"):

@@ -9,6 +9,8 @@ from serial.tools import list_ports
 
 from harness.boards.opening import VirtualBoard
 from harness.errors import PowerError
+from harness.power.lpm01a import USB_ID as LPM01A_USB
+from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import USB_ID as PPK2_USB
 from harness.power.ppk2 import Ppk2
 from harness.power.virtual.bench import SimulatedMonitor
@@ -70,11 +72,16 @@ def _ppk2(supply: PowerSupply) -> Monitor:
     return Ppk2(port.path, port.serial, supply.voltage_v, supply.mode)
 
 
+def _lpm01a(supply: PowerSupply) -> Monitor:
+    port = find_monitor("lpm01a", LPM01A_USB, supply.serial, list_ports.comports())
+    return Lpm01a(port.path, port.serial, supply.voltage_v, supply.rate_hz, binary=supply.format == "binary")
+
+
 #: The monitors with a serial port, and their USB vendor and product.
-SERIAL_MONITORS: Final = {"ppk2": PPK2_USB}
+SERIAL_MONITORS: Final = {"ppk2": PPK2_USB, "lpm01a": LPM01A_USB}
 
 #: How each kind of monitor is opened.
-OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {"ppk2": _ppk2}
+OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {"ppk2": _ppk2, "lpm01a": _lpm01a}
 
 
 def open_monitor(supply: PowerSupply, board: Board) -> Monitor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.errors import MeasurementError, PowerError
 from harness.power.capture import Recording
 from harness.power.judge import Plan, Window, Work, judge, outliers
+from harness.power.marks import MarkFinder
 from harness.power.pulses import PulseFinder
 
 if TYPE_CHECKING:
@@ -125,17 +126,19 @@ def _rejected(window: Window, reason: str | None) -> Window:
 
 def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: int) -> Window:
     rate = monitor.info.sample_rate_hz
-    finder = PulseFinder(sync_input, int(plan.idle_s * rate))
+    idle = int(plan.idle_s * rate)
+    marked = MarkFinder(sync_input, idle, rate) if monitor.info.edges == "falling" else None
+    whole = PulseFinder(sync_input, idle)
     raw = task.raw(number) if task.raw else None
-    recording = Recording(monitor, [finder.feed, *([raw.write] if raw else [])])
+    recording = Recording(monitor, [(marked or whole).feed, *([raw.write] if raw else [])])
     sizes = batches(plan, task.ticks / task.info.counter_hz, rate, task.info.max_batch)
-    ticks = 0
+    ticks: list[int] = []
     data = task.data[number % len(task.data)]
     try:
         recording.start()
         recording.wait(plan.idle_s)
         for size in sizes:
-            ticks += sum(task.runner.infer(data, size).ticks)
+            ticks.append(sum(task.runner.infer(data, size).ticks))
             recording.check()
         recording.wait(plan.idle_s)
         recording.stop()
@@ -143,8 +146,9 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
         recording.abandon()
         if raw:
             raw.close()
-    work = Work(len(sizes), sum(sizes), ticks, task.info.counter_hz, task.info.input_bytes)
-    window = judge(number, work, finder.finish(), monitor.info, plan, sync_input)
+    capture = marked.finish([spent / task.info.counter_hz for spent in ticks]) if marked else whole.finish()
+    work = Work(len(sizes), sum(sizes), sum(ticks), task.info.counter_hz, task.info.input_bytes)
+    window = judge(number, work, capture, monitor.info, plan, sync_input)
     return replace(window, file=raw.name) if raw else window
 
 

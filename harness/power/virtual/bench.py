@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.errors import PowerError
+from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import Ppk2
 from harness.power.virtual.activity import TwinActivity
+from harness.power.virtual.lpm01a import VirtualLpm01a
 from harness.power.virtual.ppk2 import VirtualPpk2
 from harness.power.virtual.profile import NRF52840
 
@@ -32,13 +34,20 @@ class SimulatedMonitor:
 
     def __init__(self, twin: VirtualNrf52840, supply: PowerSupply) -> None:
         activity = TwinActivity(twin, NRF52840, supply.sync_input)
+        ppk2 = supply.monitor == "ppk2"
+        self._device: VirtualPpk2 | VirtualLpm01a
+        self._host: Ppk2 | Lpm01a
         try:
-            self._device = VirtualPpk2(activity, noise_a=NRF52840.noise_a)
+            self._device = (VirtualPpk2 if ppk2 else VirtualLpm01a)(activity, noise_a=NRF52840.noise_a)
         except (ImportError, AttributeError, OSError) as error:
             raise PowerError("simulated power monitors need pseudo-terminals, which this system hasn't") from error
         self._device.start()
         try:
-            self._host = Ppk2(self._device.port, "", supply.voltage_v, supply.mode, simulated=True)
+            port, volt = self._device.port, supply.voltage_v
+            if ppk2:
+                self._host = Ppk2(port, "", volt, supply.mode, simulated=True)
+            else:
+                self._host = Lpm01a(port, "", volt, supply.rate_hz, binary=supply.format == "binary", simulated=True)
         except PowerError:
             self._device.close()
             raise
