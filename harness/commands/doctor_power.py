@@ -60,8 +60,6 @@ def _configured(device: Device, ports: list[ListPortInfo]) -> Finding:
         if find_spec("pyjoulescope_driver") is None:
             return Finding("problem", what, "pyjoulescope_driver is missing: pip install 'tinyml-hil[power]'")
         return Finding("ok", what, "pyjoulescope_driver is installed; the monitor is looked for when a run begins")
-    if supply.monitor == "csv":
-        return Finding("ok", what, f"replays {supply.file}")
     try:
         found = find_monitor(supply.monitor, SERIAL_MONITORS[supply.monitor], supply.serial, ports)
     except HilError as error:

@@ -182,7 +182,7 @@ def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
     monitors: dict[tuple[str, str | None], str] = {}
     for device in devices:
         power = device.power
-        if power is None or power.simulated or power.monitor == "csv":
+        if power is None or power.simulated:
             continue
         other = monitors.setdefault((power.monitor, power.serial), device.name)
         if other != device.name:

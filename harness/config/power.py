@@ -16,18 +16,17 @@ class PowerSupply(Model):
 
     `monitor` is its kind, `serial` its USB serial number (needed if several are attached), `simulated: true` the
     virtual bench, for virtual boards only.
-    `voltage_v` is what it gives to the board; in ampere mode, and for a file, what the board's own supply gives.
+    `voltage_v` is what it gives to the board; in ampere mode and for a Joulescope, what the board's own supply gives.
     `mode` of a PPK2: `source` feeds the board, `ampere` sits in its supply.
     `sync_input` is the number of the input that the board's sync pin is wired to (D0 is 0).
     `sample_rate_hz` of an LPM01A or Joulescope; a PPK2 always takes 100,000 samples per second.
     `format` of what an LPM01A sends.
-    `file` is the trace that `csv` replays.
     `window_s`, `window_samples`, `windows`, `idle_s`, `max_lost` and `max_spread` say how long a window is at least,
     how many are used, how long the board is watched idling, and which share of lost samples and which distance from
     the median a window may have.
     """
 
-    monitor: Literal["ppk2", "lpm01a", "joulescope", "csv"]
+    monitor: Literal["ppk2", "lpm01a", "joulescope"]
     serial: Text | None = None
     simulated: bool = False
     voltage_v: Annotated[float, Field(ge=0.8, le=24)]
@@ -35,7 +34,6 @@ class PowerSupply(Model):
     sync_input: Annotated[int, Field(ge=0, le=7)] = 0
     sample_rate_hz: Annotated[int, Field(ge=1000, le=2_000_000)] | None = None
     format: Literal["ascii", "binary"] = "binary"
-    file: Text | None = None
     window_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     window_samples: Annotated[int, Field(ge=10)] = 1000
     windows: Annotated[int, Field(ge=1, le=100)] = 5
@@ -52,8 +50,6 @@ class PowerSupply(Model):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.file is not None) != (self.monitor == "csv"):
-            raise ValueError('"file" names the trace of monitor: csv, and of that only')
         if self.simulated and self.monitor not in ("ppk2", "lpm01a"):
             raise ValueError(f"there is no simulated {self.monitor}; ppk2 and lpm01a can be simulated")
         if self.simulated and self.serial is not None:

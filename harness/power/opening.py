@@ -9,6 +9,7 @@ from serial.tools import list_ports
 
 from harness.boards.opening import VirtualBoard
 from harness.errors import PowerError
+from harness.power.joulescope import Joulescope, load_driver
 from harness.power.lpm01a import USB_ID as LPM01A_USB
 from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import USB_ID as PPK2_USB
@@ -77,11 +78,19 @@ def _lpm01a(supply: PowerSupply) -> Monitor:
     return Lpm01a(port.path, port.serial, supply.voltage_v, supply.rate_hz, binary=supply.format == "binary")
 
 
+def _joulescope(supply: PowerSupply) -> Monitor:
+    return Joulescope(load_driver(), supply.serial, supply.voltage_v, supply.rate_hz, supply.sync_input)
+
+
 #: The monitors with a serial port, and their USB vendor and product.
 SERIAL_MONITORS: Final = {"ppk2": PPK2_USB, "lpm01a": LPM01A_USB}
 
 #: How each kind of monitor is opened.
-OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {"ppk2": _ppk2, "lpm01a": _lpm01a}
+OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {
+    "ppk2": _ppk2,
+    "lpm01a": _lpm01a,
+    "joulescope": _joulescope,
+}
 
 
 def open_monitor(supply: PowerSupply, board: Board) -> Monitor:

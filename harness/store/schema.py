@@ -89,7 +89,7 @@ CASES: Final[tuple[Column, ...]] = (
     Column("current_ua_peak", "Float64", "uA", "largest sample during inferences in all windows", score=True),
     Column("idle_current_ua", "Float64", "uA", "while the firmware waits; median of the windows", score=True),
     Column("energy_reason", "string", "", "why there is no energy"),
-    Column("power_source", "string", "", "what measured the energy: ppk2, lpm01a, joulescope, csv, or simulated"),
+    Column("power_source", "string", "", "what measured the energy: ppk2, lpm01a, joulescope, or simulated"),
     Column("power_monitor", "string", "", "serial number of the power monitor"),
     Column("power_note", "string", "", "mode and calibration of the monitor, or what a simulation assumes"),
     Column("power_voltage_v", "Float64", "V", "supply of the board; mean over the windows"),

@@ -51,10 +51,13 @@ def test_measured_energy_names_its_monitor():
 
 
 def test_sources_are_never_in_one_table():
-    rows = [ROW | {"power_source": "ppk2", "backend": "hardware"}, ROW | {"power_source": "csv", "backend": "hardware"}]
+    rows = [
+        ROW | {"power_source": "ppk2", "backend": "hardware"},
+        ROW | {"power_source": "lpm01a", "backend": "hardware"},
+    ]
     shown = render(rows, width=200, color=False)
     assert "(ppk2)" in shown
-    assert "(csv)" in shown
+    assert "(lpm01a)" in shown
 
 
 def test_missing_energy_says_why_only_if_it_was_expected():

@@ -72,7 +72,6 @@ def test_simulated_monitors_are_as_many_as_one_likes(tmp_path):
         ("{monitor: ppk2, voltage_v: 9}", "a ppk2 works up to 5 V, not 9 V"),
         ("{monitor: lpm01a, voltage_v: 1.2}", "1.8 to 3.3 V"),
         ("{monitor: ppk2, voltage_v: 3, sync_input: 8}", "sync_input"),
-        ("{monitor: csv, voltage_v: 3}", '"file" names the trace'),
         ("{monitor: joulescope, voltage_v: 3, simulated: true}", "there is no simulated joulescope"),
         ('{monitor: ppk2, voltage_v: 3, simulated: true, serial: "A"}', "has no"),
         ("{monitor: ppk2, voltage_v: 3, sample_rate_hz: 1000}", "one sample rate"),
