@@ -341,6 +341,19 @@ def battery(run: Path, capacity: float, every: float, sleep: float, usable: floa
     show_life(run, Duty(capacity, every, sleep, usable, self_discharge))
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--inferences", type=click.IntRange(min=1), required=True, metavar="N", help="How many are in it.")
+@click.option("--voltage", type=float, metavar="V", help="Supply, if the file doesn't say it.")
+@click.option("--idle", type=float, default=0.5, show_default=True, metavar="S", help="Idle time at both ends.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it (PNG, SVG or PDF).")
+def trace(file: Path, inferences: int, voltage: float | None, idle: float, plot: Path | None) -> None:
+    """Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run."""
+    from harness.commands.trace import show_trace
+
+    show_trace(file, inferences, voltage, idle, plot)
+
+
 @main.group(invoke_without_command=True)
 @_RESULTS
 @click.pass_context

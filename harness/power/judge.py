@@ -21,6 +21,7 @@ LOADING_TICKS: Final = 300
 LOADING_TICKS_PER_BYTE: Final = 2
 #: Idle current before and after may differ by so much.
 IDLE_TOLERANCE: Final = 0.1
+_LATENCY_S = 0.1  # of a monitor's start and stop
 _LEAST_CHANGE = 0.02  # of the idle current
 
 
@@ -104,8 +105,20 @@ class Window:
     file: str | None = None
 
 
-def judge(number: int, work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync_input: int) -> Window:
+def judge(
+    number: int,
+    work: Work,
+    capture: Capture,
+    info: MonitorInfo,
+    plan: Plan,
+    sync_input: int,
+    *,
+    host_s: float | None = None,
+) -> Window:
     """Turn a capture into a window, and say whether it is believed.
+
+    `host_s` is how long the capture took by the host's clock: a loss of whole stretches shows there, while the numbers
+    of the samples may go on as if nothing was missing. It isn't looked at for simulated time.
 
     Energy of one inference is the sum of voltage x current x sample time over the batches, divided by the inferences;
     the net one is less idle power x duration.
@@ -113,7 +126,7 @@ def judge(number: int, work: Work, capture: Capture, info: MonitorInfo, plan: Pl
     step_s = 1.0 / info.sample_rate_hz
     pulses = capture.pulses
     high = sum(pulse.end - pulse.start for pulse in pulses)
-    problem, reason = _problem(work, capture, info, plan, sync_input)
+    problem, reason = _stretches_missing(capture, info, host_s) or _problem(work, capture, info, plan, sync_input)
     if not high:
         return Window(number, work, capture, 0.0, None, None, None, None, problem, reason)
     energy = sum(pulse.energy for pulse in pulses) * step_s
@@ -139,6 +152,17 @@ def mean_idle(capture: Capture) -> Idle | None:
     if before is None or after is None:
         return None
     return type(before)((before.current_a + after.current_a) / 2, (before.power_w + after.power_w) / 2)
+
+
+def _stretches_missing(capture: Capture, info: MonitorInfo, host_s: float | None) -> tuple[str, str] | None:
+    if host_s is None or info.simulated or capture.samples == 0:
+        return None
+    if capture.samples >= ((1 - CLOCK_TOLERANCE) * host_s - _LATENCY_S) * info.sample_rate_hz:
+        return None
+    return "lost samples", (
+        f"{info.name}: {capture.samples} samples came in {host_s:.2f} s, {host_s * info.sample_rate_hz:.0f} were due: "
+        "whole stretches are missing; use a USB port of its own and a computer that has time"
+    )
 
 
 def _problem(work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -136,11 +137,13 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
     data = task.data[number % len(task.data)]
     try:
         recording.start()
+        began = time.monotonic()
         recording.wait(plan.idle_s)
         for size in sizes:
             ticks.append(sum(task.runner.infer(data, size).ticks))
             recording.check()
         recording.wait(plan.idle_s)
+        host_s = time.monotonic() - began
         recording.stop()
     finally:
         recording.abandon()
@@ -148,7 +151,7 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
             raw.close()
     capture = marked.finish([spent / task.info.counter_hz for spent in ticks]) if marked else whole.finish()
     work = Work(len(sizes), sum(sizes), sum(ticks), task.info.counter_hz, task.info.input_bytes)
-    window = judge(number, work, capture, monitor.info, plan, sync_input)
+    window = judge(number, work, capture, monitor.info, plan, sync_input, host_s=host_s)
     return replace(window, file=raw.name) if raw else window
 
 

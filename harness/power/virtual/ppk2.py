@@ -23,6 +23,7 @@ _METADATA, _START, _STOP, _VOLTAGE, _POWER = 0x19, 0x06, 0x07, 0x0D, 0x0C
 #: Above these currents the next range is used, in ampere.
 _SWITCH_A: Final = np.array([50e-6, 500e-6, 5e-3, 60e-3])
 _BATCH = 4096
+_BUFFER_BYTES = 65536  # what Linux holds for a USB serial port that nobody reads
 _IDLE_S = 0.002
 
 #: A made-up calibration, unlike that of the design, so that a host that ignores it is wrong.
@@ -173,10 +174,10 @@ class VirtualPpk2:
         words |= (self._sent + np.arange(count)).astype(np.uint32) % 64 << 18
         words |= logic.astype(np.uint32) << 24
         self._sent += count
-        if self._waiting:
+        if len(self._waiting) > _BUFFER_BYTES:
             self.lost += count
         else:
-            self._waiting = self._damage(words)
+            self._waiting += self._damage(words)
         return True
 
     def _noise(self, count: int) -> Floats:
