@@ -108,7 +108,7 @@ def _print_group(console: Console, rows: Sequence[Row], level: float, *, narrow:
         name = row.b.variant if row.a.variant == row.b.variant else f"{row.b.variant} vs {row.a.variant}"
         cells = [
             Text(printable(name) if name != previous else ""),
-            Text("" if row.metric == "all" else row.unit if row.metric == "ticks" else row.metric),
+            Text(_metric(row, narrow=narrow)),
             Text(show_value(row, row.a_value)),
             Text(show_value(row, row.b_value)),
             Text(show_change(row, row.change)),
@@ -118,6 +118,16 @@ def _print_group(console: Console, rows: Sequence[Row], level: float, *, narrow:
         previous = name
         table.add_row(*(cells[place] for place in shown))
     console.print(table)
+
+
+def _metric(row: Row, *, narrow: bool) -> str:
+    """Name a metric with its unit: ticks are what the counter counts; bytes go without saying where it is narrow."""
+    if row.metric == "all":
+        return ""
+    if row.metric == "ticks":
+        return row.unit
+    plain = row.unit == "share" or (narrow and row.unit == "bytes")
+    return row.metric if plain else f"{row.metric}, {row.unit}"
 
 
 def show_value(row: Row, value: float | None) -> str:

@@ -31,6 +31,7 @@ def test_a_comparison_as_text(side):
 
 def test_repeatability_of_boards_is_shown(side):
     text = render_comparison(comparison(side(), side()), width=100, color=False)
+    assert "latency, us" in text
     assert "repeats to 0 % or better; drift none; 0 % outliers" in text
 
 
