@@ -60,7 +60,7 @@ def emulated(tmp_path_factory):
 def hostile(tmp_path_factory):
     """A run whose every string tries to be markup."""
     setting = Setting(samples=50, device=f"n{EVIL}", suite=f"s{EVIL}", layers=True)
-    with Run.create(tmp_path_factory.mktemp("hostile"), {**about(setting), "git_revision": EVIL}) as run:
+    with Run.create(tmp_path_factory.mktemp("hostile"), {**about(setting), "git_revision": f"{EVIL}\x1b"}) as run:
         for made in VARIANTS[:2]:
             record_case(run, replace(made, name=made.name + EVIL, technique=EVIL, baseline=None), setting)
         case = begin(run, VARIANTS[2], setting)
