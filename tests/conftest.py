@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,24 @@ from harness.errors import ConfigError
 from harness.image import load_image
 
 ROOT = Path(__file__).parent.parent
+#: What the user says of Renode, for the tests that run on it.
+HIL_RENODE = pytest.StashKey[str | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide an installed Renode, so that `--backend auto` means the same on every computer."""
+    config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
+    os.environ["HIL_RENODE"] = "off"
+
+
+@pytest.fixture
+def users_renode(pytestconfig, monkeypatch):
+    """Let Renode be found as outside of the tests."""
+    said = pytestconfig.stash[HIL_RENODE]
+    if said is None:
+        monkeypatch.delenv("HIL_RENODE")
+    else:
+        monkeypatch.setenv("HIL_RENODE", said)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, probes_for
@@ -9,6 +10,7 @@ from harness.boards.hardware import HardwareBoard
 from harness.boards.lock import port_lock
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
+from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
 
@@ -56,7 +58,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
 
     Args:
         device: as selected.
-        wanted: `auto` takes the real board if it is attached, else the virtual one.
+        wanted: `auto` takes the real board if it is attached, else Renode if it is installed, else the virtual one.
 
     Returns:
         The backend, and why, in words.
@@ -65,7 +67,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         ConfigError, ProbeError: the wanted backend can't be had; the message says what to do.
     """
     if wanted == "renode":
-        raise ConfigError("this release has no Renode backend; use `--backend virtual`, which needs nothing installed")
+        return "renode", f"asked for; {require_renode().program}"
     if wanted == "virtual":
         return "virtual", "asked for"
     missing = _why_no_hardware(device)
@@ -78,7 +80,10 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         )
     if device.kind.twin is None:
         raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
-    return "virtual", missing
+    renode = find_renode() if device.kind.twin in PLATFORMS and sys.platform != "win32" else None
+    if renode is not None:
+        return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
+    return "virtual", f"{missing}, and Renode is not installed"
 
 
 def _why_no_hardware(device: Device) -> str | None:
@@ -98,7 +103,7 @@ def _why_no_hardware(device: Device) -> str | None:
 
 def open_board(
     device: Device, backend: Backend, faults: Sequence[str] = (), *, unlock: bool = False
-) -> ProbeBoard | PortBoard:
+) -> ProbeBoard | PortBoard | RenodeBoard:
     """Open a device on a backend that `choose_backend` gave.
 
     Args:
@@ -108,7 +113,7 @@ def open_board(
         unlock: whether a locked part may be erased whole, bootloader included.
 
     Raises:
-        BoardError: probe or port can't be opened.
+        BoardError: probe or port can't be opened, or Renode can't be started.
         ConfigError: the device lacks what the backend needs.
     """
     if backend == "hardware" and not faults:
@@ -119,4 +124,4 @@ def open_board(
         return VirtualBoard(device, faults, unlock=unlock)
     if faults:
         raise ConfigError(f"{device.name}: faults can be injected into a virtual board only; use `--backend virtual`")
-    raise ConfigError(f"backend {backend} is not part of this release")
+    return RenodeBoard(device, require_renode())

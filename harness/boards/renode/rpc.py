@@ -1,0 +1,118 @@
+"""Renode's Robot server: XML-RPC over connections that somebody else opens, each call with a deadline of the host."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+import xmlrpc.client
+from typing import TYPE_CHECKING, Any
+from xml.parsers.expat import ExpatError
+
+from harness.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Connect = Callable[[], socket.socket]
+
+
+class KeywordError(EmulatorError):
+    """Renode executed a command and says that it failed."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection over a socket that was opened elsewhere."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__("127.0.0.1")
+        self.sock = opened
+
+    def connect(self) -> None:
+        raise ConnectionError("Renode has closed the connection")
+
+
+class _Transport(xmlrpc.client.Transport):
+    """One call over one connection, never repeated: a command that was executed must not be executed again."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002 (the base class gives it)
+        return _Connection(self._opened)
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:  # noqa: FBT001, FBT002
+        return self.single_request(host, handler, request_body, verbose)
+
+
+class RobotServer:
+    """Runs keywords in one Renode.
+
+    Args:
+        board: name for messages.
+        connect: opens a connection to the server.
+        epitaph: says what became of Renode, when it doesn't answer.
+    """
+
+    def __init__(self, board: str, connect: Connect, epitaph: Callable[[], str]) -> None:
+        self._board = board
+        self._connect = connect
+        self._epitaph = epitaph
+
+    def keyword(self, name: str, *arguments: Any, patience: float) -> Any:
+        """Run a keyword and return its result; None if it has none.
+
+        Args:
+            name: of the keyword.
+            arguments: its arguments.
+            patience: how long it may take, in seconds of the host. Renode's own time-outs are in virtual time, which
+                may stand still.
+
+        Raises:
+            KeywordError: the keyword failed.
+            EmulatorError: there is no answer in time, or one that isn't the server's.
+        """
+        answer = self._call("run_keyword", (name, list(arguments)), f"{name} {list(arguments)}", patience)
+        if not isinstance(answer, dict) or answer.get("status") not in {"PASS", "FAIL"}:
+            raise EmulatorError(f"{self._board}: Renode answers {name} with {answer!r}, not with PASS or FAIL")
+        if answer["status"] == "FAIL":
+            why = str(answer.get("error", "no reason given")).strip()
+            raise KeywordError(f"{self._board}: Renode can't do {name} {list(arguments)}: {why}")
+        return answer.get("return")
+
+    def stop(self, patience: float) -> None:
+        """Ask Renode to end itself. Says nothing if it doesn't answer: what comes next ends it anyway."""
+        with contextlib.suppress(EmulatorError):
+            self._call("stop_remote_server", (), "stop_remote_server", patience)
+
+    def _call(self, method: str, arguments: tuple[Any, ...], what: str, patience: float) -> Any:
+        late = threading.Event()
+        with self._connect() as opened:
+            opened.settimeout(patience)
+
+            def give_up() -> None:
+                late.set()
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+
+            timer = threading.Timer(patience, give_up)  # a time-out of the socket alone begins anew with every byte
+            timer.daemon = True
+            timer.start()
+            began = time.monotonic()
+            try:
+                proxy = xmlrpc.client.ServerProxy("http://127.0.0.1/", transport=_Transport(opened))
+                return getattr(proxy, method)(*arguments)
+            except xmlrpc.client.Fault as fault:
+                raise EmulatorError(f"{self._board}: Renode refuses {what}: {fault.faultString}") from fault
+            except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError, ExpatError) as error:
+                raise self._silent(what, error, patience, time.monotonic() - began, late=late.is_set()) from error
+            finally:
+                timer.cancel()
+
+    def _silent(self, what: str, error: Exception, patience: float, waited: float, *, late: bool) -> EmulatorError:
+        if late or isinstance(error, TimeoutError):
+            return EmulatorError(f"{self._board}: Renode doesn't answer {what} in {patience:g} s. {self._epitaph()}")
+        return EmulatorError(f"{self._board}: Renode broke off {what} after {waited:.1f} s: {error}. {self._epitaph()}")

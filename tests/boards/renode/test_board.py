@@ -1,0 +1,369 @@
+"""The board on Renode: the same sessions as on any other board, and what is wrong with the emulator or the firmware."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+import harness
+from fakes.small_suite import write_small_suite
+from harness.bench import Bench, Options
+from harness.boards.opening import choose_backend, open_board
+from harness.boards.renode import RenodeBoard, machine, process, require_renode
+from harness.boards.renode.board import chip_id
+from harness.config import load_suite
+from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError, LinkError
+from harness.image import load_image
+from harness.link.client import Link
+from harness.starting import restart_image, start_image
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
+
+
+@pytest.fixture
+def image(prebuilt, nano33):
+    return load_image(prebuilt / "fashion_mnist_int8.elf", nano33.kind)
+
+
+@pytest.fixture
+def open_renode(stand_in, nano33, monkeypatch):
+    stand_in.trap("")
+    monkeypatch.setattr(process, "_STOP_S", 2.0)
+    opened = []
+
+    def open_renode(**options):
+        opened.append(RenodeBoard(nano33, require_renode(), **options))
+        return opened[-1]
+
+    yield open_renode
+    for board in opened:
+        board.close()
+
+
+def run(board, image, times=1):
+    link = Link(board.link(), board.name)
+    info = start_image(board, image, link)
+    return info, [link.infer(bytes(info.input_bytes)) for _ in range(times)]
+
+
+# ---- the same as on every other backend
+
+
+def test_rows_of_a_run(stand_in, root, tmp_path):
+    suite = write_small_suite(tmp_path / "suite.yaml", root)
+    here = harness.benchmark(suite, backend="renode", samples=12, results_dir=tmp_path / "a")
+    there = harness.benchmark(suite, backend="virtual", samples=12, results_dir=tmp_path / "b")
+    assert here.cases.status.tolist() == ["complete", "complete"]
+    assert set(here.cases.backend) == {"renode"}
+    assert set(here.cases.counter) == {"instructions"}
+    latency = [name for name in here.cases.columns if name.startswith("latency_us")]
+    assert len(latency) == 4
+    assert here.cases[[*latency, "energy_uj"]].isna().all(axis=None)
+    assert set(here.cases.latency_reason) == {"an emulator counts instructions, not time"}
+    assert here.cases.board_uid.nunique() == 1
+    assert here.cases.attempts.tolist() == [1, 1]
+    for column in ("prediction", "output_crc", "ticks"):
+        assert here.samples[column].tolist() == there.samples[column].tolist()
+    for column in ("ram_stack_bytes", "ram_peak_bytes", "flash_bytes"):
+        assert here.cases[column].tolist() == there.cases[column].tolist()
+    folder = next(path for path in (tmp_path / "a").iterdir() if path.is_dir() and not path.is_symlink())
+    assert "Robot Framework remote server" in (folder / "logs" / "nano33.renode.log").read_text()
+    log = (folder / "logs" / "nano33.log").read_text()
+    assert log.count("ExecutedInstructions since the reset, CYCCNT at") == 2
+    assert stand_in.trace[-1] == ["ended"]
+
+
+def test_the_commands_are_those_that_were_seen_to_work(open_renode, stand_in, image):
+    board = open_renode()
+    run(board, image)
+    board.close()
+    port = stand_in.commands[5].split()[2]
+    firmware = next(line for line in stand_in.commands if "LoadELF" in line)
+    low, high = chip_id("nano33")
+    repl = next(line for line in stand_in.commands if "LoadPlatform" in line)
+    assert repl.endswith("/nano33.repl")
+    assert stand_in.commands[:11] == [
+        "using sysbus",
+        'mach create "board"',
+        repl,
+        "cpu PerformanceInMips 100",
+        "emulation SetGlobalAdvanceImmediately true",
+        f'emulation CreateServerSocketTerminal {port} "term" false',
+        "connector Connect sysbus.uart0 term",
+        f"sysbus WriteDoubleWord 0x10000060 0x{low:X}",
+        f"sysbus WriteDoubleWord 0x10000064 0x{high:X}",
+        "sysbus WriteDoubleWord 0x10000100 0x52840",
+        "pause",
+    ]
+    load = ["runMacro $reset", firmware, "cpu VectorTableOffset 0x10000"]
+    reset = ["pause", "machine Reset", firmware, "cpu VectorTableOffset 0x10000", "cpu VectorTableOffset", "start"]
+    assert stand_in.commands[11:] == [*load, *reset]
+    assert [entry for entry in stand_in.trace if entry[0] in ("uart", "stop")] == [
+        ["uart", "connected"],
+        ["uart", "disconnected"],
+        ["stop", False],  # nobody is connected any more when Renode is asked to end: it would hang
+    ]
+
+
+def test_chip_identity_is_read_through_renode_and_told_by_the_firmware(open_renode, image):
+    board = open_renode()
+    info, _ = run(board, image)
+    assert board.read_memory(board.kind.chip_id, 8) == info.chip_id.to_bytes(8, "little")
+    assert info.chip_id == chip_id("nano33")[0] | chip_id("nano33")[1] << 32
+    assert chip_id("nano33") != chip_id("another")
+
+
+def test_a_reset_starts_the_image_anew_and_counts_from_0(open_renode, image):
+    board = open_renode()
+    info, first = run(board, image, 3)
+    before = board.instructions()
+    link = Link(board.link(), board.name)
+    again = restart_image(board, image, link, info)
+    assert again.nonce != info.nonce
+    assert link.infer(bytes(info.input_bytes)).ticks == first[0].ticks
+    assert board.instructions() < before
+    assert 0 < board.cycle_counter() <= board.instructions()
+
+
+def test_reading_memory_is_one_request(open_renode, stand_in, image):
+    board = open_renode()
+    board.flash(image)
+    before = len(stand_in.trace)
+    assert len(board.read_memory(0x20000000, 0x40000)) == 0x40000
+    assert stand_in.trace[before:][0] == ["keyword", "ExecutePython"]
+    assert [entry[1] for entry in stand_in.trace[before:]].count("ExecutePython") == 1
+
+
+def test_another_image_on_the_same_board(open_renode, prebuilt, nano33, image):
+    board = open_renode()
+    run(board, image)
+    other = load_image(prebuilt / "fashion_mnist_float32.elf", nano33.kind)
+    assert run(board, other)[0].build_id == other.build_id
+
+
+def test_two_boards_at_once_without_isolation(open_renode, image):
+    """Both listen on all interfaces of one computer, so their ports must differ."""
+    boards = [open_renode(isolated=False), open_renode(isolated=False)]
+    assert boards[0].port != boards[1].port
+    ticks = [run(board, image)[1][0].ticks for board in boards]
+    assert ticks[0] == ticks[1]
+
+
+# ---- the serial line
+
+
+def test_uart_ports_that_are_taken_are_tried_again(open_renode, stand_in, image):
+    stand_in.trap("uart-busy=3")
+    run(open_renode(), image)
+    ports = [line.split()[2] for line in stand_in.commands if "CreateServerSocketTerminal" in line]
+    assert len(ports) == 4
+
+
+def test_uart_ports_that_are_all_taken_are_an_error(open_renode, stand_in):
+    stand_in.trap("uart-busy=99")
+    with pytest.raises(EmulatorError, match=r"AddressAlreadyInUse \(tried 8 ports\)"):
+        open_renode()
+    assert stand_in.running() == []
+
+
+def test_a_renode_that_dies_ends_the_line(open_renode, stand_in, image):
+    board = open_renode()
+    run(board, image)
+    os.kill(stand_in.pids[0], signal.SIGKILL)
+    with pytest.raises(LinkError, match=r"connection to Renode's UART is gone: .*exit code -9"):
+        for _ in range(100):
+            board.link().write(bytes(16))
+            board.link().read(1, 0.05)
+
+
+def test_nothing_in_flash(open_renode):
+    with pytest.raises(BoardError, match="nothing is in the flash"):
+        open_renode().reset()
+
+
+def test_after_close(open_renode, image):
+    board = open_renode()
+    board.close()
+    board.close()
+    for use in (board.link, lambda: board.read_memory(0x20000000, 4), lambda: board.flash(image), board.crash_report):
+        with pytest.raises(EmulatorError, match="switched off"):
+            use()
+
+
+# ---- what an emulator can do wrong
+
+
+def test_a_run_goes_on_with_another_renode_when_one_dies(stand_in, root, tmp_path):
+    """The first retry is a reset, which a dead Renode can't do; the second begins with a new process."""
+    options = Options(("nano33",), "renode", None, tmp_path, samples=20, retries=2)
+    bench = Bench.build(options)
+    suite = load_suite(write_small_suite(tmp_path / "suite.yaml", root))
+    bench.suites = {suite.path: suite}
+
+    def kill(stage, done, _total):
+        if stage == "measure" and done == 7 and len(stand_in.pids) == 1:
+            os.kill(stand_in.pids[0], signal.SIGKILL)
+
+    try:
+        row, _ = bench.measure(bench.devices[0], suite, suite.variant("int8"), kill)
+    finally:
+        bench.close()
+    assert (row["status"], row["samples"], row["attempts"]) == ("complete", 20, 3)
+    assert len(stand_in.pids) == 2
+    log = next(tmp_path.glob("2*/logs/nano33.log")).read_text()
+    assert "connection to Renode's UART is gone" in log
+    assert "next: reset" in log
+    assert "next: reflash" in log
+
+
+def test_flash_that_reads_back_differently(open_renode, stand_in, image):
+    stand_in.trap("flip")
+    with pytest.raises(FlashError, match=r"flash at 0x10064 reads 0x.. instead of 0x"):
+        open_renode().flash(image)
+
+
+def test_a_reset_whose_macro_did_not_run(open_renode, stand_in, image):
+    stand_in.trap("no-macro")
+    board = open_renode()
+    board.flash(image)
+    with pytest.raises(EmulatorError, match=r"vector table at 0x0 instead of 0x10000: its macro `reset` did not run"):
+        board.reset()
+
+
+def test_a_read_that_is_short(open_renode, stand_in, image):
+    stand_in.trap("short-read")
+    with pytest.raises(EmulatorError, match=r"Renode read \d+ bytes at 0x10000 instead of \d+"):
+        open_renode().flash(image)
+
+
+@pytest.mark.parametrize("command", ["machine Reset", "start", "cpu VectorTableOffset"])
+def test_virtual_time_that_stands_still_meets_the_deadline_of_the_host(
+    open_renode, stand_in, image, monkeypatch, command
+):
+    stand_in.trap(f"deaf={command}")
+    board = open_renode()
+    board.flash(image)
+    monkeypatch.setattr(machine, "_LOAD_S", 1.0)
+    monkeypatch.setattr(machine.Machine.command, "__defaults__", (1.0,))
+    monkeypatch.setattr(process, "_STOP_S", 0.3)
+    began = time.monotonic()
+    with pytest.raises(EmulatorError, match=rf"doesn't answer ExecuteCommand \['{command}'\] in 1 s"):
+        board.reset()
+    assert time.monotonic() - began < 4
+    board.close()
+    assert board.notes == ["Renode didn't end by itself: SIGTERM was needed"]
+    assert stand_in.running() == []
+
+
+def test_renode_s_log_that_cannot_be_kept_is_said(open_renode, tmp_path):
+    board = open_renode()
+    board.logs = tmp_path / "file"
+    board.logs.write_text("")
+    board.close()
+    assert "can't be kept" in board.notes[0]
+
+
+# ---- what the firmware can do wrong
+
+
+def test_an_access_to_nothing_is_a_fault_although_renode_goes_on(open_renode, stand_in, image):
+    stand_in.trap("wild=0x30000000")
+    board = open_renode()
+    with pytest.raises(BoardFaultError, match="ReadDoubleWord from non existing peripheral at 0x30000000"):
+        run(board, image)
+    assert "0x30000000" in board.crash_report()
+
+
+def span(image):
+    bottom, top = image.stack
+    return bottom, top - bottom
+
+
+def test_a_case_with_such_an_access_is_never_scored(stand_in, root, tmp_path):
+    stand_in.trap("wild=0x30000000")
+    suite = write_small_suite(tmp_path / "suite.yaml", root)
+    results = harness.benchmark(suite, backend="renode", samples=3, results_dir=tmp_path, retries=0)
+    assert results.cases.status.tolist() == ["failed", "failed"]
+    assert results.cases.reason.str.contains("a real board would not go on").all()
+    assert results.cases[["accuracy", "ticks_median", "ram_peak_bytes"]].isna().all(axis=None)
+
+
+def test_a_peripheral_that_is_not_modelled_is_noted(open_renode, stand_in, image):
+    stand_in.trap("wild=0x40007000")
+    board = open_renode()
+    run(board, image)
+    board.read_memory(*span(image))
+    assert board.notes[1:] == [
+        "not modelled by Renode: sysbus: [cpu: 0x10234] ReadDoubleWord from non existing peripheral at 0x40007000."
+    ]
+
+
+def test_a_fault_of_the_firmware(open_renode, root, nano33):
+    board = open_renode()
+    image = load_image(root / "tests/images/fault.elf", nano33.kind)
+    link = Link(board.link(), board.name)
+    info = start_image(board, image, link)
+    with pytest.raises(BoardFaultError, match="bus error, address 0x30000000"):
+        for _ in range(9):
+            link.infer(bytes(info.input_bytes))
+    report = board.crash_report()
+    assert report.startswith("the firmware stopped in its fault handler: ")
+    assert "0x30000000" in report
+
+
+def test_where_firmware_is_that_does_not_answer(open_renode, root, nano33):
+    board = open_renode()
+    image = load_image(root / "tests/images/hang.elf", nano33.kind)
+    link = Link(board.link(), board.name)
+    start_image(board, image, link)
+    assert board.crash_report() is None  # it waits
+
+
+# ---- choosing it
+
+
+def test_without_renode_the_message_tells_how_to_get_it(nano33, monkeypatch, tmp_path):
+    nowhere(monkeypatch, tmp_path)
+    with pytest.raises(ConfigError, match=r"Renode is not installed\. `hil renode install` .*HIL_RENODE"):
+        choose_backend(nano33, "renode")
+    assert choose_backend(nano33, "auto") == (
+        "virtual",
+        "no real board is configured under that name, and Renode is not installed",
+    )
+
+
+def nowhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("HIL_RENODE", raising=False)
+
+
+def test_auto_takes_renode_if_it_is_installed(nano33, stand_in):
+    backend, why = choose_backend(nano33, "auto")
+    assert backend == "renode"
+    assert why.endswith(f"and Renode is installed ({stand_in.program}, HIL_RENODE)")
+    assert choose_backend(nano33, "virtual")[0] == "virtual"
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_kind_without_a_platform(nano33):
+    other = nano33.model_copy(update={"kind": nano33.kind.model_copy(update={"twin": None})})
+    with pytest.raises(ConfigError, match="no Renode platform"):
+        open_board(other, "renode")
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_faults_are_for_virtual_boards(nano33):
+    with pytest.raises(HilError, match="virtual board only"):
+        open_board(nano33, "renode", ["serial.flip=1e-4"])
+
+
+def test_another_version_is_warned_of(open_renode, stand_in):
+    stand_in.trap("version=1.15.3.999")
+    assert open_renode().notes == [
+        "Renode 1.15.3.999 is outside of the range that this backend was written for (1.16.x)"
+    ]
