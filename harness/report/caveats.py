@@ -85,6 +85,8 @@ def _power(group: Group) -> Iterable[Caveat]:
     simulated = measured[measured["power_source"].fillna("").str.contains("simulated", case=False)]
     if len(simulated):
         text = "The energy figures were made by a simulated power monitor. They say nothing about a real board."
+        notes = "; ".join(simulated["power_note"].dropna().unique()) if "power_note" in simulated.columns else ""
+        text += f" What it assumes: {_sentence(notes)}" if notes else ""
         yield Caveat("Simulated power", text, "warning")
     if len(measured["power_source"].dropna().unique()) > 1:
         sources = ", ".join(sorted(measured["power_source"].dropna().unique()))

@@ -126,6 +126,14 @@ def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(emulated):
     assert "no energy: no power monitor." in said
 
 
+def test_simulated_energy_is_never_shown_as_measured(tmp_path):
+    setting = Setting(samples=30, energy_uj=9, power_source="simulated")
+    said = Reader(render_page(page_of(record_run(tmp_path, VARIANTS[:3], setting)))).said()
+    for words in ("Simulated power The energy figures", "simulated energy, µJ", "Accuracy against simulated energy"):
+        assert words in said
+    assert "Simulated power: says nothing about a real board." in said
+
+
 def test_no_string_becomes_markup(hostile):
     html = render_page(page_of(hostile))
     reader = Reader(html)
