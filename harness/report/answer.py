@@ -155,11 +155,12 @@ def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, wi
     beaten = [other for other in others if rows[other].verdict == "worse"]
     unsure = [other for other in level if rows[other].verdict == "can't tell"]
     sentence = _level_sentence(level, beaten, unsure, rows) if level else _lead_sentence(beaten[0], rows[beaten[0]])
+    simulated = name == "energy" and bool((order["power_source"] == "simulated").any())
     if without:
         sentence += f" {_names(without)} {'has' if len(without) == 1 else 'have'} no figure."
     return Axis(
         metric=name,
-        title=_AXES[name].format(counter=counter),
+        title=_AXES[name].format(counter=counter) + (" (simulated)" if simulated else ""),
         leaders=(str(best["variant"]), *level),
         value=_value(best, METRICS[name].column, counter),
         sentence=sentence,

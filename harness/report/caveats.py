@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.report.setup import records
+from harness.store.folders import injected_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,8 +44,16 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         group: one suite on one setup.
         comparison: of its variants with their baselines.
     """
-    found = [*_incomplete(group), *_emulated(group), *_power(group), *_noisy(comparison.repeatability)]
+    found = [*_faults(group), *_incomplete(group), *_emulated(group), *_power(group), *_noisy(comparison.repeatability)]
     return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
+
+
+def _faults(group: Group) -> Iterable[Caveat]:
+    faults = injected_faults(group.run.about)
+    if faults is not None:
+        yield Caveat("Faults injected", f"On purpose: {_sentence(faults)} This run is no measurement.", "failed")
+    if group.faulty:
+        yield Caveat("Runs left out", f"Faults were injected into {', '.join(group.faulty)} on purpose.", "note")
 
 
 def _incomplete(group: Group) -> Iterable[Caveat]:
@@ -76,6 +85,8 @@ def _power(group: Group) -> Iterable[Caveat]:
     simulated = measured[measured["power_source"].fillna("").str.contains("simulated", case=False)]
     if len(simulated):
         text = "The energy figures were made by a simulated power monitor. They say nothing about a real board."
+        notes = "; ".join(simulated["power_note"].dropna().unique()) if "power_note" in simulated.columns else ""
+        text += f" What it assumes: {_sentence(notes)}" if notes else ""
         yield Caveat("Simulated power", text, "warning")
     if len(measured["power_source"].dropna().unique()) > 1:
         sources = ", ".join(sorted(measured["power_source"].dropna().unique()))

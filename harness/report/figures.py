@@ -130,10 +130,12 @@ def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
             continue
         cost = COSTS[column]
         name = cost.title.format(counter=group.counter).removesuffix(" (median)")
-        spread = " Horizontal lines: smallest to 95th percentile." if cost.low else ""
+        largest = "largest window" if column == "energy_uj" else "95th percentile"
+        spread = f" Horizontal lines: smallest to {largest}." if cost.low else ""
         warning = _EMULATED if group.emulated and column == "ticks_median" else ""
         if column == "energy_uj" and "simulated" in str(having["power_source"].iloc[0]).lower():
             warning = "Simulated power: says nothing about a real board."
+            name = f"simulated {name}"
         drawn = plots.accuracy_against(having, column)
         yield _chart(drawn, f"Accuracy against {name}", _FRONT + spread, f"{prefix}s{number}-", warning)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.report.escape import printable
 from harness.report.setup import SETUP, known, records
+from harness.store.folders import injected_faults
 from harness.store.runs import read_run_file
 
 if TYPE_CHECKING:
@@ -50,15 +52,17 @@ class Group:
 
     Attributes:
         setup: the values of `SETUP` that its rows have in common; None where no case got so far.
-        run: the newest run in which it was measured.
+        run: the newest run in which it was measured; one with injected faults only if there is no other.
         cases: that run's rows, with those of cases that failed or were skipped.
-        past: rows of all runs, that one's included, oldest first.
+        past: rows of all runs but those with injected faults, oldest first; that run's are included.
+        faulty: names of the runs that were left out because of injected faults.
     """
 
     setup: dict[str, Any]
     run: RunFacts
     cases: pd.DataFrame
     past: pd.DataFrame
+    faulty: tuple[str, ...] = ()
 
     @property
     def emulated(self) -> bool:
@@ -85,12 +89,18 @@ def grouped(results: Results) -> list[Group]:
     """Return the groups, in the order in which their newest runs measured them, the newest run first."""
     cases = results.cases.sort_values(["started_utc", "case"], kind="stable").reset_index(drop=True)
     keys = _keys(cases)
-    facts = {row["run"]: RunFacts(row["run"], read_run_file(Path(row["path"]))) for row in records(results.runs)}
+    facts = {
+        row["run"]: RunFacts(row["run"], _shown(read_run_file(Path(row["path"])))) for row in records(results.runs)
+    }
     groups = []
     for key in dict.fromkeys(keys):
-        past = cases[[other == key for other in keys]]
+        rows = cases[[other == key for other in keys]]
+        faulty = rows["run"].isin([run for run in facts if injected_faults(facts[run].about) is not None])
+        past = rows if faulty.all() else rows[~faulty]
         run = past["run"].iloc[-1]
-        groups.append(Group(dict(zip(SETUP, key, strict=True)), facts[run], past[past["run"] == run], past))
+        left_out = tuple(rows.loc[faulty, "run"].unique()) if not faulty.all() else ()
+        setup = dict(zip(SETUP, key, strict=True))
+        groups.append(Group(setup, facts[run], past[past["run"] == run], past, left_out))
     order = {run: at for at, run in enumerate(reversed(cases["run"].drop_duplicates().tolist()))}
     return sorted(groups, key=lambda group: (order[group.run.name], int(group.cases["case"].min())))
 
@@ -109,6 +119,15 @@ def _keys(cases: pd.DataFrame) -> list[tuple[Any, ...]]:
         return fits[-1] if fits else key
 
     return [completed(key) for key in found]
+
+
+def _shown(value: Any) -> Any:
+    """Return what JSON holds with its strings made harmless."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def variants(group: Group, images: Images) -> Table:
             ("latency (p95), µs", _figure("latency_us_p95", 1)),
         ]
     if any(known(row["energy_uj"]) for row in rows):
-        columns.append(("energy, µJ", _figure("energy_uj", 1)))
+        simulated = any(known(row["energy_uj"]) and row["power_source"] == "simulated" for row in rows)
+        columns.append(("simulated energy, µJ" if simulated else "energy, µJ", _figure("energy_uj", 1)))
     columns += [
         ("peak RAM, bytes", _figure("ram_peak_bytes")),
         ("flash, bytes", _figure("flash_bytes")),

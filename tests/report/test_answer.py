@@ -82,6 +82,13 @@ def test_one_energy_figure_each_names_no_leader(tmp_path):
     assert "can't tell" in energy.sentence
 
 
+def test_simulated_energy_is_called_so_wherever_it_is_named(tmp_path):
+    setting = Setting(energy_uj=100, power_source="simulated")
+    found = answered(record_run(tmp_path, [GOOD, BAD], setting))
+    assert axes(found)["energy"].title == "least energy (simulated)"
+    assert "least energy (simulated)" in found.lead
+
+
 def test_a_case_that_failed_is_not_in_the_answer(tmp_path):
     with Run.create(tmp_path, about(Setting())) as run:
         record_case(run, GOOD, Setting())

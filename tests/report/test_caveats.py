@@ -51,7 +51,7 @@ def test_cases_that_failed_alike_are_named_together(tmp_path):
 
 
 def test_simulated_power_is_said(tmp_path):
-    setting = replace(HARDWARE, energy_uj=1, power_source="simulated")
+    setting = Setting(energy_uj=1, power_source="simulated")
     assert "nothing about a real board" in found(record_run(tmp_path, VARIANTS[:2], setting))["Simulated power"].text
 
 
@@ -102,3 +102,24 @@ def test_what_was_not_compared_is_said_with_the_reason(tmp_path):
     notes = found(run.path)
     assert "int8 with float32: different inputs: 60 against 70" in notes["Not compared"].text
     assert "its baseline gone was not measured" in notes["No baseline"].text
+
+
+def test_a_run_with_injected_faults_is_said_to_be_no_measurement(tmp_path):
+    with Run.create(tmp_path, with_faults()) as run:
+        record_case(run, VARIANTS[0], HARDWARE)
+    caveat = found(run.path)["Faults injected"]
+    assert (caveat.text, caveat.tone) == ("On purpose: serial:drop. This run is no measurement.", "failed")
+
+
+def test_a_run_with_injected_faults_gives_way_to_an_older_one_without(tmp_path):
+    good = record_run(tmp_path, VARIANTS[:1], HARDWARE)
+    with Run.create(tmp_path, with_faults()) as bad:
+        record_case(bad, VARIANTS[0], HARDWARE)
+    (group,) = grouped(load_results(tmp_path))
+    assert (group.run.name, group.past["run"].tolist()) == (good.name, [good.name])
+    assert bad.path.name in found(tmp_path)["Runs left out"].text
+
+
+def with_faults():
+    content = about(HARDWARE)
+    return {**content, "config": {**content["config"], "options": {"virtual_faults": ["serial:drop"]}}}

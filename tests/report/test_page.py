@@ -60,7 +60,7 @@ def emulated(tmp_path_factory):
 def hostile(tmp_path_factory):
     """A run whose every string tries to be markup."""
     setting = Setting(samples=50, device=f"n{EVIL}", suite=f"s{EVIL}", layers=True)
-    with Run.create(tmp_path_factory.mktemp("hostile"), {**about(setting), "git_revision": EVIL}) as run:
+    with Run.create(tmp_path_factory.mktemp("hostile"), {**about(setting), "git_revision": f"{EVIL}\x1b"}) as run:
         for made in VARIANTS[:2]:
             record_case(run, replace(made, name=made.name + EVIL, technique=EVIL, baseline=None), setting)
         case = begin(run, VARIANTS[2], setting)
@@ -124,6 +124,14 @@ def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(emulated):
     assert "latency" not in said
     assert "cycles" not in said.replace("they are not cycles", "")
     assert "no energy: no power monitor." in said
+
+
+def test_simulated_energy_is_never_shown_as_measured(tmp_path):
+    setting = Setting(samples=30, energy_uj=9, power_source="simulated")
+    said = Reader(render_page(page_of(record_run(tmp_path, VARIANTS[:3], setting)))).said()
+    for words in ("Simulated power The energy figures", "simulated energy, µJ", "Accuracy against simulated energy"):
+        assert words in said
+    assert "Simulated power: says nothing about a real board." in said
 
 
 def test_no_string_becomes_markup(hostile):

@@ -34,7 +34,7 @@ class Cost:
         unit: of the axis.
         scale: from the column's unit to the axis's.
         low: column of the smallest value seen, if there is one.
-        high: column of the 95th percentile, if there is one.
+        high: column of the 95th percentile, or of the largest value, if there is one.
     """
 
     column: str
@@ -55,7 +55,7 @@ COSTS: Final = {
     for cost in (
         Cost("ticks_median", "{counter} per inference (median)", low="ticks_min", high="ticks_p95"),
         Cost("latency_us_median", "latency (median)", "ms", 1e-3, "latency_us_min", "latency_us_p95"),
-        Cost("energy_uj", "energy per inference", "µJ"),
+        Cost("energy_uj", "energy per inference", "µJ", 1.0, "energy_uj_min", "energy_uj_max"),
         Cost("ram_peak_bytes", "peak RAM", "KiB", 1 / 1024),
         Cost("flash_bytes", "flash", "KiB", 1 / 1024),
         Cost("flash_compressed_bytes", "flash, compressed", "KiB", 1 / 1024),
