@@ -48,8 +48,15 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
 
 
 def _incomplete(group: Group) -> Iterable[Caveat]:
+    """Name the cases without figures, those with the same reason together."""
+    alike: dict[tuple[str, str], list[str]] = {}
     for row in records(group.cases[group.cases["status"] != "complete"]):
-        yield Caveat(f"{row['variant']} {row['status']}", _sentence(str(row["reason"])), "failed")
+        alike.setdefault((str(row["status"]), _sentence(str(row["reason"]))), []).append(str(row["variant"]))
+    for (status, reason), names in alike.items():
+        if len(names) == 1:
+            yield Caveat(f"{names[0]} {status}", reason, "failed")
+        else:
+            yield Caveat(f"{len(names)} cases {status}", f"{', '.join(names)}: {reason}", "failed")
 
 
 def _emulated(group: Group) -> Iterable[Caveat]:

@@ -11,6 +11,7 @@ from harness.report import plots
 from harness.report.metrics import METRICS
 from harness.report.plots.canvas import svg
 from harness.report.plots.scatter import COSTS
+from harness.report.setup import complete, same_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,7 +87,7 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
     """
     found, still = [], []
     for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
-        rows = group.past[(group.past["status"] == "complete") & group.past[metric.column].notna()]
+        rows = same_inputs(complete(group.past, metric.column))
         if len(rows["run"].unique()) < 2:
             continue
         name = group.counter if metric.name == "ticks" else metric.name.replace("peak_ram", "peak RAM")
@@ -95,7 +96,8 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
             still.append(name)
             continue
         mine = [one for one in series if one.metric == metric.name and _of_group(one, group)]
-        shifts = [(one.variant, shift) for one in mine for shift in one.shifts]
+        drawn_runs = set(rows["run"])
+        shifts = [(one.variant, shift) for one in mine for shift in one.shifts if shift.run in drawn_runs]
         worse = [(shift.run, variant) for variant, shift in shifts if shift.verdict == "worse"]
         caption = "Each line is a variant; those that never changed share one."
         if worse:
@@ -104,9 +106,13 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
         warning = _EMULATED if group.emulated and metric.name == "ticks" else ""
         drawn = plots.history(rows, metric.column, worse)
         found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{metric.name}-", warning, said))
-    runs = len(group.past["run"].unique())
+    past = complete(group.past)
+    runs = len(same_inputs(past)["run"].unique())
+    others = len(past["run"].unique()) - runs
     sentence = f"Unchanged over {runs} runs: {', '.join(still)}." if still else ""
-    return found, sentence
+    if others:
+        sentence += f" {others} {'run' if others == 1 else 'runs'} on other inputs, or another number, left out."
+    return found, sentence.strip()
 
 
 def _of_group(series: Series, group: Group) -> bool:

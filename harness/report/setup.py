@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 #: Rows that differ in one of these are never in one chart or ranking.
@@ -30,7 +31,18 @@ def require_one_setup(rows: pd.DataFrame, what: str) -> None:
 def complete(cases: pd.DataFrame, *needed: str) -> pd.DataFrame:
     """Return the complete cases that have every needed figure, in the order in which they ran."""
     rows = cases[cases["status"] == "complete"]
-    return rows.dropna(subset=list(needed))
+    return rows.dropna(subset=list(needed)) if needed else rows
+
+
+def same_inputs(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases of several runs that ran on as many and the same inputs as the newest of their variant."""
+    names = [name for name in ("samples", "inputs_sha256") if name in cases.columns]
+    ordered = cases.sort_values(["started_utc", "case"], kind="stable")
+    newest = ordered.drop_duplicates(["suite", "device", "backend", "variant"], keep="last")
+    keys = ["suite", "device", "backend", "variant", *names]
+    wanted = set(newest[keys].astype("string").fillna("").itertuples(index=False, name=None))
+    rows = ordered[keys].astype("string").fillna("").itertuples(index=False, name=None)
+    return ordered[np.array([row in wanted for row in rows], dtype=bool)]
 
 
 def known(value: Any) -> bool:

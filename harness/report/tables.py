@@ -101,9 +101,11 @@ def variants(group: Group, images: Images) -> Table:
     return Table(head, tuple((*_names(row, images), *(cell(row) for _, cell in filled)) for row in rows))
 
 
-def verdicts(rows: Sequence[Row], counter: str) -> Table:
-    """Return a table of verdicts, a row for each pair and a column for each metric."""
+def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
+    """Return a table of verdicts, a row for each pair and a column for each metric; None if nothing was compared."""
     metrics = [name for name in METRICS if any(row.metric == name for row in rows)]
+    if not metrics:
+        return None
     pairs = dict.fromkeys((row.a, row.b) for row in rows)
     titles = [counter if name == "ticks" else _TITLES.get(name, name.replace("_", " ")) for name in metrics]
     lines = []

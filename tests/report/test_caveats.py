@@ -43,6 +43,13 @@ def test_a_case_without_figures_comes_first_with_its_reason(tmp_path, status):
     assert (caveat.title, caveat.text, caveat.tone) == (f"int8 {status}", "no answer within 2 s.", "failed")
 
 
+def test_cases_that_failed_alike_are_named_together(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        for made in VARIANTS[:3]:
+            begin(run, made, HARDWARE).finish(status="failed", reason="no answer")
+    assert found(run.path)["3 cases failed"].text == "float32, int8, int8_qat: no answer."
+
+
 def test_simulated_power_is_said(tmp_path):
     setting = replace(HARDWARE, energy_uj=1, power_source="simulated")
     assert "nothing about a real board" in found(record_run(tmp_path, VARIANTS[:2], setting))["Simulated power"].text

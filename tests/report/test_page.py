@@ -184,6 +184,15 @@ def test_history_marks_what_got_worse_and_names_what_did_not_change(tmp_path):
     assert all(run.name in html for run in runs)
 
 
+def test_runs_on_other_inputs_are_no_part_of_a_history(tmp_path):
+    record_run(tmp_path, VARIANTS[:2], Setting(samples=200))
+    record_history(tmp_path, [{}, {}], Setting(samples=50))
+    (section,) = page_of(tmp_path).sections
+    assert section.history == ()
+    assert section.unchanged.startswith("Unchanged over 2 runs: instructions, accuracy, peak RAM, flash.")
+    assert section.unchanged.endswith("1 run on other inputs, or another number, left out.")
+
+
 def test_a_baseline_has_a_table_of_its_own(tmp_path):
     before, after = record_history(tmp_path, [{}, {"int8": 1.05}], Setting(samples=10))
     comparison = compare_runs(load_results(before), load_results(after))
@@ -203,11 +212,13 @@ def test_runs_that_were_left_out_are_the_first_thing_to_know(emulated):
 
 def test_a_run_in_which_nothing_worked_still_has_a_page(tmp_path):
     with Run.create(tmp_path, about(Setting())) as run:
-        begin(run, VARIANTS[0], Setting()).finish(status="failed", reason="no answer")
+        for made in VARIANTS[:2]:
+            begin(run, made, Setting()).finish(status="failed", reason="no answer")
     page = page_of(run.path)
     said = Reader(render_page(page)).said()
     assert "No variant was measured completely" in said
-    assert "float32 failed no answer." in said
+    assert "2 cases failed float32, int8: no answer." in said
+    assert "Against their baselines" not in said
     assert "no answer" in render_markdown(page)
 
 

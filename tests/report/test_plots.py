@@ -168,6 +168,14 @@ def test_history_draws_changes_and_lets_the_unchanged_share_a_line(tmp_path):
     )
 
 
+def test_history_leaves_out_runs_on_other_inputs(tmp_path):
+    record_run(tmp_path, VARIANTS[:2], Setting(samples=80))
+    record_history(tmp_path, [{}, {}], Setting(samples=50))
+    said = texts(plots.history(load_results(tmp_path).cases, "accuracy"))
+    assert any(text.startswith("2 runs") for text in said)
+    assert "10 variants" in said
+
+
 def test_nothing_to_draw_is_an_error_and_not_an_empty_picture(results):
     for draw in (
         lambda: plots.accuracy_against(results.cases[:0]),

@@ -11,7 +11,7 @@ from harness.report import numbers
 from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import COSTS
-from harness.report.setup import complete, require_one_setup
+from harness.report.setup import complete, require_one_setup, same_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,8 @@ _MORE_IS_BETTER: Final = ("accuracy",)
 def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] = ()) -> Figure:
     """Draw how a figure changed since the first run, a line per variant; variants that never changed share one.
 
-    Accuracy is drawn in percentage points, everything else in percent of the variant's first value.
+    Accuracy is drawn in percentage points, everything else in percent of the variant's first value. Runs on other
+    inputs than the newest, or on more or fewer of them, are left out.
 
     Args:
         cases: rows of the case table from several runs of one suite on one setup; incomplete ones are left out.
@@ -44,7 +45,7 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     Raises:
         ValueError: rows that can't be compared, or nothing to draw.
     """
-    rows = complete(cases, metric)
+    rows = same_inputs(complete(cases, metric))
     require_one_setup(rows, "history")
     if rows.empty:
         raise ValueError(f"history: no complete case has {metric}")
