@@ -14,6 +14,7 @@ from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
+from harness.power.meter import Meter, PowerOptions
 from harness.provenance import provenance
 from harness.recovery import Attempts, Health, open_patiently, plan
 from harness.session import begin_case, run_case
@@ -47,6 +48,7 @@ class Options:
     virtual_faults: tuple[str, ...] = ()
     force_flash: bool = False
     allow_mass_erase: bool = False
+    power: PowerOptions = field(default_factory=PowerOptions)
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Bench:
     run: Run | None = None
     _data: dict[Path, SuiteData] = field(default_factory=dict)
     _boards: dict[str, Board] = field(default_factory=dict)
+    _meters: dict[str, Meter] = field(default_factory=dict)
     _health: defaultdict[str, Health] = field(default_factory=lambda: defaultdict(Health))
 
     @classmethod
@@ -81,7 +84,8 @@ class Bench:
                         f"{name} is a {backend} board, and faults can be injected into virtual ones only; "
                         "leave out `--virtual-fault`, or add `--backend virtual`"
                     )
-        return cls(options, lab, devices, backends)
+        meters = {device.name: Meter(device, options.power) for device in devices}
+        return cls(options, lab, devices, backends, _meters=meters)
 
     def header(self) -> list[str]:
         """Say which boards will be used, what they are, and why."""
@@ -90,6 +94,7 @@ class Bench:
             backend, why = self.backends[device.name]
             name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
             lines += [f"hil: {name} on {backend}: {_MEANING[backend]}", f"     because {why}"]
+            lines += self._meters[device.name].header()
         lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self.options.virtual_faults]
         return lines
 
@@ -145,6 +150,7 @@ class Bench:
                 force_flash=self.options.force_flash,
                 on_progress=on_progress,
                 record=record,
+                meter=self._meters[device.name],
             )
         except BoardError as error:
             health.failed(error, answered=run.rows[-1]["build_id"] is not None)
@@ -158,6 +164,8 @@ class Bench:
         Raises:
             StoreError: the tables can't be written; the journal is kept.
         """
+        for meter in self._meters.values():
+            meter.close()
         while self._boards:
             _, board = self._boards.popitem()
             with suppress(HilError):  # the measurements are done; what a dying board says now doesn't change them
@@ -172,6 +180,8 @@ class Bench:
                 "samples": self.options.samples,
                 "force_flash": self.options.force_flash,
                 "allow_mass_erase": self.options.allow_mass_erase,
+                "power": self.options.power.wanted,
+                "mlperf_rules": self.options.power.mlperf_rules,
             }
             if self.options.virtual_faults:
                 options["virtual_faults"] = list(self.options.virtual_faults)

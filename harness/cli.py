@@ -379,13 +379,13 @@ def crosscheck(
     results_dir: Path,
     lab: str | None,
 ) -> None:
-    r"""Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.
+    """Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.
 
     \b
     hil crosscheck nano33 virtual renode
 
     Ends with 0 if all are equal, 1 if not.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.crosscheck import crosscheck_backends
 
     loaded = _load_lab(lab)
@@ -402,7 +402,7 @@ def crosscheck(
 def report(
     runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
 ) -> None:
-    r"""Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
+    """Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
 
     \b
     hil report                               report.html in the latest run's folder
@@ -410,11 +410,39 @@ def report(
     hil report --markdown - --baseline main >> "$GITHUB_STEP_SUMMARY"
 
     The page is one file that needs no network. See docs/report.md.
-    """
+    """  # noqa: D301 (click reads the \b)
     from harness.commands.report import Wish
     from harness.commands.report import report as write
 
     write(Wish(runs, html, markdown, baseline, results_dir))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.option("--capacity", type=float, required=True, metavar="MAH", help="Capacity of the battery, mAh.")
+@click.option("--every", type=float, required=True, metavar="S", help="One inference each S seconds.")
+@click.option("--sleep", type=float, required=True, metavar="UA", help="What the product draws in between, uA.")
+@click.option("--usable", type=float, default=0.85, show_default=True, help="Share of the capacity that can be used.")
+@click.option("--self-discharge", type=float, default=0.02, show_default=True, help="Share lost in a year by itself.")
+def battery(run: Path, capacity: float, every: float, sleep: float, usable: float, self_discharge: float) -> None:
+    """Estimate how long a battery lasts with each variant of RUN (default: results/latest)."""
+    from harness.commands.battery import show_life
+    from harness.power.battery import Duty
+
+    show_life(run, Duty(capacity, every, sleep, usable, self_discharge))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--inferences", type=click.IntRange(min=1), required=True, metavar="N", help="How many are in it.")
+@click.option("--voltage", type=float, metavar="V", help="Supply, if the file doesn't say it.")
+@click.option("--idle", type=float, default=0.5, show_default=True, metavar="S", help="Idle time at both ends.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it (PNG, SVG or PDF).")
+def trace(file: Path, inferences: int, voltage: float | None, idle: float, plot: Path | None) -> None:
+    """Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run."""
+    from harness.commands.trace import show_trace
+
+    show_trace(file, inferences, voltage, idle, plot)
 
 
 @main.group(invoke_without_command=True)
@@ -467,7 +495,7 @@ def tag(results_dir: Path, run: str, name: str) -> None:
 @click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
 @click.option(
     "--table",
-    type=click.Choice(["cases", "samples", "layers"]),
+    type=click.Choice(["cases", "samples", "layers", "windows"]),
     default="cases",
     show_default=True,
     help="With --csv or --json: which table.",

@@ -55,6 +55,10 @@ class EmulatorError(BoardError):
     """The virtual board stopped for a reason that is not the firmware's."""
 
 
+class PowerError(HilError):
+    """A power monitor is missing, fails, or sends what can't be believed. The board may be well: it isn't retried."""
+
+
 class MeasurementError(HilError):
     """The board works, but what it returned can't be a measurement. Never retried."""
 

@@ -74,6 +74,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="LIMITS",
         help='with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
     )
+    add(
+        "--power",
+        choices=("auto", "off", "required"),
+        default="auto",
+        help="energy: auto (default) measures it where devices.yaml names a monitor, required fails without",
+    )
+    add("--mlperf-rules", action="store_true", help="power windows by the rules of MLPerf Tiny (docs/power.md)")
     add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
 
 
@@ -87,6 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from harness.collection import shortest
     from harness.config import find_lab
     from harness.errors import HilError
+    from harness.power.meter import PowerOptions
 
     folder = config.invocation_params.dir
     lab = find_lab(config.option.lab, [folder, config.rootpath])
@@ -100,6 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
         virtual_faults=tuple(config.option.virtual_fault),
         force_flash=config.option.force_flash,
         allow_mass_erase=config.option.allow_mass_erase,
+        power=PowerOptions(config.option.power, mlperf_rules=config.option.mlperf_rules),
     )
     try:
         config.stash[_BENCH] = Bench.build(options)

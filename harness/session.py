@@ -15,6 +15,7 @@ from harness.link.wire import Timing
 from harness.measure.accuracy import predict, top1
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
+from harness.power.meter import Job
 from harness.recovery import Attempts, Step
 from harness.starting import restart_image, start_image
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend, Board
     from harness.config import BoardKind, Suite, SuiteData, Variant
     from harness.link.messages import Info
+    from harness.power.meter import Meter
     from harness.store.cases import CaseRecord
     from harness.store.runs import Run
 
@@ -38,6 +40,7 @@ class _Case:
     labels: tuple[int, ...]
     on_progress: Callable[[str, int, int], None]
     force_flash: bool
+    meter: Meter | None
 
 
 def run_case(
@@ -52,6 +55,7 @@ def run_case(
     force_flash: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
     record: CaseRecord | None = None,
+    meter: Meter | None = None,
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
@@ -67,8 +71,9 @@ def run_case(
         samples: how many of the inputs to use, None for all.
         retries: how often a failure of the infrastructure is retried.
         force_flash: flash even if the board already runs the image.
-        on_progress: called with the stage (`flash` or `measure`), how much is done, and of how much.
+        on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
         record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
+        meter: measures its energy, once its predictions are there; None leaves that out.
 
     Returns:
         The case's row, every column of the schema.
@@ -81,7 +86,7 @@ def run_case(
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
-        case = _prepare(board, suite, variant, data, image, samples, on_progress, force_flash=force_flash)
+        case = _prepare(board, suite, variant, data, image, samples, on_progress, meter, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
         record.finish(status="failed", reason=str(error), **known)
@@ -128,6 +133,7 @@ def _prepare(
     image: Image,
     samples: int | None,
     on_progress: Callable[[str, int, int], None] | None,
+    meter: Meter | None,
     *,
     force_flash: bool,
 ) -> _Case:
@@ -152,6 +158,7 @@ def _prepare(
         labels=tuple(int(label) for label in data.labels[:count]),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
+        meter=meter,
     )
 
 
@@ -178,7 +185,7 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
                 info = start_image(board, case.image, link, case.on_progress, force=force)
             answered, seen = True, info
             known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
-            measured = _measure(case, link, info, record)
+            measured = _measure(case, link, info, record, run)
         except BoardError as error:
             reason = _with_crash_report(board, error)
             repaired += link.counters.retransmissions if link else 0
@@ -200,7 +207,7 @@ def _log_notes(board: Board, run: Run) -> None:
     board.notes.clear()
 
 
-def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[str, Any]:
+def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) -> dict[str, Any]:
     """Stream all inputs, record each inference, and return the measured columns."""
     board, output = case.board, case.image.card.output
     total = len(case.inputs)
@@ -226,6 +233,10 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
     accuracy = top1(predictions, case.labels)
     ram = measure_peak_ram(board, case.image, link)
     _record_layers(case, link, record, crcs[0])
+    counted = summarize(ticks)
+    energy: dict[str, Any] = {}
+    if case.meter is not None:
+        energy = case.meter.measure(board, Job(link, info, case.inputs, counted.median, record, run, case.on_progress))
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
@@ -233,7 +244,8 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord) -> dict[st
         "ram_stack_bytes": ram.stack_bytes,
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,
-        **counter_columns(summarize(ticks), board.counter, info.counter_hz),
+        **counter_columns(counted, board.counter, info.counter_hz),
+        **energy,
     }
 
 

@@ -28,6 +28,11 @@ _EMULATED = (
     "not cycles, and neither latency nor energy follows from them. Predictions, flash and RAM come from the "
     "same firmware that a real board would run."
 )
+_SIMULATED = (
+    "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
+    "instruction; it shows that the measurement works, and says nothing about a real board."
+)
+_UNASKED = ("no power monitor", "not asked for (--power off)")
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,26 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
         _print_table(console, counter, [_VARIANT, *ticks], rows)
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
+    _print_energy(console, rows)
     memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column is not _COMPRESSED]
     _print_table(console, "memory, bytes", [_VARIANT, *memory], rows)
     for row in rows:
         if row["status"] != "complete":
             console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
+
+
+def _print_energy(console: Console, rows: list[Row]) -> None:
+    """Print energy by what measured it, and why it is missing where a monitor should have given it."""
+    for source in sorted({row["power_source"] for row in rows if row.get("power_source")}):
+        mine = [row for row in rows if row.get("power_source") == source]
+        simulated = source == "simulated"
+        title = f"{'SIMULATED ' if simulated else ''}energy per inference, uJ{'' if simulated else f' ({source})'}"
+        _print_table(console, title, [_VARIANT, *_ENERGY], mine)
+        if simulated:
+            console.print(Text(f"{_SIMULATED}\n"))
+    for row in rows:
+        if row["status"] == "complete" and (row.get("energy_reason") or _UNASKED[0]) not in _UNASKED:
+            console.print(Text(f"{row['variant']} has no energy: {row['energy_reason']}\n", style="yellow"))
 
 
 def _print_table(console: Console, title: str, columns: Sequence[_Column], rows: list[Row]) -> None:
@@ -110,6 +130,25 @@ def _count(name: str, form: str = ",") -> Callable[[Row, Sequence[Row]], str]:
         return format(int(value), form) if float(value).is_integer() else f"{value:,.1f}"
 
     return cell
+
+
+def _decimal(name: str) -> Callable[[Row, Sequence[Row]], str]:
+    """Show four digits: no monitor knows more."""
+
+    def cell(row: Row, _rows: Sequence[Row]) -> str:
+        value = row.get(name)
+        if value is None:
+            return _NONE
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+    return cell
+
+
+def _lost(row: Row, _rows: Sequence[Row]) -> str:
+    lost, samples = row.get("power_lost_samples"), row.get("power_samples")
+    if lost is None or not samples:
+        return _NONE
+    return f"{100 * lost / samples:.2g} %" if lost else "0"
 
 
 def _text(name: str) -> Callable[[Row, Sequence[Row]], str]:
@@ -154,6 +193,16 @@ _SCORES = (
 )
 _LATENCY = tuple(_Column(name, _count(f"latency_us_{name}")) for name in ("median", "p95", "min", "max"))
 _COMPRESSED = _Column("compressed", _count("flash_compressed_bytes"))
+_ENERGY = (
+    _Column("median", _decimal("energy_uj")),
+    _Column("min", _decimal("energy_uj_min")),
+    _Column("max", _decimal("energy_uj_max")),
+    _Column("less idle", _decimal("energy_net_uj")),
+    _Column("per joule", _decimal("inferences_per_joule")),
+    _Column("mean uA", _decimal("current_ua_mean")),
+    _Column("idle uA", _decimal("idle_current_ua")),
+    _Column("lost", _lost),
+)
 _MEMORY = (
     _Column("flash", _count("flash_bytes")),
     _COMPRESSED,

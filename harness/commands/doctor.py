@@ -17,6 +17,7 @@ from harness.boards.opening import Wanted, choose_backend, open_board
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
 from harness.commands.doctor_link import link_findings
+from harness.commands.doctor_power import power_findings
 from harness.commands.doctor_usb import usb_findings
 from harness.commands.finding import Finding, State
 from harness.commands.flash import flash_proof, single_device
@@ -68,7 +69,7 @@ def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | Non
     ports = [port for port in attached_ports() if port.serial or port.location]
     yield from usb_findings(ports, usb_devices())
     yield _prebuilt_finding()
-    yield _power_finding()
+    yield from power_findings(load_lab)
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
     yield renode_finding()
     if device is not None:
@@ -94,10 +95,6 @@ def _pyocd_findings() -> Iterator[Finding]:
             yield Finding("ok", what, f"knows {kind.pyocd_target} ({kind.title})")
         else:
             yield Finding("problem", what, f"doesn't know {kind.pyocd_target}: pyocd pack install {kind.pyocd_target}")
-
-
-def _power_finding() -> Finding:
-    return Finding("optional", "Power monitor", "none: this release measures no energy, and its column stays empty")
 
 
 def _unicorn_finding() -> Finding:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from harness.config.access import Flasher, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, did_you_mean, read_document
+from harness.config.power import PowerSupply  # noqa: TC001 (pydantic needs it)
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class DeviceEntry(Model):
     flasher: Flasher = "pyocd"
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
+    power: PowerSupply | None = None
 
 
 class Device(Model):
@@ -51,6 +53,7 @@ class Device(Model):
     serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
     `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
+    `power` is its power monitor; None if its energy isn't measured.
     """
 
     name: Name
@@ -62,6 +65,7 @@ class Device(Model):
     flasher: Flasher = "pyocd"
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
+    power: PowerSupply | None = None
 
     @property
     def hardware(self) -> bool:
@@ -166,7 +170,7 @@ def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) ->
 
 
 def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
-    """Two devices on one probe or port would be one board measured as two."""
+    """Two devices on one probe, port or power monitor would be one board measured as two."""
     owner: dict[tuple[str, object], str] = {}
     for device in devices:
         for key, value in (("probe", device.probe), ("port", device.port)):
@@ -175,3 +179,14 @@ def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
             other = owner.setdefault((key, value), device.name)
             if other != device.name:
                 raise document.error(("devices", device.name, key), f"is the same as that of {other}")
+    monitors: dict[tuple[str, str | None], str] = {}
+    for device in devices:
+        power = device.power
+        if power is None or power.simulated:
+            continue
+        other = monitors.setdefault((power.monitor, power.serial), device.name)
+        if other != device.name:
+            where = ("devices", device.name, "power")
+            if power.serial is None:
+                raise document.error(where, f"needs its serial number, as {other} has a {power.monitor} without, too")
+            raise document.error((*where, "serial"), f"is the same as that of {other}")

@@ -7,12 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS
+from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, WINDOW_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.store.journal import Journal
+
+#: `power_source` of a power monitor that does not exist.
+SIMULATED = "simulated"
 
 Status = Literal["complete", "failed", "skipped"]
 
@@ -73,20 +76,36 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: a column is unknown, there are no rows, this attempt was profiled before, or the case has ended.
         """
-        if self.row is not None:
-            raise ValueError(f"case {self.number} has ended")
-        if self._profiled or not rows:
+        if self.row is None and (self._profiled or not rows):
             raise ValueError(f"case {self.number}: the layers are recorded once, and there is at least one")
-        for row in rows:
-            unknown = set(row) - set(LAYER_FIELDS)
-            if unknown:
-                raise ValueError(f"the layer table has no column {min(unknown)!r}")
-        values = [[_plain(row.get(name)) for name in LAYER_FIELDS] for row in rows]
-        self._journal.append({"t": "layers", "case": self.number, "v": values})
+        self._rows("layers", "layer", LAYER_FIELDS, rows)
         self._profiled = True
 
+    def windows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record the power windows of an attempt, used and rejected ones; more can follow.
+
+        Args:
+            rows: in the order of measurement, as columns of the windows table; `window` is their number, and is
+                filled in.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: a column is unknown, or the case has ended.
+        """
+        self._rows("windows", "windows", WINDOW_FIELDS, rows)
+
+    def _rows(self, kind: str, table: str, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        if self.row is not None:
+            raise ValueError(f"case {self.number} has ended")
+        for row in rows:
+            unknown = set(row) - set(fields)
+            if unknown:
+                raise ValueError(f"the {table} table has no column {min(unknown)!r}")
+        values = [[_plain(row.get(name)) for name in fields] for row in rows]
+        self._journal.append({"t": kind, "case": self.number, "v": values})
+
     def restart(self, reason: str) -> None:
-        """Drop the samples and layers of an attempt that failed and begin the next one.
+        """Drop the samples, layers and power windows of an attempt that failed and begin the next one.
 
         Raises:
             StoreError: it could not be written.
@@ -142,7 +161,8 @@ def _fill_reasons(row: dict[str, Any]) -> None:
     elif row.get("latency_us_median") is None:
         row.setdefault("latency_reason", row["reason"] or "not measured")
     if row.get("energy_uj") is None:
-        row.setdefault("energy_reason", "no power monitor")
+        complete = row["status"] == "complete"
+        row.setdefault("energy_reason", "no power monitor" if complete else f"the case is {row['status']}")
 
 
 def check_truth(row: Mapping[str, Any]) -> None:
@@ -155,6 +175,10 @@ def check_truth(row: Mapping[str, Any]) -> None:
         raise ValueError(f"a case that is not complete has no {', '.join(measured)}")
     if backend != "hardware" and any(name.startswith("latency_us_") for name in measured):
         raise ValueError(f"the {backend} backend has no latency")
+    if row.get("energy_uj") is not None and (row.get("power_source") == SIMULATED) != (backend != "hardware"):
+        raise ValueError(
+            f"energy from {row.get('power_source')} on the {backend} backend: simulated power is for emulators"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -48,7 +48,7 @@ class StoredRun:
 class Results:
     """Tidy tables; see `harness.store.schema` and docs/results.md. A value that was not measured is NA.
 
-    `cases` and `runs` are there at once. `samples` and `layers` are read when first asked for and then kept;
+    `cases` and `runs` are there at once. `samples`, `layers` and `windows` are read when first asked for and then kept;
     `table` reads only the columns that it is asked for, `each` only one run at a time. Their key columns are
     categorical, as a name stands in millions of rows.
 
@@ -73,6 +73,11 @@ class Results:
     def layers(self) -> pd.DataFrame:
         """A row for each layer of a profiled inference; empty where no case was profiled."""
         return self.table("layers")
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """A row for each power window, used or rejected; empty where no energy was measured."""
+        return self.table("windows")
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table of all runs, or some of its columns.

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -80,9 +80,25 @@ CASES: Final[tuple[Column, ...]] = (
     Column("ram_heap_bytes", "Int64", "bytes", "most heap used"),
     Column("ram_peak_bytes", "Int64", "bytes", "sum of the four parts"),
     Column("ram_reason", "string", "", "why a part of the RAM figures is missing"),
-    Column("energy_uj", "Float64", "uJ", "energy of one inference", score=True),
+    Column("energy_uj", "Float64", "uJ", "energy of one inference, idle included; median of the windows", score=True),
+    Column("energy_uj_min", "Float64", "uJ", "smallest of the windows", score=True),
+    Column("energy_uj_max", "Float64", "uJ", "largest of the windows", score=True),
+    Column("energy_net_uj", "Float64", "uJ", "the same less idle power x duration; median of the windows", score=True),
+    Column("inferences_per_joule", "Float64", "1/J", "1e6 / energy_uj", score=True),
+    Column("current_ua_mean", "Float64", "uA", "mean during inferences; median of the windows", score=True),
+    Column("current_ua_peak", "Float64", "uA", "largest sample during inferences in all windows", score=True),
+    Column("idle_current_ua", "Float64", "uA", "while the firmware waits; median of the windows", score=True),
     Column("energy_reason", "string", "", "why there is no energy"),
-    Column("power_source", "string", "", "what measured the energy: a monitor, or simulated"),
+    Column("power_source", "string", "", "what measured the energy: ppk2, lpm01a, joulescope, or simulated"),
+    Column("power_monitor", "string", "", "serial number of the power monitor"),
+    Column("power_note", "string", "", "mode and calibration of the monitor, or what a simulation assumes"),
+    Column("power_voltage_v", "Float64", "V", "supply of the board; mean over the windows"),
+    Column("power_sample_rate_hz", "Float64", "Hz", "samples per second by the monitor's clock"),
+    Column("power_windows", "Int64", "", "windows that were used"),
+    Column("power_windows_rejected", "Int64", "", "windows that were not; the windows table says why"),
+    Column("power_samples", "Int64", "", "samples of the used windows, lost ones included"),
+    Column("power_lost_samples", "Int64", "", "how many of them were lost"),
+    Column("power_range_changes", "Int64", "", "how often the monitor changed its range in them"),
     Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong"),
     Column("retransmissions", "Int64", "", "frames sent again on the link"),
     Column("image_sha256", "string", "", "SHA-256 of the image file"),
@@ -122,6 +138,30 @@ LAYERS: Final[tuple[Column, ...]] = (
     Column("parameters", "Int64", "", "weights and biases that it uses"),
 )
 
+WINDOWS: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("window", "Int64", "", "number of the power window in the order of measurement, from 0"),
+    Column("problem", "string", "", "why it was not used, in a word or two; missing if it was"),
+    Column("reason", "string", "", "the same in full"),
+    Column("power_source", "string", "", "what measured it, or simulated"),
+    Column("batches", "Int64", "", "how often the board raised the sync pin"),
+    Column("pulses", "Int64", "", "how often the monitor saw it high"),
+    Column("inferences", "Int64", "", "in all batches"),
+    Column("board_s", "Float64", "s", "duration by the board's counter; simulated time on a virtual board"),
+    Column("monitor_s", "Float64", "s", "how long the pin was high by the monitor; simulated time if simulated"),
+    Column("energy_uj", "Float64", "uJ", "per inference, idle included"),
+    Column("energy_net_uj", "Float64", "uJ", "per inference, less idle power x duration"),
+    Column("current_ua_mean", "Float64", "uA", "during inferences"),
+    Column("current_ua_peak", "Float64", "uA", "largest sample during inferences"),
+    Column("idle_before_ua", "Float64", "uA", "before the first batch"),
+    Column("idle_after_ua", "Float64", "uA", "after the last batch"),
+    Column("voltage_v", "Float64", "V", "supply of the board"),
+    Column("samples", "Int64", "", "in the whole capture, lost ones included"),
+    Column("lost_samples", "Int64", "", "how many of them were lost"),
+    Column("range_changes", "Int64", "", "how often the monitor changed its range"),
+    Column("file", "string", "", "raw samples, in the run's folder"),
+)
+
 RUNS: Final[tuple[Column, ...]] = (
     Column("run", "string", "", "the run's folder name"),
     Column("path", "string", "", "the run's folder"),
@@ -135,12 +175,20 @@ RUNS: Final[tuple[Column, ...]] = (
 )
 
 #: The tables of a run that are files, by name: TABLES["samples"] is in samples.parquet.
-TABLES: Final[dict[str, tuple[Column, ...]]] = {"cases": CASES, "samples": SAMPLES, "layers": LAYERS}
+TABLES: Final[dict[str, tuple[Column, ...]]] = {
+    "cases": CASES,
+    "samples": SAMPLES,
+    "layers": LAYERS,
+    "windows": WINDOWS,
+}
 
 #: The columns that say which case a sample belongs to.
 KEY_NAMES: Final = tuple(column.name for column in _KEYS)
 
 #: What the journal holds of a kernel call, in this order; `layer` is its place.
 LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not in (*KEY_NAMES, "layer"))
+
+#: What the journal holds of a power window, in this order; `window` is its place.
+WINDOW_FIELDS: Final = tuple(column.name for column in WINDOWS if column.name not in (*KEY_NAMES, "window"))
 
 CASE_COLUMNS: Final = {column.name: column for column in CASES}

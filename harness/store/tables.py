@@ -12,10 +12,19 @@ import pyarrow.parquet as pq
 
 from harness.errors import StoreError
 from harness.store.journal import Damage, read_journal, write_error
-from harness.store.schema import CASES, KEY_NAMES, LAYER_FIELDS, LAYERS, SAMPLES, SCHEMA_VERSION, Column
+from harness.store.schema import (
+    CASES,
+    KEY_NAMES,
+    LAYER_FIELDS,
+    SAMPLES,
+    SCHEMA_VERSION,
+    TABLES,
+    WINDOW_FIELDS,
+    Column,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 #: Samples held in memory at a time.
@@ -45,6 +54,7 @@ class _Case:
     attempt: int = 0
     recorded: int = 0
     layers: list[list[Any]] = field(default_factory=list)
+    windows: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -80,9 +90,11 @@ class Contents:
         if kind == "sample":
             case.recorded += 1
         elif kind == "restart":
-            case.attempt, case.recorded, case.layers = record["attempt"], 0, []
+            case.attempt, case.recorded, case.layers, case.windows = record["attempt"], 0, [], []
         elif kind == "layers":
             case.layers = record["v"]
+        elif kind == "windows":
+            case.windows += record["v"]
         elif kind == "finish":
             case.finish = record["columns"]
 
@@ -92,11 +104,20 @@ class Contents:
 
     def layer_rows(self) -> list[dict[str, Any]]:
         """Return the layer rows of the last attempt of each case."""
+        return self._numbered("layer", LAYER_FIELDS, lambda case: case.layers)
+
+    def window_rows(self) -> list[dict[str, Any]]:
+        """Return the power windows of the last attempt of each case."""
+        return self._numbered("window", WINDOW_FIELDS, lambda case: case.windows)
+
+    def _numbered(
+        self, number: str, fields: Sequence[str], rows_of: Callable[[_Case], list[list[Any]]]
+    ) -> list[dict[str, Any]]:
         found = []
         for row in self.rows():
             keys = {name: row.get(name) for name in KEY_NAMES}
-            for layer, values in enumerate(self.cases[row["case"]].layers):
-                found.append({**keys, "layer": layer, **dict(zip(LAYER_FIELDS, values, strict=True))})
+            for place, values in enumerate(rows_of(self.cases[row["case"]])):
+                found.append({**keys, number: place, **dict(zip(fields, values, strict=True))})
         return found
 
 
@@ -118,7 +139,7 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
 def write_tables(journal: Path, folder: Path) -> Contents:
     """Write the tables, read them back, and only then put them in place; cases.parquet last, as it makes a run.
 
-    layers.parquet is written if a case was profiled.
+    layers.parquet is written if a case was profiled, windows.parquet if its power was measured.
 
     Raises:
         StoreError: they can't be written, or read back differently; the journal is left alone.
@@ -129,10 +150,10 @@ def write_tables(journal: Path, folder: Path) -> Contents:
     try:
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
         _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(journal, contents), samples)
-        layers = contents.layer_rows()
-        if layers:
-            layers_table = pa.Table.from_pylist(layers, schema=arrow_schema(LAYERS))
-            _write(folder / "layers.parquet", layers_table.schema, layers_table.to_batches(), len(layers))
+        for name, found in (("layers", contents.layer_rows()), ("windows", contents.window_rows())):
+            if found:
+                table = pa.Table.from_pylist(found, schema=arrow_schema(TABLES[name]))
+                _write(folder / f"{name}.parquet", table.schema, table.to_batches(), len(found))
         _write(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
     except OSError as error:
         raise write_error(folder, error, folder) from error

@@ -62,7 +62,7 @@ def test_missing_is_na_in_its_own_type(run):
     for name in ("accuracy", "ticks_median", "latency_us_median", "energy_uj", "flash_bytes", "build_id"):
         assert row[name] is pd.NA
     assert "emulator" in row.latency_reason
-    assert row.energy_reason == "no power monitor"
+    assert row.energy_reason == "the case is skipped"
 
 
 def test_run_json_says_what_ran(run):

@@ -45,6 +45,7 @@ class Chip:
         self.crash: Crash | None = None
         self.failure: BaseException | None = None
         self.idle_seconds = 0.0
+        self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
         self._limit_text: str | None = None
         self._bus_fault_text: str | None = None
         self._halt_reason = 0

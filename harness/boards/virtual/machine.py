@@ -133,11 +133,15 @@ class Machine(Chip):
         if at_most_s is not None:
             timeout = at_most_s if timeout is None else min(timeout, at_most_s)
         began = time.monotonic()
+        if self.on_sleep is not None:
+            self.on_sleep(began)
         with self._unlocked():
             self._line.wait(timeout)
         slept_s = time.monotonic() - began
         self.idle_seconds += slept_s
         self._slept_ticks += slept_s * _MHZ16
+        if self.on_sleep is not None:
+            self.on_sleep(None)
 
     def _allow(self) -> None:
         """Let the CPU run until the next deadline."""

@@ -1,0 +1,262 @@
+"""Which windows are believed, and why the others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.power.base import MonitorInfo
+    from harness.power.pulses import Capture, Idle
+
+#: Monitor and board may disagree by so much about how long the inferences took.
+CLOCK_TOLERANCE: Final = 0.005
+#: Before each inference but the first the agent loads the input again and reads its clocks, with the pin high and
+#: outside of what it counts: so many ticks, and so many for each byte of input, at most.
+LOADING_TICKS: Final = 300
+LOADING_TICKS_PER_BYTE: Final = 2
+#: Idle current before and after may differ by so much.
+IDLE_TOLERANCE: Final = 0.1
+_LATENCY_S = 0.1  # of a monitor's start and stop
+_LEAST_CHANGE = 0.02  # of the idle current
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How energy is measured.
+
+    Attributes:
+        window_s: inferences of a window take at least so long.
+        samples: and hold at least so many samples.
+        windows: how many windows are used.
+        idle_s: how long the board is watched idling before and after each.
+        max_lost: larger share of lost samples: the window isn't used.
+        max_spread: further from the median of the windows, as a share: the window isn't used.
+    """
+
+    window_s: float = 10.0
+    samples: int = 1000
+    windows: int = 5
+    idle_s: float = 1.0
+    max_lost: float = 0.01
+    max_spread: float = 0.02
+
+    @property
+    def attempts(self) -> int:
+        """How many windows are tried at most."""
+        return 3 * self.windows
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the board did in a window, by its own count.
+
+    Attributes:
+        batches: how often it raised the sync pin.
+        inferences: in all batches.
+        ticks: sum over all inferences.
+        counter_hz: ticks per second.
+        input_bytes: of one inference.
+    """
+
+    batches: int
+    inferences: int
+    ticks: int
+    counter_hz: int
+    input_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """How long the inferences took by the board's counter; simulated seconds on a virtual board."""
+        return self.ticks / self.counter_hz
+
+    @property
+    def loading_s(self) -> float:
+        """How long the pin may be high beyond that."""
+        ticks = self.inferences * (LOADING_TICKS + LOADING_TICKS_PER_BYTE * self.input_bytes)
+        return ticks / self.counter_hz
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window and what came of it. Energy is per inference.
+
+    Attributes:
+        number: from 0.
+        problem: short name of why it isn't used; "" if it is.
+        reason: the same in words.
+        file: name of the raw samples' file; None if they weren't kept.
+    """
+
+    number: int
+    work: Work
+    capture: Capture
+    monitor_s: float
+    energy_uj: float | None
+    energy_net_uj: float | None
+    current_a: float | None
+    peak_a: float | None
+    problem: str = ""
+    reason: str = ""
+    file: str | None = None
+
+
+def judge(
+    number: int,
+    work: Work,
+    capture: Capture,
+    info: MonitorInfo,
+    plan: Plan,
+    sync_input: int,
+    *,
+    host_s: float | None = None,
+) -> Window:
+    """Turn a capture into a window, and say whether it is believed.
+
+    `host_s` is how long the capture took by the host's clock: a loss of whole stretches shows there, while the numbers
+    of the samples may go on as if nothing was missing. It isn't looked at for simulated time.
+
+    Energy of one inference is the sum of voltage x current x sample time over the batches, divided by the inferences;
+    the net one is less idle power x duration.
+    """
+    step_s = 1.0 / info.sample_rate_hz
+    pulses = capture.pulses
+    high = sum(pulse.end - pulse.start for pulse in pulses)
+    problem, reason = _stretches_missing(capture, info, host_s) or _problem(work, capture, info, plan, sync_input)
+    if not high:
+        return Window(number, work, capture, 0.0, None, None, None, None, problem, reason)
+    energy = sum(pulse.energy for pulse in pulses) * step_s
+    idle = mean_idle(capture)
+    net = None if idle is None else energy - idle.power_w * high * step_s
+    return Window(
+        number,
+        work,
+        capture,
+        high * step_s,
+        1e6 * energy / work.inferences,
+        None if net is None else 1e6 * net / work.inferences,
+        sum(pulse.charge for pulse in pulses) / high,
+        max(pulse.peak_a for pulse in pulses),
+        problem,
+        reason,
+    )
+
+
+def mean_idle(capture: Capture) -> Idle | None:
+    """Return the mean of idle before and after; None if one of them is missing."""
+    before, after = capture.before, capture.after
+    if before is None or after is None:
+        return None
+    return type(before)((before.current_a + after.current_a) / 2, (before.power_w + after.power_w) / 2)
+
+
+def _stretches_missing(capture: Capture, info: MonitorInfo, host_s: float | None) -> tuple[str, str] | None:
+    if host_s is None or info.simulated or capture.samples == 0:
+        return None
+    if capture.samples >= ((1 - CLOCK_TOLERANCE) * host_s - _LATENCY_S) * info.sample_rate_hz:
+        return None
+    return "lost samples", (
+        f"{info.name}: {capture.samples} samples came in {host_s:.2f} s, {host_s * info.sample_rate_hz:.0f} were due: "
+        "whole stretches are missing; use a USB port of its own and a computer that has time"
+    )
+
+
+def _problem(work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int) -> tuple[str, str]:
+    """Return the first reason not to believe a window; empty texts if there is none."""
+    for check in (_stream_problem, _edge_problem):
+        found = check(work, capture, info, plan, sync)
+        if found[0]:
+            return found
+    return _idle_problem(capture, info) or _electrical_problem(work, capture, info)
+
+
+def _stream_problem(work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int) -> tuple[str, str]:
+    if capture.samples == 0:
+        return "no samples", f"{info.name}: no samples came"
+    if not capture.pulses:
+        return "no sync", _no_sync(info, sync, capture, work)
+    if capture.over_range:
+        return "over range", (
+            f"{info.name}: {capture.over_range} samples are beyond its range of {info.limit_a:g} A; "
+            "measure this board with another monitor"
+        )
+    lost = capture.lost / capture.samples
+    if lost > plan.max_lost:
+        return "lost samples", (
+            f"{info.name}: {100 * lost:.2f} % of the samples were lost, {100 * plan.max_lost:g} % are allowed; "
+            "use a USB port of its own and a computer that has time"
+        )
+    return "", ""
+
+
+def _edge_problem(work: Work, capture: Capture, info: MonitorInfo, _plan: Plan, sync: int) -> tuple[str, str]:
+    pulses = capture.pulses
+    if len(pulses) != work.batches:
+        return "edge count", (
+            f"{info.name}: the sync pin went high {len(pulses)} times on D{sync}, but the board ran {work.batches} "
+            "batches; look for a loose wire"
+        )
+    if any(pulse.damaged for pulse in pulses):
+        return "damaged edge", f"{info.name}: samples are lost beside an edge of the sync pin"
+    return "", ""
+
+
+def _idle_problem(capture: Capture, info: MonitorInfo) -> tuple[str, str] | None:
+    before, after = capture.before, capture.after
+    if before is None or after is None:
+        return "not idle", f"{info.name}: the sync pin was high while the board should have idled"
+    if abs(before.current_a - after.current_a) > IDLE_TOLERANCE * max(abs(before.current_a), abs(after.current_a)):
+        return "idle differs", (
+            f"{info.name}: the idle current was {1e6 * before.current_a:.1f} uA before the inferences and "
+            f"{1e6 * after.current_a:.1f} uA after them; something else on the board was at work"
+        )
+    return None
+
+
+def _electrical_problem(work: Work, capture: Capture, info: MonitorInfo) -> tuple[str, str]:
+    idle = mean_idle(capture)
+    high = sum(pulse.end - pulse.start for pulse in capture.pulses)
+    current = sum(pulse.charge for pulse in capture.pulses) / high
+    if idle is not None and abs(current - idle.current_a) <= _LEAST_CHANGE * abs(idle.current_a):
+        return "no change", (
+            f"{info.name}: the current is {1e6 * current:.1f} uA during inferences and {1e6 * idle.current_a:.1f} uA "
+            "without; does it measure another board than the one that the sync pin belongs to, or only its "
+            "regulator's input?"
+        )
+    seconds = high / info.sample_rate_hz
+    slack = len(capture.pulses) * 2 / info.sample_rate_hz
+    low = work.seconds * (1 - CLOCK_TOLERANCE) - slack
+    top = work.seconds * (1 + CLOCK_TOLERANCE) + slack + work.loading_s
+    if info.edges == "both" and not low <= seconds <= top:
+        return "clock", (
+            f"{info.name}: {work.inferences} inferences took {seconds:.6f} s by the monitor's clock and "
+            f"{work.seconds:.6f} s by the board's counter at {work.counter_hz / 1e6:g} MHz; more than "
+            f"{100 * CLOCK_TOLERANCE:g} % apart, so one of the clocks is not what it says"
+        )
+    return "", ""
+
+
+def _no_sync(info: MonitorInfo, sync: int, capture: Capture, work: Work) -> str:
+    text = f"{info.name}: no edge came on D{sync}, but the board ran {work.batches} batches; connect the sync pin to it"
+    if capture.other_edges:
+        seen = ", ".join(f"{edges} on D{number}" for number, edges in sorted(capture.other_edges.items()))
+        text += f", or set sync_input: there were edges on another input ({seen})"
+    return text
+
+
+def outliers(windows: Sequence[Window], plan: Plan) -> dict[int, str]:
+    """Return which of the believed windows disagree with the others, by number, and how."""
+    energies = [window.energy_uj for window in windows if window.energy_uj is not None]
+    median = float(np.median(energies))
+    return {
+        window.number: (
+            f"{window.energy_uj:.4g} uJ per inference, {100 * abs(window.energy_uj / median - 1):.1f} % from the "
+            f"median of the windows, {median:.4g} uJ; {100 * plan.max_spread:g} % are allowed"
+        )
+        for window in windows
+        if window.energy_uj is not None and abs(window.energy_uj - median) > plan.max_spread * abs(median)
+    }

@@ -1,0 +1,187 @@
+"""From what an LPM01A sends to samples: lines of decimal numbers, or pairs of bytes, with time stamps in between."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from harness.errors import PowerError
+from harness.power.base import Chunk
+
+if TYPE_CHECKING:
+    from harness.power.base import Floats
+
+#: Level of the inputs at the sample before a falling edge of the sync pin: all of them, as only one is looked at.
+_MARK: Final = 0xFF
+_STAMP_TOLERANCE_S = 0.003  # stamps are in milliseconds
+_META, _ERROR, _INFO, _STAMP, _END, _OVER = 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5
+_TAIL = b"\xff\xff"
+_SIZES = {_STAMP: 9, _END: 4, _OVER: 4}
+_SAMPLE = re.compile(rb"(\d{4})([+-])(\d{2})")
+_STAMP_LINE = re.compile(rb"TimeStamp: (\d+)s (\d+)ms")
+
+
+class Collector:
+    """Samples of one read, and what stood between them.
+
+    A time stamp after the first one marks a falling edge of the sync pin. It also tells how many samples there should
+    have been: those that are missing are put before it, and marked as lost.
+    """
+
+    def __init__(self, monitor: str, rate_hz: float, voltage_v: float) -> None:
+        self.ended = False
+        self._monitor = monitor
+        self._rate_hz = rate_hz
+        self._voltage_v = voltage_v
+        self._first_stamp_ms: int | None = None
+        self._given = 0  # samples since the first stamp, lost ones included
+        self._last_a = 0.0
+        self._parts: list[tuple[Floats, bool]] = []
+        self._marks: list[int] = []
+        self._over = 0
+
+    def samples(self, current_a: Floats) -> None:
+        """Add samples. What comes before the first stamp is not part of the capture."""
+        if self._first_stamp_ms is not None and len(current_a):
+            self._parts.append((current_a, False))
+            self._given += len(current_a)
+            self._last_a = float(current_a[-1])
+
+    def stamp(self, milliseconds: int) -> None:
+        """Take a time stamp."""
+        if self._first_stamp_ms is None:
+            self._first_stamp_ms = milliseconds
+            return
+        due = (milliseconds - self._first_stamp_ms) * self._rate_hz / 1000
+        missing = int(due) - self._given
+        if missing > _STAMP_TOLERANCE_S * self._rate_hz:
+            self._parts.append((np.full(missing, self._last_a), True))
+            self._given += missing
+        self._marks.append(sum(len(part) for part, _ in self._parts) - 1)
+
+    def over(self) -> None:
+        """Take that the current was beyond the range."""
+        self._over += 1
+
+    def failed(self, text: str) -> PowerError:
+        """Return the error for what the monitor reports."""
+        return PowerError(f"{self._monitor}: it reports: {text.strip()}")
+
+    def unclear(self, data: bytes) -> PowerError:
+        """Return the error for bytes that can't be."""
+        return PowerError(f"{self._monitor}: bytes were lost on the way ({data[:16]!r}); use a USB port of its own")
+
+    def take(self) -> Chunk | None:
+        """Return what was added since the last call."""
+        parts, marks, over = self._parts, self._marks, self._over
+        self._parts, self._marks, self._over = [], [], 0
+        if not parts:
+            return None
+        current = np.concatenate([part for part, _ in parts])
+        lost = np.concatenate([np.full(len(part), gone) for part, gone in parts])
+        logic = np.zeros(len(current), np.uint8)
+        logic[[mark for mark in marks if mark >= 0]] = _MARK
+        return Chunk(current, self._voltage_v, logic, lost, 0, over)
+
+
+class AsciiDecoder:
+    """Lines like `6409-07`, which is 6409e-7 A."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes; a line that isn't whole waits.
+
+        Raises:
+            PowerError: the monitor reports an error, or a line can't be.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        values = []
+        for raw in lines:
+            line = raw.strip(b"\r\x00 ")
+            found = _SAMPLE.fullmatch(line)
+            if found:
+                values.append(int(found[1]) * 10.0 ** int(found[2] + found[3]))
+                continue
+            self._collector.samples(np.array(values))
+            values = []
+            self._other(line)
+        self._collector.samples(np.array(values))
+
+    def _other(self, line: bytes) -> None:
+        stamp = _STAMP_LINE.match(line)
+        text = line.decode("ascii", "replace")
+        if stamp:
+            self._collector.stamp(1000 * int(stamp[1]) + int(stamp[2]))
+        elif "overcurrent" in text.lower():
+            self._collector.over()
+        elif "error" in text.lower():
+            raise self._collector.failed(text)
+        elif "Acquisition completed" in text or text.startswith("end"):
+            self._collector.ended = True
+        elif line and not self._collector.ended and "PowerShield" not in text:
+            raise self._collector.unclear(line)
+
+
+class BinaryDecoder:
+    """Pairs of bytes: four bits n, twelve bits m, which is m / 16^n A; F0 begins something else."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes; what isn't whole waits.
+
+        Raises:
+            PowerError: the monitor reports an error, or bytes are missing.
+        """
+        buffer = self._rest + data
+        position = 0
+        while not self._collector.ended:
+            count = (len(buffer) - position) // 2
+            pairs = np.frombuffer(buffer, ">u2", count, position)
+            meta = np.flatnonzero(pairs >> 8 == _META)
+            until = int(meta[0]) if len(meta) else count
+            self._collector.samples(decode_pairs(pairs[:until]))
+            position += 2 * until
+            if not len(meta):
+                break
+            size = self._meta(buffer, position)
+            if size == 0:
+                break
+            position += size
+        self._rest = buffer[position:]
+
+    def _meta(self, buffer: bytes, position: int) -> int:
+        """Take what begins with F0; return its size, 0 if it isn't whole."""
+        kind = buffer[position + 1]
+        if kind in (_ERROR, _INFO):
+            end = buffer.find(_TAIL, position)
+            if end >= 0 and kind == _ERROR:
+                raise self._collector.failed(buffer[position + 2 : end].decode("ascii", "replace"))
+            return end + 2 - position if end >= 0 else 0
+        if kind not in _SIZES:
+            raise self._collector.unclear(buffer[position:])
+        whole = buffer[position : position + _SIZES[kind]]
+        if len(whole) < _SIZES[kind]:
+            return 0
+        if not whole.endswith(_TAIL):
+            raise self._collector.unclear(whole)
+        if kind == _STAMP:
+            self._collector.stamp(int.from_bytes(whole[2:6], "big"))
+        elif kind == _OVER:
+            self._collector.over()
+        else:
+            self._collector.ended = True
+        return len(whole)
+
+
+def decode_pairs(pairs: np.ndarray[tuple[int], np.dtype[np.uint16]]) -> Floats:
+    """Turn 16-bit values into ampere."""
+    amperes: Floats = (pairs & 0xFFF).astype(float) * 16.0 ** -(pairs >> 12).astype(float)
+    return amperes

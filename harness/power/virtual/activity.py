@@ -1,0 +1,157 @@
+"""What a board does, over simulated time: the input of a simulated power monitor.
+
+Simulated time is not the time that the emulator takes. It goes on by 1 / 64 MHz for each instruction that the virtual
+CPU issues, as if each took one cycle, and by the host's time while the CPU sleeps. Real instructions take one cycle or
+more, so it is shorter than a real board's. It is used for simulated power and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.boards.virtual import VirtualNrf52840
+    from harness.power.base import Bytes, Floats
+    from harness.power.virtual.profile import CurrentProfile
+
+_CORE_HZ = 64e6
+_SYNC_PIN = 32 + 11  # P1.11, high while inferences run
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of time in which nothing changes.
+
+    Attributes:
+        start_s: when it begins.
+        current_a: what the board draws.
+        logic: levels at the monitor's inputs, bit 0 is D0.
+    """
+
+    start_s: float
+    current_a: float
+    logic: int
+
+
+class Activity(Protocol):
+    """Where a simulated monitor learns what the board does."""
+
+    def begin(self) -> None:
+        """Record from now on."""
+        ...
+
+    def now(self) -> float:
+        """Return until when, in simulated seconds, everything is known."""
+        ...
+
+    def segments(self, until_s: float) -> Sequence[Segment]:
+        """Return what happened up to `until_s`, from where the last call ended, and forget what lies before."""
+        ...
+
+    def end(self) -> None:
+        """Record no longer."""
+        ...
+
+
+class TwinActivity:
+    """What a virtual board does. It hooks itself into the board's pins and its sleep."""
+
+    def __init__(self, twin: VirtualNrf52840, profile: CurrentProfile, sync_input: int) -> None:
+        self._machine = twin.machine
+        self._profile = profile
+        self._sync = 1 << sync_input
+        self._lock = threading.Lock()
+        self._recording = False
+        self._sleeping_since = time.monotonic() if twin.machine.sleeping else None
+        self._high = False
+        self._newest = 0.0
+        self._segments: list[Segment] = []
+        gpio = twin.machine.bus.gpio
+        earlier = gpio.on_output
+
+        def on_output(levels: int) -> None:
+            if earlier is not None:
+                earlier(levels)
+            self._pin(high=bool(levels >> _SYNC_PIN & 1))
+
+        gpio.on_output = on_output
+        twin.machine.on_sleep = self._sleep
+
+    def begin(self) -> None:
+        """Record from now on."""
+        with self._lock:
+            self._recording = True
+            self._segments = []
+            self._note()
+
+    def end(self) -> None:
+        """Record no longer."""
+        with self._lock:
+            self._recording = False
+            self._segments = []
+
+    def now(self) -> float:
+        """Return the simulated time, in seconds since power-on."""
+        with self._lock:
+            return self._time()
+
+    def segments(self, until_s: float) -> Sequence[Segment]:
+        """Return what happened up to `until_s`."""
+        with self._lock:
+            count = sum(segment.start_s <= until_s for segment in self._segments)
+            known, self._segments = self._segments[:count], self._segments[max(count - 1, 0) :]
+            return known
+
+    def _time(self) -> float:
+        now = self._machine.cycles() / _CORE_HZ
+        if self._sleeping_since is not None:
+            now += time.monotonic() - self._sleeping_since
+        self._newest = max(self._newest, now)
+        return self._newest
+
+    def _note(self) -> None:
+        """Begin a segment; the lock is held."""
+        if self._recording:
+            asleep = self._sleeping_since is not None
+            current = self._profile.sleeping_a if asleep else self._profile.running_a
+            self._segments.append(Segment(self._time(), current, self._sync if self._high else 0))
+
+    def _pin(self, *, high: bool) -> None:
+        if high != self._high:
+            with self._lock:
+                self._high = high
+                self._note()
+
+    def _sleep(self, since_s: float | None) -> None:
+        """Take that the CPU has slept since then, in the host's time, or that it is awake."""
+        with self._lock:
+            self._sleeping_since = since_s
+            self._note()
+
+
+def resample(segments: Sequence[Segment], edges_s: Floats) -> tuple[Floats, Bytes]:
+    """Return mean current and levels between consecutive times.
+
+    Args:
+        segments: in order; the first begins at or before `edges_s[0]`, the last lasts for ever.
+        edges_s: shape (n + 1,), ascending.
+
+    Returns:
+        Mean current in ampere of each interval, and the levels at its end, both of shape (n,).
+    """
+    starts = np.array([segment.start_s for segment in segments])
+    currents = np.array([segment.current_a for segment in segments])
+    end = max(float(edges_s[-1]), float(starts[-1]))
+    lengths = np.diff(np.append(starts, end))
+    charge = np.concatenate(([0.0], np.cumsum(currents * lengths)))
+    at_edges = np.interp(edges_s, np.append(starts, end), charge)
+    place = np.searchsorted(starts, edges_s[1:], side="right") - 1
+    logic = np.array([segment.logic for segment in segments], np.uint8)[np.maximum(place, 0)]
+    return np.diff(at_edges) / np.diff(edges_s), logic
