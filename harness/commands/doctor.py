@@ -149,6 +149,7 @@ def _device_findings(load_lab: Callable[[], Lab], name: str, image: Path | None,
         with open_board(device, backend) as board:
             probe = f"probe {board.probe_uid} opened" if board.probe_uid else "no probe"
             yield Finding("ok", device.name, f"{probe}, port {board.port}, counts {board.counter}")
+            yield from (Finding("optional", device.name, note) for note in board.notes)
             link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
             yield from _link_findings(board, device, link, _image_for(device, backend, image))
     except HilError as error:

@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.boards.renode import guard
 from harness.boards.renode.rpc import RobotServer
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from harness.boards.renode.find import Renode
 
+#: Run as a script, never imported: it needs what Windows lacks.
+_GUARD = Path(__file__).with_name("guard.py")
 _GUARD_S = 10.0
 _START_S = 60.0  # seen: 1.0 to 1.9 s on an idle machine
 _STOP_CALL_S = 2.0
@@ -92,7 +93,7 @@ class RenodeProcess:
         with theirs:
             arguments = [str(theirs.fileno()), str(int(isolate)), str(self.folder), "--", *command]
             self._guard = subprocess.Popen(  # noqa: S603 (our own script)
-                [sys.executable, "-I", guard.__file__, *arguments],
+                [sys.executable, "-I", str(_GUARD), *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

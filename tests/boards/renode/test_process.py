@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.renode import guard, process
+from harness.boards.renode import process
 from harness.boards.renode.find import require_renode
 from harness.boards.renode.process import RenodeProcess
 from harness.boards.renode.rpc import KeywordError, RobotServer
@@ -255,8 +255,10 @@ HARNESS = """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("how", ["exec ", ""], ids=["program", "script"])
 @pytest.mark.parametrize("traps", ["", "stubborn"])
-def test_no_orphan_after_the_harness_was_killed(stand_in, traps):
+def test_no_orphan_after_the_harness_was_killed(stand_in, traps, how):
+    stand_in.write_program(how)
     stand_in.trap(traps)
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(HARNESS)], stdout=subprocess.PIPE, text=True
@@ -329,11 +331,19 @@ def test_without_isolation_the_ports_are_open(start):
 def test_a_network_of_its_own_that_cannot_be_used_is_given_up(start, tmp_path, monkeypatch):
     """Such a guard is told by its error, and a second one is started without."""
     broken = tmp_path / "guard.py"
-    source = Path(guard.__file__).read_text()
+    source = process._GUARD.read_text()
     before = "    return None\n\n\ndef main"
     assert before in source
     broken.write_text(source.replace(before, '    raise OSError("no such device lo")\n\n\ndef main'))
-    monkeypatch.setattr(guard, "__file__", str(broken))
+    monkeypatch.setattr(process, "_GUARD", broken)
     renode = start()
     assert "no such device lo" in (renode.open_to_network or "") or not sys.platform.startswith("linux")
     assert reachable(robot_port(renode))
+
+
+def test_the_package_can_be_imported_where_the_backend_cannot_run():
+    """Windows lacks what the guard needs, and has the other backends all the same."""
+    code = (
+        "import sys, serial, pyocd.core.session, filelock; sys.modules['fcntl'] = None; import harness.boards.opening"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
