@@ -332,7 +332,7 @@ def renode() -> None:
 
 
 @renode.command("install")
-@click.option("--sha256", metavar="HEX", help="What the release must have; Renode's release page shows it.")
+@click.option("--sha256", metavar="HEX", help="What the release must have, instead of the pinned one.")
 @click.option(
     "--sha256-file",
     type=click.Path(path_type=Path),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.renode.find import HOW_TO_GET_IT, PINNED, find_renode
-from harness.boards.renode.install import asset_url, checked_sha256, checksum_in, install
+from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
+from harness.boards.renode.install import asset, checked_sha256, checksum_in, install
 from harness.commands.finding import Finding
 from harness.errors import ConfigError
 
@@ -20,25 +20,24 @@ def install_renode(
 ) -> None:
     """Install Renode into the user's cache, unless it is to be only if it is missing, and it isn't.
 
+    Args:
+        archive: a release that was downloaded before; None downloads it.
+        sha256: what it must have, instead of the checksum that is pinned here.
+        sha256_file: where that stands, as sha256sum writes it.
+        if_missing: do nothing if there is a Renode.
+
     Raises:
-        ConfigError: no checksum was given, it doesn't fit, or the release can't be had.
+        ConfigError: the checksum doesn't fit, or the release can't be had.
     """
     there = find_renode() if if_missing else None
     if there is not None:
         click.echo(f"Renode {there.version or 'of unknown version'} is there already: {there.program} ({there.origin})")
         return
-    url = asset_url()
-    name = url.rpartition("/")[2]
+    url, wanted = asset()
     if sha256_file is not None:
-        wanted = checksum_in(sha256_file, name)
+        wanted = checksum_in(sha256_file, url.rpartition("/")[2])
     elif sha256 is not None:
         wanted = checked_sha256(sha256)
-    else:
-        raise ConfigError(
-            f"say which SHA-256 {name} must have: this release of tinyml-hil carries none that it could vouch for. "
-            f"Renode's release page shows it (https://github.com/renode/renode/releases/tag/v{PINNED}); then "
-            "`hil renode install --sha256 HEX`, or `--sha256-file FILE` with a line as sha256sum writes it"
-        )
     installed = install(wanted, archive, click.echo)
     click.echo(f"Renode {installed.version} is at {installed.program}; `--backend renode` uses it.")
     found = find_renode()

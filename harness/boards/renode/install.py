@@ -22,10 +22,17 @@ from harness.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The portable releases, by system and machine as Python names them. That for macOS is a disk image, not an archive.
+#: The portable releases, by system and machine as Python names them, with the SHA-256 that each must have: the ones
+#: that several public projects, which download the same files, hold them against. That for macOS is a disk image.
 ASSETS = {
-    ("linux", "x86_64"): f"renode-{PINNED}.linux-portable-dotnet.tar.gz",
-    ("linux", "aarch64"): f"renode-{PINNED}.linux-arm64-portable-dotnet.tar.gz",
+    ("linux", "x86_64"): (
+        f"renode-{PINNED}.linux-portable-dotnet.tar.gz",
+        "00e113cdbd0f5354cf2f64bbe3f5a070d8958409542fca66e45ac97d982938c0",
+    ),
+    ("linux", "aarch64"): (
+        f"renode-{PINNED}.linux-arm64-portable-dotnet.tar.gz",
+        "fff3a098c96ed0a4ffbdff3f028c9c5fde432db09587c7bd7c99406180f90007",
+    ),
 }
 RELEASE = f"https://github.com/renode/renode/releases/download/v{PINNED}"
 _TIMEOUT_S = 30.0
@@ -33,8 +40,8 @@ _BLOCK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def asset_url(base: str = RELEASE) -> str:
-    """Return where the release for this computer is.
+def asset(base: str = RELEASE) -> tuple[str, str]:
+    """Return where the release for this computer is, and the SHA-256 that it must have.
 
     Raises:
         ConfigError: there is none that can be unpacked.
@@ -45,7 +52,8 @@ def asset_url(base: str = RELEASE) -> str:
             f"there is no portable Renode {PINNED} for {key[0]} on {key[1]} that can be installed from here; get it "
             "from https://renode.io, so that `renode` is on PATH or HIL_RENODE names it"
         )
-    return f"{base}/{ASSETS[key]}"
+    name, sha256 = ASSETS[key]
+    return f"{base}/{name}", sha256
 
 
 def checksum_in(file: Path, name: str) -> str:
@@ -90,7 +98,7 @@ def install(sha256: str, archive: Path | None, say: Callable[[str], None], base:
     Raises:
         ConfigError: it can't be downloaded, is another file, or isn't a Renode that runs here.
     """
-    url = asset_url(base)
+    url, _ = asset(base)
     wanted = checked_sha256(sha256)
     target = cache_folder() / PINNED
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +136,7 @@ def _download(url: str, to: Path) -> None:
     except (urllib.error.URLError, OSError) as error:
         raise ConfigError(
             f"{url} can't be downloaded: {error}. Download that file on a computer that can, copy it here, and run "
-            f"`hil renode install --archive {to.name} --sha256 ...`; it goes to {cache_folder() / PINNED}"
+            f"`hil renode install --archive {to.name}`; it goes to {cache_folder() / PINNED}"
         ) from error
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.boards.renode import install as module
 from harness.boards.renode.find import PINNED, cache_folder, find_renode
-from harness.boards.renode.install import asset_url, checksum_in, install
+from harness.boards.renode.install import ASSETS, asset, checked_sha256, checksum_in, install
 from harness.commands.renode import install_renode
 from harness.errors import ConfigError
 
@@ -87,7 +87,7 @@ def test_no_network_says_what_to_download_and_where_to_put_it():
         install("0" * 64, None, str, "http://127.0.0.1:9")
     text = str(caught.value)
     assert f"http://127.0.0.1:9/{NAME} can't be downloaded" in text
-    assert f"hil renode install --archive {NAME} --sha256" in text
+    assert f"hil renode install --archive {NAME}`" in text
     assert str(cache_folder() / PINNED) in text
 
 
@@ -120,9 +120,16 @@ def test_a_file_that_is_no_archive(tmp_path):
         install(digest(path), path, str)
 
 
-def test_a_checksum_is_needed():
-    with pytest.raises(ConfigError, match=r"say which SHA-256 .*--sha256 HEX"):
-        install_renode(None, None, None)
+def test_the_pinned_checksum_is_what_an_archive_must_have(tmp_path):
+    path = release(tmp_path / "one")
+    with pytest.raises(ConfigError, match=rf"has SHA-256 {digest(path)}, but {asset()[1]} is expected"):
+        install_renode(path, None, None)
+    assert find_renode() is None
+
+
+def test_every_release_has_a_pinned_checksum():
+    sums = [checked_sha256(sha256) for _, sha256 in ASSETS.values()]
+    assert len(set(sums)) == len(ASSETS)
 
 
 @pytest.mark.parametrize("line", ["{sum}  " + NAME, "{sum} *" + NAME, "{sum}", "x  other\n{sum}  ./" + NAME])
@@ -150,4 +157,4 @@ def test_checksum_files_that_are_none(tmp_path, text, words):
 def test_a_computer_without_a_portable_release(monkeypatch):
     monkeypatch.setattr(module.sys, "platform", "darwin")
     with pytest.raises(ConfigError, match=r"no portable Renode 1\.16\.1 for darwin"):
-        asset_url()
+        asset()
