@@ -136,7 +136,8 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
     scale = ", log scale" if axes.get_xscale() == "log" else ""
-    axes.set_xlabel(cost.label(counter) + scale, loc="right")
+    simulated = "simulated " if cost.column == "energy_uj" and (rows["power_source"] == "simulated").any() else ""
+    axes.set_xlabel(simulated + cost.label(counter) + scale, loc="right")
     low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
     high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
     pad = max(0.06 * (high - low), 0.2)
