@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from harness.store.runs import Run
 
 
+#: Real boards run the first inputs so many times more.
+_REPEATED_INPUTS, _REPEATS = 20, 4
+
+
 @dataclass(frozen=True)
 class _Case:
     """What one case is made of."""
@@ -86,6 +90,7 @@ def run_case(
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
+        known["inputs_sha256"] = data.digest(len(data) if samples is None else samples)
         case = _prepare(board, suite, variant, data, image, samples, on_progress, meter, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
@@ -230,6 +235,8 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
         case.on_progress("measure", index + 1, total)
     if len(predictions) != total:
         raise MeasurementError(f"{board.name}: {len(predictions)} inferences for {total} inputs")
+    if board.backend == "hardware":  # emulators repeat to the instruction
+        _record_repeats(case, link, record)
     accuracy = top1(predictions, case.labels)
     ram = measure_peak_ram(board, case.image, link)
     _record_layers(case, link, record, crcs[0])
@@ -247,6 +254,22 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
         **counter_columns(counted, board.counter, info.counter_hz),
         **energy,
     }
+
+
+def _record_repeats(case: _Case, link: Link, record: CaseRecord) -> None:
+    """Run some inputs several times more, which says how well the board repeats."""
+    output = case.image.card.output
+    for index, tensor in enumerate(case.inputs[:_REPEATED_INPUTS]):
+        inference = link.infer(tensor, _REPEATS)
+        for repeat, ticks in enumerate(inference.ticks, 1):
+            record.sample(
+                sample=index,
+                repeat=repeat,
+                label=case.labels[index],
+                prediction=predict(output.decode(inference.output)),
+                ticks=ticks,
+                output_crc=zlib.crc32(inference.output),
+            )
 
 
 def _record_layers(case: _Case, link: Link, record: CaseRecord, output_crc: int) -> None:

@@ -84,6 +84,22 @@ def test_a_case_and_its_repetition(measure, prebuilt, board):
         assert again[column].tolist() == samples[column].tolist()
 
 
+def test_a_real_board_repeats_some_inputs(measure, prebuilt, board):
+    board.backend = "hardware"  # the twin behind the code path of real boards
+    row, samples, _ = measure(prebuilt / "fashion_mnist_int8.elf", samples=22)
+    assert row.samples == 22
+    assert samples.groupby("repeat").size().tolist() == [22, 20, 20, 20, 20]
+    first = samples[samples["repeat"] == 0]
+    assert (first.label == first.prediction).mean() == row.accuracy
+    assert samples.groupby("sample").ticks.nunique().eq(1).all()
+
+
+def test_the_inputs_of_a_case_are_told_by_their_digest(measure, prebuilt):
+    two, three = (measure(prebuilt / "fashion_mnist_int8.elf", samples=count)[0] for count in (2, 3))
+    assert len(two.inputs_sha256) == 64
+    assert two.inputs_sha256 != three.inputs_sha256
+
+
 def test_the_first_input_is_measured_layer_by_layer(measure, prebuilt):
     image = load_image(prebuilt / "fashion_mnist_int8.elf")
     row, samples, run = measure(image.path, samples=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,11 @@ class SuiteData:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def digest(self, count: int) -> str:
+        """Return the SHA-256 of the first `count` inputs, their labels and their scale."""
+        content = self.raw[:count].tobytes() + self.labels[:count].tobytes() + f"{self.scale} {self.offset}".encode()
+        return hashlib.sha256(content).hexdigest()
 
     def real(self) -> NDArray[np.float32]:
         """Return the inputs as the model was trained on them: scale * raw + offset, shape [N, ...]."""

@@ -44,7 +44,7 @@ class CaseRecord:
         output_crc: int | None,
         repeat: int = 0,
     ) -> None:
-        """Record one inference.
+        """Record one inference; repeats (from 1) on an input are kept beside the first one, which alone is scored.
 
         Raises:
             StoreError: it could not be written.
@@ -60,7 +60,7 @@ class CaseRecord:
         values = [_plain(value) for value in (sample, repeat, label, prediction, ticks, output_crc)]
         self._journal.append({"t": "sample", "case": self.number, "v": values})
         seen[sample] = 1
-        self.recorded += 1
+        self.recorded += repeat == 0
 
     def layers(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record the layers of one profiled inference, once for a case.

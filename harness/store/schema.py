@@ -52,7 +52,9 @@ CASES: Final[tuple[Column, ...]] = (
     Column("baseline", "string", "", "variant that it is compared with"),
     Column("status", "string", "", "complete, failed or skipped"),
     Column("reason", "string", "", "why it failed or was skipped"),
-    Column("samples", "Int64", "", "inferences recorded in the sample table"),
+    Column(
+        "samples", "Int64", "", "inputs that were run; each is scored once, further repeats are in the sample table"
+    ),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),

@@ -53,6 +53,7 @@ class _Case:
     finish: dict[str, Any] | None = None
     attempt: int = 0
     recorded: int = 0
+    repeats: int = 0
     layers: list[list[Any]] = field(default_factory=list)
     windows: list[list[Any]] = field(default_factory=list)
 
@@ -88,9 +89,13 @@ class Contents:
         if case is None:
             return
         if kind == "sample":
-            case.recorded += 1
+            if record["v"][SAMPLE_FIELDS.index("repeat")] == 0:
+                case.recorded += 1
+            else:
+                case.repeats += 1
         elif kind == "restart":
-            case.attempt, case.recorded, case.layers, case.windows = record["attempt"], 0, [], []
+            case.attempt, case.recorded, case.repeats = record["attempt"], 0, 0
+            case.layers, case.windows = [], []
         elif kind == "layers":
             case.layers = record["v"]
         elif kind == "windows":
@@ -146,7 +151,7 @@ def write_tables(journal: Path, folder: Path) -> Contents:
     """
     contents = Contents.of(journal)
     rows = contents.rows()
-    samples = sum(row["samples"] for row in rows)
+    samples = sum(case.recorded + case.repeats for case in contents.cases.values())
     try:
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
         _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(journal, contents), samples)
