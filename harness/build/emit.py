@@ -178,6 +178,8 @@ def _invoke(plan: Plan, structs: list[str]) -> str:
         f"{_call(plan, position, struct)}    if (mark)\n        mark({plan.steps[position].layer});\n"
         for position, struct in enumerate(structs)
     )
+    if not calls:  # a model that only renames its input
+        calls = "    (void)mark;\n"
     return (
         "/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */\n"
         "static inline __attribute__((always_inline)) int run(void (*mark)(uint32_t layer))\n"
