@@ -1,6 +1,6 @@
-"""Compare what the board computes with the reference interpreters, on every input of a suite.
+"""Compare what the board computes with the reference interpreters, on every input of the suites.
 
-    python benchmarks/oracle.py [--samples N] [--backend virtual|hardware]
+    python benchmarks/oracle.py [SUITE ...] [--samples N] [--backend virtual|hardware]
 
 int8 outputs must equal those of the `tflite-micro` interpreter bit for bit, float32 outputs those of LiteRT within
 1e-4. Needs the extra `[dev]`. Exits with 1 if a variant differs.
@@ -9,6 +9,7 @@ int8 outputs must equal those of the `tflite-micro` interpreter bit for bit, flo
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,13 @@ class Agreement:
         exact = self.tolerance > 0 or self.equal == self.samples
         return exact and self.largest_difference <= self.tolerance and self.same_prediction == self.samples
 
+    def __str__(self) -> str:
+        return (
+            f"{self.samples} samples, {self.equal} outputs equal bit for bit, {self.same_prediction} predictions "
+            f"equal, largest difference {self.largest_difference:.3g} (allowed {self.tolerance:g}): "
+            f"{'ok' if self.holds else 'DIFFERS'}"
+        )
+
 
 def board_outputs(board: Board, image: Image, inputs: np.ndarray) -> np.ndarray:
     """Run every input on the board. Returns [N, outputs]."""
@@ -99,14 +107,26 @@ def _litert(tflite: Path) -> Any:
     return run
 
 
+def model_of(image: Image) -> Path:
+    """Return the .tflite file that an image was made of, by the SHA-256 in its card.
+
+    Raises:
+        SystemExit: it isn't in firmware/models.
+    """
+    for path in sorted((ROOT / "firmware" / "models").glob("*/*.tflite")):
+        if hashlib.sha256(path.read_bytes()).hexdigest() == image.card.tflite_sha256:
+            return path
+    message = f"{image.path} was made of a .tflite file that isn't in firmware/models; run make -C firmware"
+    raise SystemExit(message)
+
+
 def compare(board: Board, suite: Suite, variant: Variant, samples: int | None) -> Agreement:
     """Run one variant on the board and on its oracle."""
     image = load_image(suite.image_path(variant, board.kind), board.kind)
     data = suite.load_data(samples)
     inputs = input_tensors(data, image.card.input, variant.resize, len(data))
     ours = board_outputs(board, image, inputs)
-    tflite = ROOT / "firmware" / "models" / suite.task / f"{variant.image}.tflite"
-    theirs = oracle_outputs(tflite, image, inputs)
+    theirs = oracle_outputs(model_of(image), image, inputs)
     return Agreement(
         samples=len(inputs),
         equal=int(np.count_nonzero((ours == theirs).all(axis=1))),
@@ -117,24 +137,22 @@ def compare(board: Board, suite: Suite, variant: Variant, samples: int | None) -
 
 
 def main() -> int:
-    """Compare all variants of the Fashion-MNIST suite."""
+    """Compare all variants of the suites."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--samples", type=int, default=None, help="inputs to compare, all by default")
+    parser.add_argument("suites", nargs="*", type=Path, help="suite files; default: all of suites/")
+    parser.add_argument("--samples", type=int, default=None, help="inputs to compare, all of the suite's by default")
     parser.add_argument("--backend", choices=["auto", "hardware", "virtual"], default="virtual")
     options = parser.parse_args()
-    suite = load_suite(ROOT / "suites" / "fashion_mnist.yaml")
     device = Lab.load(None).select(["nano33"])[0]
     backend, _ = choose_backend(device, options.backend)
     failed = False
-    for variant in suite.variants:
-        with open_board(device, backend) as board:
-            result = compare(board, suite, variant, options.samples)
-        failed |= not result.holds
-        print(
-            f"{suite.task}::{variant.name} on {backend}: {result.samples} samples, {result.equal} outputs equal bit "
-            f"for bit, {result.same_prediction} predictions equal, largest difference "
-            f"{result.largest_difference:.3g} (allowed {result.tolerance:g}): {'ok' if result.holds else 'DIFFERS'}"
-        )
+    for suite in map(load_suite, options.suites or sorted((ROOT / "suites").glob("*.yaml"))):
+        samples = options.samples and min(options.samples, len(suite.load_data()))
+        for variant in suite.variants:
+            with open_board(device, backend) as board:
+                result = compare(board, suite, variant, samples)
+            failed |= not result.holds
+            print(f"{suite.task}::{variant.name} on {backend}: {result}", flush=True)
     return 1 if failed else 0
 
 

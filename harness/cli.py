@@ -354,6 +354,30 @@ def trace(file: Path, inferences: int, voltage: float | None, idle: float, plot:
     show_trace(file, inferences, voltage, idle, plot)
 
 
+@main.command()
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
+@click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
+@click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
+@_RESULTS
+def report(
+    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
+) -> None:
+    r"""Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
+
+    \b
+    hil report                               report.html in the latest run's folder
+    hil report results --html out/           the newest run of each suite, and its history over all runs
+    hil report --markdown - --baseline main >> "$GITHUB_STEP_SUMMARY"
+
+    The page is one file that needs no network. See docs/report.md.
+    """
+    from harness.commands.report import Wish
+    from harness.commands.report import report as write
+
+    write(Wish(runs, html, markdown, baseline, results_dir))
+
+
 @main.group(invoke_without_command=True)
 @_RESULTS
 @click.pass_context

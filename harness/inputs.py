@@ -54,13 +54,14 @@ def resized(inputs: NDArray[np.float32], shape: tuple[int, ...], how: Resize) ->
     if len(shape) != 4 or shape[0] != 1:
         raise ImageError(f"inputs can't be resized for a model whose input has shape {shape}; remove `resize:`")
     images = _as_images(inputs, shape)
-    images = _along(images, 1, shape[1], how)
-    return _along(images, 2, shape[2], how).astype(np.float32)
+    if how == "area":
+        return _mean(_mean(images, 1, shape[1]), 2, shape[2]).astype(np.float32)
+    return _between(_between(images, 2, shape[2]), 1, shape[1])
 
 
-def _as_images(inputs: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _as_images(inputs: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     height, width, channels = shape[1:]
-    values = inputs.astype(np.float64)
+    values = inputs.astype(np.float32)
     if values.ndim == 3 and values.shape[2] == channels and 1 in (height, width):
         values = values[:, :, np.newaxis] if width == 1 else values[:, np.newaxis]
     elif values.ndim == 3 and channels == 1:
@@ -70,19 +71,26 @@ def _as_images(inputs: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[n
     return values
 
 
-def _along(images: NDArray[np.float64], axis: int, size: int, how: Resize) -> NDArray[Any]:
+def _mean(images: NDArray[Any], axis: int, size: int) -> NDArray[np.float64]:
     old = images.shape[axis]
-    if how == "area":
-        if old % size:
-            raise ImageError(
-                f"a size of {old} can't be averaged down to {size}: not a multiple; use `resize: bilinear`"
-            )
-        blocks = (*images.shape[:axis], size, old // size, *images.shape[axis + 1 :])
-        means: NDArray[Any] = images.reshape(blocks).mean(axis=axis + 1)
-        return means
-    places = np.clip((np.arange(size) + 0.5) * old / size - 0.5, 0, old - 1)
-    first = np.floor(places).astype(int)
-    second = np.minimum(first + 1, old - 1)
-    weight = (places - first).reshape([-1 if i == axis else 1 for i in range(images.ndim)])
-    between: NDArray[Any] = images.take(first, axis) * (1 - weight) + images.take(second, axis) * weight
+    if old % size:
+        raise ImageError(f"a size of {old} can't be averaged down to {size}: not a multiple; use `resize: bilinear`")
+    blocks = (*images.shape[:axis], size, old // size, *images.shape[axis + 1 :])
+    means: NDArray[np.float64] = images.astype(np.float64).reshape(blocks).mean(axis=axis + 1)
+    return means
+
+
+def _between(images: NDArray[np.float32], axis: int, size: int) -> NDArray[np.float32]:
+    """Return one direction of the interpolation in float32, rounded where TensorFlow rounds.
+
+    Source: tensorflow/core/kernels/image/resize_bilinear_op.cc with half_pixel_centers.
+    """
+    old = images.shape[axis]
+    scale = np.float32(old) / np.float32(size)
+    places = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
+    first = np.floor(places)
+    lower = images.take(np.maximum(first, 0).astype(int), axis)
+    upper = images.take(np.minimum(np.ceil(places), old - 1).astype(int), axis)
+    weight = (places - first).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(images.ndim)])
+    between: NDArray[np.float32] = lower + (upper - lower) * weight
     return between

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from harness.commands.compare import against_baseline, make_policy
 from harness.errors import ConfigError, StoreError
+from harness.report.against import against_baseline, make_policy
 from harness.report.baseline import find_baseline
 from harness.report.gate import Gate, Limit, check_limits, parse_limits
 from harness.report.text import render_comparison, render_gate

@@ -19,6 +19,8 @@ Row = dict[str, Any]
 
 #: From this width on, accuracy and counter fit into one table.
 _WIDE_COLUMNS = 150
+#: From this width on, there is room for what flash takes when compressed.
+_ROOMY_COLUMNS = 96
 _NONE = "-"
 
 _EMULATED = (
@@ -79,7 +81,8 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
     _print_energy(console, rows)
-    _print_table(console, "memory, bytes", [_VARIANT, *_MEMORY], rows)
+    memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column is not _COMPRESSED]
+    _print_table(console, "memory, bytes", [_VARIANT, *memory], rows)
     for row in rows:
         if row["status"] != "complete":
             console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
@@ -110,7 +113,7 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
         table.add_column(
             column.title,
             justify="left" if column.left else "right",
-            no_wrap=not column.left,
+            no_wrap=column is not _TECHNIQUE,
             overflow="fold",
         )
     for row in rows:
@@ -199,9 +202,10 @@ _ENERGY = (
     _Column("idle uA", _decimal("idle_current_ua")),
     _Column("lost", _lost),
 )
+_COMPRESSED = _Column("compressed", _count("flash_compressed_bytes"))
 _MEMORY = (
     _Column("flash", _count("flash_bytes")),
-    _Column("compressed", _count("flash_compressed_bytes")),
+    _COMPRESSED,
     _Column("peak RAM", _count("ram_peak_bytes")),
     _Column("= static", _count("ram_static_bytes")),
     _Column("+ arena", _count("ram_arena_bytes")),

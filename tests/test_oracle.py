@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.boards.opening import open_board
-from oracle import compare
+from harness.config import load_suite
+from oracle import ROOT, compare
+
+SUITES = [load_suite(path) for path in sorted((ROOT / "suites").glob("*.yaml"))]
+CASES = [(suite, variant) for suite in SUITES for variant in suite.variants]
 
 
 @pytest.mark.slow
@@ -15,4 +19,15 @@ def test_200_images_agree_with_the_reference_interpreter(suite, nano33, name):
     with open_board(nano33, "virtual") as board:
         agreement = compare(board, suite, suite.variant(name), 200)
     assert agreement.samples == 200
+    assert agreement.holds, agreement
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suite", "variant"), CASES, ids=[f"{suite.task}-{variant.name}" for suite, variant in CASES])
+def test_every_variant_agrees_with_the_reference_interpreter(suite, variant, nano33):
+    pytest.importorskip("tflite_micro", reason="the oracle isn't installed")
+    pytest.importorskip("ai_edge_litert", reason="the oracle isn't installed")
+    with open_board(nano33, "virtual") as board:
+        agreement = compare(board, suite, variant, 20)
+    assert agreement.samples == 20
     assert agreement.holds, agreement

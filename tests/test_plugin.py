@@ -16,6 +16,7 @@ import pytest
 # Imported here, because pytester forgets after each inner run what that run was first to import.
 import harness.bench
 import harness.collection
+import harness.judging
 import harness.progress
 import harness.summary  # noqa: F401
 from harness.store import load_results, recover
@@ -194,6 +195,55 @@ def test_a_run_from_start_to_end(pytester, monkeypatch):
     assert loaded.cases.latency_us_median.isna().all()
     assert loaded.cases.ram_peak_bytes.notna().all()
     assert loaded.samples.groupby("variant").size().to_dict() == {"float32": 4, "int8": 4}
+
+
+RUN = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "4", "-k", "int8")
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_run_is_held_against_its_baseline(pytester):
+    gate = ("--hil-baseline", "latest", "--hil-fail-on", "ticks>0%,flash>0")
+    result = pytester.runpytest(*RUN, *gate)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["Not compared with latest: *holds no earlier run to compare with"])
+    result = pytester.runpytest(*RUN, *gate)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*= baseline =*", "*instructions * exact * equal*", "Gate: ok; 2 of 2 checks passed."])
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_run_that_is_worse_than_its_baseline_fails(pytester):
+    assert pytester.runpytest(*RUN).ret == pytest.ExitCode.OK
+    images = pytester.path / "suites" / "images" / "nano33"
+    shutil.copy(images / "fashion_mnist_float32.elf", images / "fashion_mnist_int8.elf")
+    result = pytester.runpytest(*RUN, "--hil-baseline", "latest", "--hil-fail-on", "flash>0")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        [
+            "REGRESSION: flash>0: fashion_mnist/int8 on nano33: worse: +* bytes",
+            "The run fails: it is worse than latest.",
+        ]
+    )
+    result = pytester.runpytest(*RUN, "--hil-baseline", "latest", "--hil-fail-on", "latency>1%")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["CAN'T TELL: latency>1%: *", "The run doesn't fail for what can't be told*"])
+
+
+@pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--hil-fail-on", "flash>0"), "*needs --hil-baseline: worse than what?"),
+        (("--hil-baseline", "main"), "*--hil-baseline main: no baseline 'main'*"),
+        (("--hil-baseline", "latest", "--hil-fail-on", "flash<0"), "*would fail when flash gets better*"),
+    ],
+)
+def test_a_mistake_in_the_baseline_shows_before_the_run(pytester, arguments, words):
+    result = pytester.runpytest(*RUN, *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([words])
+    assert not (pytester.path / "results").exists()
 
 
 @pytest.mark.usefixtures("lab")

@@ -63,9 +63,20 @@ def test_what_the_tables_say():
     assert line(text, "int8") == ["int8", "int8", "technique", "1,000", "91.2", "%", "89.3", "to", "92.8", "%"]
     assert line(text, "float32", 1) == ["float32", "8,000,000", "8,000,100", "7,999,000", "8,000,200", "-"]
     assert line(text, "int8", 1)[1:] == ["2,000,000.5", "8,000,100", "7,999,000", "8,000,200", "0.250x"]
-    assert line(text, "int8", 2)[1:] == ["123,456", "98,765", "33,092", "2,048", "30,000", "1,044", "0"]
+    assert line(text, "int8", 2)[1:] == ["123,456", "33,092", "2,048", "30,000", "1,044", "0"]
     assert "vs float32" in text
     assert "instructions per inference" in text
+
+
+def test_compressed_flash_is_shown_where_there_is_room():
+    text = render([FLOAT, INT8], width=100, color=False)
+    assert line(text, "int8", 2)[1:] == ["123,456", "98,765", "33,092", "2,048", "30,000", "1,044", "0"]
+
+
+def test_a_long_name_stays_whole():
+    name = "student_distilled_int8"
+    text = render([FLOAT, row(name, baseline="float32", case=1)], width=80, color=False)
+    assert len([found for found in text.splitlines() if found.startswith(f"{name} ")]) == 3
 
 
 def test_one_table_for_accuracy_and_counter_where_there_is_room():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.requantize import activation_range, quantize_multiplier
+from harness.build.requantize import activation_range, high_mul, quantize_multiplier, scale_by, shift_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,22 +23,6 @@ if TYPE_CHECKING:
 _ONE_Q0 = (1 << 31) - 1
 #: exp(-2^n) in Q0 for n = -2 ... 4
 _EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
-
-
-def high_mul(a: int, b: int) -> int:
-    """Return a x b / 2^31, rounded to the nearest, ties upwards; saturated."""
-    return min((a * b + (1 << 30)) >> 31, _ONE_Q0)
-
-
-def shift_right(value: int, shift: int) -> int:
-    """Return value / 2^shift, rounded to the nearest, ties away from zero."""
-    half = (1 << shift) >> 1
-    return (value + half) >> shift if value >= 0 else -((-value + half) >> shift)
-
-
-def scale_by(value: int, multiplier: int, left: int) -> int:
-    """Return value x multiplier x 2^(left - 31), rounded twice."""
-    return shift_right(high_mul(value << max(left, 0), multiplier), max(-left, 0))
 
 
 def table(function: Callable[[int], int]) -> NDArray[np.int8]:

@@ -37,6 +37,22 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def high_mul(a: int, b: int) -> int:
+    """Return a x b / 2^31, rounded to the nearest, ties upwards; saturated."""
+    return min((a * b + (1 << 30)) >> 31, (1 << 31) - 1)
+
+
+def shift_right(value: int, shift: int) -> int:
+    """Return value / 2^shift, rounded to the nearest, ties away from zero."""
+    half = (1 << shift) >> 1
+    return (value + half) >> shift if value >= 0 else -((-value + half) >> shift)
+
+
+def scale_by(value: int, multiplier: int, left: int) -> int:
+    """Return value x multiplier x 2^(left - 31), rounded twice."""
+    return shift_right(high_mul(value << max(left, 0), multiplier), max(-left, 0))
+
+
 def activation_range(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
     """Return the least and the greatest int8 that a fused activation lets through.
 
@@ -57,6 +73,9 @@ def _round_away(value: np.float32) -> int:
 def channel(bias: int, real: float, bound: int, out_zero: int) -> tuple[Channel, bool]:
     """Return the constants of one output channel, and whether the fast form may be used.
 
+    A channel whose output is the zero point whatever the input, as pruning leaves some with weights next to nothing
+    and a bias of any size, gets a multiplier of 0, with which both forms give just that.
+
     Args:
         bias: what the sum starts with.
         real: input scale x weight scale / output scale.
@@ -65,6 +84,11 @@ def channel(bias: int, real: float, bound: int, out_zero: int) -> tuple[Channel,
     """
     multiplier, left = quantize_multiplier(real)
     shift = -left
+    ends = [bias + side * (bound - abs(bias)) for side in (-1, 1)]
+    if left <= 0 and bound < 1 << 31:
+        outputs = {max(-128, min(127, scale_by(end, multiplier, left) + out_zero)) for end in ends}
+        if outputs == {out_zero}:
+            return Channel(0, 0, 1 + 2 * out_zero, 1), True
     if not 1 <= shift <= 30:
         return Channel(bias, multiplier, 0, shift), False
     rounding = (1 << (shift - 1)) + (out_zero << shift)

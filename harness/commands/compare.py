@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,22 +12,20 @@ import click
 
 from harness.commands.results import locate
 from harness.errors import ConfigError, StoreError
-from harness.report.baseline import find_baseline
-from harness.report.compare import compare_boards, compare_history, compare_runs, compare_variants
-from harness.report.frame import Comparison, Policy
-from harness.report.gate import EXIT_CODES, Gate, Limit, check_limits, parse_limits
-from harness.report.metrics import ALIASES, METRICS, USUAL
+from harness.report.against import against_baseline, make_policy
+from harness.report.compare import compare_boards, compare_runs, compare_variants
+from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
 from harness.store import find_run, load_results
-from harness.store.read import Results, join_results
+from harness.store.read import join_results
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.report.frame import Comparison, Policy
     from harness.report.history import Series
 
 _PLAIN_COLUMNS = 120
-_MARGIN = re.compile(r"\s*([A-Za-z_][\w-]*)\s*=\s*(\d+\.?\d*|\.\d+)\s*(%|)\s*")
 
 
 @dataclass(frozen=True)
@@ -66,58 +63,6 @@ def compare(wish: Wish) -> int:
     if gate is not None:
         return gate.exit_code
     return EXIT_CODES["ok" if comparison.rows else "no data"]
-
-
-def make_policy(limits: tuple[Limit, ...], margins: str | None, *, across_engines: bool = False) -> Policy:
-    """Return how to decide: the usual metrics and those that have limits.
-
-    Raises:
-        ConfigError: a margin can't be understood.
-    """
-    metrics = dict.fromkeys((*USUAL, *(limit.metric.name for limit in limits)))
-    chosen = parse_margins(margins) if margins else {}
-    return Policy(metrics=tuple(dict.fromkeys((*metrics, *chosen))), margins=chosen, across_engines=across_engines)
-
-
-def parse_margins(text: str) -> dict[str, float]:
-    """Read least differences of interest like `ticks=0.5%,accuracy=1%,flash=512`.
-
-    Raises:
-        ConfigError: one can't be understood.
-    """
-    margins = {}
-    for part in text.split(","):
-        found = _MARGIN.fullmatch(part)
-        name = ALIASES.get(found[1], found[1]) if found else ""
-        metric = METRICS.get(name)
-        if found is None or metric is None or bool(found[3]) == (metric.unit == "bytes"):
-            raise ConfigError(
-                f'"{part.strip()}" is no least difference; write them like ticks=0.5%,accuracy=1%,flash=512, for '
-                f"{', '.join(METRICS)}"
-            )
-        margins[name] = float(found[2]) / (100 if found[3] else 1)
-    return margins
-
-
-def against_baseline(
-    current: Results, run: Path, wanted: str, results_dir: Path, policy: Policy
-) -> tuple[Comparison, tuple[Series, ...]]:
-    """Compare a run with a baseline.
-
-    Args:
-        current: the run's results.
-        run: its folder.
-        wanted: the baseline, as `find_baseline` takes it.
-        results_dir: where runs are.
-        policy: how to decide.
-
-    Raises:
-        StoreError: there is no such baseline.
-    """
-    found = find_baseline(wanted, results_dir, run)
-    if found.nights is not None:
-        return compare_history(found.results, current, policy)
-    return compare_runs(found.results, current, policy), ()
 
 
 def _compare(wish: Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]]:

@@ -110,21 +110,11 @@ def _words(limits: Limits) -> str:
 
 
 def _show(space: Space, judged: Sequence[Judged], counter: str, out: Path) -> None:
-    columns = (
-        "candidate",
-        *space.choices,
-        "verdict",
-        "accuracy",
-        "95 % interval",
-        counter,
-        "peak RAM",
-        "flash",
-        "MACs",
-    )
-    right = (*columns[1 : 1 + len(space.choices)], *columns[-6:])
+    columns = ("candidate", "choices", "verdict", "accuracy", "95 % interval", counter, "peak RAM", "flash", "MACs")
+    click.echo(f"\nChoices: {', '.join(space.choices)}")
     order = {"front": 0, "dominated": 1, "over a limit": 2, "not trained": 3, "failed": 4}
     rows = [_row(each) for each in sorted(judged, key=lambda each: (order[each.verdict], _ticks(each)))]
-    print_table(f"{space.task}: validation accuracy and cost, as measured", columns, rows, right)
+    print_table(f"{space.task}: validation accuracy and cost, as measured", columns, rows, columns[-6:])
     for each in judged:
         if each.verdict != "front":
             click.echo(f"{each.candidate.name} {each.verdict}: {each.reason}")
@@ -157,4 +147,4 @@ def _row(each: Judged) -> list[str | None]:
     params = [json.dumps(value) if isinstance(value, bool) else str(value) for value in each.candidate.params.values()]
     figures = [count(name) for name in ("ticks_median", "ram_peak_bytes", "flash_bytes")]
     macs = None if each.macs is None else f"{each.macs:,}"
-    return [each.candidate.name, *params, each.verdict, accuracy, interval, *figures, macs]
+    return [each.candidate.name, ", ".join(params), each.verdict, accuracy, interval, *figures, macs]

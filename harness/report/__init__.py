@@ -1,1 +1,1 @@
-"""What the runs say: comparisons, and whether a difference is real."""
+"""What the runs say: comparisons, whether a difference is real, and the page that shows it."""

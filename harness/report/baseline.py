@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.store.folders import find_run, runs_in, started
+from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
 from harness.store.read import load_results
 from harness.store.runs import JOURNAL, read_run_file
 
@@ -40,8 +40,8 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
     """Return the runs that a baseline means.
 
     In this order: `latest`, `history:N`, a tag of `hil results tag`, the path or name of a run, a git revision or
-    branch. Runs that are not finished, and those that began after `current`, don't count for `latest`, a revision
-    and history.
+    branch. Runs that are not finished, had faults injected, or began after `current` don't count for `latest`, a
+    revision and history.
 
     Args:
         wanted: what the user wrote.
@@ -66,7 +66,7 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
             raise StoreError(f"{results_dir / TAGS_FILE}: {wanted} means the run {tagged}, which is gone")
         return Baseline(f"{wanted}: {tagged}", load_results(folder))
     for path in (Path(wanted), results_dir / wanted):
-        if path.is_dir():
+        if is_run(path):
             folder = find_run(path)
             return Baseline(folder.name, load_results(folder))
     return _of_revision(wanted, results_dir, current)
@@ -122,15 +122,16 @@ def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
 
 
 def _earlier(results_dir: Path, current: Path | None) -> list[Path]:
-    """Return the finished runs that began before the current one, oldest first."""
+    """Return the finished runs without injected faults that began before the current one, oldest first."""
     current = current.resolve() if current else None
     limit = _began(current) if current else None
     found = []
     for folder in runs_in(results_dir):
         if folder.resolve() == current or (folder / JOURNAL).is_file():
             continue
-        began = _began(folder)
-        if began is not None and (limit is None or began < limit):
+        about = read_run_file(folder)
+        began = started(folder, about)
+        if began is not None and injected_faults(about) is None and (limit is None or began < limit):
             found.append((began, folder))
     return [folder for _, folder in sorted(found)]
 

@@ -117,6 +117,8 @@ def compare_history(
             base = known[(len(known) - 1) // 2] if known else nights[-1]
             spread = _spread([night[column] for night in known]) if row["backend"] == "hardware" else 0.0
             pairs.append(Pair(base, row, (name,), spread))
+    here = {tuple(row[name] for name in key) for row in plain_rows(current.cases)}
+    unmatched += [f"{named(rows[-1])}: only in the nights before" for name, rows in earlier.items() if name not in here]
     words = f"the median of {len(before.runs)} nights"
     comparison = decide("history", words, _runs_of(current), pairs, unmatched, before, current, policy)
     return comparison, history(join_results(before, current), policy)
@@ -137,7 +139,7 @@ def _agree(a: CaseRow, b: CaseRow, names: Iterable[str]) -> bool:
 def _newest(rows: Sequence[CaseRow], key: Sequence[str]) -> _Cases:
     """Return the newest case of each key and backend; an incomplete one only if there is no other."""
     found: dict[tuple[Any, ...], CaseRow] = {}
-    for row in sorted(rows, key=lambda row: (row["status"] == "complete", row["started_utc"], row["case"])):
+    for row in sorted(rows, key=lambda row: (row["status"] == "complete", str(row["started_utc"]), row["case"])):
         found[*(row[name] for name in key), row["backend"]] = row
     grouped: _Cases = {}
     for (*name, _), row in found.items():

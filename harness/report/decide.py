@@ -13,7 +13,7 @@ from harness.report.metrics import METRICS, Metric
 from harness.report.pairing import CaseRow, SampleCache, Side, refusal
 from harness.report.repeat import repeatability
 from harness.report.stats import holm, stretched
-from harness.report.verdict import Finding, judge
+from harness.report.verdict import Family, Finding, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,14 +136,14 @@ def _rows(drafts: Sequence[_Draft | Row], policy: Policy) -> tuple[Row, ...]:
         if isinstance(draft, _Draft) and draft.evidence.estimate is not None
     }
     corrected = dict(zip(chances, holm(list(chances.values())), strict=True))
-    family = 1 - (1 - policy.level) / max(1, len(chances))
+    family = Family(len(chances), 1 - (1 - policy.level) / max(1, len(chances)))
     return tuple(
         draft if isinstance(draft, Row) else _row(draft, corrected.get(index), family, policy)
         for index, draft in enumerate(drafts)
     )
 
 
-def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) -> Row:
+def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -> Row:
     evidence, metric = draft.evidence, draft.metric
     a_value, b_value = draft.a.row[metric.column], draft.b.row[metric.column]
     row = Row(
@@ -161,7 +161,8 @@ def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) ->
         verdict=evidence.verdict or "can't tell",
         reason=evidence.reason or "",
         samples=evidence.samples,
-        notes=evidence.notes,
+        caveats=evidence.caveats,
+        notes=(*evidence.caveats, *([evidence.detail] if evidence.detail else [])),
     )
     if evidence.verdict is not None or evidence.change is None:
         return row
@@ -170,9 +171,22 @@ def _row(draft: _Draft, p_value: float | None, family: float, policy: Policy) ->
     real = evidence.exact
     if evidence.estimate is not None:
         low, high = evidence.estimate.low, evidence.estimate.high
-        family_low, family_high = stretched(evidence.estimate, family)
+        family_low, family_high = stretched(evidence.estimate, family.level)
         real = p_value is not None and p_value < 1 - policy.level
-    finding = Finding(metric, change, low, high, policy.level, real, evidence.exact, draft.margin, evidence.samples)
+    finding = Finding(
+        metric,
+        change,
+        (low, high),
+        (family_low, family_high),
+        policy.level,
+        family,
+        real=real,
+        exact=evidence.exact,
+        margin=draft.margin,
+        samples=evidence.samples,
+        averages=evidence.averages,
+        flips=evidence.flips,
+    )
     verdict, reason, needed = judge(finding)
     return replace(
         row,

@@ -34,7 +34,10 @@ class Evidence:
         estimate: the change with its interval, unless it is exact.
         verdict: where it is settled without looking at the interval: refused, or can't tell.
         reason: of that verdict.
-        notes: caveats.
+        averages: whether more inputs would narrow the interval.
+        flips: of an accuracy, how many inputs only b, and only a, has right.
+        caveats: what shakes trust in it, or may mislead.
+        detail: the counts behind it, in words.
     """
 
     unit: str
@@ -44,7 +47,10 @@ class Evidence:
     estimate: Estimate | None = None
     verdict: Verdict | None = None
     reason: str | None = None
-    notes: tuple[str, ...] = ()
+    averages: bool = True
+    flips: tuple[int, int] | None = None
+    caveats: tuple[str, ...] = ()
+    detail: str | None = None
 
 
 def compare_metric(
@@ -85,16 +91,18 @@ def compare_metric(
     else:
         difference = float(b.row[metric.column]) - float(a.row[metric.column])
         evidence = Evidence(unit, change=difference, exact=True)
-    return replace(evidence, notes=(*evidence.notes, *_general_notes(a, b)))
+    return replace(evidence, caveats=(*evidence.caveats, *_general_caveats(a, b)))
 
 
-def _general_notes(a: Side, b: Side) -> tuple[str, ...]:
-    notes = []
+def _general_caveats(a: Side, b: Side) -> tuple[str, ...]:
+    caveats = []
     if a.row["engine"] != b.row["engine"]:
-        notes.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
-    if a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
-        notes.append("measured on two units of the board")
-    return tuple(notes)
+        caveats.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
+    if a.row["board"] != b.row["board"]:
+        caveats.append(f"different kinds of board: {a.row['board']} against {b.row['board']}")
+    elif a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
+        caveats.append("measured on two units of the board")
+    return tuple(caveats)
 
 
 def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
@@ -107,16 +115,16 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
         if other:
             reason = f"can't tell: the same image gave another answer for {other:,} of {count:,} inputs"
             return Evidence("share", count, verdict="can't tell", reason=reason)
-        return Evidence("share", count, 0.0, exact=True, notes=("the same image",))
+        return Evidence("share", count, 0.0, exact=True, detail="the same image")
     crcs = [side["output_crc"].to_numpy(dtype=np.float64, na_value=np.nan) for side in (left, right)]
     if bool(np.array_equal(crcs[0], crcs[1])) and not other:
-        return Evidence("share", count, 0.0, exact=True, notes=(f"all {count:,} outputs are equal to the bit",))
+        return Evidence("share", count, 0.0, exact=True, detail=f"all {count:,} outputs are equal to the bit")
     correct = [answer == label for answer in answers]
     gained = int(np.count_nonzero(correct[1] & ~correct[0]))
     lost = int(np.count_nonzero(correct[0] & ~correct[1]))
     estimate = accuracy_difference(gained, lost, count, level=policy.level)
     note = f"of {count:,} inputs {gained:,} are right only now and {lost:,} only before; {other:,} answers differ"
-    return Evidence("share", count, estimate.change, estimate=estimate, notes=(note,))
+    return Evidence("share", count, estimate.change, estimate=estimate, flips=(gained, lost), detail=note)
 
 
 def _per_input(side: Side) -> NDArray[np.float64]:
@@ -146,16 +154,17 @@ def _ticks(
     if a.row["backend"] != "hardware":
         return _counted(unit, left, right, same_image=same_image, noisy=noisy)
     estimate = ratio_of_medians(left, right, level=policy.level, resamples=policy.resamples, rng=rng)
-    notes = tuple(dict.fromkeys(item.reason for item in noisy))
+    caveats = tuple(dict.fromkeys(item.reason for item in noisy))
     spread = _pair_spread(left, right) if same_image else 0.0
     if spread > policy.repeat_limit:
-        notes += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
-    if notes or between:
+        caveats += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
+    averages = not (caveats or between)
+    if not averages:
         extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
         estimate = widened(estimate, [*extra, spread, between])
     if count < _FEWEST:
-        notes += (f"only {count} inputs",)
-    return Evidence(unit, count, estimate.change, estimate=estimate, notes=notes)
+        caveats += (f"only {count} inputs",)
+    return Evidence(unit, count, estimate.change, estimate=estimate, averages=averages, caveats=caveats)
 
 
 def _counted(
@@ -174,7 +183,7 @@ def _counted(
         f"per input {span}; {more:,} of {count:,} inputs take more, {less:,} fewer" if differ else "every input equal"
     )
     change = float(np.median(right) / np.median(left))
-    return Evidence(unit, count, change, exact=True, notes=(note,))
+    return Evidence(unit, count, change, exact=True, detail=note)
 
 
 def _pair_spread(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:

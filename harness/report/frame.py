@@ -82,7 +82,8 @@ class Row:
         family_high: its upper end.
         p_value: of "no difference", corrected for all rows together (Holm); None if exact or unknown.
         samples_needed: can't tell: about how many paired inputs in all would; None: no number is known.
-        notes: caveats: noise, few samples, another unit of the board, another engine.
+        caveats: what shakes trust in it: noise, few samples, another unit of the board, another engine.
+        notes: the caveats, and the counts behind the change.
     """
 
     a: CaseId
@@ -104,6 +105,7 @@ class Row:
     family_high: float | None = None
     p_value: float | None = None
     samples_needed: int | None = None
+    caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -170,7 +172,7 @@ def flat(row: Row) -> dict[str, Any]:
     """Return a row without its nesting, for a DataFrame, CSV or JSON."""
     plain = asdict(row)
     sides = {f"{side}_{name}": value for side in ("a", "b") for name, value in plain.pop(side).items()}
-    return {**sides, **plain, "notes": list(row.notes)}
+    return {**sides, **plain, "caveats": list(row.caveats), "notes": list(row.notes)}
 
 
 __all__ = ["METRICS", "CaseId", "Comparison", "Kind", "Policy", "Repeatability", "Row", "Verdict", "flat"]

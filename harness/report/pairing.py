@@ -23,10 +23,11 @@ _SAMPLE_COLUMNS = ("case", "sample", "repeat", "label", "prediction", "ticks", "
 
 @dataclass(frozen=True)
 class Side:
-    """One case with its samples, in the order in which they were recorded."""
+    """One case with its samples, in the order in which they were recorded, and faults that were injected into it."""
 
     row: CaseRow
     samples: pd.DataFrame
+    faults: str | None = None
 
     @property
     def id(self) -> CaseId:
@@ -53,6 +54,10 @@ class SampleCache:
 
     def __post_init__(self) -> None:
         self._runs: dict[str, dict[int, pd.DataFrame]] = {}
+        runs = self.results.runs
+        self._faults = dict(
+            zip(runs["run"], runs["faults"].astype(object).where(runs["faults"].notna(), None), strict=True)
+        )
 
     def side(self, row: CaseRow) -> Side:
         """Return a case with its samples."""
@@ -61,7 +66,7 @@ class SampleCache:
             table = self.results.of_run(run).table("samples", _SAMPLE_COLUMNS)
             self._runs[run] = {int(str(case)): rows for case, rows in table.groupby("case")}
         empty = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
-        return Side(row, self._runs[run].get(row["case"], empty))
+        return Side(row, self._runs[run].get(row["case"], empty), self._faults.get(run))
 
 
 def refusal(a: Side, b: Side, policy: Policy) -> str | None:
@@ -69,6 +74,8 @@ def refusal(a: Side, b: Side, policy: Policy) -> str | None:
     for side in (a, b):
         if side.row["status"] != "complete":
             return f"{named(side.row)} is {side.row['status']}: {side.row['reason']}"
+        if side.faults is not None:
+            return f"faults were injected into run {side.row['run']} ({side.faults}): it is no measurement"
     for name, what in (("suite", "suites"), ("backend", "backends"), ("counter", "counters")):
         if a.row[name] != b.row[name]:
             return f"different {what}: {a.row[name]} against {b.row[name]}"

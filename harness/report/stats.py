@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -151,7 +151,7 @@ def mcnemar(gained: int, lost: int) -> float:
     return min(1.0, 2 * tail / 2**discordant) if discordant else 1.0
 
 
-def tango_interval(gained: int, lost: int, samples: int, *, level: float) -> tuple[float, float]:
+def tango_interval(gained: float, lost: float, samples: float, *, level: float) -> tuple[float, float]:
     """Return the score interval of the difference of two shares on the same inputs.
 
     T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
@@ -159,7 +159,7 @@ def tango_interval(gained: int, lost: int, samples: int, *, level: float) -> tup
     |gained - lost - n d| <= z sqrt(n (2 q + d (1 - d))), q being the likeliest share of `lost` for that d.
 
     Args:
-        gained: inputs that only b has right.
+        gained: inputs that only b has right; any positive number, so that what more inputs would bring can be asked.
         lost: inputs that only a has right.
         samples: inputs in all, at least 1.
         level: of the interval.
@@ -173,7 +173,7 @@ def tango_interval(gained: int, lost: int, samples: int, *, level: float) -> tup
     return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
 
 
-def _score(gained: int, lost: int, n: int, d: float) -> float:
+def _score(gained: float, lost: float, n: float, d: float) -> float:
     a = 2 * n
     b = -gained - lost + (2 * n - gained + lost) * d
     c = -lost * d * (1 - d)
@@ -185,9 +185,8 @@ def _score(gained: int, lost: int, n: int, d: float) -> float:
     return excess / math.sqrt(variance)
 
 
-def _edge(inside: float, outside: float, beyond: object) -> float:
+def _edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> float:
     """Return where `beyond` begins between a point inside of the interval and one outside, by bisection."""
-    assert callable(beyond)  # noqa: S101
     if not beyond(outside):
         return outside
     for _ in range(_STEPS):

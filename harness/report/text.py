@@ -17,7 +17,7 @@ from harness.report.escape import printable
 from harness.report.frame import flat
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.report.frame import Comparison, Row, Verdict
     from harness.report.gate import Gate
@@ -44,8 +44,12 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, series
     with console.capture() as capture:
         console.print(Text(printable(f"{comparison.b} against {comparison.a}"), style="bold"))
         for _, group in groupby(sorted(comparison.rows, key=_place), key=_place):
-            _print_group(console, list(group), comparison.policy.level, narrow=width < _NARROW_COLUMNS)
-        for sentence in _sentences(comparison, series):
+            rows = list(group)
+            _print_group(console, rows, comparison.policy.level, narrow=width < _NARROW_COLUMNS)
+            for sentence in _of_group(rows):
+                console.print(Text(printable(sentence)))
+            console.print()
+        for sentence in _of_all(comparison, series):
             console.print(Text(printable(sentence)))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
@@ -143,38 +147,54 @@ def _interval(row: Row) -> str:
 
 
 def _verdict(row: Row) -> str:
-    if row.verdict != "same" or row.reason == "equal":
-        return "equal" if row.reason == "equal" else row.verdict
-    return row.reason.partition(":")[0]
+    if row.reason == "equal":
+        return "equal"
+    if row.samples_needed is not None:
+        return f"{row.verdict}: {row.samples_needed - row.samples:,} more"
+    return row.reason.partition(":")[0] if row.verdict == "same" else row.verdict
 
 
-def _sentences(comparison: Comparison, series: Sequence[Series]) -> list[str]:
-    lines = []
-    for row in comparison.rows:
-        what = f"{row.b.variant} on {row.b.device}" + ("" if row.metric == "all" else f", {row.metric}")
-        if row.verdict in ("can't tell", "refused"):
-            lines.append(f"{what}: {row.reason}.")
-        if row.verdict != "same":
-            lines += [f"{what}: {note}." for note in row.notes]
+def _of_group(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what a table doesn't say: why a row has no verdict, and what shakes trust in one that has."""
+    if any(row.samples_needed is not None for row in rows):
+        yield "can't tell: so many more inputs would tell, if the change is what it seems to be."
+    for row in rows:
+        what = row.b.variant if row.metric == "all" else f"{row.b.variant}, {row.metric}"
+        if row.verdict == "refused" or (row.verdict == "can't tell" and row.samples_needed is None):
+            yield f"{what}: {row.reason}."
+        for caveat in row.caveats:
+            yield f"{what}: {caveat}."
+
+
+def _of_all(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
     for item in comparison.repeatability:
         if item.case.backend == "hardware":
             drift = "none" if item.drift is None else f"{100 * item.drift:+.2g} %"
-            lines.append(
-                f"{item.case.variant} on {item.case.device} of run {item.case.run}: {item.reason}; drift {drift}; "
-                f"{100 * item.outliers:.2g} % outliers."
+            yield (
+                f"{item.case.suite}/{item.case.variant} on {item.case.device} of run {item.case.run}: {item.reason}; "
+                f"drift {drift}; {100 * item.outliers:.2g} % outliers."
             )
-    lines += [f"{item.variant} on {item.device}: {shift.reason}." for item in series for shift in item.shifts]
-    lines += [f"{sentence}." for sentence in comparison.unmatched]
+    for line in series:
+        for shift in line.shifts:
+            yield f"{line.suite}/{line.variant} on {line.device}: {shift.reason}."
+    alone: dict[str, list[str]] = {}
+    for sentence in comparison.unmatched:
+        case, _, why = sentence.partition(": ")
+        alone.setdefault(why, []).append(case.partition(" of run ")[0])
+    for why, cases in alone.items():
+        yield f"{why[0].upper()}{why[1:]}: {', '.join(cases)}."
     if not comparison.rows:
-        return [*lines, "There is nothing to compare."]
+        yield "There is nothing to compare."
+        return
     chances = sum(row.p_value is not None for row in comparison.rows)
     if chances > 1:
         alpha = 100 * (1 - comparison.policy.level)
-        lines.append(
-            f"{chances} rows could differ by chance; the risk that any of them is called so is {alpha:.2g} % (Holm)."
+        yield (
+            f"Intervals hold one by one. {chances} rows could differ by chance; verdicts take all of them into account "
+            f"(Holm), so that the risk of any false alarm is {alpha:.2g} %."
         )
     if any(row.unit == "instructions" for row in comparison.rows):
-        lines.append("Instructions are what an emulated CPU executed: their ratio is no ratio of latency.")
+        yield "Instructions are what an emulated CPU executed: their ratio is no ratio of latency."
     counts = Counter(row.verdict for row in comparison.rows)
     order: tuple[Verdict, ...] = ("worse", "better", "same", "can't tell", "refused")
-    return [*lines, ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict]) + "."]
+    yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict]) + "."

@@ -54,6 +54,8 @@ def load_table(
         ) as file:
             _check_version(path, file.schema_arrow)
             there = set(file.schema_arrow.names)
+            if not there.issuperset(KEY_NAMES):
+                raise StoreError(f"{path} isn't a table of results: it doesn't say which case a row belongs to")
             extra = [] if cases is None or "case" in wanted else ["case"]
             names = [column for column in (*wanted, *extra) if column in there]
             table = file.read(names, use_threads=False)  # files are small and many: threads take a file each

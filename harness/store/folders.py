@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
 from harness.store.runs import JOURNAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PathLike = str | Path
 When = str | datetime
@@ -120,3 +123,11 @@ def ended(about: dict[str, Any]) -> datetime | None:
         return parse_time(str(about["ended_utc"]))
     except (KeyError, StoreError):
         return None
+
+
+def injected_faults(about: Mapping[str, Any]) -> str | None:
+    """Return the faults that were injected into a run on purpose, as its run.json says; None if there were none."""
+    place: Any = about
+    for key in ("config", "options", "virtual_faults"):
+        place = place.get(key) if isinstance(place, dict) else None
+    return ", ".join(map(str, place)) or None if isinstance(place, list) else None

@@ -6,6 +6,7 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,22 @@ import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
-from harness.store.folders import PathLike, When, ended, folders, parse_time, runs_in, started, wanted
+from harness.store.folders import (
+    PathLike,
+    When,
+    ended,
+    folders,
+    injected_faults,
+    parse_time,
+    runs_in,
+    started,
+    wanted,
+)
 from harness.store.runs import JOURNAL, read_run_file
 from harness.store.schema import RUNS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
     Names = str | Iterable[str]
 
@@ -159,7 +169,7 @@ def load_results(
     revision: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Results:
-    """Read runs into tables. The large ones are read when they are asked for.
+    """Read runs into tables, oldest run first. The large tables are read when they are asked for.
 
     A run that is unfinished, damaged, or newer than this package is left out with a warning that names it.
 
@@ -184,7 +194,7 @@ def load_results(
     errors: list[StoreError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(map(Path, given))))
-    for folder, item, about in found:
+    for folder, item, about in sorted(found, key=lambda entry: (str(started(entry[0], entry[2])), entry[0].name)):
         if isinstance(item, StoreError):
             errors.append(item)
         elif item is not None:
@@ -277,11 +287,16 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
     rows = []
     for folder, about in runs:
         times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
-        rows.append({**about, **times, "run": folder.name, "path": str(folder)})
+        known = {"run": folder.name, "path": str(folder), "faults": injected_faults(about)}
+        rows.append({**about, **times, **known})
     frame = empty(RUNS)
     if not rows:
         return frame
-    data = {column.name: [row.get(column.name) for row in rows] for column in RUNS}
+    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float}
+    data = {
+        column.name: [value if isinstance(value := row.get(column.name), types[column.dtype]) else None for row in rows]
+        for column in RUNS
+    }
     return pd.DataFrame(data).astype(frame.dtypes.to_dict())
 
 

@@ -169,6 +169,7 @@ RUNS: Final[tuple[Column, ...]] = (
     Column("started_utc", "datetime", "", "when the run began"),
     Column("ended_utc", "datetime", "", "when its tables were written"),
     Column("git_revision", "string", "", "revision that it was started in, with + if files differed"),
+    Column("faults", "string", "", "faults that were injected on purpose: then the run is no measurement"),
     Column("harness_version", "string", "", "version of this package"),
     Column("schema_version", "Int64", "", "version of this schema that it was written in"),
 )

@@ -58,9 +58,27 @@ def test_the_fast_form_equals_the_exact_one():
     assert tried > 10_000
 
 
-@pytest.mark.parametrize(("real", "bound"), [(0.6, 100), (1.5, 100), (0.01, 1 << 30), (2.0**-32, 100)])
+@pytest.mark.parametrize(("real", "bound"), [(0.6, 100), (1.5, 100), (0.01, 1 << 30)])
 def test_the_fast_form_is_refused_where_it_could_be_wrong(real, bound):
     assert not channel(0, real, bound, 0)[1]
+
+
+@pytest.mark.parametrize(
+    ("bias", "real", "span", "zero"),
+    [(0, 2.0**-32, 100, 5), (0, 1e-4, 4_000, -7), (-(1 << 30), 3e-9 * 2**8, 5_000, -128), (1 << 30, 1e-6, 5_000, 127)],
+)
+def test_a_channel_that_never_leaves_its_zero_point_is_fast(bias, real, span, zero):
+    constants, allowed = channel(bias, real, abs(bias) + span, zero)
+    assert allowed
+    for value in (-span, -1, 0, span):
+        assert exact(real, bias + value, zero) == zero
+        assert fast(constants, constants.bias + value) == zero
+
+
+def test_a_channel_that_leaves_its_zero_point_keeps_its_scale():
+    constants, _ = channel(0, 1e-4, 6_000, -7)  # 6,000 x 1e-4 rounds to 1
+    assert constants.multiplier > 0
+    assert fast(constants, 6_000) == exact(1e-4, 6_000, -7) == -6
 
 
 def test_activation_ranges():

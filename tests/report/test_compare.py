@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,17 @@ def test_other_inputs_are_refused(side):
     other = side()
     other.samples.loc[3, "label"] = 9
     assert "different inputs: 1 of 30 labels differ" in rows_of(side(), other)["all"].reason
+
+
+def test_a_run_with_injected_faults_is_no_measurement(side):
+    spoiled = replace(side(), faults="serial.flip=1e-4")
+    for pair in ((side(), spoiled), (spoiled, side())):
+        assert "faults were injected into run" in rows_of(*pair)["all"].reason
+
+
+def test_kinds_of_boards_of_the_same_clock_are_compared_in_time_with_a_caveat(side):
+    row = rows_of(side(), side(board="other"))["latency"]
+    assert (row.verdict, row.caveats) == ("same", ("different kinds of board: nano33 against other",))
 
 
 def test_other_clocks_refuse_the_counter_only(side):
@@ -125,7 +138,7 @@ def test_a_difference_that_can_not_be_told_says_how_many_samples_would(side):
 
 
 def test_few_inputs_are_noted(side):
-    assert "only 10 inputs" in rows_of(side([1000] * 10), side([1001] * 10))["latency"].notes
+    assert rows_of(side([1000] * 10), side([1001] * 10))["latency"].caveats == ("only 10 inputs",)
 
 
 # ---- boards that don't repeat
@@ -137,7 +150,8 @@ def test_a_noisy_board_hides_a_small_difference_but_not_a_large_one(side):
     steady = jitter(200)
     row = rows_of(side(steady), side(np.rint(noisy * 1.012).astype(int)))["latency"]
     assert row.verdict == "can't tell"
-    assert any("noisy" in note and "0.2 % is allowed" in note for note in row.notes)
+    assert any("noisy" in note and "0.2 % is allowed" in note for note in row.caveats)
+    assert row.samples_needed is None  # more inputs don't average out what the board doesn't repeat
     assert rows_of(side(steady), side(np.rint(noisy * 1.5).astype(int)))["latency"].verdict == "worse"
 
 
@@ -216,6 +230,8 @@ def test_many_rows_at_once_need_more_evidence(side):
     many = compare_sides(match, policy)[0]
     assert (alone[0].verdict, many[0].verdict) == ("worse", "can't tell")
     assert many[0].p_value == pytest.approx(min(1, 50 * alone[0].p_value))
+    assert "one of 50 comparisons" in many[0].reason
+    assert many[0].samples_needed > 60
     assert many[0].family_low < many[0].low == alone[0].low
 
 
@@ -266,5 +282,6 @@ def test_nights_are_typical_by_their_median(store):
     row = next(row for row in found.rows if row.metric == "latency")
     assert row.a.run == nights[1].name
     assert row.verdict == "worse"
+    assert found.unmatched == ()
     latency = next(item for item in series if item.metric == "latency")
     assert latency.points["run"].tolist() == [run.name for run in (*nights, current)]

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from harness.store.schema import CASES, KEY_NAMES, SAMPLES
+from harness.store.schema import CASES, KEY_NAMES, LAYERS, RUNS, SAMPLES, SCHEMA_VERSION
 
 UNITS = {"_bytes": "bytes", "_uj": "uJ", "_hz": "Hz", "_s": "s"}
 
 
 def test_names_are_unique_and_documented():
-    for table in (CASES, SAMPLES):
+    for table in (CASES, SAMPLES, LAYERS, RUNS):
         names = [column.name for column in table]
         assert len(set(names)) == len(names)
         assert all(column.meaning for column in table)
@@ -22,3 +22,11 @@ def test_units_stand_in_names():
 
 def test_samples_know_their_case():
     assert {column.name for column in SAMPLES} >= set(KEY_NAMES)
+
+
+def test_the_documentation_has_every_column_as_it_is(root):
+    text = (root / "docs" / "results.md").read_text(encoding="utf-8")
+    for column in (*CASES, *SAMPLES, *LAYERS, *RUNS):
+        assert f"| `{column.name}` | {column.dtype} | {column.unit} | {column.meaning} |\n" in text
+    assert f"\n| {SCHEMA_VERSION} | " in text
+    assert f"\n| {SCHEMA_VERSION + 1} | " not in text

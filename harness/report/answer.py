@@ -1,0 +1,268 @@
+"""The answer in words: which variant is best on which axis, by how much, and how sure that is.
+
+Nothing is said here that the verdicts of `harness.report.compare` don't say: a variant leads only where it was found
+better than every other one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.report import numbers
+from harness.report.decide import Match, compare_sides
+from harness.report.frame import Policy
+from harness.report.metrics import METRICS
+from harness.report.pairing import SampleCache
+from harness.store.read import plain_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from harness.report.frame import Row
+    from harness.report.groups import Group
+    from harness.store import Results
+
+#: The axes of the answer, and what is said of the variant that leads on each.
+_AXES: Final = {
+    "accuracy": "highest accuracy",
+    "latency": "shortest latency",
+    "ticks": "fewest {counter}",
+    "energy": "least energy",
+    "peak_ram": "least RAM",
+    "flash": "least flash",
+}
+
+#: Axes whose verdicts chance has a part in.
+_BY_CHANCE: Final = ("accuracy", "latency", "energy")
+
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What can be said on one axis.
+
+    Attributes:
+        metric: name in `harness.report.metrics.METRICS`.
+        title: highest accuracy, fewest instructions, least RAM...
+        leaders: the variants that nothing was found better than, the best figure first.
+        value: the best figure, with its unit.
+        sentence: how much better it is than the next, or what it can't be told from.
+        settled: whether one variant leads, or several are shown to be the same: no more samples are needed.
+        exact: whether there is no chance in it.
+    """
+
+    metric: str
+    title: str
+    leaders: tuple[str, ...]
+    value: str
+    sentence: str
+    settled: bool
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The axes of one group, and what they come to in a sentence or two."""
+
+    lead: str
+    axes: tuple[Axis, ...]
+    policy: Policy
+
+
+def answer(results: Results, group: Group, policy: Policy | None = None) -> Answer:
+    """Hold every variant of a group against the one with the best figure, axis by axis, and say who leads.
+
+    The one with the best figure is chosen by the same data, so that the level must hold whichever of the k variants it
+    is: each axis is decided at 1 - (1 - level) / (k x axes), and all its pairs together by Holm's correction.
+
+    Args:
+        results: what the group is from.
+        group: one suite on one setup.
+        policy: how to decide; its level holds for all pairs and axes of the group together.
+    """
+    policy = policy or Policy()
+    cases = group.complete
+    if len(cases) < 2:
+        return Answer(_too_few(cases), (), policy)
+    names = [name for name in _AXES if len(_having(name, cases)) > 1]
+    strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
+    orders = {name: _ordered(name, cases) for name in names}
+    rows, refused = _held_against_best(results, cases, orders, strict)
+    axes = {}
+    for name, order in orders.items():
+        if all(other in rows[name] for other in order["variant"].iloc[1:]):
+            without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
+            axes[name] = _axis(name, order, rows[name], group.counter, without)
+    found = tuple(axes[name] for name in names if name in axes)
+    lead = _lead(found, len(cases))
+    if refused:
+        lead = f"{lead} Not compared: {'; '.join(refused)}.".strip()
+    return Answer(lead, found, policy)
+
+
+def _ordered(name: str, cases: pd.DataFrame) -> pd.DataFrame:
+    metric = METRICS[name]
+    return _having(name, cases).sort_values(metric.column, ascending=not metric.more_is_better, kind="stable")
+
+
+def _too_few(cases: pd.DataFrame) -> str:
+    if cases.empty:
+        return "No variant was measured completely, so there is nothing to compare."
+    return f"Only {cases['variant'].iloc[0]} was measured completely, so there is nothing to compare it with."
+
+
+def _having(name: str, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases that have a figure. Latency and ticks are the same inferences: ticks only without latency."""
+    if name == "ticks" and cases["latency_us_median"].notna().all():
+        return cases[:0]
+    return cases[cases[METRICS[name].column].notna()]
+
+
+def _held_against_best(
+    results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy
+) -> tuple[dict[str, dict[str, Row]], list[str]]:
+    """Return, for each axis, the row of each variant that was held against the best; and why others were not.
+
+    Axes that chance has a part in are decided apart, as the policy's level is that of one axis.
+    """
+    cache = SampleCache(results)
+    sides = {row["variant"]: cache.side(row) for row in plain_rows(cases)}
+    found: dict[str, dict[str, Row]] = {name: {} for name in orders}
+    refused: dict[str, None] = {}
+    exact = [name for name in orders if name not in _BY_CHANCE]
+    for names in [exact, *([name] for name in orders if name in _BY_CHANCE)]:
+        matches = []
+        for name in names:
+            best, *others = orders[name]["variant"]
+            matches += [Match(sides[best], sides[other], (name,)) for other in others]
+        for row in compare_sides(matches, policy)[0]:
+            if row.verdict == "refused":
+                refused.setdefault(f"{row.b.variant} with {row.a.variant}, {row.reason.removeprefix('refused: ')}")
+            else:
+                found[row.metric][row.b.variant] = row
+    return found, list(refused)[:_NAMED]
+
+
+def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, without: list[str]) -> Axis:
+    """Say what is known on an axis; `rows` hold each variant against the best, `order` begins with it."""
+    best = order.iloc[0]
+    others = order["variant"].tolist()[1:]
+    level = [other for other in others if rows[other].verdict != "worse"]
+    beaten = [other for other in others if rows[other].verdict == "worse"]
+    unsure = [other for other in level if rows[other].verdict == "can't tell"]
+    sentence = _level_sentence(level, beaten, unsure, rows) if level else _lead_sentence(beaten[0], rows[beaten[0]])
+    if without:
+        sentence += f" {_names(without)} {'has' if len(without) == 1 else 'have'} no figure."
+    return Axis(
+        metric=name,
+        title=_AXES[name].format(counter=counter),
+        leaders=(str(best["variant"]), *level),
+        value=_value(best, METRICS[name].column, counter),
+        sentence=sentence,
+        settled=not unsure,
+        exact=all(row.exact for row in rows.values()),
+    )
+
+
+def _lead_sentence(other: str, row: Row) -> str:
+    interval = "" if row.exact else f" ({_interval(row)})"
+    return f"{_gap(row)} against the next, {other}{interval}."
+
+
+def _level_sentence(level: list[str], beaten: list[str], unsure: list[str], rows: dict[str, Row]) -> str:
+    best = rows[level[0]].a.variant
+    parts = []
+    if unsure and not rows[unsure[0]].samples:
+        parts.append(f"{unsure[0]} against {best}: {rows[unsure[0]].reason}")
+    elif unsure:
+        tied = ", with the same figure" if all(rows[name].a_value == rows[name].b_value for name in unsure) else ""
+        parts.append(f"{rows[unsure[0]].samples:,} inputs can't tell {best} from {_names(unsure)}{tied}")
+        needed = [(count, name) for name in unsure if (count := rows[name].samples_needed) is not None]
+        if needed:
+            count, name = min(needed)
+            parts.append(f"about {count:,} would settle it for {name}, if the difference is what it seems")
+    same = [name for name in level if name not in unsure]
+    equal = [name for name in same if rows[name].exact and not _difference(rows[name])]
+    within = [name for name in same if name not in equal]
+    if equal:
+        parts.append(f"{_names([best, *equal])} are equal")
+    if within:
+        verb = "is" if len(within) == 1 else "are"
+        parts.append(f"{_names(within)} {verb} the same as {best} within {_margin(rows[within[0]])}")
+    if beaten:
+        parts.append(f"{_names(beaten)} {'is' if len(beaten) == 1 else 'are'} worse")
+    return f"{'; '.join(parts)}."
+
+
+def _lead(axes: Sequence[Axis], variants: int) -> str:
+    """Return who leads where, and where that is open."""
+    leads: dict[str, list[str]] = {}
+    for axis in axes:
+        if len(axis.leaders) == 1:
+            leads.setdefault(axis.leaders[0], []).append(f"the {axis.title}")
+    parts = [f"{name} has {_joined(titles)}." for name, titles in leads.items()]
+    for axis in axes:
+        if len(axis.leaders) == 1:
+            continue
+        everyone = len(axis.leaders) == variants > 2
+        if everyone and not axis.settled:
+            parts.append(f"For the {axis.title}, no variant stands out yet.")
+        else:
+            who = f"all {variants} variants" if everyone else _names(list(axis.leaders))
+            parts.append(f"For the {axis.title}, {who} {'are level' if axis.settled else 'cannot be told apart yet'}.")
+    return " ".join(parts)
+
+
+def _difference(row: Row) -> float:
+    """Return how far the best is ahead: 0 if not at all."""
+    return 1 - row.change if row.scale == "ratio" and row.change is not None else row.change or 0.0
+
+
+def _gap(row: Row) -> str:
+    """Return how far the best is ahead of the other: rows say it the other way round."""
+    change = row.change or 0.0
+    if row.scale == "ratio":
+        return numbers.change(1 / change)
+    if row.unit == "share":
+        return f"{numbers.signed(-100 * change)} points"
+    share = f" ({numbers.change(1 - change / row.b_value)})" if row.b_value else ""
+    return f"{numbers.MINUS if change > 0 else '+'}{numbers.count(abs(change))} {row.unit}{share}"
+
+
+def _interval(row: Row) -> str:
+    if row.family_low is None or row.family_high is None:
+        return "no interval is known"
+    if row.scale == "ratio":
+        ends = 100 * (1 / row.family_high - 1), 100 * (1 / row.family_low - 1)
+        return f"interval {numbers.span(*ends)} %"
+    return f"interval {numbers.span(-100 * row.family_high, -100 * row.family_low)} points"
+
+
+def _margin(row: Row) -> str:
+    if row.scale == "ratio":
+        return f"{100 * row.margin:g} %"
+    return f"{100 * row.margin:g} points" if row.unit == "share" else f"{row.margin:,g} {row.unit}"
+
+
+def _value(row: Any, column: str, counter: str) -> str:
+    figure = float(row[column])
+    if column == "accuracy":
+        return numbers.percent(figure, int(row["samples"]))
+    if column.endswith("_bytes"):
+        return f"{numbers.count(figure)} bytes"
+    if column == "ticks_median":
+        return f"{numbers.count(figure)} {counter}"
+    return f"{numbers.count(round(figure, 1))} {'µs' if column.startswith('latency') else 'µJ'}"
+
+
+def _names(names: list[str]) -> str:
+    shown = names if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    return _joined(shown)
+
+
+def _joined(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

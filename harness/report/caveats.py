@@ -1,0 +1,144 @@
+"""What a reader must know before believing a figure. Each caveat stands where it applies, and at the top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.report.setup import records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.report.frame import Comparison, Repeatability
+    from harness.report.groups import Group
+
+#: An interval of the accuracy that is wider than this (a share) calls for more samples.
+_WIDE = 0.04
+
+_NAMED = 4
+
+Tone = Literal["failed", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """One thing to know.
+
+    Attributes:
+        title: what it is, in two or three words.
+        text: what it means for the figures.
+        tone: failed: figures are missing; warning: figures don't say what they seem to; note: good to know.
+    """
+
+    title: str
+    text: str
+    tone: Tone
+
+
+def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
+    """Return what applies to a group, the worst first.
+
+    Args:
+        group: one suite on one setup.
+        comparison: of its variants with their baselines.
+    """
+    found = [*_incomplete(group), *_emulated(group), *_power(group), *_noisy(comparison.repeatability)]
+    return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
+
+
+def _incomplete(group: Group) -> Iterable[Caveat]:
+    for row in records(group.cases[group.cases["status"] != "complete"]):
+        yield Caveat(f"{row['variant']} {row['status']}", _sentence(str(row["reason"])), "failed")
+
+
+def _emulated(group: Group) -> Iterable[Caveat]:
+    if group.emulated:
+        yield Caveat(
+            "Emulated",
+            "No board was used. Instructions are what an emulated CPU executed; they are not cycles, and neither "
+            "latency nor energy follows from them. Predictions, flash and RAM come from the same firmware that a board "
+            "would run.",
+            "warning",
+        )
+
+
+def _power(group: Group) -> Iterable[Caveat]:
+    rows = group.complete
+    measured = rows[rows["energy_uj"].notna()]
+    simulated = measured[measured["power_source"].fillna("").str.contains("simulated", case=False)]
+    if len(simulated):
+        text = "The energy figures were made by a simulated power monitor. They say nothing about a real board."
+        yield Caveat("Simulated power", text, "warning")
+    if len(measured["power_source"].dropna().unique()) > 1:
+        sources = ", ".join(sorted(measured["power_source"].dropna().unique()))
+        yield Caveat("Mixed power", f"Energy comes from different sources ({sources}): it is not compared.", "warning")
+
+
+def _noisy(repeatability: Sequence[Repeatability]) -> Iterable[Caveat]:
+    noisy = {item.case.variant: item.reason for item in repeatability if item.noisy}
+    if noisy:
+        text = "; ".join(f"{name}: {reason}" for name, reason in list(noisy.items())[:_NAMED])
+        more = f"; and {len(noisy) - _NAMED} more" if len(noisy) > _NAMED else ""
+        yield Caveat("Noisy board", f"{text}{more}. Differences of this size mean nothing.", "warning")
+
+
+def _few_samples(group: Group) -> Iterable[Caveat]:
+    rows = group.complete.dropna(subset=["accuracy_low", "accuracy_high"])
+    if rows.empty:
+        return
+    width = (rows["accuracy_high"] - rows["accuracy_low"]).max()
+    if width > _WIDE:
+        count = int(rows["samples"].min())
+        text = f"With {count:,} inputs an accuracy is known only to within {100 * width / 2:.1f} points either way."
+        yield Caveat("Few samples", text, "warning")
+    if len(rows["samples"].unique()) > 1:
+        low, high = int(rows["samples"].min()), int(rows["samples"].max())
+        text = f"Variants ran on {low:,} to {high:,} inputs: accuracies over different inputs can't be compared."
+        yield Caveat("Different inputs", text, "warning")
+
+
+def _refused(group: Group, comparison: Comparison) -> Iterable[Caveat]:
+    """Say what was not compared and why, but for cases that are not complete: these are said to be."""
+    complete = set(group.complete["variant"])
+    reasons: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        if row.verdict == "refused" and {row.a.variant, row.b.variant} <= complete:
+            what = "" if row.metric == "all" else f" ({row.metric.replace('_', ' ')})"
+            reasons.setdefault(row.reason.removeprefix("refused: "), []).append(
+                f"{row.b.variant} with {row.a.variant}{what}"
+            )
+    for reason, names in reasons.items():
+        who = ", ".join(dict.fromkeys(names))
+        yield Caveat("Not compared", _sentence(f"{who}: {reason}"), "warning")
+    for text in comparison.unmatched:
+        yield Caveat("No baseline", _sentence(text), "note")
+
+
+def _troubled(group: Group) -> Iterable[Caveat]:
+    rows = group.cases
+    again = rows[rows["attempts"].fillna(1) > 1]
+    if len(again):
+        names = ", ".join(f"{row['variant']} ({row['attempts']})" for row in records(again))
+        yield Caveat("Repeated attempts", f"The infrastructure failed and these were started again: {names}.", "note")
+    missing = rows[(rows["status"] == "complete") & rows["ram_reason"].notna()]
+    for reason in missing["ram_reason"].unique():
+        names = ", ".join(missing.loc[missing["ram_reason"] == reason, "variant"])
+        yield Caveat("RAM incomplete", f"{names}: {_sentence(str(reason))}", "note")
+
+
+def _run(group: Group) -> Iterable[Caveat]:
+    about = group.run.about
+    if about.get("state") == "recovered":
+        yield Caveat("Recovered run", "The run was killed and finished from its journal.", "note")
+    damaged = about.get("damaged_lines")
+    if isinstance(damaged, int) and damaged:
+        yield Caveat("Damaged journal", f"{damaged:,} damaged lines of the run's journal were left out.", "note")
+    if str(about.get("git_revision", "")).endswith("+"):
+        text = "Files differed from the revision that is named: the run can't be traced to it alone."
+        yield Caveat("Uncommitted files", text, "note")
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

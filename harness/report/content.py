@@ -1,0 +1,259 @@
+"""What a report says, before it is written as HTML or Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from harness.report.answer import Answer, answer
+from harness.report.caveats import Caveat, caveats
+from harness.report.compare import compare_variants
+from harness.report.escape import printable
+from harness.report.figures import Chart, charts, history_charts
+from harness.report.groups import Group, grouped
+from harness.report.history import history
+from harness.report.setup import known
+from harness.report.tables import Images, Table, run_table, variants, verdicts
+from harness.store.schema import CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from harness.report.frame import Comparison, Policy
+    from harness.report.history import Series
+    from harness.store import Results
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of a group.
+
+    Attributes:
+        anchor: its id in the page.
+        title: the suite's title, or its task.
+        place: board, backend and clock in words.
+        facts: what was run, by name.
+        answer: who leads.
+        caveats: what to know.
+        table: its variants.
+        verdicts: each variant against its baseline; None if there is none.
+        against: each variant against the baseline that was asked for; None if there is none.
+        charts: its figures.
+        history: figures over runs.
+        unchanged: a sentence on what did not change over runs.
+        energy: why there is no energy, "" if there is.
+        sources: run and images that its figures are from.
+    """
+
+    anchor: str
+    group: Group
+    title: str
+    place: str
+    facts: tuple[tuple[str, str], ...]
+    answer: Answer
+    caveats: tuple[Caveat, ...]
+    table: Table
+    verdicts: Table | None
+    against: Table | None
+    charts: tuple[Chart, ...]
+    history: tuple[Chart, ...]
+    unchanged: str
+    energy: str
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report says, before it is written as HTML or Markdown.
+
+    Attributes:
+        sections: a group each.
+        images: numbered in the order in which the sections name them.
+        runs: facts of each run that a section is about.
+        history: a row for each run, if there are more than the sections are about; else None.
+        caveats: each caveat once, with the sections that it applies to.
+        baseline: the results held against a baseline, if one was asked for.
+        left_out: runs that could not be read, in words.
+    """
+
+    sections: tuple[Section, ...]
+    images: Images
+    runs: tuple[dict[str, Any], ...]
+    history: Table | None
+    caveats: tuple[tuple[Caveat, tuple[Section, ...]], ...]
+    baseline: Comparison | None
+    left_out: tuple[str, ...]
+
+
+def compose(
+    results: Results, *, policy: Policy | None = None, baseline: Comparison | None = None, left_out: Sequence[str] = ()
+) -> Page:
+    """Return what a report of some runs says.
+
+    Args:
+        results: one run, or several: then the newest of each suite and setup is shown, the others as its history.
+        policy: how comparisons decide.
+        baseline: these results held against a baseline.
+        left_out: runs that could not be read, in words.
+    """
+    results = replace(results, cases=shown(results.cases))
+    groups, images = grouped(results), Images()
+    series = history(results, policy) if len(results.runs) > 1 else ()
+    context = _Context(results, policy, baseline, series, images)
+    sections = tuple(_section(context, group, f"g{at}") for at, group in enumerate(groups))
+    runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
+    older = run_table(results.runs) if len(results.runs) > len(runs) else None
+    return Page(sections, images, runs, older, shared_caveats(sections), baseline, tuple(map(printable, left_out)))
+
+
+@dataclass(frozen=True)
+class _Context:
+    results: Results
+    policy: Policy | None
+    baseline: Comparison | None
+    series: tuple[Series, ...]
+    images: Images
+
+
+def _section(context: _Context, group: Group, anchor: str) -> Section:
+    """Return what the page says of a group."""
+    results, policy, baseline = context.results, context.policy, context.baseline
+    compared = compare_variants(replace(results, cases=group.cases), policy)
+    table = variants(group, context.images)
+    drawn, unchanged = history_charts(group, context.series, anchor)
+    held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
+    energy = group.complete["energy_uj"].notna().any()
+    reasons = [str(reason) for reason in group.cases["energy_reason"].dropna().unique()]
+    numbers = sorted({cell.value for row in table.rows for cell in row if cell.link and cell.value is not None})
+    return Section(
+        anchor=anchor,
+        group=group,
+        title=group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]),
+        place=place(group),
+        facts=_facts(group),
+        answer=answer(results, group, policy),
+        caveats=tuple(caveats(group, compared)),
+        table=table,
+        verdicts=verdicts(compared.rows, group.counter) if compared.rows else None,
+        against=verdicts(held, group.counter) if held else None,
+        charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
+        history=tuple(drawn),
+        unchanged=unchanged,
+        energy="" if energy else "; ".join(reasons) or "it was not measured",
+        sources=tuple(int(number) for number in numbers),
+    )
+
+
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return cases whose strings hold nothing that moves a cursor or turns the direction of text around."""
+    changed = rows.copy()
+    for name in (column.name for column in CASES if column.dtype == "string"):
+        changed[name] = rows[name].map(printable, na_action="ignore").astype(rows[name].dtype)
+    return changed
+
+
+def heading(groups: Sequence[Group]) -> str:
+    """Return the title of a report: what ran on what."""
+    suites = list(dict.fromkeys(str(group.setup["suite"]) for group in groups))
+    devices = list(dict.fromkeys(str(group.setup["device"]) for group in groups))
+    what = suites[0] if len(suites) == 1 else f"{len(suites)} suites"
+    return f"{what} on {devices[0] if len(devices) == 1 else f'{len(devices)} devices'}" if groups else "No cases"
+
+
+def standing(comparison: Comparison) -> str:
+    """Return how many verdicts of each kind a comparison has, the worst first."""
+    order = ("worse", "can't tell", "refused", "better", "same")
+    counts = [(word, sum(row.verdict == word for row in comparison.rows)) for word in order]
+    return ", ".join(f"{count} {word}" for word, count in counts if count) or "nothing could be compared"
+
+
+def place(group: Group) -> str:
+    """Return in words where a group was measured."""
+    title = group.run.board(str(group.setup["board"])).get("title") or group.setup["board"]
+    named = "" if group.setup["device"] == group.setup["board"] else f"{group.setup['device']}, "
+    return f"{named}{title}, {group.setup['backend']} backend{', emulated' if group.emulated else ''}"
+
+
+def shared_caveats(sections: Sequence[Section]) -> tuple[tuple[Caveat, tuple[Section, ...]], ...]:
+    """Return each caveat once, with the sections that it applies to, the worst first."""
+    found: dict[Caveat, list[Section]] = {}
+    for one in sections:
+        for caveat in one.caveats:
+            found.setdefault(caveat, []).append(one)
+    order = ("failed", "warning", "note")
+    pairs = [(caveat, tuple(where)) for caveat, where in found.items()]
+    return tuple(sorted(pairs, key=lambda pair: order.index(pair[0].tone)))
+
+
+def _of(results: Results, group: Group, table: str) -> Any:
+    """Return the rows of a table that belong to the group's complete cases, in the order of the cases."""
+    cases = group.complete
+    own = replace(results, stored=tuple(run for run in results.stored if run.path.name == group.run.name))
+    columns = {"samples": ["case", "variant", "ticks"], "layers": None}[table]
+    rows = own.table(table, columns)
+    rows = rows[rows["case"].isin(cases["case"])]
+    return rows.assign(variant=rows["case"].map(cases.set_index("case")["variant"]))
+
+
+def _belongs(side: Any, group: Group) -> bool:
+    return (side.run, side.suite, side.device, side.backend) == (
+        group.run.name,
+        group.setup["suite"],
+        group.setup["device"],
+        group.setup["backend"],
+    )
+
+
+def _facts(group: Group) -> tuple[tuple[str, str], ...]:
+    """Return what was run and on what, leaving out what nobody recorded."""
+    cases, setup = group.cases, group.setup
+    counts = cases["status"].value_counts()
+    board = group.run.board(str(setup["board"]))
+    samples = group.complete["samples"]
+    clock = setup["clock_hz"]
+    span = f"{int(samples.min()):,}" if len(samples) else ""
+    if len(samples) and samples.min() != samples.max():
+        span += f" to {int(samples.max()):,}"
+    facts = {
+        "board": " · ".join(str(part) for part in (board.get("title") or setup["board"], board.get("mcu")) if part),
+        "device": str(setup["device"]),
+        "backend": f"{setup['backend']}{' (emulated)' if group.emulated else ''}",
+        "counter": f"{group.counter}{f', board clock {int(clock) / 1e6:g} MHz' if clock else ''}",
+        "chip": str(setup["board_uid"] or ""),
+        "engine": str(setup["engine"] or ""),
+        "cases": ", ".join(f"{count} {status}" for status, count in counts.items()),
+        "inputs per case": span,
+        "started": f"{cases['started_utc'].min():%d %b %Y %H:%M} UTC",
+        "run": group.run.name,
+    }
+    return tuple((name, text) for name, text in facts.items() if text)
+
+
+def _run(group: Group) -> dict[str, Any]:
+    about = group.run.about
+    row = group.cases.iloc[0]
+    wanted = {
+        "harness": about.get("harness_version"),
+        "revision": about.get("git_revision"),
+        "configuration": row["config_sha256"] if known(row["config_sha256"]) else None,
+        "seed": row["seed"] if known(row["seed"]) else None,
+        "started": _moment(about.get("started_utc")),
+        "ended": _moment(about.get("ended_utc")),
+        "python": about.get("python"),
+        "platform": about.get("platform"),
+    }
+    return {
+        "name": group.run.name,
+        "facts": [(name, str(value)) for name, value in wanted.items() if value is not None],
+    }
+
+
+def _moment(value: Any) -> str | None:
+    """Return an ISO time as people read it; as it is, if it is none."""
+    try:
+        return f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return str(value) if value else None

@@ -1,0 +1,154 @@
+"""The figures of a group, each with its caption and where its data are from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from markupsafe import Markup
+
+from harness.report import plots
+from harness.report.metrics import METRICS
+from harness.report.plots.canvas import svg
+from harness.report.plots.scatter import COSTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from harness.report.groups import Group
+    from harness.report.history import Series
+
+#: What history is drawn of, besides ticks or latency: names of metrics.
+_HISTORY: Final = ("energy", "accuracy", "peak_ram", "flash")
+
+_EMULATED = "Instructions of an emulated CPU, not latency."
+_FRONT = (
+    "Filled points are on the Pareto front: no variant costs as little and is as accurate by the figures alone. "
+    "Vertical lines: 95 % interval of the accuracy."
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of the page.
+
+    Attributes:
+        title: what it shows.
+        svg: the drawing.
+        caption: how to read it.
+        warning: the caveat that applies to it, "" if there is none.
+        findings: what was found in it, in words.
+    """
+
+    title: str
+    svg: Markup
+    caption: str
+    warning: str = ""
+    findings: tuple[str, ...] = ()
+
+
+def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: str) -> list[Chart]:
+    """Return the figures of a group's newest run.
+
+    Args:
+        group: one suite on one setup.
+        samples: the sample table of its complete cases: variant and ticks are enough.
+        layers: the layer table of its complete cases; may be empty.
+        prefix: of ids in the page, not used by another group.
+    """
+    found = [*_scatters(group, prefix), *_memory(group, prefix)]
+    if len(samples) and samples["ticks"].notna().any():
+        drawn = plots.ticks_distribution(samples, group.counter)
+        caption = (
+            "Each row is a histogram of single inferences around the variant's own median, on one scale for all; "
+            "heights are square roots of the counts, so that rare ones are seen."
+        )
+        warning = _EMULATED if group.emulated else ""
+        found.append(_chart(drawn, f"Spread of the {group.counter}", caption, f"{prefix}d-", warning))
+    if len(layers) and layers["ticks"].notna().any():
+        drawn = plots.layer_profile(layers, group.counter)
+        caption = "One profiled inference, its layers in the order of execution; the colour is the operator."
+        warning = _EMULATED if group.emulated else ""
+        found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", caption, f"{prefix}l-", warning))
+    return found
+
+
+def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:
+    """Return the figures of how a group changed over runs, and a sentence on what did not.
+
+    Args:
+        group: one suite on one setup.
+        series: of all groups, with the shifts that were found in them.
+        prefix: as for `charts`.
+    """
+    found, still = [], []
+    for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
+        rows = group.past[(group.past["status"] == "complete") & group.past[metric.column].notna()]
+        if len(rows["run"].unique()) < 2:
+            continue
+        name = group.counter if metric.name == "ticks" else metric.name.replace("peak_ram", "peak RAM")
+        spread = rows.groupby("variant", observed=True)[metric.column].agg(["min", "max"])
+        if (spread["min"] == spread["max"]).all():
+            still.append(name)
+            continue
+        mine = [one for one in series if one.metric == metric.name and _of_group(one, group)]
+        shifts = [(one.variant, shift) for one in mine for shift in one.shifts]
+        worse = [(shift.run, variant) for variant, shift in shifts if shift.verdict == "worse"]
+        caption = "Each line is a variant; those that never changed share one."
+        if worse:
+            caption += " Ringed: a change for the worse."
+        said = tuple(f"{variant}: {shift.reason}" for variant, shift in shifts)
+        warning = _EMULATED if group.emulated and metric.name == "ticks" else ""
+        drawn = plots.history(rows, metric.column, worse)
+        found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{metric.name}-", warning, said))
+    runs = len(group.past["run"].unique())
+    sentence = f"Unchanged over {runs} runs: {', '.join(still)}." if still else ""
+    return found, sentence
+
+
+def _of_group(series: Series, group: Group) -> bool:
+    place = ("device", "backend", "suite")
+    return all(getattr(series, name) == group.setup[name] for name in place)
+
+
+def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
+    rows = group.complete.dropna(subset=["accuracy"])
+    speed = "latency_us_median" if not group.emulated and rows["latency_us_median"].notna().any() else "ticks_median"
+    for number, column in enumerate((speed, "energy_uj", "ram_peak_bytes")):
+        having = rows.dropna(subset=[column])
+        one_source = column != "energy_uj" or len(having["power_source"].unique()) == 1
+        if having.empty or not one_source:
+            continue
+        cost = COSTS[column]
+        name = cost.title.format(counter=group.counter).removesuffix(" (median)")
+        spread = " Horizontal lines: smallest to 95th percentile." if cost.low else ""
+        warning = _EMULATED if group.emulated and column == "ticks_median" else ""
+        if column == "energy_uj" and "simulated" in str(having["power_source"].iloc[0]).lower():
+            warning = "Simulated power: says nothing about a real board."
+        drawn = plots.accuracy_against(having, column)
+        yield _chart(drawn, f"Accuracy against {name}", _FRONT + spread, f"{prefix}s{number}-", warning)
+
+
+def _memory(group: Group, prefix: str) -> Iterable[Chart]:
+    ram = group.cases.dropna(
+        subset=["ram_static_bytes", "ram_arena_bytes", "ram_stack_bytes", "ram_heap_bytes"], how="all"
+    )
+    if len(ram):
+        drawn = plots.ram_parts(ram, group.limit("ram"))
+        caption = "Peak RAM: static data, tensor arena, and the most stack and heap that were ever used."
+        yield _chart(drawn, "Peak RAM by part", caption, f"{prefix}r-")
+    flash = group.cases.dropna(subset=["flash_bytes"])
+    if len(flash):
+        drawn = plots.flash(flash, group.limit("flash"))
+        caption = "What the image occupies, and what is left of it when it is compressed for an update over the air."
+        yield _chart(drawn, "Flash", caption, f"{prefix}f-")
+
+
+def _chart(
+    figure: Figure, title: str, caption: str, prefix: str, warning: str = "", findings: tuple[str, ...] = ()
+) -> Chart:
+    # The SVG is ours; every text in it was escaped by the writer of the SVG.
+    return Chart(title, Markup(svg(figure, prefix=prefix, title=title)), caption, warning, findings)  # noqa: S704

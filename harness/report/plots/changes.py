@@ -1,0 +1,146 @@
+"""How a figure changed from run to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from harness.report import numbers
+from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
+from harness.report.plots.labels import spread
+from harness.report.plots.scatter import COSTS
+from harness.report.setup import complete, require_one_setup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_HEAD = 32.0
+_FOOT = 32.0
+_PLOT = 190.0
+_LEFT = 40.0
+_LABEL_GAP = 12.0
+_LABEL_MAX = 130.0
+
+#: Metrics of which more is better; of all others less is.
+_MORE_IS_BETTER: Final = ("accuracy",)
+
+
+def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] = ()) -> Figure:
+    """Draw how a figure changed since the first run, a line per variant; variants that never changed share one.
+
+    Accuracy is drawn in percentage points, everything else in percent of the variant's first value.
+
+    Args:
+        cases: rows of the case table from several runs of one suite on one setup; incomplete ones are left out.
+        metric: a column of the case table with figures, such as ticks_median, accuracy or ram_peak_bytes.
+        marked: (run, variant) of the points to mark as a regression.
+
+    Raises:
+        ValueError: rows that can't be compared, or nothing to draw.
+    """
+    rows = complete(cases, metric)
+    require_one_setup(rows, "history")
+    if rows.empty:
+        raise ValueError(f"history: no complete case has {metric}")
+    rows = rows.sort_values(["started_utc", "case"])
+    runs = rows.drop_duplicates("run")["run"].tolist()
+    rows = rows.assign(_at=rows["run"].map({run: at for at, run in enumerate(runs)}))
+    lines = [(str(name), *_line(group, metric)) for name, group in rows.groupby("variant", sort=False, observed=True)]
+    changed = [line for line in lines if np.ptp(line[2]) > 0]
+    still = [line for line in lines if np.ptp(line[2]) == 0]
+    labels = [shorten(name, SMALL, _LABEL_MAX - 14) for name, _, _ in changed]
+    if still:
+        labels.append(shorten(still[0][0], SMALL, _LABEL_MAX - 14) if len(still) == 1 else f"{len(still)} variants")
+    right = min(max(text_width(text, SMALL) for text in labels) + 14, _LABEL_MAX)
+    with style():
+        figure, axes = blank(_HEAD + _PLOT + _FOOT, left=_LEFT, right=right, top=_HEAD, bottom=_FOOT)
+        _axes(axes, lines, rows, metric)
+        if still:
+            ats = np.unique(np.concatenate([at for _, at, _ in still]))
+            axes.plot(ats, np.zeros(len(ats)), "-", color=SERIES[-1], lw=1.4, zorder=2)
+        for number, (_, at, values) in enumerate(changed):
+            axes.plot(at, values, "-o", color=SERIES[number % (len(SERIES) - 1)], lw=1.4, ms=3.4, zorder=3)
+        _mark(axes, lines, runs, marked)
+        _label(axes, changed, labels)
+    return figure
+
+
+def _line(group: pd.DataFrame, metric: str) -> tuple[Any, Any]:
+    last = group.drop_duplicates("_at", keep="last")
+    values = last[metric].to_numpy(float)
+    if metric in _MORE_IS_BETTER:
+        return last["_at"].to_numpy(), 100 * (values - values[0])
+    if not values[0]:
+        raise ValueError(f"history: {metric} was 0 in the first run, so that no change in percent can be told")
+    return last["_at"].to_numpy(), 100 * (values / values[0] - 1)
+
+
+def _axes(axes: Axes, lines: list[tuple[str, Any, Any]], rows: pd.DataFrame, metric: str) -> None:
+    low, high = min(v.min() for _, _, v in lines), max(v.max() for _, _, v in lines)
+    pad = 0.1 * (high - low) or 1.0
+    starts = rows.drop_duplicates("run")["started_utc"].tolist()
+    axes.set_xlim(-0.15, max(len(starts) - 1, 1) + 0.15)
+    axes.set_ylim(low - pad, high + pad)
+    unit = "points" if metric in _MORE_IS_BETTER else "%"
+    better = "more" if metric in _MORE_IS_BETTER else "less"
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
+    lines_above = (_name(metric, rows), f"change since the first run, {unit} ({better} is better)")
+    for number, text in enumerate(lines_above):
+        axes.annotate(
+            text, (0, 1), (-_LEFT, _HEAD - 12 - _LABEL_GAP * number), xycoords="axes fraction",
+            textcoords="offset points", fontsize=SMALL, color=MUTED if number else INK, annotation_clip=False,
+        )  # fmt: skip
+    wanted = np.unique([0, len(starts) - 1])
+    one_day = starts[0].date() == starts[-1].date()
+    axes.set_xticks(wanted, [f"{starts[at]:%H:%M:%S}" if one_day else f"{starts[at]:%d %b %Y}" for at in wanted])
+    for tick, at in zip(axes.get_xticklabels(), wanted, strict=True):
+        tick.set_horizontalalignment("left" if at == 0 else "right" if at == len(starts) - 1 else "center")
+    axes.set_xlabel(f"{len(starts)} runs, UTC" + (f", {starts[0]:%d %b %Y}" if one_day else ""), loc="right")
+    axes.grid(axis="y", color=RULE, lw=0.6, zorder=0)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(length=0, pad=4)
+
+
+def _mark(axes: Axes, lines: list[tuple[str, Any, Any]], runs: list[str], marked: Sequence[tuple[str, str]]) -> None:
+    for name, at, values in lines:
+        for position, value in zip(at, values, strict=True):
+            if (runs[position], name) in marked:
+                axes.plot(position, value, "o", ms=11, mfc="none", mec=BAD, mew=1.6, zorder=4, clip_on=False)
+
+
+def _label(axes: Axes, changed: list[tuple[str, Any, Any]], labels: list[str]) -> None:
+    """Write the names behind the ends of the lines."""
+    low, high = axes.get_ylim()
+    per_value = _PLOT / (high - low)
+    ends = [(float(values[-1]) - low) * per_value for _, _, values in changed]
+    if len(labels) > len(changed):
+        ends.append(-low * per_value)
+    places = spread(ends, _LABEL_GAP, 0, _PLOT)
+    for number, (text, place) in enumerate(zip(labels, places, strict=True)):
+        color = INK if number < len(changed) else MUTED
+        x = axes.get_xlim()[1]
+        axes.annotate(
+            text, (x, low + place / per_value), (6, 0), textcoords="offset points", fontsize=SMALL, color=color,
+            va="center_baseline", annotation_clip=False,
+        )  # fmt: skip
+        dot = SERIES[number % (len(SERIES) - 1)] if number < len(changed) else SERIES[-1]
+        axes.plot(x, low + place / per_value, "s", ms=4, color=dot, clip_on=False)
+
+
+def _name(metric: str, rows: pd.DataFrame) -> str:
+    if metric in COSTS:
+        return COSTS[metric].label(str(rows["counter"].iloc[0])).split(",")[0]
+    return metric.replace("_", " ")
+
+
+def _signed(value: float) -> str:
+    if abs(value) < 1e-9:
+        return "0"
+    return f"{'+' if value > 0 else numbers.MINUS}{abs(value):g}"

@@ -1,0 +1,195 @@
+"""Accuracy against what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from harness.report import numbers
+from harness.report.pareto import front
+from harness.report.plots.canvas import ACCENT, INK, MUTED, PAPER, RULE, SMALL, WIDTH, blank, shorten, style, text_width
+from harness.report.plots.labels import Box, place
+from harness.report.setup import complete, known, records, require_one_setup
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from harness.report.plots.labels import Label
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A figure of which less is better.
+
+    Attributes:
+        column: in the case table.
+        title: of its axis; `{counter}` stands for what the ticks are.
+        unit: of the axis.
+        scale: from the column's unit to the axis's.
+        low: column of the smallest value seen, if there is one.
+        high: column of the 95th percentile, if there is one.
+    """
+
+    column: str
+    title: str
+    unit: str = ""
+    scale: float = 1.0
+    low: str | None = None
+    high: str | None = None
+
+    def label(self, counter: str) -> str:
+        """Return the axis's label."""
+        name = self.title.format(counter=counter)
+        return f"{name}, {self.unit}" if self.unit else name
+
+
+COSTS: Final = {
+    cost.column: cost
+    for cost in (
+        Cost("ticks_median", "{counter} per inference (median)", low="ticks_min", high="ticks_p95"),
+        Cost("latency_us_median", "latency (median)", "ms", 1e-3, "latency_us_min", "latency_us_p95"),
+        Cost("energy_uj", "energy per inference", "µJ"),
+        Cost("ram_peak_bytes", "peak RAM", "KiB", 1 / 1024),
+        Cost("flash_bytes", "flash", "KiB", 1 / 1024),
+        Cost("flash_compressed_bytes", "flash, compressed", "KiB", 1 / 1024),
+    )
+}
+
+#: Costs that are further apart than this are drawn on a logarithmic axis.
+_LOG_RATIO = 5
+
+_LABEL_HEIGHT = 11.0
+_LABEL_WIDTH = 150.0
+_INCH = 72.0
+
+
+def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
+    """Draw the accuracy of each variant against a cost, with the Pareto front.
+
+    Vertical lines are the 95 % interval of the accuracy, horizontal ones reach from the smallest value to the 95th
+    percentile over the inferences, where the cost has them. Filled points are on the front: no variant that was
+    measured costs as little and is as accurate.
+
+    Args:
+        cases: rows of the case table from one suite and one setup; incomplete ones are left out.
+        x: ticks_median, latency_us_median, energy_uj, ram_peak_bytes, flash_bytes or flash_compressed_bytes.
+
+    Raises:
+        ValueError: rows that can't be compared, or nothing to draw.
+    """
+    if x not in COSTS:
+        raise ValueError(f"accuracy_against: {x!r} is no cost; known are {', '.join(COSTS)}")
+    rows = complete(cases, "accuracy", x)
+    require_one_setup(rows, "accuracy_against")
+    if rows.empty:
+        raise ValueError(f"accuracy_against: no complete case has both accuracy and {x}")
+    if x == "energy_uj" and len(rows["power_source"].unique()) > 1:
+        raise ValueError("accuracy_against: energy from different power sources can't be compared: select one")
+    with style():
+        figure, axes = blank(280, left=38, right=8, top=12, bottom=36)
+        _draw(axes, rows, COSTS[x])
+    return figure
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
+    xs = (rows[cost.column].astype(float) * cost.scale).tolist()
+    ys = (rows["accuracy"].astype(float) * 100).tolist()
+    best = front(rows, cost.column).tolist()
+    _axes(axes, rows, cost)
+    steps = sorted((x, y) for x, y, is_best in zip(xs, ys, best, strict=True) if is_best)
+    axes.step([x for x, _ in steps], [y for _, y in steps], where="post", color=ACCENT, lw=1, alpha=0.55, zorder=1)
+    lines: dict[bool, list[list[tuple[float, float]]]] = {True: [], False: []}
+    for row, x, y, is_best in zip(records(rows), xs, ys, best, strict=True):
+        if known(row.get("accuracy_low")) and known(row.get("accuracy_high")):
+            low, high = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
+            lines[is_best].append([(x, low), (x, high)])
+        if cost.low and cost.high and known(row.get(cost.low)) and known(row.get(cost.high)):
+            low, high = float(row[cost.low]) * cost.scale, float(row[cost.high]) * cost.scale
+            lines[is_best].append([(low, y), (high, y)])
+    for is_best, color, face in ((False, MUTED, PAPER), (True, ACCENT, ACCENT)):
+        axes.add_collection(LineCollection(lines[is_best], colors=color, lw=1, alpha=0.45, zorder=2), autolim=False)
+        at = [(x, y) for x, y, mine in zip(xs, ys, best, strict=True) if mine == is_best]
+        points = Line2D([x for x, _ in at], [y for _, y in at], marker="o", ls="", ms=6, zorder=3, clip_on=False)
+        points.set(mfc=face, mec=color, mew=1.2)
+        axes.add_line(points)
+    names = [shorten(str(name), SMALL, _LABEL_WIDTH) for name in rows["variant"]]
+    _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
+
+
+def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
+    counter = str(rows["counter"].iloc[0])
+    values = rows[cost.column].astype(float) * cost.scale
+    if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+        axes.set_xscale("log")
+        axes.set_xlim(values.min() / 1.4, values.max() * 1.4)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(0, values.max() * 1.08 or 1)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
+    scale = ", log scale" if axes.get_xscale() == "log" else ""
+    axes.set_xlabel(cost.label(counter) + scale, loc="right")
+    low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
+    high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
+    pad = max(0.06 * (high - low), 0.2)
+    axes.set_ylim(max(low - pad, -1), min(high + pad, 100 + pad / 2))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %" if value <= 100 else ""))
+    axes.set_title("accuracy", loc="left", x=-38 / (WIDTH - 46), y=1.0, pad=3, fontsize=SMALL, color=MUTED)
+    axes.grid(axis="y", color=RULE, lw=0.6, zorder=0)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(length=0, pad=4)
+
+
+def _label(
+    axes: Axes,
+    names: list[str],
+    at: list[tuple[float, float]],
+    best: list[bool],
+    steps: list[tuple[float, float]],
+) -> None:
+    figure = axes.get_figure(root=True)
+    if figure is None:  # pragma: no cover (axes always belong to a figure)
+        return
+    to_points = _INCH / figure.dpi
+
+    def points(x: float, y: float) -> tuple[float, float]:
+        px, py = axes.transData.transform((x, y))
+        return float(px) * to_points, float(py) * to_points
+
+    corners = axes.transAxes.transform([(0, 0), (1, 1)]) * to_points
+    frame = Box(corners[0][0] + 1, corners[0][1] + 2, WIDTH - 2, corners[1][1] + 10)
+    ends = [((ax, ay), (bx, ay)) for (ax, ay), (bx, by) in pairwise(steps)]
+    ends += [((bx, ay), (bx, by)) for (ax, ay), (bx, by) in pairwise(steps)]
+    centers = [points(x, y) for x, y in at]
+    sizes = [(text_width(name, SMALL), _LABEL_HEIGHT) for name in names]
+    labels = place(centers, sizes, frame, [(points(*a), points(*b)) for a, b in ends])
+    for name, center, label, is_best in zip(names, centers, labels, best, strict=True):
+        _write(axes, name, center, label, INK if is_best else MUTED)
+
+
+def _write(axes: Axes, name: str, center: tuple[float, float], label: Label, color: str) -> None:
+    figure = axes.get_figure(root=True)
+    if figure is None:  # pragma: no cover (axes always belong to a figure)
+        return
+    width, height = figure.get_figwidth() * _INCH, figure.get_figheight() * _INCH
+    box = label.box
+    x = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[label.align]
+    y = (box.bottom + box.top) / 2
+    where = figure.transFigure
+    if label.leader:
+        near_x = min(max(center[0], box.left), box.right)
+        near_y = min(max(center[1], box.bottom), box.top)
+        ends = [center[0] / width, near_x / width], [center[1] / height, near_y / height]
+        figure.add_artist(Line2D(*ends, transform=where, color=MUTED, lw=0.6, alpha=0.6))
+    align = {"left": "left", "right": "right", "center": "center"}[label.align]
+    figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=align, va="center_baseline")

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from fakes.made_cases import write_run
+from harness.cli import main
+from harness.errors import ConfigError
+from harness.report.against import parse_margins
+
+
+@pytest.fixture
+def hil(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def run(tmp_path):
+    return lambda **about: write_run(tmp_path / "results", **about)
+
+
+VARIANTS = ({"variant": "float32"}, {"variant": "int8", "baseline": "float32"})
+EMULATED = ({"backend": "virtual"},)
+
+
+def test_variants_of_the_latest_run(hil, run):
+    run(cases=VARIANTS)
+    result = hil("compare")
+    assert result.exit_code == 0
+    assert "each variant against the baseline" in result.output
+    assert "int8 vs float32" in result.output
+
+
+def test_two_runs_by_name(hil, run):
+    a, b = run(cases=EMULATED), run(cases=EMULATED, ticks=[1100] * 30)
+    result = hil("compare", a.name, b.name)
+    assert result.exit_code == 0
+    assert f"{b.name} against {a.name}" in result.output
+    assert "+10.00 %" in result.output
+
+
+@pytest.mark.parametrize(
+    ("ticks", "limits", "code"),
+    [(1000, "ticks>2%,flash>0", 0), (1021, "ticks>2%", 1), (1000, "latency>2%", 6), (1021, "latency>2%,ticks>1%", 1)],
+)
+def test_exit_codes_of_the_gate(hil, run, ticks, limits, code):
+    run(cases=EMULATED)
+    run(cases=EMULATED, ticks=[ticks] * 30)
+    result = hil("compare", "--baseline", "latest", "--fail-on", limits)
+    assert result.exit_code == code
+    word = {0: "ok", 1: "regression", 6: "can't tell"}[code]
+    assert f"Gate: {word};" in result.output
+
+
+def test_no_data_is_5(hil, run):
+    run()
+    assert hil("compare").exit_code == 5  # one variant without a baseline
+    for arguments in (["--baseline", "main"], ["--baseline", "latest"], ["nowhere"]):
+        result = hil("compare", *arguments, "--fail-on", "flash>0")
+        assert result.exit_code == 5
+        assert result.output.startswith("hil: no data: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--fail-on", "latency<2%"], "would fail when latency gets better"),
+        (["--margin", "ticks=2"], "is no least difference"),
+        (["a", "b", "c"], "two runs at most"),
+        (["latest", "latest"], "are the same run"),
+        (["--device", "nano33"], "--device is given twice"),
+    ],
+)
+def test_mistakes_are_usage_errors(hil, run, arguments, words):
+    run()
+    result = hil("compare", *arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_a_baseline_and_two_runs_are_one_too_many(hil, run):
+    a, b = run(), run()
+    assert "give only the run" in hil("compare", a.name, b.name, "--baseline", "latest").output
+
+
+def test_a_tagged_baseline(hil, run):
+    first = run(cases=EMULATED)
+    assert "main is" in hil("results", "tag", first.name, "main").output
+    run(cases=EMULATED, ticks=[900] * 30)
+    result = hil("compare", "--baseline", "main")
+    assert f"against main: {first.name}" in result.output
+    assert "-10.00 %" in result.output
+
+
+def test_two_boards_of_a_run(hil, run):
+    run(cases=({"device": "a"}, {"device": "b"}))
+    assert "digits on b against a" in hil("compare", "--device", "a", "--device", "b").output
+
+
+def test_history_names_the_step(hil, run):
+    for night in range(1, 9):
+        run(cases=EMULATED, when=f"2026-01-0{night}T01:00", ticks=[1000 if night < 6 else 1100] * 30)
+    result = hil("compare", "--baseline", "history:7", "--fail-on", "ticks>2%")
+    assert result.exit_code == 1
+    assert "worse: a step of +10.00 % in ticks" in result.output
+
+
+def test_a_slow_drift_fails_although_no_night_is_much_worse(hil, run):
+    for night in range(1, 13):
+        run(cases=EMULATED, when=f"2026-01-{night:02}T01:00", ticks=[100_000 + 300 * night] * 30)
+    result = hil("compare", "--baseline", "history:11", "--fail-on", "ticks>3%")
+    assert result.exit_code == 1
+    assert "a slow drift of +3.2" in result.output
+
+
+def test_json(hil, run):
+    run(cases=VARIANTS)
+    content = json.loads(hil("compare", "--json", "--fail-on", "flash>0").output)
+    assert content["kind"] == "variants"
+    assert {row["b_variant"] for row in content["rows"]} == {"int8"}
+    assert content["gate"]["outcome"] == "ok"
+
+
+def test_margins():
+    assert parse_margins("ticks=0.5%, flash=512,accuracy=1%") == {"ticks": 0.005, "flash": 512, "accuracy": 0.01}
+    for text in ("ticks=1", "flash=1%", "speed=1%", "ticks"):
+        with pytest.raises(ConfigError, match="is no least difference"):
+            parse_margins(text)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_run
+from harness.report.caveats import caveats
+from harness.report.compare import compare_variants
+from harness.report.groups import grouped
+from harness.store import Run, load_results
+
+HARDWARE = Setting(samples=60, backend="hardware", device="nano33-a")
+
+
+def found(folder):
+    results = load_results(folder)
+    (group,) = grouped(results)
+    return {caveat.title: caveat for caveat in caveats(group, compare_variants(results))}
+
+
+def test_an_emulated_run_says_that_instructions_are_no_latency(tmp_path):
+    caveat = found(record_run(tmp_path, VARIANTS[:2]))["Emulated"]
+    assert caveat.tone == "warning"
+    assert "not cycles, and neither latency nor energy" in caveat.text
+
+
+def test_a_board_with_enough_samples_has_nothing_to_say(tmp_path):
+    assert found(record_run(tmp_path, VARIANTS[:2], replace(HARDWARE, samples=1500))) == {}
+
+
+def test_few_samples_say_how_far_off_an_accuracy_may_be(tmp_path):
+    assert "With 60 inputs" in found(record_run(tmp_path, VARIANTS[:2], HARDWARE))["Few samples"].text
+
+
+@pytest.mark.parametrize("status", ["failed", "skipped"])
+def test_a_case_without_figures_comes_first_with_its_reason(tmp_path, status):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        record_case(run, VARIANTS[0], HARDWARE)
+        begin(run, VARIANTS[1], HARDWARE).finish(status=status, reason="no answer within 2 s")
+    caveat = next(iter(found(run.path).values()))
+    assert (caveat.title, caveat.text, caveat.tone) == (f"int8 {status}", "no answer within 2 s.", "failed")
+
+
+def test_simulated_power_is_said(tmp_path):
+    setting = replace(HARDWARE, energy_uj=1, power_source="simulated")
+    assert "nothing about a real board" in found(record_run(tmp_path, VARIANTS[:2], setting))["Simulated power"].text
+
+
+def test_different_numbers_of_inputs_are_said(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        record_case(run, VARIANTS[0], HARDWARE)
+        record_case(run, VARIANTS[1], replace(HARDWARE, samples=70))
+    assert "60 to 70 inputs" in found(run.path)["Different inputs"].text
+
+
+def test_a_board_that_does_not_repeat_is_called_noisy(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        for made in VARIANTS[:2]:
+            case = begin(run, made, HARDWARE)
+            for sample in range(40):
+                for repeat in range(3):
+                    ticks = 1000 + 100 * ((sample + repeat) % 3)
+                    case.sample(sample=sample, repeat=repeat, label=0, prediction=0, ticks=ticks, output_crc=1)
+            case.finish(
+                status="complete", ticks_median=1100.0, latency_us_median=17.2, clock_hz=64_000_000, **memory(made)
+            )
+    assert found(run.path)["Noisy board"].tone == "warning"
+
+
+def test_attempts_and_missing_ram_parts_are_noted(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        case = begin(run, VARIANTS[0], HARDWARE)
+        case.restart("no answer")
+        case.finish(status="complete", ram_reason="no probe to read the stack with")
+    notes = found(run.path)
+    assert "float32 (2)" in notes["Repeated attempts"].text
+    assert notes["RAM incomplete"].text == "float32: no probe to read the stack with."
+
+
+def test_a_recovered_run_of_changed_files_is_noted(tmp_path):
+    folder = record_run(tmp_path, VARIANTS[:1], HARDWARE)
+    file = folder / "run.json"
+    content = json.loads(file.read_text()) | {"state": "recovered", "damaged_lines": 3, "git_revision": "abc+"}
+    file.write_text(json.dumps(content))
+    assert {"Recovered run", "Damaged journal", "Uncommitted files"} <= set(found(folder))
+
+
+def test_what_was_not_compared_is_said_with_the_reason(tmp_path):
+    with Run.create(tmp_path, about(HARDWARE)) as run:
+        record_case(run, VARIANTS[0], HARDWARE)
+        record_case(run, VARIANTS[1], replace(HARDWARE, samples=70))
+        record_case(run, replace(VARIANTS[2], baseline="gone"), HARDWARE)
+    notes = found(run.path)
+    assert "int8 with float32: different inputs: 60 against 70" in notes["Not compared"].text
+    assert "its baseline gone was not measured" in notes["No baseline"].text
