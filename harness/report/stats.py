@@ -61,9 +61,8 @@ def ratio_of_medians(
         resamples: how many times the inputs are drawn.
         rng: draws them.
     """
-    ratios = np.concatenate(
-        [np.median(b[draw], axis=1) / np.median(a[draw], axis=1) for draw in _draws(len(a), resamples, rng)]
-    )
+    draws = _draws(len(a), resamples, rng)
+    ratios = np.concatenate([_medians(b, draw) / _medians(a, draw) for draw in draws])
     tail = (1 - level) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
     change = float(np.median(b) / np.median(a))
@@ -75,6 +74,19 @@ def _draws(count: int, resamples: int, rng: np.random.Generator) -> list[NDArray
     rows = max(1, _CHUNK_VALUES // count)
     sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
     return [rng.integers(0, count, size=(size, count)) for size in sizes]
+
+
+def _medians(values: NDArray[np.float64], draws: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the median of each row of values[draws], by rank: small numbers are parted in a third of the time."""
+    order = np.argsort(values, kind="stable")
+    ranks = np.empty(len(values), np.int16 if len(values) < 2**15 else np.int32)
+    ranks[order] = np.arange(len(values))
+    drawn = ranks[draws]
+    low, high = (draws.shape[1] - 1) // 2, draws.shape[1] // 2
+    drawn.partition((low, high), axis=1)
+    ranked = values[order]
+    medians: NDArray[np.float64] = (ranked[drawn[:, low]] + ranked[drawn[:, high]]) / 2
+    return medians
 
 
 def _p_of_interval(change: float, low: float, high: float, level: float) -> float:

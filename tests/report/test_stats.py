@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.report.stats import (
+    _medians,
     accuracy_difference,
     holm,
     mcnemar,
@@ -118,6 +119,13 @@ def test_chunks_of_the_bootstrap_make_no_difference_to_its_size(monkeypatch):
     monkeypatch.setattr("harness.report.stats._CHUNK_VALUES", 700)
     estimate = ratio_of_medians(a, b, level=0.95, resamples=400, rng=rng(5))
     assert estimate.low < estimate.change < estimate.high
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40, 40_000])
+def test_medians_of_draws_are_medians(count):
+    values = np.rint(rng(4).normal(1000, 10, count))
+    draws = rng(5).integers(0, count, (6, count))
+    assert _medians(values, draws).tolist() == np.median(values[draws], axis=1).tolist()
 
 
 def test_p_value_and_interval_agree():
