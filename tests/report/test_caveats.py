@@ -44,7 +44,7 @@ def test_a_case_without_figures_comes_first_with_its_reason(tmp_path, status):
 
 
 def test_simulated_power_is_said(tmp_path):
-    setting = replace(HARDWARE, energy_uj=1, power_source="simulated")
+    setting = replace(HARDWARE, backend="virtual", energy_uj=1, power_source="simulated")
     assert "nothing about a real board" in found(record_run(tmp_path, VARIANTS[:2], setting))["Simulated power"].text
 
 
