@@ -105,6 +105,7 @@ class Bench:
             HilError: it can't be opened.
         """
         if device.name not in self._boards:
+            self._meters[device.name].feed(self.backends[device.name][0], self._log(device.name))
             self._boards[device.name] = open_board(
                 device,
                 self.backends[device.name][0],
@@ -172,6 +173,9 @@ class Bench:
                 board.close()
         if self.run is not None:
             self.run.close()
+
+    def _log(self, name: str) -> Callable[[str], None]:
+        return lambda text: self.run.log(name, text) if self.run is not None else None
 
     def _open_run(self) -> Run:
         if self.run is None:

@@ -48,6 +48,11 @@ class PowerSupply(Model):
             return self.sample_rate_hz
         return 5_000 if self.monitor == "lpm01a" and self.format == "ascii" else 100_000
 
+    @property
+    def feeds_board(self) -> bool:
+        """Whether the board has its power from the monitor, and none without it."""
+        return not self.simulated and (self.monitor == "lpm01a" or (self.monitor == "ppk2" and self.mode == "source"))
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.simulated and self.monitor not in ("ppk2", "lpm01a"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,14 +10,14 @@ import numpy as np
 
 from harness.errors import ConfigError, PowerError
 from harness.power.judge import Plan, Window, mean_idle
-from harness.power.opening import open_monitor
+from harness.power.opening import open_monitor, open_real
 from harness.power.raw import RawWindow
 from harness.power.windows import Task, WindowsError, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.boards.base import Board
+    from harness.boards.base import Backend, Board
     from harness.config import Device
     from harness.link.messages import Info
     from harness.power.base import Monitor, MonitorInfo
@@ -29,6 +30,7 @@ Wanted = Literal["auto", "off", "required"]
 #: What MLPerf Tiny asks for: at least 10 s a window, five windows, each on another input, the median of them.
 MLPERF_PLAN = Plan(window_s=10.0, samples=1000, windows=5)
 _MLPERF_INPUTS = 5
+_BOOT_S = 0.5  # until a board that has just got its power can be debugged
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,20 @@ class Meter:
             supply.max_lost,
             supply.max_spread,
         )
+
+    def feed(self, backend: Backend, log: Callable[[str], None]) -> None:
+        """Give a real board its power before it is opened, if the monitor is what feeds it.
+
+        Without the monitor the board can't be opened either, so what goes wrong here is only logged.
+        """
+        if self._supply is None or not self._supply.feeds_board or backend != "hardware" or self._monitor is not None:
+            return
+        try:
+            self._monitor = open_real(self._supply)
+        except PowerError as error:
+            log(f"power: {error}")
+        else:
+            time.sleep(_BOOT_S)
 
     def measure(self, board: Board, job: Job) -> dict[str, Any]:
         """Return the energy columns of a case; without energy, the reason.

@@ -108,4 +108,13 @@ def open_monitor(supply: PowerSupply, board: Board) -> Monitor:
             f"{board.name}: the {board.backend} board draws no current that a {supply.monitor} could measure; "
             "`simulated: true` under `power:` gives simulated figures"
         )
+    return open_real(supply)
+
+
+def open_real(supply: PowerSupply) -> Monitor:
+    """Open a monitor that exists. One that feeds the board gives it power from now on.
+
+    Raises:
+        PowerError: it isn't there, or doesn't work.
+    """
     return OPENERS[supply.monitor](supply)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.report import numbers
 from harness.report.metrics import METRICS
 from harness.report.setup import known, records
+from harness.store.cases import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -90,7 +91,7 @@ def variants(group: Group, images: Images) -> Table:
             ("latency (p95), µs", _figure("latency_us_p95", 1)),
         ]
     if any(known(row["energy_uj"]) for row in rows):
-        simulated = any(known(row["energy_uj"]) and row["power_source"] == "simulated" for row in rows)
+        simulated = any(row["power_source"] == SIMULATED for row in rows)
         columns.append(("simulated energy, µJ" if simulated else "energy, µJ", _figure("energy_uj", 1)))
     columns += [
         ("peak RAM, bytes", _figure("ram_peak_bytes")),

@@ -9,6 +9,7 @@ from harness.config import Lab
 from harness.errors import ConfigError, MeasurementError, PowerError
 from harness.link.client import Link
 from harness.power.meter import MLPERF_PLAN, Meter, PowerOptions
+from harness.power.opening import OPENERS
 from harness.power.virtual.profile import NRF52840
 from harness.session import run_case
 from harness.store import Run, load_results
@@ -107,6 +108,34 @@ def test_a_board_whose_counter_is_off_fails_the_case(measure, tmp_path, monkeypa
     results = measure(Meter(device(tmp_path), PowerOptions()), MeasurementError, "by the monitor's clock and")
     assert results.cases.iloc[0].status == "failed"
     assert set(results.windows.problem) == {"clock"}
+
+
+def test_a_monitor_that_feeds_the_board_is_opened_before_it(tmp_path, monkeypatch):
+    opened, said = [], []
+    monitor = SimpleNamespace(close=lambda: opened.append("closed"))
+    monkeypatch.setattr("harness.power.meter._BOOT_S", 0)
+    monkeypatch.setitem(OPENERS, "ppk2", lambda supply: opened.append(supply.mode) or monitor)
+    source = Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions(wanted="off"))
+    source.feed("virtual", said.append)
+    assert opened == []
+    source.feed("hardware", said.append)
+    source.feed("hardware", said.append)
+    source.close()
+    assert opened == ["source", "closed"]
+    Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0, mode: ampere"), PowerOptions()).feed("hardware", said.append)
+    Meter(device(tmp_path), PowerOptions()).feed("hardware", said.append)
+    assert opened == ["source", "closed"]
+    assert said == []
+
+
+def test_a_monitor_that_is_not_there_to_feed_the_board_is_logged(tmp_path, monkeypatch):
+    def missing(_supply):
+        raise PowerError("no ppk2 is attached")
+
+    said = []
+    monkeypatch.setitem(OPENERS, "ppk2", missing)
+    Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions()).feed("hardware", said.append)
+    assert said == ["power: no ppk2 is attached"]
 
 
 def test_mlperf_rules_replace_what_devices_yaml_says(tmp_path):

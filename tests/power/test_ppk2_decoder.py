@@ -155,7 +155,7 @@ def test_bytes_that_are_no_samples_give_none():
 
 
 def test_over_range_samples_are_counted():
-    data = words([3000] * 20 + [0x3FFF] * 5, [4] * 25, [0] * 25)
+    data = words([500] * 20 + [0x3FFF] * 5, [4] * 25, [0] * 25)
     assert decode(data.tobytes())[0].over_range == 5
 
 

@@ -51,7 +51,7 @@ def test_cases_that_failed_alike_are_named_together(tmp_path):
 
 
 def test_simulated_power_is_said(tmp_path):
-    setting = Setting(energy_uj=1, power_source="simulated")
+    setting = replace(HARDWARE, backend="virtual", energy_uj=1, power_source="simulated")
     assert "nothing about a real board" in found(record_run(tmp_path, VARIANTS[:2], setting))["Simulated power"].text
 
 

@@ -1,4 +1,4 @@
-"""What a virtual board draws in each of its states. Figures of a data sheet, not of a measurement."""
+"""What a virtual board draws in each of its states. Figures of a data sheet and an assumption, no measurement."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NRF52840: Final = CurrentProfile(
     sleeping_a=0.6e-3,
     noise_a=20e-6,
     source=(
-        "nRF52840 product specification, typical values at 3 V with DC/DC: 3.3 mA with the CPU running from flash at "
-        "64 MHz with its cache on (52 uA/MHz); asleep about 0.6 mA, because the listening UART keeps the "
-        "high-frequency clock on. No other part of a board is included, and all instructions draw the same"
+        "Running: 52 uA/MHz x 64 MHz = 3.3 mA, typical of the nRF52840 from flash at 3 V with DC/DC by its product "
+        "specification. Asleep: 0.6 mA, an assumption for a UART that listens and keeps the high-frequency clock on. "
+        "No other part of a board is included, and all instructions draw the same"
     ),
 )
