@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from harness.errors import PowerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from harness.power.base import Chunk, Monitor
 
 _STEP_S = 0.05
+_POLL_S = 0.005
 
 
 class Recording:
@@ -22,6 +26,8 @@ class Recording:
         self._sinks = sinks
         self._stop = threading.Event()
         self._failure: BaseException | None = None
+        self._ended = False
+        self._samples = 0
         self._thread = threading.Thread(target=self._run, name="power monitor", daemon=True)
 
     def start(self) -> None:
@@ -45,6 +51,18 @@ class Recording:
             time.sleep(min(left, _STEP_S))
         self.check()
 
+    def wait_for_samples(self, count: int, seconds: float) -> None:
+        """Wait until so many samples came, or that time is over: monitor and host may take a while to begin.
+
+        Raises:
+            PowerError: the monitor failed meanwhile.
+        """
+        end = time.monotonic() + seconds
+        while self._samples < count and time.monotonic() < end:
+            self.check()
+            time.sleep(_POLL_S)
+        self.check()
+
     def check(self) -> None:
         """Raise what went wrong in the reading thread, if anything did.
 
@@ -60,12 +78,20 @@ class Recording:
         Raises:
             PowerError: the monitor failed.
         """
-        self.abandon()
+        self._join()
         self.check()
+        self._ended = True
         self._pass_on(self._monitor.stop())
 
     def abandon(self) -> None:
-        """End the reading thread and nothing more; for a capture that nobody wants any longer."""
+        """End a capture that nobody wants any longer; nothing is left to do after `stop`."""
+        self._join()
+        if not self._ended:
+            self._ended = True
+            with suppress(PowerError):  # what ended the capture is the error to report
+                self._monitor.stop()
+
+    def _join(self) -> None:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -79,5 +105,6 @@ class Recording:
 
     def _pass_on(self, chunk: Chunk | None) -> None:
         if chunk is not None:
+            self._samples += len(chunk)
             for sink in self._sinks:
                 sink(chunk)

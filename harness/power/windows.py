@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.power.base import Chunk, Monitor
 
 _MARGIN = 1.02  # the window is a bit longer than asked, as inferences are not all alike
+_BEGIN_S = 5.0  # a monitor has begun to send by then
 _SAME_IN_A_ROW = 3
 _BY_CHANCE = {"", "spread", "damaged edge"}
 
@@ -138,7 +139,7 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
     try:
         recording.start()
         began = time.monotonic()
-        recording.wait(plan.idle_s)
+        recording.wait_for_samples(idle, plan.idle_s + _BEGIN_S)
         for size in sizes:
             ticks.append(sum(task.runner.infer(data, size).ticks))
             recording.check()

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from harness.errors import MeasurementError, PowerError
-from harness.power.judge import Plan
+from harness.errors import LinkError, MeasurementError, PowerError
+from harness.power.base import Chunk, MonitorInfo
+from harness.power.judge import Plan, Work, judge
 from harness.power.ppk2 import Ppk2
+from harness.power.pulses import PulseFinder
 from harness.power.virtual.ppk2 import Trouble, VirtualPpk2
 from harness.power.windows import Task, WindowsError, batches, measure
 from power.scripted import ScriptedBoard
@@ -51,10 +53,22 @@ def test_with_lost_samples_energy_is_within_two_percent_and_the_loss_is_known(cu
         assert not any(pulse.damaged for pulse in window.capture.pulses)
 
 
-def test_windows_with_damaged_edges_are_never_used():
+@pytest.mark.parametrize(("gone", "damaged"), [(999, True), (1000, False), (1001, False), (1999, True), (2001, False)])
+def test_a_window_with_a_sample_lost_before_an_edge_is_never_used(gone, damaged):
+    logic, lost = np.zeros(3000, np.uint8), np.zeros(3000, np.bool_)
+    logic[1000:2000] = 1
+    lost[gone] = True
+    finder = PulseFinder(0, 500)
+    finder.feed(Chunk(np.where(logic == 1, 3e-3, 1e-3), 3.0, logic, lost))
+    work = Work(1, 10, 10 * 64_000, 64_000_000, 1)
+    info = MonitorInfo("ppk2", "", 100_000, 3.0, simulated=True)
+    window = judge(0, work, finder.finish(), info, Plan(), 0)
+    assert window.problem == ("damaged edge" if damaged else "")
+
+
+def test_windows_with_damaged_edges_are_repeated():
     board = ScriptedBoard(3e-3, 1e-4)
     found = windows(board, Plan(window_s=0.2, windows=5, idle_s=0.1, max_lost=0.2), trouble=Trouble(lost_samples=0.05))
-    assert any(window.problem == "damaged edge" for window in found)
     assert all(not pulse.damaged for window in used(found) for pulse in window.capture.pulses)
     assert len(used(found)) == 5
 
@@ -179,3 +193,19 @@ def test_a_board_that_does_not_idle_alike_before_and_after_is_not_used():
     board.before_batch = busy_after
     with pytest.raises(PowerError, match=r"idle current was .* uA before the inferences and .* uA after"):
         windows(board, Plan(window_s=0.05, windows=3, idle_s=0.1))
+
+
+def test_a_board_that_fails_in_a_window_leaves_the_monitor_ready():
+    board = ScriptedBoard(3e-3, 1e-3)
+
+    def fail():
+        raise LinkError("no answer")
+
+    with VirtualPpk2(board) as device, Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor:
+        task = Task(board, (b"",), board.info, board.ticks)
+        board.before_batch = fail
+        with pytest.raises(LinkError, match="no answer"):
+            measure(monitor, task, QUICK, 0)
+        assert not device._streaming
+        board.before_batch = lambda: None
+        assert [window.problem for window in measure(monitor, task, QUICK, 0)] == ["", "", ""]
