@@ -247,6 +247,9 @@ def _open(
 ) -> tuple[Path, pa.Table | StoreError | None, dict[str, Any]]:
     """Return the case table of a run, or why it can't be read, or None if the run wasn't asked for."""
     about = read_run_file(folder)
+    name = about.get("run", folder.name)
+    if name != folder.name:  # its rows carry that name, and what belongs to it is found by the folder's
+        return folder, StoreError(f"{folder}: the folder of run {name} was renamed; give it that name again"), about
     try:
         return folder, _cases_of(folder) if wanted(folder, about, span, revision) else None, about
     except StoreError as error:

@@ -155,6 +155,13 @@ def test_a_copy_of_a_run_counts_once(tmp_path):
         assert len(load_results([tmp_path / "a", tmp_path / "b"]).samples) == 3
 
 
+def test_a_run_whose_folder_was_renamed_is_refused_by_name(tmp_path):
+    run = make_run(tmp_path)
+    renamed = run.rename(tmp_path / "example")
+    with pytest.raises(StoreError, match=f"example: the folder of run {run.name} was renamed"):
+        load_results(renamed)
+
+
 # ---- older, newer, damaged
 
 
