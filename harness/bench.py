@@ -63,8 +63,11 @@ class Bench:
     run: Run | None = None
     _data: dict[Path, SuiteData] = field(default_factory=dict)
     _boards: dict[str, Board] = field(default_factory=dict)
-    _meters: dict[str, Meter] = field(default_factory=dict)
     _health: defaultdict[str, Health] = field(default_factory=lambda: defaultdict(Health))
+    _meters: dict[str, Meter] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._meters = {device.name: Meter(device, self.options.power) for device in self.devices}
 
     @classmethod
     def build(cls, options: Options) -> Self:
@@ -84,8 +87,7 @@ class Bench:
                         f"{name} is a {backend} board, and faults can be injected into virtual ones only; "
                         "leave out `--virtual-fault`, or add `--backend virtual`"
                     )
-        meters = {device.name: Meter(device, options.power) for device in devices}
-        return cls(options, lab, devices, backends, _meters=meters)
+        return cls(options, lab, devices, backends)
 
     def header(self) -> list[str]:
         """Say which boards will be used, what they are, and why."""
