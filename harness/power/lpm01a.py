@@ -6,18 +6,12 @@ It marks falling edges on D7 in its stream and no others, so the beginning of a 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
-
-import serial
+from typing import Final
 
 from harness.errors import PowerError
 from harness.power.base import Chunk, MonitorInfo
 from harness.power.lpm01a_decoder import AsciiDecoder, BinaryDecoder, Collector
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from harness.power.serial_monitor import ANSWER_S, SILENT_S, SerialMonitor
 
 USB_ID = (0x0483, 0x5740)
 #: Samples per second that it offers and that are enough here, by how it is told them.
@@ -25,12 +19,10 @@ RATES: Final = {100_000: "100k", 50_000: "50k", 20_000: "20k", 10_000: "10k", 5_
 _LIMIT_A = 0.05
 _ASCII_RATE_HZ = 5_000  # the highest that it sends in ASCII without end
 _BAUD = 3_686_400
-_ANSWER_S, _SILENT_S, _QUIET_S = 3.0, 5.0, 0.2
-_READ_S = 0.05
-_CHUNK = 65536
+_QUIET_S = 0.2
 
 
-class Lpm01a:
+class Lpm01a(SerialMonitor):
     """An LPM01A that feeds the board, in its dynamic mode.
 
     Args:
@@ -55,14 +47,11 @@ class Lpm01a:
         binary: bool = True,
         simulated: bool = False,
     ) -> None:
-        self._name = f"{'simulated ' if simulated else ''}LPM01A {serial_number}".strip()
+        label = f"{'simulated ' if simulated else ''}LPM01A {serial_number}".strip()
         if rate_hz not in RATES or (not binary and rate_hz > _ASCII_RATE_HZ):
             offered = [rate for rate in RATES if binary or rate <= _ASCII_RATE_HZ]
-            raise PowerError(f"{self._name}: it has no sample rate of {rate_hz} Hz in this format; it has {offered}")
-        try:
-            self._port = serial.serial_for_url(port, _BAUD, timeout=_READ_S, write_timeout=_ANSWER_S, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise PowerError(f"{self._name}: {port} can't be opened ({error}). Does another program use it?") from error
+            raise PowerError(f"{label}: it has no sample rate of {rate_hz} Hz in this format; it has {offered}")
+        super().__init__(label, port, b"stop\r\nhrc\r\n", _QUIET_S, _BAUD)
         self._binary = binary
         self._collector: Collector | None = None
         self._decoder: AsciiDecoder | BinaryDecoder | None = None
@@ -93,14 +82,6 @@ class Lpm01a:
             "lpm01a", serial_number, rate_hz, voltage_v, simulated, note, limit_a=_LIMIT_A, edges="falling"
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def start(self) -> None:
         """Begin to stream.
 
@@ -126,7 +107,7 @@ class Lpm01a:
         if data:
             self._heard = now
             self._decoder.feed(data)
-        elif now - self._heard > _SILENT_S:
+        elif now - self._heard > SILENT_S:
             raise PowerError(f"{self._name}: it has stopped sending samples; unplug it and plug it in again")
         return self._collector.take()
 
@@ -134,35 +115,23 @@ class Lpm01a:
         """End the stream and return what was on its way.
 
         Raises:
-            PowerError: the port is gone, or the monitor reports an error.
+            PowerError: the port is gone, it goes on sending, or the monitor reports an error.
         """
         if self._collector is None or self._decoder is None:
             return None
         self._write("stop")
-        quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < _QUIET_S:
-            data = self._read()
-            if data:
-                quiet_since = time.monotonic()
-                self._decoder.feed(data)
+        for data in self._until_quiet():
+            self._decoder.feed(data)
         chunk = self._collector.take()
         self._collector = self._decoder = None
         return chunk
-
-    def close(self) -> None:
-        """Let go of it and of the port. The board keeps its power."""
-        with suppress(serial.SerialException, OSError):
-            if self._port.is_open:
-                self._port.write(b"stop\r\nhrc\r\n")
-        with suppress(serial.SerialException, OSError):
-            self._port.close()
 
     def _command(self, command: str) -> bytes:
         """Send a command, wait for its acknowledgement, and return what came behind it."""
         self._write(command)
         wanted = f"ack {command}\r\n\r\n".encode()
         answer = b""
-        deadline = time.monotonic() + _ANSWER_S
+        deadline = time.monotonic() + ANSWER_S
         while wanted not in answer:
             if b"error" in answer.lower() or time.monotonic() > deadline:
                 said = answer.decode("ascii", "replace").strip() or "nothing"
@@ -171,25 +140,4 @@ class Lpm01a:
         return answer.partition(wanted)[2]
 
     def _write(self, command: str) -> None:
-        try:
-            self._port.write(f"{command}\r\n".encode())
-        except (serial.SerialException, OSError) as error:
-            raise self._gone(error) from error
-
-    def _read(self) -> bytes:
-        try:
-            return bytes(self._port.read(max(1, min(self._port.in_waiting, _CHUNK))))
-        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed by another thread
-            raise self._gone(error) from error
-
-    def _gone(self, error: Exception) -> PowerError:
-        return PowerError(f"{self._name}: the port is gone, was it unplugged? ({error})")
-
-    def _drain(self) -> None:
-        quiet_since = time.monotonic()
-        deadline = quiet_since + _ANSWER_S
-        while time.monotonic() - quiet_since < _QUIET_S:
-            if self._read():
-                quiet_since = time.monotonic()
-            if time.monotonic() > deadline:
-                raise PowerError(f"{self._name}: it doesn't stop sending; unplug it and plug it in again")
+        self._send(f"{command}\r\n".encode())

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
-
-import serial
+from typing import Literal
 
 from harness.errors import PowerError
 from harness.power.base import Chunk, MonitorInfo, join
 from harness.power.ppk2_calibration import Calibration
 from harness.power.ppk2_decoder import LIMIT_A, DecoderCounters, Ppk2Decoder
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
+from harness.power.serial_monitor import ANSWER_S, SILENT_S, SerialMonitor
 
 USB_ID = (0x1915, 0xC00A)
 SAMPLE_RATE_HZ = 100_000
@@ -23,9 +17,7 @@ SAMPLE_RATE_HZ = 100_000
 _START, _STOP, _DUT_POWER, _VOLTAGE, _MODE, _METADATA = 0x06, 0x07, 0x0C, 0x0D, 0x11, 0x19
 _AMPERE_MODE, _SOURCE_MODE = 1, 2
 _LOWEST_MV, _HIGHEST_MV = 800, 5000
-_QUIET_S, _ANSWER_S, _SILENT_S = 0.1, 3.0, 5.0
-_READ_S = 0.05
-_CHUNK = 65536
+_QUIET_S = 0.1
 
 Mode = Literal["source", "ampere"]
 
@@ -42,7 +34,7 @@ def voltage_bytes(millivolt: int) -> bytes:
     return bytes([_VOLTAGE, 3 + steps // 256, steps % 256])
 
 
-class Ppk2:
+class Ppk2(SerialMonitor):
     """A PPK2 in source mode, where it feeds the board, or in ampere mode, where it sits in the board's supply.
 
     Args:
@@ -57,38 +49,27 @@ class Ppk2:
     """
 
     def __init__(self, port: str, serial_number: str, voltage_v: float, mode: Mode, *, simulated: bool = False) -> None:
-        self._name = f"{'simulated ' if simulated else ''}PPK2 {serial_number}".strip()
+        label = f"{'simulated ' if simulated else ''}PPK2 {serial_number}".strip()
         try:
             set_voltage = voltage_bytes(round(1000 * voltage_v))
         except ValueError as error:
-            raise PowerError(f"{self._name}: {error}") from error
-        try:
-            self._port = serial.serial_for_url(port, timeout=_READ_S, write_timeout=_ANSWER_S, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise PowerError(f"{self._name}: {port} can't be opened ({error}). Does another program use it?") from error
+            raise PowerError(f"{label}: {error}") from error
+        super().__init__(label, port, bytes([_STOP]), _QUIET_S)
         self._decoder: Ppk2Decoder | None = None
         self._heard = 0.0
         try:
-            self._write(bytes([_STOP]))  # a program that was killed may have left it streaming
+            self._send(bytes([_STOP]))  # a program that was killed may have left it streaming
             self._drain()
             self.calibration = Calibration.parse(self._metadata(), self._name)
-            self._write(bytes([_MODE, _SOURCE_MODE if mode == "source" else _AMPERE_MODE]))
-            self._write(set_voltage)  # in ampere mode the conversion needs it, too
-            self._write(bytes([_DUT_POWER, 1]))
+            self._send(bytes([_MODE, _SOURCE_MODE if mode == "source" else _AMPERE_MODE]))
+            self._send(set_voltage)  # in ampere mode the conversion needs it, too
+            self._send(bytes([_DUT_POWER, 1]))
         except PowerError:
             self.close()
             raise
         self._voltage_v = voltage_v
         note = f"{mode} mode, calibrated: {self.calibration.flag or 'not said'}, hardware {self.calibration.hardware}"
         self.info = MonitorInfo("ppk2", serial_number, SAMPLE_RATE_HZ, voltage_v, simulated, note, LIMIT_A)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def counters(self) -> DecoderCounters:
@@ -102,7 +83,7 @@ class Ppk2:
             PowerError: the port is gone.
         """
         self._decoder = Ppk2Decoder(self.calibration, self._voltage_v)
-        self._write(bytes([_START]))
+        self._send(bytes([_START]))
         self._heard = time.monotonic()
 
     def read(self) -> Chunk | None:
@@ -118,7 +99,7 @@ class Ppk2:
         if data:
             self._heard = now
             return self._decoder.feed(data)
-        if now - self._heard > _SILENT_S:
+        if now - self._heard > SILENT_S:
             raise PowerError(f"{self._name}: it has stopped sending samples; unplug it and plug it in again")
         return None
 
@@ -130,60 +111,19 @@ class Ppk2:
         """
         if self._decoder is None:
             return None
-        self._write(bytes([_STOP]))
-        chunks = []
-        quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < _QUIET_S:
-            data = self._read()
-            if data:
-                quiet_since = time.monotonic()
-                chunks.append(self._decoder.feed(data))
+        self._send(bytes([_STOP]))
+        chunks = [self._decoder.feed(data) for data in self._until_quiet()]
         chunks.append(self._decoder.feed(b"", final=True))
         self._decoder = None
         return join([chunk for chunk in chunks if chunk is not None])
 
-    def close(self) -> None:
-        """Let go of the port. The board keeps its power."""
-        with suppress(serial.SerialException, OSError):
-            if self._port.is_open:
-                self._port.write(bytes([_STOP]))
-        with suppress(serial.SerialException, OSError):
-            self._port.close()
-
-    def _write(self, command: bytes) -> None:
-        try:
-            self._port.write(command)
-        except (serial.SerialException, OSError) as error:
-            raise self._gone(error) from error
-
-    def _read(self) -> bytes:
-        try:
-            return bytes(self._port.read(max(1, min(self._port.in_waiting, _CHUNK))))
-        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed by another thread
-            raise self._gone(error) from error
-
-    def _gone(self, error: Exception) -> PowerError:
-        return PowerError(f"{self._name}: the port is gone, was it unplugged? ({error})")
-
-    def _drain(self) -> None:
-        """Read what an earlier stream has left until nothing comes."""
-        deadline = time.monotonic() + _ANSWER_S
-        quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < _QUIET_S:
-            if self._read():
-                quiet_since = time.monotonic()
-            if time.monotonic() > deadline:
-                raise PowerError(f"{self._name}: it doesn't stop sending; unplug it and plug it in again")
-
     def _metadata(self) -> str:
-        self._write(bytes([_METADATA]))
+        self._send(bytes([_METADATA]))
         answer = b""
-        deadline = time.monotonic() + _ANSWER_S
+        deadline = time.monotonic() + ANSWER_S
         while b"END" not in answer:
             if time.monotonic() > deadline:
                 what = f"only {answer[-40:]!r}" if answer else "nothing"
-                raise PowerError(
-                    f"{self._name}: no calibration came in {_ANSWER_S:g} s, {what}. Is this port a PPK2's?"
-                )
+                raise PowerError(f"{self._name}: no calibration came in {ANSWER_S:g} s, {what}. Is this port a PPK2's?")
             answer += self._read()
         return answer.decode("ascii", "replace")
