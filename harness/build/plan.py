@@ -109,15 +109,15 @@ def choose_patches(
             patched = cut(graph, program, patches)
         except ConfigError:
             continue  # rows that aren't whole words can't be kept
-        found.append((_least(_buffers(graph, patched)), sum(s.macs for s in patched.steps), patches))
+        found.append((_least(_buffers(graph, patched)), sum(s.macs for s in patched.steps), patches, patched))
     if not found:
         return None
     # Packing is slow, and its result rarely differs from the least that is needed: pack the most promising only.
-    smallest = min(least for least, _, _ in found)
+    smallest = min(least for least, *_ in found)
     promising = sorted((f for f in found if f[0] <= 1.01 * smallest), key=lambda f: (f[1], f[0]))[:8]
-    plans = [plan_memory(graph, patches) for _, _, patches in promising]
+    plans = [_plan(graph, patched, patches) for _, _, patches, patched in promising]
     best = min(plan.arena_bytes for plan in plans)
-    if best >= plan_memory(graph).arena_bytes:
+    if best >= _plan(graph, program, None).arena_bytes:
         return None
     return next(plan.patches for plan in plans if plan.arena_bytes <= 1.01 * best)
 
