@@ -42,5 +42,5 @@ $(VENV)/run: pyproject.toml constraints.txt
 
 $(VENV)/test: $(VENV)/run
 	@echo "adding what the tests need"
-	$(PIP) -e '.[build,dev]'
+	$(PIP) -e '.[build,dev,farm]'
 	touch $@

@@ -31,6 +31,18 @@ class BusyError(BoardError):
     """Another run holds the probe or the port. Only waiting helps: its power must not be switched."""
 
 
+class ReservedError(BusyError):
+    """Somebody else has reserved the board for now."""
+
+
+class LeaseLostError(BoardError):
+    """The board isn't this run's any more: its lease ran out, was taken away, or its host left the farm."""
+
+
+class QuarantinedError(BoardError):
+    """The board is not used, because it failed too often; it is tested again, or a person releases it."""
+
+
 class FlashError(BoardError):
     """The image could not be programmed, or what was read back differs from it."""
 

@@ -66,6 +66,10 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     Raises:
         ConfigError, ProbeError: the wanted backend can't be had; the message says what to do.
     """
+    if device.backend is not None:
+        if wanted not in ("auto", device.backend):
+            raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
+        return device.backend, "devices.yaml says so"
     if wanted == "renode":
         return "renode", f"asked for; {require_renode().program}"
     if wanted == "virtual":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from harness.config.access import Flasher, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, did_you_mean, read_document
+from harness.config.farm import Farm
 from harness.config.power import PowerSupply  # noqa: TC001 (pydantic needs it)
 from harness.errors import ConfigError
 
@@ -44,6 +45,15 @@ class DeviceEntry(Model):
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
     power: PowerSupply | None = None
+    backend: Literal["virtual"] | None = None
+    host: Text | None = None
+    place: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if self.backend is not None and (self.probe is not None or self.port is not None):
+            raise ValueError('a virtual board has neither "probe" nor "port"; leave out "backend: virtual"')
+        return self
 
 
 class Device(Model):
@@ -54,6 +64,9 @@ class Device(Model):
     `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.
+    `backend` is `virtual` for an emulated board that runs share like a real one, one at a time.
+    `host` is the name of the computer that it is attached to, None for every one that reads this file; `place` its name
+    in labgrid, if that isn't its own.
     """
 
     name: Name
@@ -66,6 +79,9 @@ class Device(Model):
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
     power: PowerSupply | None = None
+    backend: Literal["virtual"] | None = None
+    host: str | None = None
+    place: str | None = None
 
     @property
     def hardware(self) -> bool:
@@ -76,6 +92,7 @@ class Device(Model):
 class _LabFile(Model):
     boards: dict[str, object] | None = None
     devices: dict[str, object] | None = None
+    farm: Farm = Farm()
 
 
 class Lab(Model):
@@ -85,6 +102,7 @@ class Lab(Model):
     sha256: str | None
     kinds: tuple[BoardKind, ...]
     devices: tuple[Device, ...]
+    farm: Farm = Farm()
 
     @classmethod
     def load(cls, path: Path | str | None = None) -> Lab:
@@ -102,7 +120,13 @@ class Lab(Model):
             kinds[name] = build_kind(document, name, ("boards", name), shipped_kinds().get(name))
         devices = tuple(_build_device(document, name, kinds) for name in top.devices or {})
         _reject_shared(document, devices)
-        return cls(path=document.path, sha256=document.sha256, kinds=tuple(kinds.values()), devices=devices)
+        return cls(
+            path=document.path,
+            sha256=document.sha256,
+            kinds=tuple(kinds.values()),
+            devices=devices,
+            farm=_rooted(top.farm, document.path.parent),
+        )
 
     def select(self, selectors: Sequence[str]) -> list[Device]:
         """Return the devices that are meant, each once, in the order of the selectors.
@@ -155,6 +179,16 @@ def find_lab(given: str | None, folders: Sequence[Path]) -> Path | None:
     if given is not None:
         return folders[0] / given
     return next((folder / "devices.yaml" for folder in folders if (folder / "devices.yaml").is_file()), None)
+
+
+def _rooted(farm: Farm, folder: Path) -> Farm:
+    """Take the paths of `farm:` from where devices.yaml lies, whatever folder a command is run in."""
+    changes: dict[str, object] = {}
+    if farm.state is not None:
+        changes["state"] = folder.resolve() / farm.state.expanduser()
+    if farm.store is not None and "://" not in farm.store:
+        changes["store"] = str(folder.resolve() / Path(farm.store).expanduser())
+    return farm.model_copy(update=changes)
 
 
 def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) -> Device:

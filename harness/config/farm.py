@@ -1,0 +1,43 @@
+"""How boards are shared: the `farm:` key in devices.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 (pydantic needs it)
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from harness.config.document import Model
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class LabgridOptions(Model):
+    """How labgrid is reached.
+
+    `coordinator` is its address (default: $LG_COORDINATOR, else 127.0.0.1:20408), `client` the program that is run; it
+    may live in a virtual environment of its own, because labgrid and pyserial don't go together in one.
+    """
+
+    coordinator: Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")] | None = None
+    client: Text = "labgrid-client"
+
+
+class Farm(Model):
+    """How the boards of this lab are shared between people, processes and hosts.
+
+    `engine` says what keeps two users from one board: `local` locks on this host, `labgrid` its places as well.
+    `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
+    `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
+    """
+
+    engine: Literal["local", "labgrid"] = "local"
+    state: Path | None = None
+    store: Text | None = None
+    labgrid: LabgridOptions = LabgridOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        """`farm: labgrid` is short for `farm: {engine: labgrid}`."""
+        return {"engine": data} if isinstance(data, str) else data
