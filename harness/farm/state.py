@@ -1,28 +1,21 @@
-"""The state folder: small facts that runs, people and hosts share, each in a file that is written whole or not."""
+"""The state folder: where the small facts lie that runs, people and hosts share."""
 
 from __future__ import annotations
 
-import contextlib
 import getpass
-import json
 import os
-import secrets
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.config import Lab
 
 #: Used if it is there and can be written: what an administrator makes for the users of a host.
 _OF_THE_HOST = Path("/var/lib/tinyml-hil")
-#: Folders are the group's, so that the members of a lab can write what others made.
-_MODE = 0o2775
 
 
 def hostname() -> str:
@@ -78,64 +71,3 @@ def _default() -> Path:
         return _OF_THE_HOST
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "tinyml-hil"
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder that the group can write, and return it."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # somebody else's: theirs to set
-            folder.chmod(_MODE)
-    return folder
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Put an object into a file: a reader sees the old content or the new, also after a power cut.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    temporary = _written(path, content)
-    try:
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def create_json(path: Path, content: Mapping[str, Any]) -> bool:
-    """Put an object into a new file, whole, or leave the one that is there: of several writers one succeeds.
-
-    Returns:
-        Whether this writer made the file.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    temporary = _written(path, content)
-    try:
-        os.link(temporary, path)  # never replaces a file, also on network folders
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a file, None if there is none or it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _written(path: Path, content: Mapping[str, Any]) -> Path:
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary

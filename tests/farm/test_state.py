@@ -1,16 +1,14 @@
-"""The state folder: where it is, and files that are whole or not there."""
+"""The state folder: where it is."""
 
 from __future__ import annotations
 
-import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.config import Lab
 from harness.errors import ConfigError
-from harness.farm.state import create_json, hostname, read_json, state_folder, username, write_json
+from harness.farm.state import hostname, state_folder, username
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,24 +45,3 @@ def test_host_and_user_can_be_said(monkeypatch):
     monkeypatch.setenv("HIL_HOST", "rack-2")
     monkeypatch.setenv("HIL_USER", "ci")
     assert (hostname(), username()) == ("rack-2", "ci")
-
-
-def test_of_many_writers_one_creates_the_file_and_it_is_whole(tmp_path):
-    path = tmp_path / "claim.json"
-    with ThreadPoolExecutor(16) as pool:
-        won = list(pool.map(lambda number: create_json(path, {"writer": number, "text": "x" * 10_000}), range(64)))
-    assert won.count(True) == 1
-    assert json.loads(path.read_text())["writer"] == won.index(True)
-    assert [found.name for found in tmp_path.iterdir()] == ["claim.json"]
-
-
-def test_writing_replaces_and_reading_damage_gives_nothing(tmp_path):
-    path = tmp_path / "fact.json"
-    assert read_json(path) is None
-    write_json(path, {"a": 1})
-    write_json(path, {"a": 2})
-    assert read_json(path) == {"a": 2}
-    path.write_text('{"a": ')
-    assert read_json(path) is None
-    path.write_text("[1]")
-    assert read_json(path) is None

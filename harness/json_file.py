@@ -1,0 +1,77 @@
+"""Small JSON files that several processes and hosts share: each is written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Folders are the group's, so that the members of a lab can write what others made.
+_MODE = 0o2775
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder that the group can write, and return it."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # somebody else's: theirs to set
+            folder.chmod(_MODE)
+    return folder
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Put an object into a file: a reader sees the old content or the new, also after a power cut.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    temporary = _written(path, content)
+    try:
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def create_json(path: Path, content: Mapping[str, Any]) -> bool:
+    """Put an object into a new file, whole, or leave the one that is there: of several writers one succeeds.
+
+    Returns:
+        Whether this writer made the file.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    temporary = _written(path, content)
+    try:
+        os.link(temporary, path)  # never replaces a file, also on network folders
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object in a file, None if there is none or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _written(path: Path, content: Mapping[str, Any]) -> Path:
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary

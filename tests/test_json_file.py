@@ -1,0 +1,29 @@
+"""Small JSON files that processes share."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.json_file import create_json, read_json, write_json
+
+
+def test_of_many_writers_one_creates_the_file_and_it_is_whole(tmp_path):
+    path = tmp_path / "claim.json"
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda number: create_json(path, {"writer": number, "text": "x" * 10_000}), range(64)))
+    assert won.count(True) == 1
+    assert json.loads(path.read_text())["writer"] == won.index(True)
+    assert [found.name for found in tmp_path.iterdir()] == ["claim.json"]
+
+
+def test_writing_replaces_and_reading_damage_gives_nothing(tmp_path):
+    path = tmp_path / "fact.json"
+    assert read_json(path) is None
+    write_json(path, {"a": 1})
+    write_json(path, {"a": 2})
+    assert read_json(path) == {"a": 2}
+    path.write_text('{"a": ')
+    assert read_json(path) is None
+    path.write_text("[1]")
+    assert read_json(path) is None
