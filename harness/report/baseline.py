@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
 from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
+from harness.store.journal import journals
 from harness.store.read import load_results
-from harness.store.runs import JOURNAL, read_run_file
+from harness.store.runs import read_run_file
 
 if TYPE_CHECKING:
     from harness.store.read import Results
@@ -106,7 +107,7 @@ def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
     folder = find_run(run).resolve()
     if folder.parent != results_dir.resolve():
         raise StoreError(f"{run} is not in {results_dir}: a tag is kept beside the runs that it names")
-    if (folder / JOURNAL).is_file():
+    if journals(folder):
         raise StoreError(f"{run} is unfinished: finish it with `hil results recover`, then tag it")
     tags = read_tags(results_dir)
     before = tags.get(name)
@@ -127,7 +128,7 @@ def _earlier(results_dir: Path, current: Path | None) -> list[Path]:
     limit = _began(current) if current else None
     found = []
     for folder in runs_in(results_dir):
-        if folder.resolve() == current or (folder / JOURNAL).is_file():
+        if folder.resolve() == current or journals(folder):
             continue
         about = read_run_file(folder)
         began = started(folder, about)

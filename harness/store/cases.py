@@ -10,7 +10,7 @@ from harness.boards.base import COUNTER_OF_BACKEND
 from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, WINDOW_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.store.journal import Journal
 
@@ -21,11 +21,25 @@ Status = Literal["complete", "failed", "skipped"]
 
 
 class CaseRecord:
-    """One case being measured. Samples go to the journal as they come; `finish` ends it."""
+    """One case being measured. Samples go to the journal as they come; `finish` ends it.
 
-    def __init__(self, journal: Journal, number: int, columns: dict[str, Any]) -> None:
+    Args:
+        journal: of this writer.
+        number: of the case in its run.
+        columns: what is known of it.
+        commit: told the row of the finished case, and returns the one that counts; None where there is one writer.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        number: int,
+        columns: dict[str, Any],
+        commit: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+    ) -> None:
         self._journal = journal
         self._columns = columns
+        self._commit = commit
         self._seen: dict[int, bytearray] = {}
         self._profiled = False
         self._start = time.monotonic()
@@ -119,6 +133,8 @@ class CaseRecord:
     def finish(self, *, status: Status, reason: str | None = None, **columns: Any) -> dict[str, Any]:
         """End the case, wait until it is on the disk, and return its row (every column of the schema).
 
+        Where several processes write the run, it is the row of the one that finished the case first.
+
         Args:
             status: how it ended. Only a complete case has scores.
             reason: why it did not complete; needed unless it did.
@@ -141,7 +157,8 @@ class CaseRecord:
         check_truth(row)
         self._journal.append({"t": "finish", "case": self.number, "columns": plain_row(row)})
         self._journal.sync()
-        self.row = {column.name: row.get(column.name) for column in CASES}
+        counted = row if self._commit is None else self._commit(row)
+        self.row = {column.name: counted.get(column.name) for column in CASES}
         return self.row
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.store.runs import JOURNAL
+from harness.store.journal import JOURNAL, journals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder holds a run, finished or not."""
-    return (folder / JOURNAL).is_file() or (folder / "cases.parquet").is_file()
+    return bool(journals(folder)) or (folder / "cases.parquet").is_file()
 
 
 def folders(path: Path) -> list[Path]:

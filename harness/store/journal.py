@@ -20,6 +20,25 @@ _HEAD_BYTES = len(_HEAD % 0)
 _TAIL = b"}\n"
 
 
+#: The journal of a run that one process writes; with several writers each has its own, `journal-<writer>.jsonl`.
+JOURNAL = "journal.jsonl"
+
+
+def journals(run: Path) -> list[Path]:
+    """Return the journals in a run's folder, in the order of their names; none once its tables are written."""
+    return sorted(run.glob("journal*.jsonl"))
+
+
+def journal_of(run: Path, writer: str | None) -> Path:
+    """Return the path of a writer's journal; None is a run's only writer."""
+    return run / (JOURNAL if writer is None else f"journal-{writer}.jsonl")
+
+
+def writer_of(journal: Path) -> str | None:
+    """Return the name of the writer that a journal belongs to, None if it is the only one."""
+    return journal.stem.partition("-")[2] or None
+
+
 @dataclass(frozen=True)
 class Damage:
     """A line that is not what was written: torn by a kill, or spoiled by the disk."""

@@ -27,7 +27,8 @@ from harness.store.folders import (
     started,
     wanted,
 )
-from harness.store.runs import JOURNAL, read_run_file
+from harness.store.journal import journals
+from harness.store.runs import read_run_file
 from harness.store.schema import RUNS, TABLES
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
     for folder in runs_in(Path(results_dir)):
         about = read_run_file(folder)
         state, cases = "unfinished", None
-        if not (folder / JOURNAL).exists():
+        if not journals(folder):
             state = str(about.get("state", "closed"))
             try:
                 cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
@@ -268,7 +269,7 @@ def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table |
 
 
 def _cases_of(folder: Path) -> pa.Table:
-    if (folder / JOURNAL).is_file():
+    if journals(folder):
         raise StoreError(
             f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
             f"  hil results recover {folder}"

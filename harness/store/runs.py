@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-from contextlib import suppress
+import shutil
+import time
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
+from harness.json_file import create_json, read_json, write_json
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
-from harness.store.journal import Journal, write_error
-from harness.store.schema import SCHEMA_VERSION
+from harness.store.commits import DONE, commit, committed, finished_row
+from harness.store.journal import Journal, journal_of, journals, write_error
+from harness.store.schema import CASES, SCHEMA_VERSION
 from harness.store.tables import Contents, sync_folder, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-JOURNAL = "journal.jsonl"
 RUN_FILE = "run.json"
-LOCK = ".lock"
+#: Written last: a folder that has it holds a run whose tables are complete.
+CASES_FILE = "cases.parquet"
 
 #: What a case takes from the provenance of its run.
 _FROM_PROVENANCE = ("harness_version", "config_sha256", "seed")
 
 
 class Run:
-    """A run being written. Use it as a context manager, or call `close`."""
+    """A run being written. Use it as a context manager, or call `close`.
 
-    def __init__(self, path: Path, provenance: Mapping[str, Any]) -> None:
+    Args:
+        path: its folder.
+        provenance: what run.json says.
+        writer: name of this writer of a run that several processes write, each into a journal of its own; None for the
+            only one, which also writes the tables at the end.
+    """
+
+    def __init__(self, path: Path, provenance: Mapping[str, Any], writer: str | None = None) -> None:
         self.path = path
+        self.writer = writer
         self._provenance = dict(provenance)
         self._cases: list[CaseRecord] = []
         self._closed = False
-        self._lock = FileLock(path / LOCK)
+        self._lock = _lock_of(journal_of(path, writer))
         try:
             self._lock.acquire(timeout=0)
             self._state = {"schema_version": SCHEMA_VERSION, "run": path.name, "state": "running"}
             self._state["started_utc"] = datetime.now(UTC).isoformat(timespec="microseconds")
-            _write_run_file(path, {**self._provenance, **self._state})
+            if writer is None:
+                write_json(path / RUN_FILE, {**self._provenance, **self._state})
+            else:
+                create_json(path / RUN_FILE, {**self._provenance, **self._state})
         except OSError as error:
             raise write_error(path / RUN_FILE, error) from error
-        self._journal = Journal(path / JOURNAL)
+        self._journal = Journal(journal_of(path, writer))
 
     @classmethod
     def create(cls, results_dir: Path, provenance: Mapping[str, Any]) -> Self:
@@ -60,13 +74,34 @@ class Run:
             StoreError: the folder can't be written.
         """
         try:
-            results_dir.mkdir(parents=True, exist_ok=True)
-            path = results_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-            path.mkdir()
+            path = results_dir / run_name()
+            path.mkdir(parents=True)
             run = cls(path, provenance)
             _point_latest(results_dir, path.name)
         except OSError as error:
             raise write_error(results_dir, error) from error
+        return run
+
+    @classmethod
+    def join(cls, path: Path, provenance: Mapping[str, Any], writer: str) -> Self:
+        """Write a run together with others; the first one makes it. `finish_shared` ends it.
+
+        Args:
+            path: the run's folder; `run_name` names one.
+            provenance: as for `create`; run.json takes it from the first writer.
+            writer: a name that no other writer of the run has, of letters, digits, dots and underscores.
+
+        Raises:
+            StoreError: the folder can't be written, or the run has ended.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if (path / CASES_FILE).is_file():
+                raise StoreError(f"{path}: the run has ended; nobody can join it any more")
+            run = cls(path, provenance, writer)
+            _point_latest(path.parent, path.name)
+        except OSError as error:
+            raise write_error(path, error) from error
         return run
 
     def __enter__(self) -> Self:
@@ -75,8 +110,12 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin_case(self, **columns: Any) -> CaseRecord:
+    def begin_case(self, *, number: int | None = None, **columns: Any) -> CaseRecord:
         """Begin a case. `device`, `board`, `backend`, `suite` and `variant` are needed.
+
+        Args:
+            number: of the case in its run, which several writers must agree on; None counts this writer's cases.
+            columns: of the case table.
 
         Raises:
             StoreError: it could not be written.
@@ -87,13 +126,26 @@ class Run:
         for name in ("device", "board", "backend", "suite", "variant"):
             if not row.get(name):
                 raise ValueError(f"a case needs its {name}")
-        row["case"] = number = len(self._cases)
+        number = len(self._cases) if number is None else number
+        row["case"] = number
         row["started_utc"] = datetime.now(UTC)
         row.setdefault("counter", COUNTER_OF_BACKEND[row["backend"]])
         check_truth(row)
         self._journal.append({"t": "begin", "case": number, "columns": plain_row(row)})
-        self._cases.append(CaseRecord(self._journal, number, row))
+        commits = None if self.writer is None else self._commit
+        self._cases.append(CaseRecord(self._journal, number, row, commits))
         return self._cases[-1]
+
+    def finished(self, number: int) -> dict[str, Any] | None:
+        """Return the row of a case that a writer of this run has finished; None if it isn't done."""
+        row = None if self.writer is None else finished_row(self.path, number)
+        return None if row is None else {column.name: row.get(column.name) for column in CASES}
+
+    def _commit(self, row: dict[str, Any]) -> Mapping[str, Any]:
+        writer = str(self.writer)
+        if commit(self.path, row["case"], writer) == writer:
+            return row
+        return finished_row(self.path, row["case"]) or row
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -117,6 +169,8 @@ class Run:
     def close(self) -> None:
         """Write the tables, and remove the journal once they are complete. Safe to call twice.
 
+        One of several writers only closes its journal.
+
         Raises:
             StoreError: they can't be written; the journal stays for `recover`.
         """
@@ -128,79 +182,93 @@ class Run:
                 self._journal.sync()
             finally:
                 self._journal.close()
-            _finish(self.path, {**self._provenance, **self._state}, "closed")
+            if self.writer is None:
+                _finish(self.path, {**self._provenance, **self._state}, "closed")
         finally:
-            self._lock.release()
-        with suppress(OSError):
-            (self.path / LOCK).unlink()
+            _unlock(self._lock)
+
+
+def run_name() -> str:
+    """Return the name of a new run's folder."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def recover(path: Path) -> Contents:
-    """Finish a run that was killed: write its tables from its journal.
+    """Finish a run that was killed: write its tables from its journals.
 
     Cases that had not ended become failed; their samples are kept but never scored.
 
     Raises:
         StoreError: there is nothing to recover, the run is still going, or the tables can't be written.
     """
-    if not (path / JOURNAL).is_file():
-        done = (path / "cases.parquet").is_file()
+    if not journals(path):
+        done = (path / CASES_FILE).is_file()
         raise StoreError(f"{path} is complete: nothing to recover" if done else f"{path} is not a run's folder")
-    lock = FileLock(path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise StoreError(f"{path}: the run is still going; wait until it ends, or stop it first") from None
-    except OSError as error:
-        raise write_error(path / LOCK, error, path) from error
-    try:
-        contents = _finish(path, read_run_file(path), "recovered")
-    finally:
-        lock.release()
+    return _finish_alone(path, "recovered", patience_s=0)
+
+
+def finish_shared(path: Path, *, patience_s: float = 10.0) -> Contents:
+    """Write the tables of a run that several processes wrote.
+
+    Args:
+        path: the run's folder.
+        patience_s: how long to wait for writers that haven't closed their journals.
+
+    Raises:
+        StoreError: a writer is still going, or the tables can't be written; the journals stay for `recover`.
+    """
+    return _finish_alone(path, "closed", patience_s)
+
+
+def _finish_alone(path: Path, state: str, patience_s: float) -> Contents:
+    """Finish a run while no writer has its journal open."""
+    deadline = time.monotonic() + patience_s
+    with ExitStack() as held:
+        for journal in journals(path):
+            lock = _lock_of(journal)
+            try:
+                lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            except Timeout:
+                raise StoreError(f"{path}: the run is still going; wait until it ends, or stop it first") from None
+            except OSError as error:
+                raise write_error(path, error, path) from error
+            held.callback(_unlock, lock)
+        return _finish(path, read_run_file(path), state)
+
+
+def _lock_of(journal: Path) -> FileLock:
+    return FileLock(journal.with_name(f".{journal.stem}.lock"))
+
+
+def _unlock(lock: FileLock) -> None:
+    lock.release()
     with suppress(OSError):
-        (path / LOCK).unlink()
-    return contents
+        Path(lock.lock_file).unlink()
 
 
 def read_run_file(path: Path) -> dict[str, Any]:
     """Return what run.json says; an empty dict if it is missing or damaged."""
-    try:
-        content = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return read_json(path / RUN_FILE) or {}
 
 
 def _finish(path: Path, run_file: dict[str, Any], state: str) -> Contents:
-    contents = write_tables(path / JOURNAL, path)
+    contents = write_tables(path, committed(path))
     run_file |= {"state": state, "damaged_lines": contents.damaged_lines}
     run_file["ended_utc"] = datetime.now(UTC).isoformat(timespec="microseconds")
     try:
-        _write_run_file(path, run_file)
-        (path / JOURNAL).unlink()
+        write_json(path / RUN_FILE, run_file)
+        for journal in journals(path):
+            journal.unlink()
+        shutil.rmtree(path / DONE, ignore_errors=True)
         sync_folder(path)
     except OSError as error:
         raise write_error(path / RUN_FILE, error, path) from error
     return contents
 
 
-def _write_run_file(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path / f".{RUN_FILE}.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, default=str)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path / RUN_FILE)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path)
-
-
 def _point_latest(results_dir: Path, name: str) -> None:
     """Let results/latest be a link to the newest run, or a file with its name where there are no links."""
-    temporary = results_dir / f".latest-{name}"
+    temporary = results_dir / f".latest-{name}-{os.getpid()}"
     try:
         temporary.symlink_to(name, target_is_directory=True)
     except (OSError, NotImplementedError):

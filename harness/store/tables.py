@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.store.journal import Damage, read_journal, write_error
+from harness.store.journal import Damage, journals, read_journal, write_error, writer_of
 from harness.store.schema import (
     CASES,
     KEY_NAMES,
@@ -24,7 +24,7 @@ from harness.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Samples held in memory at a time.
@@ -52,6 +52,7 @@ class _Case:
     begin: dict[str, Any]
     finish: dict[str, Any] | None = None
     attempt: int = 0
+    elsewhere: int = 0
     recorded: int = 0
     repeats: int = 0
     layers: list[list[Any]] = field(default_factory=list)
@@ -60,22 +61,53 @@ class _Case:
 
 @dataclass
 class Contents:
-    """What a journal holds: its cases, and how many of its lines are damaged."""
+    """What the journals of a run hold: its cases, and how many of their lines are damaged.
+
+    Attributes:
+        cases: by number; where several writers began one, that of the writer that it counts for.
+        sources: the journal that each case is taken from.
+        damaged_lines: lines that can't be read.
+    """
 
     cases: dict[int, _Case] = field(default_factory=dict)
+    sources: dict[int, Path] = field(default_factory=dict)
     damaged_lines: int = 0
 
     @classmethod
-    def of(cls, journal: Path) -> Self:
+    def of(cls, paths: Sequence[Path], counts: Mapping[int, str]) -> Self:
         """Read the cases and count their samples, without keeping the samples.
 
+        A case that several writers began counts once: for the writer in `counts`, else for one that finished it, else
+        for the last one. The attempts of the others are added to its own.
+
+        Args:
+            paths: the journals of the run.
+            counts: which writer's measurement of a case counts, as `harness.store.commits` recorded it.
+
         Raises:
-            StoreError: the journal can't be read.
+            StoreError: a journal can't be read.
         """
         contents = cls()
-        for record in read_journal(journal):
-            contents._take(record)
+        found: dict[int, list[tuple[Path, _Case]]] = {}
+        for journal in paths:
+            one = cls()
+            for record in read_journal(journal):
+                one._take(record)
+            contents.damaged_lines += one.damaged_lines
+            for number, case in one.cases.items():
+                found.setdefault(number, []).append((journal, case))
+        for number, rivals in found.items():
+            contents._choose(number, rivals, counts.get(number))
         return contents
+
+    def _choose(self, number: int, rivals: list[tuple[Path, _Case]], counts: str | None) -> None:
+        def rank(rival: tuple[Path, _Case]) -> tuple[bool, bool, str]:
+            journal, case = rival
+            return writer_of(journal) == counts, case.finish is not None, str(case.begin.get("started_utc"))
+
+        self.sources[number], case = max(rivals, key=rank)
+        case.elsewhere = sum(other.attempt + 1 for _, other in rivals if other is not case)
+        self.cases[number] = case
 
     def _take(self, record: dict[str, Any] | Damage) -> None:
         if isinstance(record, Damage):
@@ -136,25 +168,31 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
             lost = f"journal is damaged: {case.recorded} of {row['samples']} samples are left"
             row |= {"status": "failed", "reason": lost, "samples": case.recorded}
             row |= {column.name: None for column in CASES if column.score}
+    if case.elsewhere:
+        row["attempts"] = (row.get("attempts") or case.attempt + 1) + case.elsewhere
     if isinstance(row.get("started_utc"), str):
         row["started_utc"] = datetime.fromisoformat(row["started_utc"]).astimezone(UTC)
     return row
 
 
-def write_tables(journal: Path, folder: Path) -> Contents:
+def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
     """Write the tables, read them back, and only then put them in place; cases.parquet last, as it makes a run.
 
     layers.parquet is written if a case was profiled, windows.parquet if its power was measured.
 
+    Args:
+        folder: of the run, with its journals.
+        counts: which writer's measurement of a case counts, where there are several.
+
     Raises:
         StoreError: they can't be written, or read back differently; the journal is left alone.
     """
-    contents = Contents.of(journal)
+    contents = Contents.of(journals(folder), counts)
     rows = contents.rows()
     samples = sum(case.recorded + case.repeats for case in contents.cases.values())
     try:
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
-        _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(journal, contents), samples)
+        _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
         for name, found in (("layers", contents.layer_rows()), ("windows", contents.window_rows())):
             if found:
                 table = pa.Table.from_pylist(found, schema=arrow_schema(TABLES[name]))
@@ -165,23 +203,25 @@ def write_tables(journal: Path, folder: Path) -> Contents:
     return contents
 
 
-def _sample_batches(journal: Path, contents: Contents) -> Iterator[pa.RecordBatch]:
+def _sample_batches(contents: Contents) -> Iterator[pa.RecordBatch]:
     """Yield the samples of the last attempt of each case."""
     schema = arrow_schema(SAMPLES)
     chunk: list[dict[str, Any]] = []
-    attempt = dict.fromkeys(contents.cases, 0)
     keys = {row["case"]: {name: row.get(name) for name in KEY_NAMES} for row in contents.rows()}
-    for record in read_journal(journal):
-        if isinstance(record, Damage) or record["case"] not in keys:
-            continue
-        number = record["case"]
-        if record["t"] == "restart":
-            attempt[number] = record["attempt"]
-        elif record["t"] == "sample" and attempt[number] == contents.cases[number].attempt:
-            chunk.append({**keys[number], **dict(zip(SAMPLE_FIELDS, record["v"], strict=True))})
-        if len(chunk) == CHUNK_ROWS:
-            yield pa.RecordBatch.from_pylist(chunk, schema=schema)
-            chunk = []
+    for journal in sorted(set(contents.sources.values())):
+        mine = {number for number, source in contents.sources.items() if source == journal}
+        attempt = dict.fromkeys(mine, 0)
+        for record in read_journal(journal):
+            if isinstance(record, Damage) or record["case"] not in mine:
+                continue
+            number = record["case"]
+            if record["t"] == "restart":
+                attempt[number] = record["attempt"]
+            elif record["t"] == "sample" and attempt[number] == contents.cases[number].attempt:
+                chunk.append({**keys[number], **dict(zip(SAMPLE_FIELDS, record["v"], strict=True))})
+            if len(chunk) == CHUNK_ROWS:
+                yield pa.RecordBatch.from_pylist(chunk, schema=schema)
+                chunk = []
     if chunk:
         yield pa.RecordBatch.from_pylist(chunk, schema=schema)
 

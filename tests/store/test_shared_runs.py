@@ -1,0 +1,142 @@
+"""A run that several processes write: each case counts once, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import load_results
+from harness.errors import StoreError
+from harness.store import Run, recover
+from harness.store.commits import commit, committed
+from harness.store.journal import journals
+from harness.store.runs import finish_shared, run_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.store.cases import CaseRecord
+
+KEYS = {"device": "bench-1", "board": "nano33", "backend": "virtual", "suite": "digits"}
+ABOUT = {"harness_version": "1.2", "seed": 7}
+
+
+def measure(record: CaseRecord, samples: int, ticks: int = 100) -> dict[str, object]:
+    for sample in range(samples):
+        record.sample(sample=sample, label=0, prediction=0, ticks=ticks, output_crc=1)
+    return record.finish(status="complete", accuracy=1.0, ticks_median=float(ticks))
+
+
+def test_writers_cases_become_one_run(tmp_path):
+    path = tmp_path / run_name()
+    first, second = (Run.join(path, ABOUT, name) for name in ("host1.11", "host2.7"))
+    measure(second.begin_case(**KEYS, variant="a", number=0), 3)
+    measure(first.begin_case(**KEYS, variant="b", number=1), 4)
+    measure(second.begin_case(**KEYS, variant="c", number=2), 2)
+    first.close()
+    with pytest.raises(StoreError, match="still going"):
+        finish_shared(path, patience_s=0)
+    second.close()
+    finish_shared(path)
+
+    results = load_results(tmp_path / "latest")
+    assert results.cases[["case", "variant", "status", "samples"]].to_numpy().tolist() == [
+        [0, "a", "complete", 3],
+        [1, "b", "complete", 4],
+        [2, "c", "complete", 2],
+    ]
+    assert results.samples.groupby("variant", observed=True).size().to_dict() == {"a": 3, "b": 4, "c": 2}
+    assert sorted(file.name for file in path.iterdir()) == ["cases.parquet", "run.json", "samples.parquet"]
+    with pytest.raises(StoreError, match="has ended"):
+        Run.join(path, ABOUT, "late")
+
+
+def test_a_case_that_two_writers_measured_counts_for_the_first(tmp_path):
+    path = tmp_path / run_name()
+    frozen, other = (Run.join(path, ABOUT, name) for name in ("a", "b"))
+    slow = frozen.begin_case(**KEYS, variant="int8", number=0)
+    slow.sample(sample=0, label=0, prediction=0, ticks=1, output_crc=1)
+    assert other.finished(0) is None
+    assert measure(other.begin_case(**KEYS, variant="int8", number=0), 2, ticks=200)["ticks_median"] == 200
+    assert other.finished(0)["ticks_median"] == 200
+    # The writer that stood still goes on; the row that it gets is the one that counts.
+    assert slow.finish(status="complete", accuracy=0.0, ticks_median=1.0)["ticks_median"] == 200
+    frozen.close()
+    other.close()
+    finish_shared(path)
+
+    results = load_results(path)
+    assert results.cases[["ticks_median", "samples", "attempts"]].to_numpy().tolist() == [[200, 2, 2]]
+    assert results.samples["ticks"].tolist() == [200, 200]
+
+
+def test_of_many_commits_one_counts(tmp_path):
+    names = [f"w{number}" for number in range(32)]
+    with ThreadPoolExecutor(16) as pool:
+        counted = set(pool.map(lambda name: commit(tmp_path, 5, name), names))
+    assert len(counted) == 1
+    assert committed(tmp_path) == {5: counted.pop()}
+
+
+_WRITER = """
+import os, sys, time
+from pathlib import Path
+from harness.store import Run
+run = Run.join(Path(sys.argv[1]), {"harness_version": "1.2"}, sys.argv[2])
+case = run.begin_case(device="bench-2", board="nano33", backend="virtual", suite="digits", variant="x", number=3)
+case.sample(sample=0, label=0, prediction=0, ticks=9, output_crc=1)
+if sys.argv[3] == "finish":
+    case.finish(status="complete", accuracy=1.0, ticks_median=9.0)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def killed_writer(path: Path, name: str, what: str) -> None:
+    command = [sys.executable, "-c", _WRITER, str(path), name, what]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(StoreError, match="still going"):
+            finish_shared(path, patience_s=0)
+        os.kill(process.pid, signal.SIGKILL)
+
+
+def test_a_killed_writers_case_is_measured_by_another_one(tmp_path):
+    path = tmp_path / run_name()
+    killed_writer(path, "dead", "measure")
+    with Run.join(path, ABOUT, "alive") as run:
+        assert run.finished(3) is None
+        measure(run.begin_case(**KEYS, variant="x", number=3), 2)
+    finish_shared(path)
+    results = load_results(path)
+    assert results.cases[["device", "status", "samples", "attempts"]].to_numpy().tolist() == [
+        ["bench-1", "complete", 2, 2]
+    ]
+    assert results.samples["ticks"].tolist() == [100, 100]
+
+
+def test_a_killed_writers_finished_case_stays(tmp_path):
+    path = tmp_path / run_name()
+    killed_writer(path, "dead", "finish")
+    with Run.join(path, ABOUT, "alive") as run:
+        assert run.finished(3)["ticks_median"] == 9
+    assert len(journals(path)) == 2
+    recover(path)
+    assert load_results(path).cases[["device", "status", "ticks_median"]].to_numpy().tolist() == [
+        ["bench-2", "complete", 9.0]
+    ]
+
+
+def test_a_case_that_nobody_finished_is_failed(tmp_path):
+    path = tmp_path / run_name()
+    killed_writer(path, "dead", "measure")
+    recover(path)
+    cases = load_results(path).cases
+    assert cases[["status", "reason"]].to_numpy().tolist() == [["failed", "run was interrupted"]]
+    assert cases["accuracy"].isna().all()
