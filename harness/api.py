@@ -26,6 +26,7 @@ def benchmark(
     results_dir: str | Path = "results",
     lab_file: str | Path | None = None,
     retries: int = 2,
+    each: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Results:
     """Measure every variant of some suites on the boards that `device` means, and return the results.
@@ -40,6 +41,7 @@ def benchmark(
         results_dir: where the run's folder is made.
         lab_file: devices.yaml of another lab than the current folder's.
         retries: after a failure of board or link.
+        each: measure every variant on every board, instead of letting the boards of a kind share them.
         on_progress: called with the stage (`flash` or `measure`), how much is done, and of how much.
 
     Raises:
@@ -53,15 +55,16 @@ def benchmark(
         results_dir=Path(results_dir),
         samples=samples,
         retries=retries,
+        each=each,
     )
     bench = Bench.build(options)
     bench.suites = {suite.path: suite for suite in loaded}
     with contextlib.closing(bench):
         for suite in loaded:
             for variant in suite.variants:
-                for chosen in bench.devices:
+                for target in bench.targets:
                     try:
-                        bench.measure(chosen, suite, variant, on_progress)
+                        bench.measure(target, suite, variant, on_progress)
                     except StoreError:
                         raise
                     except HilError:

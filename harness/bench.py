@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.hardware import power_of
-from harness.boards.opening import VirtualBoard, Wanted, choose_backend, open_board
+from harness.boards.opening import VirtualBoard, Wanted, open_board
 from harness.boards.renode import keep_log
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.errors import BoardError, ConfigError, HilError
+from harness.errors import BoardError, BusyError, ConfigError, HilError
 from harness.measure.limits import LimitCheck, check_limits
+from harness.pools import LeftOut, Target, make_targets
 from harness.power.meter import Meter, PowerOptions
 from harness.provenance import provenance
 from harness.recovery import Attempts, Health, open_patiently, plan
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from harness.config import Device, Suite, SuiteData, Variant
     from harness.store.cases import CaseRecord
 
+#: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
+_BOARDS_PER_CASE = 3
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
     "virtual": "emulated Cortex-M4, counts instructions; not latency",
@@ -49,16 +52,66 @@ class Options:
     force_flash: bool = False
     allow_mass_erase: bool = False
     power: PowerOptions = field(default_factory=PowerOptions)
+    each: bool = False
+    shared: SharedRun | None = None
+
+
+@dataclass
+class Case:
+    """A case that is being measured.
+
+    Attributes:
+        target: what it was asked of.
+        suite: the task.
+        variant: which of its models.
+        record: of it.
+        on_progress: called with the stage, how much is done, and of how much.
+        failed: why each board that was tried can't measure it.
+    """
+
+    target: Target
+    suite: Suite
+    variant: Variant
+    record: CaseRecord
+    on_progress: Callable[[str, int, int], None] | None
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def give_up(self, device: Device, error: BoardError) -> None:
+        """Note that a board can't measure it, and begin anew for the next one."""
+        self.failed[device.name] = str(error)
+        self.record.hand_on(f"{error} (next: another board)")
+
+
+@dataclass(frozen=True)
+class SharedRun:
+    """A run that this process writes together with others.
+
+    Attributes:
+        path: its folder.
+        writer: this process's name in it.
+        turn: which of the processes this is, from 0; it tries the boards of a pool from there on.
+    """
+
+    path: Path
+    writer: str
+    turn: int = 0
 
 
 @dataclass
 class Bench:
-    """The boards of one session, opened when first needed, and the run that their results go to."""
+    """The boards of one session, opened when first needed, and the run that their results go to.
+
+    Attributes:
+        options: what the user chose.
+        lab: what devices.yaml says.
+        targets: what cases can be asked of.
+        left_out: selected devices that can't be used, and why.
+    """
 
     options: Options
     lab: Lab
-    devices: tuple[Device, ...]
-    backends: dict[str, tuple[Backend, str]]
+    targets: tuple[Target, ...]
+    left_out: tuple[LeftOut, ...] = ()
     suites: dict[Path, Suite] = field(default_factory=dict)
     run: Run | None = None
     _data: dict[Path, SuiteData] = field(default_factory=dict)
@@ -77,26 +130,35 @@ class Bench:
             ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
         """
         lab = Lab.load(options.lab_file)
-        devices = tuple(lab.select(options.selectors))
-        backends = {device.name: choose_backend(device, options.backend) for device in devices}
+        targets, left_out = make_targets(lab.select(options.selectors), options.backend, each=options.each)
         for fault in options.virtual_faults:
             parse_fault(fault)
-            for name, (backend, _) in backends.items():
-                if backend != "virtual":
+            for target in targets:
+                if target.backend != "virtual":
                     raise ConfigError(
-                        f"{name} is a {backend} board, and faults can be injected into virtual ones only; "
-                        "leave out `--virtual-fault`, or add `--backend virtual`"
+                        f"{target.name} is a {target.backend} board, and faults can be injected into virtual ones "
+                        "only; leave out `--virtual-fault`, or add `--backend virtual`"
                     )
-        return cls(options, lab, devices, backends)
+        return cls(options, lab, targets, left_out)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The boards of all targets."""
+        return tuple(device for target in self.targets for device in target.devices)
 
     def header(self) -> list[str]:
         """Say which boards will be used, what they are, and why."""
         lines = []
-        for device in self.devices:
-            backend, why = self.backends[device.name]
-            name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
-            lines += [f"hil: {name} on {backend}: {_MEANING[backend]}", f"     because {why}"]
-            lines += self._meters[device.name].header()
+        for target in self.targets:
+            for number, (device, why) in enumerate(zip(target.devices, target.whys, strict=True)):
+                name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
+                if number == 0 or target.pool is None:
+                    lines.append(f"hil: {name} on {target.backend}: {_MEANING[target.backend]}")
+                else:
+                    lines.append(f"hil: {name} on {target.backend}: shares the cases")
+                lines.append(f"     because {why}")
+                lines += self._meters[device.name].header()
+        lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
         lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self.options.virtual_faults]
         return lines
 
@@ -107,14 +169,25 @@ class Bench:
             HilError: it can't be opened.
         """
         if device.name not in self._boards:
-            self._meters[device.name].feed(self.backends[device.name][0], self._log(device.name))
-            self._boards[device.name] = open_board(
-                device,
-                self.backends[device.name][0],
-                self.options.virtual_faults,
-                unlock=self.options.allow_mass_erase,
-            )
+            backend = self._backend(device)
+            self._meters[device.name].feed(backend, self._log(device.name))
+            faults, unlock = self.options.virtual_faults, self.options.allow_mass_erase
+            self._boards[device.name] = open_board(device, backend, faults, unlock=unlock)
         return self._boards[device.name]
+
+    def any_board(self, target: Target) -> Board:
+        """Return the open board of a target, or of the first in its pool that can be opened.
+
+        Raises:
+            HilError: none can.
+        """
+        errors: list[BoardError] = []
+        for device in self._order(target):
+            try:
+                return self.board(device)
+            except BoardError as error:
+                errors.append(error)
+        raise errors[0]
 
     def counter_in_use(self, device: str) -> str | None:
         """Say how an open virtual board counts instructions; None for any other board."""
@@ -122,9 +195,24 @@ class Bench:
         return board.twin.counter_description if isinstance(board, VirtualBoard) else None
 
     def measure(
-        self, device: Device, suite: Suite, variant: Variant, on_progress: Callable[[str, int, int], None] | None
+        self,
+        target: Target,
+        suite: Suite,
+        variant: Variant,
+        on_progress: Callable[[str, int, int], None] | None,
+        number: int | None = None,
     ) -> tuple[dict[str, Any], LimitCheck]:
         """Run one case and hold it against its limits.
+
+        A case whose board fails goes to another board of the pool, if there is one, at most to so many that a bad image
+        isn't tried on the whole farm.
+
+        Args:
+            target: the board, or any of which boards.
+            suite: the task.
+            variant: which of its models.
+            on_progress: called with the stage, how much is done, and of how much.
+            number: of the case in a run that several processes write; one that is done already isn't measured again.
 
         Returns:
             The row of the case, and what came of the limits.
@@ -133,33 +221,90 @@ class Bench:
             HilError: the case failed; it is recorded with the reason.
         """
         run = self._open_run()
-        health = self._health[device.name]
-        record = begin_case(run, device.name, device.kind, self.backends[device.name][0], suite, variant)
+        done = None if number is None else run.finished(number)
+        if done is not None:
+            return done, check_limits(variant.limits, done)
+        first = self._order(target)[0]
+        record = begin_case(run, first.name, first.kind, target.backend, suite, variant, number=number)
+        case = Case(target, suite, variant, record, on_progress)
         try:
-            health.check(device.name)
             data = self._load(suite)
-            board = self._opened(device, record, run)
+            row = self._measured(case, data, run)
         except HilError as error:
-            record.finish(status="failed", reason=str(error))
+            if record.row is None:
+                record.finish(status="failed", reason=str(error))
             raise
-        try:
-            row = run_case(
-                board,
-                suite,
-                variant,
-                data,
-                run,
-                retries=self.options.retries,
-                force_flash=self.options.force_flash,
-                on_progress=on_progress,
-                record=record,
-                meter=self._meters[device.name],
-            )
-        except BoardError as error:
-            health.failed(error, answered=run.rows[-1]["build_id"] is not None)
-            raise
-        health.worked()
         return row, check_limits(variant.limits, row)
+
+    def _measured(self, case: Case, data: SuiteData, run: Run) -> dict[str, Any]:
+        """Measure a case on one board after the other, until one of them works."""
+        limit = min(_BOARDS_PER_CASE, len(case.target.devices))
+        while True:
+            board, device = self._take(case, run)
+            health = self._health[device.name]
+            last = len(case.failed) + 1 == limit
+            try:
+                row = run_case(
+                    board,
+                    case.suite,
+                    case.variant,
+                    data,
+                    run,
+                    retries=self.options.retries,
+                    force_flash=self.options.force_flash,
+                    on_progress=case.on_progress,
+                    record=case.record,
+                    meter=self._meters[device.name],
+                    final=last,
+                )
+            except BoardError as error:
+                health.failed(error, answered=case.record.answered)
+                if last:
+                    raise
+                self._let_go(device)
+                case.give_up(device, error)
+            else:
+                health.worked()
+                return row
+
+    def _take(self, case: Case, run: Run) -> tuple[Board, Device]:
+        """Open a board for a case: one that this process holds, else the first that is free and works.
+
+        Raises:
+            BoardError: there is none.
+        """
+        while True:
+            busy: list[BusyError] = []
+            for device in self._order(case.target):
+                if device.name in case.failed:
+                    continue
+                try:
+                    self._health[device.name].check(device.name)
+                    return self._opened(device, case.record, run), device
+                except BusyError as error:
+                    busy.append(error)
+                except BoardError as error:
+                    if len(case.target.devices) == 1:
+                        raise
+                    case.give_up(device, error)
+            if not busy:
+                raise BoardError("no board is left: " + "; ".join(case.failed.values()))
+            raise busy[0]
+
+    def _order(self, target: Target) -> list[Device]:
+        """Return the boards of a target in the order in which to try them; what this process holds comes first."""
+        turn = self.options.shared.turn % len(target.devices) if self.options.shared else 0
+        devices = [*target.devices[turn:], *target.devices[:turn]]
+        return sorted(devices, key=lambda device: device.name not in self._boards)
+
+    def _backend(self, device: Device) -> Backend:
+        return next(target.backend for target in self.targets if device in target.devices)
+
+    def _let_go(self, device: Device) -> None:
+        board = self._boards.pop(device.name, None)
+        if board is not None:
+            with suppress(HilError):  # it has failed; what it says now doesn't matter
+                board.close()
 
     def close(self) -> None:
         """Let go of all boards, then write the tables. Safe to call twice.
@@ -169,10 +314,8 @@ class Bench:
         """
         for meter in self._meters.values():
             meter.close()
-        while self._boards:
-            _, board = self._boards.popitem()
-            with suppress(HilError):  # the measurements are done; what a dying board says now doesn't change them
-                board.close()
+        for device in self.devices:
+            self._let_go(device)
         if self.run is not None:
             self.run.close()
 
@@ -191,8 +334,15 @@ class Bench:
             }
             if self.options.virtual_faults:
                 options["virtual_faults"] = list(self.options.virtual_faults)
+            if self.options.each:
+                options["each"] = True
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)
-            self.run = Run.create(self.options.results_dir, about)
+            shared = self.options.shared
+            self.run = (
+                Run.create(self.options.results_dir, about)
+                if shared is None
+                else Run.join(shared.path, about, shared.writer)
+            )
         return self.run
 
     def _load(self, suite: Suite) -> SuiteData:
@@ -202,11 +352,13 @@ class Bench:
 
     def _opened(self, device: Device, record: CaseRecord, run: Run) -> Board:
         """Open a device's board for a case, with as many attempts as the case may have."""
-        power = power_of(device) if self.backends[device.name][0] == "hardware" else None
+        power = power_of(device) if self._backend(device) == "hardware" else None
         steps = plan(self.options.retries, power=power is not None)
-        attempts = Attempts(record, lambda text: run.log(device.name, text), steps)
+        attempts = Attempts(record, lambda text: run.log(device.name, text), steps, record.handed_on)
         try:
             board = open_patiently(lambda: self.board(device), attempts, power)
+        except BusyError:
+            raise
         except BoardError as error:
             self._health[device.name].failed(error, answered=False, opened=False)
             raise

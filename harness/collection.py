@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.bench import Bench
-    from harness.config import Device, Suite, Variant
+    from harness.config import Suite, Variant
+    from harness.pools import Target
     from harness.progress import Watch
 
 #: pytest's "tests failed"; what a run that can't write its results ends with.
@@ -22,7 +23,7 @@ _STORE_EXIT_CODE = 1
 
 
 class SuiteFile(pytest.File):
-    """A suite. Its items are ordered by device, so that one board flashes its variants one after another."""
+    """A suite. Its items are ordered by target, so that one board flashes its variants one after another."""
 
     bench: Bench
     watch: Callable[[str], Watch]
@@ -48,7 +49,7 @@ class SuiteFile(pytest.File):
         return node
 
     def collect(self) -> Iterator[VariantItem]:
-        """Yield an item for each device and variant.
+        """Yield an item for each target and variant.
 
         Raises:
             ConfigError: the suite file is wrong, or the command line names a variant that it doesn't have.
@@ -59,12 +60,12 @@ class SuiteFile(pytest.File):
             if named and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
                 suite.variant(named.partition("[")[0])
         self.bench.suites[suite.path] = suite
-        several = len(self.bench.devices) > 1
-        for device in self.bench.devices:
+        several = len(self.bench.targets) > 1
+        for target in self.bench.targets:
             for variant in suite.variants:
-                name = f"{variant.name}[{device.name}]" if several else variant.name
+                name = f"{variant.name}[{target.name}]" if several else variant.name
                 item: VariantItem = VariantItem.from_parent(self, name=name)
-                item.suite, item.variant, item.device = suite, variant, device
+                item.suite, item.variant, item.target = suite, variant, target
                 item.bench, item.watch = self.bench, self.watch
                 yield item
 
@@ -74,13 +75,18 @@ class SuiteFile(pytest.File):
 
 
 class VariantItem(pytest.Item):
-    """One variant of a suite on one device: one case of the results."""
+    """One variant of a suite on one board, or on any board of a pool: one case of the results.
+
+    Attributes:
+        number: of the case in a run that several processes write; None in any other.
+    """
 
     suite: Suite
     variant: Variant
-    device: Device
+    target: Target
     bench: Bench
     watch: Callable[[str], Watch]
+    number: int | None = None
     row: dict[str, Any] | None = None
     unchecked: tuple[str, ...] = ()
     counter: str | None = None
@@ -91,14 +97,14 @@ class VariantItem(pytest.Item):
         done = len(bench.run.rows) if bench.run else 0
         watch = self.watch(self.name)
         try:
-            self.row, limits = bench.measure(self.device, self.suite, self.variant, watch)
+            self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
             pytest.exit(str(error), returncode=_STORE_EXIT_CODE)
         finally:
             watch.clear()
-            self.counter = bench.counter_in_use(self.device.name)
             if self.row is None and bench.run is not None and len(bench.run.rows) > done:
                 self.row = bench.run.rows[-1]
+            self.counter = bench.counter_in_use(self.row["device"]) if self.row else None
         self.unchecked = limits.unchecked
         if limits.exceeded:
             pytest.fail("\n".join(limits.exceeded), pytrace=False)
@@ -110,6 +116,15 @@ class VariantItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         """Point at the variant's line in the suite file."""
         return self.path, self.variant.line - 1, self.name
+
+
+def in_order(items: list[pytest.Item], bench: Bench) -> None:
+    """Keep the suites' items of one target together; everything else stays where it was."""
+    rank = {target.name: number for number, target in enumerate(bench.targets)}
+    places = [place for place, item in enumerate(items) if isinstance(item, VariantItem)]
+    cases = sorted((item for item in items if isinstance(item, VariantItem)), key=lambda item: rank[item.target.name])
+    for place, item in zip(places, cases, strict=True):
+        items[place] = item
 
 
 def shortest(path: Path) -> Path:

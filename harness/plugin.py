@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from harness.bench import Bench
     from harness.boards.base import Board
     from harness.judging import Judge
+    from harness.parallel import Controller
 
 _BENCH = pytest.StashKey["Bench"]()
 _ROWS = pytest.StashKey[list[dict[str, Any]]]()
 _UNASKED = pytest.StashKey[list[Path]]()
 _SIGNALS = pytest.StashKey[dict[int, Any]]()
 _JUDGE = pytest.StashKey["Judge"]()
+_CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 _STOPPED = pytest.StashKey[threading.Event]()
 _YAML = (".yaml", ".yml")
 
@@ -61,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FAULT",
         help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
     )
+    add("--each", action="store_true", help="every case on every board; else the boards of a kind share the cases")
     add("--force-flash", action="store_true", help="flash even if the board already runs the image")
     add(
         "--hil-baseline",
@@ -90,12 +93,58 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.device:
         _refuse_suites_without_device(config)
         return
+    from harness.errors import HilError
+
+    try:
+        bench = _bench(config)
+        if config.option.hil_baseline is not None or config.option.hil_fail_on is not None:
+            from harness.judging import Judge
+
+            baseline, limits = config.option.hil_baseline, config.option.hil_fail_on
+            config.stash[_JUDGE] = Judge.build(baseline, limits, bench.options.results_dir)
+    except HilError as error:
+        raise pytest.UsageError(str(error)) from error
+    if _in_parallel(config):
+        from harness import parallel
+
+        config.stash[_CONTROLLER] = parallel.Controller(bench)
+        config.pluginmanager.register(config.stash[_CONTROLLER])
+    _catch_signals(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Say how many processes `-n auto` means: one for each board."""
+    if not config.option.device:
+        return None
+    from harness.errors import HilError
+    from harness.parallel import how_many
+
+    try:
+        return how_many(_bench(config))
+    except HilError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _in_parallel(config: pytest.Config) -> bool:
+    """Whether this process only hands out the cases, to workers of pytest-xdist."""
+    return getattr(config.option, "dist", "no") != "no" and not config.option.collectonly
+
+
+def _bench(config: pytest.Config) -> Bench:
+    """Return the boards of this session."""
+    if _BENCH in config.stash:
+        return config.stash[_BENCH]
     from harness.bench import Bench, Options
     from harness.collection import shortest
     from harness.config import find_lab
-    from harness.errors import HilError
     from harness.power.meter import PowerOptions
 
+    shared = None
+    if hasattr(config, "workerinput"):
+        from harness.parallel import shared_run
+
+        shared = shared_run(config)
     folder = config.invocation_params.dir
     lab = find_lab(config.option.lab, [folder, config.rootpath])
     options = Options(
@@ -109,17 +158,11 @@ def pytest_configure(config: pytest.Config) -> None:
         force_flash=config.option.force_flash,
         allow_mass_erase=config.option.allow_mass_erase,
         power=PowerOptions(config.option.power, mlperf_rules=config.option.mlperf_rules),
+        each=config.option.each,
+        shared=shared,
     )
-    try:
-        config.stash[_BENCH] = Bench.build(options)
-        if config.option.hil_baseline is not None or config.option.hil_fail_on is not None:
-            from harness.judging import Judge
-
-            baseline, limits = config.option.hil_baseline, config.option.hil_fail_on
-            config.stash[_JUDGE] = Judge.build(baseline, limits, options.results_dir)
-    except HilError as error:
-        raise pytest.UsageError(str(error)) from error
-    _catch_signals(config)
+    config.stash[_BENCH] = Bench.build(options)
+    return config.stash[_BENCH]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -156,11 +199,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that uses `board` once for each device, if there are several."""
+    """Run a test that uses `board` once for each target, if there are several."""
     bench = metafunc.config.stash.get(_BENCH, None)
-    if bench and len(bench.devices) > 1 and "board" in metafunc.fixturenames:
-        ids = [device.name for device in bench.devices]
-        metafunc.parametrize("board", bench.devices, indirect=True, ids=ids, scope="session")
+    if bench and len(bench.targets) > 1 and "board" in metafunc.fixturenames:
+        ids = [target.name for target in bench.targets]
+        metafunc.parametrize("board", bench.targets, indirect=True, ids=ids, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -169,21 +212,21 @@ def board(request: pytest.FixtureRequest) -> Board:
     bench = request.config.stash.get(_BENCH, None)
     if bench is None:
         pytest.skip("needs a board: say which, for example --device nano33")
-    return bench.board(getattr(request, "param", bench.devices[0]))
+    return bench.any_board(getattr(request, "param", bench.targets[0]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Keep the suites' items of one device together; everything else stays where it was."""
     bench = config.stash.get(_BENCH, None)
-    if bench is None or len(bench.devices) < 2:
+    if bench is None:
         return
-    from harness.collection import VariantItem
+    from harness.collection import in_order
 
-    rank = {device.name: number for number, device in enumerate(bench.devices)}
-    places = [place for place, item in enumerate(items) if isinstance(item, VariantItem)]
-    cases = sorted((item for item in items if isinstance(item, VariantItem)), key=lambda item: rank[item.device.name])
-    for place, item in zip(places, cases, strict=True):
-        items[place] = item
+    in_order(items, bench)
+    if hasattr(config, "workerinput"):
+        from harness.parallel import arrange
+
+        arrange(items, config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -198,25 +241,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Let go of the boards and write the tables, also after Ctrl-C."""
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Let go of the boards and write the tables, also after Ctrl-C; then hold the run against its baseline.
+
+    As the innermost wrapper it goes on after pytest-xdist's workers have ended, and before the summary is printed.
+    """
     bench = session.config.stash.get(_BENCH, None)
     if bench is None:
-        return
+        return (yield)
     from harness.errors import StoreError
 
+    controller = session.config.stash.get(_CONTROLLER, None)
     try:
         bench.close()
+        yield
+        if controller is not None:
+            controller.finish()
     except StoreError as error:
         pytest.exit(str(error), returncode=1)
     judge = session.config.stash.get(_JUDGE, None)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if judge is None or reporter is None or session.config.stash[_STOPPED].is_set():
-        return
+        return None
     judge.compare(_folders(_found(reporter, bench)))
     if judge.regressed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

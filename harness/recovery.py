@@ -75,11 +75,13 @@ class Attempts:
         record: of the case.
         log: takes a line for the board's log.
         steps: how the retries begin, from `plan`.
+        before: attempts that other boards have had.
     """
 
     record: CaseRecord
     log: Callable[[str], None]
     steps: tuple[Step, ...]
+    before: int = 0
 
     def failed(self, error: BoardError, reason: str, *, answered: bool, opened: bool = True) -> Step:
         """Record an attempt that failed, and return how the next one begins.
@@ -93,7 +95,7 @@ class Attempts:
         Raises:
             BoardError: of the error's type, if that was the last attempt; no retry unlocks a part.
         """
-        number = self.record.attempt
+        number = self.record.attempt - self.before
         last = number >= len(self.steps) or isinstance(error, LockedError)
         step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
         then = f"next: {step}" if step else "given up"
@@ -118,6 +120,7 @@ def open_patiently(
         pause_s: how long to wait before another try.
 
     Raises:
+        BusyError: another run has it.
         BoardError: it can't be opened.
         ConfigError: the configuration is wrong, which no retry changes.
     """
@@ -127,6 +130,8 @@ def open_patiently(
             if step is Step.POWER_CYCLE and power is not None:
                 power.cycle()
             return open_board()
+        except BusyError:
+            raise  # its board is well: who has it must be waited for
         except BoardError as error:
             step = attempts.failed(error, str(error), answered=False, opened=False)
             time.sleep(pause_s)

@@ -60,6 +60,7 @@ def run_case(
     on_progress: Callable[[str, int, int], None] | None = None,
     record: CaseRecord | None = None,
     meter: Meter | None = None,
+    final: bool = True,
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
@@ -78,15 +79,16 @@ def run_case(
         on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
         record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
         meter: measures its energy, once its predictions are there; None leaves that out.
+        final: whether a failure of the infrastructure ends the case; if not, another board may take it.
 
     Returns:
         The case's row, every column of the schema.
 
     Raises:
-        HilError: the case failed; it is recorded with the reason.
+        HilError: the case failed; it is recorded with the reason, unless that isn't `final`.
     """
     record = record or begin_case(run, board.name, board.kind, board.backend, suite, variant)
-    known: dict[str, Any] = {"probe_uid": board.probe_uid or None}
+    known: dict[str, Any] = {"device": board.name, "probe_uid": board.probe_uid or None}
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
@@ -94,7 +96,8 @@ def run_case(
         case = _prepare(board, suite, variant, data, image, samples, on_progress, meter, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
-        record.finish(status="failed", reason=str(error), **known)
+        if final or not isinstance(error, BoardError):
+            record.finish(status="failed", reason=str(error), **known)
         raise
     except BaseException as error:
         name = (
@@ -105,9 +108,19 @@ def run_case(
     return record.finish(status="complete", **known, **measured)
 
 
-def begin_case(run: Run, device: str, kind: BoardKind, backend: Backend, suite: Suite, variant: Variant) -> CaseRecord:
-    """Begin the record of a case."""
+def begin_case(
+    run: Run,
+    device: str,
+    kind: BoardKind,
+    backend: Backend,
+    suite: Suite,
+    variant: Variant,
+    *,
+    number: int | None = None,
+) -> CaseRecord:
+    """Begin the record of a case; `number` is its place in a run that several processes write."""
     return run.begin_case(
+        number=number,
         device=device,
         board=kind.name,
         backend=backend,
@@ -171,9 +184,8 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
     """Measure until it works, or the retries are used up."""
     board = case.board
     repaired = 0
-    attempts = Attempts(
-        record, lambda text: run.log(board.name, text), recovery.plan(retries, power=board.can_power_cycle)
-    )
+    steps = recovery.plan(retries, power=board.can_power_cycle)
+    attempts = Attempts(record, lambda text: run.log(board.name, text), steps, record.handed_on)
     step: Step | None = None
     seen: Info | None = None
     while True:
@@ -189,6 +201,7 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
                 force = case.force_flash or step is not None
                 info = start_image(board, case.image, link, case.on_progress, force=force)
             answered, seen = True, info
+            record.answered = True
             known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
             measured = _measure(case, link, info, record, run)
         except BoardError as error:

@@ -140,7 +140,7 @@ def test_one_item_per_variant(pytester):
 def test_items_of_one_device_stay_together(pytester):
     pytester.path.joinpath("devices.yaml").write_text(DEVICES)
     shutil.copy("suites/fashion_mnist.yaml", "suites/second.yaml")
-    names = collected(pytester, "suites", "--device", "pair")
+    names = collected(pytester, "suites", "--device", "pair", "--each")
     assert [name.split("::")[1] for name in names] == ["float32[a]", "int8[a]"] * 2 + ["float32[b]", "int8[b]"] * 2
 
 
@@ -250,7 +250,7 @@ def test_a_mistake_in_the_baseline_shows_before_the_run(pytester, arguments, wor
 def test_two_devices_are_two_cases_each(pytester):
     pytester.path.joinpath("devices.yaml").write_text(DEVICES)
     arguments = ("--device", "a", "--device", "b", "--backend", "virtual", "--samples", "2", "-k", "int8", "-v")
-    result = pytester.runpytest("suites", *arguments)
+    result = pytester.runpytest("suites", "--each", *arguments)
     result.assert_outcomes(passed=2, deselected=2)
     result.stdout.fnmatch_lines(["suites/fashion_mnist.yaml::int8[[]a] PASSED*", "*::int8[[]b] PASSED*"])
     assert results(pytester).cases.device.tolist() == ["a", "b"]
@@ -279,7 +279,7 @@ def test_the_board_fixture_is_an_open_board(pytester):
         passed=2, deselected=2
     )
     pytester.path.joinpath("devices.yaml").write_text(DEVICES)
-    result = pytester.runpytest("test_mine.py", "--device", "pair", "--backend", "virtual", "-v")
+    result = pytester.runpytest("test_mine.py", "--device", "pair", "--each", "--backend", "virtual", "-v")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["test_mine.py::test_echo[[]a] PASSED*", "test_mine.py::test_echo[[]b] PASSED*"])
 

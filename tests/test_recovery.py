@@ -137,10 +137,10 @@ def test_a_board_that_is_lost_is_given_up(suite, tmp_path):
 
     board.twin.dap.before_transfer = unplugged
     with pytest.raises(BoardError, match=r"attempt 2 of 2"):
-        bench.measure(device, suite, suite.variants[0], None)
+        bench.measure(bench.targets[0], suite, suite.variants[0], None)
     transfers = board.twin.dap.transfers
     with pytest.raises(BoardError, match=r"nano33: not tried again in this run, because it was given up: .*failed"):
-        bench.measure(device, suite, suite.variants[1], None)
+        bench.measure(bench.targets[0], suite, suite.variants[1], None)
     assert board.twin.dap.transfers == transfers
     board.twin.dap.before_transfer = None
     bench.close()

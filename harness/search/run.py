@@ -135,7 +135,7 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         for variant in suite.variants:
             candidate, macs = made[variant.name]
             try:
-                row, _ = bench.measure(bench.devices[0], suite, variant, search.on_progress)
+                row, _ = bench.measure(bench.targets[0], suite, variant, search.on_progress)
             except StoreError:
                 raise
             except HilError as error:

@@ -28,6 +28,13 @@ class CaseRecord:
         number: of the case in its run.
         columns: what is known of it.
         commit: told the row of the finished case, and returns the one that counts; None where there is one writer.
+
+    Attributes:
+        attempt: how many attempts have failed.
+        handed_on: how many of them other boards have had.
+        answered: whether the firmware on this board has answered.
+        recorded: samples of this attempt.
+        row: of the finished case; None as long as it isn't.
     """
 
     def __init__(
@@ -45,6 +52,8 @@ class CaseRecord:
         self._start = time.monotonic()
         self.number = number
         self.attempt = 0
+        self.handed_on = 0
+        self.answered = False
         self.recorded = 0
         self.row: dict[str, Any] | None = None
 
@@ -129,6 +138,15 @@ class CaseRecord:
         self.recorded = 0
         self._seen = {}
         self._profiled = False
+
+    def hand_on(self, reason: str) -> None:
+        """Begin the next attempt on another board.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        self.restart(reason)
+        self.handed_on, self.answered = self.attempt, False
 
     def finish(self, *, status: Status, reason: str | None = None, **columns: Any) -> dict[str, Any]:
         """End the case, wait until it is on the disk, and return its row (every column of the schema).

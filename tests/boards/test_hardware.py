@@ -14,6 +14,7 @@ from harness.config import Lab
 from harness.config.access import CommandFlasher
 from harness.errors import BoardError, BusyError, FlashError
 from harness.link.client import Link
+from harness.pools import Target
 from harness.recovery import open_patiently
 from harness.session import run_case
 from harness.starting import start_image
@@ -35,7 +36,7 @@ def bench(attached, nano33, tmp_path, monkeypatch):
         device = attached.device(nano33, **keys)
         lab = Lab(path=None, sha256=None, kinds=(device.kind,), devices=(device,))
         options = Options(("bench",), "hardware", None, tmp_path / "results", 5, retries)
-        made.append(Bench(options, lab, (device,), {"bench": ("hardware", "said the test")}))
+        made.append(Bench(options, lab, (Target("bench", "hardware", (device,), ("said the test",)),)))
         return made[-1]
 
     yield make
@@ -53,7 +54,7 @@ def log_of(bench):
 def test_a_missing_port_is_brought_back_by_a_power_cycle(attached, bench, suite):
     attached.attached = lambda: attached.hub_calls == ["off", "on"]
     session = bench(power_cycle=attached.hub())
-    row, _ = session.measure(session.devices[0], suite, suite.variant("int8"), None)
+    row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), None)
     assert (row["status"], row["samples"], row["attempts"]) == ("complete", 5, 3)
     log = log_of(session)
     assert "attempt 1: bench: no serial port has USB serial number 42; attached: none" in log
@@ -69,7 +70,7 @@ def test_a_probe_that_is_gone_is_brought_back_by_a_power_cycle(attached, bench, 
         lambda uid, is_explicit=False: real(uid, is_explicit) if attached.hub_calls == ["off", "on"] else None,
     )
     session = bench(power_cycle=attached.hub())
-    row, _ = session.measure(session.devices[0], suite, suite.variant("int8"), None)
+    row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), None)
     assert (row["status"], row["samples"], row["attempts"]) == ("complete", 5, 3)
     assert f"attempt 1: bench: its probe {attached.twin.probe_uid} is not attached" in log_of(session)
 
@@ -77,11 +78,10 @@ def test_a_probe_that_is_gone_is_brought_back_by_a_power_cycle(attached, bench, 
 def test_a_board_that_stays_away_is_given_up(attached, bench, suite):
     attached.attached = lambda: False
     session = bench(power_cycle=attached.hub())
-    device = session.devices[0]
     with pytest.raises(BoardError, match=r"bench: not back 0.3 s after uhubctl .* \(attempt 3 of 3\)"):
-        session.measure(device, suite, suite.variants[0], None)
+        session.measure(session.targets[0], suite, suite.variants[0], None)
     with pytest.raises(BoardError, match=r"bench: not tried again in this run, because it was given up: .*not back"):
-        session.measure(device, suite, suite.variants[1], None)
+        session.measure(session.targets[0], suite, suite.variants[1], None)
     assert attached.hub_calls == ["off", "on"]
     assert [(row["status"], row["attempts"]) for row in session.run.rows] == [("failed", 3), ("failed", 1)]
     assert all(row["build_id"] is None for row in session.run.rows)
@@ -91,7 +91,7 @@ def test_without_a_hub_it_is_only_opened_again(attached, bench, suite):
     attached.attached = lambda: False
     session = bench(retries=2)
     with pytest.raises(BoardError, match=r"no serial port has USB serial number 42.*\(attempt 3 of 3\)"):
-        session.measure(session.devices[0], suite, suite.variants[0], None)
+        session.measure(session.targets[0], suite, suite.variants[0], None)
     assert attached.hub_calls == []
 
 
@@ -106,7 +106,7 @@ def test_a_probe_that_is_busy_for_a_moment(bench, suite, monkeypatch):
 
     monkeypatch.setattr(VirtualProbe, "open", claim)
     session = bench()
-    row, _ = session.measure(session.devices[0], suite, suite.variant("int8"), None)
+    row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), None)
     assert (row["status"], row["attempts"]) == ("complete", 2)
     assert "attempt 1: bench: opening the probe failed: Unable to claim interface for probe 42" in log_of(session)
 
@@ -127,18 +127,17 @@ def test_a_failure_in_the_case_goes_on_counting_where_opening_ended(attached, be
             failures.pop()
             raise BoardError("bench: shaken")
 
-    row, _ = session.measure(session.devices[0], suite, suite.variant("int8"), progress)
+    row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), progress)
     assert (row["status"], row["samples"], row["attempts"]) == ("complete", 5, 3)
 
 
 def test_the_power_of_another_run_s_board_is_left_alone(attached, bench, suite):
     session = bench(power_cycle=attached.hub())
-    device = session.devices[0]
     words = r"bench: port 42 is in use by another run \(this program\)"
     with BoardLock("other", "port", "42"), pytest.raises(BusyError, match=words):
-        session.measure(device, suite, suite.variants[0], None)
+        session.measure(session.targets[0], suite, suite.variants[0], None)
     assert attached.hub_calls == []
-    row, _ = session.measure(device, suite, suite.variant("int8"), None)  # and it is not given up
+    row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), None)  # and it is not given up
     assert row["status"] == "complete"
 
 

@@ -208,7 +208,7 @@ def test_a_run_goes_on_with_another_renode_when_one_dies(stand_in, root, tmp_pat
             os.kill(stand_in.pids[0], signal.SIGKILL)
 
     try:
-        row, _ = bench.measure(bench.devices[0], suite, suite.variant("int8"), kill)
+        row, _ = bench.measure(bench.targets[0], suite, suite.variant("int8"), kill)
     finally:
         bench.close()
     assert (row["status"], row["samples"], row["attempts"]) == ("complete", 20, 3)

@@ -1,0 +1,119 @@
+"""Which boards share the cases of a run, and which can't be used here and now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.boards.opening import choose_backend
+from harness.errors import ConfigError, ProbeError
+from harness.farm.state import hostname
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.boards.base import Backend
+    from harness.boards.opening import Wanted
+    from harness.config import Device
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a case is asked of: one board, or any board of a pool.
+
+    Attributes:
+        name: of the device, or of the pool.
+        backend: what its boards run on.
+        devices: the boards that can take the case; all of one kind.
+        whys: why each of them runs on the backend, in words.
+        pool: what the results call the pool; None if the case was asked of this very device.
+    """
+
+    name: str
+    backend: Backend
+    devices: tuple[Device, ...]
+    whys: tuple[str, ...]
+    pool: str | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A board that was selected and can't be used."""
+
+    device: str
+    why: str
+
+
+def make_targets(
+    devices: Sequence[Device], wanted: Wanted, *, each: bool
+) -> tuple[tuple[Target, ...], tuple[LeftOut, ...]]:
+    """Decide on the backend of each device, and put those together that share the work.
+
+    Boards of one kind on one backend are a pool, unless `each` asks for every case on every board. A configured board
+    that isn't attached is left out of a pool that has others; alone it falls back to an emulator, as `choose_backend`
+    says.
+
+    Args:
+        devices: as selected.
+        wanted: which backend.
+        each: whether every case runs on every board.
+
+    Returns:
+        The targets in the order of the devices, and what was left out.
+
+    Raises:
+        ConfigError, ProbeError: no device is left; the message says why.
+    """
+    here = hostname()
+    left_out = [
+        LeftOut(device.name, f"it is attached to {device.host}, and this is {here}")
+        for device in devices
+        if device.host not in (None, here)
+    ]
+    usable: list[tuple[Device, Backend, str]] = []
+    errors: list[ConfigError | ProbeError] = []
+    for device in devices:
+        if device.host not in (None, here):
+            continue
+        try:
+            usable.append((device, *choose_backend(device, wanted)))
+        except (ConfigError, ProbeError) as error:
+            errors.append(error)
+            left_out.append(LeftOut(device.name, str(error)))
+    if errors and (each or not usable):
+        raise errors[0]
+    if not usable:
+        raise ConfigError("\n".join(f"{item.device} can't be used here: {item.why}" for item in left_out))
+    if each:
+        targets = [Target(device.name, backend, (device,), (why,)) for device, backend, why in usable]
+    else:
+        targets, absent = _pools(usable, len(devices))
+        left_out += absent
+    return tuple(targets), tuple(left_out)
+
+
+def _pools(usable: list[tuple[Device, Backend, str]], selected: int) -> tuple[list[Target], list[LeftOut]]:
+    kinds = dict.fromkeys(device.kind.name for device, _, _ in usable)
+    targets, left_out = [], []
+    for kind in kinds:
+        members = [member for member in usable if member[0].kind.name == kind]
+        there = [member for member in members if not _fell_back(member)]
+        if there:  # an emulator doesn't stand in for one board of a pool
+            left_out += [LeftOut(device.name, why) for device, _, why in members if _fell_back((device, _, why))]
+            members = there
+        backends = dict.fromkeys(backend for _, backend, _ in members)
+        for backend in backends:
+            mine = [(device, why) for device, found, why in members if found == backend]
+            devices, whys = zip(*mine, strict=True)
+            if selected == 1:
+                targets.append(Target(devices[0].name, backend, devices, whys))
+            else:
+                name = kind if len(backends) == 1 else f"{kind}-{backend}"
+                targets.append(Target(name, backend, devices, whys, pool=kind))
+    return targets, left_out
+
+
+def _fell_back(member: tuple[Device, Backend, str]) -> bool:
+    """Whether a configured board isn't attached, so that an emulator would stand in for it."""
+    device, backend, _ = member
+    return device.hardware and backend != "hardware"
