@@ -112,7 +112,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _catch_signals(config)
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Say how many processes `-n auto` means: one for each board."""
     if not config.option.device:
