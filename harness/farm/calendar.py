@@ -119,7 +119,8 @@ class Calendar:
                         purpose=request.purpose,
                         created=when,
                         changes=note,
-                    )
+                    ),
+                    contents,
                 )
                 if made is not None:
                     self._files.put_aside(contents, when)

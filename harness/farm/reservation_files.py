@@ -29,10 +29,14 @@ _KEPT = timedelta(days=31)
 
 @dataclass(frozen=True)
 class Contents:
-    """What a look at the folder gave: the reservations by their start, and the files that can't be understood."""
+    """What a look at the folder gave: the reservations by their start, and the files that can't be understood.
+
+    `number` is that of the next reservation, if none was added since just before the look.
+    """
 
     reservations: tuple[Reservation, ...]
     damaged: tuple[Path, ...]
+    number: int
 
 
 class ReservationFiles:
@@ -48,15 +52,26 @@ class ReservationFiles:
         self._past = folder / "past"
 
     def read(self) -> Contents:
-        """Return all reservations of about the last month and the future. A damaged file is named, never guessed at."""
+        """Return all reservations of about the last month and the future. A damaged file is named, never guessed at.
+
+        Raises:
+            ReservationError: the folder can't be read; that isn't taken for an empty calendar.
+        """
         found, damaged = [], []
-        for path in sorted(self._folder.glob("r*.json")):
-            reservation = _read_one(path)
+        try:
+            paths = _list(self._folder)
+            numbers = [_number(path) for path in (*paths, *_list(self._past))]
+        except OSError as error:
+            raise ReservationError(f"the reservations in {self._folder} can't be read: {error}") from error
+        for path in paths:
+            # Once more, because a network folder may lose a file under the reader that is replaced just then.
+            reservation = _read_one(path) or _read_one(path)
             if reservation is not None:
                 found.append(reservation)
             elif path.exists():  # not one that was put aside just now
                 damaged.append(path)
-        return Contents(tuple(sorted(found, key=lambda one: (one.start, one.id))), tuple(damaged))
+        by_start = sorted(found, key=lambda one: (one.start, one.id))
+        return Contents(tuple(by_start), tuple(damaged), max(numbers, default=0) + 1)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Contents]:
@@ -77,15 +92,14 @@ class ReservationFiles:
         except OSError as error:
             raise ReservationError(f"the reservations in {self._folder} can't be changed: {error}") from error
 
-    def add(self, reservation: Reservation) -> Reservation | None:
-        """Write a new reservation under the next free id; call it with the lock held.
+    def add(self, reservation: Reservation, contents: Contents) -> Reservation | None:
+        """Write a new reservation, which was decided on from `contents`; call it with the lock held.
 
         Returns:
-            The reservation with its id. None if another host took that number, which the lock should have kept from
+            The reservation with its id. None if somebody added one since the look, which the lock should have kept from
             happening: then what was decided may be wrong, and has to be decided again.
         """
-        numbers = [int(found[1]) for path in self._all_paths() if (found := _FILE.fullmatch(path.name))]
-        named = replace(reservation, id=f"r{max(numbers, default=0) + 1}")
+        named = replace(reservation, id=f"r{contents.number}")
         return named if create_json(self._path(named), to_json(named)) else None
 
     def write(self, reservation: Reservation) -> None:
@@ -96,15 +110,25 @@ class ReservationFiles:
         """Move what has been over for a month into `past/`; call it with the lock held."""
         for old in contents.reservations:
             if old.end < when - _KEPT:
-                make_folder(self._past)
-                self._path(old).replace(self._past / f"{old.id}.json")
+                with contextlib.suppress(OSError):  # it only keeps the folder small
+                    make_folder(self._past)
+                    self._path(old).replace(self._past / f"{old.id}.json")
 
     def _path(self, reservation: Reservation) -> Path:
         return self._folder / f"{reservation.id}.json"
 
-    def _all_paths(self) -> Iterator[Path]:
-        yield from self._folder.glob("r*.json")
-        yield from self._past.glob("r*.json")
+
+def _list(folder: Path) -> list[Path]:
+    """Return the files of reservations in a folder, none if it is missing; unlike glob it doesn't hide other errors."""
+    try:
+        return sorted(path for path in folder.iterdir() if _FILE.fullmatch(path.name))
+    except FileNotFoundError:
+        return []
+
+
+def _number(path: Path) -> int:
+    """Return the number in the name of a file that `_list` found."""
+    return int(path.stem[1:])
 
 
 def _read_one(path: Path) -> Reservation | None:

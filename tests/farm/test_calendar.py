@@ -242,20 +242,21 @@ def test_processes_that_book_at_once_never_get_the_same_board(tmp_path):
 @pytest.mark.usefixtures("berlin")
 def test_without_a_lock_that_works_the_number_of_the_file_keeps_bookings_apart(tmp_path, monkeypatch):
     """A network folder without locks: another host books between this one's look and its write."""
+    monkeypatch.setattr("harness.farm.reservation_files.FileLock", NoLock)
     ours, theirs = Calendar(tmp_path, MANY), Calendar(tmp_path, MANY)
-    numbered = ours._files._all_paths
-    interrupted = []
+    look, looks = ours._files.read, []
 
-    def interrupt():
-        seen = list(numbered())
-        if not interrupted:
-            interrupted.append(1)
-            monkeypatch.setattr("harness.farm.reservation_files.FileLock", NoLock)
+    def look_and_be_overtaken():
+        contents = look()
+        looks.append(contents)
+        if len(looks) == 1:
             book(theirs, "ben")
-        return iter(seen)
+        return contents
 
-    ours._files._all_paths = interrupt
-    assert (book(ours, "anna").start, ours.all()[0].owner, len(ours.all())) == (at(1), "ben", 2)
+    ours._files.read = look_and_be_overtaken
+    assert book(ours, "anna").start == at(1)
+    assert [(one.id, one.owner, one.start) for one in theirs.all()] == [("r1", "ben", at(0)), ("r2", "anna", at(1))]
+    assert len(looks) == 2
 
 
 class NoLock:
@@ -418,6 +419,14 @@ def test_a_damaged_file_is_named_and_ignored_and_its_number_not_used_again(calen
     assert [one.id for one in calendar.all()] == ["r1"]
     assert {path.name for path in calendar.damaged()} == {f"r{number}.json" for number in range(2, 12)}
     assert book(calendar, "ben").id == "r12"
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_calendar(tmp_path):
+    (tmp_path / "reservations").write_text("")
+    with pytest.raises(ReservationError, match=r"the reservations in .*/reservations can't be read: .*Not a directory"):
+        Calendar(tmp_path).check("bench-1", "anna", NOW)
+    with pytest.raises(ReservationError, match=r"can't be changed"):
+        book(Calendar(tmp_path), "anna")
 
 
 def test_what_is_long_over_is_put_aside_and_its_number_not_used_again(calendar, tmp_path):
