@@ -35,6 +35,10 @@ class ReservedError(BusyError):
     """Somebody else has reserved the board for now."""
 
 
+class ReservationError(HilError):
+    """A reservation can't be made or changed: no board is free, a limit of the farm, or it is somebody else's."""
+
+
 class LeaseLostError(BoardError):
     """The board isn't this run's any more: its lease ran out, was taken away, or its host left the farm."""
 

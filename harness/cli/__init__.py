@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli import boards, models
+from harness.cli import boards, farm, models
 from harness.cli import results as outcomes
 from harness.errors import HilError
 
@@ -46,6 +46,7 @@ for _command in (
     boards.flash,
     boards.init,
     boards.renode,
+    farm.reserve,
     models.build,
     models.profile,
     models.search,

@@ -23,18 +23,34 @@ class LabgridOptions(Model):
     client: Text = "labgrid-client"
 
 
+class ReservationLimits(Model):
+    """What one person may reserve, so that all get their share.
+
+    `max_hours` is the length of one reservation, `max_per_user` how many of them somebody may have that aren't over,
+    `max_days_ahead` how far off one may begin. A board that its owner hasn't used `no_show_min` minutes after the
+    beginning is free for others again; 0 keeps it for them.
+    """
+
+    max_hours: Annotated[float, Field(gt=0, le=8784)] = 8.0
+    max_per_user: Annotated[int, Field(ge=1)] = 2
+    max_days_ahead: Annotated[float, Field(gt=0, le=3660)] = 14.0
+    no_show_min: Annotated[int, Field(ge=0, le=527040)] = 30
+
+
 class Farm(Model):
     """How the boards of this lab are shared between people, processes and hosts.
 
     `engine` says what keeps two users from one board: `local` locks on this host, `labgrid` its places as well.
     `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
     `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
+    `reservations` says how long and how often boards are lent.
     """
 
     engine: Literal["local", "labgrid"] = "local"
     state: Path | None = None
     store: Text | None = None
     labgrid: LabgridOptions = LabgridOptions()
+    reservations: ReservationLimits = ReservationLimits()
 
     @model_validator(mode="before")
     @classmethod
