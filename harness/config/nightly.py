@@ -1,0 +1,70 @@
+"""What is run every night: nightly.yaml."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from harness.config.document import Model, read_document
+from harness.errors import ReservationError
+from harness.farm.times import parse_duration
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Nightly(Model):
+    """What is run every night, and what is done with it.
+
+    `suites` are files, or folders whose suites are all run; `devices` are devices, kinds, tags or `all`.
+    `each` runs every case on every board; else the boards of a kind share the cases.
+    `backend`, `samples` and `power` are those of pytest.
+    `budget` is how long the measuring may take; a case that wouldn't fit any more isn't begun.
+    `fetch` is a program that brings the newest images, run in the folder of this file before anything is planned.
+    `baseline` and `fail_on` are those of `hil compare`; without `fail_on` a difference that is real and for the worse
+    is shown and doesn't fail the night.
+    `keep_raw_days` is how long samples, power windows and logs are kept; the cases are kept for ever.
+    """
+
+    suites: Annotated[tuple[Path, ...], Field(min_length=1)] = (Path("suites"),)
+    devices: Annotated[tuple[Text, ...], Field(min_length=1)] = ("all",)
+    each: bool = False
+    backend: Literal["auto", "hardware", "renode", "virtual"] = "auto"
+    samples: Annotated[int, Field(ge=1)] | None = None
+    power: Literal["auto", "off", "required"] = "auto"
+    budget: timedelta = timedelta(hours=8)
+    fetch: tuple[str, ...] | None = None
+    fetch_timeout: timedelta = timedelta(minutes=30)
+    baseline: Text | None = "history:7"
+    fail_on: Text | None = None
+    keep_raw_days: Annotated[int, Field(ge=1)] = 30
+
+    @field_validator("budget", "fetch_timeout", mode="before")
+    @classmethod
+    def _read_time(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value  # a number is seconds
+        try:
+            return parse_duration(value)
+        except ReservationError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("fetch", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+def load_nightly(path: Path) -> Nightly:
+    """Read nightly.yaml. Its paths are those of the folder that it is in.
+
+    Raises:
+        ConfigError: it is missing or wrong; names file, line and key.
+    """
+    document = read_document(path)
+    nightly = document.build(Nightly, document.data)
+    folder = path.parent
+    return nightly.model_copy(update={"suites": tuple(folder / suite for suite in nightly.suites)})
