@@ -194,6 +194,10 @@ class Bench:
         board = self._boards.get(device)
         return board.twin.counter_description if isinstance(board, VirtualBoard) else None
 
+    def given_up(self, device: str) -> bool:
+        """Whether a board has failed so that this process doesn't use it any more."""
+        return self._health[device].given_up is not None
+
     def measure(
         self,
         target: Target,
@@ -201,6 +205,8 @@ class Bench:
         variant: Variant,
         on_progress: Callable[[str, int, int], None] | None,
         number: int | None = None,
+        *,
+        final: bool = True,
     ) -> tuple[dict[str, Any], LimitCheck]:
         """Run one case and hold it against its limits.
 
@@ -213,6 +219,7 @@ class Bench:
             variant: which of its models.
             on_progress: called with the stage, how much is done, and of how much.
             number: of the case in a run that several processes write; one that is done already isn't measured again.
+            final: whether a failure of the boards ends the case; if not, another process may take it.
 
         Returns:
             The row of the case, and what came of the limits.
@@ -229,14 +236,14 @@ class Bench:
         case = Case(target, suite, variant, record, on_progress)
         try:
             data = self._load(suite)
-            row = self._measured(case, data, run)
+            row = self._measured(case, data, run, final=final)
         except HilError as error:
-            if record.row is None:
+            if record.row is None and (final or not isinstance(error, BoardError)):
                 record.finish(status="failed", reason=str(error))
             raise
         return row, check_limits(variant.limits, row)
 
-    def _measured(self, case: Case, data: SuiteData, run: Run) -> dict[str, Any]:
+    def _measured(self, case: Case, data: SuiteData, run: Run, *, final: bool) -> dict[str, Any]:
         """Measure a case on one board after the other, until one of them works."""
         limit = min(_BOARDS_PER_CASE, len(case.target.devices))
         while True:
@@ -255,7 +262,7 @@ class Bench:
                     on_progress=case.on_progress,
                     record=case.record,
                     meter=self._meters[device.name],
-                    final=last,
+                    final=last and final,
                 )
             except BoardError as error:
                 health.failed(error, answered=case.record.answered)

@@ -100,10 +100,10 @@ def run_case(
             record.finish(status="failed", reason=str(error), **known)
         raise
     except BaseException as error:
-        name = (
-            "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else f"{type(error).__name__}: {error}"
-        )
-        record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
+        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+        if not (stopped and run.writer is not None):  # another writer of the run may take the case
+            name = "interrupted" if stopped else f"{type(error).__name__}: {error}"
+            record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
         raise
     return record.finish(status="complete", **known, **measured)
 

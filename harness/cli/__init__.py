@@ -46,6 +46,7 @@ for _command in (
     boards.flash,
     boards.init,
     boards.renode,
+    farm.nightly,
     farm.reserve,
     models.build,
     models.profile,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from harness.cli.options import LAB, load_lab
@@ -85,6 +87,25 @@ def reserve(
             queue=queue,
             owner=owner,
         )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("nightly.yaml"), metavar="[FILE]")
+@click.option("--resume", is_flag=True, help="Only go on with a night that was cut off.")
+@click.option("--dry-run", is_flag=True, help="Say what would be measured on which boards, and do nothing.")
+@click.option(
+    "--results-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: the farm's store, else results."
+)
+@LAB
+def nightly(file: Path, resume: bool, dry_run: bool, results_dir: Path | None, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
+    """Run what FILE (default: nightly.yaml) says on the farm, within its budget, and report.
+
+    Every host of a farm runs it, at the same time or not: they share the cases. It never runs twice at once on a host,
+    and goes on where it stopped after a power cut.
+    """
+    from harness.commands.nightly import run_nightly
+
+    raise SystemExit(run_nightly(load_lab(lab), file, results_dir, resume=resume, dry_run=dry_run))
 
 
 _DEFAULT = click.core.ParameterSource.DEFAULT

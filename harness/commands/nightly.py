@@ -1,0 +1,44 @@
+"""`hil nightly`: a night of the farm, or what it would be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.printing import print_table
+from harness.config.nightly import load_nightly
+from harness.farm.night import plan_cases
+from harness.farm.nightly import Wish, run_night
+from harness.farm.times import show_length
+
+if TYPE_CHECKING:
+    from harness.config import Lab
+
+
+def run_nightly(lab: Lab, file: Path, results_dir: Path | None, *, resume: bool, dry_run: bool) -> int:
+    """Run a night, and return the exit code.
+
+    Raises:
+        ConfigError: devices.yaml or nightly.yaml is wrong, or a night is running here already.
+        StoreError: the results can't be written.
+    """
+    nightly = load_nightly(file)
+    store = lab.farm.store
+    folder = results_dir or (Path(store) if store is not None and "://" not in store else Path("results"))
+    base = file.parent.resolve()
+    if dry_run:
+        cases = plan_cases(lab, nightly, base, folder)
+        rows = [
+            (case.name, ", ".join(case.devices), "-" if case.seconds is None else f"{case.seconds:.0f} s")
+            for case in cases
+        ]
+        print_table(f"A night of {len(cases)} cases", ("case", "boards", "took"), rows)
+        click.echo(f"Budget: {show_length(nightly.budget)}")
+        return 0
+    night = run_night(Wish(lab, nightly, base, folder, resume, click.echo))
+    if night is None:
+        click.echo("There is no night to go on with.")
+        return 0
+    return 0

@@ -1,0 +1,187 @@
+"""The workers of a night on this host: started, watched, and started again when they die."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from harness.farm.state import hostname
+from harness.farm.worker import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from harness.farm.night import Night
+    from harness.farm.queue import CaseState
+
+State = Literal["measuring", "waiting", "done", "failed", "unavailable"]
+
+#: How often a worker that died is started again; a process that dies more often has a reason.
+_RESTARTS = 5
+#: How long before one is, doubled each time.
+_PAUSE_S = 1.0
+#: How long before a board that couldn't be had is asked for again.
+_BUSY_S = 20.0
+#: A case may take so many times what it took in past runs, but at least so long, before its worker is taken to hang.
+_TIMES, _LEAST_S = 20.0, 900.0
+#: A worker gets so long to end by itself.
+_STOP_S = 15.0
+
+
+@dataclass
+class Slot:
+    """The place of one worker: a board, or one of several twins of a virtual kind that nobody configured.
+
+    Attributes:
+        device: name of the board.
+        turn: which of the twins.
+        state: what its worker is about.
+        reason: why it isn't measuring.
+        case: number of the case that it measures.
+        began: when that was first seen, by the monotonic clock.
+        starts: how often a worker was started.
+        process: the worker, None while there is none.
+        not_before: when the next one may be started, by the monotonic clock.
+        deaths: how many workers have died here.
+    """
+
+    device: str
+    turn: int = 0
+    state: State = "waiting"
+    reason: str = ""
+    case: int | None = None
+    began: float = 0.0
+    starts: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    not_before: float = 0.0
+    deaths: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether no worker will be started here any more."""
+        return self.process is None and self.state in ("done", "failed")
+
+
+@dataclass
+class Crew:
+    """All workers of a night on this host.
+
+    Attributes:
+        night: the night.
+        slots: a place for each worker.
+        arguments: what each worker is told besides the night and its board.
+        failed: called with a board that failed in a worker's hands; returns why it isn't used any more, None if it is.
+    """
+
+    night: Night
+    slots: tuple[Slot, ...]
+    arguments: Sequence[str]
+    failed: Callable[[str], str | None]
+    _log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._log = self.night.folder / "logs"
+        self._log.mkdir(exist_ok=True)
+
+    @property
+    def over(self) -> bool:
+        """Whether all workers have ended and none will be started."""
+        return all(slot.over for slot in self.slots)
+
+    def tend(self, states: dict[int, CaseState], *, late: bool) -> None:
+        """Look after the workers: reap those that ended, kill those that hang, start those that are missing.
+
+        Args:
+            states: of the night's cases.
+            late: whether the time is up, so that none is started any more.
+        """
+        for slot in self.slots:
+            if slot.process is not None and slot.process.poll() is not None:
+                self._reaped(slot, slot.process.returncode, late=late)
+            if slot.process is not None:
+                self._watch(slot, states)
+            elif late and not slot.over:
+                slot.state, slot.reason = "done", slot.reason
+            elif not slot.over and time.monotonic() >= slot.not_before:
+                self._start(slot)
+
+    def stop(self) -> None:
+        """End all workers; one that doesn't listen is killed."""
+        running = [slot.process for slot in self.slots if slot.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + _STOP_S
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, slot: Slot) -> None:
+        command = [sys.executable, "-m", "harness.farm.worker", str(self.night.folder), slot.device]
+        command += ["--turn", str(slot.turn), *self.arguments]
+        name = slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}"
+        with (self._log / f"{name}.log").open("ab") as log:
+            slot.process = subprocess.Popen(  # noqa: S603 (own program)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=os.environ.copy()
+            )
+        slot.starts += 1
+        slot.state, slot.reason = "waiting", ""
+
+    def _reaped(self, slot: Slot, code: int, *, late: bool) -> None:
+        slot.process, slot.case = None, None
+        if code == Exit.DONE:
+            slot.state = "done"
+        elif code == Exit.BOARD:
+            why = self.failed(slot.device)
+            slot.state, slot.reason = ("failed", why) if why else ("waiting", "tested after a failure")
+        elif code == Exit.UNAVAILABLE:
+            slot.state, slot.reason = "unavailable", self._last_words(slot)
+            slot.not_before = time.monotonic() + _BUSY_S
+        elif code == Exit.WRONG:
+            slot.state, slot.reason = "failed", self._last_words(slot)
+        elif code == Exit.STOPPED and late:
+            slot.state = "done"
+        else:
+            slot.deaths += 1
+            slot.reason = f"its worker died ({_how(code)})"
+            slot.not_before = time.monotonic() + _PAUSE_S * 2 ** (slot.deaths - 1)
+            if slot.deaths > _RESTARTS:
+                slot.state, slot.reason = "failed", f"{slot.reason} {slot.deaths} times"
+
+    def _watch(self, slot: Slot, states: dict[int, CaseState]) -> None:
+        process = slot.process
+        assert process is not None  # noqa: S101 (of the caller)
+        owner = {"host": hostname(), "pid": process.pid}
+        mine = [
+            state
+            for state in states.values()
+            if state.claim is not None and state.state != "done" and owner.items() <= state.claim.about.items()
+        ]
+        mine = [state for state in mine if state.claim is not None and state.claim.device not in state.failed]
+        claim = mine[0].claim if mine else None
+        if claim is None:
+            slot.state, slot.case = "waiting", None
+            return
+        if slot.case != claim.case:
+            slot.case, slot.began = claim.case, time.monotonic()
+        slot.state = "measuring"
+        seconds = next((case.seconds for case in self.night.cases if case.number == claim.case), None)
+        limit = max(_LEAST_S, _TIMES * (seconds or 0.0))
+        if mine[0].state == "free" or time.monotonic() - slot.began > limit:  # its heartbeat has stopped, or it hangs
+            process.kill()
+
+    def _last_words(self, slot: Slot) -> str:
+        name = slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}"
+        lines = (self._log / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it didn't say why"
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,261 @@
+"""`hil nightly`: plan a night or join one, measure it with a worker for each board, and end it with a report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from filelock import FileLock, Timeout
+
+from harness.errors import ConfigError
+from harness.farm.crew import Crew, Slot
+from harness.farm.night import Night, nights_folder, plan_night, unfinished
+from harness.farm.queue import Queue
+from harness.farm.state import hostname, now, stamp, state_folder
+from harness.json_file import read_json, write_json
+from harness.store.runs import Run, finish_shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.config import Device, Lab
+    from harness.config.nightly import Nightly
+    from harness.farm.queue import CaseState
+
+_POLL_S = 1.0
+#: How long measuring may go on after the deadline, for the cases that had been begun.
+_GRACE_S = 1200.0
+#: How old the heartbeat of another host may be.
+_HOST_TTL_S = 90.0
+_REPORT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `hil nightly` was asked for.
+
+    Attributes:
+        lab: the boards.
+        nightly: what is to be run.
+        base: the folder of nightly.yaml.
+        results_dir: where the run is made.
+        resume: whether only a night that hasn't ended is gone on with.
+        say: takes a line for people.
+    """
+
+    lab: Lab
+    nightly: Nightly
+    base: Path
+    results_dir: Path
+    resume: bool
+    say: Callable[[str], None]
+
+
+def run_night(wish: Wish) -> Night | None:
+    """Go on with the night that hasn't ended, or run a new one, to its end; None if there was nothing to resume.
+
+    Raises:
+        ConfigError: the configuration is wrong, or this host runs a night already.
+        StoreError: the results can't be written.
+    """
+    state = state_folder(wish.lab)
+    lock = FileLock(nights_folder(state) / f".{hostname()}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(f"{hostname()} runs a night already; it can't run two at once") from None
+    try:
+        night = unfinished(state)
+        if night is None:
+            if wish.resume:
+                return None
+            _fetch(wish)
+            night = plan_night(state, wish.lab, wish.nightly, wish.base, wish.results_dir)
+            wish.say(f"night {night.id}: {len(night.cases)} cases, until {night.deadline.astimezone():%H:%M %Z}")
+        else:
+            wish.say(
+                f"night {night.id} goes on: {len(night.cases)} cases, until {night.deadline.astimezone():%H:%M %Z}"
+            )
+        Host(wish, night).run()
+        return night
+    finally:
+        lock.release()
+
+
+class Host:
+    """This computer's part of a night.
+
+    Args:
+        wish: what was asked for.
+        night: the night.
+    """
+
+    def __init__(self, wish: Wish, night: Night) -> None:
+        self._wish = wish
+        self._night = night
+        self._queue = Queue(night.folder, night.run, f"{hostname()}.{os.getpid()}".replace("-", "_"))
+        self._since = now()
+        self._said = time.monotonic()
+        self._crew = Crew(night, self._slots(), self._arguments(), lambda _device: None)
+
+    def run(self) -> None:
+        """Measure, wait for the other hosts, and end the night if none of them has.
+
+        Raises:
+            StoreError: the results can't be written.
+        """
+        try:
+            self._measure()
+            self._await_others()
+        finally:
+            self._crew.stop()
+        self._tell("finishing")
+        with FileLock(self._night.folder / ".finish.lock"):
+            if not self._night.finished:
+                end_night(self._night, self._queue)
+        self._tell("done")
+
+    def _measure(self) -> None:
+        """Tend the workers until nothing is left that they could do."""
+        while True:
+            states = self._queue.states(self._night.cases)
+            late = self._late() > 0
+            self._crew.tend(states, late=late)
+            self._tell("measuring")
+            self._progress(states)
+            if self._crew.over or self._late() > _GRACE_S:
+                return
+            time.sleep(_POLL_S)
+
+    def _await_others(self) -> None:
+        """Wait while another host measures; what it leaves because it dies, this one's boards can take."""
+        while not self._night.finished:
+            states = self._queue.states(self._night.cases)
+            if all(state.state == "done" for state in states.values()) or not self._others_measure():
+                return
+            if self._late() > _GRACE_S:
+                return
+            self._tell("waiting")
+            self._progress(states)
+            time.sleep(_POLL_S)
+
+    def _others_measure(self) -> bool:
+        folder = self._night.folder / "hosts"
+        mine = folder / f"{hostname()}.json"
+        for path in folder.glob("*.json"):
+            about = read_json(path) or {}
+            live = mine.stat().st_mtime - path.stat().st_mtime < _HOST_TTL_S
+            if path != mine and live and about.get("state") in ("checking", "measuring"):
+                return True
+        return False
+
+    def _late(self) -> float:
+        return (now() - self._night.deadline).total_seconds()
+
+    def _tell(self, state: Literal["checking", "measuring", "waiting", "finishing", "done"]) -> None:
+        """Write what this host does, which is its heartbeat, too."""
+        names = {case.number: case.name for case in self._night.cases}
+        boards = {
+            slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}": {
+                "state": slot.state,
+                "case": None if slot.case is None else names[slot.case],
+                "reason": slot.reason,
+            }
+            for slot in self._crew.slots
+        }
+        about = {"host": hostname(), "pid": os.getpid(), "since": stamp(self._since), "state": state, "boards": boards}
+        write_json(self._night.folder / "hosts" / f"{hostname()}.json", about)
+
+    def _progress(self, states: dict[int, CaseState]) -> None:
+        if time.monotonic() - self._said < _REPORT_S:
+            return
+        self._said = time.monotonic()
+        done = sum(state.state == "done" for state in states.values())
+        busy = [slot for slot in self._crew.slots if slot.state == "measuring"]
+        self._wish.say(f"{done} of {len(states)} cases done, {len(busy)} boards measure")
+
+    def _slots(self) -> tuple[Slot, ...]:
+        """Return a place for each of the night's boards that is attached here."""
+        wanted = dict.fromkeys(name for case in self._night.cases for name in case.devices)
+        here = [device for device in self._known(wanted) if device.host in (None, hostname())]
+        slots = []
+        for device in here:
+            own = device.hardware or device.backend is not None
+            turns = 1 if own else os.cpu_count() or 1
+            slots += [Slot(device.name, turn) for turn in range(turns)]
+        return tuple(slots)
+
+    def _known(self, names: dict[str, None]) -> list[Device]:
+        found = []
+        for name in names:
+            try:
+                found += self._wish.lab.select([name])
+            except ConfigError:  # another host's devices.yaml has it
+                continue
+        return found
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--base", str(self._wish.base)]
+        if self._wish.lab.path is not None:
+            arguments += ["--lab", str(self._wish.lab.path)]
+        return arguments
+
+
+def end_night(night: Night, queue: Queue) -> None:
+    """Record what was not measured, write the tables and the report.
+
+    Raises:
+        StoreError: the results can't be written.
+    """
+    _record_rest(night, queue)
+    if night.run.is_dir():
+        finish_shared(night.run)
+
+
+def _record_rest(night: Night, queue: Queue) -> None:
+    """Give a row to each case that nobody finished: failed if that was tried, skipped if not."""
+    states = queue.states(night.cases)
+    rest = [case for case in night.cases if states[case.number].state != "done"]
+    if not rest or (night.run / "cases.parquet").is_file():
+        return
+    writer = f"{hostname()}.end.{os.getpid()}".replace("-", "_")
+    with Run.join(night.run, {}, writer) as run:
+        for case in rest:
+            state = states[case.number]
+            record = run.begin_case(
+                number=case.number,
+                device=state.claim.device if state.claim else case.target,
+                board=case.kind,
+                backend=case.backend,
+                suite=case.task,
+                variant=case.variant,
+            )
+            if state.failed or state.deaths:
+                why = [f"{device}: {reason}" for device, reason in state.failed.items()]
+                why += [f"{state.deaths} of its workers died"] * bool(state.deaths)
+                record.finish(status="failed", reason="; ".join(why), image_sha256=case.image_sha256)
+            else:
+                record.finish(status="skipped", reason="out of time, or no board could take it")
+
+
+def _fetch(wish: Wish) -> None:
+    """Run the program that brings the newest images.
+
+    Raises:
+        ConfigError: it fails, or takes too long.
+    """
+    command = wish.nightly.fetch
+    if command is None:
+        return
+    wish.say(f"fetching: {' '.join(command)}")
+    limit = wish.nightly.fetch_timeout.total_seconds()
+    try:
+        done = subprocess.run(command, cwd=wish.base, timeout=limit, check=False, stdin=subprocess.DEVNULL)  # noqa: S603 (the user's)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(f"nightly.yaml: fetch: {error}") from error
+    if done.returncode != 0:
+        raise ConfigError(f"nightly.yaml: fetch: `{' '.join(command)}` ended with {done.returncode}")

@@ -1,0 +1,225 @@
+"""Who measures which case of a night: claims that several processes on several hosts make in one folder.
+
+A claim is a file that only one process can make, `<case>.<number>.json`, and its time of modification is a heartbeat. A
+claim whose heartbeat has stopped, or whose process is gone, is followed by the next number. Claims save work; that a
+case counts once is seen to by `harness.store.commits`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from harness.farm.state import hostname, now, stamp
+from harness.json_file import create_json, make_folder, read_json, write_json
+from harness.store.commits import committed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.farm.night import PlannedCase
+
+#: A heartbeat that is older has stopped. Network folders may show a file's time some seconds late.
+TTL_S = 60.0
+#: So many boards may fail with a case before the image is to blame.
+BOARDS = 3
+#: So many workers may die of a case.
+DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A process's claim on a case.
+
+    Attributes:
+        case: number of the case.
+        number: which claim on it this is, from 0.
+        path: its file.
+        about: what is in it.
+    """
+
+    case: int
+    number: int
+    path: Path
+    about: dict[str, Any] = field(compare=False)
+
+    @property
+    def device(self) -> str:
+        """The board that measures it."""
+        return str(self.about.get("device"))
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """What has become of a case so far.
+
+    Attributes:
+        state: `free` to be claimed, `claimed`, or `done`.
+        claim: the newest one, None if there was none.
+        failed: why each board that failed couldn't measure it.
+        deaths: how many of its workers have died.
+    """
+
+    state: Literal["free", "claimed", "done"]
+    claim: Claim | None = None
+    failed: dict[str, str] = field(default_factory=dict)
+    deaths: int = 0
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so much went wrong with it that it isn't tried again."""
+        return len(self.failed) >= BOARDS or self.deaths >= DEATHS
+
+
+class Queue:
+    """The cases of a night, as one process sees them.
+
+    Args:
+        night: the night's folder.
+        run: the folder of the run that is written.
+        writer: this process's name in the run.
+        ttl_s: how old the heartbeat of a live process may be.
+    """
+
+    def __init__(self, night: Path, run: Path, writer: str, *, ttl_s: float = TTL_S) -> None:
+        self._claims = make_folder(night / "claims")
+        self._clock = make_folder(night / "clocks") / writer
+        self._run = run
+        self._writer = writer
+        self._ttl_s = ttl_s
+
+    def states(self, cases: Iterable[PlannedCase]) -> dict[int, CaseState]:
+        """Return the state of each case, by its number."""
+        done = committed(self._run)
+        claims = self._read()
+        return {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
+
+    def claim(self, cases: Iterable[PlannedCase], device: str) -> Claim | None:
+        """Claim the first case that a board can take; None if there is none at the moment.
+
+        Args:
+            cases: in the order in which they should be begun.
+            device: the board.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        cases = list(cases)
+        states = self.states(cases)
+        for case in cases:
+            state = states[case.number]
+            if state.state != "free" or state.hopeless or device in state.failed or device not in case.devices:
+                continue
+            number = 0 if state.claim is None else state.claim.number + 1
+            about = {"writer": self._writer, "host": hostname(), "pid": os.getpid(), "device": device}
+            about["since"] = stamp(now())
+            path = self._claims / f"{case.number}.{number}.json"
+            if create_json(path, about):
+                return Claim(case.number, number, path, about)
+        return None
+
+    def failed(self, claim: Claim, reason: str, error: str) -> None:
+        """Give a claim back because its board failed; another board may take the case.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        write_json(_failure(claim.path), {"device": claim.device, "reason": reason, "error": error})
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back as if it had never been made: nothing is known against its board or its case."""
+        claim.path.unlink(missing_ok=True)
+
+    def alive(self, claim: Claim) -> bool:
+        """Whether the process of a claim is still at it."""
+        about = claim.about
+        if about.get("host") == hostname() and not _runs(int(about.get("pid", 0))):
+            return False
+        try:
+            return self._now() - claim.path.stat().st_mtime < self._ttl_s
+        except OSError:
+            return False
+
+    def _now(self) -> float:
+        """Return the time by the clock of the folder's file system, which other hosts' heartbeats are in, too."""
+        self._clock.touch()
+        return self._clock.stat().st_mtime
+
+    def _read(self) -> dict[int, dict[int, Claim]]:
+        found: dict[int, dict[int, Claim]] = {}
+        for path in self._claims.glob("*.json"):
+            parts = path.name.split(".")
+            if len(parts) == 3 and parts[0].isdecimal() and parts[1].isdecimal():
+                claim = Claim(int(parts[0]), int(parts[1]), path, read_json(path) or {})
+                found.setdefault(claim.case, {})[claim.number] = claim
+        return found
+
+    def _state(self, number: int, done: dict[int, str], claims: dict[int, Claim]) -> CaseState:
+        if not claims:
+            return CaseState("done" if number in done else "free")
+        newest = claims[max(claims)]
+        failed, deaths, live = {}, 0, False
+        for claim in claims.values():
+            failure = read_json(_failure(claim.path))
+            if failure is not None:
+                failed[str(failure["device"])] = str(failure["reason"])
+            elif claim is newest and self.alive(claim):
+                live = True
+            elif number not in done:
+                deaths += 1
+        state: Literal["free", "claimed", "done"] = "done" if number in done else "claimed" if live else "free"
+        return CaseState(state, newest, failed, deaths)
+
+
+class Heartbeat:
+    """Keeps a claim alive while its case is measured; a context manager.
+
+    Args:
+        claim: whose file is touched.
+        every_s: how often.
+        gone: called once if the file is gone or somebody else has claimed the case.
+    """
+
+    def __init__(self, claim: Claim, every_s: float = TTL_S / 6, gone: Callable[[], None] | None = None) -> None:
+        self._claim = claim
+        self._every_s = every_s
+        self._gone = gone
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"heartbeat {claim.path.name}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        successor = self._claim.path.with_name(f"{self._claim.case}.{self._claim.number + 1}.json")
+        while not self._stop.wait(self._every_s):
+            if successor.exists():
+                if self._gone is not None:
+                    self._gone()
+                return
+            with suppress(OSError):  # a network folder may be away for a moment
+                os.utime(self._claim.path)
+
+
+def _failure(claim: Path) -> Path:
+    return claim.with_name(f"{claim.name.removesuffix('.json')}.failed.json")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this computer is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

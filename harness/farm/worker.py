@@ -1,0 +1,225 @@
+"""One process of a night, which measures on one board: `python -m harness.farm.worker NIGHT DEVICE`.
+
+It takes the cases that its board can measure, one after the other, until none is left. A process of its own for each
+board, because what hangs or crashes then takes nothing else along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.bench import Bench, Options, SharedRun
+from harness.config import load_suite
+from harness.errors import BoardError, BusyError, ConfigError, HilError, LeaseLostError, StoreError
+from harness.farm.night import Night, PlannedCase
+from harness.farm.queue import Claim, Heartbeat, Queue
+from harness.farm.state import hostname, now
+from harness.power.meter import PowerOptions
+
+if TYPE_CHECKING:
+    from harness.config import Suite
+
+#: How long to wait before looking again whether another worker's case has come back.
+_PAUSE_S = 1.0
+_PARENT_S = 1.0
+
+
+class Exit(IntEnum):
+    """How a worker ended, for the process that started it."""
+
+    DONE = 0
+    #: The board failed, and this process doesn't use it any more.
+    BOARD = 10
+    #: The board can't be had: it is in use, reserved, quarantined or not attached.
+    UNAVAILABLE = 11
+    #: The configuration or the results folder is wrong; starting it again changes nothing.
+    WRONG = 12
+    #: It was told to stop.
+    STOPPED = 13
+
+
+@dataclass
+class Worker:
+    """What a worker holds.
+
+    Attributes:
+        night: its night.
+        base: the folder that the paths of suites are from.
+        device: the name of its board.
+        bench: with that board.
+        queue: where cases come from.
+        samples: of each suite, None for all.
+    """
+
+    night: Night
+    base: Path
+    device: str
+    bench: Bench
+    queue: Queue
+    _suites: dict[str, Suite] = field(default_factory=dict)
+
+    def run(self) -> Exit:
+        """Measure until nothing is left for this board, or the time is up.
+
+        Raises:
+            StoreError: the results can't be written.
+        """
+        mine = [case for case in self.night.cases if self.device in case.devices and self._has_image(case)]
+        while True:
+            left = [case for case in mine if self._fits(case)]
+            states = self.queue.states(left)
+            left = [case for case in left if not self._over(states[case.number].state, states[case.number].failed)]
+            left = [case for case in left if not states[case.number].hopeless]
+            if not left:
+                return Exit.DONE
+            claim = self.queue.claim(left, self.device)
+            if claim is None:  # others have them; their boards may fail
+                threading.Event().wait(_PAUSE_S)
+                continue
+            case = next(case for case in left if case.number == claim.case)
+            ended = self._measure(case, claim)
+            if ended is not None:
+                return ended
+
+    def _measure(self, case: PlannedCase, claim: Claim) -> Exit | None:
+        """Measure a case; return how the worker ends if its board can't go on."""
+        target = replace(self.bench.targets[0], pool=case.pool)
+        try:
+            suite = self._suite(case)
+            with Heartbeat(claim):
+                self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)
+        except (BusyError, LeaseLostError) as error:
+            _say(f"{case.name}: {error}")
+            self.queue.release(claim)
+            return Exit.UNAVAILABLE
+        except BoardError as error:
+            _say(f"{case.name}: {error}")
+            self.queue.failed(claim, str(error), type(error).__name__)
+            return Exit.BOARD if self.bench.given_up(self.device) else None
+        except StoreError:
+            raise
+        except HilError as error:  # the image, the suite or the answer is wrong: recorded, and no fault of the board
+            _say(f"{case.name}: {error}")
+        except KeyboardInterrupt:
+            self.queue.release(claim)
+            raise
+        return None
+
+    def _over(self, state: str, failed: dict[str, str]) -> bool:
+        return state == "done" or self.device in failed
+
+    def _fits(self, case: PlannedCase) -> bool:
+        """Whether there is time for a case: some is needed even if nobody knows how much."""
+        left = (self.night.deadline - now()).total_seconds()
+        return left > (case.seconds or 0.0)
+
+    def _has_image(self, case: PlannedCase) -> bool:
+        """Whether this host has the image that the night was planned with."""
+        try:
+            suite = self._suite(case)
+            path = suite.image_path(suite.variant(case.variant), self.bench.targets[0].devices[0].kind)
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except (ConfigError, OSError):
+            return case.image_sha256 is None  # nobody has it; measuring will say so
+        if case.image_sha256 not in (None, found):
+            _say(f"{case.name}: {path} on {hostname()} isn't the image that the night was planned with; left to others")
+            return False
+        return True
+
+    def _suite(self, case: PlannedCase) -> Suite:
+        if case.suite not in self._suites:
+            suite = load_suite(self.base / case.suite)
+            self._suites[case.suite] = self.bench.suites[suite.path] = suite
+        return self._suites[case.suite]
+
+
+def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, turn: int) -> Worker:
+    """Make the worker of a board.
+
+    Args:
+        folder: of the night.
+        device: name of the board.
+        lab_file: devices.yaml.
+        base: folder of nightly.yaml.
+        turn: tells the workers of one virtual kind from each other.
+
+    Raises:
+        HilError: the night, the lab or the device is wrong, or the board isn't attached.
+    """
+    night = Night.load(folder)
+    backends = {case.backend for case in night.cases if device in case.devices}
+    writer = f"{hostname()}.{device}.{os.getpid()}.{turn}".replace("-", "_")
+    options = Options(
+        selectors=(device,),
+        backend=next(iter(backends), "auto"),
+        lab_file=lab_file,
+        results_dir=night.run.parent,
+        samples=night.options["samples"],
+        retries=2,
+        power=PowerOptions(night.options["power"]),
+        shared=SharedRun(night.run, writer),
+    )
+    return Worker(night, base, device, Bench.build(options), Queue(folder, night.run, writer))
+
+
+def _end_with_parent() -> None:
+    """Stop this process when the one that started it is gone, so that its board is free for the next one."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            threading.Event().wait(_PARENT_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("device")
+@click.option("--lab", type=click.Path(path_type=Path))
+@click.option("--base", type=click.Path(path_type=Path), default=Path())
+@click.option("--turn", type=int, default=0)
+def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int) -> None:
+    """Measure cases of a night on a board. `hil nightly` starts this; it isn't meant for people."""
+    signal.signal(signal.SIGTERM, _stop)
+    _end_with_parent()
+    worker: Worker | None = None
+    code = Exit.WRONG
+    try:
+        worker = make_worker(folder, device, lab, base, turn)
+        code = worker.run()
+    except BoardError as error:
+        _say(str(error))
+        code = Exit.UNAVAILABLE
+    except HilError as error:
+        _say(str(error))
+    except KeyboardInterrupt:
+        code = Exit.STOPPED
+    finally:
+        if worker is not None:
+            worker.bench.close()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
