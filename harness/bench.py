@@ -131,6 +131,9 @@ class Bench:
         """
         lab = Lab.load(options.lab_file)
         targets, left_out = make_targets(lab.select(options.selectors), options.backend, each=options.each)
+        for target in targets:
+            for fault in (fault for device in target.devices for fault in device.faults):
+                parse_fault(fault)
         for fault in options.virtual_faults:
             parse_fault(fault)
             for target in targets:
@@ -159,8 +162,13 @@ class Bench:
                 lines.append(f"     because {why}")
                 lines += self._meters[device.name].header()
         lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
-        lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self.options.virtual_faults]
+        lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self._faults()]
         return lines
+
+    def _faults(self) -> list[str]:
+        """Return the faults that are injected on purpose; a fault of one board says of which."""
+        of_boards = [f"{device.name}: {fault}" for device in self.devices for fault in device.faults]
+        return [*self.options.virtual_faults, *of_boards]
 
     def board(self, device: Device) -> Board:
         """Return the open board of a device.
@@ -171,7 +179,7 @@ class Bench:
         if device.name not in self._boards:
             backend = self._backend(device)
             self._meters[device.name].feed(backend, self._log(device.name))
-            faults, unlock = self.options.virtual_faults, self.options.allow_mass_erase
+            faults, unlock = (*self.options.virtual_faults, *device.faults), self.options.allow_mass_erase
             self._boards[device.name] = open_board(device, backend, faults, unlock=unlock)
         return self._boards[device.name]
 
@@ -339,8 +347,8 @@ class Bench:
                 "power": self.options.power.wanted,
                 "mlperf_rules": self.options.power.mlperf_rules,
             }
-            if self.options.virtual_faults:
-                options["virtual_faults"] = list(self.options.virtual_faults)
+            if self._faults():
+                options["virtual_faults"] = self._faults()
             if self.options.each:
                 options["each"] = True
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)

@@ -46,6 +46,7 @@ class DeviceEntry(Model):
     power_cycle: PowerCycle | None = None
     power: PowerSupply | None = None
     backend: Literal["virtual"] | None = None
+    faults: tuple[Text, ...] = ()
     host: Text | None = None
     place: Text | None = None
 
@@ -53,6 +54,8 @@ class DeviceEntry(Model):
     def _is_one_thing(self) -> Self:
         if self.backend is not None and (self.probe is not None or self.port is not None):
             raise ValueError('a virtual board has neither "probe" nor "port"; leave out "backend: virtual"')
+        if self.faults and self.backend != "virtual":
+            raise ValueError('"faults" are for boards with "backend: virtual"; a real one has its own')
         return self
 
 
@@ -64,7 +67,8 @@ class Device(Model):
     `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.
-    `backend` is `virtual` for an emulated board that runs share like a real one, one at a time.
+    `backend` is `virtual` for an emulated board that runs share like a real one, one at a time; `faults` are what goes
+    wrong with it on purpose (docs/faults.md), to see what a farm makes of it.
     `host` is the name of the computer that it is attached to, None for every one that reads this file; `place` its name
     in labgrid, if that isn't its own.
     """
@@ -80,6 +84,7 @@ class Device(Model):
     power_cycle: PowerCycle | None = None
     power: PowerSupply | None = None
     backend: Literal["virtual"] | None = None
+    faults: tuple[str, ...] = ()
     host: str | None = None
     place: str | None = None
 
