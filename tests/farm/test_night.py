@@ -1,0 +1,146 @@
+"""A night: planned once for all hosts, and its cases in a good order."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from harness.config import Lab
+from harness.config.nightly import Nightly, load_nightly
+from harness.errors import ConfigError, StoreError
+from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
+from harness.json_file import write_json
+from harness.store import Run
+
+ROOT = Path(__file__).parents[2]
+LAB = """\
+devices:
+  b1: {kind: nano33, backend: virtual}
+  b2: {kind: nano33, backend: virtual}
+  real: {kind: nano33, probe: "A1", port: {serial: "1"}}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    (tmp_path / "devices.yaml").write_text(LAB)
+    return Lab.load(tmp_path / "devices.yaml")
+
+
+@pytest.fixture
+def base(tmp_path):
+    """The folder of nightly.yaml, with one suite of nine variants."""
+    shutil.copytree(ROOT / "suites" / "data", tmp_path / "suites" / "data")
+    text = (ROOT / "suites" / "japanese_vowels.yaml").read_text()
+    (tmp_path / "suites" / "japanese_vowels.yaml").write_text(text)
+    shutil.copytree(ROOT / "firmware" / "prebuilt", tmp_path / "firmware" / "prebuilt")
+    return tmp_path
+
+
+def nightly(base, **options):
+    return Nightly(suites=(base / "suites",), **options)
+
+
+def test_boards_of_a_kind_share_the_cases_but_not_with_emulators(lab, base):
+    cases = plan_cases(lab, nightly(base, devices=("b1", "b2", "real")), base, base / "results")
+    assert len(cases) == 18
+    pools = {(case.target, case.pool, case.backend, case.devices) for case in cases}
+    assert pools == {
+        ("nano33-virtual", "nano33", "virtual", ("b1", "b2")),
+        ("nano33-hardware", "nano33", "hardware", ("real",)),
+    }
+    assert sorted(case.number for case in cases) == list(range(18))
+    assert {case.suite for case in cases} == {"suites/japanese_vowels.yaml"}
+    image = base / "firmware" / "prebuilt" / "nano33" / "japanese_vowels_int8.elf"
+    found = next(case for case in cases if case.variant == "int8")
+    assert found.image_sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
+
+
+def test_each_asks_every_board(lab, base):
+    cases = plan_cases(lab, nightly(base, devices=("b1", "b2"), each=True), base, base / "results")
+    assert {(case.target, case.pool, case.devices) for case in cases} == {("b1", None, ("b1",)), ("b2", None, ("b2",))}
+
+
+def test_what_took_longest_comes_first_after_what_was_never_run(lab, base):
+    with Run.create(base / "results", {}) as run:
+        for variant, seconds in (("int8", 5.0), ("student_int8", 50.0)):
+            keys = {"device": "b1", "board": "nano33", "backend": "virtual", "suite": "japanese_vowels"}
+            case = run.begin_case(**keys, variant=variant)
+            case._start -= seconds
+            case.finish(status="complete")
+    order = [case.variant for case in plan_cases(lab, nightly(base, devices=("b1",)), base, base / "results")]
+    assert order[-2:] == ["student_int8", "int8"]
+
+
+def test_a_missing_image_is_planned_so_that_its_case_can_say_so(lab, base):
+    (base / "firmware" / "prebuilt" / "nano33" / "japanese_vowels_int8.elf").unlink()
+    cases = plan_cases(lab, nightly(base, devices=("b1",)), base, base / "results")
+    assert [case.variant for case in cases if case.image_sha256 is None] == ["int8"]
+
+
+def test_hosts_that_plan_at_once_have_one_plan(lab, base):
+    wish = nightly(base, devices=("b1", "b2"), budget=timedelta(hours=1))
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: plan_night(base / "state", lab, wish, base, base / "results"), range(4)))
+    assert len({night.run for night in made}) == 1
+    assert made[0] == Night.load(made[0].folder)
+    assert made[0].deadline - made[0].created == timedelta(hours=1)
+
+
+def test_the_second_night_of_a_day_has_a_number(lab, base):
+    state, wish = base / "state", nightly(base, devices=("b1",))
+    assert unfinished(state) is None
+    first = plan_night(state, lab, wish, base, base / "results")
+    assert unfinished(state) == first
+    write_json(first.folder / FINISHED, {})
+    assert unfinished(state) is None
+    second = plan_night(state, lab, wish, base, base / "results")
+    assert (second.id, unfinished(state)) == (f"{first.id}.2", second)
+
+
+def test_a_damaged_plan_is_named(lab, base):
+    night = plan_night(base / "state", lab, nightly(base, devices=("b1",)), base, base / "results")
+    (night.folder / "plan.json").write_text('{"created": ')
+    with pytest.raises(StoreError, match=r"plan\.json is missing or damaged"):
+        Night.load(night.folder)
+
+
+# ---- nightly.yaml
+
+
+def written(tmp_path, text):
+    (tmp_path / "nightly.yaml").write_text(text)
+    return load_nightly(tmp_path / "nightly.yaml")
+
+
+def test_nightly_yaml(tmp_path):
+    found = written(tmp_path, "suites: [suites, more/x.yaml]\nbudget: 1h30m\nfetch: git pull --ff-only\n")
+    assert found.suites == (tmp_path / "suites", tmp_path / "more" / "x.yaml")
+    assert found.budget == timedelta(minutes=90)
+    assert found.fetch == ("git", "pull", "--ff-only")
+    assert (found.devices, found.baseline, found.keep_raw_days) == (("all",), "history:7", 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("budget: soon\n", r"nightly.yaml:1: budget: .*\"soon\" is not a length of time"),
+        ("suite: x\n", r"nightly.yaml:1: suite: unknown key; did you mean \"suites\""),
+        ("devices: []\n", r"nightly.yaml:1: devices: "),
+        ("keep_raw_days: 0\n", r"nightly.yaml:1: keep_raw_days: "),
+    ],
+)
+def test_mistakes_in_nightly_yaml_name_line_and_key(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        written(tmp_path, text)
+
+
+def test_a_folder_without_suites_is_an_error(lab, tmp_path):
+    (tmp_path / "suites").mkdir()
+    with pytest.raises(ConfigError, match="there are no suites in"):
+        plan_cases(lab, nightly(tmp_path), tmp_path, tmp_path)
