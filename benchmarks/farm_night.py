@@ -1,0 +1,302 @@
+"""A night on a farm that is being shot at: does every case come out once, with the right figures, and who is to blame?
+
+    python benchmarks/farm_night.py --boards 16 --hosts 3 --samples 100 --seed 1
+
+Several "hosts" on this machine, each a `hil nightly` of its own with its share of the boards, run one night together
+through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie. Meanwhile
+workers, supervisors, exporters and the coordinator are killed with SIGKILL and come back, as after a power cut. At the
+end the run is held against one without any of that: every planned case once, none lost, none doubled, the same
+predictions and counts, the bad boards in quarantine and no other.
+
+Needs labgrid in an environment of its own (HIL_LABGRID_VENV; `make labgrid`), or `--engine local` to leave it out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from fakes.labgrid_farm import LabgridFarm, find_labgrid  # noqa: E402 (after the path)
+
+from harness import load_results  # noqa: E402
+from harness.errors import HilError  # noqa: E402
+from harness.farm.night import Night, nights_folder  # noqa: E402
+from harness.json_file import read_json  # noqa: E402
+
+#: What is wrong with the bad boards, in this order.
+BAD = {
+    "hangs": "board.hang,inference=3,times=0",
+    "vanishes": "swd.unplug,after=12,times=0",
+    "lies": "serial.flip=0.02",
+}
+#: Times between kills, in seconds; drawn between the two.
+PAUSE_S = (4.0, 10.0)
+#: A night that takes longer than this hangs.
+LIMIT_S = 3600.0
+
+
+@dataclass
+class Shooting:
+    """A farm on this machine, and what is done to it.
+
+    Attributes:
+        folder: for everything that it writes.
+        boards: how many boards there are.
+        hosts: how many hosts share them.
+        bad: how many boards are bad, of each sort.
+        suites: which suites are run.
+        samples: inputs of each suite.
+        kills: how many things are killed.
+        seed: of what is killed when.
+        engine: `labgrid` or `local`.
+    """
+
+    folder: Path
+    boards: int
+    hosts: int
+    bad: int
+    suites: list[Path]
+    samples: int
+    kills: int
+    seed: int
+    engine: str
+    labgrid: LabgridFarm | None = None
+    killed: Counter[str] = field(default_factory=Counter)
+    _supervisors: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _down: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 (what is killed, not a key)
+        self.host_names = [f"host{number}" for number in range(1, self.hosts + 1)]
+        names = [f"bench-{number:02d}" for number in range(1, self.boards + 1)]
+        self.host_of = {name: self.host_names[place % self.hosts] for place, name in enumerate(names)}
+        wrong = self._random.sample(names, min(self.bad * len(BAD), self.boards - 1))
+        self.bad_boards = {name: list(BAD)[place % len(BAD)] for place, name in enumerate(wrong)}
+
+    def prepare(self) -> None:
+        """Write devices.yaml and nightly.yaml, and start labgrid."""
+        lines = ["farm:", f"  engine: {self.engine}", f"  state: {self.folder / 'state'}"]
+        lines.append(f"  store: {self.folder / 'results'}")
+        if self.engine == "labgrid":
+            self.labgrid = LabgridFarm(self.folder / "labgrid", find_labgrid(self.folder / "labgrid-venv"))
+            options = self.labgrid.options
+            lines += ["  labgrid:", f"    coordinator: {options.coordinator}", f"    client: {options.client}"]
+        lines.append("devices:")
+        for name, host in self.host_of.items():
+            faults = f", faults: ['{BAD[self.bad_boards[name]]}']" if name in self.bad_boards else ""
+            lines.append(f"  {name}: {{kind: nano33, backend: virtual, host: {host}{faults}}}")
+        (self.folder / "devices.yaml").write_text("\n".join(lines) + "\n")
+        suites = ", ".join(str(path) for path in self.suites)
+        text = f"suites: [{suites}]\ndevices: [nano33]\nsamples: {self.samples}\nbudget: 50m\nbaseline: null\n"
+        (self.folder / "nightly.yaml").write_text(text)
+        if self.labgrid is not None:
+            places = {name: (f"{host}/{name}/*", {"board": "nano33"}) for name, host in self.host_of.items()}
+            self.labgrid.add_places(places)
+            self.labgrid.start_coordinator()
+            for host in self.host_names:
+                self.labgrid.start_exporter(host, [name for name, owner in self.host_of.items() if owner == host])
+
+    def run(self) -> dict[str, int]:
+        """Run the night to its end, and return the exit code of each host."""
+        for host in self.host_names:
+            self._start(host)
+        begun = time.monotonic()
+        next_kill = begun + 15.0
+        codes: dict[str, int] = {}
+        while len(codes) < self.hosts:
+            if time.monotonic() - begun > LIMIT_S:
+                raise SystemExit(f"the night takes longer than {LIMIT_S:.0f} s; see {self.folder}")
+            self._revive()
+            for host, process in list(self._supervisors.items()):
+                if host not in codes and process.poll() is not None and host not in self._down:
+                    codes[host] = process.returncode
+            if time.monotonic() > next_kill and sum(self.killed.values()) < self.kills and not codes:
+                self._kill_something()
+                next_kill = time.monotonic() + self._random.uniform(*PAUSE_S)
+            time.sleep(0.2)
+        return codes
+
+    def close(self) -> None:
+        """End everything that is left."""
+        for process in self._supervisors.values():
+            if process.poll() is None:
+                process.kill()
+        if self.labgrid is not None:
+            self.labgrid.__exit__()
+
+    def night(self) -> Night:
+        """Return the night that was run."""
+        (folder,) = [path for path in nights_folder(self.folder / "state").iterdir() if path.is_dir()]
+        return Night.load(folder)
+
+    def _start(self, host: str) -> None:
+        command = [sys.executable, "-m", "harness.cli", "nightly", "nightly.yaml"]
+        with (self.folder / f"{host}.log").open("ab") as log:
+            self._supervisors[host] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "HIL_HOST": host, "HIL_LEASES": str(self.folder / "leases" / host)},
+            )
+
+    def _kill_something(self) -> None:
+        kinds = ["worker"] * 4 + ["supervisor"] + ["exporter", "coordinator"] * (self.labgrid is not None)
+        kind = self._random.choice(kinds)
+        if kind == "worker":
+            workers = self._workers()
+            if not workers:
+                return
+            os.kill(self._random.choice(workers), signal.SIGKILL)
+        elif kind == "supervisor":
+            host = self._random.choice(self.host_names)
+            if host in self._down or self._supervisors[host].poll() is not None:
+                return
+            self._supervisors[host].kill()
+            self._down[host] = time.monotonic() + 3.0
+        elif self.labgrid is not None:
+            if any(name not in self.host_names for name in self._down) or "coordinator" in self._down:
+                return
+            name = "coordinator" if kind == "coordinator" else f"exporter {self._random.choice(self.host_names)}"
+            if name in self._down:
+                return
+            self.labgrid.kill(name.removeprefix("exporter "))
+            self._down[name] = time.monotonic() + 3.0
+        self.killed[kind] += 1
+
+    def _revive(self) -> None:
+        for name in [name for name, when in self._down.items() if time.monotonic() > when]:
+            if name == "coordinator" and self.labgrid is not None:
+                self.labgrid.start_coordinator()
+                self.labgrid.revive_exporters()
+            elif name.startswith("exporter ") and self.labgrid is not None:
+                host = name.removeprefix("exporter ")
+                self.labgrid.start_exporter(host, [board for board, owner in self.host_of.items() if owner == host])
+            else:
+                self._supervisors[name].wait()
+                self._start(name)
+            del self._down[name]
+
+    def _workers(self) -> list[int]:
+        """Return the processes that measure at the moment."""
+        found = []
+        for path in (self.folder / "state" / "nights").glob("*/claims/*.*.json"):
+            about = read_json(path) or {}
+            pid = about.get("pid")
+            if pid is None or path.with_name(path.name.replace(".json", ".failed.json")).exists():
+                continue
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"harness.farm.worker" in command:
+                found.append(int(pid))
+        return sorted(set(found))
+
+
+def verify(shooting: Shooting, clean: Path) -> list[str]:
+    """Return what is wrong with the run of a night, held against a clean run of the same suites on one board."""
+    night = shooting.night()
+    results, reference = load_results(night.run), load_results(clean)
+    wrong = []
+    counted = Counter(zip(results.cases["suite"], results.cases["variant"], strict=True))
+    planned = Counter((case.task, case.variant) for case in night.cases)
+    wrong += [f"{case} is in the results {counted[case]} times" for case in planned | counted if counted[case] != 1]
+    failed = results.cases[results.cases["status"] != "complete"]
+    wrong += [
+        f"{row.suite}::{row.variant} on {row.device} is {row.status}: {row.reason}" for row in failed.itertuples()
+    ]
+    keys = ["suite", "variant", "sample", "repeat"]
+    columns = [*keys, "prediction", "ticks", "output_crc"]
+    left, right = (
+        table.samples[columns].astype({"suite": str, "variant": str}).sort_values(keys).reset_index(drop=True)
+        for table in (results, reference)
+    )
+    if not left.equals(right):
+        wrong.append(f"the samples differ from those of the clean run ({len(left)} and {len(right)} of them)")
+    ram = ["suite", "variant", "ram_peak_bytes", "flash_bytes", "accuracy"]
+    left, right = (table.cases[ram].sort_values(ram[:2]).reset_index(drop=True) for table in (results, reference))
+    if not left.equals(right):
+        wrong.append("RAM, flash or accuracy differ from those of the clean run")
+    quarantined = {path.stem for path in (shooting.folder / "state" / "quarantine").glob("*.json")}
+    expected = set(shooting.bad_boards)
+    wrong += [f"{name} is in quarantine and was good" for name in sorted(quarantined - expected)]
+    wrong += [f"{name} {shooting.bad_boards[name]} and isn't in quarantine" for name in sorted(expected - quarantined)]
+    return wrong
+
+
+def clean_run(shooting: Shooting) -> Path:
+    """Measure the same suites on one good board, and return the run."""
+    folder = shooting.folder / "clean"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, shooting.suites)]
+    command += ["--device", "nano33", "--backend", "virtual", "--samples", str(shooting.samples)]
+    command += ["--results-dir", str(folder), "--lab", os.devnull]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stdout)
+    return folder / "latest"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the night and print what was seen; 0 if nothing is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--boards", type=int, default=16)
+    parser.add_argument("--hosts", type=int, default=3)
+    parser.add_argument("--bad", type=int, default=1, help="bad boards of each sort (default: 1)")
+    parser.add_argument("--suite", dest="suites", type=Path, action="append", help="default: all in suites/")
+    parser.add_argument("--samples", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine", choices=("labgrid", "local"), default="labgrid")
+    parser.add_argument("--folder", type=Path, default=Path("farm-night"), help="made anew (default: farm-night)")
+    chosen = parser.parse_args(arguments)
+    suites = [path.resolve() for path in chosen.suites or sorted((ROOT / "suites").glob("*.yaml"))]
+    shutil.rmtree(chosen.folder, ignore_errors=True)
+    chosen.folder.mkdir(parents=True)
+    options = {name: value for name, value in vars(chosen).items() if name not in ("folder", "suites")}
+    shooting = Shooting(folder=chosen.folder.resolve(), suites=suites, **options)
+    try:
+        clean = clean_run(shooting)
+        shooting.prepare()
+        begun = time.monotonic()
+        codes = shooting.run()
+        seconds = time.monotonic() - begun
+        wrong = verify(shooting, clean)
+        cases = load_results(shooting.night().run).cases
+    except HilError as error:
+        raise SystemExit(f"{error}\nSee {shooting.folder}") from error
+    finally:
+        shooting.close()
+    figures = {
+        "boards": shooting.boards,
+        "hosts": shooting.hosts,
+        "bad": shooting.bad_boards,
+        "cases": len(cases),
+        "complete": int((cases["status"] == "complete").sum()),
+        "attempts": int(cases["attempts"].sum()),
+        "boards that measured": int(cases["device"].nunique()),
+        "killed": dict(shooting.killed),
+        "exit codes": codes,
+        "seconds": round(seconds, 1),
+        "wrong": wrong,
+    }
+    print(json.dumps(figures, indent=2))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
