@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from itertools import groupby
 
 import pytest
 from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
+from harness.bench import Bench, Options
 from harness.boards.opening import open_board
 from harness.cli import main
-from harness.config import Lab
+from harness.config import Lab, load_suite
+from harness.farm.lease import Patience
 from harness.farm.listing import list_leases
 from harness.store import load_results
 
@@ -93,3 +97,22 @@ def test_commands_wait_too(lab, prebuilt):
         assert "waited 0.4 s" in load_results(lab / "results" / "latest").cases.reason.iloc[0]
     done = CliRunner().invoke(main, ["flash", image, "--device", "bench-1", "--wait", *common])
     assert done.exit_code == 0, done.output
+
+
+def test_a_run_on_two_boards_takes_the_one_that_gets_free(lab):
+    """Waiting for the first board of a pool while the second one is free would be waiting for nothing."""
+    (lab / "devices.yaml").write_text(
+        "devices:\n  bench-1: {kind: nano33, backend: virtual}\n  bench-2: {kind: nano33, backend: virtual}\n"
+    )
+    first, second = Lab.load(lab / "devices.yaml").devices
+    said = []
+    options = Options(("nano33",), "auto", lab / "devices.yaml", lab / "r", 2, 0, patience=Patience(30, said.append))
+    with open_board(first, "virtual"), closing(Bench.build(options)) as bench:
+        held = open_board(second, "virtual")
+        timer = threading.Timer(4, held.close)
+        timer.start()
+        suite = load_suite(lab / "suite.yaml")
+        row, _ = bench.measure(bench.targets[0], suite, suite.variant("int8"), None)
+        timer.join()
+    assert (row["status"], row["device"], row["attempts"]) == ("complete", "bench-2", 1)
+    assert any("the virtual board is in use by ana" in text for text in said)
