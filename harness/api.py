@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.bench import Bench, Options
 from harness.config import load_suite
 from harness.errors import HilError, StoreError
+from harness.farm.lease import NOW, Patience
 from harness.store import load_results
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def benchmark(
     retries: int = 2,
     each: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
+    patience: Patience = NOW,
 ) -> Results:
     """Measure every variant of some suites on the boards that `device` means, and return the results.
 
@@ -43,6 +45,7 @@ def benchmark(
         retries: after a failure of board or link.
         each: measure every variant on every board, instead of letting the boards of a kind share them.
         on_progress: called with the stage (`flash` or `measure`), how much is done, and of how much.
+        patience: whether to wait while another run has a board.
 
     Raises:
         HilError: a suite, the device or the backend is wrong, or the results can't be written.
@@ -56,6 +59,7 @@ def benchmark(
         samples=samples,
         retries=retries,
         each=each,
+        patience=patience,
     )
     bench = Bench.build(options)
     bench.suites = {suite.path: suite for suite in loaded}

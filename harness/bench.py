@@ -12,7 +12,8 @@ from harness.boards.opening import VirtualBoard, Wanted, open_board
 from harness.boards.renode import keep_log
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.errors import BoardError, BusyError, ConfigError, HilError
+from harness.errors import BoardError, BusyError, ConfigError, HilError, LeaseLostError
+from harness.farm.lease import NOW, Patience, Wait
 from harness.measure.limits import LimitCheck, check_limits
 from harness.pools import LeftOut, Target, make_targets
 from harness.power.meter import Meter, PowerOptions
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
 _BOARDS_PER_CASE = 3
+#: How often all boards of a pool are asked for, if others have them.
+_POOL_POLL_S = 0.7, 1.3
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
     "virtual": "emulated Cortex-M4, counts instructions; not latency",
@@ -53,6 +56,7 @@ class Options:
     allow_mass_erase: bool = False
     power: PowerOptions = field(default_factory=PowerOptions)
     each: bool = False
+    patience: Patience = NOW
     shared: SharedRun | None = None
 
 
@@ -170,8 +174,12 @@ class Bench:
         of_boards = [f"{device.name}: {fault}" for device in self.devices for fault in device.faults]
         return [*self.options.virtual_faults, *of_boards]
 
-    def board(self, device: Device) -> Board:
+    def board(self, device: Device, patience: Patience = NOW) -> Board:
         """Return the open board of a device.
+
+        Args:
+            device: one of this bench.
+            patience: whether to wait while another run has it.
 
         Raises:
             HilError: it can't be opened.
@@ -180,7 +188,7 @@ class Bench:
             backend = self._backend(device)
             self._meters[device.name].feed(backend, self._log(device.name))
             faults, unlock = (*self.options.virtual_faults, *device.faults), self.options.allow_mass_erase
-            self._boards[device.name] = open_board(device, backend, faults, unlock=unlock)
+            self._boards[device.name] = open_board(device, backend, faults, unlock=unlock, patience=patience)
         return self._boards[device.name]
 
     def any_board(self, target: Target) -> Board:
@@ -189,13 +197,18 @@ class Bench:
         Raises:
             HilError: none can.
         """
-        errors: list[BoardError] = []
-        for device in self._order(target):
-            try:
-                return self.board(device)
-            except BoardError as error:
-                errors.append(error)
-        raise errors[0]
+        wait, alone = Wait(self.options.patience), self._alone(target)
+        while True:
+            errors: list[BoardError] = []
+            for device in self._order(target):
+                try:
+                    return self.board(device, alone)
+                except BoardError as error:
+                    errors.append(error)
+            busy = [error for error in errors if isinstance(error, BusyError)]
+            if not busy or len(target.devices) == 1:
+                raise errors[0]
+            wait.again(busy[0], _POOL_POLL_S)
 
     def counter_in_use(self, device: str) -> str | None:
         """Say how an open virtual board counts instructions; None for any other board."""
@@ -274,9 +287,11 @@ class Bench:
                 )
             except BoardError as error:
                 health.failed(error, answered=case.record.answered)
-                if last:
+                if last and not isinstance(error, LeaseLostError):
                     raise
                 self._let_go(device)
+                if last:
+                    raise
                 case.give_up(device, error)
             else:
                 health.worked()
@@ -288,6 +303,7 @@ class Bench:
         Raises:
             BoardError: there is none.
         """
+        wait, alone = Wait(self.options.patience), self._alone(case.target)
         while True:
             busy: list[BusyError] = []
             for device in self._order(case.target):
@@ -295,7 +311,7 @@ class Bench:
                     continue
                 try:
                     self._health[device.name].check(device.name)
-                    return self._opened(device, case.record, run), device
+                    return self._opened(device, case.record, run, alone), device
                 except BusyError as error:
                     busy.append(error)
                 except BoardError as error:
@@ -304,7 +320,13 @@ class Bench:
                     case.give_up(device, error)
             if not busy:
                 raise BoardError("no board is left: " + "; ".join(case.failed.values()))
-            raise busy[0]
+            if len(case.target.devices) == 1:
+                raise busy[0]
+            wait.again(busy[0], _POOL_POLL_S)
+
+    def _alone(self, target: Target) -> Patience:
+        """Return how to wait for one board: where several can do it, none is waited for alone."""
+        return self.options.patience if len(target.devices) == 1 else NOW
 
     def _order(self, target: Target) -> list[Device]:
         """Return the boards of a target in the order in which to try them; what this process holds comes first."""
@@ -365,13 +387,13 @@ class Bench:
             self._data[suite.path] = suite.load_data(self.options.samples)
         return self._data[suite.path]
 
-    def _opened(self, device: Device, record: CaseRecord, run: Run) -> Board:
+    def _opened(self, device: Device, record: CaseRecord, run: Run, patience: Patience) -> Board:
         """Open a device's board for a case, with as many attempts as the case may have."""
         power = power_of(device) if self._backend(device) == "hardware" else None
         steps = plan(self.options.retries, power=power is not None)
         attempts = Attempts(record, lambda text: run.log(device.name, text), steps, record.handed_on)
         try:
-            board = open_patiently(lambda: self.board(device), attempts, power)
+            board = open_patiently(lambda: self.board(device, patience), attempts, power)
         except BusyError:
             raise
         except BoardError as error:

@@ -9,12 +9,14 @@ import pandas as pd
 
 from harness.api import benchmark
 from harness.errors import ConfigError
+from harness.farm.lease import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.boards.base import Backend
+    from harness.farm.lease import Patience
     from harness.store import Results
 
 _KEYS = ["suite", "variant", "sample", "repeat"]
@@ -49,6 +51,7 @@ def crosscheck(
     results_dir: Path,
     lab_file: Path | None,
     on_run: Callable[[Backend], None] | None = None,
+    patience: Patience = NOW,
 ) -> tuple[list[Check], tuple[Results, Results]]:
     """Measure some suites on two backends, one after the other, and compare all that must be equal.
 
@@ -60,6 +63,7 @@ def crosscheck(
         results_dir: where the two runs go.
         lab_file: devices.yaml, if it isn't the current folder's.
         on_run: called before each run with its backend.
+        patience: whether to wait while another run has the board.
 
     Raises:
         HilError: a suite, the device or a backend is wrong.
@@ -72,7 +76,13 @@ def crosscheck(
             on_run(backend)
         measured.append(
             benchmark(
-                *suites, device=device, backend=backend, samples=samples, results_dir=results_dir, lab_file=lab_file
+                *suites,
+                device=device,
+                backend=backend,
+                samples=samples,
+                results_dir=results_dir,
+                lab_file=lab_file,
+                patience=patience,
             )
         )
     first, second = measured

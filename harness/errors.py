@@ -28,7 +28,18 @@ class LockedError(ProbeError):
 
 
 class BusyError(BoardError):
-    """Another run holds the probe or the port. Only waiting helps: its power must not be switched."""
+    """Another run holds the probe or the port. Only waiting helps: its power must not be switched.
+
+    Args:
+        message: what is held, and by whom.
+        hint: what to do, if there is more to say.
+        holder: differs if somebody else holds it; "" if that isn't known.
+    """
+
+    def __init__(self, message: str, hint: str = "", holder: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.words = message
+        self.holder = holder
 
 
 class ReservedError(BusyError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.bench import Bench
     from harness.boards.base import Board
+    from harness.farm.lease import Patience
     from harness.judging import Judge
     from harness.parallel import Controller
 
@@ -84,6 +85,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="energy: auto (default) measures it where devices.yaml names a monitor, required fails without",
     )
     add("--mlperf-rules", action="store_true", help="power windows by the rules of MLPerf Tiny (docs/power.md)")
+    add("--wait", action="store_true", help="wait for a board that another run uses")
+    add(
+        "--wait-timeout",
+        type=_seconds,
+        default=None,
+        metavar="SECONDS",
+        help="wait so long at most for a board that another run uses (default with --wait: no limit)",
+    )
     add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
 
 
@@ -160,6 +169,7 @@ def _bench(config: pytest.Config) -> Bench:
         power=PowerOptions(config.option.power, mlperf_rules=config.option.mlperf_rules),
         each=config.option.each,
         shared=shared,
+        patience=_patience(config),
     )
     config.stash[_BENCH] = Bench.build(options)
     return config.stash[_BENCH]
@@ -374,10 +384,30 @@ def _catch_signals(config: pytest.Config) -> None:
     config.stash[_SIGNALS] = before
 
 
+def _patience(config: pytest.Config) -> Patience:
+    """Return what `--wait` and `--wait-timeout` mean; a limit alone says that waiting is wanted."""
+    from harness.farm.lease import NOW, Patience
+    from harness.progress import line_writer
+
+    if not config.option.wait and config.option.wait_timeout is None:
+        return NOW
+    return Patience(config.option.wait_timeout, line_writer(config))
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
+    return seconds
 
 
 def _count(text: str) -> int:

@@ -132,5 +132,22 @@ def watch_terminal(config: pytest.Config, name: str, stopped: threading.Event) -
     return Watch(LineProgress(name, write_line, uncaptured), stopped)
 
 
+def line_writer(config: pytest.Config) -> Callable[[str], None]:
+    """Return what prints a line at once, also while a test's output is captured; nothing in a worker of xdist."""
+
+    def write(text: str) -> None:
+        # Looked up late: options are read before these plugins are there.
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            reporter.ensure_newline()
+            reporter.write_line(text)
+            reporter.flush()
+
+    return write
+
+
 def _columns_left(writer: Any) -> int:
     return int(writer.fullwidth - writer.width_of_current_line - 1)

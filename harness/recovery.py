@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardError, BusyError, FlashError, LockedError, ProbeError
+from harness.errors import BoardError, BusyError, FlashError, LeaseLostError, LockedError, ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SILENT_CASES = 2
 #: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
 _PAUSE_S = 1.5
+#: No retry unlocks a part, and another run's board is not to be touched.
+_FINAL = (LockedError, LeaseLostError)
 
 
 class Step(StrEnum):
@@ -46,10 +48,10 @@ def plan(retries: int, *, power: bool) -> tuple[Step, ...]:
 def choose(planned: Step, error: BoardError, *, answered: bool, opened: bool = True) -> Step:
     """Return the step to take: a reset can't help where the image isn't known to be in flash.
 
-    A board that isn't open can only be opened again, or lose its power; that of another run's board is left alone.
+    A board that isn't open can only be opened again, or lose its power.
     """
     if not opened:
-        return Step.POWER_CYCLE if planned is Step.POWER_CYCLE and not isinstance(error, BusyError) else Step.REOPEN
+        return Step.POWER_CYCLE if planned is Step.POWER_CYCLE else Step.REOPEN
     if planned is Step.RESET and (not answered or isinstance(error, FlashError)):
         return Step.REFLASH
     return planned
@@ -93,14 +95,14 @@ class Attempts:
             opened: whether the board was open.
 
         Raises:
-            BoardError: of the error's type, if that was the last attempt; no retry unlocks a part.
+            BoardError: of the error's type, if that was the last attempt, or if no retry can help.
         """
         number = self.record.attempt - self.before
-        last = number >= len(self.steps) or isinstance(error, LockedError)
+        last = number >= len(self.steps) or isinstance(error, _FINAL)
         step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
         then = f"next: {step}" if step else "given up"
         self.log(f"attempt {number + 1}: {reason} ({then})")
-        if isinstance(error, LockedError):
+        if isinstance(error, _FINAL):
             raise error
         if step is None:
             raise type(error)(f"{reason} (attempt {number + 1} of {len(self.steps) + 1})") from error
@@ -155,11 +157,11 @@ class Health:
     def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
         """Note that a case failed for good.
 
-        A board that can't be opened is given up, unless another run has it. Probe or flash failing is the board's
-        fault. Firmware that never answers may be the image's, so it takes two cases in a row. Firmware that answered
-        and then failed says nothing about the board.
+        A board that can't be opened is given up, unless another run has it or took it. Probe or flash failing is the
+        board's fault. Firmware that never answers may be the image's, so it takes two cases in a row. Firmware that
+        answered and then failed says nothing about the board.
         """
-        if isinstance(error, BusyError):
+        if isinstance(error, (BusyError, LeaseLostError)):
             return
         self._silent = 0 if answered else self._silent + 1
         if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -66,9 +65,9 @@ def toolchain():
 
 
 @pytest.fixture(autouse=True)
-def own_locks(tmp_path_factory, monkeypatch):
+def own_leases(tmp_path_factory, monkeypatch):
     """Runs of other users of this computer must not hold the boards that a test makes up."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.getbasetemp()))
+    monkeypatch.setenv("HIL_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))
 
 
 @pytest.fixture

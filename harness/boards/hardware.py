@@ -9,27 +9,30 @@ from typing import TYPE_CHECKING
 from harness.boards.attach import PYOCD_ERRORS, attach
 from harness.boards.discover import find_port, find_probe
 from harness.boards.flashers import make_flasher
-from harness.boards.lock import port_lock, probe_lock
+from harness.boards.leases import port_lease, probe_lease
 from harness.boards.probe import ProbeBoard
 from harness.boards.usb_power import UsbPower
 from harness.errors import BoardError, ConfigError, HilError
+from harness.farm.lease import NOW, take_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.serial_stream import SerialStream
     from harness.config import Device
+    from harness.farm.lease import Patience
     from harness.image import Image
 
 _RESUME_S = 10.0
 
 
 class HardwareBoard(ProbeBoard):
-    """A real board. Lock files keep two runs from driving the same probe or port.
+    """A real board. Leases keep two runs from driving the same probe or port.
 
     Args:
         device: as configured, with a probe.
         unlock: whether a locked part may be erased whole, bootloader included.
+        patience: whether to wait while another run has it.
 
     Raises:
         ConfigError: no probe is configured, or it is on another chip.
@@ -37,7 +40,7 @@ class HardwareBoard(ProbeBoard):
         BoardError: probe or port can't be found or opened.
     """
 
-    def __init__(self, device: Device, *, unlock: bool = False) -> None:
+    def __init__(self, device: Device, *, unlock: bool = False, patience: Patience = NOW) -> None:
         if device.probe is None:
             raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
         self._device = device
@@ -45,11 +48,10 @@ class HardwareBoard(ProbeBoard):
         self.power = power_of(device)
         probe = find_probe(device)
         port = find_port(device).path
-        with ExitStack() as held:
-            held.enter_context(probe_lock(device, probe))
-            held.enter_context(port_lock(device))
+        with ExitStack() as undo:
+            self.holds = take_all((probe_lease(device, probe), port_lease(device)), patience, undo)
             super().__init__(device.name, device.kind, "hardware", probe.uid, port, unlock=unlock)
-            self._held = held.pop_all()
+            undo.pop_all()
 
     def locate_port(self) -> str:
         """Find the path of the board's serial port as it is now, by USB serial number or location.
@@ -68,12 +70,6 @@ class HardwareBoard(ProbeBoard):
         self.probe_uid = find_probe(self._device).uid
         super().open_probe()
 
-    def close(self) -> None:
-        """Let go of probe, port and locks. Safe to call twice."""
-        super().close()
-        if hasattr(self, "_held"):  # not yet, if opening has failed
-            self._held.close()
-
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image with the device's flasher, read it back through the probe and compare.
 
@@ -85,6 +81,7 @@ class HardwareBoard(ProbeBoard):
             super().flash(image, progress)
             return
         self.adopt(image)
+        self.guard()
         stream = self._stream
         if stream is not None:
             stream.close()  # the program may need probe or port for itself

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
 from harness.errors import BoardError
@@ -13,6 +13,22 @@ if TYPE_CHECKING:
 
     from harness.boards.usb_power import UsbPower
     from harness.config import BoardKind
+
+
+class Hold(Protocol):
+    """What keeps others from a board: a lease of this computer, a place of a farm."""
+
+    def check(self) -> None:
+        """Make sure that it still does.
+
+        Raises:
+            LeaseLostError: it doesn't.
+        """
+        ...
+
+    def release(self) -> None:
+        """Let others have the board. Safe to call twice."""
+        ...
 
 
 class HeldBoard(ABC):
@@ -26,15 +42,26 @@ class HeldBoard(ABC):
     Attributes:
         notes: what was done beyond what was asked, for the log.
         power: the hub port that powers it; None if that can't be switched from here.
+        holds: what keeps others from the board; checked before it is touched, released when it is closed.
     """
 
     power: UsbPower | None = None
+    holds: tuple[Hold, ...] = ()
 
     def __init__(self, name: str, kind: BoardKind, backend: Backend) -> None:
         self.name = name
         self.kind = kind
         self.backend = backend
         self.notes: list[str] = []
+
+    def guard(self) -> None:
+        """Make sure that the board is still this run's, before anything is done to it.
+
+        Raises:
+            LeaseLostError: it isn't.
+        """
+        for hold in self.holds:
+            hold.check()
 
     @property
     def counter(self) -> Counter:
@@ -66,13 +93,18 @@ class HeldBoard(ABC):
         """
         if self.power is None:
             raise BoardError(f"{self.name}: no `power_cycle` is configured in devices.yaml")
+        self.guard()
         self.let_go()
         self.power.cycle()
         self.reconnect()
 
     def close(self) -> None:
         """Let go of everything for good. Safe to call twice."""
-        self.let_go()
+        try:
+            self.let_go()
+        finally:
+            for hold in reversed(self.holds):
+                hold.release()
 
     def __enter__(self) -> Self:
         return self

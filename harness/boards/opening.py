@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, probes_for
 from harness.boards.hardware import HardwareBoard
-from harness.boards.lock import port_lock
+from harness.boards.leases import port_lease, virtual_lease
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
+from harness.farm.lease import NOW, take_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device
+    from harness.farm.lease import Patience
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 _TWINS = {"nrf52840": VirtualNrf52840}
@@ -31,17 +34,18 @@ class VirtualBoard(ProbeBoard):
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
 
-    def __init__(self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False) -> None:
+    def __init__(
+        self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False, patience: Patience = NOW
+    ) -> None:
         twin = device.kind.twin
         if twin not in _TWINS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
-        self.twin = _TWINS[twin](device.name, faults=faults)
-        self.twin.start()
-        try:
+        lease = virtual_lease(device)
+        with ExitStack() as undo:
+            self.holds = take_all(() if lease is None else (lease,), patience, undo)
+            self.twin = undo.enter_context(_TWINS[twin](device.name, faults=faults))
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
-        except BaseException:
-            self.twin.close()
-            raise
+            undo.pop_all()
 
     def locate_port(self) -> str:
         """Say where the serial port is now: the twin's may come back under another name."""
@@ -106,7 +110,12 @@ def _why_no_hardware(device: Device) -> str | None:
 
 
 def open_board(
-    device: Device, backend: Backend, faults: Sequence[str] = (), *, unlock: bool = False
+    device: Device,
+    backend: Backend,
+    faults: Sequence[str] = (),
+    *,
+    unlock: bool = False,
+    patience: Patience = NOW,
 ) -> ProbeBoard | PortBoard | RenodeBoard:
     """Open a device on a backend that `choose_backend` gave.
 
@@ -115,17 +124,19 @@ def open_board(
         backend: where.
         faults: what goes wrong on a virtual board (docs/faults.md).
         unlock: whether a locked part may be erased whole, bootloader included.
+        patience: whether to wait while another run has the board.
 
     Raises:
+        BusyError: another run has the board, and didn't release it in time.
         BoardError: probe or port can't be opened, or Renode can't be started.
         ConfigError: the device lacks what the backend needs.
     """
     if backend == "hardware" and not faults:
         if device.probe is None and device.port is not None:
-            return PortBoard(device, lambda: find_port(device).path, port_lock(device))
-        return HardwareBoard(device, unlock=unlock)
+            return PortBoard(device, lambda: find_port(device).path, port_lease(device), patience)
+        return HardwareBoard(device, unlock=unlock, patience=patience)
     if backend == "virtual":
-        return VirtualBoard(device, faults, unlock=unlock)
+        return VirtualBoard(device, faults, unlock=unlock, patience=patience)
     if faults:
         raise ConfigError(f"{device.name}: faults can be injected into a virtual board only; use `--backend virtual`")
     return RenodeBoard(device, require_renode())

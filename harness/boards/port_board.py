@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from harness.boards.flashers import make_flasher
@@ -10,13 +9,14 @@ from harness.boards.hardware import power_of
 from harness.boards.held import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
 from harness.errors import BoardError
+from harness.farm.lease import NOW
 from harness.image import check_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.lock import BoardLock
     from harness.config import Device
+    from harness.farm.lease import Lease, Patience
     from harness.image import Image
 
 _REOPEN_S = 10.0
@@ -28,18 +28,21 @@ class PortBoard(HeldBoard):
     Args:
         device: as configured, with a flasher that needs no probe.
         locate: finds the path of its serial port.
-        lock: held from now until `close`.
+        lease: held from now until `close`.
+        patience: whether to wait while another run has it.
 
     Raises:
         ConfigError: its flasher needs a probe.
         LinkError: the port isn't there.
-        BusyError: another run has the lock.
+        BusyError: another run has the lease.
     """
 
     probe_uid = ""
     reads_memory = False
 
-    def __init__(self, device: Device, locate: Callable[[], str], lock: BoardLock | None = None) -> None:
+    def __init__(
+        self, device: Device, locate: Callable[[], str], lease: Lease | None = None, patience: Patience = NOW
+    ) -> None:
         super().__init__(device.name, device.kind, "hardware")
         self._lines = device.serial
         self._locate = locate
@@ -47,9 +50,9 @@ class PortBoard(HeldBoard):
         self._stream: SerialStream | None = None
         self.power = power_of(device)
         self.port = locate()
-        self._held = ExitStack()
-        if lock is not None:
-            self._held.enter_context(lock)
+        if lease is not None:
+            lease.acquire(patience.limit_s, patience.tell)
+            self.holds = (lease,)
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image; that it is in flash is known only when the firmware reports its build id.
@@ -59,6 +62,7 @@ class PortBoard(HeldBoard):
             FlashError: programming failed.
         """
         self.adopt(image)
+        self.guard()
         self.let_go()
         self._flasher.flash(image)
         if progress is not None:
@@ -78,6 +82,7 @@ class PortBoard(HeldBoard):
         Raises:
             BoardError: that failed.
         """
+        self.guard()
         self.let_go()
         self._flasher.reset()
 
@@ -94,7 +99,7 @@ class PortBoard(HeldBoard):
         if self._stream is not None and self._stream.gone:
             self.let_go()
         if self._stream is None:
-            self._stream = reopen(self.name, self._locate, self.kind.baud, self._lines, patience=_REOPEN_S)
+            self._stream = reopen(self.name, self._locate, self.kind.baud, self._lines, self.guard, patience=_REOPEN_S)
             self.port = self._stream.port
         return self._stream
 
@@ -119,11 +124,6 @@ class PortBoard(HeldBoard):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-    def close(self) -> None:
-        """Let go of port and lock. Safe to call twice."""
-        super().close()
-        self._held.close()
 
 
 class _Line:

@@ -170,10 +170,12 @@ class ProbeBoard(HeldBoard):
             self._stream.close()
             self._stream = None
         if self._stream is None and not self._opened:
-            self._stream = SerialStream(self.name, self.port, self.kind.baud, self.lines)
+            self._stream = SerialStream(self.name, self.port, self.kind.baud, self.lines, self.guard)
             self._opened = True
         elif self._stream is None:
-            self._stream = reopen(self.name, self.locate_port, self.kind.baud, self.lines, patience=_REOPEN_S)
+            self._stream = reopen(
+                self.name, self.locate_port, self.kind.baud, self.lines, self.guard, patience=_REOPEN_S
+            )
             if self._stream.port != self.port:
                 self.notes.append(f"serial port {self.port} came back as {self._stream.port}")
                 self.port = self._stream.port
@@ -245,11 +247,13 @@ class ProbeBoard(HeldBoard):
 
     @property
     def _target(self) -> Any:
+        self.guard()
         if self._session is None:
             raise ProbeError(f"{self.name}: the probe {self.probe_uid} is not open")
         return self._session.target
 
     def _open_session(self) -> Any:
+        self.guard()
         logging.getLogger("pyocd").setLevel(logging.ERROR)  # what matters is raised, and said in our words
         with self._translated("opening the probe"):
             session, erased = attach(self.name, self.kind, self.probe_uid, frequency=self._swd_hz, unlock=self._unlock)

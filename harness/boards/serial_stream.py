@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WRITE_TIMEOUT_S = 10.0
 _REOPEN_POLL_S = 0.1
+#: How long a read or write relies on the last time that the board was seen to be this run's.
+_GUARD_S = 0.1
 _AS_IT_IS = SerialLines()
 
 
@@ -27,6 +29,7 @@ class SerialStream:
         port: device path, or any URL that pyserial opens.
         baud: bits per second.
         lines: what DTR and RTS are set to before anything is sent.
+        guard: raises if the board isn't this run's any more; called before a read or write, at most every 0.1 s.
 
     Attributes:
         gone: the port has vanished; only a new stream can help.
@@ -35,7 +38,17 @@ class SerialStream:
         LinkError: the port can't be opened.
     """
 
-    def __init__(self, board: str, port: str, baud: int, lines: SerialLines = _AS_IT_IS) -> None:
+    def __init__(
+        self,
+        board: str,
+        port: str,
+        baud: int,
+        lines: SerialLines = _AS_IT_IS,
+        guard: Callable[[], None] | None = None,
+    ) -> None:
+        self._guard = guard
+        self._guarded_until = 0.0
+        self._check()
         self.port = port
         self.gone = False
         self._board = board
@@ -64,7 +77,9 @@ class SerialStream:
 
         Raises:
             LinkError: the port is gone.
+            LeaseLostError: the board isn't this run's any more.
         """
+        self._check()
         try:
             waiting = self._serial.in_waiting
             if not waiting and timeout > 0:
@@ -83,7 +98,9 @@ class SerialStream:
 
         Raises:
             LinkError: the port is gone, or accepts no bytes.
+            LeaseLostError: the board isn't this run's any more.
         """
+        self._check()
         try:
             self._serial.write(data)
         except serial.SerialTimeoutException as error:
@@ -117,6 +134,11 @@ class SerialStream:
                     raise self._gone(error) from error
                 time.sleep(_REOPEN_POLL_S)
 
+    def _check(self) -> None:
+        if self._guard is not None and time.monotonic() >= self._guarded_until:
+            self._guard()
+            self._guarded_until = time.monotonic() + _GUARD_S
+
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
         rounded = step * -(-timeout // step)
@@ -129,7 +151,13 @@ class SerialStream:
 
 
 def reopen(
-    board: str, locate: Callable[[], str], baud: int, lines: SerialLines = _AS_IT_IS, *, patience: float
+    board: str,
+    locate: Callable[[], str],
+    baud: int,
+    lines: SerialLines = _AS_IT_IS,
+    guard: Callable[[], None] | None = None,
+    *,
+    patience: float,
 ) -> SerialStream:
     """Open a port that may be away for a while, and may come back under another name.
 
@@ -138,6 +166,7 @@ def reopen(
         locate: finds the port's path by what identifies it; raises LinkError while it isn't there.
         baud: bits per second.
         lines: what DTR and RTS are set to.
+        guard: of the stream.
         patience: how long it may take, seconds.
 
     Raises:
@@ -146,7 +175,7 @@ def reopen(
     deadline = time.monotonic() + patience
     while True:
         try:
-            return SerialStream(board, locate(), baud, lines)
+            return SerialStream(board, locate(), baud, lines, guard)
         except LinkError as error:
             if time.monotonic() >= deadline:
                 raise LinkError(f"{error} (waited {patience:g} s for the port to come back)") from error

@@ -46,6 +46,7 @@ for _command in (
     boards.flash,
     boards.init,
     boards.renode,
+    farm.leases,
     farm.nightly,
     farm.reserve,
     models.build,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, RESULTS, load_lab
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, RESULTS, TIMEOUT, WAIT, load_lab, patience_of
 
 
 @click.command()
@@ -47,6 +47,8 @@ def init(folder: Path) -> None:
 @LAB
 @click.option("--force", is_flag=True, help="Flash even if the board already runs IMAGE.")
 @click.option("--allow-mass-erase", is_flag=True, help="Unlock a locked part, which erases all of it.")
+@WAIT
+@TIMEOUT
 def flash(
     image: Path,
     device: str,
@@ -54,12 +56,15 @@ def flash(
     lab: str | None,
     force: bool,  # noqa: FBT001 (click passes it)
     allow_mass_erase: bool,  # noqa: FBT001 (click passes it)
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
 ) -> None:
     """Flash IMAGE (an ELF file), check it, and say what runs."""
     from harness.commands.flash import flash_image, single_device
 
     chosen = single_device(load_lab(lab), device)
-    flash_image(image, chosen, backend, force=force, allow_mass_erase=allow_mass_erase)
+    patience = patience_of(wait, timeout)
+    flash_image(image, chosen, backend, force=force, allow_mass_erase=allow_mass_erase, patience=patience)
 
 
 @click.command()
@@ -71,11 +76,20 @@ def flash(
 )
 @BACKEND
 @LAB
-def doctor(device: str | None, image: Path | None, backend: Any, lab: str | None) -> None:
+@WAIT
+@TIMEOUT
+def doctor(
+    device: str | None,
+    image: Path | None,
+    backend: Any,
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
     """Check everything that the harness needs, a line each, with the remedy."""
     from harness.commands.doctor import examine
 
-    if not examine(lambda: load_lab(lab), device, image, backend):
+    if not examine(lambda: load_lab(lab), device, image, backend, patience_of(wait, timeout)):
         raise SystemExit(1)
 
 
@@ -123,6 +137,8 @@ def renode_install(
 @click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N inputs of each suite.")
 @RESULTS
 @LAB
+@WAIT
+@TIMEOUT
 def crosscheck(
     device: str,
     first: Any,
@@ -131,6 +147,8 @@ def crosscheck(
     samples: int | None,
     results_dir: Path,
     lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
 ) -> None:
     """Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.
 
@@ -142,5 +160,9 @@ def crosscheck(
     from harness.commands.crosscheck import crosscheck_backends
 
     loaded = load_lab(lab)
-    if not crosscheck_backends(loaded, device, (first, second), suites, samples=samples, results_dir=results_dir):
+    patience = patience_of(wait, timeout)
+    equal = crosscheck_backends(
+        loaded, device, (first, second), suites, samples=samples, results_dir=results_dir, patience=patience
+    )
+    if not equal:
         raise SystemExit(1)

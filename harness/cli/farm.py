@@ -1,4 +1,4 @@
-"""What is about sharing boards: `hil reserve`."""
+"""What is about sharing boards: `hil leases` and `hil reserve`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from pathlib import Path
 import click
 
 from harness.cli.options import LAB, load_lab
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@LAB
+def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
+    """Show who uses which board of this computer, since when, and which are free."""
+    from harness.commands.leases import show_leases
+
+    show_leases(load_lab(lab), as_json=as_json)
 
 
 @click.command()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, load_lab
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of
 
 
 @click.command()
@@ -106,6 +106,8 @@ def build(
 @click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @LAB
+@WAIT
+@TIMEOUT
 def profile(image: Path, device: str, lab: str | None, functions: bool, **options: Any) -> None:  # noqa: FBT001
     """Show which layers of IMAGE an inference spends its cycles or instructions in.
 
@@ -121,7 +123,16 @@ def profile(image: Path, device: str, lab: str | None, functions: bool, **option
         raise click.UsageError("--sample goes with --suite")
     show = show_functions if functions else show_layers
     chosen = single_device(load_lab(lab), device)
-    show(image, chosen, options["backend"], suite=suite, sample=sample or 0, file=file, as_json=options["as_json"])
+    show(
+        image,
+        chosen,
+        options["backend"],
+        suite=suite,
+        sample=sample or 0,
+        file=file,
+        as_json=options["as_json"],
+        patience=patience_of(options["wait"], options["timeout"]),
+    )
 
 
 @click.command()

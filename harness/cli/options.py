@@ -17,6 +17,20 @@ RESULTS = click.option(
     "--results-dir", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR"
 )
 
+WAIT = click.option("--wait", is_flag=True, help="Wait for a board that somebody else uses.")
+TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most (default: no limit)."
+)
+
+
+def patience_of(wait: bool, timeout: float | None) -> Any:  # noqa: FBT001 (click passes it)
+    """Return what `--wait` and `--timeout` mean; a limit alone says that waiting is wanted."""
+    from harness.farm.lease import NOW, Patience
+
+    if not wait and timeout is None:
+        return NOW
+    return Patience(timeout, lambda text: click.echo(text, err=True))
+
 
 def load_lab(lab: str | None) -> Any:
     """Return the lab that `--lab` names, or the one of the current folder.

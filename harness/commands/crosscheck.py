@@ -12,10 +12,12 @@ from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.crosscheck import crosscheck
 from harness.errors import ConfigError
+from harness.farm.lease import NOW
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.config import Lab
+    from harness.farm.lease import Patience
 
 _WORD = {True: "equal", False: "DIFFERENT", None: "not compared"}
 
@@ -28,6 +30,7 @@ def crosscheck_backends(
     *,
     samples: int | None,
     results_dir: Path,
+    patience: Patience = NOW,
 ) -> bool:
     """Run suites on two backends, print what was compared, and the verdict.
 
@@ -48,6 +51,7 @@ def crosscheck_backends(
         results_dir=results_dir,
         lab_file=lab.path,
         on_run=lambda backend: click.echo(f"{chosen.name} on {backend} ..."),
+        patience=patience,
     )
     print_table(
         f"{chosen.name}: {backends[0]} against {backends[1]}",

@@ -24,6 +24,7 @@ from harness.commands.flash import flash_proof, single_device
 from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
+from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
@@ -34,13 +35,16 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.config import BoardKind, Device, Lab
+    from harness.farm.lease import Patience
     from harness.image import Image
 
 _MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}
 _PREBUILT = Path("firmware/prebuilt")
 
 
-def examine(load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted) -> bool:
+def examine(
+    load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted, patience: Patience = NOW
+) -> bool:
     """Print a line for each check.
 
     Args:
@@ -48,19 +52,22 @@ def examine(load_lab: Callable[[], Lab], device: str | None, image: Path | None,
         device: which board to check too, if any.
         image: what to flash on it.
         wanted: backend of the board.
+        patience: whether to wait while another run has the board.
 
     Returns:
         True if nothing is wrong.
     """
     healthy = True
-    for finding in _findings(load_lab, device, image, wanted):
+    for finding in _findings(load_lab, device, image, wanted, patience):
         mark, color = _MARKS[finding.state]
         click.echo(f"{click.style(mark, fg=color)}  {finding.what}: {finding.text}")
         healthy = healthy and finding.state != "problem"
     return healthy
 
 
-def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted) -> Iterator[Finding]:
+def _findings(
+    load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted, patience: Patience
+) -> Iterator[Finding]:
     yield Finding("ok", "Python", sys.version.split()[0])
     yield _lab_finding(load_lab)
     yield _unicorn_finding()
@@ -73,7 +80,7 @@ def _findings(load_lab: Callable[[], Lab], device: str | None, image: Path | Non
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
     yield renode_finding()
     if device is not None:
-        yield from _device_findings(load_lab, device, image, wanted)
+        yield from _device_findings(load_lab, device, image, wanted, patience)
 
 
 def _lab_finding(load_lab: Callable[[], Lab]) -> Finding:
@@ -140,13 +147,15 @@ def _tool_finding(tool: str, purpose: str, remedy: str) -> Finding:
     return Finding("ok", tool, (done.stdout or done.stderr).strip().partition("\n")[0] or path)
 
 
-def _device_findings(load_lab: Callable[[], Lab], name: str, image: Path | None, wanted: Wanted) -> Iterator[Finding]:
+def _device_findings(
+    load_lab: Callable[[], Lab], name: str, image: Path | None, wanted: Wanted, patience: Patience
+) -> Iterator[Finding]:
     """Check a board step by step; the first problem ends it."""
     try:
         device = single_device(load_lab(), name)
         backend, why = choose_backend(device, wanted)
         yield Finding("ok", device.name, f"backend {backend}: {why}")
-        with open_board(device, backend) as board:
+        with open_board(device, backend, patience=patience) as board:
             probe = f"probe {board.probe_uid} opened" if board.probe_uid else "no probe"
             yield Finding("ok", device.name, f"{probe}, port {board.port}, counts {board.counter}")
             yield from (Finding("optional", device.name, note) for note in board.notes)

@@ -8,6 +8,7 @@ import click
 
 from harness.boards.opening import Wanted, choose_backend, open_board
 from harness.errors import ConfigError
+from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.config import Device, Lab
+    from harness.farm.lease import Patience
 
 
 def single_device(lab: Lab, selector: str) -> Device:
@@ -38,13 +40,19 @@ def flash_proof(board: Board) -> str:
 
 
 def flash_image(
-    path: Path, device: Device, wanted: Wanted, *, force: bool = False, allow_mass_erase: bool = False
+    path: Path,
+    device: Device,
+    wanted: Wanted,
+    *,
+    force: bool = False,
+    allow_mass_erase: bool = False,
+    patience: Patience = NOW,
 ) -> None:
     """Flash an image unless it runs already, start it, and say what then runs on the board."""
     image = load_image(path, device.kind)
     backend, why = choose_backend(device, wanted)
     click.echo(f"{device.name} on {backend} ({why})")
-    with open_board(device, backend, unlock=allow_mass_erase) as board:
+    with open_board(device, backend, unlock=allow_mass_erase, patience=patience) as board:
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
         info = start_image(board, image, link, force=force)
         skipped = any("skipped" in note for note in board.notes)

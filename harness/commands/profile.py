@@ -10,6 +10,7 @@ import click
 
 from harness.boards.opening import Wanted, choose_backend, open_board
 from harness.commands.printing import console, print_table
+from harness.farm.lease import NOW
 from harness.function_profile import profile_functions
 from harness.image import load_image
 from harness.profile import profile_image
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend
     from harness.config import Device
+    from harness.farm.lease import Patience
     from harness.function_profile import FunctionProfile
     from harness.image import Image
     from harness.profile import LayerShare, Profile
@@ -41,7 +43,15 @@ def choose_input(image: Image, suite: Path | None, sample: int, file: Path | Non
 
 
 def show_layers(
-    path: Path, device: Device, wanted: Wanted, *, suite: Path | None, sample: int, file: Path | None, as_json: bool
+    path: Path,
+    device: Device,
+    wanted: Wanted,
+    *,
+    suite: Path | None,
+    sample: int,
+    file: Path | None,
+    as_json: bool,
+    patience: Patience = NOW,
 ) -> None:
     """Profile an image by layer, and print a table with a chart, or JSON."""
     image = load_image(path, device.kind)
@@ -49,7 +59,7 @@ def show_layers(
     backend, why = choose_backend(device, wanted)
     if not as_json:
         click.echo(f"{device.name} on {backend} ({why})")
-    with open_board(device, backend) as board:
+    with open_board(device, backend, patience=patience) as board:
         profile = profile_image(board, image, chosen.data)
         notes = list(board.notes)
     if as_json:
@@ -68,13 +78,21 @@ def show_layers(
 
 
 def show_functions(
-    path: Path, device: Device, wanted: Wanted, *, suite: Path | None, sample: int, file: Path | None, as_json: bool
+    path: Path,
+    device: Device,
+    wanted: Wanted,
+    *,
+    suite: Path | None,
+    sample: int,
+    file: Path | None,
+    as_json: bool,
+    patience: Patience = NOW,
 ) -> None:
     """Profile an image by C function on the virtual board, and print a table, or JSON."""
     image = load_image(path, device.kind)
     chosen = choose_input(image, suite, sample, file)
     backend = "virtual" if wanted == "auto" else choose_backend(device, wanted)[0]
-    with open_board(device, backend) as board:
+    with open_board(device, backend, patience=patience) as board:
         profile = profile_functions(board, image, chosen.data)
     if as_json:
         content = _heading(path, image, device, backend, chosen) | _functions_content(profile)

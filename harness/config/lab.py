@@ -71,6 +71,7 @@ class Device(Model):
     wrong with it on purpose (docs/faults.md), to see what a farm makes of it.
     `host` is the name of the computer that it is attached to, None for every one that reads this file; `place` its name
     in labgrid, if that isn't its own.
+    `lab` is the devices.yaml that it stands in; it is left out of what is stored, as it differs between computers.
     """
 
     name: Name
@@ -87,6 +88,7 @@ class Device(Model):
     faults: tuple[str, ...] = ()
     host: str | None = None
     place: str | None = None
+    lab: Path | None = Field(default=None, exclude=True, repr=False)
 
     @property
     def hardware(self) -> bool:
@@ -205,7 +207,8 @@ def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) ->
         raise document.error(where, '"all" means every device; give it another name')
     if name in kinds and name != entry.kind:
         raise document.error(where, f"is the name of a kind, but this is a {entry.kind}; give it another name")
-    return document.build(Device, {**dict(entry), "name": name, "kind": kinds[entry.kind]}, where)
+    named = {"name": name, "kind": kinds[entry.kind], "lab": document.path.resolve()}
+    return document.build(Device, {**dict(entry), **named}, where)
 
 
 def _reject_shared(document: Document, devices: Sequence[Device]) -> None:

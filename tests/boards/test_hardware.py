@@ -7,12 +7,12 @@ from pyocd.core import exceptions
 
 from harness.bench import Bench, Options
 from harness.boards.hardware import HardwareBoard
-from harness.boards.lock import BoardLock
 from harness.boards.usb_power import UsbPower
 from harness.boards.virtual.probe import VirtualProbe
 from harness.config import Lab
 from harness.config.access import CommandFlasher
 from harness.errors import BoardError, BusyError, FlashError
+from harness.farm.lease import Lease
 from harness.link.client import Link
 from harness.pools import Target
 from harness.recovery import open_patiently
@@ -133,8 +133,8 @@ def test_a_failure_in_the_case_goes_on_counting_where_opening_ended(attached, be
 
 def test_the_power_of_another_run_s_board_is_left_alone(attached, bench, suite):
     session = bench(power_cycle=attached.hub())
-    words = r"bench: port 42 is in use by another run \(this program\)"
-    with BoardLock("other", "port", "42"), pytest.raises(BusyError, match=words):
+    words = r"bench: port 42 is in use by \S+ \(.*; this program on "
+    with Lease("other", "port", "42"), pytest.raises(BusyError, match=words):
         session.measure(session.targets[0], suite, suite.variants[0], None)
     assert attached.hub_calls == []
     row, _ = session.measure(session.targets[0], suite, suite.variant("int8"), None)  # and it is not given up
@@ -142,7 +142,7 @@ def test_the_power_of_another_run_s_board_is_left_alone(attached, bench, suite):
 
 
 def test_two_boards_on_one_probe_are_two_too_many(attached, nano33):
-    words = r"bench: probe virtual:bench-\S+ is in use by another run"
+    words = r"bench: probe virtual:bench-\S+ is in use by "
     with HardwareBoard(attached.device(nano33)), pytest.raises(BusyError, match=words):
         HardwareBoard(attached.device(nano33))
     HardwareBoard(attached.device(nano33)).close()

@@ -1,0 +1,44 @@
+"""What a run must hold to use a board: its probe, its port, or the name of a virtual one."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from harness.boards.discover import attached_ports, find_port
+from harness.boards.matching import port_key
+from harness.farm.lease import Lease
+
+if TYPE_CHECKING:
+    from harness.boards.discover import Probe
+    from harness.config import Device
+
+
+def probe_lease(device: Device, probe: Probe) -> Lease:
+    """Return the lease of an attached probe, by its serial number, else by its place."""
+    key = probe.uid if probe.serial else probe.location or probe.uid
+    return Lease(device.name, "probe", key, kind=device.kind.name)
+
+
+def port_lease(device: Device) -> Lease:
+    """Return the lease of a device's serial port, by USB serial number, else by location.
+
+    Raises:
+        LinkError: the port isn't attached.
+    """
+    port = find_port(device)
+    key = port_key(port, attached_ports()) or {"path": port.path}
+    return Lease(device.name, "port", " at ".join(key.values()), kind=device.kind.name)
+
+
+def virtual_lease(device: Device) -> Lease | None:
+    """Return the lease of a virtual board that devices.yaml configures; None where each process has its own."""
+    if device.backend != "virtual":
+        return None
+    return Lease(device.name, "virtual", virtual_key(device), kind=device.kind.name)
+
+
+def virtual_key(device: Device) -> str:
+    """Return what tells a virtual board from others: its name, and which devices.yaml that stands in."""
+    lab = "" if device.lab is None else str(device.lab)
+    return f"{device.name} of {hashlib.sha256(lab.encode()).hexdigest()[:12]}"

@@ -1,0 +1,97 @@
+"""`hil leases`: who holds which board of this computer."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.boards.leases import virtual_key
+from harness.commands.printing import print_table
+from harness.farm.holder import since_words
+from harness.farm.listing import list_leases
+from harness.farm.state import hostname
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.config import Device, Lab
+    from harness.farm.holder import Holder
+
+
+def show_leases(lab: Lab, *, as_json: bool) -> None:
+    """Print who holds what since when, and which configured devices are free; what a crash left is removed."""
+    held, crashed = list_leases()
+    monotonic_s = time.monotonic()
+    free = [device.name for device in free_devices(lab, held)]
+    if as_json:
+        content = {
+            "leases": [{**holder.as_json(), "state": holder.state(monotonic_s)} for holder in held],
+            "crashed": [holder.as_json() for holder in crashed],
+            "free": free,
+        }
+        click.echo(json.dumps(content, indent=2))
+        return
+    if held:
+        columns = ("device", "kind", "holds", "owner", "purpose", "process", "since", "last heartbeat", "state")
+        print_table("Boards in use", columns, [_row(group, monotonic_s) for group in _by_run(held)])
+        if any(holder.state(monotonic_s) == "expired" for holder in held):
+            click.echo("Expired: that process is stopped or hangs; the next run that asks for the board takes it over.")
+    else:
+        click.echo("No board is held.")
+    for group in _by_run(crashed):
+        first = group[0]
+        click.echo(
+            f"{first.device}: process {first.pid} of {first.owner} ({first.purpose}) ended without releasing it; "
+            "what it left was cleaned up."
+        )
+    if lab.devices:
+        click.echo(f"Free ({lab.path}): {', '.join(free) or 'none'}")
+
+
+def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:
+    """Return the configured devices of this host that nobody holds."""
+    held = list(held)
+    here = [device for device in lab.devices if device.host in (None, hostname())]
+    return [device for device in here if not any(_is_of(holder, device) for holder in held)]
+
+
+def _is_of(holder: Holder, device: Device) -> bool:
+    """Tell whether a lease is on a device; another devices.yaml may give it another name."""
+    if holder.what == "virtual" or device.backend == "virtual":
+        return holder.what == "virtual" and device.backend == "virtual" and holder.key == virtual_key(device)
+    named = {holder.device} if device.hardware else set()
+    names = {holder.key, *holder.key.split(" at ")} | named
+    own = {device.name}
+    if device.probe is not None:
+        own |= {device.probe, device.probe.removeprefix("usb:")}
+    if device.port is not None:
+        own |= {word for word in (device.port.serial, device.port.location) if word is not None}
+    return bool(names & own)
+
+
+def _by_run(leases: Iterable[Holder]) -> list[list[Holder]]:
+    """Put the leases of one run on one board together: its probe and its port."""
+    groups: dict[tuple[str, str, int], list[Holder]] = {}
+    for holder in leases:
+        groups.setdefault((holder.device, holder.host, holder.pid), []).append(holder)
+    return list(groups.values())
+
+
+def _row(group: list[Holder], monotonic_s: float) -> tuple[str | None, ...]:
+    first = min(group, key=lambda holder: holder.since)
+    oldest = min(group, key=lambda holder: holder.beat_s)
+    what = ", ".join(holder.what if holder.what == "virtual" else f"{holder.what} {holder.key}" for holder in group)
+    return (
+        first.device,
+        first.kind or None,
+        what,
+        first.owner,
+        first.purpose,
+        f"{first.pid} on {first.host}",
+        since_words(first.since),
+        f"{max(0.0, monotonic_s - oldest.beat_s):.0f} s ago",
+        oldest.state(monotonic_s),
+    )
