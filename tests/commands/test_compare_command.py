@@ -71,7 +71,7 @@ def test_no_data_is_5(hil, run):
         (["--margin", "ticks=2"], "is no least difference"),
         (["a", "b", "c"], "two runs at most"),
         (["latest", "latest"], "are the same run"),
-        (["--device", "nano33"], "--device is given twice"),
+        (["--device", "nano33", "--device", "nano33"], "--device is given once, or twice"),
     ],
 )
 def test_mistakes_are_usage_errors(hil, run, arguments, words):
