@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.store.place import boards_of, place_of, spelled, unit_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -31,6 +33,10 @@ _EMULATED = (
 _SIMULATED = (
     "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
     "instruction; it shows that the measurement works, and says nothing about a real board."
+)
+_UNITS = (
+    "Measured on {count} units of the board: differences between units (clock source, supply, chip corner) are in the "
+    "ratios of ticks, latency and energy. `hil compare` says which differences are real."
 )
 _UNASKED = ("no power monitor", "not asked for (--power off)")
 
@@ -62,17 +68,21 @@ def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
 
 
 def _order(row: Row) -> tuple[str, str, str]:
-    return row["suite"], row["device"], row["backend"]
+    return row["suite"], place_of(row), row["backend"]
 
 
 def _print_group(console: Console, rows: list[Row], width: int) -> None:
-    """Print the tables of one suite on one device and backend: only these rows can be compared."""
+    """Print the tables of one suite at one place and on one backend: only these rows can be compared."""
     first = rows[0]
     emulated = "" if first["backend"] == "hardware" else ", emulated"
-    device = first["device"] if first["device"] == first["board"] else f"{first['device']} ({first['board']})"
-    console.print(Text(f"{first['suite']} on {device}, {first['backend']} backend{emulated}", style="bold"))
+    place, boards = place_of(first), boards_of(rows)
+    on = place if place == first["board"] else f"{place} ({first['board']})"
+    console.print(
+        Text(f"{first['suite']} on {spelled(on, boards)}, {first['backend']} backend{emulated}", style="bold")
+    )
     counter = f"{first['counter']} per inference"
-    scores, ticks = _SCORES, _ticks(rows)
+    several = len({row["device"] for row in rows}) > 1
+    scores, ticks = (_DEVICE, *_SCORES) if several else _SCORES, _ticks(rows)
     if width >= _WIDE_COLUMNS:
         _print_table(console, f"accuracy, {counter}", [_VARIANT, _TECHNIQUE, *scores, *ticks], rows)
     else:
@@ -83,6 +93,9 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     _print_energy(console, rows)
     memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column is not _COMPRESSED]
     _print_table(console, "memory, bytes", [_VARIANT, *memory], rows)
+    units = {unit_of(row) for row in rows if row["status"] == "complete"}
+    if first["backend"] == "hardware" and len(units) > 1:
+        console.print(Text(f"{_UNITS.format(count=len(units))}\n", style="yellow"))
     for row in rows:
         if row["status"] != "complete":
             console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
@@ -176,15 +189,17 @@ def _decimals(row: Row) -> int:
 def _ratio(row: Row, rows: Sequence[Row]) -> str:
     """Return median / the baseline's median; only between cases that have all in common but the variant."""
     for other in rows:
-        if other["variant"] == row["baseline"] and all(other[name] == row[name] for name in _SAME):
+        alike = place_of(other) == place_of(row) and (row.get("pool") or other["board_uid"] == row["board_uid"])
+        if other["variant"] == row["baseline"] and alike and all(other[name] == row[name] for name in _SAME):
             mine, base = row["ticks_median"], other["ticks_median"]
             return f"{mine / base:.3f}x" if mine and base else _NONE
     return _NONE
 
 
-_SAME = ("suite", "device", "board", "board_uid", "backend", "counter", "clock_hz", "engine", "samples")
+_SAME = ("suite", "board", "backend", "counter", "clock_hz", "engine", "samples")
 
 _VARIANT = _Column("variant", _text("variant"), left=True)
+_DEVICE = _Column("device", _text("device"), left=True)
 _TECHNIQUE = _Column("technique", _text("technique"), left=True)
 _SCORES = (
     _Column("samples", _count("samples")),

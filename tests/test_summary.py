@@ -127,3 +127,19 @@ def test_markup_in_names_is_only_text():
 
 def test_more_samples_give_more_digits():
     assert "91.20 %" in render([FLOAT | {"samples": 10_000}], width=80, color=False)
+
+
+def farm(backend):
+    counter = "cycles" if backend == "hardware" else "instructions"
+    shared = {"pool": "nano33", "backend": backend, "counter": counter}
+    base = row("float32", device="bench-1", board_uid="A", **shared)
+    return [base, row("int8", device="bench-2", board_uid="B", baseline="float32", **shared)]
+
+
+@pytest.mark.parametrize(("backend", "said"), [("hardware", 1), ("virtual", 0)])
+def test_boards_of_a_pool_are_one_table_that_names_them(backend, said):
+    text = " ".join(render(farm(backend), width=100, color=False).split())
+    assert f"fashion_mnist on nano33 (2 boards: bench-1, bench-2), {backend} backend" in text
+    assert "1.000x" in text
+    assert re.search(r"int8 int8 technique bench-2 1,000", text)
+    assert text.count("Measured on 2 units of the board") == said

@@ -81,7 +81,13 @@ def export(results_dir: Path, run: str, form: str | None, table: str, output: Pa
 @click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN_A] [RUN_B]")
 @click.option("--baseline", metavar="WHAT", help="Tag, run, git revision, latest, or history:N (the last N nights).")
-@click.option("--device", "devices", multiple=True, metavar="NAME", help="Given twice: compare these two boards.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="Only what it (a pool's name: its boards) measured. Given twice: compare the two.",
+)
 @click.option("--fail-on", metavar="LIMITS", help='Like "latency>2%,peak_ram>0,accuracy<-0.5%".')
 @click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
 @click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
@@ -103,6 +109,7 @@ def compare(
     hil compare                        each variant of the latest run with its baseline
     hil compare RUN_A RUN_B            the cases of RUN_B with those of RUN_A
     hil compare --baseline main        the latest run with the one tagged main, or of that git revision
+    hil compare --device a             each variant that board a, or the boards of pool a, measured
     hil compare --device a --device b  the latest run's board b with its board a
 
     Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.

@@ -11,6 +11,7 @@ from harness.errors import ConfigError
 from harness.power.battery import Duty, assumptions, estimate
 from harness.store import load_results
 from harness.store.cases import SIMULATED
+from harness.store.place import unit_of
 from harness.store.read import plain_rows
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def show_life(run: Path, duty: Duty) -> None:
         title = "battery life from SIMULATED energy" if simulated else f"battery life (energy by {source})"
         mine = [row for row in known if row["power_source"] == source]
         print_table(title, ("suite", "variant", "device", *_NUMBERS), [_cells(row, duty) for row in mine], _NUMBERS)
+        units = {unit_of(row) for row in mine if row["pool"]}
+        if not simulated and len(units) > 1:
+            click.echo(f"Measured on {len(units)} units of the board: differences between units are in these figures.")
         if simulated:
             click.echo("The energy is simulated from data sheet figures: this shows the calculation, and no product.")
     for row in rows:

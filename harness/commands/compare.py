@@ -70,13 +70,16 @@ def _compare(wish: Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]
     if len(set(folders)) < len(folders):
         raise ConfigError(f"{wish.runs[0]} and {wish.runs[1]} are the same run")
     loaded = [load_results(folder) for folder in folders]
+    only = wish.devices[0] if len(wish.devices) == 1 else None
+    if only is not None:
+        loaded = [results.of_device(only) for results in loaded]
     if wish.baseline is not None:
         if len(folders) > 1:
             raise ConfigError("with --baseline, give only the run that is held against it")
-        return against_baseline(loaded[0], folders[0], wish.baseline, wish.results_dir, policy)
-    if wish.devices:
+        return against_baseline(loaded[0], folders[0], wish.baseline, wish.results_dir, policy, device=only)
+    if wish.devices and only is None:
         if len(wish.devices) != 2 or wish.devices[0] == wish.devices[1]:
-            raise ConfigError("--device is given twice: the baseline, and the board that is held against it")
+            raise ConfigError("--device is given once, or twice: the baseline, and the board that is held against it")
         joined = loaded[0] if len(loaded) == 1 else join_results(loaded[0], loaded[1])
         return compare_boards(joined, wish.devices[0], wish.devices[1], policy), ()
     if len(loaded) == 2:

@@ -14,6 +14,7 @@ import pandas as pd
 from harness.errors import StoreError
 from harness.report.escape import csv_text, xml_text
 from harness.store import find_run, load_results
+from harness.store.place import place_of
 from harness.store.read import plain_rows
 from harness.store.runs import read_run_file
 from harness.store.schema import CASES, SCHEMA_VERSION
@@ -89,7 +90,7 @@ def _csv_cell(value: object) -> object:
 
 
 def junit(run: str, rows: list[dict[str, Any]]) -> str:
-    """Return cases as JUnit XML, which CI systems read: a suite for each device and suite, a test for each variant.
+    """Return cases as JUnit XML, which CI systems read: a suite for each place and suite, a test for each variant.
 
     Args:
         run: name of the run.
@@ -98,13 +99,13 @@ def junit(run: str, rows: list[dict[str, Any]]) -> str:
     root = ET.Element("testsuites", name=xml_text(run))
     suites: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        suites.setdefault((row["suite"], row["device"], row["backend"]), []).append(row)
-    for (suite, device, backend), cases in suites.items():
+        suites.setdefault((row["suite"], place_of(row), row["backend"]), []).append(row)
+    for (suite, place, backend), cases in suites.items():
         statuses = [case["status"] for case in cases]
         element = ET.SubElement(
             root,
             "testsuite",
-            name=xml_text(f"{suite} on {device} ({backend})"),
+            name=xml_text(f"{suite} on {place} ({backend})"),
             tests=str(len(cases)),
             failures=str(statuses.count("failed")),
             skipped=str(statuses.count("skipped")),
@@ -122,7 +123,7 @@ def _add_case(suite: ET.Element, case: dict[str, Any]) -> None:
     element = ET.SubElement(
         suite,
         "testcase",
-        classname=xml_text(f"{case['suite']}.{case['device']}"),
+        classname=xml_text(f"{case['suite']}.{place_of(case)}"),
         name=xml_text(case["variant"]),
         time=f"{case['duration_s'] or 0:.3f}",
     )

@@ -12,11 +12,14 @@ import click
 from harness.commands.printing import print_table
 from harness.report.baseline import tag_run
 from harness.store import find_run, list_runs, load_results, recover
+from harness.store.place import boards_of, place_of, spelled
 from harness.store.read import plain_rows
 from harness.store.runs import read_run_file
 from harness.summary import render
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from harness.store import RunInfo
 
 _PLAIN_COLUMNS = 100
@@ -76,7 +79,10 @@ def locate(name: str, results_dir: Path) -> Path:
 def _run_row(run: RunInfo) -> tuple[str | None, ...]:
     if run.cases is None:
         return run.path.name, run.state, None, None
-    devices = sorted({f"{case.device} ({case.backend})" for case in run.cases.itertuples()})
+    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for case in plain_rows(run.cases):
+        places.setdefault((place_of(case), case["backend"]), []).append(case)
+    devices = sorted(f"{spelled(place, boards_of(cases))} ({backend})" for (place, backend), cases in places.items())
     counts = run.cases["status"].value_counts()
     cases = ", ".join(f"{count} {status}" for status, count in counts.items())
     return run.path.name, run.state, ", ".join(devices) or None, cases or "none"

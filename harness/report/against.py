@@ -55,7 +55,7 @@ def parse_margins(text: str) -> dict[str, float]:
 
 
 def against_baseline(
-    current: Results, run: Path, wanted: str, results_dir: Path, policy: Policy
+    current: Results, run: Path, wanted: str, results_dir: Path, policy: Policy, *, device: str | None = None
 ) -> tuple[Comparison, tuple[Series, ...]]:
     """Compare a run with a baseline.
 
@@ -65,11 +65,14 @@ def against_baseline(
         wanted: the baseline, as `find_baseline` takes it.
         results_dir: where runs are.
         policy: how to decide.
+        device: compare only what this device, or this pool, measured; None: everything.
 
     Raises:
-        StoreError: there is no such baseline.
+        StoreError: there is no such baseline, or it has nothing of that device.
     """
     found = find_baseline(wanted, results_dir, run)
+    if device is not None:
+        found = replace(found, results=found.results.of_device(device))
     if found.nights is not None:
         return compare_history(found.results, current, policy)
     return replace(compare_runs(found.results, current, policy), a=found.words), ()

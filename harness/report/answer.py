@@ -14,6 +14,7 @@ from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
 from harness.report.metrics import METRICS
 from harness.report.pairing import SampleCache
+from harness.report.units import unit_spreads
 from harness.store.read import plain_rows
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.report.frame import Row
     from harness.report.groups import Group
+    from harness.report.units import Spreads
     from harness.store import Results
 
 #: The axes of the answer, and what is said of the variant that leads on each.
@@ -73,7 +75,7 @@ class Answer:
     policy: Policy
 
 
-def answer(results: Results, group: Group, policy: Policy | None = None) -> Answer:
+def answer(results: Results, group: Group, policy: Policy | None = None, spreads: Spreads | None = None) -> Answer:
     """Hold every variant of a group against the one with the best figure, axis by axis, and say who leads.
 
     The one with the best figure is chosen by the same data, so that the level must hold whichever of the k variants it
@@ -83,6 +85,7 @@ def answer(results: Results, group: Group, policy: Policy | None = None) -> Answ
         results: what the group is from.
         group: one suite on one setup.
         policy: how to decide; its level holds for all pairs and axes of the group together.
+        spreads: by how much units of the board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
     cases = group.complete
@@ -91,7 +94,9 @@ def answer(results: Results, group: Group, policy: Policy | None = None) -> Answ
     names = [name for name in _AXES if len(_having(name, cases)) > 1]
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
     orders = {name: _ordered(name, cases) for name in names}
-    rows, refused = _held_against_best(results, cases, orders, strict)
+    rows, refused = _held_against_best(
+        results, cases, orders, strict, unit_spreads(results) if spreads is None else spreads
+    )
     axes = {}
     for name, order in orders.items():
         if all(other in rows[name] for other in order["variant"].iloc[1:]):
@@ -123,7 +128,7 @@ def _having(name: str, cases: pd.DataFrame) -> pd.DataFrame:
 
 
 def _held_against_best(
-    results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy
+    results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy, spreads: Spreads
 ) -> tuple[dict[str, dict[str, Row]], list[str]]:
     """Return, for each axis, the row of each variant that was held against the best; and why others were not.
 
@@ -139,7 +144,7 @@ def _held_against_best(
         for name in names:
             best, *others = orders[name]["variant"]
             matches += [Match(sides[best], sides[other], (name,)) for other in others]
-        for row in compare_sides(matches, policy)[0]:
+        for row in compare_sides(matches, policy, spreads)[0]:
             if row.verdict == "refused":
                 refused.setdefault(f"{row.b.variant} with {row.a.variant}, {row.reason.removeprefix('refused: ')}")
             else:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.report.setup import records
+from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults
+from harness.store.place import unit_of
+from harness.store.read import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +47,8 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         group: one suite on one setup.
         comparison: of its variants with their baselines.
     """
-    found = [*_faults(group), *_incomplete(group), *_emulated(group), *_power(group), *_noisy(comparison.repeatability)]
+    found = [*_faults(group), *_incomplete(group), *_disagreeing(comparison), *_emulated(group), *_power(group)]
+    found += [*_units(group, comparison), *_noisy(comparison.repeatability)]
     return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
 
@@ -91,6 +95,34 @@ def _power(group: Group) -> Iterable[Caveat]:
     if len(measured["power_source"].dropna().unique()) > 1:
         sources = ", ".join(sorted(measured["power_source"].dropna().unique()))
         yield Caveat("Mixed power", f"Energy comes from different sources ({sources}): it is not compared.", "warning")
+
+
+def _disagreeing(comparison: Comparison) -> Iterable[Caveat]:
+    if comparison.disagreements:
+        said = "; ".join(comparison.disagreements[:_NAMED])
+        more = len(comparison.disagreements) - _NAMED
+        text = f"{said}{f'; and {more} more' if more > 0 else ''}. One of them, or what emulates it, is wrong."
+        yield Caveat("Boards disagree", f"{text} Find out which before using any figure of these boards.", "failed")
+
+
+def _units(group: Group, comparison: Comparison) -> Iterable[Caveat]:
+    """Say that several units of a real board were used, and by how much units differ if that is known."""
+    rows = plain_rows(group.complete)
+    count = len({unit_of(row) for row in rows})
+    if group.emulated or count < 2:
+        return
+    text = (
+        f"The variants were measured on {count} units of the board: differences between units ({CAUSES}) are in every "
+        "comparison of latency and energy."
+    )
+    known = {metric: spread_of(comparison.spreads, metric, rows[0]) for metric in ("latency", "energy")}
+    said = [f"{metric}: {spread.words}" for metric, spread in known.items() if spread is not None]
+    if said:
+        text += f" {_sentence('; '.join(said))[0].upper()}{_sentence('; '.join(said))[1:]}"
+        text += " A smaller difference between units is not called real."
+    else:
+        text += " How large they are is not known, as no image was measured on several units; --each measures that."
+    yield Caveat("Several units", text, "warning")
 
 
 def _noisy(repeatability: Sequence[Repeatability]) -> Iterable[Caveat]:

@@ -1,4 +1,7 @@
-"""Cases held against each other: the variants of a run, two runs, two boards."""
+"""Cases held against each other: the variants of a run, two runs, two boards.
+
+Cases of one place belong together: of a pool, whichever of its boards measured them, or of a device.
+"""
 
 from __future__ import annotations
 
@@ -12,41 +15,46 @@ from harness.report.history import history
 from harness.report.metrics import METRICS
 from harness.report.pairing import CaseRow, named
 from harness.report.repeat import MAD_TO_SD
+from harness.report.units import unit_spreads
+from harness.store.place import place_of
 from harness.store.read import join_results, plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.report.history import Series
+    from harness.report.units import Spreads
     from harness.store.read import Results
 
     _Cases = dict[tuple[Any, ...], list[CaseRow]]
 
 
-def compare_variants(results: Results, policy: Policy | None = None) -> Comparison:
-    """Compare each variant with its baseline, within each run, device and backend.
+def compare_variants(results: Results, policy: Policy | None = None, spreads: Spreads | None = None) -> Comparison:
+    """Compare each variant with its baseline, within each run, place and backend.
 
     Args:
         results: one run or several; runs are never mixed.
         policy: how to decide.
+        spreads: by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
-    rows = plain_rows(results.cases)
+    rows = _placed(results)
     pairs, unmatched = [], []
     for row in rows:
         if row["baseline"] is None:
             continue
-        same = ("run", "device", "backend", "suite")
+        same = ("run", "place", "backend", "suite")
         base = [other for other in rows if other["variant"] == row["baseline"] and _agree(row, other, same)]
         if base:
             pairs.append(Pair(base[-1], row, policy.metrics))
         else:
             unmatched.append(f"{named(row)}: its baseline {row['baseline']} was not measured")
-    return decide("variants", "the baseline", "each variant", pairs, unmatched, results, results, policy)
+    spreads = unit_spreads(results) if spreads is None else spreads
+    return decide("variants", "the baseline", "each variant", pairs, unmatched, results, results, policy, spreads)
 
 
 def compare_runs(a: Results, b: Results, policy: Policy | None = None) -> Comparison:
-    """Compare each case of `b` with the same device, suite and variant in `a`.
+    """Compare each case of `b` with the same place, suite and variant in `a`.
 
     Where either holds several runs, the newest complete case counts.
 
@@ -56,28 +64,29 @@ def compare_runs(a: Results, b: Results, policy: Policy | None = None) -> Compar
         policy: how to decide.
     """
     policy = policy or Policy()
-    key = ("device", "suite", "variant")
-    left, right = _newest(plain_rows(a.cases), key), _newest(plain_rows(b.cases), key)
+    key = ("place", "suite", "variant")
+    left, right = _newest(_placed(a), key), _newest(_placed(b), key)
     pairs = _matched(left, right, policy)
     unmatched = [f"{named(rows[0])}: not in the baseline" for name, rows in right.items() if name not in left]
     unmatched += [f"{named(rows[0])}: only in the baseline" for name, rows in left.items() if name not in right]
-    return decide("runs", _runs_of(a), _runs_of(b), pairs, unmatched, a, b, policy)
+    spreads = unit_spreads(join_results(a, b))
+    return decide("runs", _runs_of(a), _runs_of(b), pairs, unmatched, a, b, policy, spreads)
 
 
 def compare_boards(results: Results, a: str, b: str, policy: Policy | None = None) -> Comparison:
-    """Compare each suite and variant on device `b` with the same on device `a`.
+    """Compare each suite and variant on device `b` with the same on device `a`; how units differ is what is asked.
 
     Args:
         results: the runs that both are in; the newest complete case counts.
-        a: name of the device that is the baseline.
+        a: name of the device, or of the pool, that is the baseline.
         b: name of the other.
         policy: how to decide.
     """
     policy = policy or Policy()
     key = ("suite", "variant")
-    rows = plain_rows(results.cases)
-    left, right = (_newest([row for row in rows if row["device"] == name], key) for name in (a, b))
-    pairs = _matched(left, right, policy)
+    rows = _placed(results)
+    left, right = (_newest([row for row in rows if name in (row["device"], row["pool"])], key) for name in (a, b))
+    pairs = [pair for pair in _matched(left, right, policy) if pair.a is not pair.b]
     unmatched = [f"{named(found[0])}: not measured on {a}" for name, found in right.items() if name not in left]
     unmatched += [f"{named(found[0])}: not measured on {b}" for name, found in left.items() if name not in right]
     return decide("boards", a, b, pairs, unmatched, results, results, policy)
@@ -101,12 +110,13 @@ def compare_history(
         The comparison, and the series of all these runs.
     """
     policy = policy or Policy()
-    key = ("device", "suite", "variant", "backend")
+    key = ("place", "suite", "variant", "backend")
     earlier: _Cases = {}
-    for row in plain_rows(before.cases[before.cases["status"] == "complete"]):
-        earlier.setdefault(tuple(row[name] for name in key), []).append(row)
+    for row in _placed(before):
+        if row["status"] == "complete":
+            earlier.setdefault(tuple(row[name] for name in key), []).append(row)
     pairs, unmatched = [], []
-    for row in plain_rows(current.cases):
+    for row in _placed(current):
         nights = earlier.get(tuple(row[name] for name in key))
         if nights is None:
             unmatched.append(f"{named(row)}: not in the nights before")
@@ -117,11 +127,17 @@ def compare_history(
             base = known[(len(known) - 1) // 2] if known else nights[-1]
             spread = _spread([night[column] for night in known]) if row["backend"] == "hardware" else 0.0
             pairs.append(Pair(base, row, (name,), spread))
-    here = {tuple(row[name] for name in key) for row in plain_rows(current.cases)}
+    here = {tuple(row[name] for name in key) for row in _placed(current)}
     unmatched += [f"{named(rows[-1])}: only in the nights before" for name, rows in earlier.items() if name not in here]
     words = f"the median of {len(before.runs)} nights"
-    comparison = decide("history", words, _runs_of(current), pairs, unmatched, before, current, policy)
-    return comparison, history(join_results(before, current), policy)
+    together = join_results(before, current)
+    spreads = unit_spreads(together)
+    comparison = decide("history", words, _runs_of(current), pairs, unmatched, before, current, policy, spreads)
+    return comparison, history(together, policy, spreads)
+
+
+def _placed(results: Results) -> list[CaseRow]:
+    return [{**row, "place": place_of(row)} for row in plain_rows(results.cases)]
 
 
 def _spread(values: Sequence[float]) -> float:

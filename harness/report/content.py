@@ -15,6 +15,8 @@ from harness.report.groups import Group, grouped
 from harness.report.history import history
 from harness.report.setup import known
 from harness.report.tables import Images, Table, run_table, variants, verdicts
+from harness.report.units import disagreements, unit_spreads
+from harness.store.read import plain_rows
 from harness.store.schema import CASES
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from harness.report.frame import Comparison, Policy
     from harness.report.history import Series
+    from harness.report.units import Spreads
     from harness.store import Results
 
 
@@ -101,8 +104,9 @@ def compose(
     """
     results = replace(results, cases=shown(results.cases))
     groups, images = grouped(results), Images()
-    series = history(results, policy) if len(results.runs) > 1 else ()
-    context = _Context(results, policy, baseline, series, images)
+    spreads = unit_spreads(results)
+    series = history(results, policy, spreads) if len(results.runs) > 1 else ()
+    context = _Context(results, policy, baseline, series, images, spreads)
     sections = tuple(_section(context, group, f"g{at}") for at, group in enumerate(groups))
     runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
     older = run_table(results.runs) if len(results.runs) > len(runs) else None
@@ -116,12 +120,13 @@ class _Context:
     baseline: Comparison | None
     series: tuple[Series, ...]
     images: Images
+    spreads: Spreads
 
 
 def _section(context: _Context, group: Group, anchor: str) -> Section:
     """Return what the page says of a group."""
     results, policy, baseline = context.results, context.policy, context.baseline
-    compared = compare_variants(replace(results, cases=group.cases), policy)
+    compared = compare_variants(replace(results, cases=group.cases), policy, context.spreads)
     table = variants(group, context.images)
     drawn, unchanged = history_charts(group, context.series, anchor)
     held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
@@ -134,8 +139,8 @@ def _section(context: _Context, group: Group, anchor: str) -> Section:
         title=group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]),
         place=place(group),
         facts=_facts(group),
-        answer=answer(results, group, policy),
-        caveats=tuple(caveats(group, compared)),
+        answer=answer(results, group, policy, context.spreads),
+        caveats=tuple(caveats(group, replace(compared, disagreements=_disagreements(results, group)))),
         table=table,
         verdicts=verdicts(compared.rows, group.counter),
         against=verdicts(held, group.counter),
@@ -145,6 +150,14 @@ def _section(context: _Context, group: Group, anchor: str) -> Section:
         energy="" if energy else "; ".join(reasons) or "it was not measured",
         sources=tuple(int(number) for number in numbers),
     )
+
+
+def _disagreements(results: Results, group: Group) -> tuple[str, ...]:
+    """Return what boards of the group's kind disagree on, in all runs but those with injected faults."""
+    cases = results.cases
+    faulty = results.runs.loc[results.runs["faults"].notna(), "run"]
+    mine = (cases["suite"] == group.setup["suite"]) & (cases["backend"] == group.setup["backend"])
+    return tuple(disagreements(results, plain_rows(cases[mine & ~cases["run"].isin(faulty)])))
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +171,7 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 def heading(groups: Sequence[Group]) -> str:
     """Return the title of a report: what ran on what."""
     suites = list(dict.fromkeys(str(group.setup["suite"]) for group in groups))
-    devices = list(dict.fromkeys(str(group.setup["device"]) for group in groups))
+    devices = list(dict.fromkeys(str(group.setup["place"]) for group in groups))
     what = suites[0] if len(suites) == 1 else f"{len(suites)} suites"
     return f"{what} on {devices[0] if len(devices) == 1 else f'{len(devices)} devices'}" if groups else "No cases"
 
@@ -173,7 +186,7 @@ def standing(comparison: Comparison) -> str:
 def place(group: Group) -> str:
     """Return in words where a group was measured."""
     title = group.run.board(str(group.setup["board"])).get("title") or group.setup["board"]
-    named = "" if group.setup["device"] == group.setup["board"] else f"{group.setup['device']}, "
+    named = "" if group.place == group.setup["board"] else f"{group.place}, "
     return f"{named}{title}, {group.setup['backend']} backend{', emulated' if group.emulated else ''}"
 
 
@@ -195,16 +208,12 @@ def _of(results: Results, group: Group, table: str) -> Any:
     columns = {"samples": ["case", "variant", "ticks"], "layers": None}[table]
     rows = own.table(table, columns)
     rows = rows[rows["case"].isin(cases["case"])]
+    rows = rows.drop(columns="device", errors="ignore")  # boards of a pool stand together
     return rows.assign(variant=rows["case"].map(cases.set_index("case")["variant"]))
 
 
 def _belongs(side: Any, group: Group) -> bool:
-    return (side.run, side.suite, side.device, side.backend) == (
-        group.run.name,
-        group.setup["suite"],
-        group.setup["device"],
-        group.setup["backend"],
-    )
+    return side.run == group.run.name and bool((group.cases["case"] == side.case).any())
 
 
 def _facts(group: Group) -> tuple[tuple[str, str], ...]:
@@ -212,6 +221,8 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     cases, setup = group.cases, group.setup
     counts = cases["status"].value_counts()
     board = group.run.board(str(setup["board"]))
+    chips = cases["board_uid"].dropna().unique()
+    hosts = ", ".join(sorted(cases["host"].dropna().unique()))
     samples = group.complete["samples"]
     clock = setup["clock_hz"]
     span = f"{int(samples.min()):,}" if len(samples) else ""
@@ -219,10 +230,11 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
         span += f" to {int(samples.max()):,}"
     facts = {
         "board": " · ".join(str(part) for part in (board.get("title") or setup["board"], board.get("mcu")) if part),
-        "device": str(setup["device"]),
+        "device": group.place,
+        "host": hosts,
         "backend": f"{setup['backend']}{' (emulated)' if group.emulated else ''}",
         "counter": f"{group.counter}{f', board clock {int(clock) / 1e6:g} MHz' if clock else ''}",
-        "chip": str(setup["board_uid"] or ""),
+        "chip": str(chips[0]) if len(chips) == 1 else f"{len(chips)} chips" if len(chips) else "",
         "engine": str(setup["engine"] or ""),
         "cases": ", ".join(f"{count} {status}" for status, count in counts.items()),
         "inputs per case": span,

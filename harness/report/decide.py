@@ -13,7 +13,9 @@ from harness.report.metrics import METRICS, Metric
 from harness.report.pairing import CaseRow, SampleCache, Side, refusal
 from harness.report.repeat import repeatability
 from harness.report.stats import holm, stretched
+from harness.report.units import Spreads, disagreements, spread_of
 from harness.report.verdict import Family, Finding, judge
+from harness.store.read import join_results, plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +61,7 @@ def decide(
     a_results: Results,
     b_results: Results,
     policy: Policy,
+    spreads: Spreads | None = None,
 ) -> Comparison:
     """Compare pairs of cases.
 
@@ -71,19 +74,25 @@ def decide(
         a_results: where the samples of the baseline are.
         b_results: where those of the others are.
         policy: how to decide.
+        spreads: by how much units differ, for pairs that were measured on two of them; None: units are what is asked.
     """
     caches = SampleCache(a_results), SampleCache(b_results)
     matches = [Match(caches[0].side(pair.a), caches[1].side(pair.b), pair.metrics, pair.spread) for pair in pairs]
-    rows, found = compare_sides(matches, policy)
-    return Comparison(kind, a_name, b_name, rows, found, tuple(unmatched), policy)
+    together = join_results(a_results, b_results)
+    apart = disagreements(together, plain_rows(together.cases))
+    rows, found = compare_sides(matches, policy, spreads)
+    return Comparison(kind, a_name, b_name, rows, found, tuple(unmatched), policy, spreads or {}, tuple(apart))
 
 
-def compare_sides(matches: Sequence[Match], policy: Policy) -> tuple[tuple[Row, ...], tuple[Repeatability, ...]]:
+def compare_sides(
+    matches: Sequence[Match], policy: Policy, spreads: Spreads | None = None
+) -> tuple[tuple[Row, ...], tuple[Repeatability, ...]]:
     """Return a row for each metric of each match, and how well each case repeats.
 
     Args:
         matches: all that is compared at once; the verdicts allow for how many they are.
         policy: how to decide.
+        spreads: as for `decide`.
     """
     known: dict[tuple[str, int], Repeatability | None] = {}
     drafts: list[_Draft | Row] = []
@@ -103,7 +112,8 @@ def compare_sides(matches: Sequence[Match], policy: Policy) -> tuple[tuple[Row, 
         rng = np.random.default_rng(policy.seed)
         for name in match.metrics:
             metric = METRICS[name]
-            evidence = compare_metric(metric, a, b, repeat, match.spread, policy, rng)
+            units = spread_of(spreads or {}, name, b.row)
+            evidence = compare_metric(metric, a, b, repeat, match.spread, units, policy, rng)
             if evidence is not None:
                 drafts.append(_Draft(a, b, metric, evidence, policy.margin(metric)))
     return _rows(drafts, policy), tuple(item for item in known.values() if item is not None)
@@ -162,7 +172,10 @@ def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -
         reason=evidence.reason or "",
         samples=evidence.samples,
         caveats=evidence.caveats,
-        notes=(*evidence.caveats, *([evidence.detail] if evidence.detail else [])),
+        notes=(
+            *evidence.caveats,
+            *(note for note in (evidence.detail, evidence.units and evidence.units.words) if note),
+        ),
     )
     if evidence.verdict is not None or evidence.change is None:
         return row
@@ -173,6 +186,11 @@ def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -
         low, high = evidence.estimate.low, evidence.estimate.high
         family_low, family_high = stretched(evidence.estimate, family.level)
         real = p_value is not None and p_value < 1 - policy.level
+    if evidence.units is not None and metric.scale == "ratio":
+        floors = evidence.units.floor(policy.level), evidence.units.floor(family.level)
+        low, high = min(low, change / floors[0]), max(high, change * floors[0])
+        family_low, family_high = min(family_low, change / floors[1]), max(family_high, change * floors[1])
+        real = real and not family_low <= 1 <= family_high
     finding = Finding(
         metric,
         change,
@@ -186,6 +204,7 @@ def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -
         samples=evidence.samples,
         averages=evidence.averages,
         flips=evidence.flips,
+        units=evidence.units,
     )
     verdict, reason, needed = judge(finding)
     return replace(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.repeat import MAD_TO_SD
-from harness.report.stats import Estimate, accuracy_difference, ratio_of_medians, widened
+from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
+from harness.report.units import other_units
+from harness.store.place import place_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
     from harness.report.frame import Policy, Repeatability, Verdict
     from harness.report.metrics import Metric
     from harness.report.pairing import Side
+    from harness.report.units import UnitSpread
 
 _FEWEST = 20
+
+#: The caveat of a pair that two units of a board were measured for.
+TWO_UNITS: Final = "measured on two units of the board"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Evidence:
         flips: of an accuracy, how many inputs only b, and only a, has right.
         caveats: what shakes trust in it, or may mislead.
         detail: the counts behind it, in words.
+        units: by how much units differ, if the two sides were measured on two of them; None: not, or it isn't known.
     """
 
     unit: str
@@ -51,6 +58,7 @@ class Evidence:
     flips: tuple[int, int] | None = None
     caveats: tuple[str, ...] = ()
     detail: str | None = None
+    units: UnitSpread | None = None
 
 
 def compare_metric(
@@ -59,6 +67,7 @@ def compare_metric(
     b: Side,
     repeat: tuple[Repeatability | None, ...],
     between: float,
+    units: UnitSpread | None,
     policy: Policy,
     rng: np.random.Generator,
 ) -> Evidence | None:
@@ -70,10 +79,12 @@ def compare_metric(
         b: the other.
         repeat: how well each of the two repeats.
         between: what the figure varies by from run to run, a share; 0 if it is not known.
+        units: by how much units of the board differ in it, None if that is not known or is what is asked.
         policy: how to decide.
         rng: for the bootstrap.
     """
     cycles = a.row["counter"] == "cycles"
+    units = units if units is not None and units.ratio > 1 and other_units(a.row, b.row) else None
     if metric.name in ("ticks", "latency") and cycles != (metric.name == "latency"):
         return None  # one or the other: they are the same inferences
     if a.row[metric.column] is None and b.row[metric.column] is None:
@@ -85,24 +96,28 @@ def compare_metric(
     if metric.name == "accuracy":
         evidence = _accuracy(a, b, policy)
     elif metric.name in ("ticks", "latency"):
-        evidence = _ticks(unit, a, b, repeat, between, policy, rng)
+        evidence = _ticks(unit, a, b, repeat, between, units, policy, rng)
     elif metric.name == "energy":
         evidence = _energy(unit, a, b)
     else:
         difference = float(b.row[metric.column]) - float(a.row[metric.column])
         evidence = Evidence(unit, change=difference, exact=True)
-    return replace(evidence, caveats=(*evidence.caveats, *_general_caveats(a, b)))
+    return replace(evidence, caveats=(*evidence.caveats, *_general_caveats(metric, a, b)), units=units)
 
 
-def _general_caveats(a: Side, b: Side) -> tuple[str, ...]:
+def _general_caveats(metric: Metric, a: Side, b: Side) -> tuple[str, ...]:
     caveats = []
     if a.row["engine"] != b.row["engine"]:
         caveats.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
     if a.row["board"] != b.row["board"]:
         caveats.append(f"different kinds of board: {a.row['board']} against {b.row['board']}")
-    elif a.row["backend"] == "hardware" and a.row["board_uid"] != b.row["board_uid"]:
-        caveats.append("measured on two units of the board")
+    elif other_units(a.row, b.row) and (metric.name in ("latency", "energy") or not _pooled(a, b)):
+        caveats.append(TWO_UNITS)
     return tuple(caveats)
+
+
+def _pooled(a: Side, b: Side) -> bool:
+    return a.row["pool"] is not None and place_of(a.row) == place_of(b.row)
 
 
 def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
@@ -138,6 +153,7 @@ def _ticks(
     b: Side,
     repeat: tuple[Repeatability | None, ...],
     between: float,
+    units: UnitSpread | None,
     policy: Policy,
     rng: np.random.Generator,
 ) -> Evidence:
@@ -158,9 +174,11 @@ def _ticks(
     spread = _pair_spread(left, right) if same_image else 0.0
     if spread > policy.repeat_limit:
         caveats += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
-    averages = not (caveats or between)
+    averages = not (caveats or between or units)
     if not averages:
         extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
+        if units is not None:
+            extra.append(math.log(units.margin(policy.level)) / quantile(policy.level))
         estimate = widened(estimate, [*extra, spread, between])
     if count < _FEWEST:
         caveats += (f"only {count} inputs",)

@@ -116,8 +116,8 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
 
 
 def _of_group(series: Series, group: Group) -> bool:
-    place = ("device", "backend", "suite")
-    return all(getattr(series, name) == group.setup[name] for name in place)
+    names = ("place", "backend", "suite")
+    return all(getattr(series, name) == group.setup[name] for name in names)
 
 
 def _scatters(group: Group, prefix: str) -> Iterable[Chart]:

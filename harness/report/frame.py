@@ -12,6 +12,8 @@ from harness.report.metrics import METRICS, USUAL, Metric, Scale
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.report.units import Spreads
+
 Verdict = Literal["better", "worse", "same", "can't tell", "refused"]
 Kind = Literal["variants", "runs", "boards", "history"]
 
@@ -45,7 +47,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class CaseId:
-    """One side of a pair: which case of which run it is, and of which image."""
+    """One side of a pair: which case of which run it is, of which image, and on which unit of the board."""
 
     run: str
     case: int
@@ -56,6 +58,13 @@ class CaseId:
     variant: str
     technique: str | None
     image_sha256: str | None
+    pool: str | None = None
+    unit: str | None = None
+
+    @property
+    def place(self) -> str:
+        """What rows that may stand together have in common: the pool, without one the device."""
+        return self.pool or self.device
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,8 @@ class Comparison:
         repeatability: of each case that is in a pair and whose inferences were timed.
         unmatched: sentences on cases that have no counterpart.
         policy: how it was decided.
+        spreads: by how much units of a board differ, where an image was measured on several.
+        disagreements: sentences on images that gave on one board what they didn't on another, though they have to.
     """
 
     kind: Kind
@@ -156,6 +167,8 @@ class Comparison:
     repeatability: tuple[Repeatability, ...]
     unmatched: tuple[str, ...]
     policy: Policy
+    spreads: Spreads = field(default_factory=dict)
+    disagreements: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as a DataFrame; the sides' fields are `a_run`, `b_variant` and so on."""

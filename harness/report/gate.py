@@ -129,7 +129,7 @@ def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> l
         reason = f"{limit.text}: {limit.counter or limit.metric.name} was not compared{_hint(limit, comparison)}"
         return [Check(limit, None, "can't tell", reason), *(_check(limit, row) for row in rows)]
     drifts = [
-        Check(limit, None, "regression", f"{limit.text}: {item.variant} on {item.device}: {shift.reason}")
+        Check(limit, None, "regression", f"{limit.text}: {item.variant} on {item.place}: {shift.reason}")
         for item in series
         if _means(limit, item.metric, item.unit)
         for shift in item.shifts
@@ -155,7 +155,7 @@ def _hint(limit: Limit, comparison: Comparison) -> str:
 
 
 def _check(limit: Limit, row: Row) -> Check:
-    what = f"{row.b.suite}/{row.b.variant} on {row.b.device}"
+    what = f"{row.b.suite}/{row.b.variant} on {row.b.place}"
     if row.change is None or row.family_low is None or row.family_high is None or row.low is None or row.high is None:
         return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}")
     base = row.a_value or 0.0

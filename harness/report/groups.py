@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report.escape import printable
-from harness.report.setup import SETUP, known, records
+from harness.report.setup import SETUP, known, records, setup_of
 from harness.store.folders import injected_faults
+from harness.store.place import boards_of, spelled
+from harness.store.read import plain_rows
 from harness.store.runs import read_run_file
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from harness.store import Results
 
 #: What tells groups apart when a case failed before the board could say the rest.
-_PLACE = ("suite", "device", "board", "backend")
+_PLACE = ("suite", "place", "board", "backend")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,16 @@ class Group:
         """The newest run's complete cases."""
         return self.cases[self.cases["status"] == "complete"]
 
+    @property
+    def place(self) -> str:
+        """The device, or the pool with the boards that measured the newest run's cases."""
+        return spelled(str(self.setup["place"]), boards_of(plain_rows(self.cases)))
+
+    @property
+    def several(self) -> bool:
+        """Whether the newest run's cases were measured by several boards of a pool."""
+        return len(self.cases["device"].unique()) > 1
+
     def limit(self, memory: str) -> int | None:
         """Return the size of the board's `ram` or `flash` in bytes, if the run recorded it."""
         size = _dict(self.run.board(str(self.setup["board"])).get(memory)).get("size")
@@ -107,7 +119,7 @@ def grouped(results: Results) -> list[Group]:
 
 def _keys(cases: pd.DataFrame) -> list[tuple[Any, ...]]:
     """Return the setup of each row. One that ended too early to have all of it joins the first that fits."""
-    found = [tuple(row[name] if known(row[name]) else None for name in SETUP) for row in records(cases)]
+    found = [tuple(row[name] if known(row[name]) else None for name in SETUP) for row in records(setup_of(cases))]
     whole = sorted((key for key in dict.fromkeys(found) if None not in key), key=found.index)
     places = [SETUP.index(name) for name in _PLACE]
 

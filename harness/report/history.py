@@ -11,13 +11,18 @@ import pandas as pd
 
 from harness.report.frame import Policy
 from harness.report.metrics import METRICS
+from harness.report.setup import placed
 from harness.report.shifts import Piece, pieces
+from harness.report.units import spread_of, unit_spreads
+from harness.store.place import unit_of
+from harness.store.read import plain_rows
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from harness.report.frame import Verdict
     from harness.report.metrics import Metric
+    from harness.report.units import Spreads
     from harness.store.read import Results
 
 
@@ -54,20 +59,20 @@ class Shift:
 
 @dataclass(frozen=True)
 class Series:
-    """One metric of one variant on one device, over runs. Series of different backends are never mixed.
+    """One metric of one variant at one place, over runs. Series of different backends are never mixed.
 
     Attributes:
-        device: where it was measured.
+        place: the pool or the device where it was measured.
         backend: how.
         suite: on which task.
         variant: which model.
         metric: name of the metric.
         unit: of its values; `instructions` or `cycles` for ticks.
-        points: a row for each run, oldest first: run, started_utc, git_revision, value.
+        points: a row for each run, oldest first: run, started_utc, git_revision, device, value.
         shifts: where it changed, oldest first.
     """
 
-    device: str
+    place: str
     backend: str
     suite: str
     variant: str
@@ -78,24 +83,28 @@ class Series:
 
 
 #: What has to be equal for two cases to be points of one series. Another engine or clock begins another series.
-_KEY = ("device", "board", "backend", "suite", "variant", "engine", "counter", "clock_hz", "samples", "inputs_sha256")
+_KEY = ("place", "board", "backend", "suite", "variant", "engine", "counter", "clock_hz", "samples", "inputs_sha256")
 
 
-def history(results: Results, policy: Policy | None = None) -> tuple[Series, ...]:
+def history(results: Results, policy: Policy | None = None, spreads: Spreads | None = None) -> tuple[Series, ...]:
     """Return the series of every metric of every variant, over the runs of `results`, and where each changed.
 
-    Only complete cases are points. A change smaller than the metric's least difference of interest is not reported.
+    Only complete cases are points. A change smaller than the metric's least difference of interest is not reported;
+    where several units of the board measured the points, neither is one smaller than what units differ by.
 
     Args:
         results: runs of any number.
-        policy: its metrics and margins are used.
+        policy: its metrics, margins and level are used.
+        spreads: by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
+    spreads = unit_spreads(results) if spreads is None else spreads
     complete = results.cases[results.cases["status"] == "complete"]
     if complete.empty:
         return ()
     revisions = results.runs.set_index("run")["git_revision"]
     complete = complete.assign(git_revision=complete["run"].map(revisions)).sort_values(["started_utc", "case"])
+    complete = placed(complete)
     found = []
     for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
         once = rows.drop_duplicates("run", keep="last")
@@ -105,24 +114,33 @@ def history(results: Results, policy: Policy | None = None) -> tuple[Series, ...
                 continue
             there = once[once[metric.column].notna()]
             if not there.empty:
-                found.append(_series(metric, there, policy))
+                found.append(_series(metric, there, policy, spreads))
     return tuple(found)
 
 
-def _series(metric: Metric, rows: pd.DataFrame, policy: Policy) -> Series:
+def _series(metric: Metric, rows: pd.DataFrame, policy: Policy, spreads: Spreads) -> Series:
     first = rows.iloc[0]
-    columns = ["run", "started_utc", "git_revision", metric.column]
+    columns = ["run", "started_utc", "git_revision", "device", metric.column]
+    margin = max(policy.margin(metric), _of_units(metric, rows, spreads, policy.level))
     points = rows[columns].rename(columns={metric.column: "value"}).reset_index(drop=True)
     return Series(
-        device=first["device"],
+        place=first["place"],
         backend=first["backend"],
         suite=first["suite"],
         variant=first["variant"],
         metric=metric.name,
         unit=first["counter"] if metric.name == "ticks" else metric.unit,
         points=points,
-        shifts=tuple(find_shifts(metric, points, policy.margin(metric))),
+        shifts=tuple(find_shifts(metric, points, margin)),
     )
+
+
+def _of_units(metric: Metric, rows: pd.DataFrame, spreads: Spreads, level: float) -> float:
+    """Return which change may be one of units, as a share: 0 if one unit measured all points, or if it isn't known."""
+    points = plain_rows(rows)
+    spread = spread_of(spreads, metric.name, points[-1])
+    one = len({unit_of(point) for point in points}) == 1
+    return 0.0 if one or spread is None else spread.floor(level) - 1
 
 
 def find_shifts(metric: Metric, points: pd.DataFrame, margin: float) -> list[Shift]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.report.frame import CaseId
+from harness.store.place import unit_of, where
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ class Side:
             variant=row["variant"],
             technique=row["technique"],
             image_sha256=row["image_sha256"],
+            pool=row["pool"],
+            unit=unit_of(row),
         )
 
 
@@ -128,7 +131,7 @@ def missing(metric: Metric, *rows: CaseRow) -> str | None:
 
 def named(row: CaseRow) -> str:
     """Return how a case is called in a sentence."""
-    return f"{row['suite']}/{row['variant']} on {row['device']} of run {row['run']}"
+    return f"{row['suite']}/{row['variant']} on {where(row)} of run {row['run']}"
 
 
 def _hertz(value: int | None) -> str:

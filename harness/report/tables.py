@@ -99,8 +99,12 @@ def variants(group: Group, images: Images) -> Table:
         ("flash compressed, bytes", _figure("flash_compressed_bytes")),
     ]
     filled = [(title, cell) for title, cell in columns if any(cell(row).text != NONE for row in rows)]
-    head = (("variant", False), ("image", True), *((title, True) for title, _ in filled))
-    return Table(head, tuple((*_names(row, images), *(cell(row) for _, cell in filled)) for row in rows))
+    on = (("device", False),) if group.several else ()
+    head = (("variant", False), ("image", True), *on, *((title, True) for title, _ in filled))
+    return Table(
+        head,
+        tuple((*_names(row, images), *(_device(row) for _ in on), *(cell(row) for _, cell in filled)) for row in rows),
+    )
 
 
 def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
@@ -183,6 +187,11 @@ def _names(row: dict[str, Any], images: Images) -> Iterable[Cell]:
     technique = str(row["technique"]) if known(row["technique"]) else ""
     yield Cell(str(row["variant"]) + status, kind="name", below=technique)
     yield Cell(NONE) if number is None else Cell(f"[{number}]", number, link=f"#image-{number}")
+
+
+def _device(row: dict[str, Any]) -> Cell:
+    more = [f"{what} {row[name]}" for what, name in (("chip", "board_uid"), ("host", "host")) if known(row[name])]
+    return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
 def _accuracy(row: dict[str, Any]) -> Cell:

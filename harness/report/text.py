@@ -14,12 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.escape import printable
+from harness.report.evidence import TWO_UNITS
 from harness.report.frame import flat
+from harness.report.units import CAUSES, SAME_IMAGE
+from harness.store.place import boards_of, spelled, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.report.frame import Comparison, Row, Verdict
+    from harness.report.frame import CaseId, Comparison, Row, Verdict
     from harness.report.gate import Gate
     from harness.report.history import Series
 
@@ -45,8 +48,8 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, series
         console.print(Text(printable(f"{comparison.b} against {comparison.a}"), style="bold"))
         for _, group in groupby(sorted(comparison.rows, key=_place), key=_place):
             rows = list(group)
-            _print_group(console, rows, comparison.policy.level, narrow=width < _NARROW_COLUMNS)
-            for sentence in _of_group(rows):
+            _print_group(console, rows, comparison, narrow=width < _NARROW_COLUMNS)
+            for sentence in _of_group(rows, comparison):
                 console.print(Text(printable(sentence)))
             console.print()
         for sentence in _of_all(comparison, series):
@@ -71,8 +74,9 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
         "rows": [flat(row) for row in comparison.rows],
         "repeatability": [asdict(item) for item in comparison.repeatability],
         "unmatched": list(comparison.unmatched),
+        "disagreements": list(comparison.disagreements),
         "shifts": [
-            {**asdict(shift), "started_utc": str(shift.started_utc), "device": item.device, "backend": item.backend}
+            {**asdict(shift), "started_utc": str(shift.started_utc), "place": item.place, "backend": item.backend}
             | {"suite": item.suite, "variant": item.variant, "metric": item.metric, "unit": item.unit}
             for item in series
             for shift in item.shifts
@@ -87,14 +91,17 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
 
 
 def _place(row: Row) -> tuple[str, str, str]:
-    return row.b.suite, row.b.device, row.b.backend
+    return row.b.suite, row.b.place, row.b.backend
 
 
-def _print_group(console: Console, rows: Sequence[Row], level: float, *, narrow: bool) -> None:
-    first = rows[0]
+def _print_group(console: Console, rows: Sequence[Row], comparison: Comparison, *, narrow: bool) -> None:
+    first, level = rows[0], comparison.policy.level
     emulated = "" if first.b.backend == "hardware" else ", emulated"
-    against = "" if first.a.device == first.b.device else f" against {first.a.device}"
-    title = f"{first.b.suite} on {first.b.device}{against}, {first.b.backend} backend{emulated}"
+    sides = [side for row in rows for side in (row.a, row.b) if side.run == row.b.run]
+    on, against = spelled(first.b.place, boards_of(map(asdict, sides))), ""
+    if comparison.kind == "boards":
+        on, against = comparison.b, f" against {comparison.a}"
+    title = f"{first.b.suite} on {on}{against}, {first.b.backend} backend{emulated}"
     table = Table(box=box.SIMPLE_HEAD, title=Text(printable(title)), title_justify="left", pad_edge=False)
     columns = ("variant", "metric", "baseline", "value", "change", f"{100 * level:g} % interval", "verdict")
     shown = [place for place, name in enumerate(columns) if not (narrow and name == "baseline")]
@@ -164,8 +171,9 @@ def _verdict(row: Row) -> str:
     return row.reason.partition(":")[0] if row.verdict == "same" else row.verdict
 
 
-def _of_group(rows: Sequence[Row]) -> Iterator[str]:
+def _of_group(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
     """Yield what a table doesn't say: why a row has no verdict, and what shakes trust in one that has."""
+    yield from _of_units(rows, comparison)
     if any(row.samples_needed is not None for row in rows):
         yield "can't tell: so many more inputs would tell, if the change is what it seems to be."
     for row in rows:
@@ -173,20 +181,51 @@ def _of_group(rows: Sequence[Row]) -> Iterator[str]:
         if row.verdict == "refused" or (row.verdict == "can't tell" and row.samples_needed is None):
             yield f"{what}: {row.reason}."
         for caveat in row.caveats:
+            if caveat == TWO_UNITS:
+                continue  # it is said once for all rows
             yield f"{what}: {caveat}."
 
 
-def _of_all(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
+def _of_units(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
+    """Yield which boards measured what, if it was several, and what that means."""
+    sides = [side for row in rows for side in (row.a, row.b)]
+    if comparison.kind != "boards" and len({side.device for side in sides if side.pool}) > 1:
+        pairs = dict.fromkeys((row.a, row.b) for row in rows)
+        named = (f"{b.variant} on {b.device} ({_baseline(a, b)} on {a.device})" for a, b in pairs)
+        yield f"Measured: {', '.join(named)}."
+    caveated = [row for row in rows if TWO_UNITS in row.caveats]
+    if caveated:
+        units = {side.unit for row in caveated for side in (row.a, row.b)}
+        spreads = dict.fromkeys(note for row in caveated for note in row.notes if note.startswith(SAME_IMAGE))
+        yield (
+            f"Measured on {len(units)} units of the board: differences between units ({CAUSES}) are in the comparison"
+            f"{''.join(f'; {words}' for words in spreads)}."
+        )
+
+
+def _baseline(a: CaseId, b: CaseId) -> str:
+    return a.variant if a.variant != b.variant else "before"
+
+
+def _of_boards(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
+    """Yield how the boards behaved: whether they agree and repeat, and where figures changed over runs."""
+    for sentence in comparison.disagreements:
+        yield f"BOARDS DISAGREE: {sentence}. One of them, or what emulates it, is wrong."
     for item in comparison.repeatability:
         if item.case.backend == "hardware":
             drift = "none" if item.drift is None else f"{100 * item.drift:+.2g} %"
             yield (
-                f"{item.case.suite}/{item.case.variant} on {item.case.device} of run {item.case.run}: {item.reason}; "
+                f"{item.case.suite}/{item.case.variant} on {where(asdict(item.case))} of run {item.case.run}: "
+                f"{item.reason}; "
                 f"drift {drift}; {100 * item.outliers:.2g} % outliers."
             )
     for line in series:
         for shift in line.shifts:
-            yield f"{line.suite}/{line.variant} on {line.device}: {shift.reason}."
+            yield f"{line.suite}/{line.variant} on {line.place}: {shift.reason}."
+
+
+def _of_all(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
+    yield from _of_boards(comparison, series)
     alone: dict[str, list[str]] = {}
     for sentence in comparison.unmatched:
         case, _, why = sentence.partition(": ")

@@ -12,6 +12,7 @@ from harness.report.stats import quantile, tango_interval
 if TYPE_CHECKING:
     from harness.report.frame import Verdict
     from harness.report.metrics import Metric
+    from harness.report.units import UnitSpread
 
 #: Chance that the number of samples that is named will tell, if the change is what it seems to be.
 _POWER = 0.8
@@ -44,6 +45,7 @@ class Finding:
         samples: paired inputs.
         averages: whether more inputs would narrow the interval.
         flips: of an accuracy, how many inputs only b, and only a, has right.
+        units: by how much units differ, if the two sides were measured on two of them; None: not, or it isn't known.
     """
 
     metric: Metric
@@ -58,6 +60,7 @@ class Finding:
     samples: int
     averages: bool = True
     flips: tuple[int, int] | None = None
+    units: UnitSpread | None = None
 
 
 def judge(finding: Finding) -> tuple[Verdict, str, int | None]:
@@ -79,10 +82,21 @@ def judge(finding: Finding) -> tuple[Verdict, str, int | None]:
         better = (change > 0) == finding.metric.more_is_better
         word: Verdict = "better" if better else "worse"
         return word, f"{word}: {_change(finding)}{interval}", None
+    if finding.units is not None and abs(math.log(finding.change)) <= math.log(
+        finding.units.floor(finding.family.level)
+    ):
+        return "can't tell", f"can't tell: {_change(finding)}{interval} {_within_units(finding, finding.units)}", None
     needed = samples_needed(finding)
     among = f", being one of {finding.family.size} comparisons" if finding.family.size > 1 else ""
     more = "" if needed is None else f"; about {needed - finding.samples:,} more inputs would tell"
     return "can't tell", f"can't tell: {_change(finding)}{interval} may be chance{among}{more}", needed
+
+
+def _within_units(finding: Finding, units: UnitSpread) -> str:
+    """Say that a difference may be one of the two units: it is no more than was seen, or than may be among others."""
+    seen = abs(math.log(finding.change)) <= math.log(units.ratio)
+    which = "is" if seen else "may be"
+    return f"{which} within the spread between units ({units.words}); measure both on one unit"
 
 
 def samples_needed(finding: Finding) -> int | None:

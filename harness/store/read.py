@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -127,6 +127,25 @@ class Results:
         cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
         return Results(cases, runs, stored, self.columns)
 
+    def of_device(self, name: str) -> Results:
+        """Return what a device measured, or a pool of boards, in the runs that have any of it.
+
+        Raises:
+            StoreError: it measured nothing.
+        """
+        cases = self.cases[_mask(self.cases, {"device": name})].reset_index(drop=True)
+        if cases.empty:
+            there = sorted({*self.cases["device"].dropna(), *self.cases["pool"].dropna()})
+            raise StoreError(
+                f"nothing was measured on {name} in these runs; there are {', '.join(there) or 'no cases'}"
+            )
+        runs = self.runs[self.runs["run"].isin(cases["run"])].reset_index(drop=True)
+        numbers = {str(run): tuple(rows) for run, rows in cases.groupby("run")["case"].agg(list).items()}
+        stored = tuple(
+            replace(item, cases=numbers[item.path.name]) for item in self.stored if item.path.name in numbers
+        )
+        return Results(cases, runs, stored, self.columns)
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -176,7 +195,7 @@ def load_results(
 
     Args:
         paths: folders of runs, `results/latest`, or folders that hold runs.
-        device: only cases of this device, or of these.
+        device: only cases of this device or pool, or of these.
         backend: only cases of this backend, or of these.
         suite: only cases of this suite, or of these.
         variant: only cases of this variant, or of these.
@@ -283,7 +302,9 @@ def _mask(cases: pd.DataFrame, filters: dict[str, Names | None]) -> pd.Series[bo
     mask = pd.Series(data=True, index=cases.index)
     for column, names in filters.items():
         if names is not None:
-            mask &= cases[column].isin([names] if isinstance(names, str) else list(names))
+            wanted_names = [names] if isinstance(names, str) else list(names)
+            found = cases[column].isin(wanted_names)
+            mask &= found | cases["pool"].isin(wanted_names) if column == "device" else found
     return mask
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -48,6 +48,10 @@ _KEYS = (
 
 CASES: Final[tuple[Column, ...]] = (
     *_KEYS,
+    Column(
+        "pool", "string", "", "pool of boards that shared the run's cases; missing if this very device was asked for"
+    ),
+    Column("host", "string", "", "computer that drove the board"),
     Column("technique", "string", "", "how the variant was optimized"),
     Column("baseline", "string", "", "variant that it is compared with"),
     Column("status", "string", "", "complete, failed or skipped"),

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from fakes.made_cases import write_run
+from fakes.made_cases import pooled, write_run
 from harness.cli import main
 from harness.errors import ConfigError
 from harness.report.against import parse_margins
@@ -71,7 +71,7 @@ def test_no_data_is_5(hil, run):
         (["--margin", "ticks=2"], "is no least difference"),
         (["a", "b", "c"], "two runs at most"),
         (["latest", "latest"], "are the same run"),
-        (["--device", "nano33"], "--device is given twice"),
+        (["--device", "nano33", "--device", "nano33"], "--device is given once, or twice"),
     ],
 )
 def test_mistakes_are_usage_errors(hil, run, arguments, words):
@@ -129,3 +129,59 @@ def test_margins():
     for text in ("ticks=1", "flash=1%", "speed=1%", "ticks"):
         with pytest.raises(ConfigError, match="is no least difference"):
             parse_margins(text)
+
+
+POOL = tuple(
+    pooled(number, variant, baseline=None if number == 1 else "float32")
+    for number, variant in enumerate(("float32", "int8", "small"), 1)
+)
+
+
+def test_boards_of_a_pool_are_named_and_the_caveat_is_said_once(hil, run):
+    run(cases=POOL)
+    output = " ".join(hil("compare").output.split())
+    assert "digits on nano33 (3 boards: bench-1, bench-2, bench-3), hardware backend" in output
+    assert "Measured: int8 on bench-2 (float32 on bench-1), small on bench-3 (float32 on bench-1)." in output
+    assert output.count("differences between units (clock source, supply, chip corner) are in the comparison") == 1
+    assert "Measured on 3 units of the board" in output
+
+
+def test_one_device_selects_what_it_measured_and_a_pool_what_its_boards_did(hil, run):
+    run(cases=(*POOL, pooled(3, "int9", baseline="small"), {"device": "desk"}))
+    output = hil("compare", "--device", "bench-3").output
+    assert "int9 vs small" in output
+    assert "int8" not in output
+    assert "int8 vs float32" in hil("compare", "--device", "nano33").output
+    result = hil("compare", "--device", "bench-9")
+    assert result.exit_code == 5
+    assert "nothing was measured on bench-9 in these runs; there are bench-1, bench-2, bench-3, desk" in result.output
+
+
+def test_a_device_selects_on_both_sides_of_a_baseline(hil, run):
+    run(cases=POOL)
+    run(cases=POOL)
+    output = hil("compare", "--baseline", "latest", "--device", "bench-2").output
+    assert "int8" in output
+    assert "small" not in output
+
+
+def test_a_gate_sees_the_same_case_on_another_board(hil, run):
+    run(cases=(pooled(1, backend="virtual"),))
+    run(cases=(pooled(3, backend="virtual"),), ticks=[1100] * 30)
+    result = hil("compare", "--baseline", "latest", "--fail-on", "ticks>2%")
+    assert result.exit_code == 1
+    assert "REGRESSION: ticks>2%: digits/int8 on nano33: worse: +10.00 %" in result.output
+
+
+def test_a_gate_does_not_blame_an_image_for_its_board(hil, run):
+    run(cases=(pooled(1, image_sha256="i"),))
+    run(cases=(pooled(2, image_sha256="i"),), ticks=[1100] * 30)
+    result = hil("compare", "--baseline", "latest", "--fail-on", "latency>2%")
+    assert result.exit_code == 6
+    assert "within the spread between units" in " ".join(result.output.split())
+
+
+def test_boards_that_disagree_are_shouted_about(hil, run):
+    cases = [pooled(number, backend="virtual", image_sha256="i", ticks=[1000 + number] * 30) for number in (1, 2)]
+    run(cases=cases)
+    assert "BOARDS DISAGREE: digits/int8: the same image gave other instructions" in hil("compare").output

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from fakes.made_cases import write_run
+from fakes.made_cases import pooled, write_run
 from harness.cli import main
 from harness.store.schema import CASES, LAYERS, SAMPLES
 
@@ -83,3 +83,13 @@ def test_to_a_file(hil, tmp_path):
 @pytest.mark.parametrize("arguments", [[], ["--junit", "--table", "samples"]])
 def test_mistakes_are_usage_errors(hil, arguments):
     assert hil(*arguments).exit_code == 2
+
+
+def test_in_junit_a_test_of_a_pool_is_the_same_on_every_board(hil, tmp_path):
+    write_run(tmp_path / "results", cases=(pooled(1, "float32", host="lab1"), pooled(2)))
+    root = ET.fromstring(hil("--junit").output.encode())  # noqa: S314 (our own)
+    (suite,) = root
+    assert suite.get("name") == "digits on nano33 (hardware)"
+    assert {case.get("classname") for case in suite} == {"digits.nano33"}
+    found = {item.get("name"): item.get("value") for item in suite[0].iter("property")}
+    assert (found["device"], found["pool"], found["host"]) == ("bench-1", "nano33", "lab1")

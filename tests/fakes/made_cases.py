@@ -51,16 +51,18 @@ def make_side(ticks=None, correct=None, *, predictions=None, crcs=None, **column
 
 
 def write_run(results_dir, *, cases=({},), ticks=None, when=None, revision=None, correct=None, layers=()):
-    """Write a run whose cases have the keys above and what `cases` says instead."""
+    """Write a run whose cases have the keys above and what `cases` says instead, `ticks` and `crcs` included."""
     run = Run.create(results_dir, {"harness_version": "1", "git_revision": revision})
-    ticks = np.asarray([1000] * 30 if ticks is None else ticks)
-    labels = np.arange(len(ticks)) % 10
-    predictions = labels if correct is None else np.where(correct, labels, (labels + 1) % 10)
+    usual = [1000] * 30 if ticks is None else ticks
     for given in cases:
         columns = dict(given)
+        ticks = np.asarray(columns.pop("ticks", usual))
+        labels = np.arange(len(ticks)) % 10
+        predictions = labels if correct is None else np.where(correct, labels, (labels + 1) % 10)
         keys = {name: columns.pop(name, value) for name, value in KEYS.items()}
-        baseline = columns.pop("baseline", None)
-        case = run.begin_case(**keys, baseline=baseline, technique="x")
+        baseline, crcs = columns.pop("baseline", None), columns.pop("crcs", range(len(ticks)))
+        where = {name: columns.pop(name, None) for name in ("pool", "host")}
+        case = run.begin_case(**keys, **where, baseline=baseline, technique="x")
         if columns.get("status", "complete") == "complete":
             for index, value in enumerate(ticks):
                 case.sample(
@@ -68,7 +70,7 @@ def write_run(results_dir, *, cases=({},), ticks=None, when=None, revision=None,
                     label=int(labels[index]),
                     prediction=int(predictions[index]),
                     ticks=int(value),
-                    output_crc=index,
+                    output_crc=int(crcs[index]),
                 )
             if layers:
                 case.layers(layers)
@@ -87,6 +89,11 @@ def write_run(results_dir, *, cases=({},), ticks=None, when=None, revision=None,
         run = at(run, when)
     run.close()
     return run.path
+
+
+def pooled(number, variant="int8", **columns):
+    """Return a case that board `number` of the pool nano33 measured, for `write_run`."""
+    return {"device": f"bench-{number}", "pool": "nano33", "board_uid": f"uid{number}", "variant": variant, **columns}
 
 
 def at(run, when):

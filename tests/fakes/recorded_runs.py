@@ -71,6 +71,8 @@ class Setting:
     power_source: str | None = None
     seed: int = 1
     layers: bool = False
+    pool: str | None = None
+    board_uid: str = "BCF6989FCE9A0384"
 
 
 def about(setting: Setting) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def record_case(run: Run, variant: Made, setting: Setting) -> dict[str, Any]:
         accuracy_low=score.low,
         accuracy_high=score.high,
         **counter_columns(summarize(ticks), counter, _CLOCK_HZ),
-        **memory(variant),
+        **(memory(variant) | {"board_uid": setting.board_uid}),
         energy_uj=None if setting.energy_uj is None else setting.energy_uj * variant.ticks / 1e6,
         power_source=setting.power_source,
     )
@@ -136,6 +138,7 @@ def begin(run: Run, variant: Made, setting: Setting) -> CaseRecord:
     """Begin a case."""
     return run.begin_case(
         device=setting.device,
+        pool=setting.pool,
         board="nano33",
         backend=setting.backend,
         suite=setting.suite,

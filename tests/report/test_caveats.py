@@ -8,6 +8,7 @@ import pytest
 from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_run
 from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
+from harness.report.content import compose
 from harness.report.groups import grouped
 from harness.store import Run, load_results
 
@@ -102,6 +103,54 @@ def test_what_was_not_compared_is_said_with_the_reason(tmp_path):
     notes = found(run.path)
     assert "int8 with float32: different inputs: 60 against 70" in notes["Not compared"].text
     assert "its baseline gone was not measured" in notes["No baseline"].text
+
+
+def pool(tmp_path, setting, units=("A", "B"), more=()):
+    """Write a run whose first variants were measured on one board of a pool each, and cases of single devices."""
+    with Run.create(tmp_path, about(setting)) as run:
+        for made, uid in zip(VARIANTS, units, strict=False):
+            place = {"device": f"bench-{uid}", "board_uid": uid, "pool": "nano33"}
+            record_case(run, made, replace(setting, **place))
+        for made, uid in more:
+            record_case(run, made, replace(setting, device=f"bench-{uid}", board_uid=uid))
+    return load_results(run.path)
+
+
+def caveats_of(results):
+    page = compose(results)
+    section = next(section for section in page.sections if section.group.several)
+    return {caveat.title: caveat for caveat in section.caveats}
+
+
+def test_several_units_are_said_once_with_their_number(tmp_path):
+    caveat = caveats_of(pool(tmp_path, HARDWARE, ("A", "B", "C")))["Several units"]
+    assert caveat.tone == "warning"
+    assert "measured on 3 units of the board: differences between units (clock source, supply" in caveat.text
+    assert "is not known, as no image was measured on several units" in caveat.text
+
+
+def test_the_spread_between_units_is_named_where_an_image_tells(tmp_path):
+    slow = replace(VARIANTS[0], ticks=round(VARIANTS[0].ticks * 1.02))
+    results = pool(tmp_path, HARDWARE, more=[(VARIANTS[0], "C"), (slow, "D")])
+    results.cases["image_sha256"] = results.cases["variant"]
+    text = caveats_of(results)["Several units"].text
+    assert "Latency: the same image differs by up to 2 % on 3 units. A smaller difference" in text
+
+
+def test_one_unit_of_a_pool_and_virtual_boards_need_no_such_caveat(tmp_path):
+    assert "Several units" not in found(pool(tmp_path / "a", HARDWARE, ("A", "A")).stored[0].path)
+    assert "Several units" not in caveats_of(pool(tmp_path / "b", Setting(samples=60)))
+
+
+def test_virtual_boards_that_disagree_are_an_error_at_the_top(tmp_path):
+    setting = Setting(samples=60)
+    other = replace(VARIANTS[0], ticks=VARIANTS[0].ticks + 1)
+    results = pool(tmp_path, setting, more=[(other, "C")])
+    assert "Boards disagree" not in caveats_of(results)  # it is another image
+    results.cases["image_sha256"] = results.cases["variant"]
+    caveat = caveats_of(results)["Boards disagree"]
+    assert caveat.tone == "failed"
+    assert "float32: the same image gave other instructions on bench-C than on bench-A" in caveat.text
 
 
 def test_a_run_with_injected_faults_is_said_to_be_no_measurement(tmp_path):

@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fakes.made_cases import pooled
 from harness.report.compare import Policy, compare_boards, compare_history, compare_runs, compare_variants
 from harness.report.decide import Match, compare_sides
+from harness.report.history import history
+from harness.report.units import UnitSpread
 from harness.store import load_results
 
 ALL = ("accuracy", "ticks", "latency", "energy", "peak_ram", "flash")
@@ -285,3 +288,116 @@ def test_nights_are_typical_by_their_median(store):
     assert found.unmatched == ()
     latency = next(item for item in series if item.metric == "latency")
     assert latency.points["run"].tolist() == [run.name for run in (*nights, current)]
+
+
+# ---- pools of boards
+
+SPREADS = {("latency", "nano33", 64_000_000, None): UnitSpread(16, 1.02, 0.007)}
+
+
+def on_units(side, scale, uids=("1", "2"), spreads=SPREADS):
+    a = side(jitter(), pool="nano33", device="bench-1", board_uid=uids[0])
+    b = side(jitter(scale=scale, seed=2), pool="nano33", device="bench-2", board_uid=uids[1])
+    rows, _ = compare_sides([Match(a, b, ALL)], Policy(), spreads)
+    return {row.metric: row for row in rows}
+
+
+@pytest.mark.parametrize(("scale", "verdict"), [(1.015, "can't tell"), (1.0, "can't tell"), (1.1, "worse")])
+def test_a_difference_within_the_spread_between_units_is_not_called(side, scale, verdict):
+    row = on_units(side, scale)["latency"]
+    assert row.verdict == verdict
+    if verdict != "worse":
+        words = "is within the spread between units (the same image differs by up to 2 % on 16 units)"
+        assert words in row.reason
+        assert row.low < row.family_high / 1.02
+        assert row.samples_needed is None
+    assert row.family_low <= row.change / 1.02
+
+
+def test_on_one_unit_or_with_an_unknown_spread_there_is_no_such_floor(side):
+    for rows in (on_units(side, 1.015, uids=("1", "1")), on_units(side, 1.015, spreads={})):
+        assert rows["latency"].verdict == "worse"
+    assert on_units(side, 1.015, uids=("1", "1"))["latency"].caveats == ()
+    rows = on_units(side, 1.015, spreads={})
+    assert {name: row.caveats for name, row in rows.items()} == {
+        "accuracy": (),
+        "latency": ("measured on two units of the board",),
+    }
+
+
+def test_units_that_did_not_differ_leave_the_verdict_alone(side):
+    same = {key: UnitSpread(2, 1.0, 0.0) for key in SPREADS}
+    assert on_units(side, 1.015, spreads=same)["latency"].verdict == "worse"
+
+
+def test_energy_of_two_units_has_the_caveat(side):
+    a, b = (side(energy_uj=5.0, power_source="ppk2", pool="nano33", board_uid=uid) for uid in "12")
+    assert rows_of(a, b)["energy"].caveats == ("measured on two units of the board",)
+
+
+def test_instructions_of_virtual_boards_do_not_depend_on_the_unit(side):
+    a, b = (side(backend="virtual", pool="nano33", device=name, board_uid=name) for name in "ab")
+    row = rows_of(a, b)["ticks"]
+    assert (row.verdict, row.caveats) == ("same", ())
+
+
+def test_variants_of_a_pool_are_compared_whichever_board_measured_them(store):
+    run = store(cases=(pooled(1, "float32"), pooled(2, "int8", baseline="float32")))
+    found = compare_variants(load_results(run))
+    assert {(row.a.device, row.b.device, row.b.place) for row in found.rows} == {("bench-1", "bench-2", "nano33")}
+    assert found.unmatched == ()
+
+
+def test_a_run_of_every_case_on_every_device_is_compared_device_by_device(store):
+    cases = [
+        pooled(number, variant, baseline=base) | {"pool": None}
+        for number in (1, 2)
+        for variant, base in (("float32", None), ("int8", "float32"))
+    ]
+    found = compare_variants(load_results(store(cases=cases)))
+    assert {(row.a.device, row.b.device) for row in found.rows} == {("bench-1", "bench-1"), ("bench-2", "bench-2")}
+
+
+def test_another_board_of_the_pool_the_next_night_is_no_new_case(store):
+    a = store(cases=(pooled(1, backend="virtual"), pooled(2, "gone", backend="virtual")))
+    b = store(cases=(pooled(3, backend="virtual"),))
+    found = compare_runs(load_results(a), load_results(b))
+    assert {(row.a.device, row.b.device, row.verdict) for row in found.rows} == {("bench-1", "bench-3", "same")}
+    (gone,) = found.unmatched
+    assert gone.startswith("digits/gone on nano33 (bench-2) of run")
+    assert gone.endswith("only in the baseline")
+    nights, series = compare_history(load_results(a), load_results(b))
+    assert len(nights.unmatched) == 1
+    (ticks,) = (line for line in series if line.metric == "ticks" and line.variant == "int8")
+    assert (ticks.place, ticks.points["device"].tolist()) == ("nano33", ["bench-1", "bench-3"])
+
+
+def test_the_same_image_on_another_unit_the_next_night_is_no_regression(store):
+    a, b = (
+        store(cases=(pooled(number, image_sha256="i", ticks=jitter(scale=scale, seed=number)),))
+        for number, scale in ((1, 1.0), (2, 1.03))
+    )
+    row = next(row for row in compare_runs(load_results(a), load_results(b)).rows if row.metric == "latency")
+    assert (row.verdict, row.change > 1.029) == ("can't tell", True)
+    assert "within the spread between units" in row.reason
+
+
+def test_boards_that_are_compared_as_such_have_no_floor(store):
+    cases = [pooled(number, image_sha256="i", ticks=jitter(scale=1 + number / 50, seed=number)) for number in (1, 2)]
+    found = compare_boards(load_results(store(cases=cases)), "bench-1", "bench-2")
+    assert {row.metric: row.verdict for row in found.rows}["latency"] == "worse"
+    assert compare_boards(load_results(store(cases=cases)), "bench-1", "nano33").rows != ()
+
+
+def test_the_series_of_a_pool_has_no_steps_that_units_explain(store):
+    def night(unit, scale):
+        return store(cases=(pooled(unit, image_sha256="i", ticks=jitter(50, 0.0002, scale, seed=unit)),))
+
+    units = {1: 1.0, 2: 1.03, 3: 1.015, 4: 1.02}
+    nights = [night(1, 1.0) for _ in range(4)] + [night(unit, units[unit]) for unit in (2, 2, 3, 4)]
+    _, series = compare_history(load_results(nights[:-1]), load_results(nights[-1]))
+    assert [line.shifts for line in series if line.metric == "latency"] == [()]
+    one = load_results(nights)
+    one.cases["board_uid"] = "uid1"  # of one board, the same figures are a step
+    (line,) = (line for line in history(one) if line.metric == "latency")
+    assert line.shifts

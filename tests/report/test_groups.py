@@ -52,6 +52,19 @@ def test_two_chips_are_never_one_group(tmp_path):
     assert len(grouped(load_results(run.path))) == 2
 
 
+def test_boards_of_a_pool_are_one_group_whatever_their_chips(tmp_path):
+    setting = Setting(samples=5, pool="nano33", backend="hardware")
+    with Run.create(tmp_path, about(setting)) as run:
+        for number, made in enumerate(VARIANTS[:3]):
+            record_case(run, made, replace(setting, device=f"bench-{number}", board_uid=str(number)))
+        begin(run, VARIANTS[3], replace(setting, device="bench-7")).finish(status="failed", reason="no answer")
+        record_case(run, VARIANTS[0], replace(setting, device="bench-0", pool=None))
+    pool, alone = sorted(grouped(load_results(run.path)), key=lambda group: -len(group.cases))
+    assert (len(pool.cases), pool.several, pool.setup["place"]) == (4, True, "nano33")
+    assert pool.place == "nano33 (4 boards: bench-0, bench-1, bench-2, bench-7)"
+    assert (len(alone.cases), alone.several, alone.place) == (1, False, "bench-0")
+
+
 def test_the_boards_limits_are_those_that_the_run_recorded(tmp_path):
     (group,) = grouped(load_results(record_run(tmp_path, VARIANTS[:1], Setting(samples=5))))
     assert (group.limit("ram"), group.limit("flash")) == (262_144, 983_040)

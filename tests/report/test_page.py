@@ -249,3 +249,21 @@ def cpu_seconds(command):
     subprocess.run(command, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
+def test_a_pool_is_one_section_that_names_its_boards(tmp_path):
+    setting = Setting(samples=30, backend="hardware", pool="nano33", layers=True)
+    with Run.create(tmp_path, about(setting)) as run:
+        for number, made in enumerate(VARIANTS[:3], 1):
+            record_case(run, made, replace(setting, device=f"bench-{number}", board_uid=f"uid{number}"))
+    page = compose(load_results(run.path))
+    (section,) = page.sections
+    assert section.place.startswith("nano33 (3 boards: bench-1, bench-2, bench-3), Arduino Nano 33 BLE Sense")
+    assert dict(section.facts)["chip"] == "3 chips"
+    assert [name for name, _ in section.table.columns][:3] == ["variant", "image", "device"]
+    assert [line[2].text for line in section.table.rows] == ["bench-1", "bench-2", "bench-3"]
+    assert section.table.rows[1][2].title == "chip uid2"
+    assert any(chart.title == "Cycles by layer" for chart in section.charts)
+    said = Reader(render_page(page)).said()
+    assert "Several units" in said
+    assert "| device |" in render_markdown(page)

@@ -219,3 +219,14 @@ def test_the_example_images_in_the_docs_are_drawn_by_the_plots(file, tmp_path_fa
 def texts_of(file):
     root = ET.fromstring(file.read_text(encoding="utf-8"))  # noqa: S314 (ours)
     return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_boards_of_a_pool_are_in_one_plot(hardware):
+    cases = hardware.cases.copy()
+    for number in cases.index:
+        cases.loc[number, ["device", "board_uid"]] = [f"bench-{number}", str(number)]
+    with pytest.raises(ValueError, match="rows differ in device"):
+        plots.flash(cases)
+    plots.flash(cases.assign(pool="nano33"))
+    with pytest.raises(ValueError, match="rows differ in board_uid"):
+        plots.flash(cases.assign(device="bench", pool=None))

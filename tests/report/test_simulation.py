@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
+from harness.report.units import unit_spreads
+from harness.store.read import Results
 
 pytestmark = pytest.mark.slow
 
@@ -86,3 +89,57 @@ def test_a_loss_of_five_points_of_accuracy_is_found(side):
         verdicts(experiment(side, random, accuracies=(0.9, 0.85)), policy)["accuracy", 0] == "worse" for _ in range(100)
     )
     assert found >= 95
+
+
+def farm(side, random, *, units, sd=0.02, true=1.0, variants=1):
+    """Return matches of variants on any two of a pool's units, and what one image on all of them tells of the units."""
+    effects = np.exp(sd * random.standard_normal(units))
+    seen = [
+        side(np.full(30, np.rint(1e6 * effect)), board_uid=str(unit), image_sha256="known", pool="pool")
+        for unit, effect in enumerate(effects)
+    ]
+    cases = pd.DataFrame([one.row for one in seen]).convert_dtypes()
+    runs = pd.DataFrame({"run": [one.row["run"] for one in seen], "faults": pd.array([None] * units, "string")})
+    matches = []
+    for number in range(variants):
+        chosen = random.choice(units, 2, replace=False)
+        (match,) = experiment(side, random, count=100)
+        pair = [
+            side(
+                np.rint(one.samples["ticks"].to_numpy(float) * effects[unit] * factor),
+                run=run,
+                case=number,
+                pool="pool",
+                device=f"bench-{unit}",
+                board_uid=str(unit),
+            )
+            for one, unit, factor, run in zip((match.a, match.b), chosen, (1.0, true), "ab", strict=True)
+        ]
+        matches.append(Match(*pair, ("latency",)))
+    return matches, unit_spreads(Results(cases, runs))
+
+
+def called(random, side, count, **about):
+    policy = Policy(resamples=100)
+    found = 0
+    for _ in range(count):
+        matches, spreads = farm(side, random, **about)
+        rows = compare_sides(matches, policy, spreads)[0]
+        found += bool({"better", "worse"} & {row.verdict for row in rows})
+    return found
+
+
+@pytest.mark.parametrize(("units", "variants"), [(2, 1), (6, 4), (16, 4)])
+def test_units_that_differ_raise_no_false_alarms(side, units, variants):
+    assert called(np.random.default_rng(units), side, 200, units=units, variants=variants) <= 20
+
+
+def test_without_what_is_known_of_units_they_would(side):
+    random = np.random.default_rng(6)
+    runs = [farm(side, random, units=6)[0] for _ in range(50)]
+    alarms = sum(compare_sides(matches, Policy(resamples=100))[0][0].verdict in ("better", "worse") for matches in runs)
+    assert alarms > 30
+
+
+def test_a_difference_far_beyond_what_units_differ_by_is_found(side):
+    assert called(np.random.default_rng(7), side, 50, units=16, sd=0.005, true=1.1) >= 48

@@ -16,6 +16,7 @@ from harness.report.stats import (
     quantile,
     ratio_of_medians,
     stretched,
+    student_quantile,
     tango_interval,
     widened,
 )
@@ -205,3 +206,22 @@ def test_intervals_of_accuracy_differences_cover_and_raise_few_false_alarms(coun
     assert sum(item.low <= change <= item.high for item in estimates) >= 1000 - MOST_OF_1000
     if change == 0:
         assert sum(item.p_value < 0.05 for item in estimates) <= 50  # the exact test is never above its rate
+
+
+@pytest.mark.parametrize(
+    ("level", "freedom", "expected"),
+    [
+        (0.95, 1, 12.7062),
+        (0.95, 2, 4.3027),
+        (0.95, 4, 2.7764),
+        (0.95, 15, 2.1314),
+        (0.99, 10, 3.1693),
+        (0.999, 3, 12.924),
+    ],
+)
+def test_students_quantiles_are_those_of_the_tables(level, freedom, expected):
+    assert student_quantile(level, freedom) == pytest.approx(expected, rel=1e-4)
+
+
+def test_students_quantile_becomes_that_of_the_normal_distribution():
+    assert student_quantile(0.99, 100_000) == pytest.approx(quantile(0.99), rel=1e-4)

@@ -82,6 +82,20 @@ def test_a_filter_keeps_the_right_samples_of_a_run(mixed):
     assert load_results(mixed, device="b").samples["ticks"].tolist() == [1001, 1002, 1003]
 
 
+def test_the_name_of_a_pool_selects_its_boards(tmp_path):
+    boards = [{"device": f"bench-{number}", "pool": "nano33", "host": "lab1"} for number in (1, 2)]
+    run = make_run(tmp_path, *boards, {"device": "bench-1", "variant": "alone"}, {"device": "desk"})
+    results = load_results(run, device="nano33")
+    assert results.cases[["device", "host"]].to_numpy().tolist() == [["bench-1", "lab1"], ["bench-2", "lab1"]]
+    assert load_results(run, device="bench-1").cases["variant"].tolist() == ["int8", "alone"]
+    assert load_results(run).of_device("nano33").cases.equals(results.cases)
+    assert load_results(run).of_device("desk").samples["case"].unique().tolist() == [3]
+    with pytest.raises(
+        StoreError, match="nothing was measured on bench-9 in these runs; there are bench-1, bench-2, desk"
+    ):
+        load_results(run).of_device("bench-9")
+
+
 def test_what_is_no_time(mixed):
     with pytest.raises(StoreError, match="'yesterday' is no time: write it like 2026-03-01"):
         load_results(mixed, since="yesterday")
@@ -177,6 +191,13 @@ def test_columns_that_an_older_harness_did_not_know_are_missing(tmp_path):
     assert results.cases["inputs_sha256"].tolist() == [pd.NA]
     assert results.cases["accuracy"].tolist() == [1.0]
     assert list(results.layers.columns) == [column.name for column in LAYERS]
+
+
+def test_a_run_from_before_pools_has_none(tmp_path):
+    run = make_run(tmp_path, {"device": "bench-1"})
+    rewrite(run / "cases.parquet", lambda t: version(t.drop_columns(["pool", "host"]), 3))
+    cases = load_results(run, device="bench-1").cases
+    assert cases[["device", "pool", "host"]].to_numpy().tolist() == [["bench-1", pd.NA, pd.NA]]
 
 
 def test_a_column_that_nobody_knows_is_ignored(tmp_path):
