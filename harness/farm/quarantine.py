@@ -146,10 +146,13 @@ class Ledger:
             ConfigError: it isn't quarantined.
             StoreError: it can't be written.
         """
+        missing = ConfigError(f"{device} is not quarantined; `hil health` lists the boards that are")
+        if self.get(device) is None:  # without a trace of a name that nobody knows
+            raise missing
         with locked(self._path(device)):
             found = self.get(device)
             if found is None:
-                raise ConfigError(f"{device} is not quarantined; `hil health` lists the boards that are")
+                raise missing
             self._release(found, by, why, now)
         return found
 
@@ -162,6 +165,8 @@ class Ledger:
         Raises:
             StoreError: it can't be written.
         """
+        if self.get(device) is None:
+            return None
         with locked(self._path(device)):
             found = self.get(device)
             if found is None:
