@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.health import HealthRules
 from harness.farm.event import Event, as_line, checked_name, from_line
-from harness.farm.judge_health import Ground, Health, judge
+from harness.farm.judge_health import Ground, Health, gather, judge
 from harness.farm.lines import append_line, read_lines, rewrite_lines
 from harness.farm.quarantine import Ledger
 from harness.farm.state import now as current_time
@@ -102,13 +102,13 @@ class HealthBook:
 
     def summary(self, device: str) -> Judged:
         """Judge one board."""
-        return self._judged(device, self.events())
+        return self._judged([device], self.events())[0]
 
     def all(self) -> tuple[Judged, ...]:
         """Judge every board that something is known of, by name."""
         events = self.events()
         names = {event.device for event in events} | {found.device for found in self.ledger.all()}
-        return tuple(self._judged(name, events) for name in sorted(names))
+        return self._judged(sorted(names), events)
 
     def check(self, device: str) -> None:
         """Refuse a board that is out of use.
@@ -147,12 +147,20 @@ class HealthBook:
         """Return the quarantined boards that are to be tested now."""
         return self.ledger.due(self._clock())
 
-    def _judged(self, device: str, events: Sequence[Event]) -> Judged:
-        health, grounds = judge(device, events, self._rules, self._clock(), self.ledger.released(device))
-        quarantine = self.ledger.get(device)
-        if quarantine is not None:
-            health = replace(health, state="quarantined")
-        return Judged(health, grounds, quarantine)
+    def _judged(self, devices: Sequence[str], events: Sequence[Event]) -> tuple[Judged, ...]:
+        evidence = gather(events, self._rules, self._clock(), self._released(events))
+        judged = []
+        for device in devices:
+            health, grounds = judge(device, evidence)
+            quarantine = self.ledger.get(device)
+            if quarantine is not None:
+                health = replace(health, state="quarantined")
+            judged.append(Judged(health, grounds, quarantine))
+        return tuple(judged)
+
+    def _released(self, events: Sequence[Event]) -> dict[str, datetime]:
+        found = ((device, self.ledger.released(device)) for device in {event.device for event in events})
+        return {device: when for device, when in found if when is not None}
 
     def _path(self, host: str, device: str) -> Path:
         return self._folder / checked_name(host, "the host") / f"{checked_name(device, 'the device')}.jsonl"

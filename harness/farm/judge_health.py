@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 State = Literal["well", "suspect", "quarantined", "unknown"]
 _NO_CHIP = "0" * 16
+_Work = tuple[str, str, str, str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -85,32 +86,70 @@ class Health:
     notes: tuple[str, ...]
 
 
-def judge(
-    device: str, events: Sequence[Event], rules: HealthRules, now: datetime, since: datetime | None = None
-) -> tuple[Health, tuple[Ground, ...]]:
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to judge the boards of a lab by, sorted once for all of them; from `gather`.
+
+    Attributes:
+        rules: the thresholds.
+        window: the events that are young enough, by board, in the order of time.
+        released: when boards came back from quarantine.
+        blame: whose fault the failures were.
+        drift: of all boards.
+        durations: of the successes: board and seconds, by what ran.
+    """
+
+    rules: HealthRules
+    window: Mapping[str, Sequence[Event]]
+    released: Mapping[str, datetime]
+    blame: Blame
+    drift: Sequence[Drift]
+    durations: Mapping[_Work, Sequence[tuple[str, float]]]
+
+
+def gather(
+    events: Sequence[Event], rules: HealthRules, now: datetime, released: Mapping[str, datetime] | None = None
+) -> Evidence:
+    """Sort the events of all boards of a lab, since siblings tell a bad board from a bad image.
+
+    Args:
+        events: of all boards.
+        rules: the thresholds.
+        now: the window ends.
+        released: when boards came back from quarantine; what they did before isn't held against them again.
+    """
+    start = now - timedelta(days=rules.window_days)
+    young = sorted((event for event in events if event.when >= start), key=lambda event: event.when)
+    window: defaultdict[str, list[Event]] = defaultdict(list)
+    durations: defaultdict[_Work, list[tuple[str, float]]] = defaultdict(list)
+    for event in young:
+        window[event.device].append(event)
+        if event.ok and event.duration_s and event.image_sha256:
+            durations[_work(event)].append((event.device, event.duration_s))
+    back = released or {}
+    fresh = [event for event in young if event.device not in back or event.when > back[event.device]]
+    return Evidence(rules, window, back, blame(young), drifts(fresh, rules), durations)
+
+
+def judge(device: str, evidence: Evidence) -> tuple[Health, tuple[Ground, ...]]:
     """Judge a board.
 
     Args:
         device: its name.
-        events: of all boards of the lab, since siblings tell a bad board from a bad image.
-        rules: the thresholds.
-        now: the window ends.
-        since: the board was released from quarantine; what it did before isn't held against it again.
+        evidence: of its lab.
 
     Returns:
         Its health, with the state "well", "suspect" or "unknown", and the grounds on which to quarantine it.
     """
-    start = now - timedelta(days=rules.window_days)
-    window = [event for event in events if event.when >= start]
-    own = sorted((event for event in window if event.device == device), key=lambda event: event.when)
+    rules, blamed = evidence.rules, evidence.blame
+    own = evidence.window.get(device, ())
     own = [event for event in own if event.backend == own[-1].backend]
+    since = evidence.released.get(device)
     fresh = [event for event in own if since is None or event.when > since]
     mine, new = {id(event) for event in own}, {id(event) for event in fresh}
-    blamed = blame(window)
     counted = [event for event in blamed.counted if id(event) in new]
     streak = _streak(counted)
-    comparable = [event for event in window if event.device != device or id(event) in new]
-    drift = tuple(found for found in drifts(comparable, rules) if found.device == device)
+    drift = tuple(found for found in evidence.drift if found.device == device)
     recent = _rate(counted[-rules.recent_cases :])
     grounds = (
         *_repeated(streak, rules),
@@ -132,7 +171,7 @@ def judge(
         attempts=sum(event.attempts for event in own) / len(own) if own else None,
         retransmissions=sum(linked) / len(linked) if linked else None,
         failures={layer: count / len(own) for layer, count in layers.items()},
-        duration=_duration(device, own, window),
+        duration=_duration(device, own, evidence),
         drift=tuple(sorted(drift, key=lambda found: -abs(found.ratio - 1))),
         excused=sum(id(event) in mine for event in blamed.excused),
         undecided=len(undecided),
@@ -211,17 +250,18 @@ def _notes(undecided: Sequence[Event], blamed: Blame, device: str, fresh: Sequen
     return tuple(notes)
 
 
-def _duration(device: str, own: Sequence[Event], window: Sequence[Event]) -> float | None:
+def _duration(device: str, own: Sequence[Event], evidence: Evidence) -> float | None:
     """Return how much longer the board's cases take than its siblings'."""
-    ours, theirs = _durations(own), _durations([event for event in window if event.device != device])
-    ratios = [median(ours[key]) / median(theirs[key]) for key in ours if key in theirs]
+    ratios = []
+    for work in {_work(event) for event in own} & set(evidence.durations):
+        times = evidence.durations[work]
+        ours = [seconds for name, seconds in times if name == device]
+        theirs = [seconds for name, seconds in times if name != device]
+        if ours and theirs:
+            ratios.append(median(ours) / median(theirs))
     return median(ratios) if ratios else None
 
 
-def _durations(events: Sequence[Event]) -> dict[tuple[object, ...], list[float]]:
-    times: dict[tuple[object, ...], list[float]] = {}
-    for event in events:
-        if event.ok and event.duration_s and event.image_sha256:
-            key = (event.kind, event.backend, event.purpose, event.image_sha256, event.inputs_sha256)
-            times.setdefault(key, []).append(event.duration_s)
-    return times
+def _work(event: Event) -> _Work:
+    """Say what ran: cases of the same work take equally long on equal boards."""
+    return event.kind, event.backend, event.purpose, event.image_sha256, event.inputs_sha256

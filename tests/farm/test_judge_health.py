@@ -8,7 +8,7 @@ import pytest
 
 from fakes.made_events import START, Night
 from harness.config.health import HealthRules
-from harness.farm.judge_health import judge
+from harness.farm.judge_health import gather, judge
 from harness.measure.accuracy import wilson_interval
 
 RULES = HealthRules()
@@ -20,8 +20,8 @@ def night():
     return Night()
 
 
-def run(device, events, **options):
-    return judge(device, events, options.pop("rules", RULES), options.pop("now", MORNING), options.pop("since", None))
+def run(device, events, now=MORNING, since=None):
+    return judge(device, gather(events, RULES, now, {device: since} if since else None))
 
 
 def test_a_board_nobody_knows(night):
