@@ -121,18 +121,18 @@ def event_of(row: Mapping[str, Any], error: BaseException | None, *, host: str, 
     """Return what a case tells about its board; None if that is nothing.
 
     Args:
-        row: of the case, from `CaseRecord.finish`.
+        row: of the case, from `CaseRecord.finish`; of a case that failed here and goes to another board what is known.
         error: what ended the case; None if nothing did.
         host: computer that owns the board.
         when: it ended.
     """
-    if isinstance(error, _NOT_ITS_FAULT) or row["status"] == "skipped":
+    if isinstance(error, _NOT_ITS_FAULT) or row.get("status") == "skipped":
         return None
     failed = isinstance(error, BoardError)
     # A measurement that makes no sense came from a board that answered. Configuration, disk and user say nothing.
-    if not failed and not (row["status"] == "complete" if error is None else isinstance(error, MeasurementError)):
+    if not failed and not (row.get("status") == "complete" if error is None else isinstance(error, MeasurementError)):
         return None
-    taken = {name: row[name] for name in _FROM_ROW}
+    taken: dict[str, Any] = {name: row.get(name) for name in _FROM_ROW}
     return Event(
         **taken,
         when=when,
@@ -141,7 +141,7 @@ def event_of(row: Mapping[str, Any], error: BaseException | None, *, host: str, 
         outcome="failed" if failed else "ok",
         error=type(error).__name__ if failed else None,
         reason=shown(str(error)) if failed else None,
-        attempts=row["attempts"] or 1,
+        attempts=row.get("attempts") or 1,
     )
 
 

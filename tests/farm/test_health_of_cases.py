@@ -9,8 +9,8 @@ import pytest
 from harness.boards.opening import open_board
 from harness.config import Device
 from harness.errors import HilError, QuarantinedError
-from harness.farm.event import event_of
 from harness.farm.health import HealthBook
+from harness.farm.noting import Part, event_of_part
 from harness.farm.state import now
 from harness.session import begin_case, run_case
 from harness.store import Run
@@ -32,7 +32,8 @@ def case(tmp_path, suite, nano33):
             except HilError as caught:
                 error = caught
                 raise
-        event = event_of(record.row, error, host="rack", when=now())
+        part = Part(record, run.path.name, device, "virtual", suite, suite.variant(variant))
+        event = event_of_part(part, error, host="rack", when=now())
         HealthBook(tmp_path / "state").record(event)
         return event
 
