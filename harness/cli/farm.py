@@ -1,4 +1,4 @@
-"""What is about sharing boards: `hil health`, `quarantine`, `release` and `reserve`."""
+"""What is about sharing boards: `hil health`, `nightly`, `quarantine`, `release` and `reserve`."""
 
 from __future__ import annotations
 

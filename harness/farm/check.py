@@ -127,7 +127,7 @@ def check_board(
         rules: what it takes to pass.
         host: this computer.
         clock: tells the time in UTC.
-        faults: on purpose, of a virtual board (docs/faults.md).
+        faults: on purpose, of a virtual board, besides those that devices.yaml gives it (docs/faults.md).
         on_step: told what is done next.
 
     Returns:
@@ -142,7 +142,7 @@ def check_board(
     error: HilError | None = None
     try:
         on_step("open")
-        with open_board(device, backend, faults) as board:
+        with open_board(device, backend, (*device.faults, *faults)) as board:
             answers = _ask(board, task, siblings, rules, seen, on_step)
     except (BusyError, LeaseLostError):
         raise

@@ -134,3 +134,12 @@ def test_a_passed_check_does_not_lift_what_a_person_said(hil):
     assert done.exit_code == 0
     assert "by ada: keep out" in done.output
     assert "Test of " in hil("health", "bench-1").output
+
+
+def test_a_board_with_faults_in_devices_yaml_fails_its_check(hil, tmp_path):
+    (tmp_path / "devices.yaml").write_text(
+        "farm: {state: state}\ndevices: {bench-1: {kind: nano33, backend: virtual, faults: [swd.locked]}}\n"
+    )
+    done = hil("health", "bench-1", "--check")
+    assert done.exit_code == 1
+    assert "bench-1: FAILED: bench-1: the nRF52840 behind probe" in done.output
