@@ -54,6 +54,10 @@ class LeaseLostError(BoardError):
     """The board isn't this run's any more: its lease ran out, was taken away, or its host left the farm."""
 
 
+class GivenUpError(BoardError):
+    """A run doesn't use a board any more, because of what it raised earlier in the run: nothing new happened."""
+
+
 class QuarantinedError(BoardError):
     """The board is not used, because it failed too often; it is tested again, or a person releases it."""
 

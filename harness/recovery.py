@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardError, BusyError, FlashError, LeaseLostError, LockedError, ProbeError
+from harness.errors import BoardError, BusyError, FlashError, GivenUpError, LeaseLostError, LockedError, ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +171,7 @@ class Health:
         """Refuse a board that was given up.
 
         Raises:
-            BoardError: it was, with the reason.
+            GivenUpError: it was, with the reason.
         """
         if self.given_up is not None:
-            raise BoardError(f"{board}: not tried again in this run, because it was given up: {self.given_up}")
+            raise GivenUpError(f"{board}: not tried again in this run, because it was given up: {self.given_up}")

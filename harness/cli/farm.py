@@ -1,4 +1,4 @@
-"""What is about sharing boards: `hil leases` and `hil reserve`."""
+"""What is about sharing boards: leases, reservations, health, quarantine, and the nights."""
 
 from __future__ import annotations
 
@@ -151,3 +151,44 @@ def _reject_others(mode: str, given: set[str]) -> None:
     wrong = [_OPTIONS[one] for one in _OPTIONS if one in given - known]
     if wrong:
         raise click.UsageError(f"{', '.join(wrong)} can't be said with {name}")
+
+
+@click.command()
+@click.argument("device", required=False)
+@click.option("--check", is_flag=True, help="Check DEVICE now: flash, read back, run known inputs.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@LAB
+def health(device: str | None, check: bool, as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes them)
+    """Show how well the boards work, and why some are not used."""
+    from harness.commands.health import check_now, show_health
+
+    loaded = load_lab(lab)
+    if check and (device is None or as_json):
+        raise click.UsageError("--check needs a DEVICE, and goes without --json")
+    if device is not None and check:
+        if not check_now(loaded, device):
+            raise SystemExit(1)
+    else:
+        show_health(loaded, device, as_json=as_json)
+
+
+@click.command()
+@click.argument("device")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, for the next one who misses it.")
+@LAB
+def quarantine(device: str, reason: str, lab: str | None) -> None:
+    """Take DEVICE out of use until somebody releases it."""
+    from harness.commands.health import set_quarantine
+
+    set_quarantine(load_lab(lab), device, reason)
+
+
+@click.command()
+@click.argument("device")
+@click.option("--reason", default="", metavar="TEXT", help="What was done about it.")
+@LAB
+def release(device: str, reason: str, lab: str | None) -> None:
+    """Take DEVICE back into use."""
+    from harness.commands.health import end_quarantine
+
+    end_quarantine(load_lab(lab), device, reason)

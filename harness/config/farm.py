@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from harness.config.document import Model
+from harness.config.health import HealthRules
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -44,6 +45,7 @@ class Farm(Model):
     `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
     `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
     `reservations` says how long and how often boards are lent.
+    `health` says from when on a board is taken out of use.
     """
 
     engine: Literal["local", "labgrid"] = "local"
@@ -51,6 +53,7 @@ class Farm(Model):
     store: Text | None = None
     labgrid: LabgridOptions = LabgridOptions()
     reservations: ReservationLimits = ReservationLimits()
+    health: HealthRules = HealthRules()
 
     @model_validator(mode="before")
     @classmethod

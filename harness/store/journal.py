@@ -63,9 +63,7 @@ class Journal:
         Raises:
             StoreError: it could not be written; what was written before stays valid.
         """
-        body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-        line = _HEAD % zlib.crc32(body) + body + _TAIL
-        left = line
+        left = line = journal_line(record)
         try:
             while left:  # a disk that fills up takes a part first, and gives the reason at the next call
                 left = left[os.write(self._file, left) :]
@@ -90,6 +88,12 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def journal_line(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of a journal."""
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    return _HEAD % zlib.crc32(body) + body + _TAIL
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:

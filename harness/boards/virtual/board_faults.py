@@ -88,10 +88,15 @@ def _wrap(twin: VirtualNrf52840, active: ActiveFault) -> None:
     _at_inference(twin, active, lambda: debug.preset_cycle_count(2**32 - active.fault.at))
 
 
+def _slip(twin: VirtualNrf52840, active: ActiveFault) -> None:
+    twin.machine.debug.slip_cycle_count(int(active.fault.value))
+
+
 BOARD_FAULTS: Mapping[str, Callable[[VirtualNrf52840, ActiveFault], None]] = {
     "board.hardfault": _later(_hardfault),
     "board.watchdog": _later(_watchdog),
     "board.brownout": _later(_brownout),
     "board.hang": _later(_hang),
     "board.wrap": _wrap,
+    "board.slip": _later(_slip),
 }

@@ -126,6 +126,10 @@ class DebugRegisters:
         """Let CYCCNT go on from another value."""
         self._set_cycle_count(value)
 
+    def slip_cycle_count(self, ticks: int) -> None:
+        """Let CYCCNT jump ahead."""
+        self._set_cycle_count(self._cycle_count() + ticks)
+
     def read(self, address: int, *, debugger: bool) -> int | None:
         """Return a register, or None if it isn't one of these."""
         if address == DWT_CYCCNT:
