@@ -39,6 +39,10 @@ class LeaseLostError(BoardError):
     """The board isn't this run's any more: its lease ran out, was taken away, or its host left the farm."""
 
 
+class FarmError(BoardError):
+    """What shares the boards between hosts can't be reached, or refuses."""
+
+
 class QuarantinedError(BoardError):
     """The board is not used, because it failed too often; it is tested again, or a person releases it."""
 
