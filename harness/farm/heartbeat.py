@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import FarmError
+from harness.errors import ConfigError, FarmError
 from harness.farm.state import hostname, make_folder, now, read_json, stamp, username, write_json
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Heartbeat:
         """Write it anew.
 
         Raises:
-            OSError: the state folder can't be written.
+            ConfigError: the state folder can't be written.
         """
         content = {
             "pid": os.getpid(),
@@ -61,7 +61,13 @@ class Heartbeat:
             "places": sorted(set(places)),
             "heartbeat": stamp(now()),
         }
-        write_json(self._path, content)
+        try:
+            write_json(self._path, content)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._path} can't be written: {error.strerror or error}. Name another state folder with "
+                "`farm: {state: FOLDER}` in devices.yaml, or with HIL_STATE"
+            ) from error
 
     def end(self) -> None:
         """Take it away: the job has no place any more."""
@@ -93,7 +99,8 @@ def janitor(labgrid: Labgrid, state: Path, ttl_s: float = TTL_S) -> list[Release
             problems.append(error)
         else:
             released.append(Released(place, holder, reason))
-    holding = {holder.partition("/")[2] for holder in held.values()}
+    freed = {entry.place for entry in released}
+    holding = {holder.partition("/")[2] for place, holder in held.items() if place not in freed}
     for path in folder.glob("hil-*.json"):
         if path.stem not in holding and _death(folder, path.stem, ttl_s) is not None:
             path.unlink(missing_ok=True)

@@ -237,7 +237,7 @@ class LabgridJob:
                 finally:
                     self._changing.release()
             if time.monotonic() - self._beaten > _BEAT_S:
-                with suppress(OSError):  # a folder that is full for a moment; the janitor allows for a few beats
+                with suppress(HilError):  # a folder that is full for a moment; the janitor allows for a few beats
                     self._beat()
 
     def _pay(self) -> None:

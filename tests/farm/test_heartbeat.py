@@ -11,12 +11,10 @@ import time
 import pytest
 
 from fakes.labgrid_farm import wait_until
-from harness.errors import LeaseLostError
-from harness.farm.heartbeat import janitor, job_user
+from harness.errors import ConfigError, LeaseLostError
+from harness.farm.heartbeat import Heartbeat, janitor, job_user
 from harness.farm.labgrid import Labgrid
 from harness.farm.place_hold import LabgridJob
-
-pytestmark = pytest.mark.labgrid
 
 JOB = """\
 import sys, time
@@ -45,6 +43,7 @@ def start_job(farm, state, place):
     return process
 
 
+@pytest.mark.labgrid
 @pytest.mark.slow
 def test_a_killed_job_is_freed_and_a_live_one_and_a_person_are_left_alone(labgrid_farm, device, tmp_path):
     labgrid_farm.client("acquire", place="bench-3")
@@ -74,6 +73,7 @@ def test_a_killed_job_is_freed_and_a_live_one_and_a_person_are_left_alone(labgri
     assert list((tmp_path / "labgrid").glob("*.json")) == []
 
 
+@pytest.mark.labgrid
 @pytest.mark.slow
 def test_a_job_of_another_host_is_dead_when_its_heart_has_stopped(labgrid_farm, tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_HOST", "host2")
@@ -87,10 +87,12 @@ def test_a_job_of_another_host_is_dead_when_its_heart_has_stopped(labgrid_farm, 
     old = time.time() - 130
     os.utime(path, (old, old))
     (freed,) = janitor(labgrid_farm.admin(), tmp_path)
-    assert (freed.place, freed.reason) == ("bench-2", "no heartbeat for 130 s")
+    assert freed.place == "bench-2"
+    assert freed.reason.startswith("no heartbeat for 13")
     assert not path.exists()
 
 
+@pytest.mark.labgrid
 def test_a_job_that_the_state_folder_does_not_know_is_left_alone(labgrid_farm, tmp_path):
     unknown = Labgrid(labgrid_farm.options, job_user())
     unknown.acquire("bench-1")
@@ -99,13 +101,11 @@ def test_a_job_that_the_state_folder_does_not_know_is_left_alone(labgrid_farm, t
     unknown.release("bench-1")
 
 
+@pytest.mark.labgrid
 @pytest.mark.slow
 def test_a_job_that_was_taken_for_dead_is_told_that_it_lost_its_place(labgrid_farm, device, tmp_path):
     with LabgridJob(labgrid_farm.options, tmp_path, interval_s=0.5) as job, job.hold(device["bench-1"]) as hold:
-        (path,) = (tmp_path / "labgrid").glob("*.json")
-        old = time.time() - 130
-        os.utime(path, (old, old))
-        assert [freed.place for freed in janitor(labgrid_farm.admin(), tmp_path)] == ["bench-1"]
+        assert [freed.place for freed in janitor(labgrid_farm.admin(), tmp_path, ttl_s=0.0)] == ["bench-1"]
 
         def lost() -> bool:
             try:
@@ -115,3 +115,12 @@ def test_a_job_that_was_taken_for_dead_is_told_that_it_lost_its_place(labgrid_fa
             return False
 
         wait_until(lost, "the loss is noticed", deadline_s=30.0)
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "labgrid").mkdir()
+    heartbeat = Heartbeat(tmp_path, job_user())
+    (tmp_path / "labgrid").rmdir()
+    (tmp_path / "labgrid").write_text("")
+    with pytest.raises(ConfigError, match=r"labgrid/hil-.*json can't be written: .*farm: \{state: FOLDER\}"):
+        heartbeat.beat(["bench-1"])
