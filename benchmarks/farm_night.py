@@ -3,9 +3,9 @@
     python benchmarks/farm_night.py --boards 16 --hosts 3 --samples 100 --seed 1
 
 Several "hosts" on this machine, each a `hil nightly` of its own with its share of the boards, run one night together
-through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie. Meanwhile
-workers, supervisors, exporters and the coordinator are killed with SIGKILL and come back, as after a power cut. At the
-end the run is held against one without any of that: every planned case once, none lost, none doubled, the same
+through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie.
+Meanwhile workers, supervisors, exporters and the coordinator are killed with SIGKILL and come back, as after a power
+cut. At the end the run is held against one without any of that: every planned case once, none lost, none doubled, the same
 predictions and counts, the bad boards in quarantine and no other.
 
 Needs labgrid in an environment of its own (HIL_LABGRID_VENV; `make labgrid`), or `--engine local` to leave it out.
@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fakes.labgrid_farm import LabgridFarm, find_labgrid  # noqa: E402 (after the path)
-
 from harness import load_results  # noqa: E402
 from harness.errors import HilError  # noqa: E402
 from harness.farm.night import Night, nights_folder  # noqa: E402
@@ -145,7 +144,7 @@ class Shooting:
     def _start(self, host: str) -> None:
         command = [sys.executable, "-m", "harness.cli", "nightly", "nightly.yaml"]
         with (self.folder / f"{host}.log").open("ab") as log:
-            self._supervisors[host] = subprocess.Popen(
+            self._supervisors[host] = subprocess.Popen(  # noqa: S603 (own program)
                 command,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -245,7 +244,7 @@ def clean_run(shooting: Shooting) -> Path:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, shooting.suites)]
     command += ["--device", "nano33", "--backend", "virtual", "--samples", str(shooting.samples)]
     command += ["--results-dir", str(folder), "--lab", os.devnull]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (own program)
     if done.returncode != 0:
         raise SystemExit(done.stdout)
     return folder / "latest"

@@ -58,6 +58,10 @@ class GivenUpError(BoardError):
     """A run doesn't use a board any more, because of what it raised earlier in the run: nothing new happened."""
 
 
+class FarmError(BoardError):
+    """What shares the boards between hosts can't be reached, or refuses."""
+
+
 class QuarantinedError(BoardError):
     """The board is not used, because it failed too often; it is tested again, or a person releases it."""
 

@@ -195,6 +195,10 @@ def _rooted(farm: Farm, folder: Path) -> Farm:
         changes["state"] = folder.resolve() / farm.state.expanduser()
     if farm.store is not None and "://" not in farm.store:
         changes["store"] = str(folder.resolve() / Path(farm.store).expanduser())
+    client = farm.labgrid.client
+    if Path(client).name != client:  # a path; a bare name is looked up in PATH
+        rooted = str(folder.resolve() / Path(client).expanduser())
+        changes["labgrid"] = farm.labgrid.model_copy(update={"client": rooted})
     return farm.model_copy(update=changes)
 
 
