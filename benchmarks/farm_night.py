@@ -5,8 +5,8 @@
 Several "hosts" on this machine, each a `hil nightly` of its own with its share of the boards, run one night together
 through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie.
 Meanwhile workers, supervisors, exporters and the coordinator are killed with SIGKILL and come back, as after a power
-cut. At the end the run is held against one without any of that: every planned case once, none lost, none doubled, the same
-predictions and counts, the bad boards in quarantine and no other.
+cut. At the end the run is held against one without any of that: every planned case once, none lost, none doubled, the
+same predictions and counts, the bad boards in quarantine and no other.
 
 Needs labgrid in an environment of its own (HIL_LABGRID_VENV; `make labgrid`), or `--engine local` to leave it out.
 """

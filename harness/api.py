@@ -6,10 +6,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import HilError, StoreError
 from harness.farm.lease import NOW, Patience
+from harness.options import Options
 from harness.store import load_results
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from harness.config import load_suite
-from harness.errors import HilError, StoreError
+from harness.errors import HilError, QuarantinedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,10 @@ class VariantItem(pytest.Item):
     counter: str | None = None
 
     def runtest(self) -> None:
-        """Measure the case. A failed measurement and an exceeded limit fail the item; a full disk ends the session."""
+        """Measure the case. A failed measurement and an exceeded limit fail the item; a full disk ends the session.
+
+        It is skipped if its boards are in quarantine.
+        """
         bench = self.bench
         done = len(bench.run.rows) if bench.run else 0
         watch = self.watch(self.name)
@@ -100,11 +103,13 @@ class VariantItem(pytest.Item):
             self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
             pytest.exit(str(error), returncode=_STORE_EXIT_CODE)
+        except QuarantinedError as error:
+            pytest.skip(str(error))
         finally:
             watch.clear()
             if self.row is None and bench.run is not None and len(bench.run.rows) > done:
                 self.row = bench.run.rows[-1]
-            self.counter = bench.counter_in_use(self.row["device"]) if self.row else None
+            self.counter = bench.rack.counter_in_use(self.row["device"]) if self.row else None
         self.unchecked = limits.unchecked
         if limits.exceeded:
             pytest.fail("\n".join(limits.exceeded), pytrace=False)

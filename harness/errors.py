@@ -34,12 +34,14 @@ class BusyError(BoardError):
         message: what is held, and by whom.
         hint: what to do, if there is more to say.
         holder: differs if somebody else holds it; "" if that isn't known.
+        run: that holds it; None if that isn't known.
     """
 
-    def __init__(self, message: str, hint: str = "", holder: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", holder: str = "", run: str | None = None) -> None:
         super().__init__(f"{message}; {hint}" if hint else message)
         self.words = message
         self.holder = holder
+        self.run = run
 
 
 class ReservedError(BusyError):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from xdist.scheduler.worksteal import WorkStealingScheduling
 
-from harness.bench import SharedRun
 from harness.collection import VariantItem
+from harness.options import SharedRun
 from harness.store.durations import durations
 from harness.store.runs import finish_shared, run_name
 

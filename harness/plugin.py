@@ -144,9 +144,10 @@ def _bench(config: pytest.Config) -> Bench:
     """Return the boards of this session."""
     if _BENCH in config.stash:
         return config.stash[_BENCH]
-    from harness.bench import Bench, Options
+    from harness.bench import Bench
     from harness.collection import shortest
     from harness.config import find_lab
+    from harness.options import Options
     from harness.power.meter import PowerOptions
 
     shared = None

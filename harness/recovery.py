@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from harness.errors import BoardError, BusyError, FlashError, GivenUpError, LeaseLostError, LockedError, ProbeError
+from harness.errors import (
+    BoardError,
+    BusyError,
+    FarmError,
+    FlashError,
+    GivenUpError,
+    LeaseLostError,
+    LockedError,
+    ProbeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from harness.boards.usb_power import UsbPower
     from harness.store.cases import CaseRecord
 
+AnyBoard = TypeVar("AnyBoard", bound="Board")
 #: So many cases in a row that the board never answered in, and it is the board rather than an image.
 _SILENT_CASES = 2
 #: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
@@ -111,8 +121,8 @@ class Attempts:
 
 
 def open_patiently(
-    open_board: Callable[[], Board], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
-) -> Board:
+    open_board: Callable[[], AnyBoard], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
+) -> AnyBoard:
     """Open a board, and try again while the attempts last.
 
     Args:
@@ -157,11 +167,11 @@ class Health:
     def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
         """Note that a case failed for good.
 
-        A board that can't be opened is given up, unless another run has it or took it. Probe or flash failing is the
-        board's fault. Firmware that never answers may be the image's, so it takes two cases in a row. Firmware that
-        answered and then failed says nothing about the board.
+        A board that can't be opened is given up, unless another run has it or took it, or the farm didn't answer. Probe
+        or flash failing is the board's fault. Firmware that never answers may be the image's, so it takes two cases in
+        a row. Firmware that answered and then failed says nothing about the board.
         """
-        if isinstance(error, (BusyError, LeaseLostError)):
+        if isinstance(error, (BusyError, FarmError, LeaseLostError)):
             return
         self._silent = 0 if answered else self._silent + 1
         if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:

@@ -117,10 +117,23 @@ def begin_case(
     variant: Variant,
     *,
     number: int | None = None,
+    **where: str | None,
 ) -> CaseRecord:
-    """Begin the record of a case; `number` is its place in a run that several processes write."""
+    """Begin the record of a case.
+
+    Args:
+        run: that it is a case of.
+        device: the board that will probably measure it.
+        kind: of the board.
+        backend: what it runs on.
+        suite: the task.
+        variant: which of its models.
+        number: of the case in a run that several processes write; None counts this process's cases.
+        where: the columns `pool` and `host`.
+    """
     return run.begin_case(
         number=number,
+        **where,
         device=device,
         board=kind.name,
         backend=backend,

@@ -70,6 +70,12 @@ def own_leases(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("HIL_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))
 
 
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory, monkeypatch):
+    """What happens to boards in a test is no business of the user's own farm."""
+    monkeypatch.setenv("HIL_STATE", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def image(prebuilt):
     return load_image(prebuilt / "fashion_mnist_int8.elf")

@@ -7,13 +7,14 @@ import textwrap
 import pytest
 from pyocd.core import exceptions
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.opening import open_board
 from harness.boards.usb_power import UsbPower
 from harness.config.access import UsbHub
 from harness.errors import BoardError, FlashError, LinkError, ProbeError
 from harness.image import load_image
 from harness.link.client import Link
+from harness.options import Options
 from harness.recovery import Health, Step, choose, plan
 from harness.session import run_case
 from harness.starting import start_image
@@ -130,7 +131,7 @@ def test_a_board_that_is_lost_is_given_up(suite, tmp_path):
     options = Options(("nano33",), "virtual", None, tmp_path / "results", 5, 1)
     bench = Bench.build(options)
     device = bench.devices[0]
-    board = bench.board(device)
+    board = bench.rack.board(device)
 
     def unplugged(_name):
         raise exceptions.ProbeError("unplugged")

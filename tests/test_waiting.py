@@ -14,12 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab, load_suite
 from harness.farm.lease import Patience
 from harness.farm.listing import list_leases
+from harness.options import Options
 from harness.store import load_results
 
 SAMPLES = "20"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.farm.lease import Patience
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
+OpenBoard = ProbeBoard | PortBoard | RenodeBoard
 _TWINS = {"nrf52840": VirtualNrf52840}
 
 
@@ -116,7 +117,7 @@ def open_board(
     *,
     unlock: bool = False,
     patience: Patience = NOW,
-) -> ProbeBoard | PortBoard | RenodeBoard:
+) -> OpenBoard:
     """Open a device on a backend that `choose_backend` gave.
 
     Args:

@@ -51,6 +51,7 @@ class PortBoard(HeldBoard):
         self.power = power_of(device)
         self.port = locate()
         if lease is not None:
+            lease.run = patience.run
             lease.acquire(patience.limit_s, patience.tell)
             self.holds = (lease,)
 

@@ -13,7 +13,7 @@ import click
 from pyocd.target import TARGET
 
 from harness.boards.discover import attached_ports, attached_probes
-from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.boards.opening import Wanted, choose_backend
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
 from harness.commands.doctor_link import link_findings
@@ -24,6 +24,7 @@ from harness.commands.flash import flash_proof, single_device
 from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
+from harness.farm.access import opened
 from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
@@ -155,7 +156,7 @@ def _device_findings(
         device = single_device(load_lab(), name)
         backend, why = choose_backend(device, wanted)
         yield Finding("ok", device.name, f"backend {backend}: {why}")
-        with open_board(device, backend, patience=patience) as board:
+        with opened(device, backend, patience=patience) as board:
             probe = f"probe {board.probe_uid} opened" if board.probe_uid else "no probe"
             yield Finding("ok", device.name, f"{probe}, port {board.port}, counts {board.counter}")
             yield from (Finding("optional", device.name, note) for note in board.notes)

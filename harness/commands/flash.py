@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.boards.opening import Wanted, choose_backend
 from harness.errors import ConfigError
+from harness.farm.access import opened
 from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
@@ -52,7 +53,7 @@ def flash_image(
     image = load_image(path, device.kind)
     backend, why = choose_backend(device, wanted)
     click.echo(f"{device.name} on {backend} ({why})")
-    with open_board(device, backend, unlock=allow_mass_erase, patience=patience) as board:
+    with opened(device, backend, unlock=allow_mass_erase, patience=patience) as board:
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
         info = start_image(board, image, link, force=force)
         skipped = any("skipped" in note for note in board.notes)

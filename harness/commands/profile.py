@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend, open_board
+from harness.boards.opening import Wanted, choose_backend
 from harness.commands.printing import console, print_table
+from harness.farm.access import opened
 from harness.farm.lease import NOW
 from harness.function_profile import profile_functions
 from harness.image import load_image
@@ -59,7 +60,7 @@ def show_layers(
     backend, why = choose_backend(device, wanted)
     if not as_json:
         click.echo(f"{device.name} on {backend} ({why})")
-    with open_board(device, backend, patience=patience) as board:
+    with opened(device, backend, patience=patience) as board:
         profile = profile_image(board, image, chosen.data)
         notes = list(board.notes)
     if as_json:
@@ -92,7 +93,7 @@ def show_functions(
     image = load_image(path, device.kind)
     chosen = choose_input(image, suite, sample, file)
     backend = "virtual" if wanted == "auto" else choose_backend(device, wanted)[0]
-    with open_board(device, backend, patience=patience) as board:
+    with opened(device, backend, patience=patience) as board:
         profile = profile_functions(board, image, chosen.data)
     if as_json:
         content = _heading(path, image, device, backend, chosen) | _functions_content(profile)

@@ -9,10 +9,10 @@ from importlib import metadata
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.boards.opening import open_board
 from harness.commands.doctor_link import link_findings
 from harness.config import load_suite
 from harness.errors import BusyError, ConfigError, HilError, LeaseLostError, LinkError, MeasurementError
+from harness.farm.access import opened
 from harness.farm.answers import Answers, difference, hold_against
 from harness.farm.event import Event, shown
 from harness.image import load_image
@@ -142,7 +142,7 @@ def check_board(
     error: HilError | None = None
     try:
         on_step("open")
-        with open_board(device, backend, (*device.faults, *faults)) as board:
+        with opened(device, backend, faults) as board:
             answers = _ask(board, task, siblings, rules, seen, on_step)
     except (BusyError, LeaseLostError):
         raise

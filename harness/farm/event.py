@@ -13,6 +13,7 @@ from harness.errors import (
     BoardError,
     BusyError,
     ConfigError,
+    FarmError,
     FlashError,
     GivenUpError,
     HilError,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from harness.config import Device
 
 #: Errors that say nothing about the board: somebody else has it, or it was not tried at all.
-_NOT_ITS_FAULT = (BusyError, LeaseLostError, GivenUpError, QuarantinedError)
+_NOT_ITS_FAULT = (BusyError, FarmError, LeaseLostError, GivenUpError, QuarantinedError)
 _REASON_CHARACTERS = 300
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -51,10 +51,12 @@ class Patience:
     Attributes:
         limit_s: how long, 0 for not at all, None for as long as it takes.
         tell: told in a line on whom it waits: after 2 seconds, each minute, and when that changes.
+        run: the run that the board is for, None if it has no name.
     """
 
     limit_s: float | None = 0.0
     tell: Callable[[str], None] = _silent
+    run: str | None = None
 
 
 #: A board that is held is an error at once.
@@ -81,7 +83,7 @@ class Wait:
         """
         waited, limit = time.monotonic() - self._begun, self._patience.limit_s
         if limit is not None and waited >= limit:
-            raise BusyError(error.words, f"waited {round(limit, 1):g} s", error.holder) if limit else error
+            raise BusyError(error.words, f"waited {round(limit, 1):g} s", error.holder, error.run) if limit else error
         if self._said is None:
             due = waited >= _FIRST_WORD_S
         else:
@@ -117,7 +119,7 @@ class Lease:
         run: str | None = None,
         ttl_s: float | None = None,
     ) -> None:
-        self.device, self.what, self.key, self._kind, self._run = device, what, key, kind, run
+        self.device, self.what, self.key, self._kind, self.run = device, what, key, kind, run
         self._purpose = own_purpose() if purpose is None else purpose
         self.ttl_s = TTL_S if ttl_s is None else ttl_s
         self._files = LeaseFiles(lease_folder(), lease_name(what, key))
@@ -145,7 +147,7 @@ class Lease:
         while (other := self._try()) is not None:
             words = f"{self.device}: {self._thing} is in use {other.words(time.monotonic())}"
             hint = "wait until that has ended, or add --wait" if wait_s == 0 else ""
-            wait.again(BusyError(words, hint, other.generation))
+            wait.again(BusyError(words, hint, other.generation, other.run))
 
     def _try(self) -> Holder | None:
         """Take the lease if that can be done now; return who is in the way, None if nobody."""
@@ -186,7 +188,7 @@ class Lease:
             owner=username(),
             pid=os.getpid(),
             purpose=self._purpose,
-            run=self._run,
+            run=self.run,
             since=when,
             heartbeat=when,
             beat_s=time.monotonic(),
@@ -293,6 +295,7 @@ def take_all(leases: Sequence[Lease], patience: Patience, undo: ExitStack) -> tu
     begun = time.monotonic()
     for lease in leases:
         limit = patience.limit_s
+        lease.run = lease.run or patience.run
         lease.acquire(None if limit is None else max(0.0, limit - (time.monotonic() - begun)), patience.tell)
         undo.callback(lease.release)
     return tuple(leases)

@@ -18,12 +18,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.bench import Bench, Options, SharedRun
+from harness.bench import Bench
 from harness.config import load_suite
-from harness.errors import BoardError, BusyError, ConfigError, HilError, LeaseLostError, StoreError
+from harness.errors import (
+    BoardError,
+    BusyError,
+    ConfigError,
+    FarmError,
+    HilError,
+    LeaseLostError,
+    QuarantinedError,
+    StoreError,
+)
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import Claim, Heartbeat, Queue
 from harness.farm.state import hostname, now
+from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
 
 if TYPE_CHECKING:
@@ -98,14 +108,14 @@ class Worker:
             suite = self._suite(case)
             with Heartbeat(claim):
                 self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)
-        except (BusyError, LeaseLostError) as error:
+        except (BusyError, FarmError, LeaseLostError, QuarantinedError) as error:
             _say(f"{case.name}: {error}")
             self.queue.release(claim)
             return Exit.UNAVAILABLE
         except BoardError as error:
             _say(f"{case.name}: {error}")
             self.queue.failed(claim, str(error), type(error).__name__)
-            return Exit.BOARD if self.bench.given_up(self.device) else None
+            return Exit.BOARD if self.bench.rack.given_up(self.device) else None
         except StoreError:
             raise
         except HilError as error:  # the image, the suite or the answer is wrong: recorded, and no fault of the board

@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
 from harness.image import load_image
 from harness.measure.limits import check_limits
+from harness.options import Options
 from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyocd.core import exceptions
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.hardware import HardwareBoard
 from harness.boards.usb_power import UsbPower
 from harness.boards.virtual.probe import VirtualProbe
@@ -14,6 +14,7 @@ from harness.config.access import CommandFlasher
 from harness.errors import BoardError, BusyError, FlashError
 from harness.farm.lease import Lease
 from harness.link.client import Link
+from harness.options import Options
 from harness.pools import Target
 from harness.recovery import open_patiently
 from harness.session import run_case

@@ -10,7 +10,7 @@ import pytest
 
 import harness
 from fakes.small_suite import write_small_suite
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.opening import choose_backend, open_board
 from harness.boards.renode import RenodeBoard, machine, process, require_renode
 from harness.boards.renode.board import chip_id
@@ -18,6 +18,7 @@ from harness.config import load_suite
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError, LinkError
 from harness.image import load_image
 from harness.link.client import Link
+from harness.options import Options
 from harness.starting import restart_image, start_image
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")

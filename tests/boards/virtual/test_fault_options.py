@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import Bench, Options
+from harness.bench import Bench
 from harness.boards.virtual import Fault, VirtualNrf52840, parse_fault
 from harness.errors import ConfigError
+from harness.options import Options
 
 
 def test_text_of_a_fault():
