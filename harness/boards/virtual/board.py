@@ -123,6 +123,11 @@ class VirtualNrf52840:
 
     def move_port(self) -> None:
         """Let the serial port vanish and return under another name, which `port` then tells."""
+        with self.machine.paused():  # the CPU's thread may be asleep on the old one
+            self.replace_port()
+
+    def replace_port(self) -> None:
+        """Do so on the thread of the CPU, which must not wait for itself."""
         port = open_port(self._port_kind)
         self.line.replace_port(port)
         self._port = port

@@ -121,7 +121,7 @@ def _stall(twin: VirtualNrf52840, active: ActiveFault) -> None:
 
 
 def _vanish(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    _add(twin.line, None, _at_byte(active, twin.move_port))
+    _add(twin.line, None, _at_byte(active, twin.replace_port))
 
 
 def _silence(twin: VirtualNrf52840, active: ActiveFault) -> None:
