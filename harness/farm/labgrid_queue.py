@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from harness.farm.labgrid_text import Booking
 
 EXPIRY_S = 60.0  # labgrid's
-_PAUSE_S = 15.0
+_PAUSE_S = 15.0  # between two polls once there is a place
+_POLL_S = 20.0  # one call of the client while there is none; it asks every second, and ends as soon as there is one
 
 
 class Queued:
@@ -105,7 +106,7 @@ class Queued:
                 self._end.wait(_PAUSE_S)
 
     def _hear(self, token: str) -> None:
-        booking = self._labgrid.poll(token)
+        booking = self._labgrid.poll(token, _POLL_S)
         if booking.state in {"expired", "invalid"}:
             raise LeaseLostError(f"reservation {booking.token} in labgrid is {booking.state}")
         with self._changed:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from harness.config.farm import LabgridOptions
+from harness.errors import FarmError
 from harness.farm.labgrid import Labgrid
 
 if TYPE_CHECKING:
@@ -98,7 +99,11 @@ class LabgridFarm:
         admin = self.admin()
 
         def known() -> bool:
-            return {found.group for found in admin.resources() if found.exporter == name} >= set(self._exported[name])
+            try:
+                offered = {found.group for found in admin.resources() if found.exporter == name}
+            except FarmError:  # the coordinator is away for a moment, too
+                return False
+            return offered >= set(self._exported[name])
 
         wait_until(known, f"exporter {name} is known", self.log(name))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from fakes.labgrid_farm import LabgridFarm, find_labgrid
@@ -47,9 +49,11 @@ def labgrid_session(labgrid_programs, tmp_path_factory):
 
 
 @pytest.fixture
-def labgrid_farm(labgrid_session, monkeypatch):
+def labgrid_farm(labgrid_session, monkeypatch, tmp_path):
     """A coordinator, exporters host1 and host2, and places; this computer is host1. Nobody holds anything."""
     monkeypatch.setenv("HIL_HOST", "host1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where processes share what they hear
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield labgrid_session
     held = [place.name for place in labgrid_session.admin().places() if place.acquired]
     for place in held:

@@ -84,7 +84,7 @@ def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
     first, second = Labgrid(labgrid_farm.options, "first"), Labgrid(labgrid_farm.options, "second")
     tags = {"board": "nano33", "site": "window"}
     with Queued(first, tags) as mine:
-        assert mine.wait(10.0) == "bench-1"
+        assert mine.wait(60.0) == "bench-1"
         with Queued(second, tags) as theirs:
             with pytest.raises(BusyError, match="no place with the tags board=nano33 site=window was free"):
                 theirs.wait(0.5)
@@ -93,7 +93,7 @@ def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
                 "host1/second": "waiting",
             }
             mine.__exit__(None, None, None)
-            assert theirs.wait(15.0) == "bench-1"
+            assert theirs.wait(60.0) == "bench-1"
             second.acquire("bench-1")
             second.release("bench-1")
     assert first.reservations() == []
@@ -107,7 +107,7 @@ def test_a_reservation_that_is_taken_away_is_noticed(labgrid_farm):
         (booking,) = labgrid.reservations()
         labgrid_farm.client("cancel-reservation", booking.token)
         with pytest.raises(LeaseLostError, match=f"no reservation {booking.token} any more"):
-            queued.wait(15.0)
+            queued.wait(60.0)
 
 
 @pytest.mark.labgrid

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
@@ -27,10 +25,10 @@ def test_an_answer_is_shared_until_a_newer_one_is_wanted(labgrid_farm):
     one.release("bench-1")
 
 
-def test_a_damaged_answer_and_one_from_before_the_last_start_are_asked_for_anew(labgrid_farm):
+def test_a_damaged_answer_and_one_from_before_the_last_start_are_asked_for_anew(labgrid_farm, tmp_path):
     labgrid = Labgrid(labgrid_farm.options, "me")
     first = look_shared(labgrid, time.monotonic())
-    (path,) = Path(tempfile.gettempdir()).glob("hil-labgrid-*.json")
+    (path,) = tmp_path.glob("hil-labgrid-*.json")
     path.write_text(path.read_text().replace(repr(first.asked), repr(first.asked + 1e6)))
     second = look_shared(labgrid, first.asked)
     assert first.asked < second.asked < time.monotonic()
