@@ -16,10 +16,8 @@ from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.opening import Wanted, choose_backend
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
-from harness.commands.doctor_link import link_findings
 from harness.commands.doctor_power import power_findings
 from harness.commands.doctor_usb import usb_findings
-from harness.commands.finding import Finding, State
 from harness.commands.flash import flash_proof, single_device
 from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
@@ -29,6 +27,8 @@ from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.wire import Timing
+from harness.measure.finding import Finding, State
+from harness.measure.link_health import link_findings
 from harness.starting import check_chip, start_image
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from serial.tools import list_ports
 
-from harness.commands.finding import Finding
 from harness.errors import HilError
+from harness.measure.finding import Finding
 from harness.power.opening import SERIAL_MONITORS, find_monitor
 
 if TYPE_CHECKING:

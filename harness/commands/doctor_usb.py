@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.boards.matching import KNOWN_USB
-from harness.commands.finding import Finding
+from harness.measure.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,8 +8,8 @@ import click
 
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
 from harness.boards.renode.install import asset, checked_sha256, checksum_in, install
-from harness.commands.finding import Finding
 from harness.errors import ConfigError
+from harness.measure.finding import Finding
 
 if TYPE_CHECKING:
     from pathlib import Path

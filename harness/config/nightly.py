@@ -24,6 +24,7 @@ class Nightly(Model):
     `backend`, `samples` and `power` are those of pytest.
     `budget` is how long the measuring may take; a case that wouldn't fit any more isn't begun.
     `fetch` is a program that brings the newest images, run in the folder of this file before anything is planned.
+    `check` tests each board before it is used, with an image whose answers are known.
     `baseline` and `fail_on` are those of `hil compare`; without `fail_on` a difference that is real and for the worse
     is shown and doesn't fail the night.
     `keep_raw_days` is how long samples, power windows and logs are kept; the cases are kept for ever.
@@ -38,6 +39,7 @@ class Nightly(Model):
     budget: timedelta = timedelta(hours=8)
     fetch: tuple[str, ...] | None = None
     fetch_timeout: timedelta = timedelta(minutes=30)
+    check: bool = True
     baseline: Text | None = "history:7"
     fail_on: Text | None = None
     keep_raw_days: Annotated[int, Field(ge=1)] = 30

@@ -9,7 +9,6 @@ from importlib import metadata
 from statistics import median
 from typing import TYPE_CHECKING
 
-from harness.commands.doctor_link import link_findings
 from harness.config import load_suite
 from harness.errors import BusyError, ConfigError, HilError, LeaseLostError, LinkError, MeasurementError
 from harness.farm.access import opened
@@ -19,6 +18,7 @@ from harness.image import load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
 from harness.link.wire import Timing
+from harness.measure.link_health import link_findings
 from harness.starting import start_image
 
 if TYPE_CHECKING:

@@ -23,6 +23,8 @@ State = Literal["measuring", "waiting", "done", "failed", "unavailable"]
 
 #: How often a worker that died is started again; a process that dies more often has a reason.
 _RESTARTS = 5
+#: How often a board may fail before it is left alone for the night.
+_FAILURES = 3
 #: How long before one is, doubled each time.
 _PAUSE_S = 1.0
 #: How long before a board that couldn't be had is asked for again.
@@ -44,10 +46,13 @@ class Slot:
         reason: why it isn't measuring.
         case: number of the case that it measures.
         began: when that was first seen, by the monotonic clock.
+        shared: whether it is a board that others could have, and that is checked.
         starts: how often a worker was started.
         process: the worker, None while there is none.
         not_before: when the next one may be started, by the monotonic clock.
         deaths: how many workers have died here.
+        failures: how often the board failed.
+        check: whether the next worker checks the board first.
     """
 
     device: str
@@ -55,11 +60,14 @@ class Slot:
     state: State = "waiting"
     reason: str = ""
     case: int | None = None
+    shared: bool = True
     began: float = 0.0
     starts: int = 0
     process: subprocess.Popen[bytes] | None = None
     not_before: float = 0.0
     deaths: int = 0
+    failures: int = 0
+    check: bool = False
 
     @property
     def over(self) -> bool:
@@ -75,18 +83,25 @@ class Crew:
         night: the night.
         slots: a place for each worker.
         arguments: what each worker is told besides the night and its board.
-        failed: called with a board that failed in a worker's hands; returns why it isn't used any more, None if it is.
+        out_of_use: says why a board isn't used, None if it is.
+        check: whether boards are checked before they are used.
     """
 
     night: Night
     slots: tuple[Slot, ...]
     arguments: Sequence[str]
-    failed: Callable[[str], str | None]
+    out_of_use: Callable[[str], str | None]
+    check: bool
     _log: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self._log = self.night.folder / "logs"
         self._log.mkdir(exist_ok=True)
+        for slot in self.slots:
+            slot.check = self.check and slot.shared
+            why = self.out_of_use(slot.device) if slot.shared else None
+            if why is not None:
+                slot.state, slot.reason = "failed", why
 
     @property
     def over(self) -> bool:
@@ -110,6 +125,12 @@ class Crew:
             elif not slot.over and time.monotonic() >= slot.not_before:
                 self._start(slot)
 
+    def test_again(self, device: str) -> None:
+        """Check a board that is out of use; if that brings it back, it measures."""
+        for slot in self.slots:
+            if slot.device == device and slot.over and slot.shared:
+                slot.state, slot.reason, slot.check, slot.failures = "waiting", "tested again", True, 0
+
     def stop(self) -> None:
         """End all workers; one that doesn't listen is killed."""
         running = [slot.process for slot in self.slots if slot.process is not None]
@@ -125,7 +146,8 @@ class Crew:
 
     def _start(self, slot: Slot) -> None:
         command = [sys.executable, "-m", "harness.farm.worker", str(self.night.folder), slot.device]
-        command += ["--turn", str(slot.turn), *self.arguments]
+        command += ["--turn", str(slot.turn), *["--check"] * slot.check, *self.arguments]
+        slot.check = False
         name = slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}"
         with (self._log / f"{name}.log").open("ab") as log:
             slot.process = subprocess.Popen(  # noqa: S603 (own program)
@@ -136,11 +158,17 @@ class Crew:
 
     def _reaped(self, slot: Slot, code: int, *, late: bool) -> None:
         slot.process, slot.case = None, None
+        why = self.out_of_use(slot.device) if slot.shared and code in (Exit.BOARD, Exit.UNAVAILABLE) else None
         if code == Exit.DONE:
             slot.state = "done"
+        elif why is not None:
+            slot.state, slot.reason = "failed", why
         elif code == Exit.BOARD:
-            why = self.failed(slot.device)
-            slot.state, slot.reason = ("failed", why) if why else ("waiting", "tested after a failure")
+            slot.failures += 1
+            slot.state, slot.reason = "waiting", self._last_words(slot)
+            slot.check = slot.shared
+            if slot.failures >= _FAILURES:
+                slot.state = "failed"
         elif code == Exit.UNAVAILABLE:
             slot.state, slot.reason = "unavailable", self._last_words(slot)
             slot.not_before = time.monotonic() + _BUSY_S

@@ -14,6 +14,7 @@ from harness.errors import ConfigError
 from harness.farm.crew import Crew, Slot
 from harness.farm.night import Night, nights_folder, plan_night, unfinished
 from harness.farm.queue import Queue
+from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
 from harness.json_file import read_json, write_json
 from harness.store.runs import Run, finish_shared
@@ -32,6 +33,8 @@ _GRACE_S = 1200.0
 #: How old the heartbeat of another host may be.
 _HOST_TTL_S = 90.0
 _REPORT_S = 30.0
+#: How often it is looked which boards in quarantine are to be tested again.
+_TEST_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ class Host:
         self._queue = Queue(night.folder, night.run, f"{hostname()}.{os.getpid()}".replace("-", "_"))
         self._since = now()
         self._said = time.monotonic()
-        self._crew = Crew(night, self._slots(), self._arguments(), lambda _device: None)
+        self._book = open_book(wish.lab)
+        self._looked = time.monotonic()
+        self._crew = Crew(night, self._slots(), self._arguments(), self._out_of_use, check=wish.nightly.check)
 
     def run(self) -> None:
         """Measure, wait for the other hosts, and end the night if none of them has.
@@ -125,6 +130,7 @@ class Host:
             states = self._queue.states(self._night.cases)
             late = self._late() > 0
             self._crew.tend(states, late=late)
+            self._test_again()
             self._tell("measuring")
             self._progress(states)
             if self._crew.over or self._late() > _GRACE_S:
@@ -142,6 +148,17 @@ class Host:
             self._tell("waiting")
             self._progress(states)
             time.sleep(_POLL_S)
+
+    def _out_of_use(self, device: str) -> str | None:
+        found = self._book.quarantined(device)
+        return None if found is None else found.text
+
+    def _test_again(self) -> None:
+        """Test boards in quarantine again, when that is due."""
+        if time.monotonic() - self._looked > _TEST_S:
+            self._looked = time.monotonic()
+            for found in self._book.due():
+                self._crew.test_again(found.device)
 
     def _others_measure(self) -> bool:
         folder = self._night.folder / "hosts"
@@ -186,7 +203,7 @@ class Host:
         for device in here:
             own = device.hardware or device.backend is not None
             turns = 1 if own else os.cpu_count() or 1
-            slots += [Slot(device.name, turn) for turn in range(turns)]
+            slots += [Slot(device.name, turn, shared=own) for turn in range(turns)]
         return tuple(slots)
 
     def _known(self, names: dict[str, None]) -> list[Device]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.bench import Bench
-from harness.config import load_suite
+from harness.config import Lab, load_suite
 from harness.errors import (
     BoardError,
     BusyError,
@@ -32,6 +32,7 @@ from harness.errors import (
 )
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import Claim, Heartbeat, Queue
+from harness.farm.retest import open_book, retest
 from harness.farm.state import hostname, now
 from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
@@ -182,6 +183,24 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, tu
     return Worker(night, base, device, Bench.build(options), Queue(folder, night.run, writer))
 
 
+def _is_well(lab: Lab, name: str) -> bool:
+    """Check a board before it is used, and write down what came of it.
+
+    Raises:
+        BusyError, LeaseLostError: somebody else has it.
+        ConfigError: there is nothing to check it with.
+        StoreError: the result can't be written.
+    """
+    (device,) = lab.select([name])
+    found = retest(lab, device)
+    if not found.ok:
+        _say(f"{name}: its check failed: {found.reason}")
+    quarantine = open_book(lab).quarantined(name)
+    if quarantine is not None:
+        _say(f"{name}: {quarantine.text}")
+    return found.ok and quarantine is None
+
+
 def _end_with_parent() -> None:
     """Stop this process when the one that started it is gone, so that its board is free for the next one."""
     parent = os.getppid()
@@ -209,15 +228,20 @@ def _say(text: str) -> None:
 @click.option("--lab", type=click.Path(path_type=Path))
 @click.option("--base", type=click.Path(path_type=Path), default=Path())
 @click.option("--turn", type=int, default=0)
-def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int) -> None:
+@click.option("--check", is_flag=True)
+def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int, check: bool) -> None:  # noqa: FBT001 (click passes it)
     """Measure cases of a night on a board. `hil nightly` starts this; it isn't meant for people."""
     signal.signal(signal.SIGTERM, _stop)
     _end_with_parent()
+    sys.argv = ["nightly", folder.name]  # what `hil leases` says of it
     worker: Worker | None = None
     code = Exit.WRONG
     try:
-        worker = make_worker(folder, device, lab, base, turn)
-        code = worker.run()
+        if not check or _is_well(Lab.load(lab), device):
+            worker = make_worker(folder, device, lab, base, turn)
+            code = worker.run()
+        else:
+            code = Exit.BOARD
     except BoardError as error:
         _say(str(error))
         code = Exit.UNAVAILABLE

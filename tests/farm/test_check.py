@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from fakes.made_events import START
-from harness.commands.health import open_book, retest
 from harness.config import Lab
 from harness.config.health import HealthRules
 from harness.errors import ConfigError
 from harness.farm.answers import Answers
 from harness.farm.check import check_board, task_for
+from harness.farm.retest import open_book, retest
 
 
 @pytest.fixture

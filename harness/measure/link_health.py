@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.commands.finding import Finding
 from harness.link.wire import HEADER_BYTES
+from harness.measure.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

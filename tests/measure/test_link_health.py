@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fakes.lines import NoisyLine
-from harness.commands.doctor_link import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
 from harness.link.client import Link
+from harness.measure.link_health import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
 from harness.starting import start_image
 
 

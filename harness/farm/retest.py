@@ -1,0 +1,74 @@
+"""The health check of a board of the lab, and what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.boards.opening import choose_backend
+from harness.errors import ConfigError, StoreError
+from harness.farm.answers import load_answers, save_answers
+from harness.farm.check import check_board, task_for
+from harness.farm.health import HealthBook
+from harness.farm.state import hostname, now, state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.config import Device, Lab
+    from harness.farm.check import Check
+
+
+def open_book(lab: Lab) -> HealthBook:
+    """Return the book of a lab's boards.
+
+    Raises:
+        ConfigError: there is no state folder.
+    """
+    return HealthBook(state_folder(lab), lab.farm.health)
+
+
+def retest(
+    lab: Lab, device: Device, *, faults: Sequence[str] = (), on_step: Callable[[str], None] = lambda _step: None
+) -> Check:
+    """Check a board, write down what came of it, and apply the rules.
+
+    Args:
+        lab: that the device is of.
+        device: attached to this host, or virtual.
+        faults: on purpose, of a virtual board (docs/faults.md).
+        on_step: told what is done next.
+
+    Raises:
+        BusyError, LeaseLostError: somebody else has the board.
+        ConfigError: it is another host's, or there is nothing to check it with.
+        StoreError: the result can't be written.
+    """
+    host = hostname()
+    if device.host not in (None, host):
+        raise ConfigError(f"{device.name} is attached to {device.host}, and this is {host}: check it there")
+    state, book = state_folder(lab), open_book(lab)
+    # The twin of a real board that isn't attached would say that the real one is well.
+    backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
+    task = task_for(device.kind, lab.path.parent if lab.path else Path())
+    siblings = load_answers(state, device, backend, task.key)
+    check = check_board(
+        device,
+        backend,
+        task,
+        siblings,
+        lab.farm.health,
+        host=host,
+        clock=now,
+        faults=faults,
+        on_step=on_step,
+    )
+    book.record(check.event)
+    if check.answers is not None:
+        try:
+            save_answers(state, device, backend, task.key, check.answers)
+        except OSError as error:
+            raise StoreError(f"the answers of {device.name} can't be written: {error.strerror or error}") from error
+    book.tested(device.name, ok=check.ok, reason=check.reason)
+    book.review()
+    return check
