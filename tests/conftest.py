@@ -15,14 +15,41 @@ from harness.errors import ConfigError
 from harness.image import load_image
 
 ROOT = Path(__file__).parent.parent
+#: Modules whose tests share what is slow to make: one process of pytest-xdist runs them all, and begins with them.
+TOGETHER = {"tests/report/test_browser.py", "tests/test_engine_speed.py", "tests/test_fault_table.py"}
 #: What the user says of Renode, for the tests that run on it.
 HIL_RENODE = pytest.StashKey[str | None]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hide an installed Renode, so that `--backend auto` means the same on every computer."""
+    """Make the surroundings of every test the same on every computer, and in every process of pytest-xdist.
+
+    An installed Renode is hidden, for the sake of `--backend auto`. What a test starts is not told that it was started
+    by a worker, or that coverage is measured, which would make it slower.
+    """
     config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
     os.environ["HIL_RENODE"] = "off"
+    if config.getoption("dist", "no") == "no":  # runs tests itself, and starts no workers
+        for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST_", "COVERAGE_PROCESS_"))]:
+            del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out tests one by one, but for those that belong together.
+
+    --dist=loadgroup would, but with pytest 9.2 it silently groups nothing (pytest-xdist issue 1386).
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if module in TOGETHER else nodeid
+
+    return OneByOne(config, log)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from fakes.attached import SERIAL
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.commands.flash import flash_proof
+from harness.link.client import Link
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
@@ -66,6 +67,13 @@ def run(lab, pytester, monkeypatch):
     return run
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Wait longer for what runs already: a busy computer is late, and a board that says nothing is flashed again."""
+    monkeypatch.setattr(Link.ask, "__defaults__", (3.0,))
+
+
+@pytest.mark.usefixtures("patient")
 def test_hil_flash_leaves_a_board_alone_that_runs_the_image(hil, attached, image):
     first = hil("flash", image.path, "--device", "bench")
     assert first.exit_code == 0, first.output
@@ -98,6 +106,7 @@ def test_hil_flash_erases_a_locked_part_only_when_told(hil, attached, image):
     assert bytes(attached.twin.machine.memory.flash[:256]) == b"\xff" * 256
 
 
+@pytest.mark.usefixtures("patient")
 def test_force_flash_in_a_run(run, attached):
     written = []
     for options in ((), (), ("--force-flash",)):

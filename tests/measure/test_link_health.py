@@ -6,12 +6,14 @@ import pytest
 
 from fakes.lines import NoisyLine
 from harness.link.client import Link
+from harness.link.wire import Timing
 from harness.measure.link_health import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
 from harness.starting import start_image
 
 
 def test_a_clean_link(board, image):
-    link = Link(board.link(), board.name)
+    # A computer that is busy with other things is late, which is no fault of the link.
+    link = Link(board.link(), board.name, Timing(boot=60.0, reply=60.0))
     findings = list(link_findings(board, link, start_image(board, image, link)))
     assert [finding.state for finding in findings] == ["ok", "ok", "optional"]
     echoes, carries, counter = (finding.text for finding in findings)
