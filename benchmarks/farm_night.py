@@ -142,7 +142,7 @@ class Shooting:
         return Night.load(folder)
 
     def _start(self, host: str) -> None:
-        command = [sys.executable, "-m", "harness.cli", "nightly", "nightly.yaml"]
+        command = [sys.executable, "-m", "harness", "nightly", "nightly.yaml"]
         with (self.folder / f"{host}.log").open("ab") as log:
             self._supervisors[host] = subprocess.Popen(  # noqa: S603 (own program)
                 command,
