@@ -119,6 +119,11 @@ class Decoder:
         """Bytes received that are not yet a whole frame."""
         return len(self._buffer)
 
+    @property
+    def missing(self) -> int:
+        """Bytes still to come of a frame whose header is here; 0 if there is none."""
+        return max(0, self._needed - len(self._buffer)) if self._needed > HEADER.size else 0
+
     def next_frame(self) -> Frame | None:
         """Return the next whole frame, or None if more bytes are needed."""
         buffer = self._buffer
