@@ -98,9 +98,9 @@ def test_a_byte_without_a_grant_is_lost_and_counted(board, stream):
     assert board.counts().ungranted_bytes == 4
 
 
-def outcome(*shares):
+def outcome(*shares, others=0.0):
     lines = tuple(Line(share, 0.1, 0.01, 0.0, 0.001, 100.0) for share in shares)
-    return Outcome(lines, 1.0, 0.1, 0.05, 0.1, 0.0, 100, 0, 0, 0)
+    return Outcome(lines, 1.0, 0.1, 0.05, 0.1, others, 100, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("shares", "kept"), [((0.96, 0.951), True), ((0.96, 0.95), False), ((0.5, 0.96), False)])
@@ -108,6 +108,13 @@ def test_the_slowest_board_decides(shares, kept):
     told, line = verdict(SMALL, outcome(0.96), outcome(*shares))
     assert told is kept
     assert line.startswith("LINE RATE KEPT" if kept else "LINE RATE LOST")
+    assert "DISTURBED" not in line
+
+
+def test_a_busy_computer_is_told():
+    quiet, busy = outcome(0.96), outcome(0.9, others=1.2)
+    assert "DISTURBED, other programs took 1.2 cores" in verdict(SMALL, quiet, busy)[1]
+    assert "DISTURBED" in verdict(SMALL, busy, quiet)[1]
 
 
 def test_exit_code_and_file_agree_with_the_figures(tmp_path, capsys):
