@@ -73,6 +73,18 @@ def test_a_frame_that_breaks_off_is_given_up_after_the_same_silence(cut):
     assert time.monotonic() - began >= 0.1
 
 
+def test_the_pace_of_one_frame_says_nothing_of_the_next():
+    payload = bytes(range(256)) * 20
+    slow, fast = PiecewiseLine(reply(payload), PIECE * 1e-5), PiecewiseLine(reply(payload) * 3, 0.0)
+    wire = Wire(slow, "bench", Timing())
+    assert wire.receive(7, {Reply.RESULT}, 2.0).payload == payload
+    wire._stream = fast
+    began = time.monotonic()
+    for _ in range(3):
+        assert wire.receive(7, {Reply.RESULT}, 2.0).payload == payload
+    assert time.monotonic() - began < 3 * len(payload) * 1e-5
+
+
 def test_frames_behind_a_long_one_are_found():
     payload = bytes(3000)
     line = PiecewiseLine(reply(payload) + encode_header(Reply.ACK, 7, 0, 1234), PIECE * 1e-5)
