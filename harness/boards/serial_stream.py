@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ _WRITE_TIMEOUT_S = 10.0
 _REOPEN_POLL_S = 0.1
 #: How long a read or write relies on the last time that the board was seen to be this run's.
 _GUARD_S = 0.1
+_TTY_BYTES = 4096  # the most that a terminal's driver keeps for a reader
 _AS_IT_IS = SerialLines()
 
 
@@ -64,6 +67,9 @@ class SerialStream:
             if lines.rts is not None:
                 self._serial.rts = lines.rts
             self._serial.open()
+            # pyserial makes six system calls of a short read. Each lets go of Python's lock, for which the threads of
+            # a farm's other boards wait, so a port that is a file descriptor is read and written here.
+            self._plain = os.name == "posix" and type(self._serial) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
             holders = port_holders(port)
             held = f"It is open in {', '.join(holders)}" if holders else "Is another program using it"
@@ -81,6 +87,8 @@ class SerialStream:
         """
         self._check()
         try:
+            if self._plain:
+                return self._read_plain(size, timeout)
             waiting = self._serial.in_waiting
             if not waiting and timeout > 0:
                 # pyserial sets up the port anew for another timeout, so it is rounded up to few values.
@@ -102,7 +110,10 @@ class SerialStream:
         """
         self._check()
         try:
-            self._serial.write(data)
+            if self._plain:
+                data = data[self._write_plain(data) :]
+            if data:
+                self._serial.write(data)
         except serial.SerialTimeoutException as error:
             raise LinkError(f"{self._board}: port {self.port} accepts no bytes for {_WRITE_TIMEOUT_S} s") from error
         except (serial.SerialException, OSError) as error:
@@ -138,6 +149,25 @@ class SerialStream:
         if self._guard is not None and time.monotonic() >= self._guarded_until:
             self._guard()
             self._guarded_until = time.monotonic() + _GUARD_S
+
+    def _read_plain(self, size: int, timeout: float) -> bytes:
+        port = self._serial.fileno()
+        if not select.select([port], [], [], timeout)[0]:
+            return b""
+        try:
+            data = os.read(port, min(size, _TTY_BYTES))
+        except BlockingIOError:  # somebody flushed the port in between
+            return b""
+        if not data:
+            raise serial.SerialException("it says that there are bytes, and gives none")
+        return data
+
+    def _write_plain(self, data: bytes) -> int:
+        """Write what the port accepts at once, and return how many bytes that were."""
+        try:
+            return os.write(self._serial.fileno(), data)
+        except BlockingIOError:
+            return 0
 
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0

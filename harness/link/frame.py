@@ -97,6 +97,7 @@ class Decoder:
     damaged: int = 0
     last_bytes: bytes = b""
     _buffer: bytearray = field(default_factory=bytearray)
+    _needed: int = HEADER.size  # bytes in the buffer below which there can be no whole frame
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
@@ -106,6 +107,7 @@ class Decoder:
     def clear(self) -> None:
         """Forget an unfinished frame."""
         self._buffer.clear()
+        self._needed = HEADER.size
 
     def abandon(self) -> None:
         """Give up an unfinished frame, and look for one in the bytes behind its start."""
@@ -117,16 +119,25 @@ class Decoder:
         """Bytes received that are not yet a whole frame."""
         return len(self._buffer)
 
+    @property
+    def missing(self) -> int:
+        """Bytes still to come of a frame whose header is here; 0 if there is none."""
+        return max(0, self._needed - len(self._buffer)) if self._needed > HEADER.size else 0
+
     def next_frame(self) -> Frame | None:
         """Return the next whole frame, or None if more bytes are needed."""
         buffer = self._buffer
+        if len(buffer) < self._needed and (not buffer or buffer.startswith(_START)):
+            return None  # a long frame comes in many pieces; its header is looked at once
+        self._needed = HEADER.size
         while True:
             start = buffer.find(_START)
             if start < 0:
                 # The last byte may be the first of a magic.
                 self._skip(len(buffer) - (1 if buffer.endswith(_START[:1]) else 0))
                 return None
-            self._skip(start)
+            if start:
+                self._skip(start)
             if len(buffer) < HEADER.size:
                 return None
             _, kind, status, seq, length, nonce, crc = HEADER.unpack_from(buffer)
@@ -135,6 +146,7 @@ class Decoder:
                 continue
             end = HEADER.size + (length + CRC.size if length else 0)
             if len(buffer) < end:
+                self._needed = end
                 return None
             payload = bytes(buffer[HEADER.size : HEADER.size + length])
             if length and zlib.crc32(payload) != CRC.unpack_from(buffer, HEADER.size + length)[0]:
@@ -148,3 +160,4 @@ class Decoder:
     def _skip(self, count: int) -> None:
         self.skipped += count
         del self._buffer[:count]
+        self._needed = HEADER.size

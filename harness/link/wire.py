@@ -22,6 +22,10 @@ HEADER_BYTES = 16
 LARGEST_GRANT = 4096 + 4
 #: More PINGs than a good line needs, for one that damages these as well.
 _SPARE_PINGS = 20
+#: Seconds of bytes that a USB adapter may have and not yet handed over: one frame of USB.
+_ADAPTER = 0.001
+#: Bytes that may wait in the system's buffer for a port, which holds 4096.
+_UNREAD = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ class Wire:
         now = heard = time.monotonic()
         deadline = now + patience + self._timing.line(self._granted)
         damage = self._decoder.skipped
+        steady = False
         while True:
             frame = self._decoder.next_frame()
             if frame is not None:
@@ -220,10 +225,26 @@ class Wire:
                 if lost:
                     self.counters.damaged_replies += 1
                 return None
+            if steady:
+                wait -= self._pause(wait)
             data = self._stream.read(65536, wait)
             if data:
-                heard = time.monotonic()
+                now = time.monotonic()
+                steady = self._decoder.missing > 0 and now - heard > self._timing.line(len(data)) / 2
+                heard = now
                 self._decoder.feed(data)
+
+    def _pause(self, most: float) -> float:
+        """Sleep while the rest of a frame can't be here yet, instead of waking up for each of its pieces.
+
+        Python's lock goes from thread to thread at each piece that wakes one, and a farm's host has one for each
+        board. Returns the seconds for which it slept: 0 if the rest is short.
+        """
+        seconds = min(self._timing.line(min(self._decoder.missing, _UNREAD)) - _ADAPTER, most / 2)
+        if seconds < _ADAPTER:
+            return 0.0
+        time.sleep(seconds)
+        return seconds
 
     def await_boot(self) -> None:
         """Wait for the INFO that a board sends after a reset; without one, HELLO will have to do."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tty
 
 import pytest
@@ -99,3 +100,84 @@ def test_port_that_stays_away():
 
     with pytest.raises(LinkError, match=r"USB serial number 42 \(waited 0.2 s for the port to come back\)"):
         reopen("bench", locate, 115200, patience=0.2)
+
+
+@pytest.fixture
+def stream(pty):
+    """An open port, and the board's end of it."""
+    master, path = pty()
+    opened = SerialStream("bench", path, 1_000_000)
+    yield opened, master
+    opened.close()
+
+
+def test_reading_waits_for_the_first_byte_only(stream):
+    port, board = stream
+    timer = threading.Timer(0.1, os.write, (board, b"hello"))
+    timer.start()
+    began = time.monotonic()
+    data = port.read(65536, 5.0)
+    assert time.monotonic() - began < 2.0
+    timer.join()
+    while len(data) < 5:
+        data += port.read(65536, 1.0)
+    assert data == b"hello"
+
+
+def test_reading_takes_no_more_than_was_asked_for(stream):
+    port, board = stream
+    os.write(board, b"hello")
+    assert [port.read(2, 1.0), port.read(2, 1.0), port.read(2, 1.0)] == [b"he", b"ll", b"o"]
+
+
+def test_reading_gives_up_in_time(stream):
+    port, _ = stream
+    began = time.monotonic()
+    assert port.read(1, 0.0) == b""
+    assert time.monotonic() - began < 0.1
+    assert port.read(1, 0.15) == b""
+    assert time.monotonic() - began >= 0.15
+
+
+def test_more_than_the_port_takes_at_once_is_written_whole(stream):
+    port, board = stream
+    data = bytes(range(256)) * 1000
+    arrived = bytearray()
+
+    def take():
+        time.sleep(0.1)
+        while len(arrived) < len(data):
+            arrived.extend(os.read(board, 1000))
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    port.write(data)
+    taker.join()
+    assert arrived == data
+
+
+def test_port_that_accepts_nothing(pty, monkeypatch):
+    monkeypatch.setattr("harness.boards.serial_stream._WRITE_TIMEOUT_S", 0.2)
+    _, path = pty()
+    port = SerialStream("bench", path, 1_000_000)
+    with pytest.raises(LinkError, match=r"accepts no bytes for 0\.2 s"):
+        port.write(bytes(1_000_000))
+    assert not port.gone
+    port.close()
+
+
+def test_port_that_is_no_file():
+    """pyserial's own reading and writing serve what is no file descriptor, as loop:// and socket:// are."""
+    port = SerialStream("bench", "loop://", 1_000_000)
+    port.write(b"hello")
+    assert port.read(3, 1.0) + port.read(10, 1.0) == b"hello"
+    assert port.read(1, 0.0) == port.read(1, 0.05) == b""
+    port.close()
+
+
+def test_port_that_was_closed(stream):
+    port, _ = stream
+    port.close()
+    for use in (lambda: port.read(1, 0.0), lambda: port.write(b"x")):
+        with pytest.raises(LinkError, match="is gone"):
+            use()
