@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from statistics import median
@@ -78,31 +79,38 @@ class Check:
         return f"{len(self.answers.crcs)} inputs twice, equal answers, {self.event.retransmissions} frames sent again"
 
 
-def task_for(kind: BoardKind, folder: Path) -> Task:
-    """Choose what to check a kind with: the first int8 model of the lab's suites that there is an image of.
+def task_for(kind: BoardKind, suites: Sequence[Path]) -> Task:
+    """Choose what to check a kind with: the first int8 model of some suites that there is an image of.
 
     Int8, because its outputs are the same on every board to the bit.
 
     Args:
         kind: of the board.
-        folder: of the lab, with `suites/`.
+        suites: paths of suite files.
 
     Raises:
         ConfigError: there is none, or a suite is wrong.
     """
-    for path in sorted((folder / "suites").glob("*.yaml")):
+    for path in suites:
         suite = load_suite(path)
         for variant in suite.variants:
-            image_path = suite.image_path(variant, kind)
-            if image_path.is_file() and (image := load_image(image_path, kind)).card.input.dtype == "int8":
-                data = suite.load_data(_INPUTS)
-                tensors = input_tensors(data, image.card.input, variant.resize, len(data))
-                inputs = tuple(tensor.tobytes() for tensor in tensors)
-                return Task(suite.task, variant.name, image, inputs, data.digest(len(data)))
+            with suppress(ConfigError):  # no image, or none for this kind
+                image = load_image(suite.image_path(variant, kind), kind)
+                if image.card.input.dtype == "int8":
+                    data = suite.load_data(_INPUTS)
+                    tensors = input_tensors(data, image.card.input, variant.resize, len(data))
+                    inputs = tuple(tensor.tobytes() for tensor in tensors)
+                    return Task(suite.task, variant.name, image, inputs, data.digest(len(data)))
+    looked = ", ".join(map(str, suites)) or "no suites"
     raise ConfigError(
-        f"there is no int8 image for the kind {kind.name} to check boards with; looked for the images of the suites in "
-        f"{folder / 'suites'}. Run this in a lab folder (`hil init` makes one)"
+        f"there is no int8 image for the kind {kind.name} to check boards with; looked for the images of {looked}. Run "
+        "this in a lab folder (`hil init` makes one)"
     )
+
+
+def suites_in(folder: Path) -> list[Path]:
+    """Return the suite files in the folder `suites` of a lab."""
+    return sorted((folder / "suites").glob("*.y*ml"))
 
 
 def check_board(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.boards.opening import choose_backend
 from harness.errors import ConfigError, StoreError
 from harness.farm.answers import load_answers, save_answers
-from harness.farm.check import check_board, task_for
+from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.health import HealthBook
 from harness.farm.state import hostname, now, state_folder
 
@@ -29,13 +29,19 @@ def open_book(lab: Lab) -> HealthBook:
 
 
 def retest(
-    lab: Lab, device: Device, *, faults: Sequence[str] = (), on_step: Callable[[str], None] = lambda _step: None
+    lab: Lab,
+    device: Device,
+    *,
+    suites: Sequence[Path] | None = None,
+    faults: Sequence[str] = (),
+    on_step: Callable[[str], None] = lambda _step: None,
 ) -> Check:
     """Check a board, write down what came of it, and apply the rules.
 
     Args:
         lab: that the device is of.
         device: attached to this host, or virtual.
+        suites: whose first int8 image is used; None for those in the lab's folder.
         faults: on purpose, of a virtual board (docs/faults.md).
         on_step: told what is done next.
 
@@ -50,7 +56,7 @@ def retest(
     state, book = state_folder(lab), open_book(lab)
     # The twin of a real board that isn't attached would say that the real one is well.
     backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
-    task = task_for(device.kind, lab.path.parent if lab.path else Path())
+    task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites)
     siblings = load_answers(state, device, backend, task.key)
     check = check_board(
         device,

@@ -183,16 +183,20 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, tu
     return Worker(night, base, device, Bench.build(options), Queue(folder, night.run, writer))
 
 
-def _is_well(lab: Lab, name: str) -> bool:
+def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:
     """Check a board before it is used, and write down what came of it.
 
     Raises:
         BusyError, LeaseLostError: somebody else has it.
-        ConfigError: there is nothing to check it with.
         StoreError: the result can't be written.
     """
     (device,) = lab.select([name])
-    found = retest(lab, device)
+    suites = dict.fromkeys(base / case.suite for case in night.cases if name in case.devices)
+    try:
+        found = retest(lab, device, suites=list(suites))
+    except ConfigError as error:  # measuring says what else is wrong
+        _say(f"{name} isn't checked: {error}")
+        return True
     if not found.ok:
         _say(f"{name}: its check failed: {found.reason}")
     quarantine = open_book(lab).quarantined(name)
@@ -237,7 +241,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int, che
     worker: Worker | None = None
     code = Exit.WRONG
     try:
-        if not check or _is_well(Lab.load(lab), device):
+        if not check or _is_well(Lab.load(lab), device, Night.load(folder), base):
             worker = make_worker(folder, device, lab, base, turn)
             code = worker.run()
         else:

@@ -9,7 +9,7 @@ from harness.config import Lab
 from harness.config.health import HealthRules
 from harness.errors import ConfigError
 from harness.farm.answers import Answers
-from harness.farm.check import check_board, task_for
+from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.retest import open_book, retest
 
 
@@ -28,7 +28,7 @@ def check(lab):
     """Check the first board, with faults."""
 
     def check(*faults, siblings=()):
-        task = task_for(lab.devices[0].kind, lab.path.parent)
+        task = task_for(lab.devices[0].kind, suites_in(lab.path.parent))
         return check_board(
             lab.devices[0], "virtual", task, siblings, HealthRules(), host="rack", clock=lambda: START, faults=faults
         )
@@ -55,7 +55,7 @@ def test_a_counter_that_goes_round_is_no_fault(check):
 
 def test_a_lab_without_images_says_what_is_missing(tmp_path, nano33):
     with pytest.raises(ConfigError, match="no int8 image for the kind nano33"):
-        task_for(nano33.kind, tmp_path)
+        task_for(nano33.kind, suites_in(tmp_path))
 
 
 @pytest.mark.slow
