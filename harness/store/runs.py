@@ -207,8 +207,8 @@ def recover(path: Path) -> Contents:
     return _finish_alone(path, "recovered", patience_s=0)
 
 
-def finish_shared(path: Path, *, patience_s: float = 10.0) -> Contents:
-    """Write the tables of a run that several processes wrote.
+def finish_shared(path: Path, *, patience_s: float = 10.0) -> Contents | None:
+    """Write the tables of a run that several processes wrote; None if somebody has done so already.
 
     Args:
         path: the run's folder.
@@ -217,6 +217,10 @@ def finish_shared(path: Path, *, patience_s: float = 10.0) -> Contents:
     Raises:
         StoreError: a writer is still going, or the tables can't be written; the journals stay for `recover`.
     """
+    if not journals(path):
+        if (path / CASES_FILE).is_file():
+            return None
+        raise StoreError(f"{path}: nobody has written anything into this run")
     return _finish_alone(path, "closed", patience_s)
 
 
@@ -233,6 +237,8 @@ def _finish_alone(path: Path, state: str, patience_s: float) -> Contents:
             except OSError as error:
                 raise write_error(path, error, path) from error
             held.callback(_unlock, lock)
+        if not journals(path):
+            raise StoreError(f"{path}: somebody else has finished the run meanwhile")
         return _finish(path, read_run_file(path), state)
 
 

@@ -55,6 +55,8 @@ def test_writers_cases_become_one_run(tmp_path):
     assert sorted(file.name for file in path.iterdir()) == ["cases.parquet", "run.json", "samples.parquet"]
     with pytest.raises(StoreError, match="has ended"):
         Run.join(path, ABOUT, "late")
+    assert finish_shared(path) is None  # whoever comes second changes nothing
+    assert len(load_results(path).cases) == 3
 
 
 def test_a_case_that_two_writers_measured_counts_for_the_first(tmp_path):
@@ -140,3 +142,8 @@ def test_a_case_that_nobody_finished_is_failed(tmp_path):
     cases = load_results(path).cases
     assert cases[["status", "reason"]].to_numpy().tolist() == [["failed", "run was interrupted"]]
     assert cases["accuracy"].isna().all()
+
+
+def test_a_run_that_nobody_wrote_is_an_error(tmp_path):
+    with pytest.raises(StoreError, match="nobody has written anything"):
+        finish_shared(tmp_path)
