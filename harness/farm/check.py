@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.config import load_suite
-from harness.errors import BusyError, ConfigError, HilError, LeaseLostError, LinkError, MeasurementError
+from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError, LinkError, MeasurementError
 from harness.farm.access import opened
 from harness.farm.answers import Answers, difference, hold_against
 from harness.farm.event import Event, shown
@@ -142,7 +142,7 @@ def check_board(
         Passed or failed, as an event for the book. The error "MeasurementError" means wrong answers.
 
     Raises:
-        BusyError, LeaseLostError: somebody else has the board, so nothing can be said about it.
+        BusyError, FarmError, LeaseLostError: the board can't be had, so nothing can be said about it.
     """
     started = time.monotonic()
     seen = _Seen()
@@ -152,7 +152,7 @@ def check_board(
         on_step("open")
         with opened(device, backend, faults) as board:
             answers = _ask(board, task, siblings, rules, seen, on_step)
-    except (BusyError, LeaseLostError):
+    except (BusyError, FarmError, LeaseLostError):
         raise
     except HilError as problem:
         error, answers = problem, None

@@ -46,7 +46,7 @@ def retest(
         on_step: told what is done next.
 
     Raises:
-        BusyError, LeaseLostError: somebody else has the board.
+        BusyError, FarmError, LeaseLostError: the board can't be had.
         ConfigError: it is another host's, or there is nothing to check it with.
         StoreError: the result can't be written.
     """

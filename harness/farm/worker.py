@@ -187,7 +187,7 @@ def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:
     """Check a board before it is used, and write down what came of it.
 
     Raises:
-        BusyError, LeaseLostError: somebody else has it.
+        BusyError, FarmError, LeaseLostError: it can't be had.
         StoreError: the result can't be written.
     """
     (device,) = lab.select([name])
