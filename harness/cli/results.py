@@ -53,6 +53,26 @@ def tag(results_dir: Path, run: str, name: str) -> None:
 
 
 @results.command()
+@click.option("--keep-raw", metavar="LENGTH", required=True, help="How long it is kept after a run ended: 30d, 36h.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.pass_obj
+def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT001 (click passes it)
+    """Remove samples, power windows and logs of old runs.
+
+    Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
+    """
+    from harness.commands.results import prune_runs
+    from harness.errors import ReservationError
+    from harness.farm.times import parse_duration
+
+    try:
+        length = parse_duration(keep_raw)
+    except ReservationError as error:
+        raise click.UsageError(f"--keep-raw: {error}") from error
+    prune_runs(results_dir, length, dry_run=dry_run)
+
+
+@results.command()
 @click.argument("run", default="latest")
 @click.option("--csv", "form", flag_value="csv", help="A table as CSV.")
 @click.option("--json", "form", flag_value="json", help="Cases and provenance as JSON.")

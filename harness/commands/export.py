@@ -44,6 +44,9 @@ def export_run(run: Path, form: str, table: str, output: Path | None) -> None:
     """
     folder = find_run(run)
     results = load_results(folder)
+    gone = results.stored[0].missing(table) if form != "junit" and results.stored else None
+    if gone is not None:
+        raise StoreError(gone)
     if output is None:
         stream = io.StringIO(newline="")
         _write(stream, folder, results, form, table)
