@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import RESULTS
+from harness.cli.options import LAB, READ_RESULTS, load_lab
 
 
 @click.group(invoke_without_command=True)
-@RESULTS
+@READ_RESULTS
 @click.pass_context
 def results(ctx: click.Context, results_dir: Path) -> None:
     """List the runs in a results folder; show, recover, tag or export one."""
@@ -50,6 +50,21 @@ def tag(results_dir: Path, run: str, name: str) -> None:
     from harness.commands.results import locate, name_run
 
     name_run(results_dir, locate(run, results_dir), name)
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.option("--store", metavar="DIR|URL", help="Where to (default: `farm: {store: ...}` in devices.yaml).")
+@LAB
+@click.pass_obj
+def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> None:
+    """Copy RUN (default: latest) into the store that the runs of all hosts are in.
+
+    Nothing is done if it is there already. A run in the store is never replaced by a different one.
+    """
+    from harness.commands.results import locate, publish_run
+
+    publish_run(locate(run, results_dir), store or load_lab(lab).farm.store)
 
 
 @results.command()
@@ -112,7 +127,7 @@ def export(results_dir: Path, run: str, form: str | None, table: str, output: Pa
 @click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
 @click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@RESULTS
+@READ_RESULTS
 def compare(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -154,7 +169,7 @@ def compare(
 @click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
-@RESULTS
+@READ_RESULTS
 def report(
     runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
 ) -> None:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.printing import print_table
+from harness.errors import ConfigError
 from harness.farm.times import show_length
 from harness.report.baseline import tag_run
 from harness.store import find_run, list_runs, load_results, recover
+from harness.store.fetch import is_cached, local
 from harness.store.folders import pruned
 from harness.store.place import boards_of, place_of, spelled
 from harness.store.prune import prune
+from harness.store.publish import publish
 from harness.store.read import plain_rows
+from harness.store.remote import is_url
 from harness.store.runs import read_run_file
 from harness.summary import render
 
@@ -73,6 +77,7 @@ def recover_run(run: Path) -> None:
 
 def name_run(results_dir: Path, run: Path, name: str) -> None:
     """Tag a run and say so."""
+    _refuse_copy(results_dir)
     before = tag_run(results_dir, run, name)
     moved = "" if before in (None, find_run(run).name) else f" (it was {before})"
     click.echo(f"{name} is {find_run(run).name}{moved}. Compare with it: hil compare --baseline {name}")
@@ -80,6 +85,7 @@ def name_run(results_dir: Path, run: Path, name: str) -> None:
 
 def prune_runs(results_dir: Path, older_than: timedelta, *, dry_run: bool) -> None:
     """Remove the raw data of old runs, or say what would be removed."""
+    _refuse_copy(results_dir)
     found = prune(results_dir, older_than, dry_run=dry_run)
     for run in found:
         click.echo(f"{run.path.name}: {run.freed_bytes:,} bytes")
@@ -92,8 +98,22 @@ def prune_runs(results_dir: Path, older_than: timedelta, *, dry_run: bool) -> No
 
 
 def locate(name: str, results_dir: Path) -> Path:
-    """Return the path of a run that was given as a path, or as a name in the results folder."""
+    """Return the path of a run that was given as a path or URL, or as a name in the results folder."""
+    if is_url(name):
+        return local(name)
     return Path(name) if Path(name).exists() else results_dir / name
+
+
+def publish_run(run: Path, store: str | None) -> None:
+    """Copy a run into the store and say where it is."""
+    if store is None:
+        raise ConfigError("there is no store: name one with --store, or with `farm: {store: ...}` in devices.yaml")
+    click.echo(f"Published: {publish(run, store)}")
+
+
+def _refuse_copy(results_dir: Path) -> None:
+    if is_cached(results_dir):
+        raise ConfigError("a store behind a URL is only read; run this where its runs are kept, with --results-dir DIR")
 
 
 def _run_row(run: RunInfo) -> tuple[str | None, ...]:

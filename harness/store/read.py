@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import StoreError
+from harness.store.fetch import local
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
 from harness.store.folders import (
     PathLike,
@@ -202,7 +203,8 @@ def load_results(
     A run that is unfinished, damaged, or newer than this package is left out with a warning that names it.
 
     Args:
-        paths: folders of runs, `results/latest`, or folders that hold runs.
+        paths: folders of runs, `results/latest`, or folders that hold runs. URLs of a store, of a run in it or of its
+            `latest` are fetched first.
         device: only cases of this device or pool, or of these.
         backend: only cases of this backend, or of these.
         suite: only cases of this suite, or of these.
@@ -214,14 +216,16 @@ def load_results(
 
     Raises:
         StoreError: there is no run, none of them can be read, or the sample table has no such column.
+        ConfigError: fsspec is needed and not installed, or doesn't know the URL.
     """
-    given: Iterable[PathLike] = [paths] if isinstance(paths, str | Path) else paths
+    given = [paths] if isinstance(paths, str | Path) else paths
+    places = [local(path) if isinstance(path, str) else path for path in given]
     chosen_columns = None if columns is None else tuple(_columns("samples", columns))
     span = (parse_time(since), parse_time(until))
     read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
     errors: list[StoreError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(map(Path, given))))
+        found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(places)))
     for folder, item, about in sorted(found, key=lambda entry: (str(started(entry[0], entry[2])), entry[0].name)):
         if isinstance(item, StoreError):
             errors.append(item)
