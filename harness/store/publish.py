@@ -80,7 +80,11 @@ def publish_finished(run: Path, lab: Lab) -> Published | None:
     Returns:
         What came of it; None if the lab has no store, or the run is in it already.
     """
-    store = lab.farm.store
+    return publish_to(run, lab.farm.store)
+
+
+def publish_to(run: Path, store: str | None) -> Published | None:
+    """Publish a run as `publish_finished` does, in a store that may be None."""
     if store is None or (not is_url(store) and as_folder(store).resolve() == run.resolve().parent):
         return None
     try:
