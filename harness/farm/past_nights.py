@@ -1,4 +1,4 @@
-"""Nights that were: listed for the status page and `hil nightly --list`, and shown."""
+"""Nights that were, listed and shown."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def show_night(folder: Path) -> str:
     if info.outcome is not None:
         return info.outcome.summary
     if not folder.is_dir():
-        raise StoreError(f"{folder}: there is no such night; `hil nightly --list` shows which there are")
+        raise StoreError(f"{folder}: there is no such night")
     if info.state == "damaged":
         raise StoreError(f"{folder} is damaged: {FINISHED if (folder / FINISHED).exists() else PLAN} can't be read")
     raise StoreError(f"night {info.id} hasn't ended; if no host is at it, `hil nightly --resume` goes on with it")
