@@ -7,6 +7,15 @@ from typing import Any
 
 import click
 
+
+def _folder(value: str | Path) -> Path:
+    if not isinstance(value, str) or ":" not in value:
+        return Path(value)
+    from harness.store.fetch import local
+
+    return local(value)
+
+
 LAB = click.option("--lab", metavar="FILE", help="The lab's boards (default: devices.yaml, if there is one).")
 DEVICE = click.option("--device", required=True, metavar="NAME", help="A device of the lab, or a kind of board.")
 BACKEND = click.option(
@@ -15,6 +24,10 @@ BACKEND = click.option(
 IMAGE = click.argument("image", type=click.Path(path_type=Path))
 RESULTS = click.option(
     "--results-dir", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR"
+)
+#: For what only reads. The runs of a store behind a URL are fetched into this user's cache.
+READ_RESULTS = click.option(
+    "--results-dir", type=_folder, default=Path("results"), show_default=True, metavar="DIR|URL"
 )
 
 WAIT = click.option("--wait", is_flag=True, help="Wait for a board that somebody else uses.")

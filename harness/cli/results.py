@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import RESULTS
+from harness.cli.options import LAB, READ_RESULTS, load_lab
 
 
 @click.group(invoke_without_command=True)
-@RESULTS
+@READ_RESULTS
 @click.pass_context
 def results(ctx: click.Context, results_dir: Path) -> None:
     """List the runs in a results folder; show, recover, tag or export one."""
@@ -54,6 +54,41 @@ def tag(results_dir: Path, run: str, name: str) -> None:
 
 @results.command()
 @click.argument("run", default="latest")
+@click.option("--store", metavar="DIR|URL", help="Where to (default: `farm: {store: ...}` in devices.yaml).")
+@LAB
+@click.pass_obj
+def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> None:
+    """Copy RUN (default: latest) into the store that the runs of all hosts are in.
+
+    Nothing is done if it is there already. A run in the store is never replaced by a different one.
+    """
+    from harness.commands.results import locate, publish_run
+
+    publish_run(locate(run, results_dir), store or load_lab(lab).farm.store)
+
+
+@results.command()
+@click.option("--keep-raw", metavar="LENGTH", required=True, help="How long it is kept after a run ended: 30d, 36h.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.pass_obj
+def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT001 (click passes it)
+    """Remove samples, power windows and logs of old runs.
+
+    Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
+    """
+    from harness.commands.results import prune_runs
+    from harness.errors import ReservationError
+    from harness.farm.times import parse_duration
+
+    try:
+        length = parse_duration(keep_raw)
+    except ReservationError as error:
+        raise click.UsageError(f"--keep-raw: {error}") from error
+    prune_runs(results_dir, length, dry_run=dry_run)
+
+
+@results.command()
+@click.argument("run", default="latest")
 @click.option("--csv", "form", flag_value="csv", help="A table as CSV.")
 @click.option("--json", "form", flag_value="json", help="Cases and provenance as JSON.")
 @click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
@@ -92,7 +127,7 @@ def export(results_dir: Path, run: str, form: str | None, table: str, output: Pa
 @click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
 @click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@RESULTS
+@READ_RESULTS
 def compare(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -134,7 +169,7 @@ def compare(
 @click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
-@RESULTS
+@READ_RESULTS
 def report(
     runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
 ) -> None:

@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.printing import print_table
+from harness.errors import ConfigError
+from harness.farm.times import show_length
 from harness.report.baseline import tag_run
 from harness.store import find_run, list_runs, load_results, recover
+from harness.store.fetch import is_cached, local
+from harness.store.folders import pruned
 from harness.store.place import boards_of, place_of, spelled
+from harness.store.prune import prune
+from harness.store.publish import publish
 from harness.store.read import plain_rows
+from harness.store.remote import is_url
 from harness.store.runs import read_run_file
 from harness.summary import render
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from typing import Any
 
     from harness.store import RunInfo
@@ -41,6 +49,9 @@ def show_run(run: Path) -> None:
     folder = find_run(run)
     about = read_run_file(folder)
     click.echo(f"{folder}: {about.get('state', 'unknown state')}, harness {about.get('harness_version', 'unknown')}\n")
+    gone = pruned(about)
+    if gone is not None:
+        click.echo(f"{', '.join(gone.names)} were pruned on {gone.on}; the cases are kept.\n")
     rows = plain_rows(load_results(folder).cases)
     if not rows:
         click.echo("The run has no cases.")
@@ -66,14 +77,43 @@ def recover_run(run: Path) -> None:
 
 def name_run(results_dir: Path, run: Path, name: str) -> None:
     """Tag a run and say so."""
+    _refuse_copy(results_dir)
     before = tag_run(results_dir, run, name)
     moved = "" if before in (None, find_run(run).name) else f" (it was {before})"
     click.echo(f"{name} is {find_run(run).name}{moved}. Compare with it: hil compare --baseline {name}")
 
 
+def prune_runs(results_dir: Path, older_than: timedelta, *, dry_run: bool) -> None:
+    """Remove the raw data of old runs, or say what would be removed."""
+    _refuse_copy(results_dir)
+    found = prune(results_dir, older_than, dry_run=dry_run)
+    for run in found:
+        click.echo(f"{run.path.name}: {run.freed_bytes:,} bytes")
+    if not found:
+        click.echo(f"{results_dir}: no raw data is older than {show_length(older_than)}, or it is of tagged runs.")
+        return
+    total = f"{len(found)} run{'s' * (len(found) > 1)}, {sum(run.freed_bytes for run in found):,} bytes"
+    done = "would be removed" if dry_run else "removed"
+    click.echo(f"Raw data of {total} {done}. Their cases are kept.")
+
+
 def locate(name: str, results_dir: Path) -> Path:
-    """Return the path of a run that was given as a path, or as a name in the results folder."""
+    """Return the path of a run that was given as a path or URL, or as a name in the results folder."""
+    if is_url(name):
+        return local(name)
     return Path(name) if Path(name).exists() else results_dir / name
+
+
+def publish_run(run: Path, store: str | None) -> None:
+    """Copy a run into the store and say where it is."""
+    if store is None:
+        raise ConfigError("there is no store: name one with --store, or with `farm: {store: ...}` in devices.yaml")
+    click.echo(f"Published: {publish(run, store)}")
+
+
+def _refuse_copy(results_dir: Path) -> None:
+    if is_cached(results_dir):
+        raise ConfigError("a store behind a URL is only read; run this where its runs are kept, with --results-dir DIR")
 
 
 def _run_row(run: RunInfo) -> tuple[str | None, ...]:
@@ -85,4 +125,5 @@ def _run_row(run: RunInfo) -> tuple[str | None, ...]:
     devices = sorted(f"{spelled(place, boards_of(cases))} ({backend})" for (place, backend), cases in places.items())
     counts = run.cases["status"].value_counts()
     cases = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return run.path.name, run.state, ", ".join(devices) or None, cases or "none"
+    state = f"{run.state}, pruned" if run.pruned else run.state
+    return run.path.name, state, ", ".join(devices) or None, cases or "none"

@@ -16,16 +16,17 @@ from harness.store.folders import find_run, injected_faults, is_run, runs_in, st
 from harness.store.journal import journals
 from harness.store.read import load_results
 from harness.store.runs import read_run_file
+from harness.store.tags import TAGS_FILE, read_tags
 
 if TYPE_CHECKING:
     from harness.store.read import Results
-
-TAGS_FILE = "baselines.json"
 
 _HISTORY = re.compile(r"history:(\d+)")
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
 _TAG = re.compile(r"[A-Za-z0-9][\w.\-/]*")
 _RESERVED = ("latest",)
+
+__all__ = ["Baseline", "find_baseline", "read_tags", "tag_run"]
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,6 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
             folder = find_run(path)
             return Baseline(folder.name, load_results(folder))
     return _of_revision(wanted, results_dir, current)
-
-
-def read_tags(results_dir: Path) -> dict[str, str]:
-    """Return the tags of a results folder: run names by tag.
-
-    Raises:
-        StoreError: the file is damaged.
-    """
-    path = results_dir / TAGS_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged: {error}; mend or remove it") from error
-    if not isinstance(content, dict) or not all(isinstance(run, str) for run in content.values()):
-        raise StoreError(f"{path} is damaged: it must hold a run's name for each tag; mend or remove it")
-    return content
 
 
 def tag_run(results_dir: Path, run: Path, name: str) -> str | None:

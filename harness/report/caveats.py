@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of
-from harness.store.folders import injected_faults
+from harness.store.folders import injected_faults, pruned
 from harness.store.place import unit_of
 from harness.store.read import plain_rows
 
@@ -181,6 +181,10 @@ def _run(group: Group) -> Iterable[Caveat]:
     about = group.run.about
     if about.get("state") == "recovered":
         yield Caveat("Recovered run", "The run was killed and finished from its journal.", "note")
+    gone = pruned(about)
+    if gone is not None:
+        text = f"Its samples were pruned on {gone.on}: nothing can be compared input by input any more."
+        yield Caveat("Samples pruned", text, "warning")
     damaged = about.get("damaged_lines")
     if isinstance(damaged, int) and damaged:
         yield Caveat("Damaged journal", f"{damaged:,} damaged lines of the run's journal were left out.", "note")

@@ -204,7 +204,8 @@ def shared_caveats(sections: Sequence[Section]) -> tuple[tuple[Caveat, tuple[Sec
 def _of(results: Results, group: Group, table: str) -> Any:
     """Return the rows of a table that belong to the group's complete cases, in the order of the cases."""
     cases = group.complete
-    own = replace(results, stored=tuple(run for run in results.stored if run.path.name == group.run.name))
+    stored = (run for run in results.stored if run.path.name == group.run.name and run.missing(table) is None)
+    own = replace(results, stored=tuple(stored))
     columns = {"samples": ["case", "variant", "ticks"], "layers": None}[table]
     rows = own.table(table, columns)
     rows = rows[rows["case"].isin(cases["case"])]

@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 CaseRow = dict[str, Any]
 
 _SAMPLE_COLUMNS = ("case", "sample", "repeat", "label", "prediction", "ticks", "output_crc")
+_NO_SAMPLES = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
 
 
 @dataclass(frozen=True)
 class Side:
-    """One case with its samples, in the order in which they were recorded, and faults that were injected into it."""
+    """One case with its samples, in the order in which they were recorded.
+
+    Attributes:
+        row: of the case table.
+        samples: of the sample table.
+        faults: what was injected into its run on purpose, None if nothing was.
+        pruned: why the samples aren't there any more, None if they weren't pruned.
+    """
 
     row: CaseRow
     samples: pd.DataFrame
     faults: str | None = None
+    pruned: str | None = None
 
     @property
     def id(self) -> CaseId:
@@ -65,11 +74,14 @@ class SampleCache:
     def side(self, row: CaseRow) -> Side:
         """Return a case with its samples."""
         run = row["run"]
+        stored = next((item for item in self.results.stored if item.path.name == run), None)
+        gone = stored.missing("samples") if stored else None
+        if gone is not None:
+            return Side(row, _NO_SAMPLES, self._faults.get(run), gone)
         if run not in self._runs:
             table = self.results.of_run(run).table("samples", _SAMPLE_COLUMNS)
             self._runs[run] = {int(str(case)): rows for case, rows in table.groupby("case")}
-        empty = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
-        return Side(row, self._runs[run].get(row["case"], empty), self._faults.get(run))
+        return Side(row, self._runs[run].get(row["case"], _NO_SAMPLES), self._faults.get(run))
 
 
 def refusal(a: Side, b: Side, policy: Policy) -> str | None:
@@ -79,6 +91,8 @@ def refusal(a: Side, b: Side, policy: Policy) -> str | None:
             return f"{named(side.row)} is {side.row['status']}: {side.row['reason']}"
         if side.faults is not None:
             return f"faults were injected into run {side.row['run']} ({side.faults}): it is no measurement"
+        if side.pruned is not None:
+            return side.pruned
     for name, what in (("suite", "suites"), ("backend", "backends"), ("counter", "counters")):
         if a.row[name] != b.row[name]:
             return f"different {what}: {a.row[name]} against {b.row[name]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 When = str | datetime
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What `hil results prune` took from a run: on which day, and the names of its files and folders."""
+
+    on: str
+    names: tuple[str, ...]
+
+    def why(self, run: str, table: str) -> str | None:
+        """Return why a table of the run can't be read any more, None if it wasn't taken."""
+        gone = f"{table}.parquet" in self.names
+        return f"the {table} of run {run} were pruned on {self.on}; its cases are kept" if gone else None
 
 
 def find_run(path: PathLike) -> Path:
@@ -123,6 +137,19 @@ def ended(about: dict[str, Any]) -> datetime | None:
         return parse_time(str(about["ended_utc"]))
     except (KeyError, StoreError):
         return None
+
+
+def pruned(about: Mapping[str, Any]) -> Pruned | None:
+    """Return what was pruned from a run, as its run.json says; None if nothing was."""
+    if "pruned_utc" not in about:
+        return None
+    names = about.get("pruned")
+    try:
+        when = parse_time(str(about["pruned_utc"]))
+    except StoreError:
+        when = None
+    on = f"{when:%Y-%m-%d}" if when else "an unknown day"
+    return Pruned(on, tuple(map(str, names)) if isinstance(names, list) else ("samples.parquet", "windows.parquet"))
 
 
 def injected_faults(about: Mapping[str, Any]) -> str | None:

@@ -15,14 +15,17 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import StoreError
+from harness.store.fetch import local
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
 from harness.store.folders import (
     PathLike,
+    Pruned,
     When,
     ended,
     folders,
     injected_faults,
     parse_time,
+    pruned,
     runs_in,
     started,
     wanted,
@@ -39,10 +42,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run on the disk, and which of its cases were asked for (None: all of them)."""
+    """A run on the disk, which of its cases were asked for (None: all of them), and what was pruned from it."""
 
     path: Path
     cases: tuple[int, ...] | None = None
+    pruned: Pruned | None = None
+
+    def missing(self, table: str) -> str | None:
+        """Return why a table can't be read any more, None if it wasn't pruned."""
+        return self.pruned.why(self.path.name, table) if self.pruned else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Results:
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table of all runs, or some of its columns.
 
-        A run whose file is damaged is left out with a warning. A run without the file has no rows.
+        A run whose file is damaged or was pruned is left out with a warning. A run without the file has no rows.
 
         Args:
             name: a table of the schema, for example `samples`.
@@ -155,6 +163,7 @@ class RunInfo:
     state: str
     started_utc: str | None
     cases: pd.DataFrame | None
+    pruned: Pruned | None = None
 
 
 def list_runs(results_dir: PathLike) -> list[RunInfo]:
@@ -173,7 +182,7 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
                 cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
             except StoreError:
                 state = "damaged"
-        runs.append(RunInfo(folder, state, about.get("started_utc"), cases))
+        runs.append(RunInfo(folder, state, about.get("started_utc"), cases, pruned(about)))
     return runs
 
 
@@ -194,7 +203,8 @@ def load_results(
     A run that is unfinished, damaged, or newer than this package is left out with a warning that names it.
 
     Args:
-        paths: folders of runs, `results/latest`, or folders that hold runs.
+        paths: folders of runs, `results/latest`, or folders that hold runs. URLs of a store, of a run in it or of its
+            `latest` are fetched first.
         device: only cases of this device or pool, or of these.
         backend: only cases of this backend, or of these.
         suite: only cases of this suite, or of these.
@@ -206,14 +216,16 @@ def load_results(
 
     Raises:
         StoreError: there is no run, none of them can be read, or the sample table has no such column.
+        ConfigError: fsspec is needed and not installed, or doesn't know the URL.
     """
-    given: Iterable[PathLike] = [paths] if isinstance(paths, str | Path) else paths
+    given = [paths] if isinstance(paths, str | Path) else paths
+    places = [local(path) if isinstance(path, str) else path for path in given]
     chosen_columns = None if columns is None else tuple(_columns("samples", columns))
     span = (parse_time(since), parse_time(until))
     read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
     errors: list[StoreError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(map(Path, given))))
+        found = list(pool.map(lambda folder: _open(folder, span, revision), _each_once(places)))
     for folder, item, about in sorted(found, key=lambda entry: (str(started(entry[0], entry[2])), entry[0].name)):
         if isinstance(item, StoreError):
             errors.append(item)
@@ -229,7 +241,7 @@ def load_results(
     chosen = {str(run): tuple(rows) for run, rows in kept.groupby("run")["case"].agg(list).items()}
     filtered = len(kept) < len(cases)
     stored = tuple(
-        StoredRun(folder, chosen[folder.name] if filtered else None)
+        StoredRun(folder, chosen[folder.name] if filtered else None, pruned(read[folder][1]))
         for folder in read
         if not filtered or folder.name in chosen
     )
@@ -271,7 +283,7 @@ def _open(
     if name != folder.name:  # its rows carry that name, and what belongs to it is found by the folder's
         return folder, StoreError(f"{folder}: the folder of run {name} was renamed; give it that name again"), about
     try:
-        return folder, _cases_of(folder) if wanted(folder, about, span, revision) else None, about
+        return folder, _cases_of(folder, about) if wanted(folder, about, span, revision) else None, about
     except StoreError as error:
         return folder, error, about
 
@@ -279,6 +291,9 @@ def _open(
 def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table | StoreError | None:
     """Return a run's rows of a table, or why they can't be read, or None if the run has no such table."""
     path = stored.path / f"{name}.parquet"
+    gone = stored.missing(name)
+    if gone is not None:
+        return StoreError(gone)
     if not path.is_file():
         return None
     try:
@@ -287,13 +302,13 @@ def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table |
         return error
 
 
-def _cases_of(folder: Path) -> pa.Table:
+def _cases_of(folder: Path, about: dict[str, Any]) -> pa.Table:
     if journals(folder):
         raise StoreError(
             f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
             f"  hil results recover {folder}"
         )
-    if not (folder / "samples.parquet").is_file():
+    if not (folder / "samples.parquet").is_file() and pruned(about) is None:
         raise StoreError(f"{folder} is damaged: it has cases, but no samples.parquet")
     return load_table(folder / "cases.parquet", "cases")
 

@@ -77,7 +77,7 @@ class Run:
             path = results_dir / run_name()
             path.mkdir(parents=True)
             run = cls(path, provenance)
-            _point_latest(results_dir, path.name)
+            point_latest(results_dir, path.name)
         except OSError as error:
             raise write_error(results_dir, error) from error
         return run
@@ -99,7 +99,7 @@ class Run:
             if (path / CASES_FILE).is_file():
                 raise StoreError(f"{path}: the run has ended; nobody can join it any more")
             run = cls(path, provenance, writer)
-            _point_latest(path.parent, path.name)
+            point_latest(path.parent, path.name)
         except OSError as error:
             raise write_error(path, error) from error
         return run
@@ -272,7 +272,7 @@ def _finish(path: Path, run_file: dict[str, Any], state: str) -> Contents:
     return contents
 
 
-def _point_latest(results_dir: Path, name: str) -> None:
+def point_latest(results_dir: Path, name: str) -> None:
     """Let results/latest be a link to the newest run, or a file with its name where there are no links."""
     temporary = results_dir / f".latest-{name}-{os.getpid()}"
     try:

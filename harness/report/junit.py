@@ -1,0 +1,63 @@
+"""Cases as JUnit XML, which CI systems read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from harness.report.escape import xml_text
+from harness.store.place import place_of
+from harness.store.schema import CASES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def junit(run: str, rows: Sequence[dict[str, Any]]) -> str:
+    """Return cases as JUnit XML, which CI systems read: a suite for each place and suite, a test for each variant.
+
+    Args:
+        run: name of the run.
+        rows: rows of its case table.
+    """
+    root = ET.Element("testsuites", name=xml_text(run))
+    suites: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        suites.setdefault((row["suite"], place_of(row), row["backend"]), []).append(row)
+    for (suite, place, backend), cases in suites.items():
+        statuses = [case["status"] for case in cases]
+        element = ET.SubElement(
+            root,
+            "testsuite",
+            name=xml_text(f"{suite} on {place} ({backend})"),
+            tests=str(len(cases)),
+            failures=str(statuses.count("failed")),
+            skipped=str(statuses.count("skipped")),
+            errors="0",
+            timestamp=min(case["started_utc"] for case in cases).isoformat(),
+            time=f"{sum(case['duration_s'] or 0 for case in cases):.3f}",
+        )
+        for case in cases:
+            _add_case(element, case)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _add_case(suite: ET.Element, case: dict[str, Any]) -> None:
+    element = ET.SubElement(
+        suite,
+        "testcase",
+        classname=xml_text(f"{case['suite']}.{place_of(case)}"),
+        name=xml_text(case["variant"]),
+        time=f"{case['duration_s'] or 0:.3f}",
+    )
+    properties = ET.SubElement(element, "properties")
+    for column in CASES:
+        value = case[column.name]
+        if value is not None and column.name not in ("reason", "started_utc"):
+            ET.SubElement(properties, "property", name=column.name, value=xml_text(str(value)))
+    if case["status"] in ("failed", "skipped"):
+        reason = xml_text(case["reason"] or "no reason is recorded")
+        found = ET.SubElement(element, "failure" if case["status"] == "failed" else "skipped")
+        found.set("message", reason.partition("\n")[0])
+        found.text = reason
