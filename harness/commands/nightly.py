@@ -37,8 +37,9 @@ def run_nightly(lab: Lab, file: Path, results_dir: Path | None, *, resume: bool,
         print_table(f"A night of {len(cases)} cases", ("case", "boards", "took"), rows)
         click.echo(f"Budget: {show_length(nightly.budget)}")
         return 0
-    night = run_night(Wish(lab, nightly, base, folder, resume, click.echo))
-    if night is None:
+    outcome = run_night(Wish(lab, nightly, base, folder, resume, click.echo))
+    if outcome is None:
         click.echo("There is no night to go on with.")
         return 0
-    return 0
+    click.echo(outcome.summary)
+    return outcome.exit_code

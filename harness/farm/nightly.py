@@ -12,15 +12,16 @@ from filelock import FileLock, Timeout
 
 from harness.errors import ConfigError
 from harness.farm.crew import Crew, Slot
-from harness.farm.night import Night, nights_folder, plan_night, unfinished
+from harness.farm.finish import Outcome, finish_night
+from harness.farm.night import PLAN, Night, nights_folder, plan_night, unfinished
 from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
 from harness.json_file import read_json, write_json
-from harness.store.runs import Run, finish_shared
+from harness.store.runs import CASES_FILE, Run, finish_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.config import Device, Lab
@@ -58,7 +59,7 @@ class Wish:
     say: Callable[[str], None]
 
 
-def run_night(wish: Wish) -> Night | None:
+def run_night(wish: Wish) -> Outcome | None:
     """Go on with the night that hasn't ended, or run a new one, to its end; None if there was nothing to resume.
 
     Raises:
@@ -83,8 +84,7 @@ def run_night(wish: Wish) -> Night | None:
             wish.say(
                 f"night {night.id} goes on: {len(night.cases)} cases, until {night.deadline.astimezone():%H:%M %Z}"
             )
-        Host(wish, night).run()
-        return night
+        return Host(wish, night).run()
     finally:
         lock.release()
 
@@ -107,7 +107,7 @@ class Host:
         self._looked = time.monotonic()
         self._crew = Crew(night, self._slots(), self._arguments(), self._out_of_use, check=wish.nightly.check)
 
-    def run(self) -> None:
+    def run(self) -> Outcome:
         """Measure, wait for the other hosts, and end the night if none of them has.
 
         Raises:
@@ -120,9 +120,14 @@ class Host:
             self._crew.stop()
         self._tell("finishing")
         with FileLock(self._night.folder / ".finish.lock"):
-            if not self._night.finished:
-                end_night(self._night, self._queue)
+            outcome = end_night(self._wish, self._night, self._queue, self._notes())
         self._tell("done")
+        return outcome
+
+    def _notes(self) -> list[str]:
+        """Say which boards of this host didn't measure, and why; those in quarantine are named anyway."""
+        missing = [slot for slot in self._crew.slots if slot.state in ("failed", "unavailable")]
+        return [f"{slot.device}: {slot.reason}" for slot in missing if self._out_of_use(slot.device) is None]
 
     def _measure(self) -> None:
         """Tend the workers until nothing is left that they could do."""
@@ -222,22 +227,24 @@ class Host:
         return arguments
 
 
-def end_night(night: Night, queue: Queue) -> None:
+def end_night(wish: Wish, night: Night, queue: Queue, notes: Sequence[str]) -> Outcome:
     """Record what was not measured, write the tables and the report.
 
     Raises:
         StoreError: the results can't be written.
     """
     _record_rest(night, queue)
-    if night.run.is_dir():
-        finish_shared(night.run)
+    finish_shared(night.run)
+    plan = read_json(night.folder / PLAN) or {}
+    store = wish.lab.farm.store
+    return finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, store)
 
 
 def _record_rest(night: Night, queue: Queue) -> None:
     """Give a row to each case that nobody finished: failed if that was tried, skipped if not."""
     states = queue.states(night.cases)
     rest = [case for case in night.cases if states[case.number].state != "done"]
-    if not rest or (night.run / "cases.parquet").is_file():
+    if not rest or (night.run / CASES_FILE).is_file():
         return
     writer = f"{hostname()}.end.{os.getpid()}".replace("-", "_")
     with Run.join(night.run, {}, writer) as run:
