@@ -123,13 +123,29 @@ def arrange(items: list[pytest.Item], config: pytest.Config) -> None:
     items[:] = [*sorted(cases, key=lambda item: -seconds[item]), *others]
 
 
+def limit_workers(config: pytest.Config, bench: Bench) -> None:
+    """Leave out workers that would have no board: one more would only wait for the others."""
+    boards = _shared_boards(bench)
+    if boards and len(config.option.tx) > boards:
+        config.option.tx = config.option.tx[:boards]
+
+
 def how_many(bench: Bench) -> int:
     """Return how many workers `-n auto` means: one for each board that only one of them can hold, else for each core.
 
     A virtual board that nobody configured is made anew in each process.
     """
-    shared = sum(device.hardware or device.backend is not None for target in bench.targets for device in target.devices)
-    return shared or os.cpu_count() or 1
+    return _shared_boards(bench) or os.cpu_count() or 1
+
+
+def _shared_boards(bench: Bench) -> int:
+    """Return how many boards there are that only one process can hold; 0 if each process has its own."""
+    owned = [
+        target.backend == "hardware" or device.backend is not None
+        for target in bench.targets
+        for device in target.devices
+    ]
+    return len(owned) if all(owned) else 0
 
 
 def _told(config: pytest.Config) -> dict[str, Any] | None:

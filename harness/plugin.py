@@ -6,7 +6,6 @@ pytest loads it in every run on a machine that has the package, so nothing slow 
 
 from __future__ import annotations
 
-import argparse
 import re
 import signal
 import threading
@@ -15,90 +14,35 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.plugin_options import add_options, chosen_options
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from harness.bench import Bench
     from harness.boards.base import Board
-    from harness.farm.lease import Patience
     from harness.judging import Judge
     from harness.parallel import Controller
+    from harness.store.publish import Published
 
 _BENCH = pytest.StashKey["Bench"]()
-_ROWS = pytest.StashKey[list[dict[str, Any]]]()
 _UNASKED = pytest.StashKey[list[Path]]()
 _SIGNALS = pytest.StashKey[dict[int, Any]]()
-_JUDGE = pytest.StashKey["Judge"]()
+_JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
 _CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
+_PUBLISHED: pytest.StashKey[list[Published]] = pytest.StashKey()
 _STOPPED = pytest.StashKey[threading.Event]()
 _YAML = (".yaml", ".yml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the harness."""
-    group = parser.getgroup("hil", "benchmarks on boards (tinyml-hil)")
-    add = group.addoption
-    add(
-        "--device", action="append", default=[], metavar="NAME", help="board: a device, kind or tag, or all; repeatable"
-    )
-    add(
-        "--backend",
-        choices=("auto", "hardware", "renode", "virtual"),
-        default="auto",
-        help="auto (default): hardware if it is attached, else an emulator",
-    )
-    add("--samples", type=_positive, default=None, metavar="N", help="use only the first N inputs of each suite")
-    add("--results-dir", default="results", metavar="DIR", help="where runs are stored (default: results)")
-    add("--lab", default=None, metavar="FILE", help="the lab's boards (default: devices.yaml, if there is one)")
-    add(
-        "--hil-retries",
-        type=_count,
-        default=2,
-        metavar="N",
-        help="retries after a failure of board or link (default: 2)",
-    )
-    add(
-        "--virtual-fault",
-        action="append",
-        default=[],
-        metavar="FAULT",
-        help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
-    )
-    add("--each", action="store_true", help="every case on every board; else the boards of a kind share the cases")
-    add("--force-flash", action="store_true", help="flash even if the board already runs the image")
-    add(
-        "--hil-baseline",
-        default=None,
-        metavar="WHAT",
-        help="compare the run with this one: a tag, run, git revision, latest, or history:N (docs/comparing.md)",
-    )
-    add(
-        "--hil-fail-on",
-        default=None,
-        metavar="LIMITS",
-        help='with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
-    )
-    add(
-        "--power",
-        choices=("auto", "off", "required"),
-        default="auto",
-        help="energy: auto (default) measures it where devices.yaml names a monitor, required fails without",
-    )
-    add("--mlperf-rules", action="store_true", help="power windows by the rules of MLPerf Tiny (docs/power.md)")
-    add("--wait", action="store_true", help="wait for a board that another run uses")
-    add(
-        "--wait-timeout",
-        type=_seconds,
-        default=None,
-        metavar="SECONDS",
-        help="wait so long at most for a board that another run uses (default with --wait: no limit)",
-    )
-    add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the boards, or say which suites lack one."""
-    config.stash[_ROWS], config.stash[_UNASKED], config.stash[_STOPPED] = [], [], threading.Event()
+    config.stash[_UNASKED], config.stash[_STOPPED] = [], threading.Event()
     if not config.option.device:
         _refuse_suites_without_device(config)
         return
@@ -116,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _in_parallel(config):
         from harness import parallel
 
+        parallel.limit_workers(config, bench)
         config.stash[_CONTROLLER] = parallel.Controller(bench)
         config.pluginmanager.register(config.stash[_CONTROLLER])
     _catch_signals(config)
@@ -142,37 +87,10 @@ def _in_parallel(config: pytest.Config) -> bool:
 
 def _bench(config: pytest.Config) -> Bench:
     """Return the boards of this session."""
-    if _BENCH in config.stash:
-        return config.stash[_BENCH]
-    from harness.bench import Bench
-    from harness.collection import shortest
-    from harness.config import find_lab
-    from harness.options import Options
-    from harness.power.meter import PowerOptions
+    if _BENCH not in config.stash:
+        from harness.bench import Bench
 
-    shared = None
-    if hasattr(config, "workerinput"):
-        from harness.parallel import shared_run
-
-        shared = shared_run(config)
-    folder = config.invocation_params.dir
-    lab = find_lab(config.option.lab, [folder, config.rootpath])
-    options = Options(
-        selectors=tuple(config.option.device),
-        backend=config.option.backend,
-        lab_file=lab and shortest(lab),
-        results_dir=shortest(folder / config.option.results_dir),
-        samples=config.option.samples,
-        retries=config.option.hil_retries,
-        virtual_faults=tuple(config.option.virtual_fault),
-        force_flash=config.option.force_flash,
-        allow_mass_erase=config.option.allow_mass_erase,
-        power=PowerOptions(config.option.power, mlperf_rules=config.option.mlperf_rules),
-        each=config.option.each,
-        shared=shared,
-        patience=_patience(config),
-    )
-    config.stash[_BENCH] = Bench.build(options)
+        config.stash[_BENCH] = Bench.build(chosen_options(config))
     return config.stash[_BENCH]
 
 
@@ -246,7 +164,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     row = getattr(item, "row", None)
     if report.when == "call" and row is not None:
-        entry = _entry(item.config.stash[_BENCH], row)
+        from harness.plugin_summary import entry_of
+
+        entry = entry_of(item.config.stash[_BENCH], row)
         entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}
         vars(report)["hil"] = entry
     return report
@@ -262,8 +182,10 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     if bench is None:
         return (yield)
     from harness.errors import StoreError
+    from harness.plugin_summary import folders_of, found_cases
+    from harness.store.publish import publish_finished
 
-    controller = session.config.stash.get(_CONTROLLER, None)
+    config, controller = session.config, session.config.stash.get(_CONTROLLER, None)
     try:
         bench.close()
         yield
@@ -271,12 +193,18 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
             controller.finish()
     except StoreError as error:
         pytest.exit(str(error), returncode=1)
-    judge = session.config.stash.get(_JUDGE, None)
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if judge is None or reporter is None or session.config.stash[_STOPPED].is_set():
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
         return None
-    judge.compare(_folders(_found(reporter, bench)))
-    if judge.regressed and session.exitstatus == pytest.ExitCode.OK:
+    found = found_cases(reporter, bench)
+    folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
+    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
+    judge = config.stash.get(_JUDGE, None)
+    if judge is not None:
+        judge.compare(list(map(str, folders)))
+    nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
+    unpublished = any(done.failed for done in config.stash[_PUBLISHED])
+    if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return None
 
@@ -289,56 +217,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     bench = config.stash.get(_BENCH, None)
     if bench is None:
         return
-    found = _found(terminalreporter, bench)
+    from harness.plugin_summary import found_cases, write_judgement, write_summary
+
+    found = found_cases(terminalreporter, bench)
     if not found:
         return
-    from harness.summary import render
-
-    writer = terminalreporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
-    terminalreporter.write_sep("=", "benchmark")
-    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
-    for entry in found:
-        for sentence in entry["unchecked"]:
-            write(f"Not checked for {entry['name']}: {sentence}")
-    for counter in dict.fromkeys(entry["counter"] for entry in found if entry["counter"]):
-        write(f"Instructions were counted by the {counter}.")
-    for folder in _folders(found):
-        write(f"Results: {folder}")
-    _write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
+    write_summary(terminalreporter, found)
+    for done in config.stash.get(_PUBLISHED, ()):
+        write(done.line)
+    if all(entry["row"]["status"] == "skipped" for entry in found):
+        write("Nothing was measured: every board is in quarantine.")
+    write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
     if config.stash[_STOPPED].is_set():
         write("The run was interrupted. The boards are released; what had finished is in the results.")
-
-
-def _write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> None:
-    if judge is not None:
-        writer = reporter._tw  # noqa: SLF001 (as above)
-        for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
-            reporter.write_sep("=", title, **markup)
-            reporter.write_line(text)
-
-
-def _folders(found: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(entry["folder"] for entry in found if entry["folder"]))
-
-
-def _found(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[str, Any]]:
-    """Return the entries of all reports, and of the case that an interruption left without one."""
-    reports = [report for group in reporter.stats.values() for report in group]
-    entries = {
-        (entry["row"]["run"], entry["row"]["case"]): entry
-        for entry in (getattr(report, "hil", None) for report in reports)
-        if entry is not None
-    }
-    for row in bench.run.rows if bench.run else ():
-        entries.setdefault((row["run"], row["case"]), _entry(bench, row))
-    return [entries[key] for key in sorted(entries)]
-
-
-def _entry(bench: Bench, row: dict[str, Any]) -> dict[str, Any]:
-    """Put what the summary needs into plain types, which xdist can send."""
-    folder = str(bench.run.path) if bench.run else None
-    plain = {**row, "started_utc": str(row["started_utc"])}
-    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}
 
 
 def _refuse_suites_without_device(config: pytest.Config) -> None:
@@ -383,35 +274,3 @@ def _catch_signals(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, stop)
     config.stash[_SIGNALS] = before
-
-
-def _patience(config: pytest.Config) -> Patience:
-    """Return what `--wait` and `--wait-timeout` mean; a limit alone says that waiting is wanted."""
-    from harness.farm.lease import NOW, Patience
-    from harness.progress import line_writer
-
-    if not config.option.wait and config.option.wait_timeout is None:
-        return NOW
-    return Patience(config.option.wait_timeout, line_writer(config))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
-    return int(text)

@@ -1,0 +1,67 @@
+"""What pytest prints at the end of a session: the tables, where the results are, and how they compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.summary import render
+
+if TYPE_CHECKING:
+    import pytest
+
+    from harness.bench import Bench
+    from harness.judging import Judge
+
+
+def write_summary(reporter: pytest.TerminalReporter, found: list[dict[str, Any]]) -> None:
+    """Print the tables of cases, and where the results are.
+
+    Args:
+        reporter: of pytest.
+        found: entries of the cases, from `found_cases`.
+    """
+    write = reporter.write_line
+    writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
+    reporter.write_sep("=", "benchmark")
+    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    for entry in found:
+        for sentence in entry["unchecked"]:
+            write(f"Not checked for {entry['name']}: {sentence}")
+    for counter in dict.fromkeys(entry["counter"] for entry in found if entry["counter"]):
+        write(f"Instructions were counted by the {counter}.")
+    for folder in folders_of(found):
+        write(f"Results: {folder}")
+
+
+def write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> None:
+    """Print how the run compares with its baseline, if it was asked to."""
+    if judge is not None:
+        writer = reporter._tw  # noqa: SLF001 (as above)
+        for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
+            reporter.write_sep("=", title, **markup)
+            reporter.write_line(text)
+
+
+def folders_of(found: list[dict[str, Any]]) -> list[str]:
+    """Return the folders of the runs that entries are of."""
+    return list(dict.fromkeys(entry["folder"] for entry in found if entry["folder"]))
+
+
+def found_cases(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[str, Any]]:
+    """Return the entries of all reports, and of the case that an interruption left without one."""
+    reports = [report for group in reporter.stats.values() for report in group]
+    entries = {
+        (entry["row"]["run"], entry["row"]["case"]): entry
+        for entry in (getattr(report, "hil", None) for report in reports)
+        if entry is not None
+    }
+    for row in bench.run.rows if bench.run else ():
+        entries.setdefault((row["run"], row["case"]), entry_of(bench, row))
+    return [entries[key] for key in sorted(entries)]
+
+
+def entry_of(bench: Bench, row: dict[str, Any]) -> dict[str, Any]:
+    """Put what the summary needs into plain types, which xdist can send."""
+    folder = str(bench.run.path) if bench.run else None
+    plain = {**row, "started_utc": str(row["started_utc"])}
+    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}
