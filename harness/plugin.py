@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from harness.farm.lease import Patience
     from harness.judging import Judge
     from harness.parallel import Controller
+    from harness.store.publish import Published
 
 _BENCH = pytest.StashKey["Bench"]()
 _ROWS = pytest.StashKey[list[dict[str, Any]]]()
 _UNASKED = pytest.StashKey[list[Path]]()
 _SIGNALS = pytest.StashKey[dict[int, Any]]()
 _JUDGE = pytest.StashKey["Judge"]()
+_PUBLISHED = pytest.StashKey[list["Published"]]()
 _CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 _STOPPED = pytest.StashKey[threading.Event]()
 _YAML = (".yaml", ".yml")
@@ -254,7 +256,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
-    """Let go of the boards and write the tables, also after Ctrl-C; then hold the run against its baseline.
+    """Let go of the boards and write the tables, also after Ctrl-C; then publish and judge the run.
 
     As the innermost wrapper it goes on after pytest-xdist's workers have ended, and before the summary is printed.
     """
@@ -273,10 +275,17 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         pytest.exit(str(error), returncode=1)
     judge = session.config.stash.get(_JUDGE, None)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if judge is None or reporter is None or session.config.stash[_STOPPED].is_set():
+    if reporter is None or session.config.stash[_STOPPED].is_set():
         return None
-    judge.compare(_folders(_found(reporter, bench)))
-    if judge.regressed and session.exitstatus == pytest.ExitCode.OK:
+    from harness.store.publish import publish_finished
+
+    folders = _folders(_found(reporter, bench))
+    published = [done for folder in folders if (done := publish_finished(Path(folder), bench.lab)) is not None]
+    session.config.stash[_PUBLISHED] = published
+    if judge is not None:
+        judge.compare(folders)
+    bad = (judge is not None and judge.regressed) or any(done.failed for done in published)
+    if bad and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return None
 
@@ -304,6 +313,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write(f"Instructions were counted by the {counter}.")
     for folder in _folders(found):
         write(f"Results: {folder}")
+    for done in config.stash.get(_PUBLISHED, ()):
+        write(done.line, red=done.failed)
     _write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
     if config.stash[_STOPPED].is_set():
         write("The run was interrupted. The boards are released; what had finished is in the results.")
