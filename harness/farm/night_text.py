@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -62,7 +63,8 @@ def summarize(facts: NightFacts) -> str:
     """Return the summary of a night."""
     counts = Counter(row["status"] for row in facts.rows)
     boards = list(dict.fromkeys(str(row["device"]) for row in facts.rows if row["status"] == "complete"))
-    length = show_length(facts.ended - facts.began)
+    took = facts.ended - facts.began
+    length = show_length(took) if took >= timedelta(minutes=1) else f"{took.seconds} s"
     failed = [f"{_case(row)}: {row['reason']}" for row in facts.rows if row["status"] == "failed"]
     lines = [
         f"Night {facts.id}: {show_time(facts.began, facts.ended)} to {show_time(facts.ended, facts.ended)}, {length}",

@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.json_file import make_folder
 from harness.store.folders import parse_time, runs_in, wanted
 from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
-from harness.store.remote import as_folder, is_url, open_remote
+from harness.store.remote import UnreachableError, as_folder, is_url, open_remote
 from harness.store.runs import CASES_FILE, point_latest
 from harness.store.tags import TAGS_FILE
 
@@ -112,9 +112,9 @@ def _fetch(remote: Remote, folder: Path, names: list[str]) -> list[Path]:
             try:
                 if not _fetch_run(remote, run):
                     continue  # no run, or one that is still on its way
+            except UnreachableError:
+                raise
             except StoreError as error:
-                if "can't be reached" in str(error):
-                    raise
                 warnings.warn(f"left out: {error}", stacklevel=3)
                 continue
             except OSError as error:

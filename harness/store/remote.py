@@ -24,11 +24,15 @@ _INSTALL = "pip install 'tinyml-hil[farm]'"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?:::|://).*")
 
 
+class UnreachableError(StoreError):
+    """The store itself fails, and not one of its runs."""
+
+
 @dataclass(frozen=True)
 class Remote:
     """A store on a file system of fsspec, and the path of its root there.
 
-    Every method raises StoreError if the store can't be reached, and says why.
+    Every method raises UnreachableError if the store can't be reached, and says why.
     """
 
     url: str
@@ -112,7 +116,7 @@ class Remote:
             raise
         except Exception as error:  # every file system has errors of its own, which derive from nothing else
             what = str(error) or type(error).__name__
-            raise StoreError(f"the store {self.url} can't be reached: {what}") from error
+            raise UnreachableError(f"the store {self.url} can't be reached: {what}") from error
 
 
 def is_url(store: str) -> bool:
@@ -145,5 +149,5 @@ def open_remote(url: str) -> Remote:
     except ValueError as error:
         raise ConfigError(f"the store {url} can't be used: {error}") from error
     except Exception as error:  # as in Remote._reached
-        raise StoreError(f"the store {url} can't be reached: {error}") from error
+        raise UnreachableError(f"the store {url} can't be reached: {error}") from error
     return Remote(url.rstrip("/"), fs, str(root))

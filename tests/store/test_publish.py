@@ -275,6 +275,21 @@ def test_a_run_that_is_not_what_it_says_is_left_out_with_a_warning(tmp_path, run
     assert results.runs["run"].tolist() == [run.name]
 
 
+def test_a_store_that_fails_while_it_is_read_is_an_error(run, watched, monkeypatch, tmp_path):
+    publish(run, "watched://s")
+    monkeypatch.setattr(watched, "get_file", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("broken pipe")))
+    with pytest.raises(StoreError, match="watched://s can't be reached: broken pipe"):
+        fetch_runs("watched://s", tmp_path / "copy")
+    assert list((tmp_path / "copy").glob("2*")) == []
+
+
+def test_a_file_system_with_real_folders_behind_a_url(run, tmp_path):
+    url = f"local://{tmp_path}/store"
+    publish(run, url)
+    assert harness.load_results(url).samples.equals(harness.load_results(run).samples)
+    assert "logs/nano33.log" in files(tmp_path / "store" / run.name)
+
+
 @pytest.mark.parametrize("name", ["../../evil.json", "power/../../evil", "/etc/evil.json", "logs/a\\b", "logs/./b"])
 def test_names_in_a_store_cannot_lead_out_of_the_folder(tmp_path, run, name):
     publish(run, MEMORY)
