@@ -41,5 +41,5 @@ def run_nightly(lab: Lab, file: Path, results_dir: Path | None, *, resume: bool,
     if outcome is None:
         click.echo("There is no night to go on with.")
         return 0
-    click.echo(outcome.summary)
+    click.echo(outcome.summary, nl=False)
     return outcome.exit_code

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from harness.errors import ConfigError
 from harness.farm.crew import Crew, Slot
 from harness.farm.finish import Outcome, finish_night
-from harness.farm.night import PLAN, Night, nights_folder, plan_night, unfinished
+from harness.farm.night import PLAN, Night, PlannedCase, nights_folder, plan_night, unfinished
 from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
@@ -263,7 +263,14 @@ def _record_rest(night: Night, queue: Queue) -> None:
                 why += [f"{state.deaths} of its workers died"] * bool(state.deaths)
                 record.finish(status="failed", reason="; ".join(why), image_sha256=case.image_sha256)
             else:
-                record.finish(status="skipped", reason="out of time, or no board could take it")
+                record.finish(status="skipped", reason=_why_skipped(night, case))
+
+
+def _why_skipped(night: Night, case: PlannedCase) -> str:
+    left = (night.deadline - now()).total_seconds()
+    if left <= (case.seconds or 0.0):
+        return "out of time"
+    return f"no board could take it: none of {', '.join(case.devices)} was free, well and attached"
 
 
 def _fetch(wish: Wish) -> None:
