@@ -1,0 +1,123 @@
+"""The state of a farm at a glance. Nothing here writes, and nothing that is missing or damaged is an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from harness.farm.facts import line
+from harness.farm.look_boards import Book, held_leases, look_at
+from harness.farm.look_nights import night_folders, read_night
+from harness.farm.look_runs import newest_runs
+from harness.farm.seen import Status
+from harness.farm.state import find_state, hostname
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from harness.config import Lab
+    from harness.farm.seen import BoardSeen, NightSeen
+
+_NIGHTS = 7
+_RUNS = 10
+
+T = TypeVar("T")
+
+
+def snapshot(lab: Lab, results: Path, when: datetime, missing: Mapping[str, str] | None = None) -> Status:
+    """Look at everything once.
+
+    Args:
+        lab: the boards.
+        results: the results folder.
+        when: now.
+        missing: why boards of this host can't be reached, by name; it is known to who looked at the USB.
+
+    Returns:
+        What was found; what couldn't be read is named in it.
+    """
+    state = find_state(lab)
+    unknown: list[str] = []
+    nights = _tried(lambda: _nights(state, results, when), unknown)
+    night = next((one for one in nights[:1] if one.finished is None), None)
+    runs = _tried(lambda: newest_runs(results, _RUNS), unknown)
+    held = _tried(held_leases, unknown)
+    book = Book(lab, state, when)
+    doing = night.boards if night is not None and night.state == "running" else {}
+    boards = tuple(look_at(device, book, held, missing or {}, doing, when) for device in lab.devices)
+    unknown += [f"the health of {board.name} can't be told" for board in boards if board.health is None]
+    unknown += [f"night {one.id}: {one.problem}" for one in nights if one.problem]
+    return Status(
+        at=when,
+        host=line(hostname(), 64),
+        lab=line(str(lab.path or "no devices.yaml")),
+        state_folder=line(str(state)),
+        results=line(str(results)),
+        concerns=concerns(boards, nights),
+        unknown=tuple(dict.fromkeys((*book.unknown, *unknown))),
+        boards=boards,
+        hosts=night.hosts if night is not None else (),
+        night=night,
+        nights=tuple(nights),
+        runs=tuple(runs),
+    )
+
+
+def concerns(boards: Sequence[BoardSeen], nights: Sequence[NightSeen]) -> tuple[str, ...]:
+    """Return what needs a person, the gravest first.
+
+    Args:
+        boards: of the lab.
+        nights: the newest first.
+    """
+    found = []
+    newest = nights[0] if nights else None
+    if newest is not None and newest.state == "stopped" and newest.finished is None:
+        found.append(f"night {newest.id} stands still: no host shows a sign of life; `hil nightly` goes on with it")
+    ended = next((night for night in nights if night.finished is not None), None)
+    if ended is not None and ended.verdict != "passed":
+        found.append(f"night {ended.id} {_judgement(ended)}")
+    if newest is not None and newest.state == "running":
+        found += [f"host {host.name} shows no sign of life" for host in newest.hosts if not host.alive]
+    for state, words in (("quarantined", "quarantined"), ("missing", "missing"), ("unknown", "in an unknown state")):
+        names = [board.name for board in boards if board.state == state]
+        if names:
+            found.append(f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
+    suspect = [
+        one.name for one in boards if one.state != "quarantined" and one.health and one.health.state == "suspect"
+    ]
+    if suspect:
+        found.append(f"{_listed(suspect)} {'is' if len(suspect) == 1 else 'are'} suspect")
+    silent = [board.name for board in boards if board.lease is not None and board.lease.expired]
+    if silent:
+        found.append(f"who holds {_listed(silent)} shows no sign of life")
+    return tuple(found)
+
+
+def _judgement(night: NightSeen) -> str:
+    failed = night.counts.get("failed", 0)
+    if night.verdict == "unknown":
+        return "left no verdict"
+    if night.verdict == "regressed":
+        return "found a regression"
+    cases = f": {failed} case{'s' if failed > 1 else ''} failed" if failed else f" with exit code {night.exit_code}"
+    return f"failed{cases}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} others"
+
+
+def _nights(state: Path, results: Path, when: datetime) -> list[NightSeen]:
+    return [read_night(folder, results, when) for folder in night_folders(state)[:_NIGHTS]]
+
+
+def _tried(look: Callable[[], list[T]], unknown: list[str]) -> list[T]:
+    """Return what a look gives; a folder that can't be read is said to be unknown."""
+    try:
+        return look()
+    except OSError as error:
+        unknown.append(line(str(error)))
+        return []
