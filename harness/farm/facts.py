@@ -18,11 +18,8 @@ _TEXT_CHARACTERS = 20_000
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the object in a file, empty if there is none or it is damaged, however deep."""
-    try:
-        return read_json(path) or {}
-    except RecursionError:  # ten thousand brackets
-        return {}
+    """Return the object in a file, empty if there is none or it is damaged."""
+    return read_json(path) or {}
 
 
 def line(value: object, most: int = _LINE_CHARACTERS) -> str:

@@ -57,11 +57,8 @@ def read_night(folder: Path, results: Path, when: datetime) -> NightSeen:
     counts = {name: found for name in OUTCOMES if (found := number(mapping(finished.get("counts")).get(name)))}
     cases = plan.get("cases")
     going = any(host.alive and host.state != "done" for host in hosts)
-    problem = ", ".join(
-        name
-        for name, content in (("plan.json", plan), ("finished.json", finished))
-        if not content and (name == "plan.json" or (folder / name).exists())
-    )
+    damaged = [] if isinstance(cases, list) else ["plan.json"]
+    damaged += ["finished.json"] if not finished and (folder / "finished.json").exists() else []
     return NightSeen(
         id=folder.name,
         state=(line(finished.get("state"), 60) or "unknown") if ended else "running" if going else "stopped",
@@ -79,7 +76,7 @@ def read_night(folder: Path, results: Path, when: datetime) -> NightSeen:
         report=readable_report(folder) is not None,
         hosts=hosts,
         boards={} if ended else boards,
-        problem=f"{problem} is missing or damaged" if problem else "",
+        problem=f"{' and '.join(damaged)} can't be understood" if damaged else "",
     )
 
 
@@ -102,7 +99,7 @@ def night_cases(folder: Path, results: Path, when: datetime) -> list[dict[str, s
                 "variant": line(entry.get("variant"), 80),
                 "device": line(entry.get("target"), 80),
                 "status": state,
-                "reason": f"given up by a board {tries} time{'s' if tries > 1 else ''}" if tries else "",
+                "reason": f"{tries} board{'s' if tries > 1 else ''} couldn't measure it" if tries else "",
             }
         )
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -216,10 +217,12 @@ class Status:
 
 
 def plain(value: object) -> Any:
-    """Return facts as JSON holds them: objects by field, times as ISO 8601 in UTC."""
+    """Return facts as JSON holds them: objects by field, times as ISO 8601 in UTC. What isn't a number is null."""
     if is_dataclass(value):
         content = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         return content | ({"verdict": value.verdict} if isinstance(value, NightSeen) else {})
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, dict):

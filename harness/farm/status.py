@@ -73,26 +73,24 @@ def concerns(boards: Sequence[BoardSeen], nights: Sequence[NightSeen]) -> tuple[
     """
     found = []
     newest = nights[0] if nights else None
-    if newest is not None and newest.state == "stopped" and newest.finished is None:
-        found.append(f"night {newest.id} stands still: no host shows a sign of life; `hil nightly` goes on with it")
+    if newest is not None and newest.verdict == "stopped":
+        found.append(f"Night {newest.id} stands still: no host shows a sign of life. `hil nightly` goes on with it")
     ended = next((night for night in nights if night.finished is not None), None)
     if ended is not None and ended.verdict != "passed":
-        found.append(f"night {ended.id} {_judgement(ended)}")
-    if newest is not None and newest.state == "running":
-        found += [f"host {host.name} shows no sign of life" for host in newest.hosts if not host.alive]
-    for state, words in (("quarantined", "quarantined"), ("missing", "missing"), ("unknown", "in an unknown state")):
-        names = [board.name for board in boards if board.state == state]
-        if names:
-            found.append(f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {words}")
-    suspect = [
-        one.name for one in boards if one.state != "quarantined" and one.health and one.health.state == "suspect"
-    ]
-    if suspect:
-        found.append(f"{_listed(suspect)} {'is' if len(suspect) == 1 else 'are'} suspect")
-    silent = [board.name for board in boards if board.lease is not None and board.lease.expired]
-    if silent:
-        found.append(f"who holds {_listed(silent)} shows no sign of life")
+        found.append(f"Night {ended.id} {_judgement(ended)}")
+    if newest is not None and newest.verdict == "running":
+        silent = [host.name for host in newest.hosts if not host.alive and host.state != "done"]
+        found += _about("No sign of life, in the night that runs, from", silent)
+    for state, words in (("quarantined", "Quarantined"), ("missing", "Missing"), ("unknown", "Perhaps quarantined")):
+        found += _about(words, [board.name for board in boards if board.state == state])
+    found += _about("Suspect", [one.name for one in boards if one.health and one.health.state == "suspect"])
+    expired = [board.name for board in boards if board.lease is not None and board.lease.expired]
+    found += _about("Held by a process that shows no sign of life", expired)
     return tuple(found)
+
+
+def _about(words: str, names: Sequence[str]) -> list[str]:
+    return [f"{words}: {_listed(names)}"] if names else []
 
 
 def _judgement(night: NightSeen) -> str:

@@ -6,7 +6,6 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fakes.recorded_runs import VARIANTS, Setting, begin, memory, record_case
@@ -22,6 +21,7 @@ from harness.store import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 REPORT = "<!doctype html><html><head><title>A report</title></head><body><h1>A report</h1></body></html>"
 
@@ -61,10 +61,7 @@ class Farm:
 
     def hold(self, name: str, purpose: str) -> Lease:
         """Take the lease of a board, as this process."""
-        made = virtual_lease(self.lab.select([name])[0])
-        assert made is not None
-        lease = Lease(made.device, made.what, made.key, kind="nano33", purpose=purpose)
-        lease.acquire()
+        lease = hold(self.lab, name, purpose)
         self.undo.callback(lease.release)
         return lease
 
@@ -131,6 +128,15 @@ class Farm:
 
     def close(self) -> None:
         self.undo.close()
+
+
+def hold(lab: Lab, name: str, purpose: str) -> Lease:
+    """Take the lease of a virtual board."""
+    made = virtual_lease(lab.select([name])[0])
+    assert made is not None
+    lease = Lease(made.device, made.what, made.key, kind="nano33", purpose=purpose)
+    lease.acquire()
+    return lease
 
 
 def finish(folder: Path, at: datetime, **content: Any) -> None:
