@@ -135,7 +135,6 @@ class Visit(BaseHTTPRequestHandler):
         if not super().parse_request():
             return False
         if self.request_version == "HTTP/0.9":
-            self.request_version = "HTTP/1.0"
             self.send_error(400, "HTTP/1.0 or newer, please")
         elif self.command not in ("GET", "HEAD"):
             self._send(Reply(405, b"This page can only be read.\n", TEXT, headers=(("Allow", "GET, HEAD"),)))
@@ -183,6 +182,7 @@ class Visit(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         self.close_connection = True
+        self.request_version = "HTTP/1.0"  # who asked in a way that nobody knows gets a whole answer, too
         self.send_response(reply.status)
         for name, value in (
             ("Content-Type", reply.kind),
