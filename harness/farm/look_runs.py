@@ -42,13 +42,13 @@ def find_run_folder(results: Path, name: str) -> Path | None:
 def read_run(folder: Path) -> RunSeen:
     """Return what a run's files say, as far as they can be read."""
     about = read_facts(folder / RUN_FILE)
-    rows, problem = run_cases(folder)
+    rows = run_cases(folder)
     state = line(about.get("state"), 40) or "unknown"
-    if not (folder / CASES_FILE).is_file():
-        state = "unfinished"
+    if rows is None:
+        state = "damaged" if (folder / CASES_FILE).exists() else "unfinished"
     return RunSeen(
         name=folder.name,
-        state=state if not problem else f"{state}; {problem}",
+        state=state,
         started=started(folder, about),
         devices=tuple(sorted({row["device"] for row in rows or ()})),
         counts=None if rows is None else dict(Counter(row["status"] for row in rows)),
@@ -56,16 +56,16 @@ def read_run(folder: Path) -> RunSeen:
     )
 
 
-def run_cases(folder: Path) -> tuple[list[dict[str, str]] | None, str]:
-    """Return the cases of a finished run as text, None if they can't be read, and then why, in a few words."""
+def run_cases(folder: Path) -> list[dict[str, str]] | None:
+    """Return the cases of a finished run as text; None if it isn't finished, is damaged, or from a newer harness."""
     file = folder / CASES_FILE
     if not file.is_file():
-        return None, ""
+        return None
     try:
         rows: list[dict[str, Any]] = load_table(file, "cases", _CASE_COLUMNS).to_pylist()
     except StoreError:
-        return None, f"{CASES_FILE} is damaged, or a newer harness wrote it"
-    return [{name: _cell(row[name]) for name in _CASE_COLUMNS} for row in rows], ""
+        return None
+    return [{name: _cell(row[name]) for name in _CASE_COLUMNS} for row in rows]
 
 
 def readable_report(folder: Path) -> Path | None:

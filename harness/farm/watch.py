@@ -68,7 +68,7 @@ class Watch:
             return None
         if folder is None:
             return None
-        rows, _ = run_cases(run_of_night(folder, self._results))
+        rows = run_cases(run_of_night(folder, self._results))
         if rows is None:
             cases = night_cases(folder, self._results, now())
         else:

@@ -92,7 +92,14 @@ def test_the_first_page_shows_boards_nights_and_runs(farm, server):
     status, headers, body = ask(server, "/")
     page = body.decode()
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-    for words in ("All is well", "9 boards: 7 free, 1 held", "anna: pytest suites/", "2026-11-20", run.name, "passed"):
+    for words in (
+        "All is well",
+        "9 boards: 7 free, 1 held, 1 elsewhere.",
+        "anna: pytest suites/",
+        "2026-11-20",
+        run.name,
+        "passed",
+    ):
         assert words in page
     assert f'href="/reports/{run.name}/"' in page
     assert '<meta http-equiv="refresh" content="10">' in page

@@ -59,7 +59,7 @@ def site(tmp_path_factory):
         folder = tmp_path_factory.mktemp("site")
         patch.setenv("HIL_HOST", "here")
         patch.setenv("HIL_USER", EVIL)
-        patch.setenv("HIL_LEASES", str(folder / "leases"))
+        patch.setenv("HIL_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))  # as during each test
         farm = Farm(folder / "farm")
         farm.hold("bench-1", EVIL)
         farm.hold("bench-2", LONG)
@@ -97,6 +97,9 @@ def test_no_string_runs_and_nothing_is_refused(site, browser, path, dark, tmp_pa
     assert browser.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length") == 0
     assert browser.evaluate("document.title.length") > 3
     text = browser.evaluate("document.body.innerText")
+    if path in ("", "board/bench-1"):
+        short = f"{EVIL[:61]}..."
+        assert (f"{short}: {EVIL}" if path == "" else f"held by {short}") in text
     assert '"><img src=x onerror="document.title=1"><script>' in text
     browser.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 10_000
