@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -148,29 +149,36 @@ class Book:
             return None
 
 
-def look_at(
-    device: Device,
-    book: Book,
-    held: Sequence[Holder],
-    missing: Mapping[str, str],
-    doing: Mapping[str, Doing],
-    when: datetime,
-) -> BoardSeen:
+@dataclass(frozen=True)
+class Elsewhere:
+    """What is known of boards from elsewhere, by their names.
+
+    Attributes:
+        missing: why boards of this host can't be reached.
+        holders: who holds boards in labgrid.
+        doing: what the running night does with them.
+    """
+
+    missing: Mapping[str, str]
+    holders: Mapping[str, str]
+    doing: Mapping[str, Doing]
+
+
+def look_at(device: Device, book: Book, held: Sequence[Holder], elsewhere: Elsewhere, when: datetime) -> BoardSeen:
     """Return what is to be said of a board of devices.yaml.
 
     Args:
         device: the board.
         book: of the state folder.
         held: from `held_leases`.
-        missing: why boards of this host can't be reached, by name.
-        doing: what the running night does with boards, by name.
+        elsewhere: what else is known of it.
         when: now.
     """
     bookings = book.bookings(device.name)
     active = next((one for one in bookings if one.start <= when), None)
     lease = _lease([holder for holder in held if is_on(holder, device)])
     quarantine = book.quarantine(device.name)
-    state, why = _state(device, quarantine, lease, active, missing.get(device.name))
+    state, why = _state(device, quarantine, lease, active, elsewhere)
     if not book.readable(device.name):
         state, why = "unknown", "its quarantine file is damaged, so no run uses it"
     return BoardSeen(
@@ -186,7 +194,7 @@ def look_at(
         quarantine=quarantine,
         reservation=active,
         booked=next((one for one in bookings if one.start > when), None),
-        doing=doing.get(device.name),
+        doing=elsewhere.doing.get(device.name),
     )
 
 
@@ -195,21 +203,24 @@ def _state(
     quarantine: QuarantineSeen | None,
     lease: LeaseSeen | None,
     active: BookingSeen | None,
-    missing: str | None,
+    elsewhere: Elsewhere,
 ) -> tuple[BoardState, str]:
-    """Say what a board can be used for, the gravest obstacle first."""
+    """Say what a board can be used for: the gravest obstacle."""
+    found: list[tuple[BoardState, str]] = []
     if quarantine is not None:
-        return "quarantined", quarantine.reason
+        found.append(("quarantined", quarantine.reason))
     if lease is not None:
         silent = "; it shows no sign of life, so the next run takes over" if lease.expired else ""
-        return "held", f"by {lease.owner or 'a run that left no name'}{silent}"
-    if missing is not None:
-        return "missing", missing
+        found.append(("held", f"by {lease.owner or 'a run that left no name'}{silent}"))
+    if device.name in elsewhere.holders:
+        found.append(("held", f"by {elsewhere.holders[device.name]} in labgrid"))
+    if device.name in elsewhere.missing:
+        found.append(("missing", elsewhere.missing[device.name]))
     if active is not None:
-        return "reserved", f"by {active.owner}"
+        found.append(("reserved", f"by {active.owner}"))
     if device.host not in (None, hostname()):
-        return "elsewhere", f"attached to {device.host}"
-    return "free", ""
+        found.append(("elsewhere", f"attached to {device.host}"))
+    return found[0] if found else ("free", "")
 
 
 def _lease(held: Sequence[Holder]) -> LeaseSeen | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.farm.facts import line
-from harness.farm.look_boards import Book, held_leases, look_at
+from harness.farm.look_boards import Book, Elsewhere, held_leases, look_at
+from harness.farm.look_labgrid import PlacesSeen
 from harness.farm.look_nights import night_folders, read_night
 from harness.farm.look_runs import newest_runs
 from harness.farm.seen import Status
@@ -22,10 +24,18 @@ if TYPE_CHECKING:
 _NIGHTS = 7
 _RUNS = 10
 
+_NO_PLACES = PlacesSeen()
+
 T = TypeVar("T")
 
 
-def snapshot(lab: Lab, results: Path, when: datetime, missing: Mapping[str, str] | None = None) -> Status:
+def snapshot(
+    lab: Lab,
+    results: Path,
+    when: datetime,
+    missing: Mapping[str, str] | None = None,
+    places: PlacesSeen = _NO_PLACES,
+) -> Status:
     """Look at everything once.
 
     Args:
@@ -33,6 +43,7 @@ def snapshot(lab: Lab, results: Path, when: datetime, missing: Mapping[str, str]
         results: the results folder.
         when: now.
         missing: why boards of this host can't be reached, by name; it is known to who looked at the USB.
+        places: who holds boards in labgrid.
 
     Returns:
         What was found; what couldn't be read is named in it.
@@ -45,13 +56,17 @@ def snapshot(lab: Lab, results: Path, when: datetime, missing: Mapping[str, str]
     held = _tried(held_leases, unknown)
     book = Book(lab, state, when)
     doing = night.boards if night is not None and night.state == "running" else {}
-    boards = tuple(look_at(device, book, held, missing or {}, doing, when) for device in lab.devices)
+    elsewhere = Elsewhere(missing or {}, places.holders, doing)
+    boards = tuple(look_at(device, book, held, elsewhere, when) for device in lab.devices)
+    unknown += [places.unknown] if places.unknown else []
     unknown += [f"the health of {board.name} can't be told" for board in boards if board.health is None]
     unknown += [f"night {one.id}: {one.problem}" for one in nights if one.problem]
+    if night is not None and night.verdict == "running":
+        runs = [replace(run, state="running") if run.name == night.run and run.counts is None else run for run in runs]
     return Status(
         at=when,
         host=line(hostname(), 64),
-        lab=line(str(lab.path or "no devices.yaml")),
+        lab=line("no devices.yaml" if lab.path is None else str(lab.path.absolute())),
         state_folder=line(str(state)),
         results=line(str(results)),
         concerns=concerns(boards, nights),
@@ -99,8 +114,9 @@ def _judgement(night: NightSeen) -> str:
         return "left no verdict"
     if night.verdict == "regressed":
         return "found a regression"
-    cases = f": {failed} case{'s' if failed > 1 else ''} failed" if failed else f" with exit code {night.exit_code}"
-    return f"failed{cases}"
+    if failed:
+        return f"failed: {failed} case{'s' if failed > 1 else ''} failed"
+    return f"failed with exit code {night.exit_code}{'' if night.state == 'complete' else f': {night.state}'}"
 
 
 def _listed(names: Sequence[str]) -> str:

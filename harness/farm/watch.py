@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from harness.config import Lab
 from harness.errors import ConfigError
+from harness.farm.asking import Asking
 from harness.farm.facts import line
 from harness.farm.look_history import board_history
+from harness.farm.look_labgrid import PlacesSeen, held_places
 from harness.farm.look_nights import find_night, night_cases, read_night, run_of_night
 from harness.farm.look_runs import find_run_folder, read_report, run_cases
 from harness.farm.look_usb import missing_boards
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
     from harness.farm.seen import BoardSeen, NightSeen, Status
 
 _FRESH_S = 5.0
-_USB_FRESH_S = 60.0
+#: For what is plugged in, and for labgrid.
+_SLOW_FRESH_S = 60.0
 
 
 class Watch:
@@ -39,7 +42,8 @@ class Watch:
         self._lab, self._results = lab, results
         self._lock = threading.Lock()
         self._status: tuple[float, Status] | None = None
-        self._missing: tuple[float, dict[str, str]] | None = None
+        self._missing = Asking[dict[str, str]](lambda: missing_boards(self._lab), {}, _SLOW_FRESH_S)
+        self._places = Asking(lambda: held_places(self._lab), PlacesSeen(), _SLOW_FRESH_S)
         self._edited = _edited(lab)
 
     def status(self) -> Status:
@@ -47,7 +51,7 @@ class Watch:
         with self._lock:  # whoever comes meanwhile waits for this look instead of looking, too
             if self._status is None or time.monotonic() - self._status[0] > _FRESH_S:
                 wrong = self._read_lab()
-                found = snapshot(self._lab, self._results, now(), self._usb())
+                found = snapshot(self._lab, self._results, now(), self._missing.get(), self._places.get())
                 if wrong:
                     found = replace(found, unknown=(wrong, *found.unknown))
                 self._status = time.monotonic(), found
@@ -100,13 +104,8 @@ class Watch:
             self._lab = Lab.load(self._lab.path)
         except ConfigError as error:
             return f"{line(str(error))}; shown is what it said before"
-        self._edited, self._missing = edited, None
+        self._edited = edited
         return ""
-
-    def _usb(self) -> dict[str, str]:
-        if self._missing is None or time.monotonic() - self._missing[0] > _USB_FRESH_S:
-            self._missing = time.monotonic(), missing_boards(self._lab)
-        return self._missing[1]
 
 
 def _edited(lab: Lab) -> tuple[int, int] | None:

@@ -6,15 +6,21 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fakes.made_farm import Farm, finish, hold, put
 from harness.config import Lab
+from harness.config.nightly import Nightly
 from harness.farm import look_usb
+from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
+from harness.farm.finish import finish_night
 from harness.farm.look_history import board_history
+from harness.farm.look_labgrid import held_places
 from harness.farm.look_usb import missing_boards
 from harness.farm.seen import plain
 from harness.farm.status import snapshot
@@ -147,6 +153,55 @@ def test_a_missing_board_says_what_is_missing(farm):
     assert status.concerns == ("Missing: bench-1",)
 
 
+def test_a_board_that_somebody_holds_in_labgrid_is_held(labgrid_farm, labgrid_lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("HIL_STATE", str(tmp_path / "state"))
+    labgrid_farm.client("acquire", place="bench-1")
+    labgrid_farm.client("acquire", place="bench-3")
+    try:
+        lab_farm = labgrid_lab.farm.model_copy(update={"labgrid": labgrid_farm.options})
+        lab = labgrid_lab.model_copy(update={"farm": lab_farm})
+        places = held_places(lab)
+    finally:
+        labgrid_farm.client("release", place="bench-1")
+        labgrid_farm.client("release", place="bench-3")
+    status = snapshot(lab, tmp_path, datetime.now(UTC), places=places)
+    assert set(places.holders) == {"bench-1", "far"}, "far's place is bench-3"
+    assert board(status, "bench-1").state == board(status, "far").state == "held"
+    assert board(status, "bench-1").why == f"by {places.holders['bench-1']} in labgrid"
+    assert board(status, "bench-2").state == "free"
+
+
+def test_labgrid_that_does_not_answer_is_unknown(farm):
+    client = {"engine": "labgrid", "state": "state", "labgrid": {"client": "no-labgrid-client"}}
+    put(
+        farm.folder / "devices.yaml", {"farm": client, "devices": {"bench-1": {"kind": "nano33", "backend": "virtual"}}}
+    )
+    places = held_places(farm.lab)
+    assert places.holders == {}
+    assert look(farm, places=places).unknown == (places.unknown,)
+    assert "no-labgrid-client" in places.unknown
+
+
+def test_a_slow_question_keeps_nobody_waiting():
+    answers, go_on = iter(["first", "second"]), threading.Event()
+
+    def ask():
+        answer = next(answers)
+        assert answer == "first" or go_on.wait(20)
+        return answer
+
+    asking = Asking(ask, "nothing yet", fresh_s=0.0, patience_s=0.05)
+    deadline = time.monotonic() + 20
+    while asking.get() != "first":
+        assert time.monotonic() < deadline
+    begun = time.monotonic()
+    assert asking.get() == "first"
+    assert time.monotonic() - begun < 5
+    go_on.set()
+    while asking.get() != "second":
+        assert time.monotonic() < deadline
+
+
 def test_only_boards_of_this_host_can_be_missing_from_it(farm, monkeypatch):
     devices = {
         "here-1": {"kind": "nano33", "probe": "0240"},
@@ -177,9 +232,13 @@ def test_a_running_night_shows_progress_and_what_each_board_does(farm):
         put(farm.results / "20261121T010000Z-night0" / "done" / f"{case}.json", {"writer": "a"})
     put(folder / "claims" / "1.0.json", {})
     put(folder / "claims" / "1.0.failed.json", {"device": "bench-2", "reason": "no answer"})
+    other = farm.results / "20260101T000000Z-other0"
+    for run in (other, farm.results / "20261121T010000Z-night0"):
+        put(run / "journal-a.jsonl", "")
     status = look(farm)
     night = status.night
     assert (night.verdict, night.done, night.total, night.gave_up) == ("running", 2, 6, 1)
+    assert [(run.name, run.state) for run in status.runs] == [(night.run, "running"), (other.name, "unfinished")]
     assert board(status, "bench-1").doing.case == "fashion_mnist::int8"
     assert [(host.name, host.state, host.alive) for host in status.hosts] == [("here", "measuring", True)]
     assert status.concerns == ()
@@ -221,6 +280,7 @@ def test_a_night_without_a_sign_of_life_stands_still(farm):
         ({"exit_code": 1, "counts": {"complete": 4, "failed": 2}}, "failed", ("failed: 2 cases failed",)),
         ({"exit_code": 1, "regressed": True}, "regressed", ("found a regression",)),
         ({"exit_code": 3}, "failed", ("failed with exit code 3",)),
+        ({"exit_code": 7, "state": "cases left"}, "failed", ("failed with exit code 7: cases left",)),
         ({"exit_code": None}, "unknown", ("left no verdict",)),
         ({"exit_code": "0"}, "unknown", ("left no verdict",)),
     ],
@@ -231,6 +291,19 @@ def test_the_verdict_of_a_night_is_that_of_its_exit_code(farm, content, verdict,
     assert [night.verdict for night in status.nights] == [verdict]
     assert status.concerns == tuple(f"Night 2026-11-20 {words}" for words in concern)
     assert status.night is None
+
+
+def test_a_night_that_hil_nightly_ended_is_understood(farm):
+    run = farm.run(report=False)
+    folder = farm.night("2026-11-20", run=run, cases=3)
+    plan = json.loads((folder / "plan.json").read_text())
+    outcome = finish_night(folder, plan, Nightly(baseline=None), run, farm.results)
+    (night,) = look(farm).nights
+    assert (night.verdict, night.state, night.exit_code) == ("passed", "complete", 0)
+    assert (night.counts, night.total, night.done, night.regressed) == ({"complete": 3}, 3, 3, False)
+    assert night.summary == outcome.summary
+    assert night.report
+    assert Watch(farm.lab, farm.results).report_of_night("2026-11-20") == outcome.report.read_bytes()
 
 
 def test_nights_come_newest_first_and_only_those(farm):
