@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -56,7 +57,9 @@ def held_leases(folder: Path | None = None) -> list[Holder]:
 
 
 class Book:
-    """What the state folder says about boards. Each part that can't be read is named in `unknown` and left out.
+    """What the state folder says about boards.
+
+    A part that can't be read is left out, and named in `unknown` once it was asked for.
 
     Args:
         lab: the boards and the rules.
@@ -70,7 +73,6 @@ class Book:
         self._calendar = Calendar(state, lab.farm.reservations)
         self._health = HealthBook(state, lab.farm.health, lambda: when)
         self._bookings = self._read_bookings()
-        self._judged = self._read_health()
 
     def health(self, device: str) -> HealthSeen | None:
         """Return a board's health, None if it can't be told."""
@@ -127,7 +129,8 @@ class Book:
             self.unknown.append(line(str(error)))
             return ()
 
-    def _read_health(self) -> Mapping[str, Judged] | None:
+    @cached_property
+    def _judged(self) -> Mapping[str, Judged] | None:
         try:
             return {one.health.device: one for one in self._health.all()}
         except DAMAGE as error:

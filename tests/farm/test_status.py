@@ -153,6 +153,7 @@ def test_a_missing_board_says_what_is_missing(farm):
     assert status.concerns == ("Missing: bench-1",)
 
 
+@pytest.mark.slow
 def test_a_board_that_somebody_holds_in_labgrid_is_held(labgrid_farm, labgrid_lab, tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_STATE", str(tmp_path / "state"))
     labgrid_farm.client("acquire", place="bench-1")
