@@ -106,9 +106,9 @@ class Site:
                 return self._report(self._watch.report_of_night(name))
         return None
 
-    def message(self, status: int, title: str, text: str, *, onward: bool = True) -> Reply:
-        """Return a page that says one thing; `onward` adds a link to the first page."""
-        return self._page("message.html", status, title=title, text=text, onward=onward, at=now(), refresh=0)
+    def message(self, status: int, title: str, text: str) -> Reply:
+        """Return a page that says one thing, with a link to the first page."""
+        return self._page("message.html", status, title=title, text=text, refresh=0)
 
     def _report(self, body: bytes | None) -> Reply | None:
         return None if body is None else Reply(200, body, policy=self._report_policy)
