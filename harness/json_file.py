@@ -61,7 +61,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a file, None if there is none or it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last for ten thousand brackets
         return None
     return content if isinstance(content, dict) else None
 

@@ -12,6 +12,7 @@ from harness.farm.lease import Lease
 if TYPE_CHECKING:
     from harness.boards.discover import Probe
     from harness.config import Device
+    from harness.farm.holder import Holder
 
 
 def probe_lease(device: Device, probe: Probe) -> Lease:
@@ -42,3 +43,17 @@ def virtual_key(device: Device) -> str:
     """Return what tells a virtual board from others: its name, and which devices.yaml that stands in."""
     lab = "" if device.lab is None else str(device.lab)
     return f"{device.name} of {hashlib.sha256(lab.encode()).hexdigest()[:12]}"
+
+
+def is_on(holder: Holder, device: Device) -> bool:
+    """Tell whether a lease is on a device; another devices.yaml may give it another name."""
+    if holder.what == "virtual" or device.backend == "virtual":
+        return holder.what == "virtual" and device.backend == "virtual" and holder.key == virtual_key(device)
+    named = {holder.device} if device.hardware else set()
+    names = {holder.key, *holder.key.split(" at ")} | named
+    own = {device.name}
+    if device.probe is not None:
+        own |= {device.probe, device.probe.removeprefix("usb:")}
+    if device.port is not None:
+        own |= {word for word in (device.port.serial, device.port.location) if word is not None}
+    return bool(names & own)

@@ -52,6 +52,7 @@ for _command in (
     farm.quarantine,
     farm.release,
     farm.reserve,
+    farm.serve,
     models.build,
     models.profile,
     models.search,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.leases import virtual_key
+from harness.boards.leases import is_on
 from harness.commands.printing import print_table
 from harness.farm.holder import since_words
 from harness.farm.listing import list_leases
@@ -55,21 +55,7 @@ def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:
     """Return the configured devices of this host that nobody holds."""
     held = list(held)
     here = [device for device in lab.devices if device.host in (None, hostname())]
-    return [device for device in here if not any(_is_of(holder, device) for holder in held)]
-
-
-def _is_of(holder: Holder, device: Device) -> bool:
-    """Tell whether a lease is on a device; another devices.yaml may give it another name."""
-    if holder.what == "virtual" or device.backend == "virtual":
-        return holder.what == "virtual" and device.backend == "virtual" and holder.key == virtual_key(device)
-    named = {holder.device} if device.hardware else set()
-    names = {holder.key, *holder.key.split(" at ")} | named
-    own = {device.name}
-    if device.probe is not None:
-        own |= {device.probe, device.probe.removeprefix("usb:")}
-    if device.port is not None:
-        own |= {word for word in (device.port.serial, device.port.location) if word is not None}
-    return bool(names & own)
+    return [device for device in here if not any(is_on(holder, device) for holder in held)]
 
 
 def _by_run(leases: Iterable[Holder]) -> list[list[Holder]]:

@@ -44,13 +44,18 @@ def stamp(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def find_state(lab: Lab) -> Path:
+    """Return where the state folder is, for who only reads it; it needn't be there."""
+    return lab.farm.state or _default()
+
+
 def state_folder(lab: Lab) -> Path:
     """Return the state folder: `farm: {state: ...}`, else $HIL_STATE, the host's, or the user's. It is made if missing.
 
     Raises:
         ConfigError: it can't be made or written.
     """
-    folder = lab.farm.state or _default()
+    folder = find_state(lab)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from chromium import INSTALL, Browser, find_chromium
 
+from chromium import INSTALL, Browser, find_chromium
 from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_history, record_run
 from harness.report.content import compose
 from harness.report.page import render_page

@@ -64,14 +64,16 @@ class Browser:
         os.waitpid(self._pid, 0)
         shutil.rmtree(self._profile, ignore_errors=True)
 
-    def open(self, page: Path, width: int, *, dark: bool = False, scripts: bool = True, paper: bool = False) -> None:
-        """Open a file in a window so many pixels wide, or as it is printed on paper of that width."""
+    def open(
+        self, page: Path | str, width: int, *, dark: bool = False, scripts: bool = True, paper: bool = False
+    ) -> None:
+        """Open a file or an address in a window so many pixels wide, or as it is printed on paper of that width."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", media="print" if paper else "", features=scheme)
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self._events.clear()
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self._until(lambda: any(event.get("method") == "Page.loadEventFired" for event in self._events))
 
     def evaluate(self, expression: str) -> Any:

@@ -1,0 +1,61 @@
+"""`hil serve`: the status page, until somebody ends it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.farm.door import choose_token, is_loopback
+from harness.farm.serve import Server
+from harness.farm.watch import Watch
+
+if TYPE_CHECKING:
+    from harness.config import Lab
+
+
+def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str | None) -> None:
+    """Show the status page until Ctrl-C or SIGTERM.
+
+    Args:
+        lab: the boards.
+        results_dir: where runs lie; None for the farm's store, or `results`.
+        host: address to listen on.
+        port: likewise; 0 for any that is free.
+        token: that visitors must know; None for a random one, or none on loopback.
+
+    Raises:
+        ConfigError: it can't listen there, or the token won't do.
+    """
+    chosen = choose_token(host, token or None)
+    with Server(Watch(lab, results_folder(lab, results_dir)), host, port, chosen) as server:
+        shown = server.url if token is None else server.url.partition("?")[0]
+        click.echo(f"Status page: {shown}  (Ctrl-C ends it)")
+        if chosen is not None:
+            known = "Visitors need the token" if token is None else "Visitors need your token: add ?token=... once"
+            click.echo(f"{known}; a browser keeps it in a cookie, programs send `Authorization: Bearer TOKEN`.")
+            if not is_loopback(host):
+                click.echo("It isn't encrypted: in a network that you don't trust, use `ssh -L` instead.")
+        done = threading.Event()
+        before = signal.signal(signal.SIGTERM, lambda *_: done.set())
+        thread = threading.Thread(target=server.serve_forever, name="hil serve", daemon=True)
+        thread.start()
+        try:
+            done.wait()
+        except KeyboardInterrupt:
+            click.echo("")
+        finally:
+            server.shutdown()
+            thread.join()
+            signal.signal(signal.SIGTERM, before)
+    click.echo("The status page has ended.")
+
+
+def results_folder(lab: Lab, given: Path | None) -> Path:
+    """Return where runs lie: in the given folder, else in the farm's store if that is a folder, else in `results`."""
+    store = lab.farm.store
+    folder = given or (Path(store) if store is not None and "://" not in store else Path("results"))
+    return folder.absolute()

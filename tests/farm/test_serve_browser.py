@@ -1,0 +1,158 @@
+"""The status page in a real browser: no string of a board runs, nothing is refused, all of it fits on a phone."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from chromium import INSTALL, Browser, find_chromium
+from fakes.made_farm import Farm, finish, put
+from fakes.recorded_runs import VARIANTS, record_run
+from harness.farm.serve import Server
+from harness.farm.watch import Watch
+from harness.report.content import compose
+from harness.report.page import render_page
+from harness.store import load_results
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_chromium() is None, reason=INSTALL)]
+
+EVIL = '"><img src=x onerror="document.title=1"><script>document.title=2;alert(1)</script>'
+LONG = "W" * 200
+PATHS = ("", "board/bench-1", "board/bench-3", "night/2026-11-20", "night/2026-11-21", "?still")
+
+_STICKS_OUT = """
+Array.from(document.querySelectorAll("body *"))
+  .filter((node) => !node.closest("pre") && getComputedStyle(node).position !== "absolute" && !node.closest("thead"))
+  .filter((node) => { const box = node.getBoundingClientRect(); return box.right > innerWidth + 1 || box.left < -1; })
+  .map((node) => node.tagName + " " + node.textContent.trim().slice(0, 60))
+"""
+# Contrast of each text with what is behind it, by https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio
+_CONTRAST = """
+(() => {
+  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => {
+    const linear = (c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = channels(color).slice(0, 3).map((c) => linear(c / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = getComputedStyle(node).backgroundColor;
+      if (!(channels(color)[3] === 0)) return light(color);
+    }
+  };
+  const texts = Array.from(document.querySelectorAll("body *"))
+    .filter((node) => Array.from(node.childNodes).some((child) => child.nodeType === 3 && child.textContent.trim()));
+  return texts.map((node) => {
+    const [a, b] = [light(getComputedStyle(node).color), behind(node)];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.textContent.trim().slice(0, 40)];
+  }).filter(([ratio]) => ratio < 4.5).concat(texts.length > 20 ? [] : [[0, "hardly any text"]]);
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Serve a farm whose every string is hostile or long; return its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("site")
+        patch.setenv("HIL_HOST", "here")
+        patch.setenv("HIL_USER", EVIL)
+        patch.setenv("HIL_LEASES", str(tmp_path_factory.getbasetemp() / "leases"))  # as during each test
+        farm = Farm(folder / "farm")
+        farm.hold("bench-1", EVIL)
+        farm.hold("bench-2", LONG)
+        farm.reserve("bench-1", EVIL, EVIL, after_h=1)
+        farm.reserve("bench-2", LONG, LONG)
+        farm.events("bench-3", "..xxxx", reason=f"{EVIL} {LONG}")
+        farm.book.quarantine("bench-3", f"{EVIL}\x1b[31m", EVIL)
+        run = record_run(farm.results, VARIANTS[:3])
+        (run / "report.html").write_text(render_page(compose(load_results(run))), encoding="utf-8")
+        odd = farm.run(name="20260101T000000Z-\"><img src=x onerror='document.title=3'>", reason=EVIL)
+        night = farm.night("2026-11-21", run=odd, age_h=1)
+        doing = {"bench-4": {"state": EVIL, "case": EVIL, "reason": LONG}, f"{EVIL}-2": {"state": "measuring"}}
+        put(night / "hosts" / "here.json", {"host": EVIL, "state": "measuring", "boards": doing})
+        finish(farm.night("2026-11-20", run=odd), farm.now, exit_code=1, state=EVIL, summary=f"{EVIL}\n{LONG}")
+        with Server(Watch(farm.lab, farm.results), "127.0.0.1", 0) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield server.url, run.name
+            server.shutdown()
+            thread.join()
+        farm.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser(find_chromium()) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_string_runs_and_nothing_is_refused(site, browser, path, dark, tmp_path):
+    browser.open(site[0] + path, 1280, dark=dark)
+    assert browser.complaints() == []
+    assert browser.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length") == 0
+    assert browser.evaluate("document.title.length") > 3
+    text = browser.evaluate("document.body.innerText")
+    if path in ("", "board/bench-1"):
+        short = f"{EVIL[:61]}..."
+        assert (f"{short}: {EVIL}" if path == "" else f"held by {short}") in text
+    assert '"><img src=x onerror="document.title=1"><script>' in text
+    browser.screenshot(tmp_path / "page.png")
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_it_fits_into_the_window(site, browser, path, width):
+    browser.open(site[0] + path, width)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    assert browser.evaluate(_STICKS_OUT) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_all_text_can_be_read(site, browser, path, dark, width):
+    browser.open(site[0] + path, width, dark=dark)
+    assert browser.evaluate(_CONTRAST) == []
+
+
+def test_tables_stay_tables_for_a_screen_reader_on_a_phone(site, browser):
+    browser.open(site[0], 360)
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+    roles = [node["role"]["value"] for node in nodes if not node["ignored"]]
+    names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "table"]
+    assert "Boards" in names
+    assert roles.count("rowheader") >= 9
+    assert roles.count("columnheader") >= 5
+
+
+def test_a_board_is_one_click_away_and_back(site, browser):
+    browser.open(f"{site[0]}?still", 1280)
+    assert browser.evaluate("document.querySelector('tbody a').getAttribute('href')") == "/board/bench-1"
+    browser.open(f"{site[0]}board/bench-1", 1280)
+    assert browser.evaluate("document.querySelector('.eyebrow a').getAttribute('href')") == "/"
+
+
+def test_a_report_works_in_its_sandbox_and_reaches_nothing(site, browser):
+    browser.open(f"{site[0]}reports/{site[1]}/", 1280)
+    assert browser.complaints() == []
+    assert browser.evaluate("document.querySelectorAll('table.sortable th button').length") > 5, "our script ran"
+    assert browser.evaluate("self.origin") == "null"
+    browser.evaluate("document.querySelector('table.sortable th button').click()")
+    assert browser.evaluate("document.querySelectorAll('th[aria-sort]').length") == 1
+    script = "const made = document.createElement('script'); made.textContent = 'document.title = 9'; "
+    browser.evaluate(f"{script} document.body.append(made)")
+    assert browser.evaluate("document.title") != "9"
+    browser.evaluate(
+        "fetch('/status.json').then(() => { document.title = '9' }, () => { document.title = 'kept out' })"
+    )
+    browser.evaluate("1")
+    for _ in range(100):
+        if browser.evaluate("document.title") in ("9", "kept out"):
+            break
+    assert browser.evaluate("document.title") == "kept out"
