@@ -143,8 +143,8 @@ class Shooting:
         (folder,) = [path for path in nights_folder(self.folder / "state").iterdir() if path.is_dir()]
         return Night.load(folder)
 
-    def _start(self, host: str) -> None:
-        command = [sys.executable, "-m", "harness", "nightly", "nightly.yaml"]
+    def _start(self, host: str, *words: str) -> None:
+        command = [sys.executable, "-m", "harness", "nightly", "nightly.yaml", *words]
         with (self.folder / f"{host}.log").open("ab") as log:
             self._supervisors[host] = subprocess.Popen(  # noqa: S603 (own program)
                 command,
@@ -189,7 +189,7 @@ class Shooting:
                 self.labgrid.start_exporter(host, [board for board, owner in self.host_of.items() if owner == host])
             else:
                 self._supervisors[name].wait()
-                self._start(name)
+                self._start(name, "--resume")  # as at boot after a power cut
             del self._down[name]
 
     def _workers(self) -> list[int]:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from harness.errors import ConfigError
 from harness.farm.crew import Crew, Slot
 from harness.farm.finish import Outcome, finish_night
-from harness.farm.night import PLAN, Night, PlannedCase, nights_folder, plan_night, unfinished
+from harness.farm.night import FINISHED, PLAN, Night, PlannedCase, nights_folder, plan_night, unfinished
 from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
@@ -77,6 +77,9 @@ def run_night(wish: Wish) -> Outcome | None:
         if night is None:
             if wish.resume:
                 return None
+            missed = _missed(state, wish)
+            if missed is not None:
+                return missed
             _fetch(wish)
             night = plan_night(state, wish.lab, wish.nightly, wish.base, wish.results_dir)
             wish.say(f"night {night.id}: {len(night.cases)} cases, until {night.deadline.astimezone():%H:%M %Z}")
@@ -271,6 +274,19 @@ def _why_skipped(night: Night, case: PlannedCase) -> str:
     if left <= (case.seconds or 0.0):
         return "out of time"
     return f"no board could take it: none of {', '.join(case.devices)} was free, well and attached"
+
+
+def _missed(state: Path, wish: Wish) -> Outcome | None:
+    """Return what came of a night that other hosts have run in the meantime, so that a late one doesn't run another."""
+    folders = [path for path in nights_folder(state).iterdir() if (path / FINISHED).is_file()]
+    newest = max(folders, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None or (newest / "hosts" / f"{hostname()}.json").is_file():
+        return None
+    night = Night.load(newest)
+    if now() > night.deadline or not any((newest / "hosts").glob("*.json")):
+        return None
+    wish.say(f"night {night.id} has been run by other hosts already; this one came too late for it")
+    return Outcome.read(newest / FINISHED)
 
 
 def _fetch(wish: Wish) -> None:
