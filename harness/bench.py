@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError, LeaseLostError, MeasurementError, QuarantinedError
+from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname
 from harness.measure.limits import LimitCheck, check_limits
 from harness.pools import LeftOut, Target, make_targets
@@ -62,8 +63,9 @@ class Bench:
 
         Raises:
             ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
+            FarmError: labgrid, which has the tags of the devices, doesn't answer.
         """
-        lab = Lab.load(options.lab_file)
+        lab = with_places(Lab.load(options.lab_file), options.selectors)
         targets, left_out = make_targets(lab.select(options.selectors), options.backend, each=options.each)
         for target in targets:
             for fault in (fault for device in target.devices for fault in device.faults):

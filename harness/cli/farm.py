@@ -11,12 +11,16 @@ from harness.cli.options import LAB, load_lab
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--janitor", is_flag=True, help="Free what jobs that have died still lock in labgrid.")
 @LAB
-def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
+def leases(as_json: bool, janitor: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
     """Show who uses which board of this computer, since when, and which are free."""
-    from harness.commands.leases import show_leases
+    from harness.commands.leases import free_dead_places, show_leases
 
-    show_leases(load_lab(lab), as_json=as_json)
+    if janitor:
+        free_dead_places(load_lab(lab))
+    else:
+        show_leases(load_lab(lab), as_json=as_json)
 
 
 @click.command()

@@ -18,6 +18,8 @@ from harness.boards.matching import (
 from harness.commands.adding import Attached, entry_for, kind_for, new_name, uid
 from harness.commands.printing import print_table
 from harness.config.edit import device_yaml
+from harness.errors import HilError
+from harness.farm.labgrid_inventory import ask_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +55,26 @@ def show_devices(lab: Lab) -> None:
         columns = ("port", "what", "serial number", "location", "device")
         print_table("Attached serial ports (USB)", columns, port_rows)
     _print_addable(lab, attached, matches)
+    _print_places(lab)
     click.echo(_conclusion(lab, attached))
+
+
+def _print_places(lab: Lab) -> None:
+    """Print what labgrid knows of the devices, if it shares them between hosts."""
+    if lab.farm.engine != "labgrid":
+        return
+    try:
+        found = ask_inventory(lab)
+    except HilError as error:
+        click.echo(f"labgrid: {error}\n")
+        return
+    rows = [
+        (entry.device.name, entry.place, entry.holder or "free", ", ".join(entry.device.tags), entry.problem or "-")
+        for entry in found.devices
+    ]
+    print_table("Places in labgrid", ("device", "place", "held by", "tags", "problem"), rows)
+    for place in found.undescribed:
+        click.echo(f"labgrid has a {place.kind} here, at place {place.place}, that devices.yaml doesn't describe.")
 
 
 def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:

@@ -10,9 +10,12 @@ import click
 
 from harness.boards.leases import is_on
 from harness.commands.printing import print_table
+from harness.errors import ConfigError
 from harness.farm.holder import since_words
+from harness.farm.labgrid import Labgrid
+from harness.farm.labgrid_janitor import janitor
 from harness.farm.listing import list_leases
-from harness.farm.state import hostname
+from harness.farm.state import hostname, state_folder, username
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +52,22 @@ def show_leases(lab: Lab, *, as_json: bool) -> None:
         )
     if lab.devices:
         click.echo(f"Free ({lab.path}): {', '.join(free) or 'none'}")
+
+
+def free_dead_places(lab: Lab) -> None:
+    """Free the places in labgrid that jobs which have died still lock, and say which.
+
+    Raises:
+        ConfigError: the farm isn't shared by labgrid, or its client isn't installed.
+        FarmError: the coordinator doesn't answer.
+    """
+    if lab.farm.engine != "labgrid":
+        raise ConfigError("--janitor is for farms with `farm: labgrid` in devices.yaml; other locks free themselves")
+    released = janitor(Labgrid(lab.farm.labgrid, username()), state_folder(lab))
+    for entry in released:
+        click.echo(f"Freed {entry.place} of {entry.holder}: {entry.reason}")
+    if not released:
+        click.echo("No place is held by a job that has died.")
 
 
 def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:

@@ -58,8 +58,8 @@ class Access:
         self.close()
 
     def shared(self, device: Device) -> bool:
-        """Whether a device is one that the lab shares."""
-        return device in self._lab.devices
+        """Whether a device is one that the lab shares, and not the twin of a kind that each process has."""
+        return device.lab is not None
 
     def open(
         self,

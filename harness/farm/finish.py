@@ -34,7 +34,7 @@ SUMMARY, JUNIT = "summary.txt", "junit.xml"
 #: What finished.json will say, written before anything is pruned: pruned samples can't be compared a second time.
 _DRAFT: Final = "outcome.json"
 
-#: What `hil nightly` ends with, as in docs/farm.md.
+#: What `hil nightly` ends with, as in docs/nightly.md.
 EXIT_FAILED, EXIT_NOTHING, EXIT_UNCHECKED, EXIT_LEFT, EXIT_OK = 1, 5, 6, 7, 0
 
 Row = dict[str, Any]

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.farm.labgrid import unknown_place
+from harness.farm.labgrid import Labgrid, unknown_place
+from harness.farm.state import hostname, username
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.config import Device, Lab
-    from harness.farm.labgrid import Labgrid
     from harness.farm.labgrid_text import Place, Resource
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
@@ -80,6 +80,33 @@ def inventory(labgrid: Labgrid, lab: Lab, host: str) -> Inventory:
         devices=devices,
         undescribed=undescribed,
     )
+
+
+def ask_inventory(lab: Lab) -> Inventory:
+    """Compare a lab whose engine is labgrid with what its coordinator knows.
+
+    Raises:
+        ConfigError: the client isn't installed.
+        FarmError: the coordinator can't be reached.
+    """
+    return inventory(Labgrid(lab.farm.labgrid, username()), lab, hostname())
+
+
+def with_places(lab: Lab, selectors: Sequence[str]) -> Lab:
+    """Return a lab whose devices have the tags of their places, if they are needed to tell which devices are meant.
+
+    Args:
+        lab: devices.yaml.
+        selectors: names of devices, kinds, tags, or "all".
+
+    Raises:
+        ConfigError: labgrid's client isn't installed.
+        FarmError: its coordinator can't be reached.
+    """
+    plain = {device.name for device in lab.devices} | {"all"}
+    if lab.farm.engine != "labgrid" or set(selectors) <= plain:
+        return lab
+    return ask_inventory(lab).lab
 
 
 def _placed(
