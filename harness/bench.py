@@ -97,6 +97,7 @@ class Bench:
                     lines.append(f"hil: {name} on {target.backend}: shares the cases")
                 lines.append(f"     because {why}")
                 lines += self.rack.meters[device.name].header()
+                lines += self.rack.notices(device)
         lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
         lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self._faults()]
         return lines

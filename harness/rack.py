@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.boards.hardware import power_of
@@ -15,6 +16,7 @@ from harness.farm.access import Access
 from harness.farm.lease import NOW, Patience, Wait
 from harness.farm.noting import Part, event_of_part
 from harness.farm.state import hostname, now
+from harness.farm.times import show_time
 from harness.power.meter import Meter
 from harness.recovery import Attempts, Health, open_patiently, plan
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: How often all boards of a pool are asked for, if others have them.
 _POOL_POLL_S = 0.7, 1.3
+#: Reservations that begin within this time are worth a line.
+_SOON = timedelta(hours=12)
 
 
 @dataclass
@@ -172,11 +176,16 @@ class Rack:
         """Whether a board has failed so that this process doesn't use it any more."""
         return self._health[device].given_up is not None
 
-    def quarantined(self, target: Target) -> list[str]:
-        """Return why boards of a target are out of use, a sentence each."""
-        book = self.access.book
-        found = (book.quarantined(device.name) for device in target.devices if self._counts(device) and book)
-        return [each.text for each in found if each is not None]
+    def notices(self, device: Device) -> list[str]:
+        """Say what a user should know of a board before it is used: that it is out of use, or reserved soon."""
+        lines = []
+        found = self.access.book.quarantined(device.name) if self.access.book and self._counts(device) else None
+        if found is not None:
+            lines.append(f"     NOT USED: {found.text}")
+        after = self.access.reserved_next(device)
+        if after is not None and after.start - now() < _SOON:
+            lines.append(f"     reserved by {after.owner} from {show_time(after.start, now())} on")
+        return lines
 
     def counter_in_use(self, device: str) -> str | None:
         """Say how an open virtual board counts instructions; None for any other board."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Self
 
 from harness.boards.opening import open_board
 from harness.config import Lab
-from harness.errors import ConfigError, FarmError, HilError
+from harness.errors import ConfigError, FarmError, HilError, ReservedError
 from harness.farm.calendar import Calendar
 from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.lease import NOW, Patience
 from harness.farm.place_hold import LabgridJob
 from harness.farm.state import now, state_folder, username
+from harness.farm.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.boards.opening import OpenBoard
     from harness.config import Device
+    from harness.farm.reservation import Reservation
 
 #: How long labgrid's lock is asked for where the user waits without a limit.
 _LONG_S = 7 * 24 * 3600.0
@@ -90,8 +92,7 @@ class Access:
         if not self.shared(device):
             return open_board(device, backend, everything, unlock=unlock, patience=patience)
         self.touch(device)
-        if self._calendar is not None:
-            self._calendar.check(device.name, username(), now())
+        self.permit(device)
         with ExitStack() as undo:
             hold = None
             if self._lab.farm.engine == "labgrid" and _takes_part(device, backend):
@@ -103,6 +104,33 @@ class Access:
                 board.holds = (*board.holds, hold)
             undo.pop_all()
         return board
+
+    def permit(self, device: Device, seconds: float = 0.0) -> None:
+        """Refuse a board that somebody else has reserved.
+
+        Args:
+            device: of the lab.
+            seconds: how long it is needed from now on.
+
+        Raises:
+            ReservedError: it is reserved for now, or will be before the time is over.
+            ReservationError: the calendar can't be read.
+        """
+        if self._calendar is None or not self.shared(device):
+            return
+        self._calendar.check(device.name, username(), now())
+        after = self.reserved_next(device) if seconds else None
+        if after is not None and not self._calendar.free_for(device.name, username(), now(), seconds):
+            raise ReservedError(
+                f"{device.name} is reserved by {after.owner} from {show_time(after.start, now())} on, too soon for "
+                f"what takes {seconds:.0f} s"
+            )
+
+    def reserved_next(self, device: Device) -> Reservation | None:
+        """Return the next reservation of a board by somebody else; None if there is none."""
+        if self._calendar is None or not self.shared(device):
+            return None
+        return self._calendar.until(device.name, username(), now())
 
     def touch(self, device: Device) -> None:
         """Note that this user wants a board, so that a reservation of theirs isn't taken for forgotten."""

@@ -167,7 +167,8 @@ def from_line(line: Mapping[str, Any]) -> Event | None:
 
 def shown(text: str) -> str:
     """Return what a board said as one printable line of at most 300 characters."""
-    return printable(" ".join(text.split()))[:_REASON_CHARACTERS]
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= _REASON_CHARACTERS else f"{line[: _REASON_CHARACTERS - 3]}..."
 
 
 def checked_name(name: str, what: str) -> str:

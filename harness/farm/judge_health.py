@@ -198,7 +198,8 @@ def _streak(counted: Sequence[Event]) -> list[Event]:
 def _repeated(streak: Sequence[Event], rules: HealthRules) -> tuple[Ground, ...]:
     if len(streak) < rules.failures_in_a_row:
         return ()
-    text = f"{len(streak)} cases failed in a row, with images that aren't to blame; the last: {streak[-1].reason}"
+    last = _first_sentence(streak[-1].reason)
+    text = f"{len(streak)} cases failed in a row, with images that aren't to blame; the last: {last}"
     return (Ground(text, tuple(event.reference for event in streak)),)
 
 
@@ -265,3 +266,8 @@ def _duration(device: str, own: Sequence[Event], evidence: Evidence) -> float | 
 def _work(event: Event) -> _Work:
     """Say what ran: cases of the same work take equally long on equal boards."""
     return event.kind, event.backend, event.purpose, event.image_sha256, event.inputs_sha256
+
+
+def _first_sentence(reason: str | None) -> str:
+    """Leave out what a board's bytes were, and the advice: both are in the event."""
+    return str(reason).partition(". ")[0]

@@ -12,16 +12,16 @@ from filelock import FileLock, Timeout
 
 from harness.errors import ConfigError
 from harness.farm.crew import Crew, Slot
-from harness.farm.finish import Outcome, finish_night
-from harness.farm.night import FINISHED, PLAN, Night, PlannedCase, nights_folder, plan_night, unfinished
+from harness.farm.ending import end_night
+from harness.farm.finish import Outcome
+from harness.farm.night import FINISHED, Night, nights_folder, plan_night, unfinished
 from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
 from harness.json_file import read_json, write_json
-from harness.store.runs import CASES_FILE, Run, finish_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.config import Device, Lab
@@ -123,7 +123,8 @@ class Host:
             self._crew.stop()
         self._tell("finishing")
         with FileLock(self._night.folder / ".finish.lock"):
-            outcome = end_night(self._wish, self._night, self._queue, self._notes())
+            wish = self._wish
+            outcome = end_night(self._night, wish.nightly, wish.lab.farm.store, self._queue, self._notes())
         self._tell("done")
         return outcome
 
@@ -228,52 +229,6 @@ class Host:
         if self._wish.lab.path is not None:
             arguments += ["--lab", str(self._wish.lab.path)]
         return arguments
-
-
-def end_night(wish: Wish, night: Night, queue: Queue, notes: Sequence[str]) -> Outcome:
-    """Record what was not measured, write the tables and the report.
-
-    Raises:
-        StoreError: the results can't be written.
-    """
-    _record_rest(night, queue)
-    finish_shared(night.run)
-    plan = read_json(night.folder / PLAN) or {}
-    store = wish.lab.farm.store
-    return finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, store)
-
-
-def _record_rest(night: Night, queue: Queue) -> None:
-    """Give a row to each case that nobody finished: failed if that was tried, skipped if not."""
-    states = queue.states(night.cases)
-    rest = [case for case in night.cases if states[case.number].state != "done"]
-    if not rest or (night.run / CASES_FILE).is_file():
-        return
-    writer = f"{hostname()}.end.{os.getpid()}".replace("-", "_")
-    with Run.join(night.run, {}, writer) as run:
-        for case in rest:
-            state = states[case.number]
-            record = run.begin_case(
-                number=case.number,
-                device=state.claim.device if state.claim else case.target,
-                board=case.kind,
-                backend=case.backend,
-                suite=case.task,
-                variant=case.variant,
-            )
-            if state.failed or state.deaths:
-                why = [f"{device}: {reason}" for device, reason in state.failed.items()]
-                why += [f"{state.deaths} of its workers died"] * bool(state.deaths)
-                record.finish(status="failed", reason="; ".join(why), image_sha256=case.image_sha256)
-            else:
-                record.finish(status="skipped", reason=_why_skipped(night, case))
-
-
-def _why_skipped(night: Night, case: PlannedCase) -> str:
-    left = (night.deadline - now()).total_seconds()
-    if left <= (case.seconds or 0.0):
-        return "out of time"
-    return f"no board could take it: none of {', '.join(case.devices)} was free, well and attached"
 
 
 def _missed(state: Path, wish: Wish) -> Outcome | None:

@@ -105,7 +105,9 @@ class Worker:
     def _measure(self, case: PlannedCase, claim: Claim) -> Exit | None:
         """Measure a case; return how the worker ends if its board can't go on."""
         target = replace(self.bench.targets[0], pool=case.pool)
+        access, device = self.bench.rack.access, self.bench.targets[0].devices[0]
         try:
+            access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
             suite = self._suite(case)
             with Heartbeat(claim):
                 self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)

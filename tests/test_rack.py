@@ -1,0 +1,129 @@
+"""Which board a case gets: not one that is reserved or out of use, and another one if the first fails."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from harness.bench import Bench
+from harness.errors import BoardError, QuarantinedError, ReservedError
+from harness.farm.booking import Request
+from harness.farm.calendar import Calendar
+from harness.farm.retest import open_book
+from harness.farm.state import now, username
+from harness.options import Options
+from harness.store import load_results
+
+HANGS = 'faults: ["board.hang,inference=3,times=0"]'
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make a bench of virtual boards; each is given what else stands in its entry."""
+    with contextlib.ExitStack() as opened:
+
+        def bench(*boards, retries=0, **options):
+            entries = (f"  b{n}: {{kind: nano33, backend: virtual, {more}}}\n" for n, more in enumerate(boards, 1))
+            (tmp_path / "devices.yaml").write_text("devices:\n" + "".join(entries))
+            chosen = Options(
+                ("nano33",), "auto", tmp_path / "devices.yaml", tmp_path / "results", 3, retries, **options
+            )
+            return opened.enter_context(contextlib.closing(Bench.build(chosen)))
+
+        yield bench
+
+
+def measure(bench, suite, variant="int8"):
+    return bench.measure(bench.targets[0], suite, suite.variant(variant), None)[0]
+
+
+def test_a_case_whose_board_fails_goes_to_the_next_one(make, suite):
+    bench = make(HANGS, "")
+    row = measure(bench, suite)
+    assert (row["device"], row["status"], row["attempts"], row["pool"]) == ("b2", "complete", 2, "nano33")
+    events = open_book(bench.lab).events()
+    assert [(event.device, event.ok) for event in events] == [("b1", False), ("b2", True)]
+    bench.close()
+    assert load_results(bench.run.path).samples["device"].unique().tolist() == ["b2"]
+
+
+@pytest.mark.slow
+def test_a_case_that_fails_on_three_boards_is_not_tried_on_a_fourth(make, suite):
+    bench = make(HANGS, HANGS, HANGS, "")
+    with pytest.raises(BoardError):
+        measure(bench, suite)
+    assert bench.run.rows[0]["status"] == "failed"
+    assert bench.run.rows[0]["attempts"] == 3
+    assert {event.device for event in open_book(bench.lab).events()} == {"b1", "b2", "b3"}
+
+
+def test_a_board_in_quarantine_is_left_out_of_its_pool(make, suite):
+    bench = make("", "")
+    open_book(bench.lab).quarantine("b1", "smells of smoke", "ana")
+    assert measure(bench, suite)["device"] == "b2"
+    assert any("NOT USED: quarantined" in line and "smells of smoke" in line for line in bench.header())
+
+
+def test_a_case_without_a_board_that_is_fit_is_skipped(make, suite):
+    bench = make("")
+    open_book(bench.lab).quarantine("b1", "smells of smoke", "ana")
+    with pytest.raises(QuarantinedError, match=r"quarantined .* by ana: smells of smoke.*hil release b1"):
+        measure(bench, suite)
+    assert (bench.run.rows[0]["status"], bench.run.rows[0]["attempts"]) == ("skipped", 1)
+
+
+def book(bench, owner, start=None):
+    length = timedelta(hours=1)
+    request = Request(devices=("b1",), selector="b1", length=length, owner=owner, start=start, purpose="class")
+    return Calendar.of(bench.lab).reserve(request, now())
+
+
+def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
+    bench = make("")
+    mine = book(bench, "anna")
+    with pytest.raises(ReservedError, match=r"b1 is reserved by anna"):
+        measure(bench, suite)
+    Calendar.of(bench.lab).cancel(mine.id, "anna", now())
+    own = book(bench, username())
+    assert measure(bench, suite)["status"] == "complete"
+    (found,) = [one for one in Calendar.of(bench.lab).all() if one.id == own.id]
+    assert "b1" in found.used  # so that it isn't taken for forgotten
+
+
+def test_a_reservation_that_begins_soon_is_announced(make):
+    bench = make("")
+    book(bench, "anna", now() + timedelta(hours=2))
+    assert any("reserved by anna from" in line for line in bench.header())
+    device = bench.devices[0]
+    bench.rack.access.permit(device, 60)
+    with pytest.raises(ReservedError, match=r"reserved by anna from .* too soon for what takes 9000 s"):
+        bench.rack.access.permit(device, 9000)
+
+
+def test_a_twin_that_nobody_configured_is_nobodys(suite, tmp_path):
+    options = Options(("nano33",), "virtual", None, tmp_path / "results", 3, 0)
+    with contextlib.closing(Bench.build(options)) as bench:
+        assert not bench.rack.access.shared(bench.devices[0])
+        assert measure(bench, suite)["pool"] is None
+
+
+def test_faults_that_a_run_injects_are_not_held_against_the_board(make, suite):
+    bench = make("", virtual_faults=("board.hang,inference=3,times=0",))
+    with pytest.raises(BoardError):
+        measure(bench, suite)
+    assert open_book(bench.lab).events() == ()
+
+
+@pytest.mark.slow
+def test_a_session_that_measures_nothing_is_no_success(make, tmp_path, root):
+    open_book(make("").lab).quarantine("b1", "smells of smoke", "ana")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(root / "suites" / "japanese_vowels.yaml")]
+    command += ["--device", "b1", "-k", "int8_qat"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout
+    assert "1 skipped" in done.stdout
+    assert "Nothing was measured: every board is in quarantine." in done.stdout
