@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xdist.scheduler.worksteal import WorkStealingScheduling
 
 from harness.collection import VariantItem
+from harness.farm.holder import purpose_of
 from harness.options import SharedRun
 from harness.store.durations import durations
 from harness.store.runs import finish_shared, run_name
@@ -104,7 +105,9 @@ def shared_run(config: pytest.Config) -> SharedRun | None:
     told = _told(config)
     if told is None:
         return None
-    return SharedRun(Path(told["run"]), f"{config.workerinput['workerid']}.{os.getpid()}", told["turn"])  # type: ignore[attr-defined]
+    about: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    os.environ["HIL_PURPOSE"] = purpose_of(about["mainargv"])  # for `hil leases`: a worker's own command says nothing
+    return SharedRun(Path(told["run"]), f"{about['workerid']}.{os.getpid()}", told["turn"])
 
 
 def arrange(items: list[pytest.Item], config: pytest.Config) -> None:

@@ -115,8 +115,9 @@ def purpose_of(argv: Sequence[str]) -> str:
 
 
 def own_purpose() -> str:
-    """Return this process's command in short."""
-    return purpose_of(sys.argv)
+    """Return this process's command in short; $HIL_PURPOSE if another one gave it its work."""
+    said = os.environ.get("HIL_PURPOSE")
+    return printable(said, _PURPOSE_LENGTH) if said else purpose_of(sys.argv)
 
 
 def printable(text: str, most: int) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError, FarmError
-from harness.farm.state import hostname, now, stamp, username
+from harness.farm.state import hostname, lives, now, stamp, username
 from harness.json_file import make_folder, read_json, write_json
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def _death(folder: Path, user: str, ttl_s: float) -> str | None:
         return None
     pid = said.get("pid")
     here = said.get("host") == hostname() and said.get("pids") == _pid_space()
-    if here and isinstance(pid, int) and not _lives(pid):
+    if here and isinstance(pid, int) and not lives(pid):
         return f"its process {pid} on {hostname()} has ended"
     try:
         silent_s = _clock(folder) - path.stat().st_mtime
@@ -135,18 +134,6 @@ def _clock(folder: Path) -> float:
         return probe.stat().st_mtime
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    if sys.platform == "win32":  # where signal 0 isn't a question; the heartbeat decides
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
 
 
 def _pid_space() -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from harness.farm.state import hostname, now, stamp
+from harness.farm.state import hostname, lives, now, stamp
 from harness.json_file import create_json, make_folder, read_json, write_json
 from harness.store.commits import committed
 
@@ -137,7 +137,7 @@ class Queue:
     def alive(self, claim: Claim) -> bool:
         """Whether the process of a claim is still at it."""
         about = claim.about
-        if about.get("host") == hostname() and not _runs(int(about.get("pid", 0))):
+        if about.get("host") == hostname() and not lives(int(about.get("pid", 0))):
             return False
         try:
             return self._now() - claim.path.stat().st_mtime < self._ttl_s
@@ -212,14 +212,3 @@ class Heartbeat:
 
 def _failure(claim: Path) -> Path:
     return claim.with_name(f"{claim.name.removesuffix('.json')}.failed.json")
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process of this computer is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,3 +77,16 @@ def _default() -> Path:
         return _OF_THE_HOST
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "tinyml-hil"
+
+
+def lives(pid: int) -> bool:
+    """Whether a process of this computer is there; True where that can't be asked."""
+    if sys.platform == "win32":  # where signal 0 isn't a question; the heartbeat decides
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True

@@ -239,7 +239,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int, che
     """Measure cases of a night on a board. `hil nightly` starts this; it isn't meant for people."""
     signal.signal(signal.SIGTERM, _stop)
     _end_with_parent()
-    sys.argv = ["nightly", folder.name]  # what `hil leases` says of it
+    os.environ["HIL_PURPOSE"] = f"nightly {folder.name}"  # for `hil leases`
     worker: Worker | None = None
     code = Exit.WRONG
     try:
