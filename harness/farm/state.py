@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 import sys
@@ -47,7 +48,7 @@ def stamp(when: datetime) -> str:
 
 def find_state(lab: Lab) -> Path:
     """Return where the state folder is, for who only reads it; it needn't be there."""
-    return lab.farm.state or _default()
+    return lab.farm.state or _default(lab)
 
 
 def state_folder(lab: Lab) -> Path:
@@ -69,14 +70,22 @@ def state_folder(lab: Lab) -> Path:
 _REMEDY = "Name another one with `farm: {state: FOLDER}` in devices.yaml, or with HIL_STATE"
 
 
-def _default() -> Path:
+def _default(lab: Lab) -> Path:
     said = os.environ.get("HIL_STATE")
     if said:
         return Path(said).absolute()
     if _OF_THE_HOST.is_dir() and os.access(_OF_THE_HOST, os.W_OK):
         return _OF_THE_HOST
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "tinyml-hil"
+    return Path(base) / "tinyml-hil" / _lab_name(lab)
+
+
+def _lab_name(lab: Lab) -> str:
+    """Name a lab among those of its user: two may have boards of one name, which are different boards."""
+    if lab.path is None:
+        return "no-lab"
+    path = lab.path.resolve()
+    return f"{path.parent.name or 'lab'}-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
 
 
 def lives(pid: int) -> bool:

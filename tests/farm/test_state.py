@@ -30,7 +30,7 @@ def test_without_it_the_environment_decides_then_the_user(tmp_path, monkeypatch)
     monkeypatch.setattr("harness.farm.state._OF_THE_HOST", tmp_path / "missing")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("HIL_STATE", raising=False)
-    assert state_folder(lab) == tmp_path / "xdg" / "tinyml-hil"
+    assert state_folder(lab) == tmp_path / "xdg" / "tinyml-hil" / "no-lab"
     monkeypatch.setenv("HIL_STATE", str(tmp_path / "said"))
     assert state_folder(lab) == tmp_path / "said"
 
@@ -45,3 +45,15 @@ def test_host_and_user_can_be_said(monkeypatch):
     monkeypatch.setenv("HIL_HOST", "rack-2")
     monkeypatch.setenv("HIL_USER", "ci")
     assert (hostname(), username()) == ("rack-2", "ci")
+
+
+def test_two_labs_of_a_user_with_boards_of_one_name_have_two_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.farm.state._OF_THE_HOST", tmp_path / "missing")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("HIL_STATE", raising=False)
+    folders = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folders.append(state_folder(lab_with(tmp_path / name, "devices: {a: {kind: nano33, backend: virtual}}\n")))
+    assert folders[0] != folders[1]
+    assert [folder.name.partition("-")[0] for folder in folders] == ["one", "two"]
