@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Folders are the group's, so that the members of a lab can write what others made.
 _MODE = 0o2775
+#: What file systems without hard links answer, such as FAT's and some network folders.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 def make_folder(folder: Path) -> Path:
@@ -52,8 +55,24 @@ def create_json(path: Path, content: Mapping[str, Any]) -> bool:
         os.link(temporary, path)  # never replaces a file, also on network folders
     except FileExistsError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _created(path, temporary)
     finally:
         temporary.unlink(missing_ok=True)
+    return True
+
+
+def _created(path: Path, temporary: Path) -> bool:
+    """Do so where there are no hard links: one writer succeeds, but one that is killed in it leaves damage."""
+    try:
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
     return True
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.json_file import create_json, read_json, write_json
@@ -27,3 +29,14 @@ def test_writing_replaces_and_reading_damage_gives_nothing(tmp_path):
     assert read_json(path) is None
     path.write_text("[1]")
     assert read_json(path) is None
+
+
+def test_without_hard_links_one_writer_succeeds_as_well(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(lambda number: create_json(tmp_path / "claim.json", {"writer": number}), range(64)))
+    assert won.count(True) == 1
+    assert json.loads((tmp_path / "claim.json").read_text())["writer"] == won.index(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from harness.errors import ConfigError, StoreError
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname, now, stamp
 from harness.image import load_image
-from harness.json_file import create_json, make_folder, read_json
+from harness.json_file import create_json, make_folder, read_json, write_json
 from harness.store.durations import durations
 from harness.store.runs import run_name
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 PLAN = "plan.json"
 FINISHED = "finished.json"
+#: In the folder of a night's run: a host that doesn't see it has another folder under that name.
+MARK = "night.json"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ class Night:
         """Whether its results are complete and its report is written."""
         return (self.folder / FINISHED).is_file()
 
+    def check_run(self) -> None:
+        """See that this host writes into the folder that the other hosts read.
+
+        Raises:
+            ConfigError: it doesn't.
+        """
+        if (read_json(self.run / MARK) or {}).get("night") != self.id:
+            raise ConfigError(
+                f"{self.run} isn't the folder of night {self.id} on {hostname()}: all hosts of a farm need the same "
+                "results folder at the same place; see `farm: {store: ...}` in devices.yaml, and what is mounted"
+            )
+
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a night's plan.
@@ -154,7 +169,12 @@ def plan_night(state: Path, lab: Lab, nightly: Nightly, base: Path, results_dir:
     number = 1
     while True:
         folder = nights_folder(state) / (local if number == 1 else f"{local}.{number}")
-        if create_json(folder / PLAN, {"id": folder.name, **plan}) or not (folder / FINISHED).is_file():
+        run = Path(str(plan["run"]))
+        write_json(run / MARK, {"night": folder.name})
+        if create_json(folder / PLAN, {"id": folder.name, **plan}):
+            return Night.load(folder)
+        shutil.rmtree(run)
+        if not (folder / FINISHED).is_file():
             return Night.load(folder)
         number += 1
 

@@ -87,6 +87,7 @@ def run_night(wish: Wish) -> Outcome | None:
             wish.say(
                 f"night {night.id} goes on: {len(night.cases)} cases, until {night.deadline.astimezone():%H:%M %Z}"
             )
+        night.check_run()
         return Host(wish, night).run()
     finally:
         lock.release()

@@ -31,7 +31,7 @@ def commit(run: Path, case: int, writer: str) -> str:
             return writer
     except OSError as error:
         raise write_error(path, error, run) from error
-    return committed(run)[case]
+    return committed(run).get(case, writer)
 
 
 def committed(run: Path) -> dict[int, str]:

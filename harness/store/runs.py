@@ -127,6 +127,8 @@ class Run:
             if not row.get(name):
                 raise ValueError(f"a case needs its {name}")
         number = len(self._cases) if number is None else number
+        if any(case.number == number for case in self._cases):
+            raise ValueError(f"case {number} has begun already")
         row["case"] = number
         row["started_utc"] = datetime.now(UTC)
         row.setdefault("counter", COUNTER_OF_BACKEND[row["backend"]])

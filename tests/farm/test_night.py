@@ -88,6 +88,7 @@ def test_hosts_that_plan_at_once_have_one_plan(lab, base):
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: plan_night(base / "state", lab, wish, base, base / "results"), range(4)))
     assert len({night.run for night in made}) == 1
+    assert [path.name for path in (base / "results").iterdir()] == [made[0].run.name]
     assert made[0] == Night.load(made[0].folder)
     assert made[0].deadline - made[0].created == timedelta(hours=1)
 
@@ -101,6 +102,15 @@ def test_the_second_night_of_a_day_has_a_number(lab, base):
     assert unfinished(state) is None
     second = plan_night(state, lab, wish, base, base / "results")
     assert (second.id, unfinished(state)) == (f"{first.id}.2", second)
+
+
+def test_a_host_that_sees_another_results_folder_is_told(lab, base):
+    night = plan_night(base / "state", lab, nightly(base, devices=("b1",)), base, base / "results")
+    night.check_run()
+    (base / "results").rename(base / "elsewhere")
+    (base / "results").mkdir()
+    with pytest.raises(ConfigError, match="all hosts of a farm need the same results folder"):
+        night.check_run()
 
 
 def test_a_damaged_plan_is_named(lab, base):

@@ -78,6 +78,13 @@ def test_a_case_that_two_writers_measured_counts_for_the_first(tmp_path):
     assert results.samples["ticks"].tolist() == [200, 200]
 
 
+def test_a_writer_begins_a_case_once(tmp_path):
+    with Run.join(tmp_path / run_name(), ABOUT, "a") as run:
+        run.begin_case(**KEYS, variant="int8", number=7)
+        with pytest.raises(ValueError, match="case 7 has begun already"):
+            run.begin_case(**KEYS, variant="int8", number=7)
+
+
 def test_of_many_commits_one_counts(tmp_path):
     names = [f"w{number}" for number in range(32)]
     with ThreadPoolExecutor(16) as pool:
