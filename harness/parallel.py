@@ -21,6 +21,8 @@ from harness.store.durations import durations
 from harness.store.runs import finish_shared, run_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
     from xdist.workermanage import WorkerController
 
@@ -36,8 +38,19 @@ class Schedule(WorkStealingScheduling):  # type: ignore[misc]  # xdist has no ty
     """Hands out one case at a time in the given order, so that no worker sits on cases that another could begin.
 
     xdist's worker begins an item when it knows the next one, or that there is none. So each has two, and the second
-    ones are dealt in reverse: who began with the longest case gets the shortest.
+    ones are dealt in reverse: who began with the longest case gets the shortest. A worker stays with its target as long
+    as that has cases, and no target has more workers than boards.
+
+    Args:
+        config: of pytest.
+        log: of pytest-xdist.
+        boards: how many boards each target has whose name is in the names of its items.
     """
+
+    def __init__(self, config: pytest.Config, log: Any, boards: Mapping[str, int]) -> None:
+        super().__init__(config, log)
+        self.boards = boards
+        self.at: dict[WorkerController, str] = {}
 
     @property
     def tests_finished(self) -> bool:
@@ -45,15 +58,47 @@ class Schedule(WorkStealingScheduling):  # type: ignore[misc]  # xdist has no ty
         return self.collection_is_completed and not self.pending and not any(self.node2pending.values())
 
     def check_schedule(self) -> None:
-        """Give every worker a case to run and one to wait; end those that wait for nothing."""
+        """Give every worker a case to run and one to wait; end those that there is nothing for."""
         workers = [worker for worker in self.node2pending if not worker.shutting_down]
         for count, order in ((1, workers), (2, workers[::-1])):
             for worker in order:
-                if self.pending and len(self.node2pending[worker]) < count:
-                    self._send_tests(worker, 1)
-        if not self.pending:
-            for worker in workers:
+                if len(self.node2pending[worker]) < count:
+                    self._give(worker)
+        for worker in workers:
+            if len(self.node2pending[worker]) < 2:
                 worker.shutdown()
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Forget a worker, and return the case that it died in, if it did."""
+        self.at.pop(node, None)
+        crashed: str | None = super().remove_node(node)
+        return crashed
+
+    def _give(self, worker: WorkerController) -> None:
+        """Send a worker the first case of its target, else of one that has a board left."""
+        mine = [index for index in self.pending if self._target(index) == self.at.get(worker)]
+        free = [index for index in self.pending if self._has_board(self._target(index), worker)]
+        for index in (mine or free)[:1]:
+            self.pending.remove(index)
+            self.pending.insert(0, index)
+            self.at[worker] = self._target(index)
+            self._send_tests(worker, 1)
+
+    def _target(self, index: int) -> str:
+        assert self.collection is not None  # noqa: S101 (it is scheduled from)
+        name = str(self.collection[index]).rpartition("[")[2].removesuffix("]")
+        return name if name in self.boards else ""
+
+    def _has_board(self, target: str, worker: WorkerController) -> bool:
+        others = sum(
+            name == target for other, name in self.at.items() if other is not worker and not _ended(self, other)
+        )
+        return target not in self.boards or others < self.boards[target]
+
+
+def _ended(schedule: Schedule, worker: WorkerController) -> bool:
+    """Whether a worker has run all that it was given, and gets no more."""
+    return bool(worker.shutting_down) and not schedule.node2pending.get(worker)
 
 
 class Controller:
@@ -67,6 +112,7 @@ class Controller:
         self.path = bench.options.results_dir / run_name()
         self._seconds = durations(bench.options.results_dir)
         self._rescued: Counter[str] = Counter()
+        self._boards = {target.name: len(target.devices) for target in bench.targets} if _shared_boards(bench) else {}
         self._workers = 0
 
     def pytest_configure_node(self, node: WorkerController) -> None:
@@ -77,7 +123,7 @@ class Controller:
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Schedule:
         """Hand out the cases by our schedule, whatever `--dist` says."""
-        return Schedule(config, log)
+        return Schedule(config, log, self._boards)
 
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Schedule) -> None:
         """Give the case of a worker that died to another one, unless it has killed several."""

@@ -158,7 +158,7 @@ class Rack:
                     case.give_up(device, error)
             if not busy:
                 raise _none_left(case)
-            if len(case.target.devices) == 1:
+            if len(case.target.devices) == 1 and not self._own(busy):
                 raise busy[0]
             self._again(wait, busy)
 
@@ -251,11 +251,21 @@ class Rack:
         return self._patience if len(target.devices) == 1 else replace(NOW, run=self._run)
 
     def _again(self, wait: Wait, busy: list[BusyError]) -> None:
-        """Sleep before all boards of a pool are asked for again. What this run's other processes hold gets free."""
-        own = [error for error in busy if error.run is not None and error.run == self._run]
+        """Sleep before all boards of a target are asked for again.
+
+        What this run's other processes hold gets free, so it is waited for in any case; and as one of them may wait for
+        a board that is held here, none is kept meanwhile.
+        """
+        own = self._own(busy)
         if own:
+            for target in self._targets:
+                for device in target.devices:
+                    self.let_go(device)
             wait = Wait(replace(self._patience, limit_s=None))
         wait.again((own or busy)[0], _POOL_POLL_S)
+
+    def _own(self, busy: list[BusyError]) -> list[BusyError]:
+        return [error for error in busy if error.run is not None and error.run == self._run]
 
     def _counts(self, device: Device) -> bool:
         """Whether what a board does is held for or against it: not with faults that this run injects on purpose."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
     An installed Renode is hidden, for the sake of `--backend auto`. What a test starts is not told that it was started
     by a worker, or that coverage is measured, which would make it slower.
     """
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as of a shell's background job; children would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
     os.environ["HIL_RENODE"] = "off"
     if config.getoption("dist", "no") == "no":  # runs tests itself, and starts no workers

@@ -147,16 +147,25 @@ class Worker:
         self.shutting_down = True
 
 
-def scheduled(seconds, workers):
-    """Play a schedule through, with what xdist's workers do: begin a case when the next one or the end is known."""
+def made_schedule(names, workers, boards):
     schedule = Schedule.__new__(Schedule)
-    schedule.numnodes, schedule.collection = workers, [str(number) for number in range(len(seconds))]
+    schedule.numnodes, schedule.collection = workers, list(names)
+    schedule.boards, schedule.at, schedule.steal_requested_from_node = boards, {}, None
+    return schedule
+
+
+def scheduled(seconds, workers, names=None, boards=None):
+    """Play a schedule through, with what xdist's workers do: begin a case when the next one or the end is known.
+
+    Returns how long it takes, and which worker ran each case.
+    """
+    schedule = made_schedule(names or map(str, range(len(seconds))), workers, boards or {})
     nodes = [Worker() for _ in range(workers)]
     schedule.node2pending = {node: [] for node in nodes}
     schedule.node2collection = dict.fromkeys(nodes, schedule.collection)
     schedule.pending = list(range(len(seconds)))
     schedule.check_schedule()
-    clock, order = 0.0, []
+    clock, order, by = 0.0, [], {}
     running = {}
     while not schedule.tests_finished:
         for node in nodes:
@@ -166,9 +175,10 @@ def scheduled(seconds, workers):
         node = min(running, key=running.get)
         clock = running.pop(node)
         order.append(schedule.node2pending[node][0])
+        by[order[-1]] = nodes.index(node)
         schedule.mark_test_complete(node, order[-1])
     assert sorted(order) == list(range(len(seconds)))
-    return clock
+    return clock, by
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 16])
@@ -177,17 +187,33 @@ def test_wall_time_is_close_to_its_share(workers):
         ::-1
     ]
     least = max(seconds[0], sum(seconds) / workers)
-    assert scheduled(seconds, workers) <= least * 1.15
+    assert scheduled(seconds, workers)[0] <= least * 1.15
 
 
-def test_a_case_that_comes_back_is_given_out_though_all_were_told_to_end():
-    schedule = Schedule.__new__(Schedule)
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+def test_each_board_has_one_worker(workers):
+    boards = {"b1": 1, "b2": 1, "b3": 1}
+    names = [f"s.yaml::v{number}[{board}]" for number in range(6) for board in boards]
+    clock, by = scheduled([1.0] * len(names), workers, names, boards)
+    for board in boards:
+        assert len({worker for index, worker in by.items() if names[index].endswith(f"[{board}]")}) == 1
+    assert clock == {1: 18, 2: 12, 3: 6, 4: 6}[workers]
+
+
+def test_no_kind_has_more_workers_than_boards():
+    boards = {"nano33": 3, "other": 1}
+    names = [f"s.yaml::v{number}[{kind}]" for kind in boards for number in range(8)]
+    _, by = scheduled([1.0] * 16, 4, names, boards)
+    assert len({worker for index, worker in by.items() if names[index].endswith("[other]")}) == 1
+
+
+def test_the_cases_of_a_worker_that_died_are_given_to_the_next_one():
+    schedule = made_schedule(["a", "b"], 1, {})
     node, late = Worker(), Worker()
-    schedule.numnodes, schedule.collection = 1, ["a", "b"]
     schedule.node2pending, schedule.node2collection = {node: []}, {node: ["a", "b"]}
-    schedule.pending, schedule.steal_requested_from_node = [0, 1], None
+    schedule.pending = [0, 1]
     schedule.check_schedule()
-    assert (node.given, node.shutting_down) == ([0, 1], True)
+    assert node.given == [0, 1]
     assert schedule.remove_node(node) == "a"
     schedule.mark_test_pending("a")
     assert not schedule.tests_finished

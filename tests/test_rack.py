@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -15,8 +17,9 @@ from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
 from harness.farm.retest import open_book
 from harness.farm.state import now, username
-from harness.options import Options
+from harness.options import Options, SharedRun
 from harness.store import load_results
+from harness.store.runs import finish_shared, run_name
 
 HANGS = 'faults: ["board.hang,inference=3,times=0"]'
 
@@ -127,3 +130,29 @@ def test_a_session_that_measures_nothing_is_no_success(make, tmp_path, root):
     assert done.returncode == 1, done.stdout
     assert "1 skipped" in done.stdout
     assert "Nothing was measured: every board is in quarantine." in done.stdout
+
+
+@pytest.mark.slow
+def test_workers_that_want_each_others_boards_do_not_wait_for_ever(tmp_path, suite):
+    (tmp_path / "devices.yaml").write_text(
+        "devices:\n" + "".join(f"  b{n}: {{kind: nano33, backend: virtual}}\n" for n in (1, 2))
+    )
+    path, meeting = tmp_path / "results" / run_name(), threading.Barrier(2)
+
+    def work(turn):
+        shared = SharedRun(path, f"w{turn}", turn)
+        where = tmp_path / "devices.yaml", tmp_path / "results"
+        with contextlib.closing(
+            Bench.build(Options(("all",), "auto", *where, 3, 0, each=True, shared=shared))
+        ) as bench:
+            order = bench.targets if turn == 0 else bench.targets[::-1]
+            bench.measure(order[0], suite, suite.variant("int8"), None, number=2 * turn)
+            meeting.wait(60)
+            bench.measure(order[1], suite, suite.variant("int8"), None, number=2 * turn + 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+    finish_shared(path)
+    cases = load_results(path).cases
+    assert cases["device"].tolist() == ["b1", "b2", "b2", "b1"]
+    assert (cases["status"] == "complete").all()

@@ -181,7 +181,7 @@ def test_requests_that_the_device_refuses(board, line):
 
 @pytest.mark.parametrize("count", [0, 129])
 def test_batches_that_the_device_refuses(board, line, inputs, count):
-    link = Link(line, board.name, QUICK)
+    link = Link(line, board.name)
     link.connect()
     with pytest.raises(LinkError, match="out of range"):
         link.infer(inputs[0], count)
