@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError
 from harness.farm.labgrid import Labgrid
 from harness.farm.labgrid_janitor import Heartbeat, job_user
+from harness.farm.labgrid_queue import Queued
 from harness.farm.labgrid_view import look, look_shared
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class LabgridJob:
         Args:
             device: of devices.yaml; `place` is its place in labgrid, else its name.
             wait_s: the longest to wait for whoever has it.
-            on_wait: called once, with what is waited for, if waiting is needed.
+            on_wait: called once, with what is waited for, if waiting is needed; the job then stands in labgrid's queue.
 
         Raises:
             BusyError: somebody else has it (or ReservedError: it is reserved), after `wait_s`.
@@ -156,18 +157,23 @@ class LabgridJob:
         """
         place = device.place or device.name
         end = time.monotonic() + wait_s
-        told = on_wait is None
-        while True:
-            try:
-                return self._acquire(device.name, place)
-            except BusyError as error:
-                left_s = end - time.monotonic()
-                if left_s <= 0:
-                    raise
-                if not told and on_wait is not None:
-                    on_wait(error)
-                    told = True
-            time.sleep(min(_RETRY_S, left_s))
+        try:
+            return self._acquire(device.name, place)
+        except BusyError as error:
+            if wait_s <= 0:
+                raise
+            if on_wait is not None:
+                on_wait(error)
+            busy = error
+        with Queued(self.labgrid, {"name": place}) as queued:  # others wait, too: labgrid says who is next
+            while True:
+                try:
+                    queued.wait(max(0.0, end - time.monotonic()))
+                    return self._acquire(device.name, place)
+                except BusyError as error:
+                    if time.monotonic() >= end:
+                        raise busy from error
+                time.sleep(_RETRY_S)
 
     def give_back(self, hold: PlaceHold) -> None:
         """Release a hold's place, now or, if the coordinator doesn't answer, later."""
