@@ -121,7 +121,7 @@ class Crew:
             if slot.process is not None:
                 self._watch(slot, states)
             elif late and not slot.over:
-                slot.state, slot.reason = "done", slot.reason
+                slot.state = "done"
             elif not slot.over and time.monotonic() >= slot.not_before:
                 self._start(slot)
 

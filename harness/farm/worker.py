@@ -39,6 +39,7 @@ from harness.power.meter import PowerOptions
 
 if TYPE_CHECKING:
     from harness.config import Suite
+    from harness.farm.queue import CaseState
 
 #: How long to wait before looking again whether another worker's case has come back.
 _PAUSE_S = 1.0
@@ -69,7 +70,6 @@ class Worker:
         device: the name of its board.
         bench: with that board.
         queue: where cases come from.
-        samples: of each suite, None for all.
     """
 
     night: Night
@@ -87,10 +87,8 @@ class Worker:
         """
         mine = [case for case in self.night.cases if self.device in case.devices and self._has_image(case)]
         while True:
-            left = [case for case in mine if self._fits(case)]
-            states = self.queue.states(left)
-            left = [case for case in left if not self._over(states[case.number].state, states[case.number].failed)]
-            left = [case for case in left if not states[case.number].hopeless]
+            states = self.queue.states(mine)
+            left = [case for case in mine if self._fits(case) and self._is_left(states[case.number])]
             if not left:
                 return Exit.DONE
             claim = self.queue.claim(left, self.device)
@@ -128,8 +126,9 @@ class Worker:
             raise
         return None
 
-    def _over(self, state: str, failed: dict[str, str]) -> bool:
-        return state == "done" or self.device in failed
+    def _is_left(self, state: CaseState) -> bool:
+        """Whether this board may still get to measure a case."""
+        return state.state != "done" and self.device not in state.failed and not state.hopeless
 
     def _fits(self, case: PlannedCase) -> bool:
         """Whether there is time for a case: some is needed even if nobody knows how much."""
