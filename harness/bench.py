@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
 _BOARDS_PER_CASE = 3
+#: So often a case is begun again because its board was taken away: a coordinator restarted, a host was suspended.
+_LOSSES = 2
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
     "virtual": "emulated Cortex-M4, counts instructions; not latency",
@@ -183,12 +185,16 @@ class Bench:
                     meter=self.rack.meters[device.name],
                     final=last and final,
                 )
+            except LeaseLostError as error:
+                self.rack.let_go(device)
+                if case.lost == _LOSSES or not final:
+                    raise
+                case.lose(error)
             except BoardError as error:
                 self.rack.failed(case, device, error)
-                if not last or isinstance(error, LeaseLostError):
-                    self.rack.let_go(device)
                 if last:
                     raise
+                self.rack.let_go(device)
                 case.give_up(device, error)
             except MeasurementError as error:
                 self.rack.worked(case, device, error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.boards.hardware import power_of
 from harness.boards.opening import VirtualBoard
 from harness.boards.renode import keep_log
-from harness.errors import BoardError, BusyError, GivenUpError, HilError, QuarantinedError, StoreError
+from harness.errors import BoardError, BusyError, GivenUpError, HilError, LeaseLostError, QuarantinedError, StoreError
 from harness.farm.access import Access
 from harness.farm.lease import NOW, Patience, Wait
 from harness.farm.noting import Part, event_of_part
@@ -50,6 +50,7 @@ class Case:
         on_progress: called with the stage, how much is done, and of how much.
         failed: why each board that was tried couldn't measure it.
         unfit: why other boards aren't even tried: they are out of use.
+        lost: how often a board was taken away in the middle of it.
     """
 
     target: Target
@@ -60,11 +61,17 @@ class Case:
     on_progress: Callable[[str, int, int], None] | None
     failed: dict[str, str] = field(default_factory=dict)
     unfit: dict[str, BoardError] = field(default_factory=dict)
+    lost: int = 0
 
     def give_up(self, device: Device, error: BoardError) -> None:
         """Note that a board can't measure it, and begin anew for the next one."""
         self.failed[device.name] = str(error)
         self.record.hand_on(f"{error} (next: another board)")
+
+    def lose(self, error: LeaseLostError) -> None:
+        """Note that its board was taken away, which is nobody's fault, and begin anew."""
+        self.lost += 1
+        self.record.hand_on(f"{error} (next: asking for a board again)")
 
 
 class Rack:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness import recovery
-from harness.errors import BoardError, ConfigError, HilError, ImageError, MeasurementError
+from harness.errors import BoardError, ConfigError, HilError, ImageError, LeaseLostError, MeasurementError
 from harness.image import Image, load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
@@ -79,7 +79,8 @@ def run_case(
         on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
         record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
         meter: measures its energy, once its predictions are there; None leaves that out.
-        final: whether a failure of the infrastructure ends the case; if not, another board may take it.
+        final: whether a failure of the infrastructure ends the case; if not, another board may take it. That the board
+            was taken away never does.
 
     Returns:
         The case's row, every column of the schema.
@@ -96,7 +97,7 @@ def run_case(
         case = _prepare(board, suite, variant, data, image, samples, on_progress, meter, force_flash=force_flash)
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
-        if final or not isinstance(error, BoardError):
+        if not isinstance(error, BoardError) or (final and not isinstance(error, LeaseLostError)):
             record.finish(status="failed", reason=str(error), **known)
         raise
     except BaseException as error:

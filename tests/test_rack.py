@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from harness.bench import Bench
-from harness.errors import BoardError, QuarantinedError, ReservedError
+from harness.errors import BoardError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
 from harness.farm.retest import open_book
@@ -105,6 +107,25 @@ def test_a_reservation_that_begins_soon_is_announced(make):
     bench.rack.access.permit(device, 60)
     with pytest.raises(ReservedError, match=r"reserved by anna from .* too soon for what takes 9000 s"):
         bench.rack.access.permit(device, 9000)
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, "complete"), (3, "failed")])
+def test_a_case_whose_board_is_taken_away_is_begun_again(make, suite, tmp_path, monkeypatch, times, status):
+    monkeypatch.setenv("HIL_LEASES", str(tmp_path / "leases"))
+    left = [times]
+
+    def take_away(stage, done, _total):
+        if stage == "measure" and done == 1 and left[0]:
+            left[0] -= 1
+            shutil.rmtree(tmp_path / "leases")  # as somebody who clears up would
+            time.sleep(0.2)  # the port is guarded ten times a second
+
+    bench = make("")
+    with contextlib.suppress(LeaseLostError):
+        bench.measure(bench.targets[0], suite, suite.variant("int8"), take_away)
+    (row,) = bench.run.rows
+    assert (row["status"], row["attempts"], row["device"]) == (status, min(times + 1, 3), "b1")
+    assert {event.ok for event in open_book(bench.lab).events()} <= {True}  # no fault of the board
 
 
 def test_a_twin_that_nobody_configured_is_nobodys(suite, tmp_path):
