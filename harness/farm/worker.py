@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 #: How long to wait before looking again whether another worker's case has come back.
 _PAUSE_S = 1.0
 _PARENT_S = 1.0
+#: How long it may take to end by itself.
+_END_S = 30.0
 
 
 class Exit(IntEnum):
@@ -214,6 +216,8 @@ def _end_with_parent() -> None:
         while os.getppid() == parent:
             threading.Event().wait(_PARENT_S)
         os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(_END_S)
+        os._exit(Exit.STOPPED)  # what hangs in the end would keep the board for ever
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
 

@@ -164,7 +164,9 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
         row |= {"status": "failed", "reason": "run was interrupted", "samples": case.recorded}
     else:
         row |= case.finish
-        if row["samples"] != case.recorded:
+        if row["status"] != "complete" and case.recorded > row["samples"]:
+            row["samples"] = case.recorded  # a signal came between a sample's line and its being counted
+        elif row["samples"] != case.recorded:
             lost = f"journal is damaged: {case.recorded} of {row['samples']} samples are left"
             row |= {"status": "failed", "reason": lost, "samples": case.recorded}
             row |= {column.name: None for column in CASES if column.score}

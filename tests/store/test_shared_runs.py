@@ -151,6 +151,17 @@ def test_a_case_that_nobody_finished_is_failed(tmp_path):
     assert cases["accuracy"].isna().all()
 
 
+def test_a_sample_that_a_signal_kept_from_being_counted_is_no_damage(tmp_path):
+    with Run.create(tmp_path, ABOUT) as run:
+        case = run.begin_case(**KEYS, variant="int8")
+        case.sample(sample=0, label=0, prediction=0, ticks=1, output_crc=1)
+        case.recorded = 0  # what is left of it if Ctrl-C ends `sample` after it wrote the line
+        case.finish(status="failed", reason="interrupted after 0 samples")
+    assert load_results(run.path).cases[["reason", "samples"]].to_numpy().tolist() == [
+        ["interrupted after 0 samples", 1]
+    ]
+
+
 def test_a_run_that_nobody_wrote_is_an_error(tmp_path):
     with pytest.raises(StoreError, match="nobody has written anything"):
         finish_shared(tmp_path)

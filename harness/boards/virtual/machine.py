@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HALTED_PUMP_S = 0.02  # DMA goes on while the core is halted
 _WFE_S = 0.001
+_CLOSE_S = 0.05
 _MHZ16 = 16e6
 
 
@@ -37,15 +38,16 @@ class Machine(Chip):
 
     def close(self) -> None:
         """Power off and wait for the thread."""
-        with self._condition:
-            self._closing = True
-            self.engine.counter.stop_soon()
-            self._condition.notify_all()
+        self._closing = True
         thread = self._thread
         while thread is not None and thread.is_alive():
             self.engine.counter.stop_soon()
             self._wake.wake()
-            thread.join(0.05)
+            # Each time anew: where a signal's exception ends the caller's code, one call may have been lost.
+            if self._condition.acquire(timeout=_CLOSE_S):
+                self._condition.notify_all()
+                self._condition.release()
+            thread.join(_CLOSE_S)
 
     def _main(self) -> None:
         with self._condition:
