@@ -26,7 +26,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="auto (default): hardware if it is attached, else an emulator",
     )
     add("--samples", type=_positive, default=None, metavar="N", help="use only the first N inputs of each suite")
-    add("--results-dir", default="results", metavar="DIR", help="where runs are stored (default: results)")
+    add(
+        "--results-dir", type=_folder, default="results", metavar="DIR", help="where runs are stored (default: results)"
+    )
     add("--lab", default=None, metavar="FILE", help="the lab's boards (default: devices.yaml, if there is one)")
     add(
         "--hil-retries",
@@ -117,6 +119,14 @@ def _patience(config: pytest.Config) -> Patience:
     if not config.option.wait and config.option.wait_timeout is None:
         return NOW
     return Patience(config.option.wait_timeout, line_writer(config))
+
+
+def _folder(text: str) -> str:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"must be a folder, not {text!r}; `farm: {{store: URL}}` publishes finished runs"
+        )
+    return text
 
 
 def _positive(text: str) -> int:

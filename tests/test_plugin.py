@@ -126,6 +126,12 @@ def collected(pytester, *arguments):
     return [line for line in result.stdout.lines if "::" in line]
 
 
+def test_runs_are_not_written_to_a_url(pytester):
+    result = pytester.runpytest("--device", "nano33", "--results-dir", "s3://bucket/hil")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*must be a folder, not 's3://bucket/hil'; `farm: {store: URL}` publishes*"])
+
+
 @pytest.mark.usefixtures("lab")
 def test_one_item_per_variant(pytester):
     pytester.path.joinpath("suites", "workflow.yaml").write_text("task: deploy\nsteps: []\n")

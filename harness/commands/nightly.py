@@ -9,15 +9,17 @@ import click
 
 from harness.commands.printing import print_table
 from harness.config.nightly import load_nightly
+from harness.errors import ConfigError
 from harness.farm.night import plan_cases
 from harness.farm.nightly import Wish, run_night
 from harness.farm.times import show_length
+from harness.store.remote import is_url
 
 if TYPE_CHECKING:
     from harness.config import Lab
 
 
-def run_nightly(lab: Lab, file: Path, results_dir: Path | None, *, resume: bool, dry_run: bool) -> int:
+def run_nightly(lab: Lab, file: Path, results_dir: str | None, *, resume: bool, dry_run: bool) -> int:
     """Run a night, and return the exit code.
 
     Raises:
@@ -26,7 +28,12 @@ def run_nightly(lab: Lab, file: Path, results_dir: Path | None, *, resume: bool,
     """
     nightly = load_nightly(file)
     store = lab.farm.store
-    folder = results_dir or (Path(store) if store is not None and "://" not in store else Path("results"))
+    if results_dir is not None and is_url(results_dir):
+        raise ConfigError(
+            f"--results-dir {results_dir} must be a folder; `farm: {{store: URL}}` publishes finished runs"
+        )
+    usual = "results" if store is None or is_url(store) else store
+    folder = Path(usual if results_dir is None else results_dir)
     base = file.parent.resolve()
     if dry_run:
         cases = plan_cases(lab, nightly, base, folder)

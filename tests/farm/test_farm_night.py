@@ -145,6 +145,10 @@ def test_an_image_that_is_broken_fails_its_case_and_no_board(farm):
     assert [board["health"]["state"] for board in json.loads(shown.stdout)] == ["well", "well"]
 
 
+def test_a_night_is_not_written_to_a_url(farm):
+    assert "must be a folder" in ended(nightly(farm, "--results-dir", "s3://bucket/hil"), code=1)
+
+
 def test_an_outcome_that_is_damaged_is_none(tmp_path):
     (tmp_path / "finished.json").write_text("{")
     assert Outcome.read(tmp_path / "finished.json") is None
