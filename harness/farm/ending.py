@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 from harness.farm.finish import Outcome, finish_night
@@ -44,7 +45,8 @@ def _record_rest(night: Night, queue: Queue) -> None:
     if not rest or (night.run / CASES_FILE).is_file():
         return
     writer = f"{hostname()}.end.{os.getpid()}".replace("-", "_")
-    with Run.join(night.run, {}, writer) as run:
+    about = {"harness_version": metadata.version("tinyml-hil")}
+    with Run.join(night.run, about, writer) as run:
         for case in rest:
             state = states[case.number]
             record = run.begin_case(
@@ -54,6 +56,8 @@ def _record_rest(night: Night, queue: Queue) -> None:
                 backend=case.backend,
                 suite=case.task,
                 variant=case.variant,
+                pool=case.pool,
+                host=hostname(),
             )
             if state.failed or state.deaths:
                 why = [f"{device}: {reason}" for device, reason in state.failed.items()]

@@ -187,16 +187,16 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
         FarmError: labgrid, which has the tags of the devices, doesn't answer.
     """
     seconds = durations(results_dir)
-    devices = with_places(lab, nightly.devices).select(nightly.devices)
+    targets = _targets(with_places(lab, nightly.devices).select(nightly.devices), nightly)
     cases: list[PlannedCase] = []
     for suite in _suites(nightly.suites):
-        for target in _targets(devices, nightly):
+        for name, pool, backend, devices in targets:
+            kind = devices[0].kind
             for variant in suite.variants:
                 try:
-                    image = load_image(suite.image_path(variant, target[3][0].kind), target[3][0].kind).sha256
+                    image = load_image(suite.image_path(variant, kind), kind).sha256
                 except ConfigError:
                     image = None  # its case will fail and say why
-                name, pool, backend, devices = target
                 cases.append(
                     PlannedCase(
                         number=len(cases),
@@ -205,7 +205,7 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
                         variant=variant.name,
                         target=name,
                         pool=pool,
-                        kind=devices[0].kind.name,
+                        kind=kind.name,
                         backend=backend,
                         devices=tuple(device.name for device in devices),
                         seconds=seconds.get((suite.task, variant.name)),

@@ -137,6 +137,8 @@ def test_an_image_that_is_broken_fails_its_case_and_no_board(farm):
     output = ended(nightly(farm), code=1)
     cases = load_results(farm / "results").cases.set_index("variant")
     assert cases.loc["broken", "status"] == "failed"
+    assert set(cases["pool"]) == {"nano33"}
+    assert cases[["host", "harness_version"]].notna().all(axis=None)
     assert (cases.drop("broken")["status"] == "complete").all()
     assert "10 cases: 9 complete, 1 failed, 0 skipped" in output
     shown = subprocess.run(

@@ -66,6 +66,18 @@ def test_each_asks_every_board(lab, base):
     assert {(case.target, case.pool, case.devices) for case in cases} == {("b1", None, ("b1",)), ("b2", None, ("b2",))}
 
 
+@pytest.mark.parametrize("each", [True, False])
+def test_every_suite_is_planned_for_every_target(lab, base, each):
+    suites = base / "suites"
+    text = (suites / "japanese_vowels.yaml").read_text()
+    (suites / "second.yaml").write_text(text.replace("task: japanese_vowels", "task: second"))
+    cases = plan_cases(lab, nightly(base, devices=("all",), each=each), base, base / "results")
+    planned = {(case.task, case.target) for case in cases}
+    targets = {"b1", "b2", "real"} if each else {"nano33-virtual", "nano33-hardware"}
+    assert planned == {(task, target) for task in ("japanese_vowels", "second") for target in targets}
+    assert len(cases) == 9 * len(planned)
+
+
 def test_what_took_longest_comes_first_after_what_was_never_run(lab, base):
     with Run.create(base / "results", {}) as run:
         for variant, seconds in (("int8", 5.0), ("student_int8", 50.0)):
