@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from harness.boards.opening import open_board
@@ -120,7 +121,7 @@ class Access:
             return
         self._calendar.check(device.name, username(), now())
         after = self.reserved_next(device) if seconds else None
-        if after is not None and not self._calendar.free_for(device.name, username(), now(), seconds):
+        if after is not None and after.start < now() + timedelta(seconds=seconds):
             raise ReservedError(
                 f"{device.name} is reserved by {after.owner} from {show_time(after.start, now())} on, too soon for "
                 f"what takes {seconds:.0f} s"

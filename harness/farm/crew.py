@@ -70,6 +70,11 @@ class Slot:
     check: bool = False
 
     @property
+    def name(self) -> str:
+        """What its log and the status page call it."""
+        return self.device if self.turn == 0 else f"{self.device}-{self.turn}"
+
+    @property
     def over(self) -> bool:
         """Whether no worker will be started here any more."""
         return self.process is None and self.state in ("done", "failed")
@@ -148,8 +153,7 @@ class Crew:
         command = [sys.executable, "-m", "harness.farm.worker", str(self.night.folder), slot.device]
         command += ["--turn", str(slot.turn), *["--check"] * slot.check, *self.arguments]
         slot.check = False
-        name = slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}"
-        with (self._log / f"{name}.log").open("ab") as log:
+        with (self._log / f"{slot.name}.log").open("ab") as log:
             slot.process = subprocess.Popen(  # noqa: S603 (own program)
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=os.environ.copy()
             )
@@ -206,8 +210,7 @@ class Crew:
             process.kill()
 
     def _last_words(self, slot: Slot) -> str:
-        name = slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}"
-        lines = (self._log / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = (self._log / f"{slot.name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it didn't say why"
 
 

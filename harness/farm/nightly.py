@@ -187,7 +187,7 @@ class Host:
         """Write what this host does, which is its heartbeat, too."""
         names = {case.number: case.name for case in self._night.cases}
         boards = {
-            slot.device if slot.turn == 0 else f"{slot.device}-{slot.turn}": {
+            slot.name: {
                 "state": slot.state,
                 "case": None if slot.case is None else names[slot.case],
                 "reason": slot.reason,
