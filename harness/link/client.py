@@ -295,5 +295,5 @@ class Link:
     def _patience(self, factor: float, count: int) -> float:
         """Seconds to wait for `count` inferences: `factor` times the slowest one so far, and a bit."""
         if self._slowest == 0.0:
-            return self._timing.inference * count
+            return self._timing.reply + self._timing.inference * count
         return self._timing.quiet + self._timing.reply * factor / 10 + factor * self._slowest * count

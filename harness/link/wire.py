@@ -35,7 +35,7 @@ class Timing:
     Attributes:
         boot: for the first answer after a reset.
         reply: for an answer that needs no inference, beyond the time its bytes take on the line.
-        inference: for the first inference; later ones are allowed ten times the slowest so far, and `reply`.
+        inference: for the first inference; later ones are allowed ten times the slowest so far. `reply` is added.
         quiet: silence after damaged bytes that says that nothing more will come.
         step: for an answer while recovering; longer than the round trip of any USB bridge (16 ms for FTDI's).
         baud: of the line.

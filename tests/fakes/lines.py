@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,40 @@ class NoisyLine:
 
 
 @dataclass
+class LateLine:
+    """Hands over what it has received so many seconds late, as a busy host does."""
+
+    line: ByteStream
+    delay: float
+    _held: list[tuple[float, bytes]] = field(default_factory=list)
+
+    def read(self, size: int, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
+        while True:
+            now = time.monotonic()
+            if self._held and self._held[0][0] <= now:
+                return self._held.pop(0)[1]
+            until = min(deadline, self._held[0][0]) if self._held else deadline
+            if data := self.line.read(size, max(0.0, until - now)):
+                self._held.append((time.monotonic() + self.delay, data))
+            elif time.monotonic() >= deadline:
+                return b""
+
+    def write(self, data: bytes) -> None:
+        self.line.write(data)
+
+    def drain(self) -> None:
+        self._held.clear()
+        self.line.drain()
+
+
+@dataclass
 class SilentLine:
     """Nobody is there."""
 
     written: int = 0
 
     def read(self, size: int, timeout: float) -> bytes:
-        import time
-
         time.sleep(min(timeout, 0.05))
         return b""
 

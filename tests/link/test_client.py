@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from fakes.lines import CreditWatch, GarbageLine, NoisyLine, SilentLine
+from fakes.lines import CreditWatch, GarbageLine, LateLine, NoisyLine, SilentLine
 from harness.boards.opening import open_board
 from harness.errors import BoardResetError, LinkError, MeasurementError
 from harness.image import load_image
@@ -185,6 +185,18 @@ def test_batches_that_the_device_refuses(board, line, inputs, count):
     link.connect()
     with pytest.raises(LinkError, match="out of range"):
         link.infer(inputs[0], count)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_answer_may_take_as_long_as_a_busy_host_needs(board, line, inputs, count):
+    link = Link(LateLine(line, 0.1), board.name)
+    link.connect()
+    if count:
+        assert len(link.infer(inputs[0], count).ticks) == count
+    else:
+        with pytest.raises(LinkError, match="out of range"):
+            link.infer(inputs[0], count)
+    assert link.counters.retransmissions == link.counters.recoveries == 0
 
 
 def test_input_of_the_wrong_size(board, line):
