@@ -206,7 +206,7 @@ def test_waiting_has_an_end():
     begun = time.monotonic()
     with pytest.raises(BusyError, match=r"in use by ana .*; waited 0.7 s$"):
         port().acquire(wait_s=0.7, on_wait=said.append)
-    assert 0.7 <= time.monotonic() - begun < 2
+    assert 0.7 <= time.monotonic() - begun < 10
     assert said == []  # it was too short for that
 
 

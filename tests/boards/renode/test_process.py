@@ -158,7 +158,7 @@ def test_a_command_that_never_ends_has_a_deadline_of_the_host(start, stand_in):
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=r"doesn't answer ExecuteCommand \['start'\] in 0.5 s\. It still runs"):
         renode.robot.keyword("ExecuteCommand", "start", patience=0.5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert renode.close() == "SIGTERM"
 
 
@@ -182,7 +182,7 @@ def test_a_server_that_sends_byte_by_byte_has_a_deadline_too(start):
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=r"doesn't answer ExecuteCommand \['start'\] in 1 s"):
         robot.keyword("ExecuteCommand", "start", patience=1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_command_in_which_renode_dies_is_told_at_once(start, stand_in):

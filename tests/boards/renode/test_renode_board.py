@@ -253,7 +253,7 @@ def test_virtual_time_that_stands_still_meets_the_deadline_of_the_host(
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=rf"doesn't answer ExecuteCommand \['{command}'\] in 1 s"):
         board.reset()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     board.close()
     assert board.notes == ["Renode didn't end by itself: SIGTERM was needed"]
     assert stand_in.running() == []

@@ -97,9 +97,12 @@ def test_host_that_does_not_read_makes_the_board_wait_but_not_the_debugger(lab):
 def test_paced_line_takes_its_time():
     with running_lab(pace=True) as lab:
         data = os.urandom(5000)
-        began = time.monotonic()
-        assert lab.echo(data) == data
-        assert 0.1 <= time.monotonic() - began < 1.0  # 2 x 5,000 bytes of 10 us
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert lab.echo(data) == data
+            took.append(time.monotonic() - began)
+        assert 0.1 <= min(took) < 1.0  # 2 x 5,000 bytes of 10 us; the host's own pauses come on top
 
 
 def test_taps_see_and_change_the_bytes_of_each_direction(lab):
@@ -117,6 +120,6 @@ def test_baud_rates_of_both_ends_are_known(lab):
 
 def test_timer_wakes_the_board_from_wfi(lab):
     began = time.monotonic()
-    (microseconds,) = lab.words(b"W", 1, 30000)
-    assert 30000 <= microseconds < 300000
-    assert time.monotonic() - began >= 0.03
+    waits = [lab.words(b"W", 1, 30000)[0] for _ in range(3)]
+    assert 30000 <= min(waits) < 300000  # the host's own pauses come on top
+    assert time.monotonic() - began >= 3 * 0.03
