@@ -229,9 +229,17 @@ def _verdict(
     if counts["skipped"]:
         why = left.most_common(1)[0][0].partition("\n")[0]
         return state, EXIT_LEFT, f"INCOMPLETE: {counts['skipped']} not measured: {why}"
-    worse = real_changes(judged)[0] if judged else []
-    allowed = "; what got worse is within the limits" if judged and judged.gate else "; no limits are set (fail_on)"
-    return state, EXIT_OK, "OK: every case is complete" + (allowed if worse else "")
+    return state, EXIT_OK, "OK: every case is complete" + (_allowed(judged) if judged else "")
+
+
+def _allowed(judged: Judged) -> str:
+    """Return what the limits say of a night in which none was exceeded."""
+    checks = judged.gate.checks if judged.gate else ()
+    if untold := sum(check.outcome == "can't tell" for check in checks):
+        return f"; fail_on: {untold} of {len(checks)} checks can't tell"
+    if not real_changes(judged)[0]:
+        return ""
+    return "; what got worse is within the limits" if judged.gate else "; no limits are set (fail_on)"
 
 
 def _unused(folder: Path, plan: Mapping[str, Any]) -> list[tuple[str, str]]:

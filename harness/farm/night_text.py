@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LINES: Final = 24
 COLUMNS: Final = 80
 #: How many lines each list gets. With the seven that always are there, they make a screen.
-_ROOM: Final = {"failed": 5, "worse": 5, "unused": 3, "better": 2, "notes": 2}
+_ROOM: Final = {"failed": 4, "worse": 4, "untold": 2, "unused": 3, "better": 2, "notes": 2}
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,14 @@ def _compared(judged: Judged | None) -> list[str]:
         return [f"Not compared: {judged.silent}"]
     over = _over(judged)
     worse, better = real_changes(judged)
-    drifts = [check.reason for check in judged.gate.checks if check.row is None] if judged.gate else []
+    checks = judged.gate.checks if judged.gate else ()
+    drifts = [check.reason for check in checks if check.row is None and check.outcome == "regression"]
+    untold = [check.reason for check in checks if check.outcome == "can't tell"]
     told = [*(f"{_change(row)}{over.get(id(row), '')}" for row in worse), *drifts]
     return [
         f"Against {judged.comparison.a}: {standing(judged.comparison)}",
         *_some("  worse: ", told, _ROOM["worse"]),
+        *_some("  can't tell: ", untold, _ROOM["untold"]),
         *_some("  better: ", [_change(row) for row in better], _ROOM["better"]),
     ]
 
@@ -110,7 +113,8 @@ def _compared(judged: Judged | None) -> list[str]:
 def _over(judged: Judged) -> dict[int, str]:
     """Return which rows exceed a limit, and what is said of it."""
     checks = judged.gate.checks if judged.gate else ()
-    return {id(check.row): f" ({check.limit.text})" for check in checks if check.row and check.outcome == "regression"}
+    over = (check for check in checks if check.outcome == "regression")
+    return {id(check.row): f" ({check.limit.text})" for check in over if check.row and check.limit}
 
 
 def _size(row: Row) -> float:

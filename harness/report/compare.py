@@ -5,6 +5,7 @@ Cases of one place belong together: of a pool, whichever of its boards measured 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,9 +69,10 @@ def compare_runs(a: Results, b: Results, policy: Policy | None = None) -> Compar
     left, right = _newest(_placed(a), key), _newest(_placed(b), key)
     pairs = _matched(left, right, policy)
     unmatched = [f"{named(rows[0])}: not in the baseline" for name, rows in right.items() if name not in left]
-    unmatched += [f"{named(rows[0])}: only in the baseline" for name, rows in left.items() if name not in right]
+    vanished = [f"{named(rows[0])}: only in the baseline" for name, rows in left.items() if name not in right]
     spreads = unit_spreads(join_results(a, b))
-    return decide("runs", _runs_of(a), _runs_of(b), pairs, unmatched, a, b, policy, spreads)
+    comparison = decide("runs", _runs_of(a), _runs_of(b), pairs, unmatched, a, b, policy, spreads)
+    return _with_vanished(comparison, vanished)
 
 
 def compare_boards(results: Results, a: str, b: str, policy: Policy | None = None) -> Comparison:
@@ -128,12 +130,16 @@ def compare_history(
             spread = _spread([night[column] for night in known]) if row["backend"] == "hardware" else 0.0
             pairs.append(Pair(base, row, (name,), spread))
     here = {tuple(row[name] for name in key) for row in _placed(current)}
-    unmatched += [f"{named(rows[-1])}: only in the nights before" for name, rows in earlier.items() if name not in here]
+    vanished = [f"{named(rows[-1])}: only in the nights before" for name, rows in earlier.items() if name not in here]
     words = f"the median of {len(before.runs)} nights"
     together = join_results(before, current)
     spreads = unit_spreads(together)
     comparison = decide("history", words, _runs_of(current), pairs, unmatched, before, current, policy, spreads)
-    return comparison, history(together, policy, spreads)
+    return _with_vanished(comparison, vanished), history(together, policy, spreads)
+
+
+def _with_vanished(comparison: Comparison, vanished: Sequence[str]) -> Comparison:
+    return replace(comparison, unmatched=(*comparison.unmatched, *vanished), vanished=tuple(vanished))
 
 
 def _placed(results: Results) -> list[CaseRow]:

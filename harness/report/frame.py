@@ -158,6 +158,7 @@ class Comparison:
         policy: how it was decided.
         spreads: by how much units of a board differ, where an image was measured on several.
         disagreements: sentences on images that gave on one board what they didn't on another, though they have to.
+        vanished: those of `unmatched` on cases that only the baseline has.
     """
 
     kind: Kind
@@ -169,6 +170,7 @@ class Comparison:
     policy: Policy
     spreads: Spreads = field(default_factory=dict)
     disagreements: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """Return the rows as a DataFrame; the sides' fields are `a_run`, `b_variant` and so on."""

@@ -47,9 +47,16 @@ class Limit:
 
 @dataclass(frozen=True)
 class Check:
-    """One limit held against one row; without a row, the metric was not there to check."""
+    """One limit held against one row.
 
-    limit: Limit
+    Attributes:
+        limit: None if it is about all of them: a case that only the baseline has.
+        row: None if there is none to check: the metric or the case was not measured, or a drift is in no one row.
+        outcome: what came of it.
+        reason: a sentence.
+    """
+
+    limit: Limit | None
     row: Row | None
     outcome: Outcome
     reason: str
@@ -108,7 +115,7 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
     """Hold limits against every row of their metric, and against drifts in a history.
 
     A limit is exceeded if the whole interval that holds for all rows together lies beyond it, and kept if the whole
-    interval lies within; else it can't be told.
+    interval lies within; else it can't be told. Nor can anything be told of a case that only the baseline has.
 
     Args:
         comparison: of what was measured with the baseline.
@@ -118,6 +125,7 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
     if not comparison.rows:
         return Gate("no data", ())
     checks = [check for limit in limits for check in _checks(limit, comparison, series)]
+    checks += [Check(None, None, "can't tell", f"{sentence}; not measured now") for sentence in comparison.vanished]
     found = {check.outcome for check in checks}
     order: tuple[Outcome, ...] = ("regression", "can't tell")
     return Gate(next((outcome for outcome in order if outcome in found), "ok"), tuple(checks))

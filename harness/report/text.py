@@ -84,7 +84,8 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
     }
     if gate is not None:
         checks = [
-            {"limit": check.limit.text, "outcome": check.outcome, "reason": check.reason} for check in gate.checks
+            {"limit": check.limit.text if check.limit else None, "outcome": check.outcome, "reason": check.reason}
+            for check in gate.checks
         ]
         content["gate"] = {"outcome": gate.outcome, "exit_code": gate.exit_code, "checks": checks}
     return content

@@ -113,6 +113,19 @@ def test_a_regression_fails_the_night_by_its_limits_only(farm, fail_on, code, la
     assert lines[-1] == last
 
 
+def test_what_the_limits_cannot_tell_is_not_called_worse_or_allowed(farm):
+    farm.before()
+    run = farm.measure({"variant": "float32"}, {"variant": "int8"})
+    done = farm.finish(run, planned(run, ["float32", "int8"]), fail_on="latency>2%,energy>1%")
+    lines = check_screen(done.summary)
+    assert not [line for line in lines if line.startswith("  worse")]
+    (energy,) = (line for line in lines if line.startswith("  can't tell: energy>1%"))
+    assert "was not compared" in energy
+    assert [line for line in lines if line.startswith("  can't tell: digits/sparse on nano33")]
+    assert lines[-1] == "OK: every case is complete; fail_on: 2 of 4 checks can't tell (exit code 0)"
+    assert done.exit_code == 0
+
+
 def test_the_worst_comes_first(farm):
     farm.before()
     cases = [
@@ -235,7 +248,9 @@ def test_much_of_everything_is_still_one_screen(farm):
     nasty = "\x1b[2J" + "no answer \u65e5\u672c" * 30
     names = [f"v{number}" for number in range(16)]
     for day in (18, 19, 20):
-        write_run(farm.results, cases=[{"variant": name} for name in names], when=f"2026-11-{day}T23:00:00")
+        write_run(
+            farm.results, cases=[{"variant": name} for name in (*names, "gone", "too")], when=f"2026-11-{day}T23:00:00"
+        )
     cases = [{"variant": name, "flash_bytes": 3000 if k % 2 else 1000} for k, name in enumerate(names)]
     cases += [{"variant": f"f{number}", "status": "failed", "reason": nasty} for number in range(20)]
     run = farm.measure(*cases)
@@ -248,8 +263,9 @@ def test_much_of_everything_is_still_one_screen(farm):
     lines = check_screen(done.summary)
     assert len(lines) == 24
     assert "\x1b" not in done.summary
-    assert "  FAILED 16 more; see the report" in lines
-    assert "  worse: 4 more; see the report" in lines
+    assert len([line for line in lines if line.startswith("  can't tell: ")]) == 2
+    assert "  FAILED 17 more; see the report" in lines
+    assert "  worse: 5 more; see the report" in lines
     assert lines[-1] == "FAILED: 20 failed, worse than allowed (exit code 1)"
 
 

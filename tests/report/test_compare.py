@@ -8,6 +8,7 @@ import pytest
 from fakes.made_cases import pooled
 from harness.report.compare import Policy, compare_boards, compare_history, compare_runs, compare_variants
 from harness.report.decide import Match, compare_sides
+from harness.report.gate import check_limits, parse_limits
 from harness.report.history import history
 from harness.report.units import UnitSpread
 from harness.store import load_results
@@ -259,6 +260,12 @@ def test_runs_are_paired_by_device_suite_and_variant(store):
     assert {row.b.variant for row in found.rows} == {"int8"}
     assert {row.metric: row.verdict for row in found.rows}["latency"] == "worse"
     assert [sentence.split(": ")[1] for sentence in found.unmatched] == ["not in the baseline", "only in the baseline"]
+    assert [sentence.split(": ")[1] for sentence in found.vanished] == ["only in the baseline"]
+    kept = check_limits(found, parse_limits("latency>20%"))
+    assert (kept.outcome, kept.exit_code) == ("can't tell", 6), "nothing is known of the one that vanished"
+    assert [check.reason.split(": ")[1] for check in kept.checks if check.outcome != "ok"] == [
+        "only in the baseline; not measured now"
+    ]
     assert (found.a, found.b) == (a.name, b.name)
     assert len(found.frame()) == len(found.rows)
     assert found.frame().a_run.unique().tolist() == [a.name]
@@ -367,7 +374,7 @@ def test_another_board_of_the_pool_the_next_night_is_no_new_case(store):
     assert gone.startswith("digits/gone on nano33 (bench-2) of run")
     assert gone.endswith("only in the baseline")
     nights, series = compare_history(load_results(a), load_results(b))
-    assert len(nights.unmatched) == 1
+    assert len(nights.unmatched) == len(nights.vanished) == 1
     (ticks,) = (line for line in series if line.metric == "ticks" and line.variant == "int8")
     assert (ticks.place, ticks.points["device"].tolist()) == ("nano33", ["bench-1", "bench-3"])
 
