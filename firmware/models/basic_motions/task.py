@@ -22,17 +22,6 @@ def network(first: int, second: int, third: int) -> Layers:
 
 TASK = Task(
     name="basic_motions",
-    variants=(
-        "float32",
-        "int8",
-        "int8_qat",
-        "int8_weights",
-        "channel_pruned_int8",
-        "sparse_int8",
-        "student_int8",
-        "student_distilled_int8",
-        "small_input_int8",
-    ),
     shape=(100, 1, 6),
     classes=len(CLASSES),
     layers=network(16, 32, 48),

@@ -48,17 +48,6 @@ def held_out(split: Split) -> NDArray[np.bool_]:
 
 TASK = Task(
     name="fashion_mnist",
-    variants=(
-        "float32",
-        "int8",
-        "int8_qat",
-        "int8_weights",
-        "channel_pruned_int8",
-        "sparse_int8",
-        "student_int8",
-        "student_distilled_int8",
-        "small_input_int8",
-    ),
     shape=(28, 28, 1),
     classes=10,
     layers=network(8, 32, 64, 96),

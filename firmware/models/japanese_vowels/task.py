@@ -21,17 +21,6 @@ def network(first: int, second: int, third: int) -> Layers:
 
 TASK = Task(
     name="japanese_vowels",
-    variants=(
-        "float32",
-        "int8",
-        "int8_qat",
-        "int8_weights",
-        "channel_pruned_int8",
-        "sparse_int8",
-        "student_int8",
-        "student_distilled_int8",
-        "small_input_int8",
-    ),
     shape=(STEPS, 1, 12),
     classes=9,
     layers=network(32, 48, 64),

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from zoo.resize import Resize
 
 
+#: The techniques that a task is trained in unless it says otherwise.
+USUAL = (
+    "float32",
+    "int8",
+    "int8_qat",
+    "int8_weights",
+    "channel_pruned_int8",
+    "sparse_int8",
+    "student_int8",
+    "student_distilled_int8",
+    "small_input_int8",
+)
+
+
 @dataclass(frozen=True)
 class Conv:
     """A convolution without bias, batch normalization and, unless `relu` is false, ReLU."""
@@ -71,13 +85,11 @@ class Task:
 
     Attributes:
         name: its folder, and how the names of its files begin.
-        variants: the techniques that it is trained in, by the names in zoo/techniques.py.
         shape: height, width and channels of the data.
         classes: how many there are.
         layers: the network; the mean over height and width, a fully connected layer and softmax follow.
         narrow: the same with fewer channels: what channel pruning leaves, and the student.
         small: how many rows and columns become one in the variant with a smaller input.
-        resize: how the data becomes the input of every variant; None: as it is.
         seed: of the weights, the order of the batches and the augmentation.
         epochs: of a network that starts from random weights.
         student_epochs: of the students.
@@ -91,10 +103,11 @@ class Task:
         suite_inputs: the test inputs that the suite sends, from the first on.
         suite_file: the file in suites/data.
         suite_array: the name of the inputs in that file.
+        resize: how the data becomes the input of every variant; None: as it is.
+        variants: the techniques that it is trained in, by the names in zoo/techniques.py.
     """
 
     name: str
-    variants: tuple[str, ...]
     shape: tuple[int, int, int]
     classes: int
     layers: Layers
@@ -114,6 +127,7 @@ class Task:
     suite_file: str
     suite_array: str
     resize: Resize | None = None
+    variants: tuple[str, ...] = USUAL
 
 
 def load_task(name: str) -> Task:
