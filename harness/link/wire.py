@@ -15,6 +15,8 @@ from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_he
 from harness.link.messages import describe_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from harness.boards.base import ByteStream
 
 HEADER_BYTES = 16
@@ -22,6 +24,9 @@ HEADER_BYTES = 16
 LARGEST_GRANT = 4096 + 4
 #: More PINGs than a good line needs, for one that damages these as well.
 _SPARE_PINGS = 20
+#: How much longer than `Timing.step` answers are waited for, round by round, and the PINGs of the slower rounds.
+_PATIENCE = (1, 4, 16)
+_SLOW_PINGS = 5
 #: Seconds of bytes that a USB adapter may have and not yet handed over: one frame of USB.
 _ADAPTER = 0.001
 #: Bytes that may wait in the system's buffer for a port, which holds 4096.
@@ -37,7 +42,8 @@ class Timing:
         reply: for an answer that needs no inference, beyond the time its bytes take on the line.
         inference: for the first inference; later ones are allowed ten times the slowest so far. `reply` is added.
         quiet: silence after damaged bytes that says that nothing more will come.
-        step: for an answer while recovering; longer than the round trip of any USB bridge (16 ms for FTDI's).
+        step: for an answer while recovering; longer than the round trip of any USB bridge (16 ms for FTDI's). Where
+            answers come but late, from a busy host or over a network, it is waited for 4 and then 16 times as long.
         baud: of the line.
     """
 
@@ -81,6 +87,7 @@ class Wire:
         self._avoid = 0
         self._granted = LARGEST_GRANT  # bytes that the device may be waiting for; unknown at first
         self._exact = False  # whether that is what it waits for, if it waits for a payload
+        self._heard = 0  # undamaged frames so far
 
     def next_seq(self) -> int:
         """Return a request number that is not the last RUN's, which the device would take for a repetition."""
@@ -154,50 +161,83 @@ class Wire:
             LinkError: it doesn't answer after as many bytes as it can have been waiting for.
         """
         self.counters.recoveries += 1
-        self._silence()
+        sent, asked = 0, set[int]()
+        for longer in _PATIENCE:
+            heard = self._heard
+            pings = self._granted // HEADER_BYTES + 3 + _SPARE_PINGS if longer == 1 else _SLOW_PINGS
+            more, found = self._ping(pings, longer * self._timing.step, patience, asked)
+            sent, patience = sent + more, None
+            if found:
+                self.settled()
+                return
+            if self._heard == heard:
+                break  # nobody who would be late
+        raise self.broken(f"no ACK to PING after {sent} bytes")
+
+    def _ping(self, pings: int, step: float, patience: float | None, asked: set[int]) -> tuple[int, bool]:
+        """Send PINGs until one is answered. Returns how many bytes were sent, and whether one was.
+
+        Args:
+            pings: how many at most.
+            step: seconds to wait for each answer.
+            patience: seconds to wait for the first one; None for `step`.
+            asked: the numbers of the PINGs of this recovery. A late answer to one of them is as good: the device was at
+                a header, and what it was sent since were whole ones.
+        """
+        self._silence(step)
         sent = 0
         damage = self._decoder.skipped
-        for _ in range(self._granted // HEADER_BYTES + 3 + _SPARE_PINGS):
+        for _ in range(pings):
             seq = self.next_seq()
+            asked.add(seq)
             self._stream.write(encode_header(Request.PING, seq))
             sent += HEADER_BYTES
-            frame = self.receive(seq, {Reply.ACK}, patience or self._timing.step)
+            frame = self.receive(seq, {Reply.ACK}, patience or step, earlier=asked)
             patience = None
             if frame is None and self._exact and self._granted > sent and self._decoder.skipped == damage:
                 # It took the PING without a word, so it waits for the payload: the rest of that brings the header.
                 self._stream.write(bytes(self._granted - sent))
                 sent = self._granted
-                self.receive(0, set(), self._timing.step)
+                self.receive(0, set(), step)
             self._exact = False
             if frame is not None and frame.type == Reply.ACK:
-                self.settled()
-                return
+                return sent, True
             if frame is not None and frame.status == Reason.DAMAGED_HEADER:
-                sent += self._step_to_header()
-        raise self.broken(f"no ACK to PING after {sent} bytes")
+                sent += self._step_to_header(step)
+        return sent, False
 
-    def _silence(self) -> None:
+    def _silence(self, step: float) -> None:
         """Drop what still comes, so that an answer to an earlier byte is not taken for one to the next."""
         deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline and (data := self._stream.read(65536, self._timing.step)):
+        while time.monotonic() < deadline and (data := self._stream.read(65536, step)):
             self._decoder.feed(data)
             while (frame := self._decoder.next_frame()) is not None:
+                self._heard += 1
                 self._check(frame)
         self._decoder.clear()
 
-    def _step_to_header(self) -> int:
+    def _step_to_header(self, step: float) -> int:
         """Send single zero bytes until a header is complete (and refused). Returns how many."""
         for sent in range(1, HEADER_BYTES + 1):
             self._stream.write(b"\0")
-            frame = self.receive(0, set(), self._timing.step)
+            frame = self.receive(0, set(), step)
             if frame is not None and frame.status == Reason.DAMAGED_HEADER:
                 return sent
         return HEADER_BYTES
 
-    def receive(self, seq: int, types: set[Reply], patience: float, quiet: float | None = None) -> Frame | None:
+    def receive(
+        self,
+        seq: int,
+        types: set[Reply],
+        patience: float,
+        quiet: float | None = None,
+        *,
+        earlier: Collection[int] = (),
+    ) -> Frame | None:
         """Return the next frame of `types` that answers `seq`, or a NAK to it, or None if none comes.
 
-        Waits `patience` seconds, or until `quiet` seconds of silence have followed damaged bytes.
+        Waits `patience` seconds, or until `quiet` seconds of silence have followed damaged bytes. Answers to the
+        requests `earlier` count as well.
 
         Raises:
             BoardResetError, BoardFaultError: the device says that the conversation is over.
@@ -209,10 +249,11 @@ class Wire:
         while True:
             frame = self._decoder.next_frame()
             if frame is not None:
+                self._heard += 1
                 self._check(frame)
                 if frame.type == Reply.NAK and (frame.seq == seq or frame.status == Reason.DAMAGED_HEADER):
                     return frame
-                if frame.seq == seq and frame.type in types:
+                if frame.type in types and (frame.seq == seq or frame.seq in earlier):
                     return frame
                 continue
             now = time.monotonic()

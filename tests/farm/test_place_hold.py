@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -146,13 +147,13 @@ def test_a_coordinator_that_is_away_for_longer_than_the_grace_time_loses_the_pla
         hold = job.hold(device["bench-1"])
         labgrid_farm.pause("coordinator")
         try:
-            began = time.monotonic()
             wait_until(lambda: lost(hold), "the loss is noticed", deadline_s=30.0)
-            assert time.monotonic() - began > 2.0
         finally:
             labgrid_farm.resume("coordinator")
-        with pytest.raises(LeaseLostError, match=r"wasn't heard from labgrid for [0-9]+ s"):
+        with pytest.raises(LeaseLostError, match=r"wasn't heard from labgrid for [0-9]+ s") as raised:
             hold.check()
+        silence_s = re.search(r"for ([0-9]+) s", str(raised.value))
+        assert int(silence_s[1]) >= 4
         hold.release()
 
 

@@ -151,6 +151,18 @@ def test_device_that_lost_count_is_brought_back_over_the_wire(board, line, input
     assert link.counters.recoveries > 0
 
 
+@pytest.mark.parametrize("sent", [0, 7, 15, None])
+def test_a_device_whose_answers_come_late_is_brought_back_too(board, line, inputs, clean, sent):
+    link = Link(LateLine(line, 3 * QUICK.step), board.name, QUICK)
+    link.connect()
+    if sent is None:
+        link._wire.announce(Request.WRITE, link._wire.next_seq(), 784, 0)
+    else:
+        line.write(bytes(sent))
+    link._wire.recover()
+    assert link.infer(inputs[0]) == clean[0]
+
+
 @pytest.mark.slow
 def test_device_left_in_the_middle_of_a_payload(board, line, inputs, clean):
     link = Link(line, board.name, QUICK)
