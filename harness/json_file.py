@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Folders are the group's, so that the members of a lab can write what others made.
 _MODE = 0o2775
+#: No file of ours comes near it: the plan of a night with ten thousand cases has some megabytes.
+_LARGEST = 16 << 20
 #: What file systems without hard links answer, such as FAT's and some network folders.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
@@ -77,12 +80,26 @@ def _created(path: Path, temporary: Path) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a file, None if there is none or it is damaged."""
+    """Return the object in a file; None if there is none, or it is damaged, too large, or no ordinary file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_content(path).decode())
     except (OSError, ValueError, RecursionError):  # the last for ten thousand brackets
         return None
     return content if isinstance(content, dict) else None
+
+
+def _content(path: Path) -> bytes:
+    """Return what is in an ordinary file: a pipe of that name would keep its reader waiting for ever."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.open(path, flags)
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
+            raise ValueError(f"{path} is not an ordinary file of at most {_LARGEST} bytes")
+        with open(file, "rb", closefd=False) as reader:
+            return reader.read(_LARGEST)
+    finally:
+        os.close(file)
 
 
 def _written(path: Path, content: Mapping[str, Any]) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.json_file import create_json, read_json, write_json
@@ -40,3 +43,33 @@ def test_without_hard_links_one_writer_succeeds_as_well(tmp_path, monkeypatch):
         won = list(pool.map(lambda number: create_json(tmp_path / "claim.json", {"writer": number}), range(64)))
     assert won.count(True) == 1
     assert json.loads((tmp_path / "claim.json").read_text())["writer"] == won.index(True)
+
+
+def test_a_pipe_keeps_no_reader_waiting(tmp_path):
+    path = tmp_path / "fact.json"
+    os.mkfifo(path)
+
+    def feed():  # whoever waits for it gets an object, in the end
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+                os.write(pipe, b'{"a": 1}')
+                os.close(pipe)
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    time.sleep(0.05)
+    assert read_json(path) is None
+    path.unlink()
+    thread.join()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "fact.json"
+    write_json(path, {"a": "x" * 100})
+    assert read_json(path) == {"a": "x" * 100}
+    monkeypatch.setattr("harness.json_file._LARGEST", 100)
+    assert read_json(path) is None

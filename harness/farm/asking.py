@@ -27,9 +27,15 @@ class Asking(Generic[T]):
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._due = 0.0
+        self._asked: float | None = None
+        self._error: Exception | None = None
 
     def get(self) -> T:
-        """Return the newest answer."""
+        """Return the newest answer.
+
+        Raises:
+            Exception: what the newest question ended with, if that was no answer.
+        """
         with self._lock:
             if time.monotonic() >= self._due and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._run, name=f"asking {self._ask}", daemon=True)
@@ -37,8 +43,20 @@ class Asking(Generic[T]):
             thread = self._thread
         if thread is not None:
             thread.join(self._patience_s)
+        if self._error is not None:
+            raise self._error
         return self._answer
 
+    @property
+    def late_s(self) -> float:
+        """How much older than it should be the newest answer is, in seconds; 0 if it isn't, or there is none yet."""
+        return 0.0 if self._asked is None else max(0.0, time.monotonic() - self._asked - self._fresh_s)
+
     def _run(self) -> None:
-        self._answer = self._ask()
+        asked = time.monotonic()
+        try:
+            self._answer, self._error = self._ask(), None
+        except Exception as error:  # noqa: BLE001 (who asks is told, by `get`)
+            self._error = error
+        self._asked = asked
         self._due = time.monotonic() + self._fresh_s

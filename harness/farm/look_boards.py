@@ -65,11 +65,12 @@ class Book:
         lab: the boards and the rules.
         state: the state folder.
         when: now.
+        gone: why nothing can be told of any board; "" if the folder is as it should be.
     """
 
-    def __init__(self, lab: Lab, state: Path, when: datetime) -> None:
+    def __init__(self, lab: Lab, state: Path, when: datetime, gone: str = "") -> None:
         self.unknown: list[str] = []
-        self._when = when
+        self._when, self._gone = when, gone
         self._calendar = Calendar(state, lab.farm.reservations)
         self._health = HealthBook(state, lab.farm.health, lambda: when)
         self._bookings = self._read_bookings()
@@ -104,13 +105,13 @@ class Book:
             line(found.reason), line(found.by, 64), found.since, found.retest_after, len(found.tests), found.passed
         )
 
-    def readable(self, device: str) -> bool:
-        """Whether it can be told if a board is quarantined."""
+    def unreadable(self, device: str) -> str:
+        """Return why it can't be told if a board is quarantined, "" if it can."""
         try:
             self._health.quarantined(device)
         except DAMAGE:
-            return False
-        return True
+            return "its quarantine file is damaged, so no run uses it"
+        return self._gone
 
     def bookings(self, device: str) -> list[BookingSeen]:
         """Return the reservations of a board from now on, by their start; the first may have begun."""
@@ -138,6 +139,8 @@ class Book:
             return None
 
     def _judged_of(self, device: str) -> Judged | None:
+        if self._gone:
+            return None
         if self._judged is not None and device in self._judged:
             return self._judged[device]
         try:  # nothing is known of it, or one of the others is damaged
@@ -182,8 +185,9 @@ def look_at(device: Device, book: Book, held: Sequence[Holder], elsewhere: Elsew
     lease = _lease([holder for holder in held if is_on(holder, device)])
     quarantine = book.quarantine(device.name)
     state, why = _state(device, quarantine, lease, active, elsewhere)
-    if not book.readable(device.name):
-        state, why = "unknown", "its quarantine file is damaged, so no run uses it"
+    unreadable = book.unreadable(device.name)
+    if unreadable:
+        state, why = "unknown", unreadable
     return BoardSeen(
         name=device.name,
         kind=device.kind.name,

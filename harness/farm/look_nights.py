@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.farm.facts import flag, line, mapping, moment, number, objects, read_facts, text, touched
-from harness.farm.look_runs import readable_report
+from harness.farm.look_runs import is_folder, readable_report
 from harness.farm.seen import Doing, HostSeen, NightSeen
 from harness.store.commits import DONE
 
@@ -90,14 +90,17 @@ def night_cases(folder: Path, results: Path, when: datetime) -> list[dict[str, s
         case = number(entry.get("number"))
         if case is None:
             continue
-        tries = sum(claim.failed for claim in claims if claim.case == case)
-        state = "done" if case in done else "measuring" if _measured(claims, case, when) else "waiting"
+        own = [claim for claim in claims if claim.case == case]
+        tries = sum(claim.failed for claim in own)
+        newest = max(own, key=lambda claim: (claim.number, claim.failed), default=None)
+        state = "done" if case in done else "measuring" if _measured(newest, when) else "waiting"
+        taken = {} if newest is None or state == "waiting" else read_facts(newest.path)
         rows.append(
             {
                 "number": str(case),
                 "suite": line(entry.get("task"), 80) or line(entry.get("suite"), 80),
                 "variant": line(entry.get("variant"), 80),
-                "device": line(entry.get("target"), 80),
+                "device": line(taken.get("device"), 80) or line(entry.get("target"), 80),
                 "status": state,
                 "reason": f"{tries} board{'s' if tries > 1 else ''} couldn't measure it" if tries else "",
             }
@@ -117,18 +120,18 @@ def _run(plan: Mapping[str, Any], results: Path) -> Path:
         return Path("unknown")
     path = Path(said)
     here = results / path.name
-    return here if path.name and here.is_dir() else path
+    return here if path.name and is_folder(here) else path
 
 
 def _done(plan: Mapping[str, Any], results: Path) -> int | None:
     run = _run(plan, results)
-    return len(_done_numbers(run)) if run.is_dir() else None
+    return len(_done_numbers(run)) if is_folder(run) else None
 
 
 def _done_numbers(run: Path) -> set[int]:
     try:
         return {int(path.stem) for path in (run / DONE).iterdir() if re.fullmatch(r"[0-9]{1,9}\.json", path.name)}
-    except OSError:
+    except (OSError, ValueError):  # the path is the plan's word, and may be none
         return set()
 
 
@@ -151,12 +154,9 @@ def _claims(folder: Path) -> list[_Claim]:
     return [_Claim(int(found[1]), int(found[2]), found[3] is not None, path) for path, found in named if found]
 
 
-def _measured(claims: list[_Claim], case: int, when: datetime) -> bool:
+def _measured(newest: _Claim | None, when: datetime) -> bool:
     """Whether somebody measures a case: the newest claim on it shows a sign of life, and its board hasn't given up."""
-    own = [claim for claim in claims if claim.case == case]
-    newest = max(own, key=lambda claim: (claim.number, claim.failed), default=None)
-    heartbeat = None if newest is None or newest.failed else touched(newest.path)
-    return heartbeat is not None and when - heartbeat < _SILENT
+    return newest is not None and not newest.failed and _lives(touched(newest.path), when)
 
 
 def _hosts(folder: Path, when: datetime) -> tuple[tuple[HostSeen, ...], dict[str, Doing]]:
@@ -164,7 +164,7 @@ def _hosts(folder: Path, when: datetime) -> tuple[tuple[HostSeen, ...], dict[str
     for path in sorted((folder / "hosts").glob("[!.]*.json")):
         content, heartbeat = read_facts(path), touched(path)
         name = line(content.get("host"), 64) or line(path.stem, 64)
-        alive = heartbeat is not None and when - heartbeat < _SILENT
+        alive = _lives(heartbeat, when)
         hosts.append(HostSeen(name, line(content.get("state"), 40) or "unknown", heartbeat, alive))
         for board, said in mapping(content.get("boards")).items():
             doing = mapping(said)
@@ -173,6 +173,11 @@ def _hosts(folder: Path, when: datetime) -> tuple[tuple[HostSeen, ...], dict[str
             shown = f"case {case}" if number(case) is not None else line(case, 100)
             boards[line(board, 64)] = Doing(name, state, shown, line(doing.get("reason")))
     return tuple(hosts), boards
+
+
+def _lives(heartbeat: datetime | None, when: datetime) -> bool:
+    """Whether a sign of life is fresh; one that is far in the future is none: some clock is wrong."""
+    return heartbeat is not None and abs(when - heartbeat) < _SILENT
 
 
 def _order(folder: Path) -> tuple[str, int]:

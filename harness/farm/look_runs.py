@@ -43,9 +43,12 @@ def read_run(folder: Path) -> RunSeen:
     """Return what a run's files say, as far as they can be read."""
     about = read_facts(folder / RUN_FILE)
     rows = run_cases(folder)
-    state = line(about.get("state"), 40) or "unknown"
-    if rows is None:
-        state = "damaged" if (folder / CASES_FILE).exists() else "unfinished"
+    try:
+        state = "unfinished" if rows is None and not (folder / CASES_FILE).exists() else "damaged"
+    except OSError:  # it is somebody else's
+        state = "unreadable"
+    if rows is not None:
+        state = line(about.get("state"), 40) or "unknown"
     return RunSeen(
         name=folder.name,
         state=state,
@@ -59,11 +62,11 @@ def read_run(folder: Path) -> RunSeen:
 def run_cases(folder: Path) -> list[dict[str, str]] | None:
     """Return the cases of a finished run as text; None if it isn't finished, is damaged, or from a newer harness."""
     file = folder / CASES_FILE
-    if not file.is_file():
-        return None
     try:
+        if not file.is_file():
+            return None
         rows: list[dict[str, Any]] = load_table(file, "cases", _CASE_COLUMNS).to_pylist()
-    except StoreError:
+    except (OSError, StoreError):
         return None
     return [{name: _cell(row[name]) for name in _CASE_COLUMNS} for row in rows]
 
@@ -96,6 +99,14 @@ def read_report(folder: Path) -> bytes | None:
         return None
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; not if the path is none that the system knows, or can't be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _runs(results: Path) -> Iterator[Path]:
     """Yield the folders of the runs, the newest first, without looking into those that nobody asks for."""
     try:
@@ -103,7 +114,13 @@ def _runs(results: Path) -> Iterator[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return
     for path in paths:
-        if not path.name.startswith(".") and not path.is_symlink() and path.is_dir() and is_run(path):
+        if path.name.startswith(".") or path.is_symlink() or not is_folder(path):
+            continue
+        try:
+            found = is_run(path)
+        except OSError:  # somebody else's, which we may not look into: it hides no other run
+            found = True
+        if found:
             yield path
 
 

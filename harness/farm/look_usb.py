@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.boards.discover import BY_LOCATION, attached_ports, attached_probes
 from harness.boards.matching import match_devices
-from harness.errors import ProbeError
+from harness.farm.facts import line
 from harness.farm.state import hostname
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.config import Device, Lab
 
 
-def missing_boards(lab: Lab) -> dict[str, str]:
-    """Return why boards of this host can't be reached, by name; none if that can't be told.
+@dataclass(frozen=True)
+class Attached:
+    """Why boards of this host can't be reached, by their names; `unknown` is why that can't be told."""
 
-    It lists what is plugged in, as each run does when it begins, and opens nothing.
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unknown: str = ""
+
+
+def attached_boards(lab: Lab) -> Attached:
+    """Look at what is plugged in, as each run does when it begins; nothing is opened."""
+    try:
+        return Attached(missing_boards(lab))
+    except Exception as error:  # noqa: BLE001 (the libraries of USB raise what they like)
+        return Attached(unknown=line(f"what is plugged in can't be told: {error}"))
+
+
+def missing_boards(lab: Lab) -> dict[str, str]:
+    """Return why boards of this host can't be reached, by name.
+
+    Raises:
+        ProbeError: what is plugged in can't be listed.
     """
     here = [device for device in lab.devices if device.hardware and device.host in (None, hostname())]
     if not here:
         return {}
-    try:
-        matches = match_devices(here, attached_probes(), attached_ports())
-    except (ProbeError, OSError):
-        return {}
     missing = {}
-    for match in matches:
+    for match in match_devices(here, attached_probes(), attached_ports()):
         device = match.device
         if device.probe is not None and not match.probes and _listable(device):
             missing[device.name] = f"its probe {device.probe} is not attached"

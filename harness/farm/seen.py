@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+#: Exit codes of `hil nightly` that say that nothing failed, but not that all is well (docs/nightly.md).
+_UNCHECKED, _LEFT = 6, 7
+
 BoardState = Literal["free", "held", "reserved", "quarantined", "elsewhere", "missing", "unknown"]
 
 
@@ -140,7 +143,7 @@ class NightSeen:
         gave_up: how often a board couldn't run a case, and it was left to another one.
         counts: outcomes of the cases: complete, failed, skipped; empty until it ended.
         exit_code: of `hil nightly`; None until it ended.
-        regressed: whether something got worse than the baseline; None if that isn't known.
+        regressed: whether something was found to be worse than `fail_on` allows; None if that isn't known.
         summary: as `hil nightly` printed it.
         report: whether there is a page.
         hosts: that take part, and what they do with which board.
@@ -167,19 +170,29 @@ class NightSeen:
 
     @property
     def verdict(self) -> str:
-        """In a word: running, stopped, passed, regressed, failed or unknown."""
+        """In a word: running, stopped, passed, regressed, failed, incomplete, unchecked or unknown."""
         if self.finished is None and self.state in ("running", "stopped"):
             return self.state
         if self.exit_code is None:
             return "unknown"
-        if self.exit_code == 0:
-            return "passed"
+        if self.exit_code in (0, _UNCHECKED, _LEFT):
+            return {0: "passed", _UNCHECKED: "unchecked", _LEFT: "incomplete"}[self.exit_code]
         return "regressed" if self.regressed and not self.counts.get("failed") else "failed"
 
 
 @dataclass(frozen=True)
 class RunSeen:
-    """A run in the results folder; `counts` of outcomes is None while it isn't finished, or can't be read."""
+    """A run in the results folder.
+
+    Attributes:
+        name: of its folder.
+        state: "closed" or "recovered" if it ended; else unfinished, running (in the night that runs), damaged or
+            unreadable.
+        started: when.
+        devices: the boards.
+        counts: outcomes of its cases; None while it isn't finished, or can't be read.
+        report: whether there is a page.
+    """
 
     name: str
     state: str
@@ -187,6 +200,13 @@ class RunSeen:
     devices: tuple[str, ...]
     counts: dict[str, int] | None
     report: bool
+
+    @property
+    def verdict(self) -> str:
+        """In a word: what came of its cases once it has ended, its state before."""
+        if self.counts is None:
+            return self.state
+        return next((word for word in ("failed", "skipped", "complete") if self.counts.get(word)), "no cases")
 
 
 @dataclass(frozen=True)
@@ -220,7 +240,7 @@ def plain(value: object) -> Any:
     """Return facts as JSON holds them: objects by field, times as ISO 8601 in UTC. What isn't a number is null."""
     if is_dataclass(value):
         content = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        return content | ({"verdict": value.verdict} if isinstance(value, NightSeen) else {})
+        return content | ({"verdict": value.verdict} if isinstance(value, NightSeen | RunSeen) else {})
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):

@@ -30,7 +30,16 @@ _LARGEST_HEAD = 32 << 10
 _MOST_THREADS = 32
 #: What a client still sends after its request is read for so long, so that it sees the answer and no reset.
 _LINGER_S = 0.5
-_FULL = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+#: A connection whose request isn't here after so long gives way to a new one. Browsers open some that they never use.
+_IDLE_S = 1.0
+_HANDOVER_S = 0.5
+#: What a browser that draws the page anew every few seconds is shown then; without this header it would stop.
+_AGAIN = ("Refresh", "10")
+_BUSY = b"Too many visitors at once; this page comes by itself.\n"
+_FULL = (
+    b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 2\r\nRefresh: 2\r\nContent-Type: text/plain\r\n"
+    b"Cache-Control: no-store\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_BUSY), _BUSY)
+)
 
 
 class Server(ThreadingHTTPServer):
@@ -66,6 +75,8 @@ class Server(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.site, self.patience_s = Site(watch), patience_s
         self._free = threading.BoundedSemaphore(_MOST_THREADS)
+        self._waiting: dict[socket.socket, float] = {}  # for their requests, since when; the oldest first
+        self._lock = threading.Lock()
         try:
             super().__init__((host, port), Visit)
         except (OSError, OverflowError, UnicodeError) as error:
@@ -75,7 +86,7 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where the page is, with the token if one is needed."""
-        everywhere = self.door.host in ("0.0.0.0", "::")  # noqa: S104 (a comparison)
+        everywhere = self.door.host in ("", "0.0.0.0", "::")  # noqa: S104 (a comparison)
         name = hostname() if everywhere else in_url(self.door.host)
         token = "" if self.door.token is None else f"?token={quote(self.door.token, safe='')}"
         return f"http://{name}:{self.door.port}/{token}"
@@ -87,7 +98,9 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread, or refuse if there are too many."""
-        if self._free.acquire(blocking=False):
+        if self._free.acquire(blocking=False) or (self._drop_oldest() and self._free.acquire(timeout=_HANDOVER_S)):
+            with self._lock:
+                self._waiting[request] = time.monotonic()
             super().process_request(request, client_address)
             return
         with contextlib.suppress(OSError):
@@ -100,7 +113,24 @@ class Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.asked(request)
             self._free.release()
+
+    def asked(self, connection: socket.socket) -> None:
+        """Note that a request is here, so that its connection gives way to no other."""
+        with self._lock:
+            self._waiting.pop(connection, None)
+
+    def _drop_oldest(self) -> bool:
+        """End the connection that has waited longest for its request, if that is long enough."""
+        with self._lock:
+            connection, since = next(iter(self._waiting.items()), (None, 0.0))
+            if connection is None or time.monotonic() - since < _IDLE_S:
+                return False
+            del self._waiting[connection]
+            with contextlib.suppress(OSError):  # it has just ended by itself
+                connection.shutdown(socket.SHUT_RDWR)
+        return True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep quiet about visitors who went away or were too slow."""
@@ -132,7 +162,9 @@ class Visit(BaseHTTPRequestHandler):
 
     def parse_request(self) -> bool:
         """Accept what only reads, asked for by one of our names."""
-        if not super().parse_request():
+        fine = super().parse_request()
+        self.server.asked(self.connection)
+        if not fine:
             return False
         if self.request_version == "HTTP/0.9":
             self.send_error(400, "HTTP/1.0 or newer, please")
@@ -165,6 +197,9 @@ class Visit(BaseHTTPRequestHandler):
         else:
             try:
                 reply = site.answer(path, query)
+            except TimeoutError as error:
+                self.send_error(503, str(error))
+                return
             except Exception:
                 self.send_error(500, "This page can't be drawn; the terminal of hil serve says why.")
                 raise
@@ -174,7 +209,8 @@ class Visit(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Refuse in plain text."""
-        self._send(Reply(code, f"{message or 'not possible'}\n".encode("ascii", "backslashreplace"), TEXT))
+        text = f"{message or 'not possible'}\n".encode("ascii", "backslashreplace")
+        self._send(Reply(code, text, TEXT, headers=(_AGAIN,) if code in (500, 503) else ()))
         self._linger()
 
     def log_message(self, *_: object) -> None:

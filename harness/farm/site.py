@@ -59,7 +59,7 @@ class Site:
             lstrip_blocks=True,
             finalize=_printable,
         )
-        self._environment.filters |= {"ago": _ago, "clock": _clock, "segment": _segment}
+        self._environment.filters |= {"ago": _ago, "clock": _clock, "dated": _dated, "segment": _segment}
         self._style = files("harness.farm").joinpath("templates", "style.css").read_bytes()
         script = files("harness.report").joinpath("templates", "sort.js").read_bytes()
         digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
@@ -156,4 +156,14 @@ def _ago(when: datetime | None, at: datetime) -> str:
 
 def _clock(when: datetime | None, at: datetime) -> str:
     """Return a time by the clock of this computer, with the day if it isn't today's."""
-    return "unknown" if when is None else show_time(when, at)
+    if when is None:
+        return "unknown"
+    try:
+        return show_time(when, at)
+    except (OverflowError, ValueError, OSError):  # at an end of the calendar, where other zones have no such time
+        return when.isoformat(sep=" ", timespec="minutes")
+
+
+def _dated(when: datetime) -> str:
+    """Return the time of a look with its day: a page can stay open until tomorrow."""
+    return f"{when.astimezone():%a %d %b %Y %H:%M:%S %Z}"

@@ -35,6 +35,8 @@ def snapshot(
     when: datetime,
     missing: Mapping[str, str] | None = None,
     places: PlacesSeen = _NO_PLACES,
+    unknown: Sequence[str] = (),
+    gone: str = "",
 ) -> Status:
     """Look at everything once.
 
@@ -44,23 +46,26 @@ def snapshot(
         when: now.
         missing: why boards of this host can't be reached, by name; it is known to who looked at the USB.
         places: who holds boards in labgrid.
+        unknown: what is known already to be unknown.
+        gone: why the state folder can't be what it was, "" if it can.
 
     Returns:
         What was found; what couldn't be read is named in it.
     """
     state = find_state(lab)
-    unknown: list[str] = []
-    nights = _tried(lambda: _nights(state, results, when), unknown)
+    puzzles = [*unknown]
+    nights = _tried(lambda: _nights(state, results, when), puzzles)
     night = next((one for one in nights[:1] if one.finished is None), None)
-    runs = _tried(lambda: newest_runs(results, _RUNS), unknown)
-    held = _tried(held_leases, unknown)
-    book = Book(lab, state, when)
+    runs = _tried(lambda: newest_runs(results, _RUNS), puzzles)
+    held = _tried(held_leases, puzzles)
+    book = Book(lab, state, when, gone)
     doing = night.boards if night is not None and night.state == "running" else {}
     elsewhere = Elsewhere(missing or {}, places.holders, doing)
     boards = tuple(look_at(device, book, held, elsewhere, when) for device in lab.devices)
-    unknown += [places.unknown] if places.unknown else []
-    unknown += [f"the health of {board.name} can't be told" for board in boards if board.health is None]
-    unknown += [f"night {one.id}: {one.problem}" for one in nights if one.problem]
+    puzzles += [places.unknown] if places.unknown else []
+    unjudged = [board.name for board in boards if board.health is None]
+    puzzles += [f"the health of {_listed(unjudged)} can't be told"] if unjudged else []
+    puzzles += [f"night {one.id}: {one.problem}" for one in nights if one.problem]
     if night is not None and night.verdict == "running":
         runs = [replace(run, state="running") if run.name == night.run and run.counts is None else run for run in runs]
     return Status(
@@ -70,7 +75,7 @@ def snapshot(
         state_folder=line(str(state)),
         results=line(str(results)),
         concerns=concerns(boards, nights),
-        unknown=tuple(dict.fromkeys((*book.unknown, *unknown))),
+        unknown=tuple(dict.fromkeys((*book.unknown, *puzzles))),
         boards=boards,
         hosts=night.hosts if night is not None else (),
         night=night,
@@ -114,6 +119,11 @@ def _judgement(night: NightSeen) -> str:
         return "left no verdict"
     if night.verdict == "regressed":
         return "found a regression"
+    if night.verdict == "incomplete":
+        skipped = night.counts.get("skipped", 0)
+        return f"is incomplete: {skipped or 'some'} case{'' if skipped == 1 else 's'} not measured"
+    if night.verdict == "unchecked":
+        return "could be held against nothing: its limits need a baseline"
     if failed:
         return f"failed: {failed} case{'s' if failed > 1 else ''} failed"
     return f"failed with exit code {night.exit_code}{'' if night.state == 'complete' else f': {night.state}'}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.config import Lab
+from harness.config import Lab, find_lab
 from harness.errors import ConfigError
 from harness.farm.asking import Asking
 from harness.farm.facts import line
@@ -15,19 +14,21 @@ from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import PlacesSeen, held_places
 from harness.farm.look_nights import find_night, night_cases, read_night, run_of_night
 from harness.farm.look_runs import find_run_folder, read_report, run_cases
-from harness.farm.look_usb import missing_boards
+from harness.farm.look_usb import Attached, attached_boards
+from harness.farm.seen import Status
 from harness.farm.state import find_state, now
 from harness.farm.status import snapshot
+from harness.farm.times import show_time
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.farm.look_history import History
-    from harness.farm.seen import BoardSeen, NightSeen, Status
+    from harness.farm.seen import BoardSeen, NightSeen
 
 _FRESH_S = 5.0
 #: For what is plugged in, and for labgrid.
 _SLOW_FRESH_S = 60.0
+#: A visitor waits so long for folders that don't answer, and is then shown how it was.
+_PATIENCE_S = 10.0
 
 
 class Watch:
@@ -36,26 +37,64 @@ class Watch:
     Args:
         lab: as it is now; its file is read again when it changes.
         results: the results folder.
+        patience_s: how long a visitor waits for folders that don't answer.
     """
 
-    def __init__(self, lab: Lab, results: Path) -> None:
-        self._lab, self._results = lab, results
-        self._lock = threading.Lock()
-        self._status: tuple[float, Status] | None = None
-        self._missing = Asking[dict[str, str]](lambda: missing_boards(self._lab), {}, _SLOW_FRESH_S)
-        self._places = Asking(lambda: held_places(self._lab), PlacesSeen(), _SLOW_FRESH_S)
+    def __init__(self, lab: Lab, results: Path, *, patience_s: float = _PATIENCE_S) -> None:
+        self._lab, self._results, self._patience_s = lab, results, patience_s
+        self._status = Asking[Status | None](self._look, None, _FRESH_S, patience_s)
+        not_yet = "isn't known yet; that takes some seconds"
+        self._attached = Asking(
+            lambda: attached_boards(self._lab), Attached(unknown=f"what is plugged in {not_yet}"), _SLOW_FRESH_S
+        )
+        self._places = Asking(
+            lambda: held_places(self._lab), PlacesSeen(unknown=f"who holds boards in labgrid {not_yet}"), _SLOW_FRESH_S
+        )
         self._edited = _edited(lab)
+        self._had: set[Path] = set()
 
     def status(self) -> Status:
-        """Return the farm as it was a few seconds ago at most."""
-        with self._lock:  # whoever comes meanwhile waits for this look instead of looking, too
-            if self._status is None or time.monotonic() - self._status[0] > _FRESH_S:
-                wrong = self._read_lab()
-                found = snapshot(self._lab, self._results, now(), self._missing.get(), self._places.get())
-                if wrong:
-                    found = replace(found, unknown=(wrong, *found.unknown))
-                self._status = time.monotonic(), found
-            return self._status[1]
+        """Return the farm as it was a few seconds ago; if its folders don't answer, as it was before, and say so.
+
+        Raises:
+            TimeoutError: they don't, and never did.
+        """
+        found = self._status.get()
+        if found is None:
+            raise TimeoutError(f"The folders of the farm didn't answer within {self._patience_s:g} s.")
+        if self._status.late_s > self._patience_s:
+            since = show_time(found.at, now())
+            late = f"the folders of the farm don't answer; all of this is as it was at {since}"
+            found = replace(found, unknown=(late, *found.unknown))
+        return found
+
+    def _look(self) -> Status:
+        wrong = self._read_lab()
+        attached, places = self._attached.get(), self._places.get()
+        state = find_state(self._lab)
+        gone = [folder for folder in (state, self._results) if self._is_gone(folder)]
+        unknown = [wrong] if wrong else []
+        unknown += [f"{folder} is gone or empty, and wasn't before" for folder in gone]
+        unknown += [attached.unknown] if attached.unknown else []
+        unknown += [
+            f"{what} is as it was {asking.late_s / 60:.0f} min ago; it takes long to look"
+            for what, asking in (("what is plugged in", self._attached), ("who holds boards in labgrid", self._places))
+            if asking.late_s > _SLOW_FRESH_S
+        ]
+        why = "the state folder is gone, so that quarantines and reservations can't be told" if state in gone else ""
+        return snapshot(self._lab, self._results, now(), attached.missing, places, unknown, why)
+
+    def _is_gone(self, folder: Path) -> bool:
+        """Whether a folder that had something in it has nothing now, as when a network folder is unmounted."""
+        try:
+            holds = next(folder.iterdir(), None) is not None
+        except FileNotFoundError:
+            holds = False
+        except OSError:  # what is read there says so
+            return False
+        if holds:
+            self._had.add(folder)
+        return not holds and folder in self._had
 
     def board(self, name: str) -> tuple[BoardSeen, History] | None:
         """Return a board of devices.yaml and what is known of it; None if there is none of that name."""
@@ -97,14 +136,15 @@ class Watch:
 
     def _read_lab(self) -> str:
         """Read devices.yaml again if it was edited, and return what is wrong with it; then the old one still counts."""
+        path = self._lab.path or find_lab(None, [Path()])  # `hil devices --add` may have made it since
         edited = _edited(self._lab)
-        if self._lab.path is None or edited == self._edited:
+        if path is None or (edited == self._edited and self._lab.path is not None):
             return ""
         try:
-            self._lab = Lab.load(self._lab.path)
+            self._lab = Lab.load(path)
         except ConfigError as error:
             return f"{line(str(error))}; shown is what it said before"
-        self._edited = edited
+        self._edited = _edited(self._lab) if edited is None else edited
         return ""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import threading
 import time
+from datetime import datetime
+from html.parser import HTMLParser
 from http.client import HTTPConnection
 from urllib.parse import quote
 
@@ -16,7 +19,7 @@ import pytest
 from fakes.made_farm import REPORT, Farm, finish, put
 from harness.errors import ConfigError
 from harness.farm.door import Door, choose_token, is_loopback
-from harness.farm.serve import Server
+from harness.farm.serve import _FULL, Server
 from harness.farm.watch import Watch
 
 KEY = "correct-horse-battery-staple"
@@ -169,6 +172,112 @@ def test_it_speaks_ipv6(farm):
             assert made.url == f"http://[::1]:{made.door.port}/"
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+class Outline(HTMLParser):
+    """What a screen reader needs of a page: language, title, headings, tables with columns and the cells' labels."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.lang, self.title, self.headings, self.tables, self._inside = None, "", [], [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        about, self._inside = dict(attrs), tag
+        if tag == "html":
+            self.lang = about["lang"]
+        elif tag in ("h1", "h2", "h3"):
+            self.headings.append(tag)
+        elif tag == "table":
+            self.tables.append((about["aria-label"], [], []))
+        elif tag == "th" and about["scope"] == "col":
+            self.tables[-1][1].append("")
+        elif tag in ("th", "td"):
+            assert about["role"] == ("cell" if tag == "td" else "rowheader")
+            self.tables[-1][2].append(about.get("data-label"))
+
+    def handle_data(self, data):
+        if self._inside == "title":
+            self.title += data
+        elif self._inside == "th" and self.tables and not self.tables[-1][2]:
+            self.tables[-1][1][-1] += data
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+
+def test_a_screen_reader_finds_its_way(farm, server):
+    farm.events("bench-1", "..x.")
+    farm.reserve("bench-1", "ben", "", after_h=1)
+    farm.book.quarantine("bench-1", "loose", "carla")
+    finish(farm.night("2026-11-20", run=farm.run()), farm.now)
+    put(farm.night("2026-11-21", age_h=1) / "hosts" / "here.json", {"boards": {"bench-1": {"state": "measuring"}}})
+    expected = {"/": 4, "/board/bench-1": 3, "/night/2026-11-20": 1, "/night/2026-11-21": 2, "/nothing": 0}
+    for path, tables in expected.items():
+        found = Outline(ask(server, path)[2].decode())
+        assert (found.lang, found.headings.count("h1"), len(found.tables)) == ("en", 1, tables)
+        assert found.headings[0] == "h1"
+        assert len(found.title) > 5
+        for label, columns, cells in found.tables:
+            assert label
+            assert all(columns)
+            assert len(cells) % len(columns) == 0
+            assert cells == [None, *columns[1:]] * (len(cells) // len(columns)), label
+            assert len(cells) >= len(columns)
+
+
+def test_every_page_says_when_it_was_drawn_with_day_and_zone(farm, server):
+    finish(farm.night("2026-11-20", run=farm.run()), farm.now)
+    for path in ("/", "/?still", "/board/bench-1", "/night/2026-11-20"):
+        assert re.search(r"as it was at \w{3} \d\d \w{3} \d{4} \d\d:\d\d:\d\d \S+", ask(server, path)[2].decode()), path
+    page = ask(server, "/")[2].decode()
+    assert page.index('href="/?still"') < page.index('href="/board/bench-1"'), (
+        "it can be stopped before it moves the focus"
+    )
+
+
+def test_a_run_of_which_a_case_failed_is_not_shown_as_good(farm, server):
+    run = farm.run(reason="too slow", report=False)
+    finish(farm.night("2026-11-20", run=run), farm.now)
+    page = ask(server, "/")[2].decode()
+    row = page[page.index(f">{run.name}<") :]
+    assert "✕</span> failed" in row
+    assert "closed" not in row
+    assert '<a href="/night/2026-11-20">night 2026-11-20</a>' in row, "its report is the night's"
+
+
+def test_a_board_without_a_case_is_not_called_unwell(server):
+    page = ask(server, "/board/bench-1")[2].decode()
+    assert "No cases yet." in page
+    assert "unknown" not in page
+
+
+def test_a_lab_without_boards_says_what_makes_some(farm):
+    put(farm.folder / "devices.yaml", "devices: {}")
+    with serving(farm) as empty:
+        page = ask(empty, "/")[2].decode()
+    assert "<title>no boards yet" in page
+    assert f"No board is configured ({farm.folder}/devices.yaml)" in page
+
+
+@pytest.mark.parametrize(("zone", "when"), [("America/New_York", "0001-01-01"), ("Asia/Tokyo", "9999-12-31")])
+def test_no_time_is_too_far_away_to_be_shown(farm, server, monkeypatch, zone, when):
+    when = f"{when}T23:00:00+00:00" if when > "5" else f"{when}T00:00:00+00:00"
+    farm.book.quarantine("bench-1", "loose", "carla")
+    (path,) = (farm.state / "quarantine").glob("bench-1.json")
+    put(path, {**json.loads(path.read_text()), "since": when})
+    night = farm.night("2026-11-20")
+    finish(night, datetime.fromisoformat(when))
+    put(night / "plan.json", {"created": when, "deadline": when, "cases": []})
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        pages = {path: ask(server, path) for path in ("/", "/board/bench-1", "/night/2026-11-20", "/status.json")}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert {path: page[0] for path, page in pages.items()} == dict.fromkeys(pages, 200)
+    assert f"since {when[:10]} {when[11:16]}+00:00 by carla" in pages["/board/bench-1"][2].decode()
 
 
 # ---- what is refused
@@ -367,10 +476,35 @@ def test_more_visitors_than_threads_are_told_to_come_again(farm):
     assert answers == {503, 200}, "refused while all threads wait, answered when they have given up"
 
 
+def test_connections_that_ask_nothing_give_way(farm):
+    with serving(farm, patience_s=60) as server, contextlib.ExitStack() as idle:
+        for _ in range(32):
+            idle.enter_context(socket.create_connection(("127.0.0.1", server.door.port)))
+        time.sleep(1.2)
+        begun = time.monotonic()
+        for _ in range(5):
+            assert ask(server, "/healthz")[0] == 200
+        assert time.monotonic() - begun < 20
+
+
+def test_a_page_that_is_drawn_anew_comes_back_after_an_error(server, monkeypatch):
+    full = dict(line.split(b": ", 1) for line in _FULL.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:])
+    assert full[b"Refresh"] == b"2"
+    assert int(full[b"Content-Length"]) == len(_FULL.partition(b"\r\n\r\n")[2])
+
+    def hang(_):
+        raise TimeoutError("The folders didn't answer.")
+
+    monkeypatch.setattr(Watch, "status", hang)
+    status, headers, body = ask(server, "/")
+    assert (status, headers["refresh"], body) == (503, "10", b"The folders didn't answer.\n")
+    assert "refresh" not in ask(server, "/none")[1]
+
+
 def test_an_error_of_ours_is_an_answer_too(server, monkeypatch, capsys):
     monkeypatch.setattr(Watch, "status", lambda _: 1 / 0)
-    status, _, body = ask(server, "/")
-    assert status == 500
+    status, headers, body = ask(server, "/")
+    assert (status, headers["refresh"]) == (500, "10")
     assert b"division" not in body
     assert ask(server, "/healthz")[0] == 200
     deadline, said = time.monotonic() + 20, ""
@@ -423,6 +557,13 @@ def test_the_token_is_shown_once_and_then_a_cookie_does(locked):
     assert ask(locked, "/board/bench-1", headers=[f"Cookie: {cookie[:-1]}"])[0] == 401
 
 
+@pytest.mark.parametrize("other", ['theme={"a": 1}', "a=b c", 'x="y', "=z", ";;", "a", "a=\xe9", "hil_1=no"])
+def test_cookies_of_other_servers_do_no_harm(locked, other):
+    cookie = ask(locked, f"/?token={KEY}")[1]["set-cookie"].partition(";")[0]
+    for header in (f"Cookie: {other}; {cookie}", f"Cookie: {cookie}; {other}"):
+        assert ask(locked, "/healthz", headers=[header])[0] == 200
+
+
 def test_programs_send_the_token_in_a_header(locked):
     assert ask(locked, "/healthz", headers=[f"Authorization: Bearer {KEY}"])[0] == 200
 
@@ -446,6 +587,11 @@ def test_who_can_be_reached_by_others_needs_a_token(farm):
         assert made.url == f"http://here:{made.door.port}/?token={KEY}"
         assert ask(made, "/", host="here")[0] == 401
         assert ask(made, "/healthz", host="here", headers=[f"Authorization: Bearer {KEY}"])[0] == 200
+
+
+def test_no_host_means_all_of_them(farm):
+    with serving(farm, KEY, host="") as made:
+        assert made.url == f"http://here:{made.door.port}/?token={KEY}"
 
 
 def test_a_token_is_made_for_who_can_be_reached_by_others():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -15,16 +17,18 @@ import pytest
 from fakes.made_farm import Farm, finish, hold, put
 from harness.config import Lab
 from harness.config.nightly import Nightly
-from harness.farm import look_usb
+from harness.farm import look_runs, look_usb
+from harness.farm import watch as watching
 from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
-from harness.farm.finish import finish_night
+from harness.farm.finish import EXIT_LEFT, EXIT_NOTHING, EXIT_UNCHECKED, finish_night
 from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import held_places
-from harness.farm.look_usb import missing_boards
+from harness.farm.look_usb import attached_boards, missing_boards
 from harness.farm.seen import plain
 from harness.farm.status import snapshot
 from harness.farm.watch import Watch
+from harness.store.folders import is_run
 
 DEEP = "[" * 100_000
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"
@@ -203,6 +207,33 @@ def test_a_slow_question_keeps_nobody_waiting():
         assert time.monotonic() < deadline
 
 
+def test_a_question_that_fails_says_so_to_who_asks_and_is_asked_again():
+    answers = iter([ValueError("no such thing"), 3])
+
+    def ask():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    asking = Asking(ask, 0, fresh_s=0.0, patience_s=20)
+    with pytest.raises(ValueError, match="no such thing"):
+        asking.get()
+    assert asking.get() == 3
+
+
+def test_what_is_plugged_in_may_be_unknown(farm, monkeypatch):
+    put(farm.folder / "devices.yaml", {"devices": {"real": {"kind": "nano33", "probe": "0240"}}})
+
+    def refuse():
+        raise RuntimeError("no backend\x1b")
+
+    monkeypatch.setattr(look_usb, "attached_probes", refuse)
+    assert attached_boards(farm.lab).unknown == "what is plugged in can't be told: no backend\\x1b"
+    status = Watch(farm.lab, farm.results).status()
+    assert "what is plugged in can't be told: no backend\\x1b" in status.unknown
+
+
 def test_only_boards_of_this_host_can_be_missing_from_it(farm, monkeypatch):
     devices = {
         "here-1": {"kind": "nano33", "probe": "0240"},
@@ -262,6 +293,33 @@ def test_the_cases_of_a_running_night_are_waiting_measured_or_done(farm):
     ]
 
 
+def test_a_case_that_a_board_has_taken_names_it(farm):
+    folder = _running(farm, cases=2)
+    put(folder / "claims" / "1.0.json", {"device": "bench-7"})
+    _, cases = Watch(farm.lab, farm.results).night("2026-11-21")
+    assert [(case["device"], case["status"]) for case in cases] == [("nano33", "waiting"), ("bench-7", "measuring")]
+
+
+@pytest.mark.parametrize("run", ["x" * 300, "a/" * 3000, "\ud800", "a/\ud800", "..", "/etc", "~", 5, None, []])
+def test_a_plan_may_name_any_folder_as_its_run(farm, run):
+    folder = _running(farm)
+    put(folder / "plan.json", {**json.loads((folder / "plan.json").read_text()), "run": run})
+    status = look(farm)
+    assert [(night.id, night.done) for night in status.nights] in ([("2026-11-21", None)], [("2026-11-21", 0)])
+    assert len(Watch(farm.lab, farm.results).night("2026-11-21")[1]) == 6
+
+
+def test_a_sign_of_life_from_the_future_is_none(farm):
+    folder = _running(farm)
+    put(folder / "claims" / "1.0.json", {})
+    soon = (farm.now + timedelta(hours=1)).timestamp()
+    for name in ("hosts/here.json", "claims/1.0.json"):
+        os.utime(folder / name, (soon, soon))
+    watch = Watch(farm.lab, farm.results)
+    assert watch.status().night.verdict == "stopped"
+    assert {case["status"] for case in watch.night("2026-11-21")[1]} == {"waiting"}
+
+
 def test_a_night_without_a_sign_of_life_stands_still(farm):
     folder = _running(farm)
     long_ago = (farm.now - timedelta(minutes=30)).timestamp()
@@ -281,7 +339,21 @@ def test_a_night_without_a_sign_of_life_stands_still(farm):
         ({"exit_code": 1, "counts": {"complete": 4, "failed": 2}}, "failed", ("failed: 2 cases failed",)),
         ({"exit_code": 1, "regressed": True}, "regressed", ("found a regression",)),
         ({"exit_code": 3}, "failed", ("failed with exit code 3",)),
-        ({"exit_code": 7, "state": "cases left"}, "failed", ("failed with exit code 7: cases left",)),
+        (
+            {"exit_code": EXIT_NOTHING, "state": "nothing measured"},
+            "failed",
+            ("failed with exit code 5: nothing measured",),
+        ),
+        (
+            {"exit_code": EXIT_UNCHECKED},
+            "unchecked",
+            ("could be held against nothing: its limits need a baseline",),
+        ),
+        (
+            {"exit_code": EXIT_LEFT, "state": "cases left", "counts": {"skipped": 2}},
+            "incomplete",
+            ("is incomplete: 2 cases not measured",),
+        ),
         ({"exit_code": None}, "unknown", ("left no verdict",)),
         ({"exit_code": "0"}, "unknown", ("left no verdict",)),
     ],
@@ -331,6 +403,20 @@ def test_runs_come_newest_first_with_their_outcomes(farm):
     assert (found[new.name].counts, found[new.name].report) == ({"complete": 3, "failed": 1}, False)
     assert (found[old.name].counts, found[old.name].report) == ({"complete": 3}, True)
     assert (found[unfinished.name].state, found[unfinished.name].counts) == ("unfinished", None)
+    assert [found[run.name].verdict for run in (old, new, unfinished)] == ["complete", "failed", "unfinished"]
+
+
+def test_a_run_that_may_not_be_read_hides_no_other_one(farm, monkeypatch):
+    readable, locked = farm.run(), farm.results / "20990101T000000Z-locked"
+    locked.mkdir()
+
+    def refuse(folder):
+        if folder == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return is_run(folder)
+
+    monkeypatch.setattr(look_runs, "is_run", refuse)
+    assert [run.name for run in look(farm).runs] == [locked.name, readable.name]
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[1, 2]", "null", '{"boards": 3}', DEEP, "\0\xff", '{"a": NaN, "at": 7}'])
@@ -393,7 +479,7 @@ def test_a_boards_history_has_its_cases_changes_and_bookings(farm):
 
 def test_the_watch_looks_again_after_a_while_and_reads_an_edited_lab(farm, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("harness.farm.watch.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("harness.farm.asking.time.monotonic", lambda: clock[0])
     watch = Watch(farm.lab, farm.results)
     first = watch.status()
     assert len(first.boards) == 9
@@ -405,6 +491,70 @@ def test_the_watch_looks_again_after_a_while_and_reads_an_edited_lab(farm, monke
     clock[0] += 6
     assert [one.name for one in watch.status().boards] == ["only"]
     assert "shown is what it said before" in watch.status().unknown[0]
+
+
+def test_a_state_folder_that_vanishes_leaves_no_board_free(farm, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("harness.farm.asking.time.monotonic", lambda: clock[0])
+    farm.book.quarantine("bench-1", "broken", "carla")
+    farm.run()
+    watch = Watch(farm.lab, farm.results)
+    assert watch.status().unknown == ()
+    shutil.rmtree(farm.state)
+    shutil.rmtree(farm.results)
+    farm.results.mkdir()
+    clock[0] += 6
+    status = watch.status()
+    assert status.unknown[:2] == tuple(
+        f"{folder} is gone or empty, and wasn't before" for folder in (farm.state, farm.results)
+    )
+    assert {one.state for one in status.boards} == {"unknown"}
+    assert {one.health for one in status.boards} == {None}
+
+
+def test_folders_that_do_not_answer_keep_nobody_waiting_and_what_is_shown_says_so(farm, monkeypatch):
+    clock, hangs, go_on = [100.0], threading.Event(), threading.Event()
+    monkeypatch.setattr("harness.farm.asking.time.monotonic", lambda: clock[0])
+
+    def slowly(*arguments):
+        assert not hangs.is_set() or go_on.wait(60)
+        return snapshot(*arguments)
+
+    monkeypatch.setattr(watching, "snapshot", slowly)
+    watch = Watch(farm.lab, farm.results, patience_s=0.2)
+    first = None
+    for _ in range(100):
+        try:
+            first = watch.status()
+        except TimeoutError:
+            continue
+        break
+    assert first is not None
+    assert first.unknown == ()
+    hangs.set()
+    clock[0] += 60
+    late = watch.status()
+    assert late.at == first.at
+    assert "the folders of the farm don't answer; all of this is as it was at " in late.unknown[0]
+    with pytest.raises(TimeoutError, match="didn't answer within"):
+        Watch(farm.lab, farm.results, patience_s=0.2).status()
+    go_on.set()
+
+
+def test_a_lab_file_that_is_made_later_is_read(farm, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("harness.farm.asking.time.monotonic", lambda: clock[0])
+    monkeypatch.setenv("HIL_STATE", str(farm.state))
+    (farm.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(farm.folder / "elsewhere")
+    watch = Watch(Lab.load(None), farm.results)
+    assert (watch.status().boards, watch.status().lab) == ((), "no devices.yaml")
+    put(farm.folder / "elsewhere" / "devices.yaml", {"devices": {"only": {"kind": "nano33"}}})
+    clock[0] += 6
+    assert [one.name for one in watch.status().boards] == ["only"]
+    put(farm.folder / "elsewhere" / "devices.yaml", {"devices": {"other": {"kind": "nano33"}}})
+    clock[0] += 6
+    assert [one.name for one in watch.status().boards] == ["other"]
 
 
 def test_the_status_is_json(farm):
