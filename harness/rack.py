@@ -272,6 +272,8 @@ class Rack:
         wait.again((own or busy)[0], _POOL_POLL_S)
 
     def _own(self, busy: list[BusyError]) -> list[BusyError]:
+        if self._options.shared is not None and not self._options.shared.waits:
+            return []
         return [error for error in busy if error.run is not None and error.run == self._run]
 
     def _counts(self, device: Device) -> bool:
