@@ -17,6 +17,7 @@ from harness.bench import Bench
 from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
+from harness.farm.lease import Patience
 from harness.farm.retest import open_book
 from harness.farm.state import now, username
 from harness.options import Options, SharedRun
@@ -97,6 +98,26 @@ def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
     assert measure(bench, suite)["status"] == "complete"
     (found,) = [one for one in Calendar.of(bench.lab).all() if one.id == own.id]
     assert "b1" in found.used  # so that it isn't taken for forgotten
+
+
+def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
+    said = []
+    bench = make("", patience=Patience(60.0, said.append))
+    mine = book(bench, "anna")
+    assert any("     reserved by anna until " in line for line in bench.header())
+    ending = threading.Timer(3.0, lambda: Calendar.of(bench.lab).cancel(mine.id, "anna", now()))
+    ending.start()
+    try:
+        assert measure(bench, suite)["status"] == "complete"
+    finally:
+        ending.join()
+    assert said
+    assert said[0].startswith("waiting: b1 is reserved by anna until ")
+
+    bench = make("", patience=Patience(0.2))
+    book(bench, "anna")
+    with pytest.raises(BusyError, match=r"b1 is reserved by anna until .*; waited 0.2 s"):
+        measure(bench, suite)
 
 
 def test_a_reservation_that_begins_soon_is_announced(make):
