@@ -105,7 +105,7 @@ def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
     bench = make("", patience=Patience(60.0, said.append))
     mine = book(bench, "anna")
     assert any("     reserved by anna until " in line for line in bench.header())
-    ending = threading.Timer(3.0, lambda: Calendar.of(bench.lab).cancel(mine.id, "anna", now()))
+    ending = threading.Timer(4.0, lambda: Calendar.of(bench.lab).cancel(mine.id, "anna", now()))
     ending.start()
     try:
         assert measure(bench, suite)["status"] == "complete"

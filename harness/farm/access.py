@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.farm.reservation import Reservation
 
 #: How often it is looked whether a reservation has ended.
-_RESERVED_POLL_S = 1.0, 2.0
+_RESERVED_POLL_S = 0.5, 1.0
 #: How long labgrid's lock is asked for where the user waits without a limit.
 _LONG_S = 7 * 24 * 3600.0
 
