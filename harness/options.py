@@ -22,11 +22,14 @@ class SharedRun:
         path: its folder.
         writer: this process's name in it.
         turn: which of the processes this is, from 0; it tries the boards of a pool from there on.
+        waits: whether to wait for a board that another of the processes holds, however long it takes. Who has claimed
+            a case must not: the other one may wait for that case, and keep its board meanwhile.
     """
 
     path: Path
     writer: str
     turn: int = 0
+    waits: bool = True
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from xdist.scheduler.worksteal import WorkStealingScheduling
 from harness.collection import VariantItem
 from harness.farm.holder import purpose_of
 from harness.options import SharedRun
+from harness.store import load_results
 from harness.store.durations import durations
-from harness.store.runs import finish_shared, run_name
+from harness.store.read import plain_rows
+from harness.store.runs import CASES_FILE, finish_shared, run_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,6 +146,12 @@ class Controller:
         """
         if self.path.is_dir():
             finish_shared(self.path)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the run's cases, also of those that no worker lived to report; none if it has none."""
+        if not (self.path / CASES_FILE).is_file():
+            return []
+        return plain_rows(load_results(self.path).cases)
 
 
 def shared_run(config: pytest.Config) -> SharedRun | None:

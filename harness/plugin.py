@@ -196,7 +196,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return None
-    found = found_cases(reporter, bench)
+    found = found_cases(reporter, bench, _interrupted(config))
     folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
     config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
     judge = config.stash.get(_JUDGE, None)
@@ -219,7 +219,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     from harness.plugin_summary import found_cases, write_judgement, write_summary
 
-    found = found_cases(terminalreporter, bench)
+    found = found_cases(terminalreporter, bench, _interrupted(config))
     if not found:
         return
     write_summary(terminalreporter, found)
@@ -230,6 +230,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
     if config.stash[_STOPPED].is_set():
         write("The run was interrupted. The boards are released; what had finished is in the results.")
+
+
+def _interrupted(config: pytest.Config) -> Controller | None:
+    """Return the controller of workers that went on for a moment after it had stopped listening to them."""
+    return config.stash.get(_CONTROLLER, None) if config.stash[_STOPPED].is_set() else None
 
 
 def _refuse_suites_without_device(config: pytest.Config) -> None:

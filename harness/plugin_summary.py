@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from harness.bench import Bench
     from harness.judging import Judge
+    from harness.parallel import Controller
 
 
 def write_summary(reporter: pytest.TerminalReporter, found: list[dict[str, Any]]) -> None:
@@ -47,8 +48,16 @@ def folders_of(found: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(entry["folder"] for entry in found if entry["folder"]))
 
 
-def found_cases(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[str, Any]]:
-    """Return the entries of all reports, and of the case that an interruption left without one."""
+def found_cases(
+    reporter: pytest.TerminalReporter, bench: Bench, controller: Controller | None = None
+) -> list[dict[str, Any]]:
+    """Return the entries of all reports, and of the cases that an interruption left without one.
+
+    Args:
+        reporter: of pytest.
+        bench: of this process.
+        controller: of an interrupted run of several processes, whose tables have been written.
+    """
     reports = [report for group in reporter.stats.values() for report in group]
     entries = {
         (entry["row"]["run"], entry["row"]["case"]): entry
@@ -57,6 +66,9 @@ def found_cases(reporter: pytest.TerminalReporter, bench: Bench) -> list[dict[st
     }
     for row in bench.run.rows if bench.run else ():
         entries.setdefault((row["run"], row["case"]), entry_of(bench, row))
+    if controller is not None:
+        for row in controller.rows():
+            entries.setdefault((row["run"], row["case"]), {**entry_of(bench, row), "folder": str(controller.path)})
     return [entries[key] for key in sorted(entries)]
 
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from harness.boards.hardware import power_of
 from harness.boards.opening import VirtualBoard
 from harness.boards.renode import keep_log
-from harness.errors import BoardError, BusyError, GivenUpError, HilError, LeaseLostError, QuarantinedError, StoreError
+from harness.errors import (
+    BoardError,
+    BusyError,
+    GivenUpError,
+    HilError,
+    LeaseLostError,
+    QuarantinedError,
+    ReservedError,
+    StoreError,
+)
 from harness.farm.access import Access
 from harness.farm.lease import NOW, Patience, Wait
 from harness.farm.noting import Part, event_of_part
@@ -184,11 +193,16 @@ class Rack:
         return self._health[device].given_up is not None
 
     def notices(self, device: Device) -> list[str]:
-        """Say what a user should know of a board before it is used: that it is out of use, or reserved soon."""
+        """Say what a user should know of a board before it is used: that it is out of use, or reserved now or soon."""
         lines = []
         found = self.access.book.quarantined(device.name) if self.access.book and self._counts(device) else None
         if found is not None:
             lines.append(f"     NOT USED: {found.text}")
+        try:
+            self.access.permit(device)
+        except ReservedError as error:
+            lines.append(f"     {str(error).removeprefix(f'{device.name} is ')}")
+            return lines
         after = self.access.reserved_next(device)
         if after is not None and after.start - now() < _SOON:
             lines.append(f"     reserved by {after.owner} from {show_time(after.start, now())} on")
@@ -272,6 +286,8 @@ class Rack:
         wait.again((own or busy)[0], _POOL_POLL_S)
 
     def _own(self, busy: list[BusyError]) -> list[BusyError]:
+        if self._options.shared is not None and not self._options.shared.waits:
+            return []
         return [error for error in busy if error.run is not None and error.run == self._run]
 
     def _counts(self, device: Device) -> bool:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,10 @@ Row = dict[str, Any]
 _WIDE_COLUMNS = 150
 #: From this width on, there is room for what flash takes when compressed.
 _ROOMY_COLUMNS = 96
+#: Between two columns.
+_GAP = 3
+#: In less a technique can't be read; then it is left to the report.
+_LEAST_TECHNIQUE = 16
 _NONE = "-"
 
 _EMULATED = (
@@ -121,7 +126,12 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
     if not rows:
         return
     console.print(Text(title, style="italic"))
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    cells = {column: [column.title, *(column.cell(row, rows) for row in rows)] for column in columns}
+    needed = {column: max(map(cell_len, texts)) for column, texts in cells.items()}
+    room = console.width - sum(needed[column] + _GAP for column in columns if column is not _TECHNIQUE)
+    if room < min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0)):
+        columns = [column for column in columns if column is not _TECHNIQUE]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=room < -_GAP)
     for column in columns:
         table.add_column(
             column.title,

@@ -117,10 +117,15 @@ def test_ctrl_c_keeps_what_had_finished(farm):
     process = pytest_run(farm, *SHORT, "-n", "2", "--samples", "300", start_new_session=True)
     wait_for(lambda: any(farm.glob("results/*/done/*.json")))
     os.killpg(process.pid, signal.SIGINT)
-    finished(process, code=2)
+    output = finished(process, code=2)
     cases = load_results(farm / "results").cases
+    assert all(re.search(rf"^{variant} .*%", output, re.MULTILINE) for variant in complete(cases)), output
     assert 1 <= (cases["status"] == "complete").sum() < 9
     assert cases.loc[cases["status"] != "complete", "accuracy"].isna().all()
+
+
+def complete(cases):
+    return cases.loc[cases["status"] == "complete", "variant"]
 
 
 def wait_for(what, seconds=60.0):

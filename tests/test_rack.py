@@ -14,9 +14,10 @@ from datetime import timedelta
 import pytest
 
 from harness.bench import Bench
-from harness.errors import BoardError, LeaseLostError, QuarantinedError, ReservedError
+from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
+from harness.farm.lease import Patience
 from harness.farm.retest import open_book
 from harness.farm.state import now, username
 from harness.options import Options, SharedRun
@@ -99,6 +100,26 @@ def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
     assert "b1" in found.used  # so that it isn't taken for forgotten
 
 
+def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
+    said = []
+    bench = make("", patience=Patience(60.0, said.append))
+    mine = book(bench, "anna")
+    assert any("     reserved by anna until " in line for line in bench.header())
+    ending = threading.Timer(4.0, lambda: Calendar.of(bench.lab).cancel(mine.id, "anna", now()))
+    ending.start()
+    try:
+        assert measure(bench, suite)["status"] == "complete"
+    finally:
+        ending.join()
+    assert said
+    assert said[0].startswith("waiting: b1 is reserved by anna until ")
+
+    bench = make("", patience=Patience(0.2))
+    book(bench, "anna")
+    with pytest.raises(BusyError, match=r"b1 is reserved by anna until .*; waited 0.2 s"):
+        measure(bench, suite)
+
+
 def test_a_reservation_that_begins_soon_is_announced(make):
     bench = make("")
     book(bench, "anna", now() + timedelta(hours=2))
@@ -177,3 +198,17 @@ def test_workers_that_want_each_others_boards_do_not_wait_for_ever(tmp_path, sui
     cases = load_results(path).cases
     assert cases["device"].tolist() == ["b1", "b2", "b2", "b1"]
     assert (cases["status"] == "complete").all()
+
+
+def test_who_has_claimed_a_case_does_not_wait_for_a_board_of_the_same_run(tmp_path, suite):
+    """The one who holds the board may wait for this very case."""
+    (tmp_path / "devices.yaml").write_text("devices:\n  b1: {kind: nano33, backend: virtual}\n")
+    path, where = tmp_path / "results" / run_name(), (tmp_path / "devices.yaml", tmp_path / "results")
+
+    def bench(writer):
+        return Bench.build(Options(("b1",), "auto", *where, 1, 0, shared=SharedRun(path, writer, waits=False)))
+
+    with contextlib.closing(bench("one")) as first, contextlib.closing(bench("two")) as second:
+        first.measure(first.targets[0], suite, suite.variant("int8"), None, number=0, final=False)
+        with pytest.raises(BusyError, match="b1: the virtual board is in use"):
+            second.measure(second.targets[0], suite, suite.variant("int8"), None, number=1, final=False)

@@ -57,6 +57,17 @@ def test_every_line_fits(width):
     assert "\x1b" not in text
 
 
+def test_a_narrow_terminal_shows_no_technique_letter_by_letter_and_whole_headers():
+    rows = [row("student_distilled_int8", device=f"b{number}", pool="nano33", case=number) for number in (1, 2)]
+    text = render(rows, width=80, color=False)
+    assert "technique" not in text
+    assert line(text, "student_distilled_int8")[:2] == ["student_distilled_int8", "b1"]
+    head = next(found for found in text.splitlines() if "peak RAM" in found)
+    assert [part.strip() for part in re.split(r"[=+]", head)][1:] == ["static", "arena", "stack", "heap"]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "technique" in render(rows, width=100, color=False)
+
+
 def test_what_the_tables_say():
     text = render([FLOAT, INT8], width=80, color=False)
     assert "fashion_mnist on nano33, virtual backend, emulated" in text

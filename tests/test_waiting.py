@@ -80,24 +80,31 @@ def test_without_wait_a_run_on_a_board_in_use_fails_at_once(lab):
 def test_commands_wait_too(lab, prebuilt):
     image = str(prebuilt / "fashion_mnist_int8.elf")
     device = Lab.load(lab / "devices.yaml").devices[0]
-    common = ["--lab", str(lab / "devices.yaml"), "--timeout", "0.4"]
+    common = ["--lab", str(lab / "devices.yaml"), "--wait-timeout", "0.4"]  # as in pytest; --timeout is the same
     suite = str(lab / "suite.yaml")
+    (lab / "suites").mkdir()  # what a check looks for an image in
+    write_small_suite(lab / "suites" / "small.yaml", prebuilt.parents[2])
     with open_board(device, "virtual"):
         for command in (
             ["flash", image, "--device", "bench-1"],
             ["profile", image, "--device", "bench-1"],
             ["doctor", "--device", "bench-1"],
+            ["health", "bench-1", "--check"],
         ):
             done = CliRunner().invoke(main, [*command, *common])
             assert done.exit_code == 1
             assert "bench-1: the virtual board is in use by ana (" in done.output
             assert "waited 0.4 s" in done.output
+            assert "bench-1: bench-1" not in done.output
         command = ["crosscheck", "bench-1", "virtual", "virtual", "--suite", suite, "--samples", "1"]
         done = CliRunner().invoke(main, [*command, *common, "--results-dir", str(lab / "results")])
         assert done.exit_code == 1
         assert "waited 0.4 s" in load_results(lab / "results" / "latest").cases.reason.iloc[0]
-    done = CliRunner().invoke(main, ["flash", image, "--device", "bench-1", "--wait", *common])
+    done = CliRunner().invoke(main, ["flash", image, "--device", "bench-1", "--wait", "--timeout", "1", *common[:2]])
     assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(main, ["health", "bench-1", *common])
+    assert done.exit_code == 2
+    assert "--wait and --timeout go with --check" in done.output
 
 
 def test_a_run_on_two_boards_takes_the_one_that_gets_free(lab):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LAB, load_lab
+from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of
 
 
 @click.command()
@@ -51,7 +51,7 @@ def serve(host: str, port: int, token: str | None, results_dir: Path | None, lab
 @click.option("--queue/--no-queue", default=True, help="If none is free then: book the next time, or fail (--queue).")
 @click.option("--as", "owner", metavar="USER", help="Book for somebody else.")
 @click.option("--list", "listing", is_flag=True, help="Show what is reserved.")
-@click.option("--json", "as_json", is_flag=True, help="With --list: as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: print JSON.")
 @click.option("--cancel", "cancelled", metavar="ID", help="Give a reservation back.")
 @click.option("--extend", "extended", metavar="ID", help="With --for: keep it for so much longer.")
 @click.option("--force", is_flag=True, help="With --cancel or --extend: though it is somebody else's; recorded.")
@@ -176,17 +176,28 @@ def _reject_others(mode: str, given: set[str]) -> None:
 @click.command()
 @click.argument("device", required=False)
 @click.option("--check", is_flag=True, help="Check DEVICE now: flash, read back, run known inputs.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @LAB
-def health(device: str | None, check: bool, as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes them)
+@WAIT
+@TIMEOUT
+def health(
+    device: str | None,
+    check: bool,  # noqa: FBT001 (click passes it)
+    as_json: bool,  # noqa: FBT001 (click passes it)
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
     """Show how well the boards work, and why some are not used."""
     from harness.commands.health import check_now, show_health
 
     loaded = load_lab(lab)
     if check and (device is None or as_json):
         raise click.UsageError("--check needs a DEVICE, and goes without --json")
+    if not check and (wait or timeout is not None):
+        raise click.UsageError("--wait and --timeout go with --check")
     if device is not None and check:
-        if not check_now(loaded, device):
+        if not check_now(loaded, device, patience_of(wait, timeout)):
             raise SystemExit(1)
     else:
         show_health(loaded, device, as_json=as_json)

@@ -148,6 +148,8 @@ def profile(image: Path, device: str, lab: str | None, functions: bool, **option
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @LAB
+@WAIT
+@TIMEOUT
 def search(
     space: Path,
     device: str,
@@ -161,6 +163,8 @@ def search(
     python: str | None,
     as_json: bool,  # noqa: FBT001 (click passes it)
     lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
 ) -> None:
     """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
@@ -175,5 +179,6 @@ def search(
     from harness.config import find_lab
 
     folder = out or Path("results") / f"search-{space.stem}"
-    wish = Wish(device, backend, folder, candidates, seed, train, samples, limits, python, as_json)
+    patience = patience_of(wait, timeout)
+    wish = Wish(device, backend, folder, candidates, seed, train, samples, limits, python, as_json, patience)
     run(space, load_lab(lab), find_lab(lab, [Path()]), wish)

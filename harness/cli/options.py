@@ -31,8 +31,14 @@ READ_RESULTS = click.option(
 )
 
 WAIT = click.option("--wait", is_flag=True, help="Wait for a board that somebody else uses.")
+#: Also by the name that it has in pytest, where another plugin has `--timeout`.
 TIMEOUT = click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most (default: no limit)."
+    "--timeout",
+    "--wait-timeout",
+    "timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait so long at most (default: no limit).",
 )
 
 

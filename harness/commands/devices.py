@@ -20,12 +20,13 @@ from harness.commands.printing import print_table
 from harness.config.edit import device_yaml
 from harness.errors import HilError
 from harness.farm.labgrid_inventory import ask_inventory
+from harness.farm.state import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.boards.discover import Port, Probe
-    from harness.config import Lab
+    from harness.config import Device, Lab
 
 
 def show_devices(lab: Lab) -> None:
@@ -33,7 +34,8 @@ def show_devices(lab: Lab) -> None:
     attached = Attached.look()
     matches = match_devices(lab.devices, attached.probes, attached.ports)
     if matches:
-        print_table(f"Devices ({lab.path})", ("name", "kind", "probe", "port", "tags"), map(_device_row, matches))
+        configured = ("name", "kind", "probe", "port", "host", "tags")
+        print_table(f"Devices ({lab.path})", configured, map(_device_row, matches))
     else:
         click.echo(f"Devices: none are configured ({lab.path or 'there is no devices.yaml here'}).\n")
     kinds = [
@@ -79,7 +81,7 @@ def _print_places(lab: Lab) -> None:
 
 def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
     device = match.device
-    probe = None
+    probe = None if device.backend is None else f"{device.backend} board"
     if device.probe is not None:
         probe = f"{device.probe} ({_state([found.location or 'attached' for found in match.probes])})"
     port = None
@@ -88,7 +90,12 @@ def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
         port = f"{name} ({_state([found.path for found in match.ports])})"
     elif device.probe is not None:
         port = f"the probe's ({_state([found.path for found in match.ports])})"
-    return device.name, device.kind.name, probe, port, ", ".join(device.tags) or None
+    return device.name, device.kind.name, probe, port, _host(device), ", ".join(device.tags) or None
+
+
+def _host(device: Device) -> str | None:
+    """Return the computer that a device is attached to, if devices.yaml says so."""
+    return None if device.host is None else f"{device.host}{' (this one)' * (device.host == hostname())}"
 
 
 def _state(found: Sequence[str]) -> str:

@@ -163,7 +163,7 @@ def _device_findings(
             link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
             yield from _link_findings(board, device, link, _image_for(device, backend, image))
     except HilError as error:
-        yield Finding("problem", name, str(error))
+        yield Finding("problem", name, str(error).removeprefix(f"{name}: "))
 
 
 def _link_findings(board: Board, device: Device, link: Link, image: Image | None) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ import click
 
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
+from harness.farm.lease import NOW
 from harness.farm.retest import open_book, retest
 from harness.farm.state import stamp, username
 from harness.report.escape import printable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.config import Lab
     from harness.farm.health import Judged
     from harness.farm.judge_health import Health, Rate
+    from harness.farm.lease import Patience
 
 _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames again", "drift", "reason")
 
@@ -46,8 +48,13 @@ def show_health(lab: Lab, device: str | None, *, as_json: bool) -> None:
             _print_details(judged[0])
 
 
-def check_now(lab: Lab, name: str) -> bool:
+def check_now(lab: Lab, name: str, patience: Patience = NOW) -> bool:
     """Check a board and say what came of it; a quarantined one may be released by it.
+
+    Args:
+        lab: the boards.
+        name: of one of them.
+        patience: whether to wait while somebody else has it.
 
     Returns:
         True if it passed.
@@ -57,7 +64,7 @@ def check_now(lab: Lab, name: str) -> bool:
         ConfigError: it is another host's, or there is nothing to check it with.
     """
     device = single_device(lab, name)
-    check = retest(lab, device, on_step=lambda step: click.echo(f"{device.name}: {step}"))
+    check = retest(lab, device, on_step=lambda step: click.echo(f"{device.name}: {step}"), patience=patience)
     click.echo(f"{device.name}: {'passed' if check.ok else 'FAILED'}: {printable(check.reason)}")
     quarantine = open_book(lab).quarantined(device.name)
     if quarantine is not None:

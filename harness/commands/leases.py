@@ -10,12 +10,14 @@ import click
 
 from harness.boards.leases import is_on
 from harness.commands.printing import print_table
-from harness.errors import ConfigError
+from harness.errors import ConfigError, HilError
+from harness.farm.access import Access
 from harness.farm.holder import since_words
 from harness.farm.labgrid import Labgrid
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.listing import list_leases
 from harness.farm.state import hostname, state_folder, username
+from harness.report.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
 
 
 def show_leases(lab: Lab, *, as_json: bool) -> None:
-    """Print who holds what since when, and which configured devices are free; what a crash left is removed."""
+    """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
     held, crashed = list_leases()
     monotonic_s = time.monotonic()
-    free = [device.name for device in free_devices(lab, held)]
+    kept = _kept(lab)
+    free = [device.name for device in free_devices(lab, held) if device.name not in kept]
     if as_json:
         content = {
             "leases": [{**holder.as_json(), "state": holder.state(monotonic_s)} for holder in held],
             "crashed": [holder.as_json() for holder in crashed],
             "free": free,
+            "kept": kept,
         }
         click.echo(json.dumps(content, indent=2))
         return
@@ -51,7 +55,27 @@ def show_leases(lab: Lab, *, as_json: bool) -> None:
             "what it left was cleaned up."
         )
     if lab.devices:
+        for name, why in kept.items():
+            click.echo(f"{name}: {printable(why)}")
         click.echo(f"Free ({lab.path}): {', '.join(free) or 'none'}")
+
+
+def _kept(lab: Lab) -> dict[str, str]:
+    """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
+    kept: dict[str, str] = {}
+    if not lab.devices:
+        return kept
+    access = Access(lab)
+    for device in lab.devices:
+        if device.host not in (None, hostname()):
+            continue
+        try:
+            if access.book is not None:
+                access.book.check(device.name)
+            access.permit(device)
+        except HilError as error:
+            kept[device.name] = str(error).removeprefix(f"{device.name}: ").removeprefix(f"{device.name} is ")
+    return kept
 
 
 def free_dead_places(lab: Lab) -> None:

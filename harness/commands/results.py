@@ -99,7 +99,7 @@ def prune_runs(results_dir: Path, older_than: timedelta, *, dry_run: bool) -> No
 
 def locate(name: str, results_dir: Path) -> Path:
     """Return the path of a run that was given as a path or URL, or as a name in the results folder."""
-    if is_url(name):
+    if is_url(name) or name.startswith("file://"):
         return local(name)
     return Path(name) if Path(name).exists() else results_dir / name
 

@@ -18,6 +18,7 @@ from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.config.suite import Limit
 from harness.errors import ConfigError
+from harness.farm.lease import NOW
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
 from harness.search.space import read_limit
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from harness.config import Lab
     from harness.config.suite import Limits
+    from harness.farm.lease import Patience
     from harness.search import Judged, Space
 
 _COUNTED = {"hardware": "cycles"}
@@ -49,6 +51,7 @@ class Wish:
     limits: tuple[str, ...]
     python: str | None
     as_json: bool
+    patience: Patience = NOW
 
 
 def search(path: Path, lab: Lab, lab_file: Path | None, wish: Wish) -> None:
@@ -77,7 +80,8 @@ def search(path: Path, lab: Lab, lab_file: Path | None, wish: Wish) -> None:
     say(f"{device.name} on {backend} ({why}); {len(candidates)} of {space.size} candidates; limits: {_words(limits)}")
     maker = Maker(space, wish.out, making, wish.python or sys.executable)
     judged = run_search(
-        Search(maker, wish.device, wish.backend, lab_file, limits, wish.train, wish.samples, say), candidates
+        Search(maker, wish.device, wish.backend, lab_file, limits, wish.train, wish.samples, say, wish.patience),
+        candidates,
     )
     if wish.as_json:
         click.echo((wish.out / "search.json").read_text())

@@ -91,7 +91,9 @@ class Document:
             return self.error(at, str(context["error"]))
         if kind == "string_type":
             return self.error(at, f"must be text, not {_show(detail['input'])}; write it in quotes")
-        message = detail["msg"].replace("Input should be", "must be")
+        message = detail["msg"].replace("Input should be", "must be").replace("a valid tuple", "a list: [...]")
+        if kind == "too_short":
+            return self.error(at, f"must have at least {context['min_length']} of them, not {context['actual_length']}")
         if kind == "model_type":
             message = "must be a mapping (key: value)"
         return self.error(at, f"{message}, not {_show(detail['input'])}")

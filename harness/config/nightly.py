@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from harness.config.document import Model, read_document
-from harness.errors import ReservationError
+from harness.errors import ConfigError, ReservationError, StoreError
 from harness.farm.times import parse_duration
+from harness.report.baseline import history_nights
+from harness.report.gate import parse_limits
+
+_SECONDS = re.compile(r"[1-9][0-9]{0,6}s")
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -47,12 +52,38 @@ class Nightly(Model):
     @field_validator("budget", "fetch_timeout", mode="before")
     @classmethod
     def _read_time(cls, value: object) -> object:
+        if isinstance(value, timedelta):
+            return value
+        if isinstance(value, str) and _SECONDS.fullmatch(value):
+            return timedelta(seconds=int(value.removesuffix("s")))
         if not isinstance(value, str):
-            return value  # a number is seconds
+            raise ValueError(f"{value} has no unit; write it as 90m, 2h, 1h30m or 1d")  # noqa: TRY004 (pydantic's way)
         try:
             return parse_duration(value)
         except ReservationError as error:
             raise ValueError(str(error)) from error
+
+    @field_validator("baseline", "fail_on")
+    @classmethod
+    def _understand(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Refuse at once what the end of a night couldn't hold it against."""
+        if value is None:
+            return None
+        if info.field_name == "fail_on" and info.data.get("baseline", value) is None:
+            raise ValueError("needs a baseline: worse than what?")
+        try:
+            if info.field_name == "fail_on":
+                parse_limits(value)
+            else:
+                history_nights(value)
+        except (ConfigError, StoreError) as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("suites", "devices", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("fetch", mode="before")
     @classmethod

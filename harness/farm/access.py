@@ -13,7 +13,7 @@ from harness.errors import ConfigError, FarmError, HilError, ReservedError
 from harness.farm.calendar import Calendar
 from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
-from harness.farm.lease import NOW, Patience
+from harness.farm.lease import NOW, Patience, Wait
 from harness.farm.place_hold import LabgridJob
 from harness.farm.state import now, state_folder, username
 from harness.farm.times import show_time
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from harness.config import Device
     from harness.farm.reservation import Reservation
 
+#: How often it is looked whether a reservation has ended.
+_RESERVED_POLL_S = 0.5, 1.0
 #: How long labgrid's lock is asked for where the user waits without a limit.
 _LONG_S = 7 * 24 * 3600.0
 
@@ -93,7 +95,7 @@ class Access:
         if not self.shared(device):
             return open_board(device, backend, everything, unlock=unlock, patience=patience)
         self.touch(device)
-        self.permit(device)
+        self._await_end(device, patience)
         with ExitStack() as undo:
             hold = None
             if self._lab.farm.engine == "labgrid" and _takes_part(device, backend):
@@ -105,6 +107,15 @@ class Access:
                 board.holds = (*board.holds, hold)
             undo.pop_all()
         return board
+
+    def _await_end(self, device: Device, patience: Patience) -> None:
+        """Wait for the end of somebody else's reservation, as for the end of their run."""
+        wait = Wait(patience)
+        while True:
+            try:
+                return self.permit(device)
+            except ReservedError as error:
+                wait.again(error, _RESERVED_POLL_S)
 
     def permit(self, device: Device, seconds: float = 0.0) -> None:
         """Refuse a board that somebody else has reserved.

@@ -195,10 +195,8 @@ class Calendar:
                 free = max(free, self.ends(one, device, when))
         purpose = f" ({now.purpose})" if now.purpose else ""
         after = "free after that" if free == end else f"then by others, free from {show_time(free, when)}"
-        raise ReservedError(
-            f"{device} is reserved by {now.owner} until {show_time(end, when)}{purpose}; {after}, "
-            "or `hil reserve` another"
-        )
+        words = f"{device} is reserved by {now.owner} until {show_time(end, when)}{purpose}"
+        raise ReservedError(words, f"{after}, or `hil reserve` another", holder=now.id)
 
     def until(self, device: str, user: str, when: datetime) -> Reservation | None:
         """Return the next reservation of a board by somebody else that begins after `when`, None if there is none."""

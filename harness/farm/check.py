@@ -15,6 +15,7 @@ from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLos
 from harness.farm.access import opened
 from harness.farm.answers import Answers, difference, hold_against
 from harness.farm.event import Event, shown
+from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend, Board
     from harness.config import BoardKind, Device
     from harness.config.health import HealthRules
+    from harness.farm.lease import Patience
     from harness.image import Image
 
 _INPUTS = 20
@@ -124,6 +126,7 @@ def check_board(
     clock: Callable[[], datetime],
     faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
+    patience: Patience = NOW,
 ) -> Check:
     """Check one board from flashing to answers. There are no retries: a board that needs them isn't well.
 
@@ -137,6 +140,7 @@ def check_board(
         clock: tells the time in UTC.
         faults: on purpose, of a virtual board, besides those that devices.yaml gives it (docs/faults.md).
         on_step: told what is done next.
+        patience: whether to wait while somebody else has the board.
 
     Returns:
         Passed or failed, as an event for the book. The error "MeasurementError" means wrong answers.
@@ -150,7 +154,7 @@ def check_board(
     error: HilError | None = None
     try:
         on_step("open")
-        with opened(device, backend, faults) as board:
+        with opened(device, backend, faults, patience=patience) as board:
             answers = _ask(board, task, siblings, rules, seen, on_step)
     except (BusyError, FarmError, LeaseLostError):
         raise

@@ -225,7 +225,7 @@ def _verdict(
     if found or lost:
         return state, EXIT_FAILED, "FAILED: " + ", ".join([*found, *["not published"] * lost])
     if judged is not None and judged.unchecked:
-        return state, EXIT_UNCHECKED, "UNCHECKED: fail_on couldn't be held against the baseline"
+        return state, EXIT_UNCHECKED, "UNCHECKED: fail_on, or a part of it, couldn't be held against the baseline"
     if counts["skipped"]:
         why = left.most_common(1)[0][0].partition("\n")[0]
         return state, EXIT_LEFT, f"INCOMPLETE: {counts['skipped']} not measured: {why}"

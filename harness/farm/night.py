@@ -239,6 +239,12 @@ def _from(base: Path, path: Path) -> str:
 
 
 def _targets(devices: Sequence[Device], nightly: Nightly) -> list[tuple[str, str | None, Backend, list[Device]]]:
+    others = [device for device in devices if device.backend not in (None, nightly.backend)]
+    if others and nightly.backend != "auto":
+        raise ConfigError(
+            f"nightly.yaml: backend: {nightly.backend}, but devices.yaml says that {others[0].name} is a "
+            f"{others[0].backend} board; leave it out of `devices`, or `backend` out of nightly.yaml"
+        )
     if nightly.each or len(devices) == 1:
         return [(device.name, None, backend_of(device, nightly.backend), [device]) for device in devices]
     pools: dict[tuple[str, Backend], list[Device]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError, StoreError
@@ -11,7 +11,7 @@ from harness.report.against import make_policy
 from harness.report.baseline import find_baseline
 from harness.report.compare import compare_history, compare_runs
 from harness.report.content import compose
-from harness.report.gate import check_limits, parse_limits
+from harness.report.gate import check_limits, parse_limits, uncompared
 from harness.report.markdown import render_markdown
 from harness.report.page import render_page
 from harness.store.read import join_results
@@ -74,7 +74,8 @@ def judge_night(current: Results, run: Path, nightly: Nightly, results_dir: Path
             return Judged(current, silent=str(error), unchecked=nightly.fail_on is not None and not growing)
     texts = dict.fromkeys(str(item.message) for item in caught)
     left_out = tuple(text.removeprefix("left out: ") for text in texts if text.startswith("left out: "))
-    return Judged(judged.results, judged.comparison, judged.series, judged.gate, left_out=left_out)
+    unchecked = bool(uncompared(judged.gate))
+    return replace(judged, unchecked=unchecked, left_out=left_out)
 
 
 def _judge(current: Results, run: Path, wanted: str, fail_on: str | None, results_dir: Path) -> Judged:

@@ -13,6 +13,7 @@ from rich.cells import cell_len, set_cell_size
 from harness.farm.times import show_length, show_time
 from harness.report.content import standing
 from harness.report.escape import printable
+from harness.report.gate import uncompared
 from harness.report.text import show_change
 from harness.store.place import where
 
@@ -100,11 +101,13 @@ def _compared(judged: Judged | None) -> list[str]:
     worse, better = real_changes(judged)
     checks = judged.gate.checks if judged.gate else ()
     drifts = [check.reason for check in checks if check.row is None and check.outcome == "regression"]
-    untold = [check.reason for check in checks if check.outcome == "can't tell"]
     told = [*(f"{_change(row)}{over.get(id(row), '')}" for row in worse), *drifts]
+    lost = [check.reason for check in uncompared(judged.gate)]
+    untold = [check.reason for check in checks if check.outcome == "can't tell" and check.reason not in lost]
     return [
         f"Against {judged.comparison.a}: {standing(judged.comparison)}",
-        *_some("  worse: ", told, _ROOM["worse"]),
+        *_some("  worse: ", told, _ROOM["worse"] - bool(lost)),
+        *([f"  NOT CHECKED: {'; '.join(lost)}"] if lost else []),
         *_some("  can't tell: ", untold, _ROOM["untold"]),
         *_some("  better: ", [_change(row) for row in better], _ROOM["better"]),
     ]

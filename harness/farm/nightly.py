@@ -19,6 +19,7 @@ from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp, state_folder
 from harness.json_file import read_json, write_json
+from harness.store.runs import CASES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,8 +136,8 @@ class Host:
         return [f"{slot.device}: {slot.reason}" for slot in missing if self._out_of_use(slot.device) is None]
 
     def _measure(self) -> None:
-        """Tend the workers until nothing is left that they could do."""
-        while True:
+        """Tend the workers until nothing is left that they could do; nothing is if the run has its tables."""
+        while not (self._night.run / CASES_FILE).is_file():
             states = self._queue.states(self._night.cases)
             late = self._late() > 0
             self._crew.tend(states, late=late)

@@ -10,6 +10,7 @@ from harness.errors import ConfigError, StoreError
 from harness.farm.answers import load_answers, save_answers
 from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.health import HealthBook
+from harness.farm.lease import NOW
 from harness.farm.state import hostname, now, state_folder
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.config import Device, Lab
     from harness.farm.check import Check
+    from harness.farm.lease import Patience
 
 
 def open_book(lab: Lab) -> HealthBook:
@@ -35,6 +37,7 @@ def retest(
     suites: Sequence[Path] | None = None,
     faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
+    patience: Patience = NOW,
 ) -> Check:
     """Check a board, write down what came of it, and apply the rules.
 
@@ -44,6 +47,7 @@ def retest(
         suites: whose first int8 image is used; None for those in the lab's folder.
         faults: on purpose, of a virtual board (docs/faults.md).
         on_step: told what is done next.
+        patience: whether to wait while somebody else has the board.
 
     Raises:
         BusyError, FarmError, LeaseLostError: the board can't be had.
@@ -68,6 +72,7 @@ def retest(
         clock=now,
         faults=faults,
         on_step=on_step,
+        patience=patience,
     )
     book.record(check.event)
     if check.answers is not None:

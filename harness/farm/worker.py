@@ -181,7 +181,7 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, tu
         samples=night.options["samples"],
         retries=2,
         power=PowerOptions(night.options["power"]),
-        shared=SharedRun(night.run, writer),
+        shared=SharedRun(night.run, writer, waits=False),
     )
     return Worker(night, base, device, Bench.build(options), Queue(folder, night.run, writer))
 

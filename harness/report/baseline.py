@@ -21,7 +21,7 @@ from harness.store.tags import TAGS_FILE, read_tags
 if TYPE_CHECKING:
     from harness.store.read import Results
 
-_HISTORY = re.compile(r"history:(\d+)")
+_COUNT = re.compile(r"[0-9]{1,6}")
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
 _TAG = re.compile(r"[A-Za-z0-9][\w.\-/]*")
 _RESERVED = ("latest",)
@@ -53,9 +53,9 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
     Raises:
         StoreError: there is no such baseline; says what there is.
     """
-    nights = _HISTORY.fullmatch(wanted)
-    if nights:
-        return _history(int(nights[1]), results_dir, current)
+    nights = history_nights(wanted)
+    if nights is not None:
+        return _history(nights, results_dir, current)
     if wanted == "latest":
         earlier = _earlier(results_dir, current)
         if not earlier:
@@ -72,6 +72,20 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
             folder = find_run(path)
             return Baseline(folder.name, load_results(folder))
     return _of_revision(wanted, results_dir, current)
+
+
+def history_nights(wanted: str) -> int | None:
+    """Return the N of `history:N`; None if a baseline is something else.
+
+    Raises:
+        StoreError: it is no number, or less than 2.
+    """
+    head, colon, number = wanted.partition(":")
+    if head != "history" or not colon:
+        return None
+    if not _COUNT.fullmatch(number) or int(number) < 2:
+        raise StoreError(f"{wanted!r}: a history needs at least 2 nights: write history:7")
+    return int(number)
 
 
 def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
@@ -125,8 +139,6 @@ def _began(folder: Path) -> datetime | None:
 
 
 def _history(nights: int, results_dir: Path, current: Path | None) -> Baseline:
-    if nights < 2:
-        raise StoreError("a history needs at least 2 nights: write history:10")
     newest: dict[Any, Path] = {}
     for folder in _earlier(results_dir, current):
         began = _began(folder)

@@ -131,6 +131,12 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
     return Gate(next((outcome for outcome in order if outcome in found), "ok"), tuple(checks))
 
 
+def uncompared(gate: Gate | None) -> tuple[Check, ...]:
+    """Return the limits whose metric was in no comparison, so that nobody knows whether they are kept."""
+    checks = () if gate is None else gate.checks
+    return tuple(check for check in checks if check.limit and check.row is None and check.outcome == "can't tell")
+
+
 def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> list[Check]:
     rows = [row for row in comparison.rows if row.metric == "all" or _means(limit, row.metric, row.unit)]
     if not any(row.metric != "all" for row in rows):

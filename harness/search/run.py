@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
+from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.measure.limits import check_limits
 from harness.options import Options
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.boards.opening import Wanted
     from harness.config.suite import Limits
+    from harness.farm.lease import Patience
     from harness.search.making import Maker, Stage
     from harness.search.space import Candidate
 
@@ -66,6 +68,7 @@ class Search:
         most_trained: train at most so many, those with the most multiply-accumulates; None: all.
         samples: validation inputs used; None: all.
         say: called with each line of progress.
+        patience: whether to wait while somebody else has the board.
         on_progress: as for `harness.benchmark`.
     """
 
@@ -77,6 +80,7 @@ class Search:
     most_trained: int | None
     samples: int | None
     say: Callable[[str], None]
+    patience: Patience = NOW
     on_progress: Callable[[str, int, int], None] | None = None
 
 
@@ -128,6 +132,7 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         results_dir=search.maker.folder / "runs",
         samples=_COST_SAMPLES if stage == "cost" else search.samples,
         retries=2,
+        patience=search.patience,
     )
     kept = []
     bench = Bench.build(options)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -13,8 +14,12 @@ from click.testing import CliRunner
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab
+from harness.farm.booking import Request
+from harness.farm.calendar import Calendar
 from harness.farm.heartbeat import Heart
 from harness.farm.lease import Lease
+from harness.farm.retest import open_book
+from harness.farm.state import now
 
 CRASHED = """
 import os, signal
@@ -64,6 +69,19 @@ def test_who_holds_what(lab):
     assert (lease["device"], lease["owner"], lease["state"]) == ("bench-1", "ana", "held")
     assert content["free"] == ["bench-2", "bench-3"]
     assert "No board is held." in leases(lab)
+
+
+def test_what_others_have_reserved_or_is_out_of_use_is_not_free(lab):
+    request = Request(devices=("bench-1",), selector="bench-1", length=timedelta(hours=1), owner="ben")
+    Calendar.of(Lab.load(lab)).reserve(request, now())
+    open_book(Lab.load(lab)).quarantine("bench-2", "smells of smoke", "ben")
+    text = leases(lab)
+    assert "\nbench-1: reserved by ben until " in text
+    assert "\nbench-2: quarantined " in text
+    assert "smells of smoke" in text
+    assert f"Free ({lab}): bench-3\n" in text
+    content = json.loads(leases(lab, "--json"))
+    assert (content["free"], sorted(content["kept"])) == (["bench-3"], ["bench-1", "bench-2"])
 
 
 def test_probe_and_port_of_one_board_are_one_row(lab):

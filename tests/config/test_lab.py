@@ -124,7 +124,11 @@ def test_all_without_devices():
         ("devices:\n  a:\n    kind: nano3\n", 3, 'no kind is called "nano3"; did you mean "nano33"?'),
         ("devices:\n  a:\n    kind: nano33\n    probe: 0240\n", 4, "must be text, not 160; write it in quotes"),
         ("devices:\n  a:\n    kind: nano33\n    port: {}\n", 4, 'devices.a.port: give "serial"'),
-        ("devices:\n  a:\n    kind: nano33\n    tags: bench\n", 4, "devices.a.tags: must be a valid tuple"),
+        (
+            "devices:\n  a:\n    kind: nano33\n    tags: bench\n",
+            4,
+            "devices.a.tags: must be a list: [...], not 'bench'",
+        ),
         ("devices:\n  a b:\n    kind: nano33\n", 2, "devices.a b.name: String should match pattern"),
         ("devices:\n  all:\n    kind: nano33\n", 2, '"all" means every device'),
         ("devices:\n  a:\n    kind: nano33\n    voltage_v: -1\n", 4, "must be greater than 0, not -1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -111,10 +112,16 @@ def test_a_night_goes_on_where_a_power_cut_stopped_it_and_never_runs_twice(farm)
     assert results.samples.groupby("variant", observed=True).size().eq(370).all()
     assert "There is no night to go on with" in ended(nightly(farm, "--resume"))
 
+    (night,) = (Path(os.environ["HIL_STATE"]) / "nights").glob("2*")
+    (night / "finished.json").unlink()  # as if it had been killed while it ended the night
+    output = ended(nightly(farm, "--resume"))
+    assert "9 cases: 9 complete, 0 failed, 0 skipped" in output
+    assert "not used" not in output  # nobody tried to join a run that has ended
+
 
 @pytest.mark.slow
 def test_what_the_budget_leaves_no_time_for_is_skipped_with_that_reason(farm):
-    everything = f"suites: [{ROOT / 'suites'}]\ndevices: [nano33]\nbudget: 25\ncheck: false\nbaseline: null\n"
+    everything = f"suites: [{ROOT / 'suites'}]\ndevices: [nano33]\nbudget: 25s\ncheck: false\nbaseline: null\n"
     (farm / "nightly.yaml").write_text(everything)
     output = ended(nightly(farm), code=7)
     cases = load_results(farm / "results").cases

@@ -146,6 +146,10 @@ def test_nightly_yaml(tmp_path):
     assert found.budget == timedelta(minutes=90)
     assert found.fetch == ("git", "pull", "--ff-only")
     assert (found.devices, found.baseline, found.keep_raw_days) == (("all",), "history:7", 30)
+    found = written(tmp_path, "suites: x.yaml\ndevices: nano33\nbaseline: main\nfail_on: ticks>2%,peak_ram>0\n")
+    assert (found.suites, found.devices) == ((tmp_path / "x.yaml",), ("nano33",))
+    assert (found.baseline, found.fail_on) == ("main", "ticks>2%,peak_ram>0")
+    assert written(tmp_path, "budget: 25s\nfetch_timeout: 5m\n").budget == timedelta(seconds=25)
 
 
 @pytest.mark.parametrize(
@@ -153,13 +157,27 @@ def test_nightly_yaml(tmp_path):
     [
         ("budget: soon\n", r"nightly.yaml:1: budget: .*\"soon\" is not a length of time"),
         ("suite: x\n", r"nightly.yaml:1: suite: unknown key; did you mean \"suites\""),
-        ("devices: []\n", r"nightly.yaml:1: devices: "),
+        ("budget: 8\n", r"nightly.yaml:1: budget: .*8 has no unit; write it as 90m, 2h, 1h30m or 1d"),
+        ("budget: true\n", r"nightly.yaml:1: budget: .*True has no unit"),
+        ("devices: []\n", r"nightly.yaml:1: devices: must have at least 1 of them, not 0"),
+        ("suites: {a: b}\n", r"nightly.yaml:1: suites: must be a list"),
+        ("fail_on: tick>2%\n", r"nightly.yaml:1: fail_on: .*tick is no metric; there are accuracy"),
+        ("fail_on: ticks\n", r"nightly.yaml:1: fail_on: .*is no limit"),
+        ("baseline: null\nfail_on: ticks>2%\n", r"nightly.yaml:2: fail_on: needs a baseline: worse than what"),
+        ("baseline: history:x\n", r"nightly.yaml:1: baseline: 'history:x': a history needs at least 2 nights"),
+        ("baseline: history:1\n", r"nightly.yaml:1: baseline: 'history:1': a history needs at least 2 nights"),
         ("keep_raw_days: 0\n", r"nightly.yaml:1: keep_raw_days: "),
     ],
 )
 def test_mistakes_in_nightly_yaml_name_line_and_key(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         written(tmp_path, text)
+
+
+def test_a_board_that_is_emulated_does_not_stand_in_for_hardware(lab, tmp_path):
+    (tmp_path / "suites").mkdir()
+    with pytest.raises(ConfigError, match=r"backend: hardware, but devices.yaml says that \w+ is a virtual board"):
+        plan_cases(lab, nightly(tmp_path, backend="hardware"), tmp_path, tmp_path)
 
 
 def test_a_folder_without_suites_is_an_error(lab, tmp_path):

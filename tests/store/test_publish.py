@@ -384,6 +384,12 @@ def test_the_commands_work_on_a_url(tmp_path, monkeypatch):
     assert (gone.exit_code, "holds no runs" in gone.output) == (1, True)
 
 
+def test_a_run_may_be_named_by_a_file_url(run):
+    for name in (run.name, "latest"):
+        shown = CliRunner().invoke(main, ["results", "show", f"{run.parent.as_uri()}/{name}"])
+        assert (shown.exit_code, run.name in shown.output) == (0, True)
+
+
 def test_tags_of_a_store_are_known(run):
     publish(run, MEMORY)
     tag_run(run.parent, run, "main")
