@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LINE_CHARACTERS = 300
 _TEXT_CHARACTERS = 20_000
+_MOST = 1 << 53
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -39,8 +40,8 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> int | None:
-    """Return a whole number, None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """Return a whole number, None for anything else; what a computer doesn't count up to is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST else None
 
 
 def seconds(value: object) -> float | None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.farm.seen import BoardState, Doing
 
 #: What reading files that somebody else may have damaged can raise.
-DAMAGE = (HilError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+DAMAGE = (HilError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 _GUARD_S = 0.5
 
 

@@ -29,6 +29,7 @@ from harness.farm.seen import plain
 from harness.farm.status import snapshot
 from harness.farm.watch import Watch
 from harness.store.folders import is_run
+from harness.store.journal import journal_line
 
 DEEP = "[" * 100_000
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"
@@ -309,6 +310,17 @@ def test_a_plan_may_name_any_folder_as_its_run(farm, run):
     assert len(Watch(farm.lab, farm.results).night("2026-11-21")[1]) == 6
 
 
+def test_a_number_that_no_computer_knows_is_damage(farm):
+    farm.events("bench-1", ".")
+    path = farm.state / "health" / "here" / "bench-1.jsonl"
+    record = json.loads(path.read_text())["record"]
+    path.write_bytes(journal_line({**record, "attempts": 10**400}))
+    status = look(farm)
+    assert board(status, "bench-1").health is None
+    assert board(status, "bench-2").health is not None
+    assert "the health of bench-1 can't be told" in status.unknown
+
+
 def test_a_sign_of_life_from_the_future_is_none(farm):
     folder = _running(farm)
     put(folder / "claims" / "1.0.json", {})
@@ -567,7 +579,7 @@ def test_the_status_is_json(farm):
 
 
 def test_facts_that_are_not_what_they_should_be_are_unknown(tmp_path):
-    assert [number(value) for value in (3, True, 1.5, "3", None)] == [3, None, None, None, None]
+    assert [number(value) for value in (3, True, 1.5, "3", None, 10**400)] == [3, None, None, None, None, None]
     assert [flag(value) for value in (True, 0, "yes")] == [True, None, None]
     assert [moment(value) for value in ("2026-11-21", "x", 5, "9999-12-31T23:59:59-23:59")] == [None] * 4
     assert moment("2026-11-21T01:00:00+01:00") == datetime(2026, 11, 21, tzinfo=UTC)
