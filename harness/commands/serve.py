@@ -16,6 +16,9 @@ from harness.farm.watch import Watch
 if TYPE_CHECKING:
     from harness.config import Lab
 
+#: Windows lets no signal end a wait.
+_LOOK_S = 0.5
+
 
 def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str | None) -> None:
     """Show the status page until Ctrl-C or SIGTERM.
@@ -40,18 +43,19 @@ def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str |
             if not is_loopback(host):
                 click.echo("It isn't encrypted: in a network that you don't trust, use `ssh -L` instead.")
         done = threading.Event()
-        before = signal.signal(signal.SIGTERM, lambda *_: done.set())
+        ends = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
+        before = {one: signal.signal(one, lambda *_: done.set()) for one in ends}  # also if one comes twice
         thread = threading.Thread(target=server.serve_forever, name="hil serve", daemon=True)
         thread.start()
         try:
-            done.wait()
-        except KeyboardInterrupt:
-            click.echo("")
+            while not done.wait(_LOOK_S):
+                pass
         finally:
             server.shutdown()
             thread.join()
-            signal.signal(signal.SIGTERM, before)
-    click.echo("The status page has ended.")
+            for one, handler in before.items():
+                signal.signal(one, handler)
+    click.echo("\nThe status page has ended.")
 
 
 def results_folder(lab: Lab, given: Path | None) -> Path:

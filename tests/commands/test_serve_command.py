@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -56,14 +57,16 @@ def get(port, path, headers=None, host="localhost"):
     return answer.status, body
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ended_by", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 3])
 def test_it_shows_the_page_until_it_is_ended(farm, ended_by):
     with serving(farm, "--port", "0") as (process, port, url):
         assert url == f"http://127.0.0.1:{port}/"
         status, body = get(port, "/")
         assert status == 200
         assert "bench-8" in body
-        process.send_signal(ended_by)
+        for one in ended_by:  # a wrapper passes on what the terminal has sent, too
+            process.send_signal(one)
+            time.sleep(0.02)
         assert process.wait(20) == 0
         rest = process.stdout.read()
     assert "The status page has ended." in rest
