@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: Control characters, which move the cursor or colour a terminal, and what turns the direction of text around.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Control characters, which move the cursor or colour a terminal, and what turns the direction of text around (all of
+#: Unicode's Bidi_Control, https://www.unicode.org/Public/UCD/latest/ucd/PropList.txt).
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 #: What XML 1.0 can't hold, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: A spreadsheet takes a cell that begins so for a formula.
