@@ -24,9 +24,10 @@ from harness.farm.state import hostname
 if TYPE_CHECKING:
     from harness.farm.watch import Watch
 
-#: A request must be here, and its answer gone, within so long each; its head is at most so large.
+#: A request must be here, and each piece of its answer gone, within so long; its head is at most so large.
 _PATIENCE_S = 10.0
 _LARGEST_HEAD = 32 << 10
+_PIECE = 256 << 10
 _MOST_THREADS = 32
 #: What a client still sends after its request is read for so long, so that it sees the answer and no reset.
 _LINGER_S = 0.5
@@ -50,7 +51,7 @@ class Server(ThreadingHTTPServer):
         host: address to listen on.
         port: likewise; 0 for any that is free.
         token: that visitors must know, None for all who can reach the port.
-        patience_s: how long a request and its answer may take each.
+        patience_s: how long a request may take, and each piece of its answer.
 
     Raises:
         ConfigError: it can't listen there, or a token is needed.
@@ -271,7 +272,7 @@ class _Limited(io.RawIOBase):
 
 
 class _Sender(io.BufferedIOBase):
-    """Writes to a socket, each answer within a time."""
+    """Writes to a socket, each piece within a time: a large report may take its time on a slow line."""
 
     def __init__(self, connection: socket.socket, patience_s: float) -> None:
         self._connection, self._patience_s = connection, patience_s
@@ -280,8 +281,9 @@ class _Sender(io.BufferedIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        self._connection.settimeout(self._patience_s)
-        self._connection.sendall(data)
+        for start in range(0, len(data), _PIECE):
+            self._connection.settimeout(self._patience_s)
+            self._connection.sendall(memoryview(data)[start : start + _PIECE])
         return len(data)
 
 

@@ -246,6 +246,15 @@ def test_a_run_of_which_a_case_failed_is_not_shown_as_good(farm, server):
     assert '<a href="/night/2026-11-20">night 2026-11-20</a>' in row, "its report is the night's"
 
 
+def test_progress_that_is_not_known_is_no_bar(farm, server):
+    farm.night("2026-11-21", age_h=1)
+    page = ask(server, "/night/2026-11-21")[2].decode()
+    assert "<strong>? of 6</strong>" in page
+    assert "<progress" not in page
+    (farm.results / "20261121T010000Z-night0").mkdir()
+    assert '<progress max="6" value="0"' in ask(server, "/night/2026-11-21")[2].decode()
+
+
 def test_a_board_without_a_case_is_not_called_unwell(server):
     page = ask(server, "/board/bench-1")[2].decode()
     assert "No cases yet." in page
@@ -462,6 +471,37 @@ def test_who_sends_slowly_is_cut_off_and_keeps_nobody_waiting(farm):
         thread.join()
         slow.close()
     assert took < 5
+
+
+def test_a_large_report_may_take_its_time_on_a_slow_line(farm):
+    run, size = farm.run(), 32 << 20
+    (run / "report.html").write_bytes(b"x" * size)
+    with serving(farm, patience_s=1.0) as server, socket.socket() as slow:
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", server.door.port))
+        slow.sendall(b"GET /reports/%s/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (run.name.encode(), server.door.port))
+        got, begun = 0, time.monotonic()
+        while chunk := slow.recv(1 << 20, socket.MSG_WAITALL):
+            got += len(chunk)
+            time.sleep(0.08)
+        assert got > size
+        assert time.monotonic() - begun > 1.5, "it was slower than one piece may be"
+
+
+def test_who_reads_nothing_is_cut_off(farm):
+    run = farm.run()
+    (run / "report.html").write_bytes(b"x" * (24 << 20))
+    with serving(farm, patience_s=0.5) as server, contextlib.ExitStack() as deaf:
+        for _ in range(32):
+            one = deaf.enter_context(socket.create_connection(("127.0.0.1", server.door.port)))
+            one.sendall(
+                b"GET /reports/%s/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (run.name.encode(), server.door.port)
+            )
+        deadline = time.monotonic() + 20
+        while not exchange(server, b"GET /healthz HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % server.door.port).endswith(
+            b"ok\n"
+        ):
+            assert time.monotonic() < deadline
 
 
 def test_more_visitors_than_threads_are_told_to_come_again(farm):
