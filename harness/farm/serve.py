@@ -190,9 +190,8 @@ class Visit(BaseHTTPRequestHandler):
             right is False
             or not door.open_to(self.headers.get_all("Authorization", []), self.headers.get_all("Cookie", []))
         ):
-            text = (
-                "This page needs the token that hil serve printed: open the address that it printed. If you just did:"
-            )
+            text = "That is another token. " if right is False else ""
+            text += "This page needs the one of hil serve: open its address with ?token=... once. If you did already:"
             reply = site.message(401, "Who is there?", text)
             self._send(Reply(401, reply.body, headers=(("WWW-Authenticate", 'Bearer realm="hil serve"'),)))
         else:

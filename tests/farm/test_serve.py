@@ -382,6 +382,23 @@ def test_links_that_lead_elsewhere_are_refused(farm, server):
     assert "20990101" not in ask(server, "/")[2].decode()
 
 
+def test_a_name_that_is_no_text_is_shown_by_its_codes_and_leads_to_its_report(farm, server):
+    folder = os.fsdecode(b"20990101T000000Z-\xff\xfe\xe2\x80\xae<b>")
+    try:
+        put(farm.results / folder / "journal.jsonl", "")
+    except OSError as error:
+        pytest.skip(f"this file system takes names of text only: {error}")
+    put(farm.results / folder / "report.html", REPORT)
+    put(farm.night("2026-11-21", age_h=1) / "hosts" / os.fsdecode(b"\xff\xe2\x80\xae.json"), {"state": "measuring"})
+    page = ask(server, "/")[2].decode()
+    assert "20990101T000000Z-\\udcff\\udcfe\\u202e&lt;b&gt;" in page
+    assert "<strong>\\udcff\\u202e</strong>" in page
+    (path,) = re.findall(r'href="(/reports/[^"]*)"', page)
+    assert path == "/reports/20990101T000000Z-%FF%FE%E2%80%AE%3Cb%3E/"
+    assert ask(server, path)[2].decode() == REPORT
+    assert ask(server, "/status.json")[0] == 200
+
+
 def test_a_pipe_or_a_folder_is_no_report(farm, server):
     first, second = farm.run(report=False), farm.run(report=False)
     os.mkfifo(first / "report.html")
@@ -582,8 +599,10 @@ def test_without_the_token_nothing_is_told(farm, locked, path):
     ["token=", "token=wrong", "token=wrong&token=TOKEN", "Token=TOKEN", "token=TOKEN%00", "a&" * 50, "token=%ff"],
 )
 def test_a_wrong_token_opens_nothing(locked, query):
-    status, headers, _ = ask(locked, f"/?{query.replace('TOKEN', KEY)}")
+    status, headers, body = ask(locked, f"/?{query.replace('TOKEN', KEY)}")
     assert status == 401
+    assert KEY.encode() not in body
+    assert (b"That is another token." in body) == (not query.startswith("Token"))
     assert "set-cookie" not in headers
 
 
