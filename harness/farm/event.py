@@ -39,7 +39,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Layer = Literal["link", "probe", "flash", "other"]
 _LAYERS: tuple[tuple[Layer, type[HilError]], ...] = (("link", LinkError), ("probe", ProbeError), ("flash", FlashError))
 _NUMBERS = ("case", "attempts", "retransmissions", "ticks_median", "clock_hz", "duration_s")
-_NUMBER = (int, float, NoneType)
+_MOST = 2**53  # beyond it a number isn't exact any more, and nothing here is as large
 #: What an event takes from the row of a case as it is.
 _FROM_ROW = (
     "device",
@@ -154,7 +154,7 @@ def as_line(event: Event) -> dict[str, Any]:
 def from_line(line: Mapping[str, Any]) -> Event | None:
     """Return the event of a line; None if it isn't one, or one that a newer version wrote in another form."""
     known = {field.name: line[field.name] for field in fields(Event) if field.name in line}
-    if not all(isinstance(value, _NUMBER if name in _NUMBERS else (str, NoneType)) for name, value in known.items()):
+    if not all(_fits(name, value) for name, value in known.items()):
         return None
     try:
         event = Event(**{**known, "when": datetime.fromisoformat(known["when"])})
@@ -163,6 +163,12 @@ def from_line(line: Mapping[str, Any]) -> Event | None:
     needed = (event.host, event.device, event.kind, event.backend, event.purpose, event.attempts)
     sound = event.when.tzinfo is not None and event.outcome in ("ok", "failed") and None not in needed
     return event if sound else None
+
+
+def _fits(name: str, value: object) -> bool:
+    if name in _NUMBERS and value is not None:
+        return isinstance(value, int | float) and not isinstance(value, bool) and -_MOST <= value <= _MOST
+    return isinstance(value, str | NoneType)
 
 
 def shown(text: str) -> str:
