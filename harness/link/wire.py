@@ -15,7 +15,7 @@ from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_he
 from harness.link.messages import describe_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Container
 
     from harness.boards.base import ByteStream
 
@@ -232,7 +232,7 @@ class Wire:
         patience: float,
         quiet: float | None = None,
         *,
-        earlier: Collection[int] = (),
+        earlier: Container[int] = (),
     ) -> Frame | None:
         """Return the next frame of `types` that answers `seq`, or a NAK to it, or None if none comes.
 
@@ -245,21 +245,23 @@ class Wire:
         now = heard = time.monotonic()
         deadline = now + patience + self._timing.line(self._granted)
         damage = self._decoder.skipped
-        steady = False
+        steady = looked = False
         while True:
             frame = self._decoder.next_frame()
             if frame is not None:
                 self._heard += 1
                 self._check(frame)
-                if frame.type == Reply.NAK and (frame.seq == seq or frame.status == Reason.DAMAGED_HEADER):
-                    return frame
-                if frame.type in types and (frame.seq == seq or frame.seq in earlier):
+                if _answers(frame, seq, types, earlier):
                     return frame
                 continue
             now = time.monotonic()
             lost = self._decoder.skipped > damage or self._decoder.pending > 0
             wait = min(deadline, heard + (quiet or self._timing.quiet)) - now if lost else deadline - now
-            if wait <= 0:
+            if wait > 0:
+                looked = False
+            elif not looked:
+                looked, wait = True, 0.0  # this host may have been asleep while the answer came
+            else:
                 if self._decoder.pending:
                     self._decoder.abandon()
                     continue
@@ -318,3 +320,10 @@ class Wire:
             f"{self._board}: {what}: the firmware doesn't answer as it should. Last bytes seen: {shown}. "
             "Check that the board runs an image of this harness, and the port and baud rate"
         )
+
+
+def _answers(frame: Frame, seq: int, types: Container[int], earlier: Container[int]) -> bool:
+    """Whether a frame is of `types` and answers one of these requests, or is a NAK that may mean `seq`."""
+    if frame.type == Reply.NAK:
+        return frame.seq == seq or frame.status == Reason.DAMAGED_HEADER
+    return frame.type in types and (frame.seq == seq or frame.seq in earlier)

@@ -51,6 +51,24 @@ def test_a_long_frame_at_the_pace_of_the_line_takes_few_reads():
     assert line.reads <= 12  # of 52 pieces
 
 
+class StoppedHost:
+    """A line whose bytes come when the host has stopped waiting for them, as if it had been asleep."""
+
+    def __init__(self, data):
+        self._data = [b"", data]
+
+    def read(self, size, timeout):
+        time.sleep(timeout)
+        return self._data.pop(0) if self._data else b""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_came_while_the_host_slept_is_read_before_it_gives_up(whole):
+    data = reply(b"all of it")
+    frame = Wire(StoppedHost(data if whole else data[:-1]), "bench", Timing()).receive(7, {Reply.RESULT}, 0.05)
+    assert (frame.payload if frame else None) == (b"all of it" if whole else None)
+
+
 @pytest.fixture
 def slept(monkeypatch):
     """How long the host slept on purpose, each time; what a busy computer takes besides isn't counted."""
