@@ -20,7 +20,7 @@ from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.image import load_image
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.power.ppk2 import Ppk2
 from harness.power.ppk2_calibration import Calibration
 from harness.power.ppk2_decoder import Ppk2Decoder

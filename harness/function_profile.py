@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.boards.opening import VirtualBoard
 from harness.errors import ConfigError
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.starting import start_image
 
 if TYPE_CHECKING:

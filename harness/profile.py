@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.starting import start_image
 
 if TYPE_CHECKING:

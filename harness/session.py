@@ -11,7 +11,7 @@ from harness.errors import BoardError, ConfigError, HilError, ImageError, LeaseL
 from harness.image import Image, load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.measure.accuracy import predict, top1
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram

@@ -26,7 +26,7 @@ from harness.farm.access import opened
 from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.measure.finding import Finding, State
 from harness.measure.link_health import link_findings
 from harness.starting import check_chip, start_image

@@ -12,7 +12,7 @@ from harness.farm.access import opened
 from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.starting import start_image
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from harness.farm.lease import NOW
 from harness.image import load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.measure.link_health import link_findings
 from harness.starting import start_image
 

@@ -18,7 +18,8 @@ from harness.link.messages import (
     parse_result,
     parse_stats,
 )
-from harness.link.wire import LARGEST_GRANT, LinkCounters, Timing, Wire
+from harness.link.timing import LinkCounters, Timing
+from harness.link.wire import LARGEST_GRANT, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

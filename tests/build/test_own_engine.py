@@ -17,7 +17,7 @@ from harness.build.own_engine import OwnEngine, make_engine_image
 from harness.build.sources import target_for
 from harness.errors import ConfigError
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.measure.memory import measure_peak_ram
 from harness.starting import start_image
 

@@ -14,7 +14,7 @@ from harness.image import load_image
 from harness.link.client import Link
 from harness.link.frame import Decoder, Reply, Request, encode_header
 from harness.link.messages import parse_profile, parse_result
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.profile_input import random_input
 
 QUICK = Timing(boot=0.3, reply=0.3, inference=5.0, quiet=0.05, step=0.03)

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from harness.link.frame import Reply, encode_header, encode_payload
-from harness.link.wire import Timing, Wire
+from harness.link.timing import Timing
+from harness.link.wire import Wire
 
 PIECE = 100
 

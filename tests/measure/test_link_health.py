@@ -6,7 +6,7 @@ import pytest
 
 from fakes.lines import NoisyLine
 from harness.link.client import Link
-from harness.link.wire import Timing
+from harness.link.timing import Timing
 from harness.measure.link_health import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
 from harness.starting import start_image
 
