@@ -57,7 +57,7 @@ def create_json(path: Path, content: Mapping[str, Any]) -> bool:
     try:
         os.link(temporary, path)  # never replaces a file, also on network folders
     except FileExistsError:
-        return False
+        return temporary.stat().st_nlink > 1  # a network folder may have made the link, and lost the answer
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -82,10 +82,19 @@ def _created(path: Path, temporary: Path) -> bool:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a file; None if there is none, or it is damaged, too large, or no ordinary file."""
     try:
-        content = json.loads(_content(path).decode())
+        content = json.loads(_fresh(path).decode())
     except (OSError, ValueError, RecursionError):  # the last for ten thousand brackets
         return None
     return content if isinstance(content, dict) else None
+
+
+def _fresh(path: Path) -> bytes:
+    try:
+        return _content(path)
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return _content(path)  # a network folder lost it under us, because it is replaced just now
 
 
 def _content(path: Path) -> bytes:

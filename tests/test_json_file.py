@@ -73,3 +73,31 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     assert read_json(path) == {"a": "x" * 100}
     monkeypatch.setattr("harness.json_file._LARGEST", 100)
     assert read_json(path) is None
+
+
+def test_a_link_whose_answer_was_lost_counts_as_made(tmp_path, monkeypatch):
+    """A network folder repeats a request that wasn't answered, and then finds what it made itself."""
+    link = os.link
+
+    def twice(*paths):
+        link(*paths)
+        link(*paths)
+
+    monkeypatch.setattr(os, "link", twice)
+    assert create_json(tmp_path / "claim.json", {"writer": 1})
+    assert not create_json(tmp_path / "claim.json", {"writer": 2})
+    assert read_json(tmp_path / "claim.json") == {"writer": 1}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkeypatch):
+    path, opened = tmp_path / "fact.json", os.open
+    write_json(path, {"a": 1})
+    stale = [OSError(errno.ESTALE, "Stale file handle")]
+
+    def once_stale(*arguments):
+        if stale:
+            raise stale.pop()
+        return opened(*arguments)
+
+    monkeypatch.setattr(os, "open", once_stale)
+    assert read_json(path) == {"a": 1}

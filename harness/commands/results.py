@@ -64,6 +64,9 @@ def recover_run(run: Path) -> None:
     """Finish a killed run and say what was in it."""
     folder = find_run(run)
     contents = recover(folder)
+    if contents is None:
+        click.echo(f"{folder}: its tables were complete; what was left of its journals is removed.")
+        return
     rows = contents.rows()
     complete = sum(row["status"] == "complete" for row in rows)
     samples = sum(row["samples"] for row in rows)

@@ -64,8 +64,7 @@ class ReservationFiles:
         except OSError as error:
             raise ReservationError(f"the reservations in {self._folder} can't be read: {error}") from error
         for path in paths:
-            # Once more, because a network folder may lose a file under the reader that is replaced just then.
-            reservation = _read_one(path) or _read_one(path)
+            reservation = _read_one(path)
             if reservation is not None:
                 found.append(reservation)
             elif path.exists():  # not one that was put aside just now

@@ -12,7 +12,7 @@ from harness.json_file import write_json
 from harness.store.files import load_table
 from harness.store.folders import ended, pruned, runs_in, started
 from harness.store.journal import journals
-from harness.store.runs import CASES_FILE, RUN_FILE, read_run_file
+from harness.store.runs import CASES_FILE, ENDED, RUN_FILE, read_run_file
 from harness.store.tables import sync_folder
 from harness.store.tags import read_tags
 
@@ -70,7 +70,7 @@ def _to_remove(run: Path, before: datetime) -> list[str]:
     """Return the names of what is to be removed from a run; none if it is to be left alone."""
     about = read_run_file(run)
     when = ended(about) or started(run, about)
-    if journals(run) or about.get("state") not in ("closed", "recovered") or when is None or when >= before:
+    if journals(run) or about.get("state") not in ENDED or when is None or when >= before:
         return []
     names = [name for name in RAW if (run / name).exists()]
     if not names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import time
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 #: Written last: a folder that has it holds a run whose tables are complete.
 CASES_FILE = "cases.parquet"
+
+#: What run.json says of a run whose tables are complete: how they came about.
+ENDED = ("closed", "recovered")
 
 #: What a case takes from the provenance of its run.
 _FROM_PROVENANCE = ("harness_version", "config_sha256", "seed")
@@ -89,7 +93,7 @@ class Run:
         Args:
             path: the run's folder; `run_name` names one.
             provenance: as for `create`; run.json takes it from the first writer.
-            writer: a name that no other writer of the run has, of letters, digits, dots and underscores.
+            writer: a name that no other writer of the run has; see `writer_name`.
 
         Raises:
             StoreError: the folder can't be written, or the run has ended.
@@ -195,8 +199,19 @@ def run_name() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def recover(path: Path) -> Contents:
-    """Finish a run that was killed: write its tables from its journals.
+def writer_name(*parts: str) -> str:
+    """Return a name for one of several writers of a run: another one than any before, also after a power cut.
+
+    Numbers of processes come again, and a journal can be begun only once.
+
+    Args:
+        parts: what tells people which writer it is: a host, a board.
+    """
+    return re.sub(r"[^A-Za-z0-9._]", "_", ".".join([*parts, secrets.token_hex(4)]))
+
+
+def recover(path: Path) -> Contents | None:
+    """Finish a run that was killed: write its tables from its journals; None if only these were left to be removed.
 
     Cases that had not ended become failed; their samples are kept but never scored.
 
@@ -219,15 +234,13 @@ def finish_shared(path: Path, *, patience_s: float = 10.0) -> Contents | None:
     Raises:
         StoreError: a writer is still going, or the tables can't be written; the journals stay for `recover`.
     """
-    if not journals(path):
-        if (path / CASES_FILE).is_file():
-            return None
+    if not journals(path) and not (path / CASES_FILE).is_file():
         raise StoreError(f"{path}: nobody has written anything into this run")
     return _finish_alone(path, "closed", patience_s)
 
 
-def _finish_alone(path: Path, state: str, patience_s: float) -> Contents:
-    """Finish a run while no writer has its journal open."""
+def _finish_alone(path: Path, state: str, patience_s: float) -> Contents | None:
+    """Finish a run while no writer has its journal open; None if its tables are there, and only litter is left."""
     deadline = time.monotonic() + patience_s
     with ExitStack() as held:
         for journal in journals(path):
@@ -239,9 +252,11 @@ def _finish_alone(path: Path, state: str, patience_s: float) -> Contents:
             except OSError as error:
                 raise write_error(path, error, path) from error
             held.callback(_unlock, lock)
-        if not journals(path):
-            raise StoreError(f"{path}: somebody else has finished the run meanwhile")
-        return _finish(path, read_run_file(path), state)
+        about = read_run_file(path)
+        if (path / CASES_FILE).is_file() and (not journals(path) or about.get("state") in ENDED):
+            _tidy(path)  # somebody was killed at it: the journals that are left don't hold all cases any more
+            return None
+        return _finish(path, about, state)
 
 
 def _lock_of(journal: Path) -> FileLock:
@@ -265,13 +280,22 @@ def _finish(path: Path, run_file: dict[str, Any], state: str) -> Contents:
     run_file["ended_utc"] = datetime.now(UTC).isoformat(timespec="microseconds")
     try:
         write_json(path / RUN_FILE, run_file)
+    except OSError as error:
+        raise write_error(path / RUN_FILE, error, path) from error
+    _tidy(path)
+    return contents
+
+
+def _tidy(path: Path) -> None:
+    """Remove what the tables of a run were made from."""
+    try:
+        sync_folder(path)  # first run.json says that they are complete
         for journal in journals(path):
             journal.unlink()
         shutil.rmtree(path / DONE, ignore_errors=True)
         sync_folder(path)
     except OSError as error:
         raise write_error(path / RUN_FILE, error, path) from error
-    return contents
 
 
 def point_latest(results_dir: Path, name: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +18,9 @@ from harness.errors import StoreError
 from harness.store import Run, recover
 from harness.store.commits import commit, committed
 from harness.store.journal import journals
-from harness.store.runs import finish_shared, run_name
+from harness.store.runs import finish_shared, run_name, writer_name
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.store.cases import CaseRecord
 
 KEYS = {"device": "bench-1", "board": "nano33", "backend": "virtual", "suite": "digits"}
@@ -76,6 +76,36 @@ def test_a_case_that_two_writers_measured_counts_for_the_first(tmp_path):
     results = load_results(path)
     assert results.cases[["ticks_median", "samples", "attempts"]].to_numpy().tolist() == [[200, 2, 2]]
     assert results.samples["ticks"].tolist() == [200, 200]
+
+
+@pytest.mark.parametrize("finish", [finish_shared, recover])
+def test_a_power_cut_while_the_journals_are_removed_loses_no_case(tmp_path, monkeypatch, finish):
+    path = tmp_path / run_name()
+    for number, name in enumerate(("a", "b", "c")):
+        with Run.join(path, ABOUT, name) as run:
+            measure(run.begin_case(**KEYS, variant=name, number=number), 2)
+    unlink, cut = Path.unlink, []
+
+    def power_cut(self, missing_ok=False):  # noqa: FBT002 (as Path has it)
+        if self.suffix == ".jsonl" and cut:
+            raise KeyboardInterrupt
+        cut.extend([self] if self.suffix == ".jsonl" else [])
+        unlink(self, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            finish_shared(path)
+    assert (len(cut), len(journals(path))) == (1, 2)
+    assert finish(path) is None
+    assert load_results(path).cases["variant"].tolist() == ["a", "b", "c"]
+    assert sorted(file.name for file in path.iterdir()) == ["cases.parquet", "run.json", "samples.parquet"]
+
+
+def test_a_writer_has_another_name_each_time_that_can_be_a_files():
+    names = {writer_name("lab-pc 2/é", "bench-1") for _ in range(100)}
+    assert len(names) == 100
+    assert all(re.fullmatch(r"lab_pc_2__\.bench_1\.[0-9a-f]{8}", name) for name in names)
 
 
 def test_a_writer_begins_a_case_once(tmp_path):
