@@ -14,6 +14,7 @@ from harness.boards.renode import keep_log
 from harness.errors import (
     BoardError,
     BusyError,
+    ConfigError,
     GivenUpError,
     HilError,
     LeaseLostError,
@@ -310,7 +311,7 @@ class Rack:
             self._noted = True
             if error is not None:  # it looks at all boards and takes a moment, so the others come at the end
                 self._review()
-        except StoreError as problem:  # the results matter more
+        except (ConfigError, StoreError) as problem:  # the results matter more
             self._log(device.name, f"its health can't be noted: {problem}")
 
     def _review(self) -> None:

@@ -67,6 +67,13 @@ def test_a_case_that_fails_on_three_boards_is_not_tried_on_a_fourth(make, suite)
     assert {event.device for event in open_book(bench.lab).events()} == {"b1", "b2", "b3"}
 
 
+def test_a_case_counts_though_its_hosts_name_cant_be_a_files(make, suite, monkeypatch):
+    monkeypatch.setenv("HIL_HOST", "lab pc")
+    bench = make("")
+    assert measure(bench, suite)["status"] == "complete"
+    assert "the host 'lab pc' can't be the name of a file" in (bench.run.path / "logs" / "b1.log").read_text()
+
+
 def test_a_board_in_quarantine_is_left_out_of_its_pool(make, suite):
     bench = make("", "")
     open_book(bench.lab).quarantine("b1", "smells of smoke", "ana")

@@ -10,8 +10,9 @@ import click
 from harness.commands.printing import print_table
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
+from harness.farm.host import Wish
 from harness.farm.night import plan_cases
-from harness.farm.nightly import Wish, run_night
+from harness.farm.nightly import run_night
 from harness.farm.times import show_length
 from harness.store.remote import is_url
 

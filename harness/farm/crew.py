@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.farm.state import hostname
 from harness.farm.worker import Exit
+from harness.store.runs import writer_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +30,8 @@ _FAILURES = 3
 _PAUSE_S = 1.0
 #: How long before a board that couldn't be had is asked for again.
 _BUSY_S = 20.0
+#: How often a board that isn't attached is looked for before the night doesn't wait for it any more.
+_LOOKS = 30
 #: A case may take so many times what it took in past runs, but at least so long, before its worker is taken to hang.
 _TIMES, _LEAST_S = 20.0, 900.0
 #: A worker gets so long to end by itself.
@@ -47,12 +50,14 @@ class Slot:
         case: number of the case that it measures.
         began: when that was first seen, by the monotonic clock.
         shared: whether it is a board that others could have, and that is checked.
-        starts: how often a worker was started.
         process: the worker, None while there is none.
+        writer: its name in the night's run.
         not_before: when the next one may be started, by the monotonic clock.
         deaths: how many workers have died here.
         failures: how often the board failed.
+        missing: how often it wasn't attached, since it last measured.
         check: whether the next worker checks the board first.
+        retired: whether nothing is left to do, or the time is up.
     """
 
     device: str
@@ -62,12 +67,14 @@ class Slot:
     case: int | None = None
     shared: bool = True
     began: float = 0.0
-    starts: int = 0
     process: subprocess.Popen[bytes] | None = None
+    writer: str = ""
     not_before: float = 0.0
     deaths: int = 0
     failures: int = 0
+    missing: int = 0
     check: bool = False
+    retired: bool = False
 
     @property
     def name(self) -> str:
@@ -77,7 +84,13 @@ class Slot:
     @property
     def over(self) -> bool:
         """Whether no worker will be started here any more."""
-        return self.process is None and self.state in ("done", "failed")
+        return self.process is None and (self.retired or self.state in ("done", "failed"))
+
+    def retire(self) -> None:
+        """Start no worker any more; a board that couldn't be had stays that, for the summary."""
+        self.retired = True
+        if self.state == "waiting":
+            self.state = "done"
 
 
 @dataclass
@@ -125,8 +138,8 @@ class Crew:
                 self._reaped(slot, slot.process.returncode, late=late)
             if slot.process is not None:
                 self._watch(slot, states)
-            elif late and not slot.over:
-                slot.state = "done"
+            elif not slot.over and (late or not self._is_left(slot, states)):
+                slot.retire()
             elif not slot.over and time.monotonic() >= slot.not_before:
                 self._start(slot)
 
@@ -135,6 +148,7 @@ class Crew:
         for slot in self.slots:
             if slot.device == device and slot.over and slot.shared:
                 slot.state, slot.reason, slot.check, slot.failures = "waiting", "tested again", True, 0
+                slot.retired, slot.missing = False, 0
 
     def stop(self) -> None:
         """End all workers; one that doesn't listen is killed."""
@@ -149,15 +163,21 @@ class Crew:
                 process.kill()
                 process.wait()
 
+    def _is_left(self, slot: Slot, states: dict[int, CaseState]) -> bool:
+        """Whether there is a case that a board may still get to measure."""
+        return any(
+            slot.device in case.devices and states[case.number].is_left_for(slot.device) for case in self.night.cases
+        )
+
     def _start(self, slot: Slot) -> None:
+        slot.writer = writer_name(hostname(), slot.name)
         command = [sys.executable, "-m", "harness.farm.worker", str(self.night.folder), slot.device]
-        command += ["--turn", str(slot.turn), *["--check"] * slot.check, *self.arguments]
+        command += ["--writer", slot.writer, "--parent", str(os.getpid()), *["--check"] * slot.check, *self.arguments]
         slot.check = False
         with (self._log / f"{slot.name}.log").open("ab") as log:
             slot.process = subprocess.Popen(  # noqa: S603 (own program)
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=os.environ.copy()
             )
-        slot.starts += 1
         slot.state, slot.reason = "waiting", ""
 
     def _reaped(self, slot: Slot, code: int, *, late: bool) -> None:
@@ -173,9 +193,12 @@ class Crew:
             slot.check = slot.shared
             if slot.failures >= _FAILURES:
                 slot.state = "failed"
-        elif code == Exit.UNAVAILABLE:
+        elif code in (Exit.UNAVAILABLE, Exit.MISSING):
             slot.state, slot.reason = "unavailable", self._last_words(slot)
             slot.not_before = time.monotonic() + _BUSY_S
+            slot.missing += code == Exit.MISSING
+            if slot.missing >= _LOOKS:
+                slot.state = "failed"
         elif code == Exit.WRONG:
             slot.state, slot.reason = "failed", self._last_words(slot)
         elif code == Exit.STOPPED and late:
@@ -190,23 +213,19 @@ class Crew:
     def _watch(self, slot: Slot, states: dict[int, CaseState]) -> None:
         process = slot.process
         assert process is not None  # noqa: S101 (of the caller)
-        owner = {"host": hostname(), "pid": process.pid}
-        mine = [
-            state
-            for state in states.values()
-            if state.claim is not None and state.state != "done" and owner.items() <= state.claim.about.items()
-        ]
-        mine = [state for state in mine if state.claim is not None and state.claim.device not in state.failed]
-        claim = mine[0].claim if mine else None
+        if any(claim.writer == slot.writer for state in states.values() for claim in state.dead):
+            process.kill()  # it stands still, and others have the case, or may have it
+            return
+        claims = [state.claim for state in states.values() if state.claim is not None and state.state == "claimed"]
+        claim = next((claim for claim in claims if claim.writer == slot.writer), None)
         if claim is None:
             slot.state, slot.case = "waiting", None
             return
         if slot.case != claim.case:
             slot.case, slot.began = claim.case, time.monotonic()
-        slot.state = "measuring"
+        slot.state, slot.missing = "measuring", 0
         seconds = next((case.seconds for case in self.night.cases if case.number == claim.case), None)
-        limit = max(_LEAST_S, _TIMES * (seconds or 0.0))
-        if mine[0].state == "free" or time.monotonic() - slot.began > limit:  # its heartbeat has stopped, or it hangs
+        if time.monotonic() - slot.began > max(_LEAST_S, _TIMES * (seconds or 0.0)):  # it hangs
             process.kill()
 
     def _last_words(self, slot: Slot) -> str:

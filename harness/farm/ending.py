@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, PlannedCase
 from harness.farm.state import hostname, now
 from harness.json_file import read_json
-from harness.store.runs import CASES_FILE, Run, finish_shared
+from harness.store.runs import CASES_FILE, Run, finish_shared, writer_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.config.nightly import Nightly
     from harness.farm.queue import Queue
+
+#: How long the end of a night waits for a host that still measures what another one has finished, or has just died.
+_PATIENCE_S = 120.0
 
 
 def end_night(night: Night, nightly: Nightly, store: str | None, queue: Queue, notes: Sequence[str]) -> Outcome:
@@ -33,7 +35,7 @@ def end_night(night: Night, nightly: Nightly, store: str | None, queue: Queue, n
         StoreError: the results can't be written.
     """
     _record_rest(night, queue)
-    finish_shared(night.run)
+    finish_shared(night.run, patience_s=_PATIENCE_S)
     plan = read_json(night.folder / PLAN) or {}
     return finish_night(night.folder, plan, nightly, night.run, night.run.parent, notes, store)
 
@@ -44,27 +46,28 @@ def _record_rest(night: Night, queue: Queue) -> None:
     rest = [case for case in night.cases if states[case.number].state != "done"]
     if not rest or (night.run / CASES_FILE).is_file():
         return
-    writer = f"{hostname()}.end.{os.getpid()}".replace("-", "_")
     about = {"harness_version": metadata.version("tinyml-hil")}
-    with Run.join(night.run, about, writer) as run:
+    with Run.join(night.run, about, writer_name(hostname(), "end")) as run:
         for case in rest:
             state = states[case.number]
+            last = {} if state.claim is None else state.claim.about
             record = run.begin_case(
                 number=case.number,
-                device=state.claim.device if state.claim else case.target,
+                device=last.get("device", case.target),
                 board=case.kind,
                 backend=case.backend,
                 suite=case.task,
                 variant=case.variant,
                 pool=case.pool,
-                host=hostname(),
+                host=last.get("host", hostname()),
             )
-            if state.failed or state.deaths:
+            ended: dict[str, Any] = {"image_sha256": case.image_sha256, "attempts": 0}  # those of the boards are added
+            if state.failed or state.dead:
                 why = [f"{device}: {reason}" for device, reason in state.failed.items()]
-                why += [f"{state.deaths} of its workers died"] * bool(state.deaths)
-                record.finish(status="failed", reason="; ".join(why), image_sha256=case.image_sha256)
+                why += [f"{len(state.dead)} of its workers died"] * bool(state.dead)
+                record.finish(status="failed", reason="; ".join(why), **ended)
             else:
-                record.finish(status="skipped", reason=_why_skipped(night, case))
+                record.finish(status="skipped", reason=_why_skipped(night, case), **ended)
 
 
 def _why_skipped(night: Night, case: PlannedCase) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.config.health import HealthRules
+from harness.errors import StoreError
 from harness.farm.event import Event, as_line, checked_name, from_line
 from harness.farm.judge_health import Ground, Health, gather, judge
 from harness.farm.lines import append_line, read_lines, rewrite_lines
@@ -93,7 +94,9 @@ class HealthBook:
             StoreError: a file can't be read or written.
         """
         made = []
-        for judged in self.all():
+        events = self.events()
+        names = sorted({event.device for event in events})
+        for judged in self._judged([name for name in names if self._readable(name)], events):
             if judged.grounds and judged.quarantine is None:
                 ground = _together(judged.grounds)
                 quarantine = self.ledger.by_rules(judged.health.device, ground, self._clock())
@@ -137,7 +140,8 @@ class HealthBook:
         Raises:
             ConfigError: it isn't quarantined.
         """
-        return self.ledger.release(device, by, why, self._clock())
+        seen = [event.when for event in self.events() if event.device == device]  # by a clock that may be ahead of ours
+        return self.ledger.release(device, by, why, max([self._clock(), *seen]))
 
     def tested(self, device: str, *, ok: bool, reason: str) -> Quarantine | None:
         """Note a health check; returns the board's quarantine, None if it is in use now."""
@@ -158,8 +162,18 @@ class HealthBook:
             judged.append(Judged(health, grounds, quarantine))
         return tuple(judged)
 
+    def _readable(self, device: str) -> bool:
+        """Whether the file of a board's quarantine is sound; if it isn't, the board isn't used anyway."""
+        try:
+            self.ledger.get(device)
+            self.ledger.released(device)
+        except StoreError:
+            return False
+        return True
+
     def _released(self, events: Sequence[Event]) -> dict[str, datetime]:
-        found = ((device, self.ledger.released(device)) for device in {event.device for event in events})
+        devices = {event.device for event in events}
+        found = ((device, self.ledger.released(device)) for device in devices if self._readable(device))
         return {device: when for device, when in found if when is not None}
 
     def _path(self, host: str, device: str) -> Path:

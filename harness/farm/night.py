@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config import load_suite
-from harness.errors import ConfigError, StoreError
+from harness.errors import ConfigError, FarmError, StoreError
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname, now, stamp
 from harness.image import load_image
 from harness.json_file import create_json, make_folder, read_json, write_json
 from harness.store.durations import durations
+from harness.store.journal import write_error
 from harness.store.runs import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device, Lab, Suite
@@ -105,7 +107,8 @@ class Night:
         if (read_json(self.run / MARK) or {}).get("night") != self.id:
             raise ConfigError(
                 f"{self.run} isn't the folder of night {self.id} on {hostname()}: all hosts of a farm need the same "
-                "results folder at the same place; see `farm: {store: ...}` in devices.yaml, and what is mounted"
+                "results folder at the same place; see `farm: {store: ...}` in devices.yaml, and what is mounted. If "
+                f"the run was removed, remove {self.folder}, too"
             )
 
     @classmethod
@@ -129,6 +132,21 @@ class Night:
             raise StoreError(f"{folder / PLAN} is missing or damaged ({error}); remove the folder") from error
 
 
+@contextmanager
+def usable(night: Path) -> Iterator[None]:
+    """Say of what the system refuses that it is about the folder of a night.
+
+    Raises:
+        FarmError: the folder is gone, full, or can't be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FarmError(
+            f"{night} can't be used: {error.strerror or error}. Is it mounted, is there space, and may this user write?"
+        ) from error
+
+
 def nights_folder(state: Path) -> Path:
     """Return the folder of all nights, made if it isn't there."""
     return make_folder(state / "nights")
@@ -136,7 +154,7 @@ def nights_folder(state: Path) -> Path:
 
 def unfinished(state: Path) -> Night | None:
     """Return the newest night that was planned and hasn't ended."""
-    for folder in sorted(nights_folder(state).iterdir(), key=_place, reverse=True):
+    for folder in sorted(nights_folder(state).iterdir(), key=place_of, reverse=True):
         if (folder / PLAN).is_file() and not (folder / FINISHED).is_file():
             return Night.load(folder)
     return None
@@ -154,6 +172,8 @@ def plan_night(state: Path, lab: Lab, nightly: Nightly, base: Path, results_dir:
 
     Raises:
         ConfigError: a suite or a device is wrong; the message names file, line and key.
+        FarmError: the state folder can't be written.
+        StoreError: the results folder can't be written.
     """
     cases = plan_cases(lab, nightly, base, results_dir)
     created = now()
@@ -170,8 +190,13 @@ def plan_night(state: Path, lab: Lab, nightly: Nightly, base: Path, results_dir:
     while True:
         folder = nights_folder(state) / (local if number == 1 else f"{local}.{number}")
         run = Path(str(plan["run"]))
-        write_json(run / MARK, {"night": folder.name})
-        if create_json(folder / PLAN, {"id": folder.name, **plan}):
+        try:
+            write_json(run / MARK, {"night": folder.name})
+        except OSError as error:
+            raise write_error(run, error) from error
+        with usable(folder):
+            made = create_json(folder / PLAN, {"id": folder.name, **plan})
+        if made:
             return Night.load(folder)
         shutil.rmtree(run)
         if not (folder / FINISHED).is_file():
@@ -257,6 +282,7 @@ def _targets(devices: Sequence[Device], nightly: Nightly) -> list[tuple[str, str
     ]
 
 
-def _place(folder: Path) -> tuple[str, int]:
+def place_of(folder: Path) -> tuple[str, int]:
+    """Return what sorts the folders of nights by time."""
     day, _, number = folder.name.partition(".")
     return day, int(number) if number.isdecimal() else 1

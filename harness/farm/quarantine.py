@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ConfigError, QuarantinedError, StoreError
+from harness.errors import ConfigError, HilError, QuarantinedError, StoreError
 from harness.farm.event import checked_name, shown
 from harness.farm.lines import append_line, locked
 from harness.farm.state import stamp
@@ -95,15 +96,24 @@ class Ledger:
         return None if content is None or content.get("released") else _quarantine(self._path(device), content)
 
     def released(self, device: str) -> datetime | None:
-        """Return when a board last came back; None if it never did, or is out of use."""
+        """Return when a board last came back; None if it never did, or is out of use. Raises as `get`."""
         content = self._read(device)
         released = content.get("released") if content else None
-        return datetime.fromisoformat(released["when"]) if released else None
+        try:
+            return datetime.fromisoformat(released["when"]) if released else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise _strange(self._path(device), error) from error
 
     def all(self) -> tuple[Quarantine, ...]:
-        """Return the boards that are out of use, by name."""
-        names = sorted(path.stem for path in self._folder.glob("[!.]*.json"))
-        return tuple(found for name in names if (found := self.get(name)) is not None)
+        """Return the boards that are out of use, by name, without those whose file is damaged: `get` says so of them.
+
+        One damaged file must not keep the rules from the other boards.
+        """
+        found = []
+        for path in sorted(self._folder.glob("[!.]*.json")):
+            with suppress(HilError):
+                found.append(self.get(path.stem))
+        return tuple(quarantine for quarantine in found if quarantine is not None)
 
     def check(self, device: str) -> None:
         """Refuse a board that is out of use.
@@ -253,4 +263,8 @@ def _quarantine(path: Path, content: Mapping[str, Any]) -> Quarantine:
             ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(f"{path} is not a quarantine's file: {error!r}; look at it, and remove it") from error
+        raise _strange(path, error) from error
+
+
+def _strange(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} is not a quarantine's file: {error!r}; look at it, and remove it")

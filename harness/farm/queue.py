@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from harness.farm.night import usable
 from harness.farm.state import hostname, lives, now, stamp
 from harness.json_file import create_json, make_folder, read_json, write_json
 from harness.store.commits import committed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from harness.farm.night import PlannedCase
@@ -52,6 +53,11 @@ class Claim:
         """The board that measures it."""
         return str(self.about.get("device"))
 
+    @property
+    def writer(self) -> str:
+        """Whose it is: the name of the process in the night's run."""
+        return str(self.about.get("writer"))
+
 
 @dataclass(frozen=True)
 class CaseState:
@@ -61,18 +67,22 @@ class CaseState:
         state: `free` to be claimed, `claimed`, or `done`.
         claim: the newest one, None if there was none.
         failed: why each board that failed couldn't measure it.
-        deaths: how many of its workers have died.
+        dead: the claims whose worker died, or stood still for so long that another may have the case.
     """
 
     state: Literal["free", "claimed", "done"]
     claim: Claim | None = None
     failed: dict[str, str] = field(default_factory=dict)
-    deaths: int = 0
+    dead: tuple[Claim, ...] = ()
 
     @property
     def hopeless(self) -> bool:
         """Whether so much went wrong with it that it isn't tried again."""
-        return len(self.failed) >= BOARDS or self.deaths >= DEATHS
+        return len(self.failed) >= BOARDS or len(self.dead) >= DEATHS
+
+    def is_left_for(self, device: str) -> bool:
+        """Whether a board may still get to measure it."""
+        return self.state != "done" and device not in self.failed and not self.hopeless
 
 
 class Queue:
@@ -83,66 +93,70 @@ class Queue:
         run: the folder of the run that is written.
         writer: this process's name in the run.
         ttl_s: how old the heartbeat of a live process may be.
+
+    Raises:
+        FarmError: the night's folder can't be read or written, here and in each method.
     """
 
     def __init__(self, night: Path, run: Path, writer: str, *, ttl_s: float = TTL_S) -> None:
-        self._claims = make_folder(night / "claims")
-        self._clock = make_folder(night / "clocks") / writer
+        with usable(night):
+            self._claims = make_folder(night / "claims")
+            self._clock = make_folder(night / "clocks") / writer
+            self._clock.touch()
+        self._night = night
         self._run = run
         self._writer = writer
         self._ttl_s = ttl_s
 
     def states(self, cases: Iterable[PlannedCase]) -> dict[int, CaseState]:
         """Return the state of each case, by its number."""
-        done = committed(self._run)
-        claims = self._read()
-        return {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
+        with usable(self._night):
+            done = committed(self._run)
+            claims = self._read()
+            return {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
 
-    def claim(self, cases: Iterable[PlannedCase], device: str) -> Claim | None:
+    def claim(self, cases: Iterable[PlannedCase], states: Mapping[int, CaseState], device: str) -> Claim | None:
         """Claim the first case that a board can take; None if there is none at the moment.
 
         Args:
             cases: in the order in which they should be begun.
+            states: of these cases, a moment ago; of several processes that saw the same, one gets a case.
             device: the board.
-
-        Raises:
-            OSError: the folder can't be written.
         """
-        cases = list(cases)
-        states = self.states(cases)
         for case in cases:
             state = states[case.number]
-            if state.state != "free" or state.hopeless or device in state.failed or device not in case.devices:
+            if state.state != "free" or not state.is_left_for(device) or device not in case.devices:
                 continue
             number = 0 if state.claim is None else state.claim.number + 1
             about = {"writer": self._writer, "host": hostname(), "pid": os.getpid(), "device": device}
             about["since"] = stamp(now())
             path = self._claims / f"{case.number}.{number}.json"
-            if create_json(path, about):
-                return Claim(case.number, number, path, about)
+            with usable(self._night):
+                if create_json(path, about):
+                    return Claim(case.number, number, path, about)
         return None
 
     def failed(self, claim: Claim, reason: str, error: str) -> None:
-        """Give a claim back because its board failed; another board may take the case.
-
-        Raises:
-            OSError: the folder can't be written.
-        """
-        write_json(_failure(claim.path), {"device": claim.device, "reason": reason, "error": error})
+        """Give a claim back because its board failed; another board may take the case."""
+        with usable(self._night):
+            write_json(_failure(claim.path), {"device": claim.device, "reason": reason, "error": error})
 
     def release(self, claim: Claim) -> None:
         """Give a claim back as if it had never been made: nothing is known against its board or its case."""
-        claim.path.unlink(missing_ok=True)
+        with usable(self._night):
+            claim.path.unlink(missing_ok=True)
 
     def alive(self, claim: Claim) -> bool:
         """Whether the process of a claim is still at it."""
         about = claim.about
         if about.get("host") == hostname() and not lives(int(about.get("pid", 0))):
             return False
-        try:
-            return self._now() - claim.path.stat().st_mtime < self._ttl_s
-        except OSError:
-            return False
+        with usable(self._night):
+            try:
+                beaten = claim.path.stat().st_mtime
+            except FileNotFoundError:  # it was given back just now
+                return False
+            return self._now() - beaten < self._ttl_s
 
     def _now(self) -> float:
         """Return the time by the clock of the folder's file system, which other hosts' heartbeats are in, too."""
@@ -151,9 +165,9 @@ class Queue:
 
     def _read(self) -> dict[int, dict[int, Claim]]:
         found: dict[int, dict[int, Claim]] = {}
-        for path in self._claims.glob("*.json"):
+        for path in self._claims.iterdir():  # glob would take a folder that is gone for an empty one
             parts = path.name.split(".")
-            if len(parts) == 3 and parts[0].isdecimal() and parts[1].isdecimal():
+            if len(parts) == 3 and parts[0].isdecimal() and parts[1].isdecimal() and parts[2] == "json":
                 claim = Claim(int(parts[0]), int(parts[1]), path, read_json(path) or {})
                 found.setdefault(claim.case, {})[claim.number] = claim
         return found
@@ -162,17 +176,17 @@ class Queue:
         if not claims:
             return CaseState("done" if number in done else "free")
         newest = claims[max(claims)]
-        failed, deaths, live = {}, 0, False
+        failed, dead, live = {}, [], False
         for claim in claims.values():
             failure = read_json(_failure(claim.path))
             if failure is not None:
-                failed[str(failure["device"])] = str(failure["reason"])
-            elif claim is newest and self.alive(claim):
+                failed[str(failure.get("device"))] = str(failure.get("reason"))
+            elif claim is newest and (number in done or self.alive(claim)):
                 live = True
-            elif number not in done:
-                deaths += 1
+            elif done.get(number) != claim.writer:
+                dead.append(claim)
         state: Literal["free", "claimed", "done"] = "done" if number in done else "claimed" if live else "free"
-        return CaseState(state, newest, failed, deaths)
+        return CaseState(state, newest, failed, tuple(dead))
 
 
 class Heartbeat:
@@ -181,13 +195,11 @@ class Heartbeat:
     Args:
         claim: whose file is touched.
         every_s: how often.
-        gone: called once if the file is gone or somebody else has claimed the case.
     """
 
-    def __init__(self, claim: Claim, every_s: float = TTL_S / 6, gone: Callable[[], None] | None = None) -> None:
+    def __init__(self, claim: Claim, every_s: float = TTL_S / 6) -> None:
         self._claim = claim
         self._every_s = every_s
-        self._gone = gone
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat {claim.path.name}", daemon=True)
 
@@ -200,12 +212,7 @@ class Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        successor = self._claim.path.with_name(f"{self._claim.case}.{self._claim.number + 1}.json")
         while not self._stop.wait(self._every_s):
-            if successor.exists():
-                if self._gone is not None:
-                    self._gone()
-                return
             with suppress(OSError):  # a network folder may be away for a moment
                 os.utime(self._claim.path)
 

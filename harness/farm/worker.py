@@ -27,7 +27,9 @@ from harness.errors import (
     FarmError,
     HilError,
     LeaseLostError,
+    ProbeError,
     QuarantinedError,
+    ReservationError,
     StoreError,
 )
 from harness.farm.night import Night, PlannedCase
@@ -36,16 +38,18 @@ from harness.farm.retest import open_book, retest
 from harness.farm.state import hostname, now
 from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
+from harness.store.commits import committed
 
 if TYPE_CHECKING:
     from harness.config import Suite
-    from harness.farm.queue import CaseState
 
 #: How long to wait before looking again whether another worker's case has come back.
 _PAUSE_S = 1.0
 _PARENT_S = 1.0
 #: How long it may take to end by itself.
 _END_S = 30.0
+#: What tells a worker to end: its parent, Ctrl-C, and a terminal that is closed, which Windows doesn't tell.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class Exit(IntEnum):
@@ -54,12 +58,14 @@ class Exit(IntEnum):
     DONE = 0
     #: The board failed, and this process doesn't use it any more.
     BOARD = 10
-    #: The board can't be had: it is in use, reserved, quarantined or not attached.
+    #: The board can't be had: it is in use, reserved or quarantined, or what says so can't be asked.
     UNAVAILABLE = 11
     #: The configuration or the results folder is wrong; starting it again changes nothing.
     WRONG = 12
     #: It was told to stop.
     STOPPED = 13
+    #: The board isn't attached.
+    MISSING = 14
 
 
 @dataclass
@@ -90,10 +96,10 @@ class Worker:
         mine = [case for case in self.night.cases if self.device in case.devices and self._has_image(case)]
         while True:
             states = self.queue.states(mine)
-            left = [case for case in mine if self._fits(case) and self._is_left(states[case.number])]
+            left = [case for case in mine if self._fits(case) and states[case.number].is_left_for(self.device)]
             if not left:
                 return Exit.DONE
-            claim = self.queue.claim(left, self.device)
+            claim = self.queue.claim(left, states, self.device)
             if claim is None:  # others have them; their boards may fail
                 threading.Event().wait(_PAUSE_S)
                 continue
@@ -111,7 +117,7 @@ class Worker:
             suite = self._suite(case)
             with Heartbeat(claim):
                 self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)
-        except (BusyError, FarmError, LeaseLostError, QuarantinedError) as error:
+        except (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError) as error:
             _say(f"{case.name}: {error}")
             self.queue.release(claim)
             return Exit.UNAVAILABLE
@@ -119,18 +125,14 @@ class Worker:
             _say(f"{case.name}: {error}")
             self.queue.failed(claim, str(error), type(error).__name__)
             return Exit.BOARD if self.bench.rack.given_up(self.device) else None
-        except StoreError:
+        except (StoreError, KeyboardInterrupt):
+            self.queue.release(claim)
             raise
         except HilError as error:  # the image, the suite or the answer is wrong: recorded, and no fault of the board
             _say(f"{case.name}: {error}")
-        except KeyboardInterrupt:
-            self.queue.release(claim)
-            raise
+            if case.number not in committed(self.night.run):  # this host can't even begin with it
+                self.queue.failed(claim, str(error), type(error).__name__)
         return None
-
-    def _is_left(self, state: CaseState) -> bool:
-        """Whether this board may still get to measure a case."""
-        return state.state != "done" and self.device not in state.failed and not state.hopeless
 
     def _fits(self, case: PlannedCase) -> bool:
         """Whether there is time for a case: some is needed even if nobody knows how much."""
@@ -157,7 +159,7 @@ class Worker:
         return self._suites[case.suite]
 
 
-def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, turn: int) -> Worker:
+def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, writer: str) -> Worker:
     """Make the worker of a board.
 
     Args:
@@ -165,14 +167,13 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, tu
         device: name of the board.
         lab_file: devices.yaml.
         base: folder of nightly.yaml.
-        turn: tells the workers of one virtual kind from each other.
+        writer: its name in the run.
 
     Raises:
         HilError: the night, the lab or the device is wrong, or the board isn't attached.
     """
     night = Night.load(folder)
     backends = {case.backend for case in night.cases if device in case.devices}
-    writer = f"{hostname()}.{device}.{os.getpid()}.{turn}".replace("-", "_")
     options = Options(
         selectors=(device,),
         backend=next(iter(backends), "auto"),
@@ -208,9 +209,12 @@ def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:
     return found.ok and quarantine is None
 
 
-def _end_with_parent() -> None:
-    """Stop this process when the one that started it is gone, so that its board is free for the next one."""
-    parent = os.getppid()
+def _end_with_parent(parent: int) -> None:
+    """Stop this process when the one that started it is gone, so that its board is free for the next one.
+
+    Args:
+        parent: the number of that one; if it was killed at once, ours is another one by now.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -223,11 +227,14 @@ def _end_with_parent() -> None:
 
 
 def _stop(_number: int, _frame: object) -> None:
+    for number in _SIGNALS:  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """Say something on a line of its own: the last one is shown to people."""
+    sys.stdout.write(f"{' '.join(text.split())}\n")
     sys.stdout.flush()
 
 
@@ -236,24 +243,26 @@ def _say(text: str) -> None:
 @click.argument("device")
 @click.option("--lab", type=click.Path(path_type=Path))
 @click.option("--base", type=click.Path(path_type=Path), default=Path())
-@click.option("--turn", type=int, default=0)
+@click.option("--writer", required=True)
+@click.option("--parent", type=int, required=True)
 @click.option("--check", is_flag=True)
-def main(folder: Path, device: str, lab: Path | None, base: Path, turn: int, check: bool) -> None:  # noqa: FBT001 (click passes it)
+def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, parent: int, check: bool) -> None:  # noqa: FBT001 (click passes it)
     """Measure cases of a night on a board. `hil nightly` starts this; it isn't meant for people."""
-    signal.signal(signal.SIGTERM, _stop)
-    _end_with_parent()
     os.environ["HIL_PURPOSE"] = f"nightly {folder.name}"  # for `hil leases`
     worker: Worker | None = None
     code = Exit.WRONG
     try:
+        for number in _SIGNALS:
+            signal.signal(number, _stop)
+        _end_with_parent(parent)
         if not check or _is_well(Lab.load(lab), device, Night.load(folder), base):
-            worker = make_worker(folder, device, lab, base, turn)
+            worker = make_worker(folder, device, lab, base, writer)
             code = worker.run()
         else:
             code = Exit.BOARD
     except BoardError as error:
         _say(str(error))
-        code = Exit.UNAVAILABLE
+        code = Exit.MISSING if isinstance(error, ProbeError) else Exit.UNAVAILABLE
     except HilError as error:
         _say(str(error))
     except KeyboardInterrupt:

@@ -171,7 +171,7 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
             row |= {"status": "failed", "reason": lost, "samples": case.recorded}
             row |= {column.name: None for column in CASES if column.score}
     if case.elsewhere:
-        row["attempts"] = (row.get("attempts") or case.attempt + 1) + case.elsewhere
+        row["attempts"] = row.get("attempts", case.attempt + 1) + case.elsewhere
     if isinstance(row.get("started_utc"), str):
         row["started_utc"] = datetime.fromisoformat(row["started_utc"]).astimezone(UTC)
     return row

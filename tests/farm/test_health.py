@@ -10,7 +10,7 @@ import pytest
 from fakes.made_events import START, Night
 from harness.config import Lab
 from harness.config.health import HealthRules
-from harness.errors import ConfigError, QuarantinedError
+from harness.errors import ConfigError, QuarantinedError, StoreError
 from harness.farm import health as health_module
 from harness.farm.event import as_line
 from harness.farm.health import HealthBook
@@ -154,6 +154,27 @@ def test_tests_release_and_due_lists(book, night, clock):
     assert book.tested("bad", ok=True, reason="x") is None
     assert book.quarantined("bad") is None
     assert book.review() == ()
+
+
+def test_a_release_counts_for_what_a_host_with_another_clock_has_recorded(book, night, clock):
+    book.record(night("good"))
+    fail(book, night, "bad", times=3)
+    assert [made.device for made in book.review()] == ["bad"]
+    clock.now = START - timedelta(hours=1)  # of the computer on which it is released
+    book.release("bad", "ada", "new cable")
+    assert book.review() == ()
+
+
+def test_a_damaged_file_keeps_the_rules_from_no_other_board(book, night, tmp_path):
+    for device in ("good", "odd"):
+        book.record(night(device))
+    (tmp_path / "quarantine").mkdir()
+    (tmp_path / "quarantine" / "odd.json").write_text("{")
+    fail(book, night, "bad", times=3)
+    assert [made.device for made in book.review()] == ["bad"]
+    assert [found.device for found in book.ledger.all()] == ["bad"]
+    with pytest.raises(StoreError, match=r"odd\.json is damaged"):
+        book.check("odd")
 
 
 def test_a_board_that_only_a_person_knows_is_listed(book):

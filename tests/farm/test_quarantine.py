@@ -142,6 +142,15 @@ def test_a_damaged_file_is_an_error_and_no_free_board(ledger, tmp_path, damage):
         ledger.check("bench-1")
 
 
+@pytest.mark.parametrize("released", [True, {"by": "ada"}, {"when": 3}, {"when": "yesterday"}])
+def test_a_release_that_cant_be_read_is_an_error(ledger, tmp_path, released):
+    ledger.by_rules("bench-1", GROUND, START)
+    path = tmp_path / "quarantine" / "bench-1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "released": released}))
+    with pytest.raises(StoreError, match=r"bench-1\.json is not a quarantine's file.*remove it"):
+        ledger.released("bench-1")
+
+
 def test_a_hostile_file_is_shown_harmless(ledger, tmp_path):
     ledger.by_rules("bench-1", GROUND, START)
     path = tmp_path / "quarantine" / "bench-1.json"

@@ -1,0 +1,115 @@
+"""A worker of a night gives back what it can't measure, and ends in order whoever tells it to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes.small_suite import write_small_suite
+from harness.config import Lab
+from harness.config.nightly import Nightly
+from harness.errors import StoreError
+from harness.farm.night import plan_night
+from harness.farm.worker import Exit, make_worker
+from harness.store.commits import committed
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def night(tmp_path):
+    """A night of two cases on one board."""
+    (tmp_path / "devices.yaml").write_text("devices:\n  b1: {kind: nano33, backend: virtual}\n")
+    write_small_suite(tmp_path / "s.yaml", ROOT)
+    wish = Nightly(suites=(tmp_path / "s.yaml",), samples=2, budget=timedelta(hours=1))
+    lab = Lab.load(tmp_path / "devices.yaml")
+    return plan_night(Path(os.environ["HIL_STATE"]), lab, wish, tmp_path, tmp_path / "results")
+
+
+@pytest.fixture
+def worker(night, tmp_path):
+    made = make_worker(night.folder, "b1", tmp_path / "devices.yaml", tmp_path, "me")
+    yield made
+    made.bench.rack.close()
+
+
+def claims(night):
+    return sorted(path.name for path in (night.folder / "claims").iterdir())
+
+
+def test_a_calendar_that_cant_be_read_costs_no_case(night, worker, capsys):
+    (night.folder.parents[1] / "reservations").write_text("not a folder")
+    assert worker.run() is Exit.UNAVAILABLE
+    assert claims(night) == []
+    assert "reservations" in capsys.readouterr().out
+
+
+def test_results_that_cant_be_written_are_no_death_of_a_worker(night, worker):
+    (night.run / "night.json").unlink()
+    night.run.rmdir()
+    night.run.write_text("not a folder")
+    with pytest.raises(StoreError):
+        worker.run()
+    assert claims(night) == []
+
+
+def test_a_case_that_this_host_cant_begin_is_left_to_others_and_the_next_one_measured(tmp_path):
+    (tmp_path / "devices.yaml").write_text("devices:\n  b1: {kind: nano33, backend: virtual}\n")
+    suite = write_small_suite(tmp_path / "s.yaml", ROOT)
+    whole = suite.read_text()
+    suite.write_text(whole + "  gone: {image: nowhere.elf, technique: int8}\n")
+    lab = Lab.load(tmp_path / "devices.yaml")
+    wish = Nightly(suites=(suite,), samples=2)
+    night = plan_night(Path(os.environ["HIL_STATE"]), lab, wish, tmp_path, tmp_path / "results")
+    suite.write_text(whole)  # as another version of the suites has it
+    worker = make_worker(night.folder, "b1", tmp_path / "devices.yaml", tmp_path, "me")
+    try:
+        assert worker.run() is Exit.DONE
+    finally:
+        worker.bench.close()
+    (number,) = [case.number for case in night.cases if case.variant == "gone"]
+    assert sorted(committed(night.run)) == sorted({0, 1, 2} - {number})
+    failure = json.loads((night.folder / "claims" / f"{number}.0.failed.json").read_text())
+    assert (failure["device"], failure["error"]) == ("b1", "ConfigError")
+    assert "gone" in failure["reason"]
+
+
+def started(night, tmp_path, parent):
+    command = [sys.executable, "-m", "harness.farm.worker", str(night.folder), "b1", "--base", str(tmp_path)]
+    command += ["--lab", str(tmp_path / "devices.yaml"), "--writer", "me", "--parent", str(parent)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+@pytest.mark.parametrize("first", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_path, first):
+    plan = night.folder / "plan.json"
+    plan.write_text(plan.read_text().replace('"samples": 2', '"samples": 1000'))
+    with started(night, tmp_path, os.getpid()) as process:
+        deadline = time.monotonic() + 60
+        while not list(night.run.glob("journal-*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for name in (first, "SIGTERM", "SIGINT", "SIGHUP"):
+            process.send_signal(getattr(signal, name))
+            time.sleep(0.05)
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (Exit.STOPPED, "")
+    assert claims(night) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process of POSIX has another parent once its own is gone")
+def test_a_worker_whose_parent_was_killed_while_it_started_ends(night, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    with started(night, tmp_path, gone.pid) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == Exit.STOPPED
+    assert committed(night.run) == {}
