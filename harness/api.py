@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import HilError, StoreError
-from harness.farm.lease import NOW, Patience
+from harness.farm.patience import NOW, Patience
 from harness.options import Options
 from harness.store import load_results
 

@@ -9,14 +9,14 @@ import pandas as pd
 
 from harness.api import benchmark
 from harness.errors import ConfigError
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.boards.base import Backend
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.store import Results
 
 _KEYS = ["suite", "variant", "sample", "repeat"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.farm.lease import NOW, Patience
+from harness.farm.patience import NOW, Patience
 from harness.power.meter import PowerOptions
 
 if TYPE_CHECKING:

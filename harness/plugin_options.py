@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.options import Options
 
 
@@ -113,7 +113,7 @@ def chosen_options(config: pytest.Config) -> Options:
 
 def _patience(config: pytest.Config) -> Patience:
     """Return what `--wait` and `--wait-timeout` mean; a limit alone says that waiting is wanted."""
-    from harness.farm.lease import NOW, Patience
+    from harness.farm.patience import NOW, Patience
     from harness.progress import line_writer
 
     if not config.option.wait and config.option.wait_timeout is None:

@@ -84,36 +84,36 @@ def make_targets(
         raise errors[0]
     if not usable:
         raise ConfigError("\n".join(f"{item.device} can't be used here: {item.why}" for item in left_out))
-    if each:
-        targets = [Target(device.name, backend, (device,), (why,)) for device, backend, why in usable]
-    else:
-        targets, absent = _pools(usable, len(devices))
-        left_out += absent
-    return tuple(targets), tuple(left_out)
+    alone = each or len(devices) == 1
+    if not alone:  # an emulator doesn't stand in for one board of a pool
+        there = {device.kind.name for device, backend, _ in usable if not _fell_back(device, backend)}
+        absent = [one for one in usable if one[0].kind.name in there and _fell_back(one[0], one[1])]
+        left_out += [LeftOut(device.name, why) for device, _, why in absent]
+        usable = [one for one in usable if one not in absent]
+    return group(usable, alone=alone), tuple(left_out)
 
 
-def _pools(usable: list[tuple[Device, Backend, str]], selected: int) -> tuple[list[Target], list[LeftOut]]:
-    kinds = dict.fromkeys(device.kind.name for device, _, _ in usable)
-    targets, left_out = [], []
-    for kind in kinds:
-        members = [member for member in usable if member[0].kind.name == kind]
-        there = [member for member in members if not _fell_back(member)]
-        if there:  # an emulator doesn't stand in for one board of a pool
-            left_out += [LeftOut(device.name, why) for device, _, why in members if _fell_back((device, _, why))]
-            members = there
-        backends = dict.fromkeys(backend for _, backend, _ in members)
-        for backend in backends:
-            mine = [(device, why) for device, found, why in members if found == backend]
-            devices, whys = zip(*mine, strict=True)
-            if selected == 1:
-                targets.append(Target(devices[0].name, backend, devices, whys))
-            else:
-                name = kind if len(backends) == 1 else f"{kind}-{backend}"
-                targets.append(Target(name, backend, devices, whys, pool=kind))
-    return targets, left_out
+def group(members: Sequence[tuple[Device, Backend, str]], *, alone: bool) -> tuple[Target, ...]:
+    """Put boards of one kind on one backend together, in the order of the boards.
+
+    Args:
+        members: each with what it runs on, and why.
+        alone: whether every board stays a target of its own.
+    """
+    if alone:
+        return tuple(Target(device.name, backend, (device,), (why,)) for device, backend, why in members)
+    pools: dict[tuple[str, Backend], list[tuple[Device, str]]] = {}
+    for device, backend, why in members:
+        pools.setdefault((device.kind.name, backend), []).append((device, why))
+    kinds = [kind for kind, _ in pools]
+    targets = []
+    for (kind, backend), pool in pools.items():
+        devices, whys = zip(*pool, strict=True)
+        name = kind if kinds.count(kind) == 1 else f"{kind}-{backend}"
+        targets.append(Target(name, backend, devices, whys, pool=kind))
+    return tuple(targets)
 
 
-def _fell_back(member: tuple[Device, Backend, str]) -> bool:
+def _fell_back(device: Device, backend: Backend) -> bool:
     """Whether a configured board isn't attached, so that an emulator would stand in for it."""
-    device, backend, _ = member
     return device.hardware and backend != "hardware"

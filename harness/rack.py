@@ -23,8 +23,8 @@ from harness.errors import (
     StoreError,
 )
 from harness.farm.access import Access
-from harness.farm.lease import NOW, Patience, Wait
 from harness.farm.noting import Part, event_of_part
+from harness.farm.patience import NOW, Patience, Wait
 from harness.farm.state import hostname, now
 from harness.farm.times import show_time
 from harness.power.meter import Meter
@@ -283,8 +283,7 @@ class Rack:
             for target in self._targets:
                 for device in target.devices:
                     self.let_go(device)
-            wait = Wait(replace(self._patience, limit_s=None))
-        wait.again((own or busy)[0], _POOL_POLL_S)
+        wait.again((own or busy)[0], _POOL_POLL_S, endless=bool(own))
 
     def _own(self, busy: list[BusyError]) -> list[BusyError]:
         if self._options.shared is not None and not self._options.shared.waits:

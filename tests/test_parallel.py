@@ -16,7 +16,7 @@ import pytest
 from harness.config import Lab
 from harness.errors import ConfigError
 from harness.parallel import Schedule
-from harness.pools import make_targets
+from harness.pools import group, make_targets
 from harness.store import load_results
 from harness.store.durations import durations
 
@@ -264,6 +264,15 @@ def test_an_emulator_does_not_stand_in_for_one_board_of_a_pool(tmp_path):
     assert [device.name for device in target.devices] == ["b"]
     assert absent.device == "a"
     assert "its probe A1 is not attached" in absent.why
+
+
+def test_boards_of_a_kind_on_two_backends_are_two_pools(tmp_path):
+    devices = lab(tmp_path, LAB).select(["rack"])
+    members = list(zip(devices, ("virtual", "renode", "virtual"), "abc", strict=True))
+    first, second = group(members, alone=False)
+    assert (first.name, first.pool, first.whys) == ("nano33-virtual", "nano33", ("a", "c"))
+    assert (second.name, second.pool, second.devices) == ("nano33-renode", "nano33", (devices[1],))
+    assert [target.name for target in group(members, alone=True)] == [device.name for device in devices]
 
 
 def test_durations_are_medians_of_complete_cases(tmp_path):

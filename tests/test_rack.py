@@ -17,7 +17,7 @@ from harness.bench import Bench
 from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
-from harness.farm.lease import Patience
+from harness.farm.patience import Patience
 from harness.farm.retest import open_book
 from harness.farm.state import now, username
 from harness.options import Options, SharedRun

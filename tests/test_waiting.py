@@ -18,8 +18,8 @@ from harness.bench import Bench
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab, load_suite
-from harness.farm.lease import Patience
 from harness.farm.listing import list_leases
+from harness.farm.patience import Patience
 from harness.options import Options
 from harness.store import load_results
 

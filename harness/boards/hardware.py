@@ -13,14 +13,15 @@ from harness.boards.leases import port_lease, probe_lease
 from harness.boards.probe import ProbeBoard
 from harness.boards.usb_power import UsbPower
 from harness.errors import BoardError, ConfigError, HilError
-from harness.farm.lease import NOW, take_all
+from harness.farm.lease import take_all
+from harness.farm.patience import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.serial_stream import SerialStream
     from harness.config import Device
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.image import Image
 
 _RESUME_S = 10.0

@@ -14,14 +14,15 @@ from harness.boards.probe import ProbeBoard
 from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
-from harness.farm.lease import NOW, take_all
+from harness.farm.lease import take_all
+from harness.farm.patience import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard

@@ -9,14 +9,15 @@ from harness.boards.hardware import power_of
 from harness.boards.held import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
 from harness.errors import BoardError
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.image import check_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.config import Device
-    from harness.farm.lease import Lease, Patience
+    from harness.farm.lease import Lease
+    from harness.farm.patience import Patience
     from harness.image import Image
 
 _REOPEN_S = 10.0

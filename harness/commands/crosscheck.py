@@ -12,12 +12,12 @@ from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.crosscheck import crosscheck
 from harness.errors import ConfigError
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.config import Lab
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
 
 _WORD = {True: "equal", False: "DIFFERENT", None: "not compared"}
 

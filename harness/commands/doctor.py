@@ -23,7 +23,7 @@ from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
 from harness.farm.access import opened
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.config import BoardKind, Device, Lab
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.image import Image
 
 _MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}

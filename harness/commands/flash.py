@@ -9,7 +9,7 @@ import click
 from harness.boards.opening import Wanted, choose_backend
 from harness.errors import ConfigError
 from harness.farm.access import opened
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.image import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.config import Device, Lab
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
 
 
 def single_device(lab: Lab, selector: str) -> Device:

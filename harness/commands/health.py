@@ -10,7 +10,7 @@ import click
 
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.farm.retest import open_book, retest
 from harness.farm.state import stamp, username
 from harness.report.escape import printable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.config import Lab
     from harness.farm.health import Judged
     from harness.farm.judge_health import Health, Rate
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
 
 _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames again", "drift", "reason")
 

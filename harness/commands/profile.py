@@ -11,7 +11,7 @@ import click
 from harness.boards.opening import Wanted, choose_backend
 from harness.commands.printing import console, print_table
 from harness.farm.access import opened
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.function_profile import profile_functions
 from harness.image import load_image
 from harness.profile import profile_image
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend
     from harness.config import Device
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.function_profile import FunctionProfile
     from harness.image import Image
     from harness.profile import LayerShare, Profile

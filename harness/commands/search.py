@@ -18,7 +18,7 @@ from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.config.suite import Limit
 from harness.errors import ConfigError
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
 from harness.search.space import read_limit
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from harness.config import Lab
     from harness.config.suite import Limits
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.search import Judged, Space
 
 _COUNTED = {"hardware": "cycles"}

@@ -13,7 +13,7 @@ from harness.errors import ConfigError, FarmError, HilError, ReservedError
 from harness.farm.calendar import Calendar
 from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
-from harness.farm.lease import NOW, Patience, Wait
+from harness.farm.patience import NOW, Patience, Wait
 from harness.farm.place_hold import LabgridJob
 from harness.farm.state import now, state_folder, username
 from harness.farm.times import show_time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -16,7 +16,6 @@ from harness.farm.state import state_folder
 from harness.farm.times import minute, show_length, show_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from harness.config import Lab
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
 _QUEUE = timedelta(days=7)
 #: How often a booking is decided again if the lock doesn't work between hosts.
 _TRIES = 20
-
-
-@dataclass(frozen=True)
-class Conflict:
-    """A board that is in use by somebody else than the one who has reserved it for now."""
-
-    device: str
-    user: str
-    reservation: Reservation
 
 
 class Calendar:
@@ -209,15 +199,6 @@ class Calendar:
             None,
         )
 
-    def free_for(self, device: str, user: str, when: datetime, seconds: float) -> bool:
-        """Return whether a user can have a board from `when` on for so long without getting into others' time."""
-        end = when + timedelta(seconds=seconds)
-        return not any(
-            one.start < end and when < self.ends(one, device, when)
-            for one in self.all()
-            if one.owner != clean_owner(user)
-        )
-
     def touch(self, device: str, user: str, when: datetime) -> None:
         """Note that a user uses a board, or asked for it in vain, so that their reservation isn't taken for forgotten.
 
@@ -245,20 +226,6 @@ class Calendar:
                         if device in other.devices
                     ):
                         self._files.write(used)
-
-    def conflicts(self, when: datetime, held: Iterable[tuple[str, str]]) -> list[Conflict]:
-        """Return the boards that somebody uses while they are reserved for somebody else. Their runs are left alone.
-
-        Args:
-            when: now.
-            held: board and user of each lease.
-        """
-        found = []
-        for device, user in held:
-            reservation = self.active(device, when)
-            if reservation is not None and reservation.owner != clean_owner(user):
-                found.append(Conflict(device, user, reservation))
-        return found
 
     def _current(self, contents: Contents, when: datetime) -> tuple[Reservation, ...]:
         return tuple(one for one in contents.reservations if not one.over(when, self._no_show))

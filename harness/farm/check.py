@@ -15,7 +15,7 @@ from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLos
 from harness.farm.access import opened
 from harness.farm.answers import Answers, difference, hold_against
 from harness.farm.event import Event, shown
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.image import load_image
 from harness.inputs import input_tensors
 from harness.link.client import Link
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend, Board
     from harness.config import BoardKind, Device
     from harness.config.health import HealthRules
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.image import Image
 
 _INPUTS = 20

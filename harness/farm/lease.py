@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import secrets
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from filelock import Timeout
@@ -22,6 +21,7 @@ from harness.errors import BusyError, LeaseLostError
 from harness.farm.heartbeat import Heart
 from harness.farm.holder import Holder, own_purpose
 from harness.farm.lease_files import LeaseFiles, is_locked, lease_folder, lease_name, open_lock
+from harness.farm.patience import Patience, Wait, silent
 from harness.farm.state import hostname, now, stamp, username
 
 if TYPE_CHECKING:
@@ -34,65 +34,8 @@ if TYPE_CHECKING:
 #: How long a holder may show no sign of life before others may take its board.
 TTL_S = 60.0
 _GUARD_S = 5.0
-_POLL_S = 0.15, 0.45  # at random, so that those who wait don't move in step
-_FIRST_WORD_S, _NEXT_WORD_S = 2.0, 60.0
 _HEART = Heart()
 _NOBODY = Holder("", "", "", "", "", "", 0, "", None, "", "", 0.0, 0.0, "0")
-
-
-def _silent(_text: str) -> None:
-    return
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Whether to wait for a board that somebody else holds.
-
-    Attributes:
-        limit_s: how long, 0 for not at all, None for as long as it takes.
-        tell: told in a line on whom it waits: after 2 seconds, each minute, and when that changes.
-        run: the run that the board is for, None if it has no name.
-    """
-
-    limit_s: float | None = 0.0
-    tell: Callable[[str], None] = _silent
-    run: str | None = None
-
-
-#: A board that is held is an error at once.
-NOW = Patience()
-
-
-class Wait:
-    """One time of waiting; it begins when it is made."""
-
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._begun = time.monotonic()
-        self._said: tuple[str, float] | None = None
-
-    def again(self, error: BusyError, pause_s: tuple[float, float] = _POLL_S) -> None:
-        """Sleep for a while, and return when it is time for another try.
-
-        Args:
-            error: what came of the last one.
-            pause_s: how long to sleep at least and at most.
-
-        Raises:
-            BusyError: the time is over.
-        """
-        waited, limit = time.monotonic() - self._begun, self._patience.limit_s
-        if limit is not None and waited >= limit:
-            raise BusyError(error.words, f"waited {round(limit, 1):g} s", error.holder, error.run) if limit else error
-        if self._said is None:
-            due = waited >= _FIRST_WORD_S
-        else:
-            due = self._said[0] != error.holder or waited - self._said[1] >= _NEXT_WORD_S
-        if due:
-            self._patience.tell(f"waiting: {error.words}")
-            self._said = error.holder, waited
-        pause = random.uniform(*pause_s)  # noqa: S311 (no secret)
-        time.sleep(pause if limit is None else max(0.0, min(pause, limit - waited)))
 
 
 class Lease:
@@ -133,7 +76,7 @@ class Lease:
 
     # ---- taking
 
-    def acquire(self, wait_s: float | None = 0.0, on_wait: Callable[[str], None] = _silent) -> None:
+    def acquire(self, wait_s: float | None = 0.0, on_wait: Callable[[str], None] = silent) -> None:
         """Take the lease.
 
         Args:

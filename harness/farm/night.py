@@ -15,6 +15,7 @@ from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname, now, stamp
 from harness.image import load_image
 from harness.json_file import create_json, make_folder, read_json, write_json
+from harness.pools import group
 from harness.store.durations import durations
 from harness.store.journal import write_error
 from harness.store.runs import run_name
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.config import Device, Lab, Suite
     from harness.config.nightly import Nightly
+    from harness.pools import Target
 
 PLAN = "plan.json"
 FINISHED = "finished.json"
@@ -215,8 +217,8 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
     targets = _targets(with_places(lab, nightly.devices).select(nightly.devices), nightly)
     cases: list[PlannedCase] = []
     for suite in _suites(nightly.suites):
-        for name, pool, backend, devices in targets:
-            kind = devices[0].kind
+        for target in targets:
+            kind = target.devices[0].kind
             for variant in suite.variants:
                 try:
                     image = load_image(suite.image_path(variant, kind), kind).sha256
@@ -228,11 +230,11 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
                         suite=_from(base, suite.path),
                         task=suite.task,
                         variant=variant.name,
-                        target=name,
-                        pool=pool,
+                        target=target.name,
+                        pool=target.pool,
                         kind=kind.name,
-                        backend=backend,
-                        devices=tuple(device.name for device in devices),
+                        backend=target.backend,
+                        devices=tuple(device.name for device in target.devices),
                         seconds=seconds.get((suite.task, variant.name)),
                         image_sha256=image,
                     )
@@ -263,23 +265,15 @@ def _from(base: Path, path: Path) -> str:
     return str(path.relative_to(base) if path.is_relative_to(base) else path)
 
 
-def _targets(devices: Sequence[Device], nightly: Nightly) -> list[tuple[str, str | None, Backend, list[Device]]]:
+def _targets(devices: Sequence[Device], nightly: Nightly) -> tuple[Target, ...]:
     others = [device for device in devices if device.backend not in (None, nightly.backend)]
     if others and nightly.backend != "auto":
         raise ConfigError(
             f"nightly.yaml: backend: {nightly.backend}, but devices.yaml says that {others[0].name} is a "
             f"{others[0].backend} board; leave it out of `devices`, or `backend` out of nightly.yaml"
         )
-    if nightly.each or len(devices) == 1:
-        return [(device.name, None, backend_of(device, nightly.backend), [device]) for device in devices]
-    pools: dict[tuple[str, Backend], list[Device]] = {}
-    for device in devices:
-        pools.setdefault((device.kind.name, backend_of(device, nightly.backend)), []).append(device)
-    kinds = [kind for kind, _ in pools]
-    return [
-        (kind if kinds.count(kind) == 1 else f"{kind}-{backend}", kind, backend, members)
-        for (kind, backend), members in pools.items()
-    ]
+    planned = [(device, backend_of(device, nightly.backend), "") for device in devices]
+    return group(planned, alone=nightly.each or len(devices) == 1)
 
 
 def place_of(folder: Path) -> tuple[str, int]:

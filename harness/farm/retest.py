@@ -10,7 +10,7 @@ from harness.errors import ConfigError, StoreError
 from harness.farm.answers import load_answers, save_answers
 from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.health import HealthBook
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.farm.state import hostname, now, state_folder
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.config import Device, Lab
     from harness.farm.check import Check
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
 
 
 def open_book(lab: Lab) -> HealthBook:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
-from harness.farm.lease import NOW
+from harness.farm.patience import NOW
 from harness.image import load_image
 from harness.measure.limits import check_limits
 from harness.options import Options
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.boards.opening import Wanted
     from harness.config.suite import Limits
-    from harness.farm.lease import Patience
+    from harness.farm.patience import Patience
     from harness.search.making import Maker, Stage
     from harness.search.space import Candidate
 

@@ -17,8 +17,8 @@ from harness.config import Lab
 from harness.config.lab import PortMatch
 from harness.errors import BusyError, LeaseLostError
 from harness.farm import lease as lease_module
-from harness.farm.lease import Patience
 from harness.farm.lease_files import lease_folder
+from harness.farm.patience import Patience
 
 NANO, DAPLINK = (0x2341, 0x005A), (0x0D28, 0x0204)
 

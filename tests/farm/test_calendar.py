@@ -90,26 +90,13 @@ def test_it_is_not_called_free_when_others_follow_at_once(calendar):
         calendar.check("bench-1", "ben", NOW)
 
 
-def test_a_run_is_warned_of_what_comes_and_a_long_one_asks_first(calendar):
+def test_a_run_is_warned_of_what_comes(calendar):
     book(calendar, "anna", after=2)
     book(calendar, "ben", after=1)
     assert calendar.until("bench-1", "carl", NOW).start == at(1)
     assert calendar.until("bench-1", "ben", NOW).owner == "anna"
     assert calendar.until("bench-1", "carl", at(2)) is None
     assert calendar.until("bench-2", "carl", NOW) is None
-    assert calendar.free_for("bench-1", "carl", at(0), 3600)
-    assert not calendar.free_for("bench-1", "carl", at(0), 3601)
-    assert calendar.free_for("bench-1", "ben", at(0), 7200)
-    assert not calendar.free_for("bench-1", "ben", at(0), 7201)
-    assert not calendar.free_for("bench-1", "carl", at(1.4), 1)
-
-
-def test_a_run_in_somebody_elses_time_is_a_conflict_for_the_status(calendar):
-    made = book(calendar, "anna", devices=BOARDS, count=2, after=1)
-    held = [("bench-1", "ben"), ("bench-2", "anna"), ("bench-3", "ben")]
-    assert calendar.conflicts(at(0.9), held) == []
-    (conflict,) = calendar.conflicts(at(1), held)
-    assert (conflict.device, conflict.user, conflict.reservation) == ("bench-1", "ben", made)
 
 
 def test_if_none_is_free_the_next_time_is_booked_or_named(calendar):
@@ -364,7 +351,6 @@ def test_a_board_that_nobody_uses_for_half_an_hour_is_free_again(calendar):
     assert calendar.active("bench-1", at(1.5) - MINUTE).owner == "anna"
     assert calendar.active("bench-1", at(1.5)) is None
     assert calendar.active("bench-2", at(1.5)).owner == "anna"
-    assert not calendar.free_for("bench-1", "ben", at(0), 1.6 * 3600)  # nobody knows yet that they won't come
     calendar.touch("bench-1", "anna", at(1.6))  # too late
     with pytest.raises(ReservationError, match="bench-1 of r1 was released, because nobody used it until 15:30 CET"):
         calendar.extend("r1", "anna", HOUR, at(1.6))
