@@ -10,10 +10,11 @@ from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError, LeaseLostError, MeasurementError, QuarantinedError
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname
+from harness.handing_on import Case
 from harness.measure.limits import LimitCheck, check_limits
 from harness.pools import LeftOut, Target, make_targets
 from harness.provenance import provenance
-from harness.rack import Case, Rack
+from harness.rack import Rack
 from harness.session import begin_case, run_case
 from harness.store import Run
 

@@ -19,8 +19,9 @@ from harness.farm.holder import purpose_of
 from harness.options import SharedRun
 from harness.store import load_results
 from harness.store.durations import durations
-from harness.store.read import plain_rows
-from harness.store.runs import CASES_FILE, finish_shared, run_name
+from harness.store.names import run_name
+from harness.store.results import plain_rows
+from harness.store.runs import CASES_FILE, finish_shared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from harness.errors import (
     ConfigError,
     GivenUpError,
     HilError,
-    LeaseLostError,
     QuarantinedError,
     ReservedError,
     StoreError,
@@ -35,53 +34,15 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend, Board
     from harness.boards.opening import OpenBoard
-    from harness.config import Device, Lab, Suite, Variant
+    from harness.config import Device, Lab
+    from harness.handing_on import Case
     from harness.options import Options
     from harness.pools import Target
-    from harness.store.cases import CaseRecord
-    from harness.store.runs import Run
 
 #: How often all boards of a pool are asked for, if others have them.
 _POOL_POLL_S = 0.7, 1.3
 #: Reservations that begin within this time are worth a line.
 _SOON = timedelta(hours=12)
-
-
-@dataclass
-class Case:
-    """A case that is being measured.
-
-    Attributes:
-        target: what it was asked of.
-        suite: the task.
-        variant: which of its models.
-        record: of it.
-        run: that it is a case of.
-        on_progress: called with the stage, how much is done, and of how much.
-        failed: why each board that was tried couldn't measure it.
-        unfit: why other boards aren't even tried: they are out of use.
-        lost: how often a board was taken away in the middle of it.
-    """
-
-    target: Target
-    suite: Suite
-    variant: Variant
-    record: CaseRecord
-    run: Run
-    on_progress: Callable[[str, int, int], None] | None
-    failed: dict[str, str] = field(default_factory=dict)
-    unfit: dict[str, BoardError] = field(default_factory=dict)
-    lost: int = 0
-
-    def give_up(self, device: Device, error: BoardError) -> None:
-        """Note that a board can't measure it, and begin anew for the next one."""
-        self.failed[device.name] = str(error)
-        self.record.hand_on(f"{error} (next: another board)")
-
-    def lose(self, error: LeaseLostError) -> None:
-        """Note that its board was taken away, which is nobody's fault, and begin anew."""
-        self.lost += 1
-        self.record.hand_on(f"{error} (next: asking for a board again)")
 
 
 class Rack:
@@ -174,7 +135,7 @@ class Rack:
                         raise
                     case.give_up(device, error)
             if not busy:
-                raise _none_left(case)
+                raise case.none_left()
             if len(case.target.devices) == 1 and not self._own(busy):
                 raise busy[0]
             self._again(wait, busy)
@@ -317,13 +278,3 @@ class Rack:
         self._noted = False
         for made in self.access.book.review() if self.access.book is not None else ():
             self._log(made.device, made.text)
-
-
-def _none_left(case: Case) -> BoardError:
-    """Say why no board can measure a case; if nothing else, they are in quarantine."""
-    reasons = list(case.unfit.values())
-    if len(reasons) == 1 and not case.failed:
-        return reasons[0]
-    text = "no board is left: " + "; ".join([*case.failed.values(), *map(str, reasons)])
-    quarantine = not case.failed and all(isinstance(error, QuarantinedError) for error in reasons)
-    return QuarantinedError(text) if quarantine else BoardError(text)

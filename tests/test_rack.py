@@ -22,7 +22,8 @@ from harness.farm.retest import open_book
 from harness.farm.state import now, username
 from harness.options import Options, SharedRun
 from harness.store import load_results
-from harness.store.runs import finish_shared, run_name
+from harness.store.names import run_name
+from harness.store.runs import finish_shared
 
 HANGS = 'faults: ["board.hang,inference=3,times=0"]'
 

@@ -12,7 +12,7 @@ from harness.power.battery import Duty, assumptions, estimate
 from harness.store import load_results
 from harness.store.cases import SIMULATED
 from harness.store.place import unit_of
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from harness.report.compare import compare_boards, compare_runs, compare_variant
 from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
 from harness.store import find_run, load_results
-from harness.store.read import join_results
+from harness.store.results import join_results
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.report.escape import csv_text
 from harness.report.junit import junit
 from harness.store import find_run, load_results
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 from harness.store.schema import SCHEMA_VERSION
 

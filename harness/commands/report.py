@@ -16,7 +16,7 @@ from harness.report.content import compose
 from harness.report.markdown import render_markdown
 from harness.report.page import render_page
 from harness.store import load_results
-from harness.store.read import join_results
+from harness.store.results import join_results
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from harness.store.folders import pruned
 from harness.store.place import boards_of, place_of, spelled
 from harness.store.prune import prune
 from harness.store.publish import publish
-from harness.store.read import plain_rows
 from harness.store.remote import is_url
+from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 from harness.summary import render
 

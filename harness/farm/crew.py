@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.farm.state import hostname
 from harness.farm.worker import Exit
-from harness.store.runs import writer_name
+from harness.store.names import writer_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,8 @@ from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, PlannedCase
 from harness.farm.state import hostname, now
 from harness.json_file import read_json
-from harness.store.runs import CASES_FILE, Run, finish_shared, writer_name
+from harness.store.names import writer_name
+from harness.store.runs import CASES_FILE, Run, finish_shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from harness.store import load_results
 from harness.store.journal import journals
 from harness.store.prune import prune
 from harness.store.publish import publish_to
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE
 from harness.store.schema import CASES
 

@@ -18,7 +18,8 @@ from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp
 from harness.json_file import read_json, write_json
-from harness.store.runs import CASES_FILE, writer_name
+from harness.store.names import writer_name
+from harness.store.runs import CASES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

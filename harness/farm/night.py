@@ -18,7 +18,7 @@ from harness.json_file import create_json, make_folder, read_json, write_json
 from harness.pools import group
 from harness.store.durations import durations
 from harness.store.journal import write_error
-from harness.store.runs import run_name
+from harness.store.names import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.report.gate import Limit
     from harness.report.history import Series
-    from harness.store.read import Results
+    from harness.store.results import Results
 
 _MARGIN = re.compile(r"\s*([A-Za-z_][\w-]*)\s*=\s*(\d+\.?\d*|\.\d+)\s*(%|)\s*")
 

@@ -15,7 +15,7 @@ from harness.report.frame import Policy
 from harness.report.metrics import METRICS
 from harness.report.pairing import SampleCache
 from harness.report.units import unit_spreads
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

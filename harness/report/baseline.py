@@ -19,7 +19,7 @@ from harness.store.runs import read_run_file
 from harness.store.tags import TAGS_FILE, read_tags
 
 if TYPE_CHECKING:
-    from harness.store.read import Results
+    from harness.store.results import Results
 
 _COUNT = re.compile(r"[0-9]{1,6}")
 _REVISION = re.compile(r"[0-9a-f]{7,40}")

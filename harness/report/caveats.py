@@ -9,7 +9,7 @@ from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults, pruned
 from harness.store.place import unit_of
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,14 +18,14 @@ from harness.report.pairing import CaseRow, named
 from harness.report.repeat import MAD_TO_SD
 from harness.report.units import unit_spreads
 from harness.store.place import place_of
-from harness.store.read import join_results, plain_rows
+from harness.store.results import join_results, plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.report.history import Series
     from harness.report.units import Spreads
-    from harness.store.read import Results
+    from harness.store.results import Results
 
     _Cases = dict[tuple[Any, ...], list[CaseRow]]
 

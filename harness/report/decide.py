@@ -15,12 +15,12 @@ from harness.report.repeat import repeatability
 from harness.report.stats import holm, stretched
 from harness.report.units import Spreads, disagreements, spread_of
 from harness.report.verdict import Family, Finding, judge
-from harness.store.read import join_results, plain_rows
+from harness.store.results import join_results, plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.store.read import Results
+    from harness.store.results import Results
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from harness.report.escape import printable
 from harness.report.setup import SETUP, known, records, setup_of
 from harness.store.folders import injected_faults
 from harness.store.place import boards_of, spelled
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 
 if TYPE_CHECKING:

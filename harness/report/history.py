@@ -15,7 +15,7 @@ from harness.report.setup import placed
 from harness.report.shifts import Piece, pieces
 from harness.report.units import spread_of, unit_spreads
 from harness.store.place import unit_of
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.report.frame import Verdict
     from harness.report.metrics import Metric
     from harness.report.units import Spreads
-    from harness.store.read import Results
+    from harness.store.results import Results
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.report.frame import Policy
     from harness.report.metrics import Metric
-    from harness.store.read import Results
+    from harness.store.results import Results
 
 CaseRow = dict[str, Any]
 

@@ -17,14 +17,14 @@ import numpy as np
 from harness.report.metrics import METRICS
 from harness.report.stats import student_quantile
 from harness.store.place import unit_of
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
-    from harness.store.read import Results
+    from harness.store.results import Results
 
     CaseRow = Mapping[str, Any]
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.store.cases import CaseRecord
     from harness.store.folders import find_run
-    from harness.store.read import Results, RunInfo, list_runs, load_results
+    from harness.store.read import RunInfo, list_runs, load_results
+    from harness.store.results import Results
     from harness.store.runs import Run, recover
 
 __all__ = ["CaseRecord", "Results", "Run", "RunInfo", "find_run", "list_runs", "load_results", "recover"]
 
-_HOMES = {"CaseRecord": "cases", "Run": "runs", "recover": "runs", "find_run": "folders"}
+_HOMES = {"CaseRecord": "cases", "Results": "results", "Run": "runs", "recover": "runs", "find_run": "folders"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,9 @@ from harness.errors import StoreError
 from harness.json_file import make_folder
 from harness.store.folders import parse_time, runs_in, wanted
 from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
+from harness.store.names import point_latest
 from harness.store.remote import UnreachableError, as_folder, is_url, open_remote
-from harness.store.runs import CASES_FILE, point_latest
+from harness.store.runs import CASES_FILE
 from harness.store.tags import TAGS_FILE
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from harness.errors import HilError, StoreError
 from harness.json_file import make_folder, write_json
 from harness.store.folders import find_run, runs_in
 from harness.store.manifest import FILES_FILE, Manifest, entry_of, manifest_of, read_manifest
+from harness.store.names import point_latest
 from harness.store.remote import as_folder, is_url, open_remote
-from harness.store.runs import CASES_FILE, point_latest
+from harness.store.runs import CASES_FILE
 from harness.store.tables import sync_folder
 
 if TYPE_CHECKING:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 import shutil
 import time
 from contextlib import ExitStack, suppress
@@ -20,6 +17,7 @@ from harness.json_file import create_json, read_json, write_json
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
 from harness.store.journal import Journal, journal_of, journals, write_error
+from harness.store.names import point_latest, run_name
 from harness.store.schema import CASES, SCHEMA_VERSION
 from harness.store.tables import Contents, sync_folder, write_tables
 
@@ -194,22 +192,6 @@ class Run:
             _unlock(self._lock)
 
 
-def run_name() -> str:
-    """Return the name of a new run's folder."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-def writer_name(*parts: str) -> str:
-    """Return a name for one of several writers of a run: another one than any before, also after a power cut.
-
-    Numbers of processes come again, and a journal can be begun only once.
-
-    Args:
-        parts: what tells people which writer it is: a host, a board.
-    """
-    return re.sub(r"[^A-Za-z0-9._]", "_", ".".join([*parts, secrets.token_hex(4)]))
-
-
 def recover(path: Path) -> Contents | None:
     """Finish a run that was killed: write its tables from its journals; None if only these were left to be removed.
 
@@ -296,13 +278,3 @@ def _tidy(path: Path) -> None:
         sync_folder(path)
     except OSError as error:
         raise write_error(path / RUN_FILE, error, path) from error
-
-
-def point_latest(results_dir: Path, name: str) -> None:
-    """Let results/latest be a link to the newest run, or a file with its name where there are no links."""
-    temporary = results_dir / f".latest-{name}-{os.getpid()}"
-    try:
-        temporary.symlink_to(name, target_is_directory=True)
-    except (OSError, NotImplementedError):
-        temporary.write_text(f"{name}\n", encoding="utf-8")
-    temporary.replace(results_dir / "latest")

@@ -9,7 +9,7 @@ import pytest
 from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
 from harness.report.units import unit_spreads
-from harness.store.read import Results
+from harness.store.results import Results
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncovered")]
 

@@ -7,7 +7,7 @@ import pytest
 from fakes.made_cases import pooled
 from harness.report.units import UnitSpread, disagreements, other_units, spread_of, unit_spreads
 from harness.store import load_results
-from harness.store.read import plain_rows
+from harness.store.results import plain_rows
 
 EMULATED = {"backend": "virtual", "image_sha256": "i"}
 

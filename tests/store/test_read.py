@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.store import Run, load_results
-from harness.store.read import join_results
+from harness.store.results import join_results
 from harness.store.schema import CASES, LAYERS, SAMPLES, SCHEMA_VERSION
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}

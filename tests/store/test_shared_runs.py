@@ -18,7 +18,8 @@ from harness.errors import StoreError
 from harness.store import Run, recover
 from harness.store.commits import commit, committed
 from harness.store.journal import journals
-from harness.store.runs import finish_shared, run_name, writer_name
+from harness.store.names import run_name, writer_name
+from harness.store.runs import finish_shared
 
 if TYPE_CHECKING:
     from harness.store.cases import CaseRecord

@@ -1,0 +1,200 @@
+"""Results as tidy tables, by column and only when asked for."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from harness.errors import StoreError
+from harness.store.files import load_table, stack, to_pandas
+from harness.store.schema import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.store.folders import Pruned
+
+Names = str | Iterable[str]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run on the disk, which of its cases were asked for (None: all of them), and what was pruned from it."""
+
+    path: Path
+    cases: tuple[int, ...] | None = None
+    pruned: Pruned | None = None
+
+    def missing(self, table: str) -> str | None:
+        """Return why a table can't be read any more, None if it wasn't pruned."""
+        return self.pruned.why(self.path.name, table) if self.pruned else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tidy tables; see `harness.store.schema` and docs/results.md. A value that was not measured is NA.
+
+    `cases` and `runs` are there at once. `samples`, `layers` and `windows` are read when first asked for and then kept;
+    `table` reads only the columns that it is asked for, `each` only one run at a time. Their key columns are
+    categorical, as a name stands in millions of rows.
+
+    Attributes:
+        cases: a row for each device, suite and variant.
+        runs: a row for each run: when it was, of which git revision, where it lies.
+        stored: where the other tables are read from.
+        columns: which columns `samples` has, None for all.
+    """
+
+    cases: pd.DataFrame
+    runs: pd.DataFrame
+    stored: tuple[StoredRun, ...] = field(default=(), repr=False)
+    columns: tuple[str, ...] | None = None
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """A row for each inference."""
+        return self.table("samples", self.columns)
+
+    @cached_property
+    def layers(self) -> pd.DataFrame:
+        """A row for each layer of a profiled inference; empty where no case was profiled."""
+        return self.table("layers")
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """A row for each power window, used or rejected; empty where no energy was measured."""
+        return self.table("windows")
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read a table of all runs, or some of its columns.
+
+        A run whose file is damaged or was pruned is left out with a warning. A run without the file has no rows.
+
+        Args:
+            name: a table of the schema, for example `samples`.
+            columns: which of its columns, None for all.
+
+        Raises:
+            StoreError: there is no such table or column.
+        """
+        chosen = columns_of(name, columns)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(lambda stored: _rows_of(stored, name, chosen), self.stored))
+        tables = [item for item in found if isinstance(item, pa.Table)]
+        for item in found:
+            if isinstance(item, StoreError):
+                warnings.warn(f"left out: {item}", stacklevel=2)
+        return to_pandas(stack(tables, name, chosen))
+
+    def each(self, name: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield the name of each run and its rows of a table, oldest run first, as `table` gives them.
+
+        Raises:
+            StoreError: there is no such table or column.
+        """
+        chosen = columns_of(name, columns)
+        for stored in self.stored:
+            item = _rows_of(stored, name, chosen)
+            if isinstance(item, StoreError):
+                warnings.warn(f"left out: {item}", stacklevel=2)
+            elif item is not None:
+                yield stored.path.name, to_pandas(item)
+
+    def of_run(self, run: str) -> Results:
+        """Return one of the runs.
+
+        Raises:
+            StoreError: it isn't among these.
+        """
+        stored = tuple(item for item in self.stored if item.path.name == run)
+        if not stored:
+            raise StoreError(f"{run} is not among the loaded runs")
+        cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
+        return Results(cases, runs, stored, self.columns)
+
+    def of_device(self, name: str) -> Results:
+        """Return what a device measured, or a pool of boards, in the runs that have any of it.
+
+        Raises:
+            StoreError: it measured nothing.
+        """
+        cases = self.cases[mask_of(self.cases, {"device": name})].reset_index(drop=True)
+        if cases.empty:
+            there = sorted({*self.cases["device"].dropna(), *self.cases["pool"].dropna()})
+            raise StoreError(
+                f"nothing was measured on {name} in these runs; there are {', '.join(there) or 'no cases'}"
+            )
+        runs = self.runs[self.runs["run"].isin(cases["run"])].reset_index(drop=True)
+        numbers = {str(run): tuple(rows) for run, rows in cases.groupby("run")["case"].agg(list).items()}
+        stored = tuple(
+            replace(item, cases=numbers[item.path.name]) for item in self.stored if item.path.name in numbers
+        )
+        return Results(cases, runs, stored, self.columns)
+
+
+def join_results(a: Results, b: Results) -> Results:
+    """Return the runs of both; a run that is in both counts once, as it is in `b`."""
+    twice = set(b.runs["run"])
+    stored = tuple(item for item in a.stored if item.path.name not in twice)
+    frames = [
+        pd.concat([left[~left["run"].isin(twice)], right], ignore_index=True)
+        for left, right in ((a.cases, b.cases), (a.runs, b.runs))
+    ]
+    return Results(frames[0], frames[1], (*stored, *b.stored), b.columns)
+
+
+def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return case rows as dicts, with None for what is missing."""
+    filled = cases.astype(object).where(cases.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
+
+
+def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table | StoreError | None:
+    """Return a run's rows of a table, or why they can't be read, or None if the run has no such table."""
+    path = stored.path / f"{name}.parquet"
+    gone = stored.missing(name)
+    if gone is not None:
+        return StoreError(gone)
+    if not path.is_file():
+        return None
+    try:
+        return load_table(path, name, columns, stored.cases)
+    except StoreError as error:
+        return error
+
+
+def mask_of(cases: pd.DataFrame, filters: Mapping[str, Names | None]) -> pd.Series[bool]:
+    """Return which rows of a case table have the wanted names in each column; a pool is found among the devices."""
+    mask = pd.Series(data=True, index=cases.index)
+    for column, names in filters.items():
+        if names is not None:
+            wanted_names = [names] if isinstance(names, str) else list(names)
+            found = cases[column].isin(wanted_names)
+            mask &= found | cases["pool"].isin(wanted_names) if column == "device" else found
+    return mask
+
+
+def columns_of(name: str, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns of a table that are wanted; all for None.
+
+    Raises:
+        StoreError: there is no such table or column.
+    """
+    if name not in TABLES:
+        raise StoreError(f"the results have no table {name!r}; there are {', '.join(TABLES)}")
+    known = [column.name for column in TABLES[name]]
+    if columns is None:
+        return known
+    for column in columns:
+        if column not in known:
+            raise StoreError(f"the {name} table has no column {column!r}; there are {', '.join(known)}")
+    return list(columns)
