@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.plugin_options import add_options, chosen_options
+from harness.signals import on_stop
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -263,7 +264,7 @@ def _is_suite(path: Path) -> bool:
 
 
 def _catch_signals(config: pytest.Config) -> None:
-    """End the session at SIGINT and SIGTERM alike: boards released, tables written, exit code 2.
+    """End the session at SIGINT, SIGTERM and SIGHUP alike: boards released, tables written, exit code 2.
 
     The event is for a signal that comes while an emulator's callback runs, where an exception would be lost.
     """
@@ -275,7 +276,4 @@ def _catch_signals(config: pytest.Config) -> None:
         stopped.set()
         raise KeyboardInterrupt
 
-    before: dict[int, Any] = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, stop)
-    config.stash[_SIGNALS] = before
+    config.stash[_SIGNALS] = on_stop(stop)

@@ -383,12 +383,12 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(pytester):
 @pytest.mark.usefixtures("lab")
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_had_finished(pytester, number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupted_run_keeps_what_had_finished(pytester, name):
     command = [sys.executable, "-m", "pytest", "suites", "--device", "nano33", "--backend", "virtual"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         _wait_for_samples(pytester.path / "results", process)
-        process.send_signal(number)
+        process.send_signal(getattr(signal, name))
         output, _ = process.communicate(timeout=60)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert "The run was interrupted. The boards are released" in output

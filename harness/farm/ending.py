@@ -75,4 +75,7 @@ def _why_skipped(night: Night, case: PlannedCase) -> str:
     left = (night.deadline - now()).total_seconds()
     if left <= (case.seconds or 0.0):
         return "out of time"
-    return f"no board could take it: none of {', '.join(case.devices)} was free, well and attached"
+    return (
+        f"no board could take it: none of {', '.join(case.devices)} was free, well and attached to a host with its "
+        f"image; see {night.folder / 'logs'}"
+    )

@@ -12,7 +12,7 @@ from harness.errors import ConfigError, HilError
 from harness.farm.event import checked_name
 from harness.farm.finish import Outcome
 from harness.farm.host import Host
-from harness.farm.night import FINISHED, Night, nights_folder, place_of, plan_night, unfinished
+from harness.farm.night import FINISHED, Night, lacks_images, nights_folder, place_of, plan_night, unfinished
 from harness.farm.state import hostname, now, state_folder
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def run_night(wish: Wish) -> Outcome | None:
             night = None
         elif night is not None:
             wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
+            if lacks_images(night, wish.lab, wish.base):  # the host that planned it has newer ones
+                _fetch_anyway(wish)
         if night is None:
             if wish.resume:
                 return None
@@ -92,6 +94,14 @@ def _missed(state: Path, wish: Wish) -> Outcome | None:
         return None
     wish.say(f"night {night.id} has been run by other hosts already; this one came too late for it")
     return Outcome.read(newest / FINISHED)
+
+
+def _fetch_anyway(wish: Wish) -> None:
+    """Run the program that brings the newest images; without them this host can still do something for the night."""
+    try:
+        _fetch(wish)
+    except ConfigError as error:
+        wish.say(str(error))
 
 
 def _fetch(wish: Wish) -> None:

@@ -38,6 +38,7 @@ from harness.farm.retest import open_book, retest
 from harness.farm.state import hostname, now
 from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
+from harness.signals import on_stop
 from harness.store.commits import committed
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ _PAUSE_S = 1.0
 _PARENT_S = 1.0
 #: How long it may take to end by itself.
 _END_S = 30.0
-#: What tells a worker to end: its parent, Ctrl-C, and a terminal that is closed, which Windows doesn't tell.
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 
 class Exit(IntEnum):
@@ -227,8 +226,7 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _stop(_number: int, _frame: object) -> None:
-    for number in _SIGNALS:  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
-        signal.signal(number, signal.SIG_IGN)
+    on_stop(signal.SIG_IGN)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
     raise KeyboardInterrupt
 
 
@@ -252,8 +250,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, p
     worker: Worker | None = None
     code = Exit.WRONG
     try:
-        for number in _SIGNALS:
-            signal.signal(number, _stop)
+        on_stop(_stop)
         _end_with_parent(parent)
         if not check or _is_well(Lab.load(lab), device, Night.load(folder), base):
             worker = make_worker(folder, device, lab, base, writer)

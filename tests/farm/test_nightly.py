@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -98,6 +99,20 @@ def test_an_old_night_that_cant_be_ended_keeps_no_later_one_from_running(wish, s
     (old.run / "night.json").unlink()
     assert run_night(wanted).exit_code == 0
     assert any(f"can't be ended: {old.run} isn't" in line and f"remove {old.folder}" in line for line in wish.said)
+
+
+@pytest.mark.parametrize("fetch", ["cp", "false"])
+def test_a_host_that_joins_a_night_with_old_images_fetches_first(wish, state, tmp_path, fetch):
+    image, newest = tmp_path / "image.elf", ROOT / "firmware" / "prebuilt" / "nano33" / "fashion_mnist_int8.elf"
+    shutil.copy(newest, image)
+    wanted = wish(devices=("b1",), fetch=(fetch, str(newest), str(image)))
+    (suite,) = wanted.nightly.suites
+    suite.write_text(suite.read_text().replace(str(newest), str(image)))
+    plan(wanted, state)  # by another host
+    image.unlink()
+    outcome = run_night(wanted)
+    assert outcome.counts["complete"] == (fetch == "cp")
+    assert any("fetch: `false" in line for line in wish.said) == (fetch == "false")
 
 
 def test_resuming_ends_a_night_whose_time_is_over_and_begins_none(wish, state):

@@ -105,6 +105,22 @@ def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_pa
     assert claims(night) == []
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+def test_a_worker_under_nohup_outlives_its_terminal(night, tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = started(night, tmp_path, os.getpid())
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        while not (process.poll() is not None or list(night.run.glob("journal-*"))):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=60)
+    assert process.returncode == Exit.DONE
+    assert sorted(committed(night.run)) == [0, 1]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a process of POSIX has another parent once its own is gone")
 def test_a_worker_whose_parent_was_killed_while_it_started_ends(night, tmp_path):
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
