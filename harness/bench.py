@@ -161,8 +161,10 @@ class Bench:
             row = self._measured(case, data, final=final)
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
-                skipped = isinstance(error, QuarantinedError)
-                record.finish(status="skipped" if skipped else "failed", reason=str(error))
+                if isinstance(error, QuarantinedError):  # no board was tried
+                    record.finish(status="skipped", reason=str(error), attempts=0)
+                else:
+                    record.finish(status="failed", reason=str(error))
             raise
         return row, check_limits(variant.limits, row)
 

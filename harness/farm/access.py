@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -143,6 +144,15 @@ class Access:
         if self._calendar is None or not self.shared(device):
             return None
         return self._calendar.until(device.name, username(), now())
+
+    def free_s(self, device: Device) -> float:
+        """Return for how long a board is nobody else's, in seconds; infinite if nobody has reserved it.
+
+        Raises:
+            ReservationError: the calendar can't be read.
+        """
+        after = self.reserved_next(device)
+        return math.inf if after is None else (after.start - now()).total_seconds()
 
     def touch(self, device: Device) -> None:
         """Note that this user wants a board, so that a reservation of theirs isn't taken for forgotten."""

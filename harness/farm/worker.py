@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -98,7 +99,7 @@ class Worker:
             left = [case for case in mine if self._fits(case) and states[case.number].is_left_for(self.device)]
             if not left:
                 return Exit.DONE
-            claim = self.queue.claim(left, states, self.device)
+            claim = self.queue.claim(self._before_reservations(left), states, self.device)
             if claim is None:  # others have them; their boards may fail
                 threading.Event().wait(_PAUSE_S)
                 continue
@@ -137,6 +138,13 @@ class Worker:
         """Whether there is time for a case: some is needed even if nobody knows how much."""
         left = (self.night.deadline - now()).total_seconds()
         return left > (case.seconds or 0.0)
+
+    def _before_reservations(self, cases: list[PlannedCase]) -> list[PlannedCase]:
+        """Return the cases that end before somebody else has the board; all if none does, to be told who."""
+        with suppress(ReservationError):  # to be told that, too
+            free_s = self.bench.rack.access.free_s(self.bench.targets[0].devices[0])
+            return [case for case in cases if (case.seconds or 0.0) < free_s] or cases
+        return cases
 
     def _has_image(self, case: PlannedCase) -> bool:
         """Whether this host has the image that the night was planned with."""

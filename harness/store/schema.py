@@ -105,7 +105,7 @@ CASES: Final[tuple[Column, ...]] = (
     Column("power_samples", "Int64", "", "samples of the used windows, lost ones included"),
     Column("power_lost_samples", "Int64", "", "how many of them were lost"),
     Column("power_range_changes", "Int64", "", "how often the monitor changed its range in them"),
-    Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong"),
+    Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong, 0 if no board began it"),
     Column("retransmissions", "Int64", "", "frames sent again on the link"),
     Column("image_sha256", "string", "", "SHA-256 of the image file"),
     Column("build_id", "string", "", "GNU build id that the running board announced"),

@@ -17,7 +17,10 @@ from fakes.small_suite import write_small_suite
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
-from harness.farm.night import plan_night
+from harness.farm.booking import Request
+from harness.farm.calendar import Calendar
+from harness.farm.night import Night, plan_night
+from harness.farm.state import now
 from harness.farm.worker import Exit, make_worker
 from harness.store.commits import committed
 
@@ -50,6 +53,20 @@ def test_a_calendar_that_cant_be_read_costs_no_case(night, worker, capsys):
     assert worker.run() is Exit.UNAVAILABLE
     assert claims(night) == []
     assert "reservations" in capsys.readouterr().out
+
+
+def test_a_board_that_is_somebody_elses_soon_measures_what_ends_before(night, worker, capsys):
+    plan = night.folder / "plan.json"
+    content = json.loads(plan.read_text())
+    content["cases"] = [{**case, "seconds": 1000.0 - 990 * place} for place, case in enumerate(content["cases"])]
+    plan.write_text(json.dumps(content))
+    worker.night = Night.load(night.folder)
+    soon = Request(("b1",), "b1", timedelta(hours=1), "somebody", start=now() + timedelta(minutes=10))
+    Calendar(night.folder.parents[1]).reserve(soon, now())
+    assert worker.run() is Exit.UNAVAILABLE
+    long, short = worker.night.cases
+    assert list(committed(night.run)) == [short.number]
+    assert f"{long.name}: b1 is reserved by somebody from" in capsys.readouterr().out
 
 
 def test_results_that_cant_be_written_are_no_death_of_a_worker(night, worker):
