@@ -58,7 +58,9 @@ def test_a_worker_isnt_killed_for_what_a_process_of_its_number_left_before_a_pow
     left = claim(night, slot, "from before")
     for state in (CaseState("free", left, {}, (left,)), CaseState("claimed", left)):
         crew(night, slot).tend({0: state, 1: CaseState("free")}, late=False)
-        assert (slot.process.poll(), slot.case) == (None, None)
+        assert slot.case is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        slot.process.wait(0.3)
 
 
 def test_a_worker_measures_what_it_claimed(night, slot):
