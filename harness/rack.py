@@ -15,8 +15,10 @@ from harness.errors import (
     BoardError,
     BusyError,
     ConfigError,
+    FarmError,
     GivenUpError,
     HilError,
+    LeaseLostError,
     QuarantinedError,
     ReservedError,
     StoreError,
@@ -91,6 +93,22 @@ class Rack:
                 patience=self._patience if patience is None else patience,
             )
         return self._boards[device.name]
+
+    def ready(self, device: Device) -> None:
+        """See that a board is this process's to use, before a case is begun: to ask in vain is no attempt at it.
+
+        Raises:
+            BusyError, FarmError, LeaseLostError: it can't be had now. What else may be wrong with it the case records.
+            GivenUpError, QuarantinedError: it is out of use.
+            ConfigError: it lacks what its backend needs.
+        """
+        self._check(device)
+        try:
+            self.board(device)
+        except (BusyError, FarmError, LeaseLostError):
+            raise
+        except BoardError:
+            return
 
     def any_board(self, target: Target) -> Board:
         """Return the open board of a target, or of the first in its pool that can be opened.

@@ -101,7 +101,7 @@ class Queue:
     def __init__(self, night: Path, run: Path, writer: str, *, ttl_s: float = TTL_S) -> None:
         with usable(night):
             self._claims = make_folder(night / "claims")
-            self._clock = make_folder(night / "clocks") / writer
+            self._clock = make_folder(night / "clocks") / hostname()
             self._clock.touch()
         self._night = night
         self._run = run

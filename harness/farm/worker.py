@@ -116,6 +116,7 @@ class Worker:
             access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
             suite = self._suite(case)
             with Heartbeat(claim):
+                self.bench.rack.ready(device)
                 self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)
         except (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError) as error:
             _say(f"{case.name}: {error}")

@@ -100,8 +100,10 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             if (path / CASES_FILE).is_file():
                 raise StoreError(f"{path}: the run has ended; nobody can join it any more")
+            first = not (path / RUN_FILE).exists()
             run = cls(path, provenance, writer)
-            point_latest(path.parent, path.name)
+            if first:  # who joins late must not hide a newer run
+                point_latest(path.parent, path.name)
         except OSError as error:
             raise write_error(path, error) from error
         return run

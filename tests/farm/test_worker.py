@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from fakes.small_suite import write_small_suite
+from harness import load_results
+from harness.boards.leases import virtual_lease
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
@@ -23,6 +25,8 @@ from harness.farm.night import Night, plan_night
 from harness.farm.state import now
 from harness.farm.worker import Exit, make_worker
 from harness.store.commits import committed
+from harness.store.journal import journals
+from harness.store.runs import finish_shared
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +71,17 @@ def test_a_board_that_is_somebody_elses_soon_measures_what_ends_before(night, wo
     long, short = worker.night.cases
     assert list(committed(night.run)) == [short.number]
     assert f"{long.name}: b1 is reserved by somebody from" in capsys.readouterr().out
+
+
+def test_asking_in_vain_for_a_board_is_no_attempt(night, worker, tmp_path):
+    (device,) = Lab.load(tmp_path / "devices.yaml").select(["b1"])
+    with virtual_lease(device):
+        assert worker.run() is Exit.UNAVAILABLE
+    assert (claims(night), journals(night.run)) == ([], [])
+    assert worker.run() is Exit.DONE
+    worker.bench.close()
+    finish_shared(night.run)
+    assert load_results(night.run).cases["attempts"].tolist() == [1, 1]
 
 
 def test_results_that_cant_be_written_are_no_death_of_a_worker(night, worker):

@@ -109,6 +109,14 @@ def test_a_writer_has_another_name_each_time_that_can_be_a_files():
     assert all(re.fullmatch(r"lab_pc_2__\.bench_1\.[0-9a-f]{8}", name) for name in names)
 
 
+def test_who_joins_late_leaves_the_newest_run_the_latest(tmp_path):
+    path = tmp_path / run_name()
+    with Run.join(path, ABOUT, "a"):
+        assert (tmp_path / "latest").resolve() == path
+    with Run.create(tmp_path, ABOUT) as newer, Run.join(path, ABOUT, "b"):
+        assert (tmp_path / "latest").resolve() == newer.path
+
+
 def test_a_writer_begins_a_case_once(tmp_path):
     with Run.join(tmp_path / run_name(), ABOUT, "a") as run:
         run.begin_case(**KEYS, variant="int8", number=7)
