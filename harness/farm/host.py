@@ -98,7 +98,7 @@ class Host:
         finally:
             self._crew.stop()
         self._tell("finishing")
-        with FileLock(self._night.folder / ".finish.lock"):
+        with FileLock(self._night.folder / ".finish.lock", mode=0o666):
             wish = self._wish
             outcome = end_night(self._night, wish.nightly, wish.lab.farm.store, self._queue, self._notes())
         self._tell("done")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from harness.farm.host import Wish
 
+#: Of a lock: another user may run the next night.
+_FOR_ALL = 0o666
+
 
 def run_night(wish: Wish) -> Outcome | None:
     """Go on with the night that hasn't ended, or run a new one, to its end; None if there was nothing to resume.
@@ -60,7 +63,7 @@ def run_night(wish: Wish) -> Outcome | None:
 
 @contextmanager
 def _only_one(state: Path, host: str) -> Iterator[None]:
-    lock = FileLock(nights_folder(state) / f".{host}.lock")
+    lock = FileLock(nights_folder(state) / f".{host}.lock", mode=_FOR_ALL)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -68,6 +71,11 @@ def _only_one(state: Path, host: str) -> Iterator[None]:
             f"{host} runs a night already; it can't run two at once. If that is another computer of this name, give "
             "one of them another name with HIL_HOST"
         ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{lock.lock_file} can't be opened: {error.strerror or error}. Let whoever made it give you access, or "
+            "remove it while no night runs on this host"
+        ) from error
     try:
         yield
     finally:

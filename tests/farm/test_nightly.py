@@ -128,6 +128,13 @@ def test_a_host_whose_name_cant_be_a_files_is_told_so(wish, monkeypatch):
         run_night(wish())
 
 
+def test_a_lock_that_cant_be_opened_is_named_with_what_to_do(wish, state, monkeypatch):
+    monkeypatch.setenv("HIL_HOST", "lab-pc")
+    (state / "nights" / ".lab-pc.lock").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"\.lab-pc\.lock can't be opened: .* give you access, or remove it"):
+        run_night(wish())
+
+
 def test_a_device_that_was_removed_is_not_another_one_of_its_name(wish, state):
     night = plan(wish("devices:\n  nano33: {kind: nano33, backend: virtual}\n"), state)
     assert [slot.device for slot in Host(wish(LAB), night)._crew.slots] == []
