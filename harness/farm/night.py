@@ -242,27 +242,6 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
     return tuple(sorted(cases, key=lambda case: (case.seconds is not None, -(case.seconds or 0))))
 
 
-def lacks_images(night: Night, lab: Lab, base: Path) -> bool:
-    """Whether this host has other images than those that a night was planned with, or none.
-
-    Args:
-        night: that another host may have planned.
-        lab: with the kinds of its boards.
-        base: the folder of nightly.yaml here.
-    """
-    kinds = {kind.name: kind for kind in lab.kinds}
-    suites: dict[str, Suite] = {}
-    for case in night.cases:
-        try:
-            suite = suites.get(case.suite) or suites.setdefault(case.suite, load_suite(base / case.suite))
-            found = load_image(suite.image_path(suite.variant(case.variant), kinds[case.kind]), kinds[case.kind]).sha256
-        except (ConfigError, KeyError):
-            found = None
-        if case.image_sha256 not in (None, found):
-            return True
-    return False
-
-
 def backend_of(device: Device, wanted: Literal["auto", "hardware", "renode", "virtual"]) -> Backend:
     """Return what a device of a farm runs on. A real board that isn't attached is missing; no emulator stands in."""
     if device.backend is not None:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from harness.config import load_suite
 from harness.errors import ConfigError, HilError
 from harness.farm.event import checked_name
 from harness.farm.finish import Outcome
 from harness.farm.host import Host
-from harness.farm.night import FINISHED, Night, lacks_images, nights_folder, place_of, plan_night, unfinished
+from harness.farm.night import FINISHED, Night, nights_folder, place_of, plan_night, unfinished
 from harness.farm.state import hostname, now, state_folder
+from harness.image import load_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.config import Lab, Suite
     from harness.farm.host import Wish
 
 #: Of a lock: another user may run the next night.
@@ -47,7 +50,7 @@ def run_night(wish: Wish) -> Outcome | None:
             night = None
         elif night is not None:
             wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
-            if lacks_images(night, wish.lab, wish.base):  # the host that planned it has newer ones
+            if _lacks_images(night, wish.lab, wish.base):  # the host that planned it has newer ones
                 _fetch_anyway(wish)
         if night is None:
             if wish.resume:
@@ -129,3 +132,24 @@ def _fetch(wish: Wish) -> None:
         raise ConfigError(f"nightly.yaml: fetch: {error}") from error
     if done.returncode != 0:
         raise ConfigError(f"nightly.yaml: fetch: `{' '.join(command)}` ended with {done.returncode}")
+
+
+def _lacks_images(night: Night, lab: Lab, base: Path) -> bool:
+    """Whether this host has other images than those that a night was planned with, or none.
+
+    Args:
+        night: that another host may have planned.
+        lab: with the kinds of its boards.
+        base: the folder of nightly.yaml here.
+    """
+    kinds = {kind.name: kind for kind in lab.kinds}
+    suites: dict[str, Suite] = {}
+    for case in night.cases:
+        try:
+            suite = suites.get(case.suite) or suites.setdefault(case.suite, load_suite(base / case.suite))
+            found = load_image(suite.image_path(suite.variant(case.variant), kinds[case.kind]), kinds[case.kind]).sha256
+        except (ConfigError, KeyError):
+            found = None
+        if case.image_sha256 not in (None, found):
+            return True
+    return False
