@@ -100,7 +100,7 @@ class Access:
             hold = None
             if self._lab.farm.engine == "labgrid" and _takes_part(device, backend):
                 wait_s = _LONG_S if patience.limit_s is None else patience.limit_s
-                hold = self._labgrid().hold(device, wait_s, lambda error: patience.tell(f"waiting: {error}"))
+                hold = self._labgrid().hold(device, wait_s, lambda error: patience.tell(f"waiting: {error.words}"))
                 undo.callback(hold.release)
             board = open_board(device, backend, everything, unlock=unlock, patience=patience)
             if hold is not None:
