@@ -126,7 +126,7 @@ def watch_terminal(config: pytest.Config, name: str, stopped: threading.Event) -
         return Watch(BarProgress(file, left, uncaptured), stopped)
 
     def write_line(text: str) -> None:
-        reporter.ensure_newline()
+        _begin_line(reporter, writer)
         reporter.write_line(text)
 
     return Watch(LineProgress(name, write_line, uncaptured), stopped)
@@ -142,11 +142,18 @@ def line_writer(config: pytest.Config) -> Callable[[str], None]:
             return
         capture = config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
-            reporter.ensure_newline()
+            _begin_line(reporter, config.get_terminal_writer())
             reporter.write_line(text)
             reporter.flush()
 
     return write
+
+
+def _begin_line(reporter: Any, writer: Any) -> None:
+    """End a line that pytest has begun; with -q it says nothing of those that are only dots."""
+    reporter.ensure_newline()
+    if writer.width_of_current_line:
+        writer.line()
 
 
 def _columns_left(writer: Any) -> int:

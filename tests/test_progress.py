@@ -9,6 +9,8 @@ import pytest
 
 from harness.progress import BarProgress, LineProgress, Watch
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture
 def terminal():
@@ -75,3 +77,13 @@ def test_a_signal_ends_the_item():
     stopped.set()
     with pytest.raises(KeyboardInterrupt):
         watch("measure", 2, 2)
+
+
+def test_a_line_begins_after_the_dots(pytester):
+    pytester.makepyfile(
+        "from harness.progress import line_writer\n"
+        "def test_a(): pass\n"
+        "def test_b(request): line_writer(request.config)('hello')\n"
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines([".", "hello"])

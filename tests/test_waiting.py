@@ -107,6 +107,13 @@ def test_commands_wait_too(lab, prebuilt):
     assert "--wait and --timeout go with --check" in done.output
 
 
+def test_a_board_of_another_computer_is_not_used_by_a_command(lab, prebuilt):
+    (lab / "devices.yaml").write_text("devices:\n  far: {kind: nano33, backend: virtual, host: elsewhere}\n")
+    command = ["flash", str(prebuilt / "fashion_mnist_int8.elf"), "--device", "far", "--lab", str(lab / "devices.yaml")]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "far is attached to elsewhere, and this is" in done.output) == (1, True)
+
+
 def test_a_run_on_two_boards_takes_the_one_that_gets_free(lab):
     """Waiting for the first board of a pool while the second one is free would be waiting for nothing."""
     (lab / "devices.yaml").write_text(

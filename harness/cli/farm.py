@@ -132,6 +132,9 @@ def nightly(file: Path, resume: bool, dry_run: bool, results_dir: str | None, la
 
     Every host of a farm runs it, at the same time or not: they share the cases. It never runs twice at once on a host,
     and goes on where it stopped after a power cut.
+
+    Ends with 0 if all is well, 1 if a case failed or got worse than allowed, 5 if nothing was measured, 6 if a limit
+    can't be told, 7 if cases are left. See docs/nightly.md.
     """
     from harness.commands.nightly import run_nightly
 

@@ -10,6 +10,7 @@ import click
 
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
+from harness.errors import ConfigError
 from harness.farm.patience import NOW
 from harness.farm.retest import open_book, retest
 from harness.farm.state import stamp, username
@@ -73,8 +74,14 @@ def check_now(lab: Lab, name: str, patience: Patience = NOW) -> bool:
 
 
 def set_quarantine(lab: Lab, name: str, reason: str) -> None:
-    """Take a board out of use."""
+    """Take a board out of use.
+
+    Raises:
+        ConfigError: there is no such board in devices.yaml; the twin of a kind is everybody's own.
+    """
     device = single_device(lab, name)
+    if device.lab is None:
+        raise ConfigError(f"{name} is no board of devices.yaml, and everybody has a virtual board of their own")
     made = open_book(lab).quarantine(device.name, reason, username())
     click.echo(f"{device.name}: {printable(made.text)}")
 

@@ -14,13 +14,14 @@ from harness.errors import ConfigError, HilError
 from harness.farm.access import Access
 from harness.farm.holder import since_words
 from harness.farm.labgrid import Labgrid
+from harness.farm.labgrid_inventory import ask_inventory
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.listing import list_leases
 from harness.farm.state import hostname, state_folder, username
 from harness.report.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from harness.config import Device, Lab
     from harness.farm.holder import Holder
@@ -30,8 +31,9 @@ def show_leases(lab: Lab, *, as_json: bool) -> None:
     """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
     held, crashed = list_leases()
     monotonic_s = time.monotonic()
-    kept = _kept(lab)
-    free = [device.name for device in free_devices(lab, held) if device.name not in kept]
+    free = [device.name for device in free_devices(lab, held)]
+    kept = {**_placed(lab, free), **_kept(lab)}
+    free = [name for name in free if name not in kept]
     if as_json:
         content = {
             "leases": [{**holder.as_json(), "state": holder.state(monotonic_s)} for holder in held],
@@ -76,6 +78,18 @@ def _kept(lab: Lab) -> dict[str, str]:
         except HilError as error:
             kept[device.name] = str(error).removeprefix(f"{device.name}: ").removeprefix(f"{device.name} is ")
     return kept
+
+
+def _placed(lab: Lab, names: Collection[str]) -> dict[str, str]:
+    """Return which of the boards labgrid says are somebody's, or can't be asked about, each with why."""
+    if lab.farm.engine != "labgrid" or not names:
+        return {}
+    try:
+        found = ask_inventory(lab).devices
+    except HilError as error:
+        return dict.fromkeys(names, f"unknown: {error}")
+    held = [entry for entry in found if entry.holder is not None and entry.device.name in names]
+    return {entry.device.name: f"held in labgrid by {entry.holder}" for entry in held}
 
 
 def free_dead_places(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.patience import NOW, Patience, Wait
 from harness.farm.place_hold import LabgridJob
-from harness.farm.state import now, state_folder, username
+from harness.farm.state import hostname, now, state_folder, username
 from harness.farm.times import show_time
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Access:
             hold = None
             if self._lab.farm.engine == "labgrid" and _takes_part(device, backend):
                 wait_s = _LONG_S if patience.limit_s is None else patience.limit_s
-                hold = self._labgrid().hold(device, wait_s, lambda error: patience.tell(f"waiting: {error}"))
+                hold = self._labgrid().hold(device, wait_s, lambda error: patience.tell(f"waiting: {error.words}"))
                 undo.callback(hold.release)
             board = open_board(device, backend, everything, unlock=unlock, patience=patience)
             if hold is not None:
@@ -190,8 +190,10 @@ def opened(
     """Open one board for as long as a `with` lasts, as `Access.open` does with the lab that the device is of.
 
     Raises:
-        BoardError, ConfigError: as there.
+        BoardError, ConfigError: as there; or it is attached to another host.
     """
+    if device.host not in (None, hostname()):
+        raise ConfigError(f"{device.name} is attached to {device.host}, and this is {hostname()}: use it there")
     access = Access(Lab.load(device.lab))
     with access, access.open(device, backend, faults, unlock=unlock, patience=patience) as board:
         yield board

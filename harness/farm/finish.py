@@ -157,7 +157,7 @@ def _judge(
         ended=ended,
         run=run.name,
         rows=rows,
-        unused=_unused(folder, plan),
+        unused=_unused(folder, plan, {str(row["device"]) for row in rows if row["status"] == "complete"}),
         judged=judged,
         report=report,
         notes=[*([problem] if problem else []), *([published.line] if published and lost else []), *notes],
@@ -242,8 +242,8 @@ def _allowed(judged: Judged) -> str:
     return "; what got worse is within the limits" if judged.gate else "; no limits are set (fail_on)"
 
 
-def _unused(folder: Path, plan: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the planned boards that are in quarantine, then those that failed or couldn't be had, each with why."""
+def _unused(folder: Path, plan: Mapping[str, Any], used: set[str]) -> list[tuple[str, str]]:
+    """Return the planned boards that are in quarantine, failed, couldn't be had or measured nothing, each with why."""
     found: dict[str, str] = {}
     ledger = Ledger(folder.parent.parent, HealthRules())
     for name in sorted({str(device) for case in plan.get("cases", ()) for device in case.get("devices", ())}):
@@ -259,6 +259,10 @@ def _unused(folder: Path, plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, board in boards.items() if isinstance(boards, dict) else ():
             if isinstance(board, dict) and board.get("state") in ("failed", "unavailable", "quarantined"):
                 found.setdefault(name, str(board.get("reason") or board["state"]))
+    for path in sorted((folder / "claims").glob("*.failed.json")):
+        about = read_json(path) or {}
+        if about.get("device") not in used:
+            found.setdefault(str(about.get("device")), f"{about.get('error')}: {about.get('reason')}")
     return list(found.items())
 
 

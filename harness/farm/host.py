@@ -18,11 +18,12 @@ from harness.farm.queue import Queue
 from harness.farm.retest import open_book
 from harness.farm.state import hostname, now, stamp
 from harness.json_file import read_json, write_json
+from harness.report.escape import printable
 from harness.store.names import writer_name
 from harness.store.runs import CASES_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.config import Device, Lab
@@ -78,6 +79,7 @@ class Host:
         self._queue = Queue(night.folder, night.run, writer_name(hostname()))
         self._since = now()
         self._said = time.monotonic()
+        self._words = ""
         self._book = open_book(wish.lab)
         self._looked = -math.inf
         self._well = time.monotonic()
@@ -190,9 +192,10 @@ class Host:
         if time.monotonic() - self._said < _REPORT_S:
             return
         self._said = time.monotonic()
-        done = sum(state.state == "done" for state in states.values())
-        busy = [slot for slot in self._crew.slots if slot.state == "measuring"]
-        self._wish.say(f"{done} of {len(states)} cases done, {len(busy)} boards measure")
+        words = progress(states, self._crew.slots)
+        if words != self._words:  # it may wait for hours
+            self._words = words
+            self._wish.say(printable(words))
 
     def _slots(self) -> tuple[Slot, ...]:
         """Return a place for each of the night's boards that is attached here."""
@@ -219,3 +222,12 @@ class Host:
         if self._wish.lab.path is not None:
             arguments += ["--lab", str(self._wish.lab.path)]
         return arguments
+
+
+def progress(states: dict[int, CaseState], slots: Sequence[Slot]) -> str:
+    """Say how far a night is, and which boards it waits for, and why."""
+    done = sum(state.state == "done" for state in states.values())
+    busy = sum(slot.state == "measuring" for slot in slots)
+    missing = [slot for slot in slots if slot.state == "unavailable"]
+    lines = [f"  waiting for {slot.device}: {slot.reason.removeprefix(f'{slot.device}: ')}" for slot in missing]
+    return "\n".join([f"{done} of {len(states)} cases done, {busy} boards measure", *lines])

@@ -172,7 +172,7 @@ class LabgridJob:
                     return self._acquire(device.name, place)
                 except BusyError as error:
                     if time.monotonic() >= end:
-                        raise busy from error
+                        raise type(busy)(busy.words, f"waited {wait_s:g} s") from error
                 time.sleep(_RETRY_S)
 
     def give_back(self, hold: PlaceHold) -> None:
@@ -209,7 +209,7 @@ class LabgridJob:
                 self.labgrid.acquire(place)
             except BusyError as error:
                 self._owed.discard(place)
-                raise type(error)(f"{board}: {error}; wait until it is free") from error
+                raise type(error)(f"{board}: {error}", "wait until it is free, or add --wait") from error
             except ConfigError:
                 self._owed.discard(place)
                 raise

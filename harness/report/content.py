@@ -36,7 +36,7 @@ class Section:
 
     Attributes:
         anchor: its id in the page.
-        title: the suite's title, or its task.
+        title: the suite's title, or its task; with the place if several sections are of one suite.
         place: board, backend and clock in words.
         facts: what was run, by name.
         answer: who leads.
@@ -107,7 +107,8 @@ def compose(
     spreads = unit_spreads(results)
     series = history(results, policy, spreads) if len(results.runs) > 1 else ()
     context = _Context(results, policy, baseline, series, images, spreads)
-    sections = tuple(_section(context, group, f"g{at}") for at, group in enumerate(groups))
+    titles = _titles(groups)
+    sections = tuple(_section(context, group, f"g{at}", titles[at]) for at, group in enumerate(groups))
     runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
     older = run_table(results.runs) if len(results.runs) > len(runs) else None
     return Page(sections, images, runs, older, shared_caveats(sections), baseline, tuple(map(printable, left_out)))
@@ -123,7 +124,18 @@ class _Context:
     spreads: Spreads
 
 
-def _section(context: _Context, group: Group, anchor: str) -> Section:
+def _titles(groups: Sequence[Group]) -> list[str]:
+    """Return the title of each section: its suite's, and where it was measured if there are several of that suite."""
+    titles = [group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]) for group in groups]
+    places = [f"on {group.place}" for group in groups]
+    backends = [f"{group.setup['backend']} backend" for group in groups]
+    for more in (places, backends):
+        several = {title for title in titles if titles.count(title) > 1}
+        titles = [f"{title}, {more[at]}" if title in several else title for at, title in enumerate(titles)]
+    return titles
+
+
+def _section(context: _Context, group: Group, anchor: str, title: str) -> Section:
     """Return what the page says of a group."""
     results, policy, baseline = context.results, context.policy, context.baseline
     compared = compare_variants(replace(results, cases=group.cases), policy, context.spreads)
@@ -136,7 +148,7 @@ def _section(context: _Context, group: Group, anchor: str) -> Section:
     return Section(
         anchor=anchor,
         group=group,
-        title=group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]),
+        title=title,
         place=place(group),
         facts=_facts(group),
         answer=answer(results, group, policy, context.spreads),

@@ -108,6 +108,13 @@ def test_names_that_nobody_knows_are_errors(hil, tmp_path, command, name):
     assert list(tmp_path.glob("state/**/*.json*")) == []
 
 
+def test_a_kind_without_a_board_of_the_lab_is_not_quarantined(hil, tmp_path):
+    (tmp_path / "devices.yaml").write_text("farm: {state: state}\n")
+    done = hil("quarantine", "nano33", "--reason", "x")
+    assert (done.exit_code, "nano33 is no board of devices.yaml" in done.output) == (1, True)
+    assert not (tmp_path / "state" / "quarantine" / "nano33.json").exists()
+
+
 def test_a_kind_that_means_several_boards_is_refused(hil):
     done = hil("quarantine", "nano33", "--reason", "x")
     assert done.exit_code == 1

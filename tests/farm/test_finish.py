@@ -239,9 +239,16 @@ def test_boards_that_were_not_used_say_why(farm):
     }
     (farm.folder / "hosts" / "host1.json").write_text(json.dumps({"boards": boards}))
     (farm.folder / "hosts" / "host2.json").write_text("{")
-    lines = check_screen(farm.finish(run, plan).summary)
+    (farm.folder / "claims").mkdir()
+    for number, (device, reason) in enumerate([("bench-4", "no ACK"), ("nano33", "once")]):
+        about = {"device": device, "reason": reason, "error": "LinkError"}
+        (farm.folder / "claims" / f"{number}.0.failed.json").write_text(json.dumps(about))
+    done = farm.finish(run, plan)
+    lines = check_screen(done.summary)
     assert "  not used: bench-2: quarantined: its USB socket is loose" in lines
     assert "  not used: bench-3: not attached" in lines
+    assert "  not used: bench-4: LinkError: no ACK" in lines  # it failed with all that it tried
+    assert "LinkError: once" not in done.summary  # while this one measured other cases
 
 
 def test_much_of_everything_is_still_one_screen(farm):

@@ -13,7 +13,10 @@ import pytest
 from harness.config import Lab
 from harness.config.nightly import Nightly, load_nightly
 from harness.errors import ConfigError, StoreError
+from harness.farm.crew import Slot
+from harness.farm.host import progress
 from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
+from harness.farm.queue import CaseState
 from harness.json_file import write_json
 from harness.store import Run
 
@@ -130,6 +133,16 @@ def test_a_damaged_plan_is_named(lab, base):
     (night.folder / "plan.json").write_text('{"created": ')
     with pytest.raises(StoreError, match=r"plan\.json is missing or damaged"):
         Night.load(night.folder)
+
+
+def test_progress_says_which_boards_are_waited_for_and_why():
+    why = "b2: its probe A1 is not attached"
+    slots = [Slot("b1", state="measuring"), Slot("b2", state="unavailable", reason=why), Slot("b3", state="done")]
+    states = {0: CaseState("done"), 1: CaseState("claimed")}
+    assert progress(states, slots).splitlines() == [
+        "1 of 2 cases done, 1 boards measure",
+        "  waiting for b2: its probe A1 is not attached",
+    ]
 
 
 # ---- nightly.yaml

@@ -47,7 +47,9 @@ def test_one_job_holds_a_place_and_the_other_is_told_who(job, other, device):
     with job.hold(device["bench-1"]) as hold:
         assert job.labgrid.holder("bench-1") == job.labgrid.identity
         hold.check()
-        with pytest.raises(BusyError, match=rf"^bench-1: place bench-1 .* in use by {job.labgrid.identity}; wait"):
+        with pytest.raises(
+            BusyError, match=rf"^bench-1: place bench-1 .* in use by {job.labgrid.identity}; wait until .* add --wait"
+        ):
             other.hold(device["bench-1"])
         with pytest.raises(BusyError, match="in use by this program"):
             job.hold(device["bench-1"])
@@ -72,7 +74,7 @@ def test_waiting_ends_when_the_place_is_free_or_the_time_is_over(job, other, dev
         taken.check()
         (reason,) = told
         assert job.labgrid.identity in reason
-        with pytest.raises(BusyError, match=other.labgrid.identity):
+        with pytest.raises(BusyError, match=f"{other.labgrid.identity}; waited 1 s"):
             job.hold(device["bench-1"], wait_s=1.0)
 
 

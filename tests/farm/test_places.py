@@ -57,6 +57,19 @@ def test_devices_shows_places_and_what_is_wrong_with_them(folder):
 
 @pytest.mark.slow
 @pytest.mark.labgrid
+def test_a_board_that_somebody_holds_in_labgrid_is_not_free(folder, labgrid_farm):
+    labgrid_farm.client("acquire", place="bench-1")
+    try:
+        output = hil(folder, "leases")
+        assert "bench-1: held in labgrid by " in output
+        assert "bench-1" not in output.partition("Free (")[2]
+        assert "bench-2" in output.partition("Free (")[2]
+    finally:
+        labgrid_farm.client("release", place="bench-1")
+
+
+@pytest.mark.slow
+@pytest.mark.labgrid
 def test_the_janitor_can_be_called(folder):
     assert "No place is held by a job that has died." in hil(folder, "leases", "--janitor")
 

@@ -267,3 +267,10 @@ def test_a_pool_is_one_section_that_names_its_boards(tmp_path):
     said = Reader(render_page(page)).said()
     assert "Several units" in said
     assert "| device |" in render_markdown(page)
+
+
+def test_sections_of_one_suite_say_in_their_titles_where_they_are_from(tmp_path):
+    for device, backend in (("b1", "virtual"), ("b2", "virtual"), ("b2", "hardware")):
+        record_run(tmp_path, VARIANTS[:1], Setting(samples=5, backend=backend, device=device))
+    titles = [section.title for section in page_of(tmp_path).sections]
+    assert {title.partition(", on ")[2] for title in titles} == {"b1", "b2, virtual backend", "b2, hardware backend"}
