@@ -7,10 +7,15 @@ pace of a line of 1 Mbaud and counts how long the host let it idle. The host is 
 with the harness's own serial stream and link client. Every output and every tick count is checked. One board alone is
 measured first; the lines keep their rate if each of many boards gets at least 99 % of what that one got.
 
+The host's threads share one core (harness/link/shared_core.py). The boards' processes, which a farm doesn't have, run
+on the others: so on 2 cores the host has one of them, which is less than a farm's host would have.
+
 A line can't be busy all the time: the protocol announces each chunk of an input and waits for the grant. What the
 board's own turns take is in neither of the two idle shares: "host" is the time in which the host might have sent and
-had not, "fakes" the time in which a board's process, which shares the computer with this one, woke up late.
-What other programs took of the processor meanwhile is printed too: with much of that the figures mean little.
+had not, "fakes" the time in which a board's process, which shares the computer with this one, woke up late. The verdict
+says how much more of both the slowest line had than that of one board alone. Both cost rate; nothing is taken off.
+What the kernel's own threads took of the processor, which carry the bytes of pseudo-terminals, and what other programs
+took is printed too: with much of the latter the figures mean little.
 Linux only.
 """
 
@@ -33,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.serial_stream import SerialStream
 from harness.link.client import Link
+from harness.link.shared_core import share_core, shared_core
 from pty_boards import BAUD, LINE_BYTES_PER_S, Counts, PtyBoard, Shape, build, expected_reply
 
 if TYPE_CHECKING:
@@ -44,6 +50,7 @@ WARM_UP_S = 1.0
 INPUTS = 16
 KEPT = 0.99
 QUIET = 0.1  # cores that other programs may take before a verdict is worth little
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD, a flag in /proc/PID/stat
 
 
 @dataclass
@@ -63,6 +70,7 @@ class Conversation:
     def run(self) -> None:
         """Stream until told to stop."""
         try:
+            share_core()
             self._stream()
         except Exception as error:  # noqa: BLE001 (raised again by the thread that measures)
             self.error = error
@@ -108,6 +116,7 @@ class Outcome:
     host_cpu: float
     host_user_cpu: float
     fakes_cpu: float
+    kernel_cpu: float
     others_cpu: float
     inferences: int
     wrong: int
@@ -126,6 +135,19 @@ def busy_s() -> float:
     return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
+def kernel_s() -> float:
+    """Return the processor time of the kernel's threads since the computer was started, seconds."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = process.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended, so it was none of these
+            continue
+        if int(fields[6]) & KERNEL_THREAD:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
     """Stream to so many boards for so long, after a second of warming up.
 
@@ -134,19 +156,20 @@ def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
     """
     with ExitStack() as stack:
         program = build(shape)
-        fakes = [stack.enter_context(PtyBoard(program)) for _ in range(boards)]
+        apart = os.sched_getaffinity(0) - {shared_core()}
+        fakes = [stack.enter_context(PtyBoard(program, apart)) for _ in range(boards)]
         talks = [Conversation(fake, shape, number) for number, fake in enumerate(fakes)]
         threads = [threading.Thread(target=talk.run) for talk in talks]
         for thread in threads:
             thread.start()
         try:
             time.sleep(WARM_UP_S)
-            done, busy = [talk.inferences for talk in talks], busy_s()
+            done, busy, kernel = [talk.inferences for talk in talks], busy_s(), kernel_s()
             used, before = resource.getrusage(resource.RUSAGE_SELF), [fake.counts() for fake in fakes]
             time.sleep(seconds)
             after, used_then = [fake.counts() for fake in fakes], resource.getrusage(resource.RUSAGE_SELF)
             done = [talk.inferences - earlier for talk, earlier in zip(talks, done, strict=True)]
-            busy = busy_s() - busy
+            busy, kernel = busy_s() - busy, kernel_s() - kernel
         finally:
             for talk in talks:
                 talk.stop.set()
@@ -164,7 +187,8 @@ def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
         host_cpu=(user + system) / span,
         host_user_cpu=user / span,
         fakes_cpu=fakes / span,
-        others_cpu=max(0.0, busy - user - system - fakes) / span,
+        kernel_cpu=kernel / span,
+        others_cpu=max(0.0, busy - user - system - fakes - kernel) / span,
         inferences=sum(talk.inferences for talk in talks),
         wrong=sum(talk.wrong for talk in talks),
         repaired=sum(talk.repaired for talk in talks),
@@ -205,7 +229,8 @@ def describe(found: Outcome) -> str:
         f"longest {1e3 * found.share('longest_idle_s', 'max'):.1f} ms\n"
         f"  idle for the fakes   {shown('fake_idle', 'max')}\n"
         f"  processor            host {found.host_cpu:.3f} s/s ({100 * found.host_cpu / 2:.1f} % of 2 cores; user "
-        f"{found.host_user_cpu:.3f}), fakes {found.fakes_cpu:.3f}, other programs {found.others_cpu:.3f}\n"
+        f"{found.host_user_cpu:.3f}), fakes {found.fakes_cpu:.3f}, kernel's threads {found.kernel_cpu:.3f}, "
+        f"other programs {found.others_cpu:.3f}\n"
         f"  checked              {found.inferences} replies, {found.wrong} wrong; {found.repaired} repairs, "
         f"{found.ungranted_bytes} bytes without a grant"
     )
@@ -216,11 +241,14 @@ def verdict(shape: Shape, alone: Outcome, together: Outcome) -> tuple[bool, str]
     whole = alone.share("to_board")
     median, least = together.share("to_board") / whole, together.share("to_board", "min") / whole
     kept = least >= KEPT
+    slowest = min(together.lines, key=lambda line: line.to_board)
     others = max(alone.others_cpu, together.others_cpu)
     line = (
         f"{'LINE RATE KEPT' if kept else 'LINE RATE LOST'}: {shape.input_bytes} bytes in, {shape.output_bytes} out, "
         f"{len(together.lines)} boards get {100 * median:.2f} % (least {100 * least:.2f} %) of what one gets alone; "
-        f"host {100 * together.host_cpu / 2:.1f} % of 2 cores"
+        f"host {100 * together.host_cpu / 2:.1f} % of 2 cores; slowest idle for the host "
+        f"{100 * (slowest.host_idle - alone.share('host_idle')):+.2f} % of the time, for the fakes "
+        f"{100 * (slowest.fake_idle - alone.share('fake_idle')):+.2f} %"
     )
     return kept, line if others < QUIET else f"{line}; DISTURBED, other programs took {others:.1f} cores: repeat it"
 

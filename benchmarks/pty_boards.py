@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import zlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
 
 ROOT = Path(__file__).parents[1]
@@ -99,12 +101,18 @@ def expected_reply(data: bytes, shape: Shape) -> tuple[bytes, int]:
 class PtyBoard:
     """One running board.
 
+    Args:
+        program: what `build` returns.
+        cores: those on which its process may run; None for all.
+
     Attributes:
         port: path of its serial port.
     """
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, cores: AbstractSet[int] | None = None) -> None:
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        if cores:
+            os.sched_setaffinity(self._process.pid, cores)
         self.port = self._line()
 
     def counts(self) -> Counts:

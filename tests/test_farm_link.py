@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
-from farm_link import Line, Outcome, main, measure, verdict
+from farm_link import Line, Outcome, busy_s, kernel_s, main, measure, verdict
 from harness.boards.serial_stream import SerialStream
 from harness.link.client import Link
 from pty_boards import BAUD, PtyBoard, Shape, build, expected_reply
@@ -59,6 +61,24 @@ def test_four_boards_and_one_process():
         assert line.to_board + line.host_idle + line.fake_idle < 1.0
     assert 0 < found.host_user_cpu <= found.host_cpu < 2
     assert found.fakes_cpu > 0
+    assert found.kernel_cpu >= 0
+
+
+def test_boards_keep_to_their_cores(programs):
+    core = max(os.sched_getaffinity(0))
+    with PtyBoard(programs(SMALL), {core}) as board:
+        assert os.sched_getaffinity(board._process.pid) == {core}
+    with PtyBoard(programs(SMALL), set()) as board:  # a computer of one core has no other for them
+        assert os.sched_getaffinity(board._process.pid) == os.sched_getaffinity(0)
+
+
+def test_what_this_process_computes_is_no_time_of_the_kernels_threads():
+    before, began, until = kernel_s(), busy_s(), time.process_time() + 0.5
+    while time.process_time() < until:
+        pass
+    busy = busy_s() - began
+    assert busy > 0.3
+    assert 0 <= kernel_s() - before <= busy - 0.3
 
 
 def test_boards_keep_the_pace_of_the_line(board, stream):
@@ -100,7 +120,7 @@ def test_a_byte_without_a_grant_is_lost_and_counted(board, stream):
 
 def outcome(*shares, others=0.0):
     lines = tuple(Line(share, 0.1, 0.01, 0.0, 0.001, 100.0) for share in shares)
-    return Outcome(lines, 1.0, 0.1, 0.05, 0.1, others, 100, 0, 0, 0)
+    return Outcome(lines, 1.0, 0.1, 0.05, 0.1, 0.1, others, 100, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("shares", "kept"), [((0.96, 0.951), True), ((0.96, 0.95), False), ((0.5, 0.96), False)])
@@ -109,6 +129,14 @@ def test_the_slowest_board_decides(shares, kept):
     assert told is kept
     assert line.startswith("LINE RATE KEPT" if kept else "LINE RATE LOST")
     assert "DISTURBED" not in line
+
+
+def test_the_verdict_says_who_let_the_slowest_line_idle():
+    alone = replace(outcome(0.96), lines=(Line(0.96, 0.1, 0.02, 0.01, 0.001, 100.0),))
+    slow, fast = Line(0.93, 0.1, 0.03, 0.025, 0.001, 97.0), Line(0.95, 0.1, 0.05, 0.0, 0.001, 99.0)
+    kept, line = verdict(SMALL, alone, replace(alone, lines=(slow, fast)))
+    assert not kept
+    assert "slowest idle for the host +1.00 % of the time, for the fakes +1.50 %" in line
 
 
 def test_a_busy_computer_is_told():
