@@ -130,22 +130,26 @@ class Outcome:
 
 
 def busy_s() -> float:
-    """Return the processor time of everything on this computer since it was started, seconds."""
-    user, nice, system, _idle, _iowait, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
-    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time of everything on this computer, seconds since some moment.
+
+    It is what was not idle. The kernel counts that exactly, and what was busy only by looking at each tick.
+    """
+    _user, _nice, _system, idle, iowait, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
+    return (os.cpu_count() or 1) * time.monotonic() - (idle + iowait) / os.sysconf("SC_CLK_TCK")
 
 
-def kernel_s() -> float:
-    """Return the processor time of the kernel's threads since the computer was started, seconds."""
-    ticks = 0
+def kernel_threads_s() -> dict[str, float]:
+    """Return the processor time of each of the kernel's threads so far, seconds. They come and go."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = process.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):  # it has just ended, so it was none of these
+            number, _, rest = process.read_text().partition(" ")
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
             continue
+        fields = rest.rpartition(")")[2].split()
         if int(fields[6]) & KERNEL_THREAD:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            found[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
@@ -164,12 +168,12 @@ def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
             thread.start()
         try:
             time.sleep(WARM_UP_S)
-            done, busy, kernel = [talk.inferences for talk in talks], busy_s(), kernel_s()
+            done, busy, kernel = [talk.inferences for talk in talks], busy_s(), kernel_threads_s()
             used, before = resource.getrusage(resource.RUSAGE_SELF), [fake.counts() for fake in fakes]
             time.sleep(seconds)
             after, used_then = [fake.counts() for fake in fakes], resource.getrusage(resource.RUSAGE_SELF)
             done = [talk.inferences - earlier for talk, earlier in zip(talks, done, strict=True)]
-            busy, kernel = busy_s() - busy, kernel_s() - kernel
+            busy, kernel_then = busy_s() - busy, kernel_threads_s()
         finally:
             for talk in talks:
                 talk.stop.set()
@@ -181,14 +185,15 @@ def measure(shape: Shape, boards: int, seconds: float) -> Outcome:
     span = after[-1].now_s - before[-1].now_s
     user, system = used_then.ru_utime - used.ru_utime, used_then.ru_stime - used.ru_stime
     fakes = sum(b.cpu_s - a.cpu_s for a, b in zip(before, after, strict=True))
+    threads_s = sum(spent - kernel.get(number, 0.0) for number, spent in kernel_then.items())
     return Outcome(
         lines=tuple(_line(*pair, count) for *pair, count in zip(before, after, done, strict=True)),
         seconds=span,
         host_cpu=(user + system) / span,
         host_user_cpu=user / span,
         fakes_cpu=fakes / span,
-        kernel_cpu=kernel / span,
-        others_cpu=max(0.0, busy - user - system - fakes - kernel) / span,
+        kernel_cpu=threads_s / span,
+        others_cpu=max(0.0, busy - user - system - fakes - threads_s) / span,
         inferences=sum(talk.inferences for talk in talks),
         wrong=sum(talk.wrong for talk in talks),
         repaired=sum(talk.repaired for talk in talks),
