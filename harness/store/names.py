@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ def writer_name(*parts: str) -> str:
 
 def point_latest(results_dir: Path, name: str) -> None:
     """Let results/latest be a link to the newest run, or a file with its name where there are no links."""
-    temporary = results_dir / f".latest-{name}-{os.getpid()}"
+    temporary = results_dir / f".latest-{name}-{secrets.token_hex(4)}"  # threads of one process may do it at once
     try:
         temporary.symlink_to(name, target_is_directory=True)
     except (OSError, NotImplementedError):

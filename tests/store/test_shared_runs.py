@@ -18,7 +18,7 @@ from harness.errors import StoreError
 from harness.store import Run, recover
 from harness.store.commits import commit, committed
 from harness.store.journal import journals
-from harness.store.names import run_name, writer_name
+from harness.store.names import point_latest, run_name, writer_name
 from harness.store.runs import finish_shared
 
 if TYPE_CHECKING:
@@ -32,6 +32,19 @@ def measure(record: CaseRecord, samples: int, ticks: int = 100) -> dict[str, obj
     for sample in range(samples):
         record.sample(sample=sample, label=0, prediction=0, ticks=ticks, output_crc=1)
     return record.finish(status="complete", accuracy=1.0, ticks_median=float(ticks))
+
+
+def test_threads_that_begin_one_run_at_once_do_not_get_in_each_others_way(tmp_path):
+    name = run_name()
+    (tmp_path / name).mkdir()
+
+    def point(_):
+        for _ in range(50):
+            point_latest(tmp_path, name)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(point, range(8)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "latest"]
 
 
 def test_writers_cases_become_one_run(tmp_path):
