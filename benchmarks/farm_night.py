@@ -1,6 +1,6 @@
 """A night on a farm that is being shot at: does every case come out once, with the right figures, and who is to blame?
 
-    python benchmarks/farm_night.py --boards 16 --hosts 3 --samples 100 --seed 1
+    python benchmarks/farm_night.py --boards 16 --hosts 3 --samples 40 --seed 1
 
 Several "hosts" on this machine, each a `hil nightly` of its own with its share of the boards, run one night together
 through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie.
@@ -43,8 +43,6 @@ BAD = {
     "vanishes": "swd.unplug,after=12,times=0",
     "lies": "serial.flip=0.02",
 }
-#: Times between kills, in seconds; drawn between the two.
-PAUSE_S = (4.0, 10.0)
 #: A night that takes longer than this hangs.
 LIMIT_S = 3600.0
 
@@ -60,7 +58,8 @@ class Shooting:
         bad: how many boards are bad, of each sort.
         suites: which suites are run.
         samples: inputs of each suite.
-        kills: how many things are killed.
+        kills: how many things are killed, at most: the night may end before.
+        pause: between two kills, seconds on average; drawn from 0.6 to 1.4 times that.
         seed: of what is killed when.
         engine: `labgrid` or `local`.
     """
@@ -72,6 +71,7 @@ class Shooting:
     suites: list[Path]
     samples: int
     kills: int
+    pause: float
     seed: int
     engine: str
     labgrid: LabgridFarm | None = None
@@ -115,7 +115,7 @@ class Shooting:
         for host in self.host_names:
             self._start(host)
         begun = time.monotonic()
-        next_kill = begun + 15.0
+        next_kill = begun + 2 * self.pause
         codes: dict[str, int] = {}
         while len(codes) < self.hosts:
             if time.monotonic() - begun > LIMIT_S:
@@ -126,7 +126,7 @@ class Shooting:
                     codes[host] = process.returncode
             if time.monotonic() > next_kill and sum(self.killed.values()) < self.kills and not codes:
                 self._kill_something()
-                next_kill = time.monotonic() + self._random.uniform(*PAUSE_S)
+                next_kill = time.monotonic() + self.pause * self._random.uniform(0.6, 1.4)
             time.sleep(0.2)
         return codes
 
@@ -264,8 +264,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--hosts", type=int, default=3)
     parser.add_argument("--bad", type=int, default=1, help="bad boards of each sort (default: 1)")
     parser.add_argument("--suite", dest="suites", type=Path, action="append", help="default: all in suites/")
-    parser.add_argument("--samples", type=int, default=50)
-    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument(
+        "--samples", type=int, default=40, help="inputs of each suite; the smallest has 40 (default: 40)"
+    )
+    parser.add_argument("--kills", type=int, default=25, help="at most; the night may end before (default: 25)")
+    parser.add_argument("--pause", type=float, default=7.0, help="seconds between kills, on average (default: 7)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=("labgrid", "local"), default="labgrid")
     parser.add_argument("--folder", type=Path, default=Path("farm-night"), help="made anew (default: farm-night)")

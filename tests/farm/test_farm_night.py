@@ -35,9 +35,10 @@ def night(tmp_path, capsys, *arguments):
 def test_hosts_finish_a_night_though_everything_is_killed_once(labgrid_programs, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("HIL_LABGRID_VENV", str(labgrid_programs.parent))
     monkeypatch.delenv("HIL_STATE")
-    options = ["--boards", "6", "--hosts", "3", "--samples", "20", "--kills", "8", "--seed", "5"]
+    options = ["--boards", "6", "--hosts", "3", "--samples", "20", "--kills", "8", "--pause", "3", "--seed", "5"]
     figures = night(tmp_path, capsys, *options)
     assert (figures["cases"], figures["complete"]) == (9, 9)
+    assert sum(figures["killed"].values()) >= 4
     assert len(figures["bad"]) == 3  # one that hangs, one that vanishes, one that lies
     assert set(figures["exit codes"].values()) == {0}
 
