@@ -130,6 +130,10 @@ class Shooting:
             time.sleep(0.2)
         return codes
 
+    def quarantined(self) -> list[str]:
+        """Return the boards that the night has taken out of use."""
+        return sorted(path.stem for path in (self.folder / "state" / "quarantine").glob("*.json"))
+
     def close(self) -> None:
         """End everything that is left."""
         for process in self._supervisors.values():
@@ -236,7 +240,7 @@ def verify(shooting: Shooting, clean: Path) -> list[str]:
     bad = shooting.bad_boards
     used = set(results.cases["device"]) & set(bad)
     wrong += [f"{name} {bad[name]}, and a case of it is in the results" for name in sorted(used)]
-    quarantined = {path.stem for path in (shooting.folder / "state" / "quarantine").glob("*.json")}
+    quarantined = set(shooting.quarantined())
     wrong += [f"{name} is in quarantine and was good" for name in sorted(quarantined - set(bad))]
     # A night may end before a board that is out of reach most of the time has failed often enough.
     failures = Counter(event.device for event in HealthBook(shooting.folder / "state").events() if not event.ok)
@@ -298,6 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
         "complete": int((cases["status"] == "complete").sum()),
         "attempts": int(cases["attempts"].sum()),
         "boards that measured": int(cases["device"].nunique()),
+        "in quarantine": shooting.quarantined(),
         "killed": dict(shooting.killed),
         "exit codes": codes,
         "seconds": round(seconds, 1),
