@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.opening import choose_backend
 from harness.errors import ConfigError, ProbeError
-from harness.farm.state import hostname
+from harness.farm.state import hostname, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,17 +64,14 @@ def make_targets(
     Raises:
         ConfigError, ProbeError: no device is left; the message says why.
     """
-    here = hostname()
     left_out = [
-        LeftOut(device.name, f"it is attached to {device.host}, and this is {here}")
+        LeftOut(device.name, f"it is attached to {device.host}, and this is {hostname()}")
         for device in devices
-        if device.host not in (None, here)
+        if not is_here(device)
     ]
     usable: list[tuple[Device, Backend, str]] = []
     errors: list[ConfigError | ProbeError] = []
-    for device in devices:
-        if device.host not in (None, here):
-            continue
+    for device in filter(is_here, devices):
         try:
             usable.append((device, *choose_backend(device, wanted)))
         except (ConfigError, ProbeError) as error:

@@ -17,7 +17,7 @@ from harness.farm.labgrid import Labgrid
 from harness.farm.labgrid_inventory import ask_inventory
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.listing import list_leases
-from harness.farm.state import hostname, state_folder, username
+from harness.farm.state import is_here, state_folder, username
 from harness.report.escape import printable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _kept(lab: Lab) -> dict[str, str]:
         return kept
     access = Access(lab)
     for device in lab.devices:
-        if device.host not in (None, hostname()):
+        if not is_here(device):
             continue
         try:
             if access.book is not None:
@@ -111,7 +111,7 @@ def free_dead_places(lab: Lab) -> None:
 def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:
     """Return the configured devices of this host that nobody holds."""
     held = list(held)
-    here = [device for device in lab.devices if device.host in (None, hostname())]
+    here = [device for device in lab.devices if is_here(device)]
     return [device for device in here if not any(is_on(holder, device) for holder in held)]
 
 

@@ -16,7 +16,7 @@ from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
 from harness.farm.patience import NOW, Patience, Wait
 from harness.farm.place_hold import LabgridJob
-from harness.farm.state import hostname, now, state_folder, username
+from harness.farm.state import hostname, is_here, now, state_folder, username
 from harness.farm.times import show_time
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def opened(
     Raises:
         BoardError, ConfigError: as there; or it is attached to another host.
     """
-    if device.host not in (None, hostname()):
+    if not is_here(device):
         raise ConfigError(f"{device.name} is attached to {device.host}, and this is {hostname()}: use it there")
     access = Access(Lab.load(device.lab))
     with access, access.open(device, backend, faults, unlock=unlock, patience=patience) as board:

@@ -16,7 +16,7 @@ from harness.farm.ending import end_night
 from harness.farm.night import usable
 from harness.farm.queue import Queue
 from harness.farm.retest import open_book
-from harness.farm.state import hostname, now, stamp
+from harness.farm.state import hostname, is_here, now, stamp
 from harness.json_file import read_json, write_json
 from harness.report.escape import printable
 from harness.store.names import writer_name
@@ -200,7 +200,7 @@ class Host:
     def _slots(self) -> tuple[Slot, ...]:
         """Return a place for each of the night's boards that is attached here."""
         wanted = dict.fromkeys(name for case in self._night.cases for name in case.devices)
-        here = [device for device in self._known(wanted) if device.host in (None, hostname())]
+        here = [device for device in self._known(wanted) if is_here(device)]
         slots = []
         for device in here:
             own = device.hardware or device.backend is not None

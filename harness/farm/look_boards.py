@@ -17,7 +17,7 @@ from harness.farm.health import HealthBook
 from harness.farm.holder import Holder
 from harness.farm.lease_files import LeaseFiles, is_locked, lease_folder
 from harness.farm.seen import BoardSeen, BookingSeen, HealthSeen, LeaseSeen, QuarantineSeen
-from harness.farm.state import hostname
+from harness.farm.state import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,7 +225,7 @@ def _state(
         found.append(("missing", elsewhere.missing[device.name]))
     if active is not None:
         found.append(("reserved", f"by {active.owner}"))
-    if device.host not in (None, hostname()):
+    if not is_here(device):
         found.append(("elsewhere", f"attached to {device.host}"))
     return found[0] if found else ("free", "")
 

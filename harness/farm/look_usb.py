@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.boards.discover import BY_LOCATION, attached_ports, attached_probes
 from harness.boards.matching import match_devices
 from harness.farm.facts import line
-from harness.farm.state import hostname
+from harness.farm.state import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def missing_boards(lab: Lab) -> dict[str, str]:
     Raises:
         ProbeError: what is plugged in can't be listed.
     """
-    here = [device for device in lab.devices if device.hardware and device.host in (None, hostname())]
+    here = [device for device in lab.devices if device.hardware and is_here(device)]
     if not here:
         return {}
     missing = {}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from harness.boards.base import Backend
-    from harness.config import Device, Lab, Suite
+    from harness.config import BoardKind, Device, Lab, Suite, Variant
     from harness.config.nightly import Nightly
     from harness.pools import Target
 
@@ -156,7 +156,7 @@ def nights_folder(state: Path) -> Path:
 
 def unfinished(state: Path) -> Night | None:
     """Return the newest night that was planned and hasn't ended."""
-    for folder in sorted(nights_folder(state).iterdir(), key=place_of, reverse=True):
+    for folder in sorted(nights_folder(state).iterdir(), key=night_order, reverse=True):
         if (folder / PLAN).is_file() and not (folder / FINISHED).is_file():
             return Night.load(folder)
     return None
@@ -220,10 +220,6 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
         for target in targets:
             kind = target.devices[0].kind
             for variant in suite.variants:
-                try:
-                    image = load_image(suite.image_path(variant, kind), kind).sha256
-                except ConfigError:
-                    image = None  # its case will fail and say why
                 cases.append(
                     PlannedCase(
                         number=len(cases),
@@ -236,7 +232,7 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
                         backend=target.backend,
                         devices=tuple(device.name for device in target.devices),
                         seconds=seconds.get((suite.task, variant.name)),
-                        image_sha256=image,
+                        image_sha256=image_sha256(suite, variant, kind),  # without one the case will fail and say why
                     )
                 )
     return tuple(sorted(cases, key=lambda case: (case.seconds is not None, -(case.seconds or 0))))
@@ -276,7 +272,15 @@ def _targets(devices: Sequence[Device], nightly: Nightly) -> tuple[Target, ...]:
     return group(planned, alone=nightly.each or len(devices) == 1)
 
 
-def place_of(folder: Path) -> tuple[str, int]:
+def image_sha256(suite: Suite, variant: Variant, kind: BoardKind) -> str | None:
+    """Return the digest of a variant's image on this host, None if there is none that can be read."""
+    try:
+        return load_image(suite.image_path(variant, kind), kind).sha256
+    except ConfigError:
+        return None
+
+
+def night_order(folder: Path) -> tuple[str, int]:
     """Return what sorts the folders of nights by time."""
     day, _, number = folder.name.partition(".")
     return day, int(number) if number.isdecimal() else 1

@@ -13,9 +13,8 @@ from harness.errors import ConfigError, HilError
 from harness.farm.event import checked_name
 from harness.farm.finish import Outcome
 from harness.farm.host import Host
-from harness.farm.night import FINISHED, Night, nights_folder, place_of, plan_night, unfinished
+from harness.farm.night import FINISHED, Night, image_sha256, night_order, nights_folder, plan_night, unfinished
 from harness.farm.state import hostname, now, state_folder
-from harness.image import load_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +96,7 @@ def _hour(night: Night) -> str:
 def _missed(state: Path, wish: Wish) -> Outcome | None:
     """Return what came of a night that other hosts have run in the meantime, so that a late one doesn't run another."""
     folders = [path for path in nights_folder(state).iterdir() if (path / FINISHED).is_file()]
-    newest = max(folders, key=place_of, default=None)
+    newest = max(folders, key=night_order, default=None)
     if newest is None or (newest / "hosts" / f"{hostname()}.json").is_file():
         return None
     night = Night.load(newest)
@@ -147,7 +146,7 @@ def _lacks_images(night: Night, lab: Lab, base: Path) -> bool:
     for case in night.cases:
         try:
             suite = suites.get(case.suite) or suites.setdefault(case.suite, load_suite(base / case.suite))
-            found = load_image(suite.image_path(suite.variant(case.variant), kinds[case.kind]), kinds[case.kind]).sha256
+            found = image_sha256(suite, suite.variant(case.variant), kinds[case.kind])
         except (ConfigError, KeyError):
             found = None
         if case.image_sha256 not in (None, found):

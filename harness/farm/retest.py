@@ -11,7 +11,7 @@ from harness.farm.answers import load_answers, save_answers
 from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.health import HealthBook
 from harness.farm.patience import NOW
-from harness.farm.state import hostname, now, state_folder
+from harness.farm.state import hostname, is_here, now, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ def retest(
         StoreError: the result can't be written.
     """
     host = hostname()
-    if device.host not in (None, host):
+    if not is_here(device):
         raise ConfigError(f"{device.name} is attached to {device.host}, and this is {host}: check it there")
     state, book = state_folder(lab), open_book(lab)
     # The twin of a real board that isn't attached would say that the real one is well.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from harness.config import Lab
+    from harness.config import Device, Lab
 
 #: Used if it is there and can be written: what an administrator makes for the users of a host.
 _OF_THE_HOST = Path("/var/lib/tinyml-hil")
@@ -23,6 +23,11 @@ _OF_THE_HOST = Path("/var/lib/tinyml-hil")
 def hostname() -> str:
     """Return the name of this computer as `host:` in devices.yaml means it: $HIL_HOST, else what the system says."""
     return os.environ.get("HIL_HOST") or socket.gethostname()
+
+
+def is_here(device: Device) -> bool:
+    """Whether a device is this computer's, as far as devices.yaml says whose it is."""
+    return device.host in (None, hostname())
 
 
 def username() -> str:

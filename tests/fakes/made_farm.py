@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+#: devices.yaml with two virtual boards and one that isn't attached.
+THREE_BOARDS = """\
+devices:
+  b1: {kind: nano33, backend: virtual}
+  b2: {kind: nano33, backend: virtual}
+  real: {kind: nano33, probe: "A1", port: {serial: "1"}}
+"""
 REPORT = "<!doctype html><html><head><title>A report</title></head><body><h1>A report</h1></body></html>"
 
 

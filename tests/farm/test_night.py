@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.made_farm import THREE_BOARDS
 from harness.config import Lab
 from harness.config.nightly import Nightly, load_nightly
 from harness.errors import ConfigError, StoreError
@@ -21,17 +22,11 @@ from harness.json_file import write_json
 from harness.store import Run
 
 ROOT = Path(__file__).parents[2]
-LAB = """\
-devices:
-  b1: {kind: nano33, backend: virtual}
-  b2: {kind: nano33, backend: virtual}
-  real: {kind: nano33, probe: "A1", port: {serial: "1"}}
-"""
 
 
 @pytest.fixture
 def lab(tmp_path):
-    (tmp_path / "devices.yaml").write_text(LAB)
+    (tmp_path / "devices.yaml").write_text(THREE_BOARDS)
     return Lab.load(tmp_path / "devices.yaml")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.made_farm import THREE_BOARDS
 from fakes.small_suite import write_small_suite
 from harness import load_results
 from harness.config import Lab
@@ -22,12 +23,6 @@ from harness.farm.night import plan_night
 from harness.farm.nightly import run_night
 
 ROOT = Path(__file__).parents[2]
-LAB = """\
-devices:
-  b1: {kind: nano33, backend: virtual}
-  b2: {kind: nano33, backend: virtual}
-  real: {kind: nano33, probe: "A1", port: {serial: "1"}}
-"""
 
 
 @pytest.fixture
@@ -39,7 +34,7 @@ def state():
 def wish(tmp_path):
     """What `hil nightly` is asked for, and what it said."""
 
-    def make(lab=LAB, *, resume=False, **options):
+    def make(lab=THREE_BOARDS, *, resume=False, **options):
         (tmp_path / "devices.yaml").write_text(lab)
         suite = write_small_suite(tmp_path / "s.yaml", ROOT)
         suite.write_text("\n".join(line for line in suite.read_text().splitlines() if "float32:" not in line))
@@ -137,7 +132,7 @@ def test_a_lock_that_cant_be_opened_is_named_with_what_to_do(wish, state, monkey
 
 def test_a_device_that_was_removed_is_not_another_one_of_its_name(wish, state):
     night = plan(wish("devices:\n  nano33: {kind: nano33, backend: virtual}\n"), state)
-    assert [slot.device for slot in Host(wish(LAB), night)._crew.slots] == []
+    assert [slot.device for slot in Host(wish(THREE_BOARDS), night)._crew.slots] == []
 
 
 def test_a_state_folder_may_be_away_for_a_while(wish, state):
