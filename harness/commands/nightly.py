@@ -14,7 +14,6 @@ from harness.farm.host import Wish
 from harness.farm.night import plan_cases
 from harness.farm.nightly import run_night
 from harness.farm.times import show_length
-from harness.store.remote import is_url
 
 if TYPE_CHECKING:
     from harness.config import Lab
@@ -29,11 +28,11 @@ def run_nightly(lab: Lab, file: Path, results_dir: str | None, *, resume: bool, 
     """
     nightly = load_nightly(file)
     store = lab.farm.store
-    if results_dir is not None and is_url(results_dir):
+    if results_dir is not None and "://" in results_dir:
         raise ConfigError(
             f"--results-dir {results_dir} must be a folder; `farm: {{store: URL}}` publishes finished runs"
         )
-    usual = "results" if store is None or is_url(store) else store
+    usual = "results" if store is None or "://" in store else store
     folder = Path(usual if results_dir is None else results_dir)
     base = file.parent.resolve()
     if dry_run:

@@ -156,7 +156,8 @@ def test_an_image_that_is_broken_fails_its_case_and_no_board(farm):
 
 
 def test_a_night_is_not_written_to_a_url(farm):
-    assert "must be a folder" in ended(nightly(farm, "--results-dir", "s3://bucket/hil"), code=1)
+    for url in ("s3://bucket/hil", "file:///srv/hil"):
+        assert "must be a folder" in ended(nightly(farm, "--results-dir", url), code=1)
 
 
 def test_an_outcome_that_is_damaged_is_none(tmp_path):
