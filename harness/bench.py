@@ -161,8 +161,8 @@ class Bench:
             row = self._measured(case, data, final=final)
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
-                if isinstance(error, QuarantinedError):  # no board was tried
-                    record.finish(status="skipped", reason=str(error), attempts=0)
+                if isinstance(error, QuarantinedError):  # none of the boards that are left was tried
+                    record.finish(status="skipped", reason=str(error), attempts=record.attempt)
                 else:
                     record.finish(status="failed", reason=str(error))
             raise

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from harness.options import Options
     from harness.pools import Target
 
-#: How often all boards of a pool are asked for, if others have them.
+#: Seconds between two rounds of asking for the boards of a target, if others have them: at least, at most.
 _POOL_POLL_S = 0.7, 1.3
 #: Reservations that begin within this time are worth a line.
 _SOON = timedelta(hours=12)
@@ -214,9 +214,7 @@ class Rack:
         """Let go of all boards. Safe to call twice."""
         for meter in self.meters.values():
             meter.close()
-        for target in self._targets:
-            for device in target.devices:
-                self.let_go(device)
+        self._let_go_of_all()
         self.access.close()
         if self._noted:
             with suppress(StoreError):  # the next run will do it
@@ -259,10 +257,13 @@ class Rack:
         """
         own = self._own(busy)
         if own:
-            for target in self._targets:
-                for device in target.devices:
-                    self.let_go(device)
+            self._let_go_of_all()
         wait.again((own or busy)[0], _POOL_POLL_S, endless=bool(own))
+
+    def _let_go_of_all(self) -> None:
+        for target in self._targets:
+            for device in target.devices:
+                self.let_go(device)
 
     def _own(self, busy: list[BusyError]) -> list[BusyError]:
         if self._options.shared is not None and not self._options.shared.waits:

@@ -126,8 +126,8 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
     if not rows:
         return
     console.print(Text(title, style="italic"))
-    cells = {column: [column.title, *(column.cell(row, rows) for row in rows)] for column in columns}
-    needed = {column: max(map(cell_len, texts)) for column, texts in cells.items()}
+    cells = {column: [column.cell(row, rows) for row in rows] for column in columns}
+    needed = {column: max(map(cell_len, [column.title, *texts])) for column, texts in cells.items()}
     room = console.width - sum(needed[column] + _GAP for column in columns if column is not _TECHNIQUE)
     if room < min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0)):
         columns = [column for column in columns if column is not _TECHNIQUE]
@@ -139,8 +139,8 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
             no_wrap=column is not _TECHNIQUE,
             overflow="fold",
         )
-    for row in rows:
-        table.add_row(*(Text(column.cell(row, rows)) for column in columns))
+    for texts in zip(*(cells[column] for column in columns), strict=True):
+        table.add_row(*map(Text, texts))
     console.print(table)
     console.print()
 

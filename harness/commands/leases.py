@@ -65,8 +65,6 @@ def show_leases(lab: Lab, *, as_json: bool) -> None:
 def _kept(lab: Lab) -> dict[str, str]:
     """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
     kept: dict[str, str] = {}
-    if not lab.devices:
-        return kept
     access = Access(lab)
     for device in lab.devices:
         if not is_here(device):

@@ -43,12 +43,12 @@ def read_run(folder: Path) -> RunSeen:
     """Return what a run's files say, as far as they can be read."""
     about = read_facts(folder / RUN_FILE)
     rows = run_cases(folder)
-    try:
-        state = "unfinished" if rows is None and not (folder / CASES_FILE).exists() else "damaged"
-    except OSError:  # it is somebody else's
-        state = "unreadable"
-    if rows is not None:
-        state = line(about.get("state"), 40) or "unknown"
+    state = line(about.get("state"), 40) or "unknown"
+    if rows is None:
+        try:
+            state = "damaged" if (folder / CASES_FILE).exists() else "unfinished"
+        except OSError:  # it is somebody else's
+            state = "unreadable"
     return RunSeen(
         name=folder.name,
         state=state,

@@ -132,7 +132,7 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
 
 
 def uncompared(gate: Gate | None) -> tuple[Check, ...]:
-    """Return the limits whose metric was in no comparison, so that nobody knows whether they are kept."""
+    """Return the checks of limits whose metric was in no comparison, so that nobody knows whether they are kept."""
     checks = () if gate is None else gate.checks
     return tuple(check for check in checks if check.limit and check.row is None and check.outcome == "can't tell")
 
