@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import shutil
@@ -34,7 +35,7 @@ from harness import load_results  # noqa: E402
 from harness.config.health import HealthRules  # noqa: E402
 from harness.errors import HilError  # noqa: E402
 from harness.farm.health import HealthBook  # noqa: E402
-from harness.farm.night import Night, nights_folder  # noqa: E402
+from harness.farm.night import PLAN, Night  # noqa: E402
 from harness.json_file import read_json  # noqa: E402
 
 #: What is wrong with the bad boards, in this order.
@@ -115,12 +116,14 @@ class Shooting:
         for host in self.host_names:
             self._start(host)
         begun = time.monotonic()
-        next_kill = begun + 2 * self.pause
+        next_kill = math.inf
         codes: dict[str, int] = {}
         while len(codes) < self.hosts:
             if time.monotonic() - begun > LIMIT_S:
                 raise SystemExit(f"the night takes longer than {LIMIT_S:.0f} s; see {self.folder}")
             self._revive()
+            if next_kill == math.inf and self._planned():  # before, a host that is killed has nothing to resume
+                next_kill = time.monotonic() + self.pause
             for host, process in list(self._supervisors.items()):
                 if host not in codes and process.poll() is not None and host not in self._down:
                     codes[host] = process.returncode
@@ -144,8 +147,11 @@ class Shooting:
 
     def night(self) -> Night:
         """Return the night that was run."""
-        (folder,) = [path for path in nights_folder(self.folder / "state").iterdir() if path.is_dir()]
-        return Night.load(folder)
+        (plan,) = self._planned()
+        return Night.load(plan.parent)
+
+    def _planned(self) -> list[Path]:
+        return list((self.folder / "state" / "nights").glob(f"*/{PLAN}"))
 
     def _start(self, host: str, *words: str) -> None:
         command = [sys.executable, "-m", "harness", "nightly", "nightly.yaml", *words]

@@ -66,8 +66,7 @@ def inventory(labgrid: Labgrid, lab: Lab, host: str) -> Inventory:
     places = {place.name: place for place in labgrid.places()}
     resources = labgrid.resources()
     kinds = {kind.name for kind in lab.kinds}
-    taken = kinds | {device.name for device in lab.devices} | {"all"}
-    devices = tuple(_placed(device, places, resources, host, taken) for device in lab.devices)
+    devices = tuple(_placed(device, places, resources, host, _plain(lab)) for device in lab.devices)
     described = {entry.place for entry in devices}
     here = [resource for resource in resources if resource.exporter == host]
     undescribed = tuple(
@@ -103,10 +102,15 @@ def with_places(lab: Lab, selectors: Sequence[str]) -> Lab:
         ConfigError: labgrid's client isn't installed.
         FarmError: its coordinator can't be reached.
     """
-    plain = {device.name for device in lab.devices} | {"all"}
+    plain = _plain(lab)
     if lab.farm.engine != "labgrid" or set(selectors) <= plain:
         return lab
     return ask_inventory(lab).lab
+
+
+def _plain(lab: Lab) -> set[str]:
+    """Return the selectors that mean the same whatever labgrid says; the tags of a place can't be any of them."""
+    return {kind.name for kind in lab.kinds} | {device.name for device in lab.devices} | {"all"}
 
 
 def _placed(

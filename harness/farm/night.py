@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config import load_suite
 from harness.errors import ConfigError, FarmError, StoreError
-from harness.farm.labgrid_inventory import with_places
 from harness.farm.state import hostname, now, stamp
 from harness.image import load_image
 from harness.json_file import create_json, make_folder, read_json, write_json
@@ -211,10 +210,9 @@ def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tup
 
     Raises:
         ConfigError: a suite or a device is wrong, or there is nothing to do.
-        FarmError: labgrid, which has the tags of the devices, doesn't answer.
     """
     seconds = durations(results_dir)
-    targets = _targets(with_places(lab, nightly.devices).select(nightly.devices), nightly)
+    targets = _targets(lab.select(nightly.devices), nightly)
     cases: list[PlannedCase] = []
     for suite in _suites(nightly.suites):
         for target in targets:
