@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.config.health import HealthRules
 from harness.errors import HilError, StoreError
-from harness.farm.night import FINISHED
+from harness.farm.night import FINISHED, NightExit
 from harness.farm.night_report import Judged, judge_night, write_report, write_text
 from harness.farm.night_text import NightFacts, real_changes, summarize
 from harness.farm.quarantine import Ledger
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 SUMMARY, JUNIT = "summary.txt", "junit.xml"
 #: What finished.json will say, written before anything is pruned: pruned samples can't be compared a second time.
 _DRAFT: Final = "outcome.json"
-
-#: What `hil nightly` ends with, as in docs/nightly.md.
-EXIT_FAILED, EXIT_NOTHING, EXIT_UNCHECKED, EXIT_LEFT, EXIT_OK = 1, 5, 6, 7, 0
 
 Row = dict[str, Any]
 
@@ -218,18 +215,18 @@ def _verdict(
         else "complete"
     )
     if problem:
-        return "unreadable", EXIT_FAILED, "FAILED: the run can't be read"
+        return "unreadable", NightExit.FAILED, "FAILED: the run can't be read"
     if not counts["complete"] and not counts["failed"]:
-        return "nothing measured", EXIT_NOTHING, "NOTHING was measured"
+        return "nothing measured", NightExit.NOTHING, "NOTHING was measured"
     found = [f"{counts['failed']} failed"] * bool(counts["failed"]) + ["worse than allowed"] * regressed
     if found or lost:
-        return state, EXIT_FAILED, "FAILED: " + ", ".join([*found, *["not published"] * lost])
+        return state, NightExit.FAILED, "FAILED: " + ", ".join([*found, *["not published"] * lost])
     if judged is not None and judged.unchecked:
-        return state, EXIT_UNCHECKED, "UNCHECKED: fail_on, or a part of it, couldn't be held against the baseline"
+        return state, NightExit.UNCHECKED, "UNCHECKED: fail_on, or a part of it, couldn't be held against the baseline"
     if counts["skipped"]:
         why = left.most_common(1)[0][0].partition("\n")[0]
-        return state, EXIT_LEFT, f"INCOMPLETE: {counts['skipped']} not measured: {why}"
-    return state, EXIT_OK, "OK: every case is complete" + (_allowed(judged) if judged else "")
+        return state, NightExit.LEFT, f"INCOMPLETE: {counts['skipped']} not measured: {why}"
+    return state, NightExit.OK, "OK: every case is complete" + (_allowed(judged) if judged else "")
 
 
 def _allowed(judged: Judged) -> str:

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Attached:
+class Unplugged:
     """Why boards of this host can't be reached, by their names; `unknown` is why that can't be told."""
 
     missing: Mapping[str, str] = field(default_factory=dict)
     unknown: str = ""
 
 
-def attached_boards(lab: Lab) -> Attached:
+def unplugged_boards(lab: Lab) -> Unplugged:
     """Look at what is plugged in, as each run does when it begins; nothing is opened."""
     try:
-        return Attached(missing_boards(lab))
+        return Unplugged(missing_boards(lab))
     except Exception as error:  # noqa: BLE001 (the libraries of USB raise what they like)
-        return Attached(unknown=line(f"what is plugged in can't be told: {error}"))
+        return Unplugged(unknown=line(f"what is plugged in can't be told: {error}"))
 
 
 def missing_boards(lab: Lab) -> dict[str, str]:

@@ -6,6 +6,7 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -31,6 +32,20 @@ PLAN = "plan.json"
 FINISHED = "finished.json"
 #: In the folder of a night's run: a host that doesn't see it has another folder under that name.
 MARK = "night.json"
+
+
+class NightExit(IntEnum):
+    """What `hil nightly` ends with (docs/nightly.md)."""
+
+    OK = 0
+    #: A case failed, something is worse than `fail_on` allows, or the night can't be run.
+    FAILED = 1
+    #: Nothing was measured.
+    NOTHING = 5
+    #: `fail_on`, or a part of it, had nothing to compare with.
+    UNCHECKED = 6
+    #: The time was over before all cases were measured.
+    LEFT = 7
 
 
 @dataclass(frozen=True)

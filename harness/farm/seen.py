@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-#: Exit codes of `hil nightly` that say that nothing failed, but not that all is well (docs/nightly.md).
-_UNCHECKED, _LEFT = 6, 7
+from harness.farm.night import NightExit
+
+#: What a night's end is called that failed in nothing.
+_VERDICTS = {NightExit.OK: "passed", NightExit.UNCHECKED: "unchecked", NightExit.LEFT: "incomplete"}
 
 BoardState = Literal["free", "held", "reserved", "quarantined", "elsewhere", "missing", "unknown"]
 
@@ -175,8 +177,8 @@ class NightSeen:
             return self.state
         if self.exit_code is None:
             return "unknown"
-        if self.exit_code in (0, _UNCHECKED, _LEFT):
-            return {0: "passed", _UNCHECKED: "unchecked", _LEFT: "incomplete"}[self.exit_code]
+        if self.exit_code in _VERDICTS:
+            return _VERDICTS[NightExit(self.exit_code)]
         return "regressed" if self.regressed and not self.counts.get("failed") else "failed"
 
 

@@ -123,7 +123,7 @@ def _judgement(night: NightSeen) -> str:
         skipped = night.counts.get("skipped", 0)
         return f"is incomplete: {skipped or 'some'} case{'' if skipped == 1 else 's'} not measured"
     if night.verdict == "unchecked":
-        return "could be held against nothing: its limits need a baseline"
+        return "isn't checked: fail_on, or a part of it, couldn't be held against the baseline"
     if failed:
         return f"failed: {failed} case{'s' if failed > 1 else ''} failed"
     return f"failed with exit code {night.exit_code}{'' if night.state == 'complete' else f': {night.state}'}"

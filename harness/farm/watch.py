@@ -14,7 +14,7 @@ from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import PlacesSeen, held_places
 from harness.farm.look_nights import find_night, night_cases, read_night, run_of_night
 from harness.farm.look_runs import find_run_folder, read_report, run_cases
-from harness.farm.look_usb import Attached, attached_boards
+from harness.farm.look_usb import Unplugged, unplugged_boards
 from harness.farm.seen import Status
 from harness.farm.state import find_state, now
 from harness.farm.status import snapshot
@@ -44,8 +44,8 @@ class Watch:
         self._lab, self._results, self._patience_s = lab, results, patience_s
         self._status = Asking[Status | None](self._look, None, _FRESH_S, patience_s)
         not_yet = "isn't known yet; that takes some seconds"
-        self._attached = Asking(
-            lambda: attached_boards(self._lab), Attached(unknown=f"what is plugged in {not_yet}"), _SLOW_FRESH_S
+        self._unplugged = Asking(
+            lambda: unplugged_boards(self._lab), Unplugged(unknown=f"what is plugged in {not_yet}"), _SLOW_FRESH_S
         )
         self._places = Asking(
             lambda: held_places(self._lab), PlacesSeen(unknown=f"who holds boards in labgrid {not_yet}"), _SLOW_FRESH_S
@@ -70,19 +70,19 @@ class Watch:
 
     def _look(self) -> Status:
         wrong = self._read_lab()
-        attached, places = self._attached.get(), self._places.get()
+        unplugged, places = self._unplugged.get(), self._places.get()
         state = find_state(self._lab)
         gone = [folder for folder in (state, self._results) if self._is_gone(folder)]
         unknown = [wrong] if wrong else []
         unknown += [f"{folder} is gone or empty, and wasn't before" for folder in gone]
-        unknown += [attached.unknown] if attached.unknown else []
+        unknown += [unplugged.unknown] if unplugged.unknown else []
         unknown += [
             f"{what} is as it was {asking.late_s / 60:.0f} min ago; it takes long to look"
-            for what, asking in (("what is plugged in", self._attached), ("who holds boards in labgrid", self._places))
+            for what, asking in (("what is plugged in", self._unplugged), ("who holds boards in labgrid", self._places))
             if asking.late_s > _SLOW_FRESH_S
         ]
         why = "the state folder is gone, so that quarantines and reservations can't be told" if state in gone else ""
-        return snapshot(self._lab, self._results, now(), attached.missing, places, unknown, why)
+        return snapshot(self._lab, self._results, now(), unplugged.missing, places, unknown, why)
 
     def _is_gone(self, folder: Path) -> bool:
         """Whether a folder that had something in it has nothing now, as when a network folder is unmounted."""

@@ -21,10 +21,11 @@ from harness.farm import look_runs, look_usb
 from harness.farm import watch as watching
 from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
-from harness.farm.finish import EXIT_LEFT, EXIT_NOTHING, EXIT_UNCHECKED, finish_night
+from harness.farm.finish import finish_night
 from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import held_places
-from harness.farm.look_usb import attached_boards, missing_boards
+from harness.farm.look_usb import missing_boards, unplugged_boards
+from harness.farm.night import NightExit
 from harness.farm.seen import plain
 from harness.farm.status import snapshot
 from harness.farm.watch import Watch
@@ -230,7 +231,7 @@ def test_what_is_plugged_in_may_be_unknown(farm, monkeypatch):
         raise RuntimeError("no backend\x1b")
 
     monkeypatch.setattr(look_usb, "attached_probes", refuse)
-    assert attached_boards(farm.lab).unknown == "what is plugged in can't be told: no backend\\x1b"
+    assert unplugged_boards(farm.lab).unknown == "what is plugged in can't be told: no backend\\x1b"
     status = Watch(farm.lab, farm.results).status()
     assert "what is plugged in can't be told: no backend\\x1b" in status.unknown
 
@@ -349,17 +350,17 @@ def test_a_night_without_a_sign_of_life_stands_still(farm):
         ({"exit_code": 1, "regressed": True}, "regressed", ("found a regression",)),
         ({"exit_code": 3}, "failed", ("failed with exit code 3",)),
         (
-            {"exit_code": EXIT_NOTHING, "state": "nothing measured"},
+            {"exit_code": NightExit.NOTHING, "state": "nothing measured"},
             "failed",
             ("failed with exit code 5: nothing measured",),
         ),
         (
-            {"exit_code": EXIT_UNCHECKED},
+            {"exit_code": NightExit.UNCHECKED},
             "unchecked",
-            ("could be held against nothing: its limits need a baseline",),
+            ("isn't checked: fail_on, or a part of it, couldn't be held against the baseline",),
         ),
         (
-            {"exit_code": EXIT_LEFT, "state": "cases left", "counts": {"skipped": 2}},
+            {"exit_code": NightExit.LEFT, "state": "cases left", "counts": {"skipped": 2}},
             "incomplete",
             ("is incomplete: 2 cases not measured",),
         ),
