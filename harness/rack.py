@@ -132,14 +132,19 @@ class Rack:
     def take(self, case: Case) -> tuple[Board, Device]:
         """Open a board for a case: one that this process holds, else the first that is free and works.
 
+        Bad boards fail fast and are free while good ones measure. So that a few of them don't try a case one after the
+        other, it goes from one that failed to one that hasn't, and waits for it if this run holds it.
+
         Raises:
             BoardError: there is none.
         """
         wait, alone = Wait(self._patience), self._alone(case.target)
         while True:
             busy: list[BusyError] = []
-            for device in self.order(case.target):
-                if device.name in case.failed or device.name in case.unfit:
+            suspects = self._suspects(case)
+            left = [device for device in self.order(case.target) if device.name not in {*case.failed, *case.unfit}]
+            for device in sorted(left, key=lambda device: device.name in suspects):
+                if device.name in suspects and self._own(busy):
                     continue
                 try:
                     self._check(device)
@@ -157,6 +162,18 @@ class Rack:
             if len(case.target.devices) == 1 and not self._own(busy):
                 raise busy[0]
             self._again(wait, busy)
+
+    def _suspects(self, case: Case) -> set[str]:
+        """Return the boards whose last case in this run failed, if one has failed with this case, too."""
+        book = self.access.book
+        if not case.failed or book is None:
+            return set()
+        try:
+            events = book.events()
+        except StoreError:
+            return set()
+        last = {event.device: event.ok for event in events if event.run == case.run.path.name}
+        return {device for device, ok in last.items() if not ok}
 
     def failed(self, case: Case, device: Device, error: BoardError) -> None:
         """Note that a board failed with a case, before that is handed on or ended."""

@@ -26,6 +26,7 @@ from harness.store.names import run_name
 from harness.store.runs import finish_shared
 
 HANGS = 'faults: ["board.hang,inference=3,times=0"]'
+VANISHES = 'faults: ["swd.unplug,after=12,times=0"]'
 
 
 @pytest.fixture
@@ -206,6 +207,38 @@ def test_workers_that_want_each_others_boards_do_not_wait_for_ever(tmp_path, sui
     cases = load_results(path).cases
     assert cases["device"].tolist() == ["b1", "b2", "b2", "b1"]
     assert (cases["status"] == "complete").all()
+
+
+@pytest.mark.slow
+def test_from_a_board_that_fails_a_case_goes_to_no_other_one_that_has_failed(tmp_path, suite):
+    bad = f"{{kind: nano33, backend: virtual, {VANISHES}}}"
+    (tmp_path / "devices.yaml").write_text(
+        f"devices:\n  b1: {bad}\n  b2: {bad}\n  b3: {{kind: nano33, backend: virtual}}\n"
+    )
+    path, where = tmp_path / "results" / run_name(), (tmp_path / "devices.yaml", tmp_path / "results")
+
+    def bench(writer):
+        return Bench.build(Options(("nano33",), "auto", *where, 3, 0, shared=SharedRun(path, writer)))
+
+    def failures():
+        return [event.device for event in book.events() if not event.ok]
+
+    with contextlib.closing(bench("one")) as first, contextlib.closing(bench("two")) as second:
+        book = open_book(first.lab)
+        assert first.measure(first.targets[0], suite, suite.variant("int8"), None, number=0)[0]["device"] == "b3"
+        assert failures() == ["b1", "b2"]
+        with ThreadPoolExecutor(1) as pool:
+            case = pool.submit(
+                lambda: second.measure(second.targets[0], suite, suite.variant("float32"), None, number=1)
+            )
+            while not case.done() and len(failures()) < 3:
+                time.sleep(0.05)
+            with pytest.raises(TimeoutError):
+                case.result(3)
+            first.rack.close()  # which held the only good board
+            row = case.result(60)[0]
+        assert (row["device"], row["status"], row["attempts"]) == ("b3", "complete", 2)
+        assert failures() == ["b1", "b2", "b1"]
 
 
 def test_who_has_claimed_a_case_does_not_wait_for_a_board_of_the_same_run(tmp_path, suite):

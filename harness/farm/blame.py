@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.farm.event import Event, layer_of
+from harness.farm.event import Event, may_be_the_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +67,7 @@ def blame(events: Iterable[Event]) -> Blame:
         key = _key(event)
         if key is not None and event.ok:
             worked.add(key)
-        elif key is not None and _may_be_the_image(event):
+        elif key is not None and may_be_the_image(event.error):
             failed[key].append(event)
     suspects = {
         key: SuspectImage(key[2], key[0], key[1], boards, len(failures))
@@ -87,7 +87,7 @@ def blame(events: Iterable[Event]) -> Blame:
 
 def _culprit(event: Event, worked: set[_Key], suspects: dict[_Key, SuspectImage]) -> Culprit:
     key = _key(event)
-    if key is None or not _may_be_the_image(event) or key in worked:
+    if key is None or not may_be_the_image(event.error) or key in worked:
         return "board"
     if key in suspects:
         return "image"
@@ -96,8 +96,3 @@ def _culprit(event: Event, worked: set[_Key], suspects: dict[_Key, SuspectImage]
 
 def _key(event: Event) -> _Key | None:
     return (event.kind, event.backend, event.image_sha256) if event.image_sha256 is not None else None
-
-
-def _may_be_the_image(event: Event) -> bool:
-    """Firmware that stops or never answers may be broken; what fails before it runs can't be its fault."""
-    return layer_of(event) not in ("probe", "flash")

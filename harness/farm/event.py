@@ -191,14 +191,19 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
-def layer_of(event: Event) -> Layer:
-    """Say what failed: link, probe, flash, or something else."""
-    found = getattr(errors, event.error or "", None)
+def layer_of(error: str | None) -> Layer:
+    """Say what failed by the class name of the error: link, probe, flash, or something else."""
+    found = getattr(errors, error or "", None)
     if isinstance(found, type):
         for layer, base in _LAYERS:
             if issubclass(found, base):
                 return layer
     return "other"
+
+
+def may_be_the_image(error: str | None) -> bool:
+    """Firmware that stops or never answers may be broken; what fails before it runs can't be its fault."""
+    return layer_of(error) not in ("probe", "flash")
 
 
 def says_something(device: Device, backend: str) -> bool:

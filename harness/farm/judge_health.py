@@ -161,7 +161,7 @@ def judge(device: str, evidence: Evidence) -> tuple[Health, tuple[Ground, ...]]:
     undecided = [event for event in blamed.undecided if id(event) in new]
     notes = (*_notes(undecided, blamed, device, fresh), *(ground.reason for ground in grounds))
     linked = [event.retransmissions for event in own if event.retransmissions is not None]
-    layers = Counter(layer_of(event) for event in own if not event.ok)
+    layers = Counter(layer_of(event.error) for event in own if not event.ok)
     health = Health(
         device=device,
         state="unknown" if not own else "suspect" if grounds or streak or undecided else "well",

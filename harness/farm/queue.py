@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from harness.farm.event import may_be_the_image
 from harness.farm.night import usable
 from harness.farm.state import hostname, lives, now, stamp
 from harness.json_file import create_json, make_folder, read_json, write_json
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 TTL_S = 60.0
 #: So many boards may fail with a case before the image is to blame.
 BOARDS = 3
+#: A board that has failed leaves what failed elsewhere to other boards for so long. Bad boards fail fast and are free
+#: while good ones measure: without this a few of them could try a case one after the other until it counts as hopeless.
+HEAD_START_S = 30.0
 #: So many workers may die of a case; some die of something else, such as a power cut.
 DEATHS = 5
 
@@ -67,18 +71,22 @@ class CaseState:
         state: `free` to be claimed, `claimed`, or `done`.
         claim: the newest one, None if there was none.
         failed: why each board that failed couldn't measure it.
+        doubting: those of them that speak against its image: it ran on them, and they aren't known to be bad.
+        rested: whether no board has failed with it just now.
         dead: the claims whose worker died, or stood still for so long that another may have the case.
     """
 
     state: Literal["free", "claimed", "done"]
     claim: Claim | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    doubting: frozenset[str] = frozenset()
+    rested: bool = True
     dead: tuple[Claim, ...] = ()
 
     @property
     def hopeless(self) -> bool:
         """Whether so much went wrong with it that it isn't tried again."""
-        return len(self.failed) >= BOARDS or len(self.dead) >= DEATHS
+        return len(self.doubting) >= BOARDS or len(self.dead) >= DEATHS
 
     def is_left_for(self, device: str) -> bool:
         """Whether a board may still get to measure it."""
@@ -109,11 +117,17 @@ class Queue:
         self._ttl_s = ttl_s
 
     def states(self, cases: Iterable[PlannedCase]) -> dict[int, CaseState]:
-        """Return the state of each case, by its number."""
+        """Return the state of each case, by its number.
+
+        A board that failed with a case which another one has measured is bad, or was: what else it fails with says
+        nothing about other images.
+        """
         with usable(self._night):
             done = committed(self._run)
             claims = self._read()
-            return {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
+            found = {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
+        bad = {device for state in found.values() if state.state == "done" for device in state.failed}
+        return {number: replace(state, doubting=state.doubting - bad) for number, state in found.items()}
 
     def claim(self, cases: Iterable[PlannedCase], states: Mapping[int, CaseState], device: str) -> Claim | None:
         """Claim the first case that a board can take; None if there is none at the moment.
@@ -121,10 +135,13 @@ class Queue:
         Args:
             cases: in the order in which they should be begun.
             states: of these cases, a moment ago; of several processes that saw the same, one gets a case.
-            device: the board.
+            device: the board. If it has failed with a case, it begins with those that no other board failed with.
         """
-        for case in cases:
+        suspect = any(device in state.failed for state in states.values())
+        for case in sorted(cases, key=lambda case: suspect and bool(states[case.number].failed)):
             state = states[case.number]
+            if suspect and not state.rested:
+                continue
             if state.state != "free" or not state.is_left_for(device) or device not in case.devices:
                 continue
             number = 0 if state.claim is None else state.claim.number + 1
@@ -176,17 +193,22 @@ class Queue:
         if not claims:
             return CaseState("done" if number in done else "free")
         newest = claims[max(claims)]
-        failed, dead, live = {}, [], False
+        failed, doubting, dead, live, rested = {}, set(), [], False, True
         for claim in claims.values():
             failure = read_json(_failure(claim.path))
             if failure is not None:
-                failed[str(failure.get("device"))] = str(failure.get("reason"))
+                device = str(failure.get("device"))
+                failed[device] = str(failure.get("reason"))
+                if may_be_the_image(str(failure.get("error"))):
+                    doubting.add(device)
+                if number not in done:
+                    rested = rested and self._now() - _failure(claim.path).stat().st_mtime > HEAD_START_S
             elif claim is newest and (number in done or self.alive(claim)):
                 live = True
             elif done.get(number) != claim.writer:
                 dead.append(claim)
         state: Literal["free", "claimed", "done"] = "done" if number in done else "claimed" if live else "free"
-        return CaseState(state, newest, failed, tuple(dead))
+        return CaseState(state, newest, failed, frozenset(doubting), rested, tuple(dead))
 
 
 class Heartbeat:

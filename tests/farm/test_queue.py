@@ -85,6 +85,41 @@ def test_a_case_that_fails_on_several_boards_is_hopeless(queue):
     assert (state.state, state.hopeless, len(state.failed)) == ("free", True, BOARDS)
 
 
+def fail(queue, number, device, error="LinkError"):
+    queue().failed(claim(queue(), [CASES[number]], device), f"{device}: {error}", error)
+
+
+def test_failures_that_no_image_can_cause_make_no_case_hopeless(queue):
+    for device in BOARDS_OF_RACK[:BOARDS]:
+        fail(queue, 0, device, "ProbeError")
+    assert claim(queue(), CASES[:1], "b4").number == BOARDS
+
+
+def test_a_board_that_failed_where_another_one_did_not_counts_against_no_case(queue, tmp_path):
+    fail(queue, 1, "b1")
+    for device in BOARDS_OF_RACK[:BOARDS]:
+        old_failures(tmp_path)
+        fail(queue, 0, device)
+    assert claim(queue(), CASES[:1], "b4") is None
+    commit(tmp_path / "run", 1, claim(queue(), CASES[1:2], "b4").writer)
+    assert queue().claim(CASES[:1], queue().states(CASES), "b4").number == BOARDS
+
+
+def old_failures(tmp_path):
+    for path in (tmp_path / "night" / "claims").glob("*.failed.json"):
+        os.utime(path, (1, 1))
+
+
+def test_bad_boards_leave_what_failed_elsewhere_to_others_for_a_while(queue, tmp_path):
+    fail(queue, 0, "b1")
+    fail(queue, 1, "b2")
+    assert claim(queue(), CASES, "b1").case == 2
+    assert claim(queue(), CASES, "b2") is None
+    assert claim(queue(), CASES, "b3").case == 0
+    old_failures(tmp_path)
+    assert claim(queue(), CASES, "b1").case == 1
+
+
 def test_a_claim_that_is_given_back_leaves_no_trace(queue):
     queue().release(claim(queue(), CASES[:1], "b1"))
     again = claim(queue(), CASES[:1], "b1")
