@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +16,9 @@ from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
 from harness.errors import ConfigError
 from harness.image import load_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 #: Modules whose tests share what is slow to make: one process of pytest-xdist runs them all, and begins with them.
@@ -55,6 +60,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return module if module in TOGETHER else nodeid
 
     return OneByOne(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Leave slow tests out of the coverage, which would nearly double the time that they take."""
+    measuring = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
+    if measuring is None or item.get_closest_marker("slow") is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 @pytest.fixture

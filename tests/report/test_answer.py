@@ -130,7 +130,6 @@ def test_variants_on_different_inputs_have_no_leader_and_the_reason_is_said(tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 def test_with_no_true_difference_a_leader_is_named_in_fewer_than_one_run_of_twenty(tmp_path):
     false_alarms = 0
     for seed in range(100):

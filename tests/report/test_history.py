@@ -88,7 +88,6 @@ def test_accuracy_that_falls_is_worse():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 def test_steady_series_rarely_show_a_shift_and_steps_are_rarely_missed():
     for count in (10, 30, 90):
         false = sum(bool(shifts(100 * noise(count, 0.01, seed), margin=0.0)) for seed in range(300))

@@ -11,7 +11,7 @@ from harness.report.frame import Policy
 from harness.report.units import unit_spreads
 from harness.store.results import Results
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncovered")]
+pytestmark = pytest.mark.slow
 
 COUNT = 1000  # the default: all inputs of the shipped suite
 METRICS = ("accuracy", "latency")

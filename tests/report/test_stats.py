@@ -178,7 +178,6 @@ def healthy(base, cv, random, outliers=0.01):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize(("count", "cv"), [(40, 0.001), (200, 0.0005), (200, 0.002)])
 def test_intervals_of_ratios_cover_and_raise_few_false_alarms(count, cv):
     random = rng(11)
@@ -194,7 +193,6 @@ def test_intervals_of_ratios_cover_and_raise_few_false_alarms(count, cv):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("uncovered")
 @pytest.mark.parametrize(
     ("count", "discordant", "change"), [(100, 0.1, 0), (1000, 0.02, 0), (1000, 0.05, 0.01), (1000, 0.1, -0.05)]
 )
