@@ -71,17 +71,17 @@ class CaseState:
         state: `free` to be claimed, `claimed`, or `done`.
         claim: the newest one, None if there was none.
         failed: why each board that failed couldn't measure it.
-        doubting: those of them that speak against its image: it ran on them, and they aren't known to be bad.
-        rested: whether no board has failed with it just now.
         dead: the claims whose worker died, or stood still for so long that another may have the case.
+        doubting: boards whose failure speaks against its image: it ran on them, and they aren't known to be bad.
+        rested: whether no board has failed with it just now.
     """
 
     state: Literal["free", "claimed", "done"]
     claim: Claim | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    dead: tuple[Claim, ...] = ()
     doubting: frozenset[str] = frozenset()
     rested: bool = True
-    dead: tuple[Claim, ...] = ()
 
     @property
     def hopeless(self) -> bool:
@@ -208,7 +208,7 @@ class Queue:
             elif done.get(number) != claim.writer:
                 dead.append(claim)
         state: Literal["free", "claimed", "done"] = "done" if number in done else "claimed" if live else "free"
-        return CaseState(state, newest, failed, frozenset(doubting), rested, tuple(dead))
+        return CaseState(state, newest, failed, tuple(dead), frozenset(doubting), rested)
 
 
 class Heartbeat:

@@ -235,8 +235,12 @@ def _end_with_parent(parent: int) -> None:
 
 
 def _stop(_number: int, _frame: object) -> None:
-    on_stop(signal.SIG_IGN)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
+    on_stop(_ignore)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
     raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing. With SIG_IGN, Python would complain of a signal that came just before that was set."""
 
 
 def _say(text: str) -> None:
@@ -276,6 +280,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, p
     finally:
         if worker is not None:
             worker.bench.close()
+        on_stop(signal.SIG_IGN)  # Python forgets its own handlers before the process is gone
     sys.exit(code)
 
 

@@ -234,6 +234,12 @@ def test_the_same_results_are_the_same_page(emulated):
     assert render_page(page_of(emulated)) == render_page(page_of(emulated))
 
 
+#: Something that takes 0.54 s of CPU time where a page of two suites takes 3.0 s and may take 5 s. Both take longer on a
+#: slower computer, and where other work shares its cores.
+YARDSTICK = [sys.executable, "-c", "for _ in range(20_000_000): pass"]
+MOST = 5 / 0.54
+
+
 @pytest.mark.slow
 def test_a_page_of_two_suites_and_twenty_variants_takes_less_than_five_seconds_of_cpu(tmp_path):
     with Run.create(tmp_path, about(Setting())) as run:
@@ -241,7 +247,7 @@ def test_a_page_of_two_suites_and_twenty_variants_takes_less_than_five_seconds_o
             for made in VARIANTS:
                 record_case(run, made, Setting(suite=suite, samples=1000, layers=True))
     command = [Path(sys.executable).with_name("hil"), "report", run.path, "--html", tmp_path / "out"]
-    assert any(cpu_seconds(command) < 5 for _ in range(3))  # more often, as other work on the machine slows it
+    assert any(cpu_seconds(command) < MOST * cpu_seconds(YARDSTICK) for _ in range(3))
 
 
 def cpu_seconds(command):
