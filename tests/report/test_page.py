@@ -234,8 +234,8 @@ def test_the_same_results_are_the_same_page(emulated):
     assert render_page(page_of(emulated)) == render_page(page_of(emulated))
 
 
-#: Something that takes 0.54 s of CPU time where a page of two suites takes 3.0 s and may take 5 s. Both take longer on a
-#: slower computer, and where other work shares its cores.
+#: Something that takes 0.54 s of CPU time where a page of two suites takes 3.0 s and may take 5 s. Both take longer on
+#: a slower computer, and where other work shares its cores.
 YARDSTICK = [sys.executable, "-c", "for _ in range(20_000_000): pass"]
 MOST = 5 / 0.54
 
