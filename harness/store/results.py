@@ -154,8 +154,12 @@ def join_results(a: Results, b: Results) -> Results:
 
 def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return case rows as dicts, with None for what is missing."""
-    filled = cases.astype(object).where(cases.notna(), None)
-    return [{str(key): value for key, value in row.items()} for row in filled.to_dict("records")]
+    columns = (  # one by one, several times as fast as a frame of objects
+        [None if gone else value for value, gone in zip(column.tolist(), column.isna(), strict=True)]
+        for _, column in cases.items()
+    )
+    names = [str(name) for name in cases.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table | StoreError | None:
