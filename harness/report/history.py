@@ -18,6 +18,7 @@ from harness.store.place import unit_of
 from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from harness.report.frame import Verdict
@@ -108,20 +109,22 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
     found = []
     for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
         once = rows.drop_duplicates("run", keep="last")
+        plain = plain_rows(once)
         for name in policy.metrics:
             metric = METRICS[name]
             if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
                 continue
             there = once[once[metric.column].notna()]
             if not there.empty:
-                found.append(_series(metric, there, policy, spreads))
+                points = [row for row in plain if row[metric.column] is not None]
+                margin = max(policy.margin(metric), _of_units(metric, points, spreads, policy.level))
+                found.append(_series(metric, there, margin))
     return tuple(found)
 
 
-def _series(metric: Metric, rows: pd.DataFrame, policy: Policy, spreads: Spreads) -> Series:
+def _series(metric: Metric, rows: pd.DataFrame, margin: float) -> Series:
     first = rows.iloc[0]
     columns = ["run", "started_utc", "git_revision", "device", metric.column]
-    margin = max(policy.margin(metric), _of_units(metric, rows, spreads, policy.level))
     points = rows[columns].rename(columns={metric.column: "value"}).reset_index(drop=True)
     return Series(
         place=first["place"],
@@ -135,9 +138,8 @@ def _series(metric: Metric, rows: pd.DataFrame, policy: Policy, spreads: Spreads
     )
 
 
-def _of_units(metric: Metric, rows: pd.DataFrame, spreads: Spreads, level: float) -> float:
+def _of_units(metric: Metric, points: Sequence[Mapping[str, Any]], spreads: Spreads, level: float) -> float:
     """Return which change may be one of units, as a share: 0 if one unit measured all points, or if it isn't known."""
-    points = plain_rows(rows)
     spread = spread_of(spreads, metric.name, points[-1])
     one = len({unit_of(point) for point in points}) == 1
     return 0.0 if one or spread is None else spread.floor(level) - 1
