@@ -9,7 +9,8 @@
 PYTHON ?= python3
 DEVICE ?= nano33
 SLOW   ?=
-JOBS   ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# One more than there are cores: many tests wait for time-outs of boards.
+JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1 )))
 
 VENV    := .venv
 LABGRID := .venv-labgrid
