@@ -9,8 +9,7 @@
 PYTHON ?= python3
 DEVICE ?= nano33
 SLOW   ?=
-# One more than there are cores: many tests wait for time-outs of boards.
-JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1 )))
+JOBS   ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 VENV    := .venv
 LABGRID := .venv-labgrid
