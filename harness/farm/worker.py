@@ -39,6 +39,7 @@ from harness.farm.retest import open_book, retest
 from harness.farm.state import hostname, now
 from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
+from harness.progress import Watch
 from harness.signals import on_stop
 from harness.store.commits import committed
 
@@ -78,6 +79,7 @@ class Worker:
         device: the name of its board.
         bench: with that board.
         queue: where cases come from.
+        stopped: set once it is told to end, because the exception that says so may be lost in a callback.
     """
 
     night: Night
@@ -85,12 +87,14 @@ class Worker:
     device: str
     bench: Bench
     queue: Queue
+    stopped: threading.Event = field(default_factory=threading.Event)
     _suites: dict[str, Suite] = field(default_factory=dict)
 
     def run(self) -> Exit:
         """Measure until nothing is left for this board, or the time is up.
 
         Raises:
+            KeyboardInterrupt: it was told to end.
             StoreError: the results can't be written.
         """
         mine = [case for case in self.night.cases if self.device in case.devices and self._has_image(case)]
@@ -101,7 +105,8 @@ class Worker:
                 return Exit.DONE
             claim = self.queue.claim(self._before_reservations(left), states, self.device)
             if claim is None:  # others have them; their boards may fail
-                threading.Event().wait(_PAUSE_S)
+                if self.stopped.wait(_PAUSE_S):
+                    raise KeyboardInterrupt
                 continue
             case = next(case for case in left if case.number == claim.case)
             ended = self._measure(case, claim)
@@ -112,12 +117,13 @@ class Worker:
         """Measure a case; return how the worker ends if its board can't go on."""
         target = replace(self.bench.targets[0], pool=case.pool)
         access, device = self.bench.rack.access, self.bench.targets[0].devices[0]
+        watch = Watch(None, self.stopped)
         try:
             access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
             suite = self._suite(case)
             with Heartbeat(claim):
                 self.bench.rack.ready(device)
-                self.bench.measure(target, suite, suite.variant(case.variant), None, case.number, final=False)
+                self.bench.measure(target, suite, suite.variant(case.variant), watch, case.number, final=False)
         except (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError) as error:
             _say(f"{case.name}: {error}")
             self.queue.release(claim)
@@ -234,13 +240,26 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _stop(_number: int, _frame: object) -> None:
-    on_stop(_ignore)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
-    raise KeyboardInterrupt
+def end_on_signal() -> threading.Event:
+    """Interrupt this process once it is told to end, and return what says that it was."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        on_stop(_ignore)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
+        sys.unraisablehook = _ignore_unraisable
+        stopped.set()
+        raise KeyboardInterrupt
+
+    on_stop(stop)
+    return stopped
 
 
 def _ignore(_number: int, _frame: object) -> None:
     """Do nothing. With SIG_IGN, Python would complain of a signal that came just before that was set."""
+
+
+def _ignore_unraisable(_what: object) -> None:
+    """Do nothing: an archive that was interrupted half made fails when it is deleted, and that helps nobody."""
 
 
 def _say(text: str) -> None:
@@ -263,10 +282,11 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, p
     worker: Worker | None = None
     code = Exit.WRONG
     try:
-        on_stop(_stop)
+        stopped = end_on_signal()
         _end_with_parent(parent)
         if not check or _is_well(Lab.load(lab), device, Night.load(folder), base):
             worker = make_worker(folder, device, lab, base, writer)
+            worker.stopped = stopped
             code = worker.run()
         else:
             code = Exit.BOARD

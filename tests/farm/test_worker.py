@@ -137,6 +137,35 @@ def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_pa
     assert claims(night) == []
 
 
+_LOST = """
+import os, signal
+from harness.farm.worker import end_on_signal
+
+class HalfMade:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        [None for _ in range(1000)]
+
+stopped = end_on_signal()
+HalfMade()
+print(stopped.is_set())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_that_is_lost_is_remembered_and_nothing_is_said_of_what_it_left_half_made():
+    ended = subprocess.run([sys.executable, "-c", _LOST], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("True\n", "")
+
+
+def test_a_worker_whose_interrupt_was_lost_ends_all_the_same_and_gives_its_case_back(night, worker):
+    worker.stopped.set()
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert claims(night) == []
+    assert committed(night.run) == {}
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
 def test_a_worker_under_nohup_outlives_its_terminal(night, tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
