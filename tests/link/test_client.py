@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import time
 
 import numpy as np
@@ -140,6 +141,35 @@ def test_chunks_shrink_on_a_bad_line(board, line, inputs):
     link.connect()
     link.infer(inputs[0])
     assert link._chunk < 784
+
+
+@pytest.mark.parametrize("rate", [1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3])
+def test_the_chunks_of_a_bad_line_carry_nearly_as_much_as_the_best_size_would(board, line, rate):
+    size, around, dice = 784, 60, random.Random(1)  # bytes of an input, and of the headers and CRCs of a chunk
+    link = Link(line, board.name)
+    link.connect()
+    offset = carried = sent = 0
+    for _ in range(20_000):
+        chunk = min(link._chunk_bytes, size - offset)
+        damaged = dice.random() > whole(chunk + around, rate)
+        link._adapt(damaged=damaged)
+        sent += chunk + around
+        if not damaged:
+            carried += chunk
+            offset = (offset + chunk) % size
+    best = max(fixed(size, chunk, around, rate) for chunk in range(16, size + 1, 8))
+    assert carried / sent > 0.85 * best
+
+
+def whole(length, rate):
+    """How likely so many bytes arrive undamaged, at this rate of wrong bits."""
+    return (1 - rate) ** (8 * length)
+
+
+def fixed(size, chunk, around, rate):
+    """Which part of all bytes sent carries an input, if it travels in chunks of this size."""
+    chunks = [min(chunk, size - offset) + around for offset in range(0, size, chunk)]
+    return size / sum(length / whole(length, rate) for length in chunks)
 
 
 @pytest.mark.parametrize("sent", [1, 7, 15, 16 + 3])
