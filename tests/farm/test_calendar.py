@@ -213,12 +213,13 @@ def book_many(state, user, rounds):
 
 
 def test_processes_that_book_at_once_never_get_the_same_board(tmp_path):
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.farm.calendar"])
     workers = [context.Process(target=book_many, args=(tmp_path, f"user{number}", 5)) for number in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * 8
     made = Calendar(tmp_path).all()
     assert sorted(int(one.id[1:]) for one in made) == list(range(1, 41))

@@ -135,12 +135,13 @@ def _publish_all(runs, store):
 def test_many_processes_publish_at_once(tmp_path):
     store = tmp_path / "store"
     runs = [write_run(tmp_path / "results") for _ in range(6)]
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["harness.store.publish"])
     processes = [context.Process(target=_publish_all, args=(runs[k:] + runs[:k], str(store))) for k in range(6)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert [process.exitcode for process in processes] == [0] * 6
     assert len(harness.load_results(store).cases) == 6
     assert list((store / ".publishing").iterdir()) == []
