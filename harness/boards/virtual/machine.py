@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual import debug as dbg
@@ -39,6 +39,9 @@ class Machine(Chip):
     def close(self) -> None:
         """Power off and wait for the thread."""
         self._closing = True
+        with suppress(RuntimeError):  # a signal's exception may have come just after this thread had taken the lock
+            while True:
+                self._condition.release()
         thread = self._thread
         while thread is not None and thread.is_alive():
             self.engine.counter.stop_soon()

@@ -100,6 +100,23 @@ def test_close_twice_and_use_afterwards():
         twin.instructions()
 
 
+@pytest.mark.parametrize("held", [1, 2])
+def test_a_board_whose_lock_an_interrupt_left_taken_is_switched_off_all_the_same(held):
+    twin = VirtualNrf52840("nano33")
+    twin.start()
+
+    def interrupted():
+        for _ in range(held):
+            twin.machine._condition.acquire()  # and Ctrl-C came before the block that would release it
+        twin.close()
+
+    user = threading.Thread(target=interrupted, daemon=True)
+    user.start()
+    user.join(60)
+    assert not user.is_alive()
+    assert boards_running() == []
+
+
 def test_idle_board_costs_no_processor_time(lab):
     lab.echo(b"wake up")
     wait_until(lambda: lab.twin.machine.sleeping)
