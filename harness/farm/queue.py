@@ -126,6 +126,9 @@ class Queue:
             done = committed(self._run)
             claims = self._read()
             found = {case.number: self._state(case.number, done, claims.get(case.number, {})) for case in cases}
+            if any(state.state != "done" and state.dead for state in found.values()):
+                done = committed(self._run)  # whoever is gone now may have finished its case since it was looked
+                found = {number: self._state(number, done, claims.get(number, {})) for number in found}
         bad = {device for state in found.values() if state.state == "done" for device in state.failed}
         return {number: replace(state, doubting=state.doubting - bad) for number, state in found.items()}
 
@@ -195,7 +198,8 @@ class Queue:
         newest = claims[max(claims)]
         failed, doubting, dead, live, rested = {}, set(), [], False, True
         for claim in claims.values():
-            failure = read_json(_failure(claim.path))
+            kept = claim is newest and (number in done or self.alive(claim))
+            failure = read_json(_failure(claim.path))  # afterwards: a process may say so and end meanwhile
             if failure is not None:
                 device = str(failure.get("device"))
                 failed[device] = str(failure.get("reason"))
@@ -203,9 +207,9 @@ class Queue:
                     doubting.add(device)
                 if number not in done:
                     rested = rested and self._now() - _failure(claim.path).stat().st_mtime > HEAD_START_S
-            elif claim is newest and (number in done or self.alive(claim)):
+            elif kept:
                 live = True
-            elif done.get(number) != claim.writer:
+            elif done.get(number) != claim.writer and claim.path.exists():  # else it was given back since it was read
                 dead.append(claim)
         state: Literal["free", "claimed", "done"] = "done" if number in done else "claimed" if live else "free"
         return CaseState(state, newest, failed, tuple(dead), frozenset(doubting), rested)

@@ -126,6 +126,25 @@ def test_a_claim_that_is_given_back_leaves_no_trace(queue):
     assert (again.number, len(queue().states(CASES)[0].dead)) == (0, 0)
 
 
+@pytest.mark.parametrize("end", ["given back", "failed", "done"])
+def test_who_ends_while_it_is_looked_has_not_died(queue, tmp_path, monkeypatch, end):
+    mine = claim(queue(), CASES[:1], "b1")
+
+    def ends(_pid):
+        if end == "given back":
+            mine.path.unlink(missing_ok=True)
+        elif end == "failed":
+            queue().failed(mine, "b1: silent", "LinkError")
+        else:
+            commit(tmp_path / "run", 0, mine.writer)
+        return end == "given back"
+
+    monkeypatch.setattr("harness.farm.queue.lives", ends)
+    state = queue().states(CASES[:1])[0]
+    assert (state.state, state.dead) == ("done" if end == "done" else "free", ())
+    assert list(state.failed) == ["b1"] * (end == "failed")
+
+
 _HOLD = """
 import sys, time
 from pathlib import Path
@@ -164,7 +183,7 @@ def test_a_heartbeat_keeps_a_claim_alive(queue):
     os.utime(mine.path, (1, 1))
     assert not queue().alive(mine)
     with Heartbeat(mine, every_s=0.01):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not queue().alive(mine) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert queue().alive(mine)
