@@ -127,9 +127,11 @@ class Host:
 
     def _measures(self) -> bool:
         """Tend the workers; whether something is left that they could do. Nothing is if the run has its tables."""
-        if (self._night.run / CASES_FILE).is_file():
-            return False
         states = self._queue.states(self._night.cases)
+        if (
+            self._night.run / CASES_FILE
+        ).is_file():  # asked last: who writes them removes what says that cases are done
+            return False
         self._crew.tend(states, late=self._late() > 0)
         self._test_again()
         self._tell("measuring")
@@ -139,10 +141,10 @@ class Host:
     def _awaits_others(self) -> bool:
         """Whether another host measures."""
         states = self._queue.states(self._night.cases)
+        self._tell("waiting")  # the time of that file is the one that the others' are held against
         done = self._night.finished or all(state.state == "done" for state in states.values())
         if done or self._late() > _GRACE_S or not self._others_measure():
             return False
-        self._tell("waiting")
         self._progress(states)
         return True
 

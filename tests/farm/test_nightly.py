@@ -21,6 +21,9 @@ from harness.farm import crew
 from harness.farm.host import Host, Wish
 from harness.farm.night import plan_night
 from harness.farm.nightly import run_night
+from harness.json_file import write_json
+from harness.store import Run
+from harness.store.runs import finish_shared
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,6 +151,43 @@ def test_a_state_folder_may_be_away_for_a_while(wish, state):
         host._step(away)
     assert not host._step(lambda: False)
     assert host._step(away)
+
+
+def write_tables(night):
+    """Let another host have ended the run."""
+    write_json(night.folder / "hosts" / "other.json", {"state": "finishing"})
+    with Run.join(night.run, {}, "other") as run:
+        case = night.cases[0]
+        keys = {"board": case.kind, "backend": case.backend, "suite": case.task, "variant": case.variant}
+        run.begin_case(number=case.number, device="b1", **keys).finish(status="skipped", reason="no time")
+    finish_shared(night.run)
+
+
+def test_a_host_that_comes_when_another_one_has_written_the_tables_goes_on_to_the_end(wish, state):
+    wanted = wish(devices=("b1",))
+    night = plan(wanted, state)
+    write_tables(night)
+    host = Host(wanted, night)
+    assert not host._step(host._measures)
+    assert not host._step(host._awaits_others)
+    assert run_night(wanted).counts["skipped"] == 1
+
+
+def test_no_worker_is_started_when_the_tables_were_written_just_now(wish, state, monkeypatch):
+    wanted = wish(devices=("b1",))
+    host = Host(wanted, plan(wanted, state))
+    states = host._queue.states
+
+    def meanwhile(cases):
+        write_tables(host._night)
+        return states(cases)
+
+    monkeypatch.setattr(host._queue, "states", meanwhile)
+    try:
+        assert not host._measures()
+        assert [slot.process for slot in host._crew.slots] == [None]
+    finally:
+        host._crew.stop()
 
 
 def test_a_board_that_is_due_is_tested_when_the_night_begins(wish, state):
