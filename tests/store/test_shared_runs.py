@@ -92,6 +92,12 @@ def test_a_case_that_two_writers_measured_counts_for_the_first(tmp_path):
     assert results.samples["ticks"].tolist() == [200, 200]
 
 
+def test_a_folder_that_is_removed_while_it_is_listed_holds_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_dir", lambda _self: True)  # it was there a moment ago
+    assert journals(tmp_path / "gone") == []
+    assert committed(tmp_path / "gone") == {}
+
+
 @pytest.mark.parametrize("finish", [finish_shared, recover])
 def test_a_power_cut_while_the_journals_are_removed_loses_no_case(tmp_path, monkeypatch, finish):
     path = tmp_path / run_name()
