@@ -298,6 +298,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, p
     except KeyboardInterrupt:
         code = Exit.STOPPED
     finally:
+        on_stop(_ignore)  # it ends anyway
         if worker is not None:
             worker.bench.close()
         on_stop(signal.SIG_IGN)  # Python forgets its own handlers before the process is gone

@@ -31,7 +31,7 @@ def night(tmp_path):
 @pytest.fixture
 def slot():
     """The place of a worker that stands still."""
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
         yield Slot("b1", process=process, writer="mine")
         process.kill()
 
@@ -51,7 +51,7 @@ def test_a_worker_that_stands_still_is_killed_even_if_others_have_its_case(night
     newest = claim(night, slot, "another", 1) if overtaken else mine
     states = {0: CaseState("claimed" if overtaken else "free", newest, {}, (mine,)), 1: CaseState("free")}
     crew(night, slot).tend(states, late=False)
-    assert slot.process.wait(10) < 0
+    assert slot.process.wait(60) < 0
 
 
 def test_a_worker_isnt_killed_for_what_a_process_of_its_number_left_before_a_power_cut(night, slot):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -114,10 +115,26 @@ def test_a_case_that_this_host_cant_begin_is_left_to_others_and_the_next_one_mea
     assert "gone" in failure["reason"]
 
 
-def started(night, tmp_path, parent):
-    command = [sys.executable, "-m", "harness.farm.worker", str(night.folder), "b1", "--base", str(tmp_path)]
+@contextmanager
+def started(night, tmp_path, parent, *program):
+    command = [sys.executable, *(program or ("-m", "harness.farm.worker")), str(night.folder), "b1"]
+    command += ["--base", str(tmp_path)]
     command += ["--lab", str(tmp_path / "devices.yaml"), "--writer", "me", "--parent", str(parent)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # does nothing to one that has ended
+
+
+def wait_until_it_measures(process, night):
+    deadline = time.monotonic() + 60
+    while True:
+        over = process.poll() is not None or time.monotonic() > deadline  # looked at first: it may end at any time
+        if list(night.run.glob("journal-*")):
+            return
+        assert not over, "the worker has begun no journal"
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
@@ -126,9 +143,7 @@ def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_pa
     plan = night.folder / "plan.json"
     plan.write_text(plan.read_text().replace('"samples": 2', '"samples": 1000'))
     with started(night, tmp_path, os.getpid()) as process:
-        deadline = time.monotonic() + 60
-        while not list(night.run.glob("journal-*")) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until_it_measures(process, night)
         for name in (first, "SIGTERM", "SIGINT", "SIGHUP"):
             process.send_signal(getattr(signal, name))
             time.sleep(0.05)
@@ -168,18 +183,38 @@ def test_a_worker_whose_interrupt_was_lost_ends_all_the_same_and_gives_its_case_
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
 def test_a_worker_under_nohup_outlives_its_terminal(night, tmp_path):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = started(night, tmp_path, os.getpid())
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    with process:
-        while not (process.poll() is not None or list(night.run.glob("journal-*"))):
-            time.sleep(0.02)
+    with ExitStack() as stack:
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            process = stack.enter_context(started(night, tmp_path, os.getpid()))
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        wait_until_it_measures(process, night)
         process.send_signal(signal.SIGHUP)
         process.communicate(timeout=60)
     assert process.returncode == Exit.DONE
     assert sorted(committed(night.run)) == [0, 1]
+
+
+_LATE = """
+import os, signal, sys
+from harness.bench import Bench
+from harness.farm.worker import main
+
+def told(self, close=Bench.close):
+    os.kill(os.getpid(), signal.SIGTERM)
+    close(self)
+
+Bench.close = told
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_worker_that_is_told_to_end_when_it_is_about_to_ends_in_order(night, tmp_path):
+    with started(night, tmp_path, os.getpid(), "-c", _LATE) as process:
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (Exit.DONE, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process of POSIX has another parent once its own is gone")
