@@ -114,9 +114,13 @@ def _content(path: Path) -> bytes:
 def _written(path: Path, content: Mapping[str, Any]) -> Path:
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # a full disk, or Ctrl-C
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary

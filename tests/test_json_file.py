@@ -10,6 +10,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from harness.json_file import create_json, read_json, write_json
 
 
@@ -32,6 +34,20 @@ def test_writing_replaces_and_reading_damage_gives_nothing(tmp_path):
     assert read_json(path) is None
     path.write_text("[1]")
     assert read_json(path) is None
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_what_cant_be_written_to_the_end_leaves_nothing_behind(tmp_path, monkeypatch, error):
+    def cut_off(_file):
+        raise error
+
+    write_json(tmp_path / "fact.json", {"a": 1})
+    monkeypatch.setattr(os, "fsync", cut_off)
+    for write in (write_json, create_json):
+        with pytest.raises(type(error)):
+            write(tmp_path / "fact.json", {"a": 2})
+    assert [found.name for found in tmp_path.iterdir()] == ["fact.json"]
+    assert read_json(tmp_path / "fact.json") == {"a": 1}
 
 
 def test_without_hard_links_one_writer_succeeds_as_well(tmp_path, monkeypatch):
