@@ -152,8 +152,13 @@ class Queue:
             about["since"] = stamp(now())
             path = self._claims / f"{case.number}.{number}.json"
             with usable(self._night):
-                if create_json(path, about):
-                    return Claim(case.number, number, path, about)
+                try:
+                    if create_json(path, about):
+                        return Claim(case.number, number, path, about)
+                except KeyboardInterrupt:
+                    if read_json(path) == about:  # it came between making the file and knowing it
+                        path.unlink()
+                    raise
         return None
 
     def failed(self, claim: Claim, reason: str, error: str) -> None:

@@ -126,6 +126,17 @@ def test_a_claim_that_is_given_back_leaves_no_trace(queue):
     assert (again.number, len(queue().states(CASES)[0].dead)) == (0, 0)
 
 
+def test_a_claim_that_was_just_made_when_its_process_is_told_to_end_is_given_back(queue, monkeypatch):
+    def told(path, about):
+        write_json(path, about)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.farm.queue.create_json", told)
+    with pytest.raises(KeyboardInterrupt):
+        claim(queue(), CASES[:1], "b1")
+    assert queue().states(CASES[:1])[0].claim is None
+
+
 @pytest.mark.parametrize("end", ["given back", "failed", "done"])
 def test_who_ends_while_it_is_looked_has_not_died(queue, tmp_path, monkeypatch, end):
     mine = claim(queue(), CASES[:1], "b1")
