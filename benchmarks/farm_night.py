@@ -172,7 +172,10 @@ class Shooting:
             workers = self._workers()
             if not workers:
                 return
-            os.kill(self._random.choice(workers), signal.SIGKILL)
+            try:
+                os.kill(self._random.choice(workers), signal.SIGKILL)
+            except ProcessLookupError:  # it has ended since it was seen
+                return
         elif kind == "supervisor":
             host = self._random.choice(self.host_names)
             if host in self._down or self._supervisors[host].poll() is not None:
@@ -214,7 +217,7 @@ class Shooting:
                 command = Path(f"/proc/{pid}/cmdline").read_bytes()
             except OSError:
                 continue
-            if b"harness.farm.worker" in command:
+            if b"harness.farm.worker" in command and bytes(self.folder) in command:
                 found.append(int(pid))
         return sorted(set(found))
 

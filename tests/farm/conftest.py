@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 
 import pytest
+from filelock import FileLock
 
 from fakes.labgrid_farm import LabgridFarm, find_labgrid
 from harness.config import Lab
@@ -32,8 +33,10 @@ PLACES = {
 @pytest.fixture(scope="session")
 def labgrid_programs(pytestconfig):
     """The folder with labgrid's programs; without them the test is skipped, and says how to install them."""
+    cache = pytestconfig.cache.mkdir("labgrid")
     try:
-        return find_labgrid(pytestconfig.cache.mkdir("labgrid"))
+        with FileLock(cache.with_name("labgrid.lock")):  # another process of the tests may be making it
+            return find_labgrid(cache)
     except OSError as error:
         pytest.skip(str(error))
 
