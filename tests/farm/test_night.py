@@ -18,6 +18,7 @@ from harness.farm.crew import Slot
 from harness.farm.host import progress
 from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
 from harness.farm.queue import CaseState
+from harness.farm.state import now
 from harness.json_file import write_json
 from harness.store import Run
 
@@ -38,6 +39,13 @@ def base(tmp_path):
     (tmp_path / "suites" / "japanese_vowels.yaml").write_text(text)
     shutil.copytree(ROOT / "firmware" / "prebuilt", tmp_path / "firmware" / "prebuilt")
     return tmp_path
+
+
+@pytest.fixture
+def one_day(monkeypatch):
+    """Keep midnight from coming between two nights, which are named by their day."""
+    begun = now()
+    monkeypatch.setattr("harness.farm.night.now", lambda: begun)
 
 
 def nightly(base, **options):
@@ -93,6 +101,7 @@ def test_a_missing_image_is_planned_so_that_its_case_can_say_so(lab, base):
     assert [case.variant for case in cases if case.image_sha256 is None] == ["int8"]
 
 
+@pytest.mark.usefixtures("one_day")
 def test_hosts_that_plan_at_once_have_one_plan(lab, base):
     wish = nightly(base, devices=("b1", "b2"), budget=timedelta(hours=1))
     with ThreadPoolExecutor(4) as pool:
@@ -103,6 +112,7 @@ def test_hosts_that_plan_at_once_have_one_plan(lab, base):
     assert made[0].deadline - made[0].created == timedelta(hours=1)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_second_night_of_a_day_has_a_number(lab, base):
     state, wish = base / "state", nightly(base, devices=("b1",))
     assert unfinished(state) is None

@@ -71,7 +71,7 @@ def test_a_night_ends_when_its_cases_are_done_though_boards_are_missing_or_in_do
     (state / "quarantine").mkdir()
     (state / "quarantine" / "b2.json").write_text("{")
     devices = ("b1", "b2", *["real"] * each)
-    outcome = run_night(wish(devices=devices, each=each, budget=timedelta(seconds=100)))
+    outcome = run_night(wish(devices=devices, each=each, budget=timedelta(minutes=10)))
     left = 2 if each else 0
     assert (outcome.exit_code, dict(outcome.counts)) == (
         7 if each else 0,
