@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -105,7 +106,8 @@ class Worker:
                 return Exit.DONE
             claim = self.queue.claim(self._before_reservations(left), states, self.device)
             if claim is None:  # others have them; their boards may fail
-                if self.stopped.wait(_PAUSE_S):
+                time.sleep(_PAUSE_S)  # not `wait`: a signal that comes while that has the event's lock can't set it
+                if self.stopped.is_set():
                     raise KeyboardInterrupt
                 continue
             case = next(case for case in left if case.number == claim.case)
