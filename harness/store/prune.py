@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -93,14 +94,18 @@ def _remove(run: Path, names: list[str]) -> None:
     sync_folder(run)
     for name in names:
         path = run / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        while path.is_dir() and not path.is_symlink():
+            with suppress(FileNotFoundError):  # another host does the same
+                shutil.rmtree(path)
+        path.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in _files(path))
+    found = 0
+    with suppress(FileNotFoundError):  # another host removes it just now
+        for file in _files(path):
+            found += file.stat().st_size
+    return found
 
 
 def _files(path: Path) -> Iterator[Path]:

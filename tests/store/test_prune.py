@@ -46,6 +46,15 @@ def old(tmp_path):
     return make(tmp_path, layers=[{"operator": "ADD", "ticks": 7}])
 
 
+def test_two_hosts_may_prune_at_once(tmp_path, old, monkeypatch):
+    remove, files = pruning._remove, pruning._files
+    monkeypatch.setattr(pruning, "_files", lambda path: [*files(path), path.with_name("just removed")])
+    monkeypatch.setattr(pruning, "_remove", lambda run, names: [remove(run, names) for _ in range(2)])
+    (done,) = prune(tmp_path, MONTH)
+    assert (done.path, done.freed_bytes > 1000) == (old, True)
+    assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
+
+
 def test_raw_data_of_an_old_run_goes_and_its_cases_stay(tmp_path, old):
     before = load_results(old).cases
     young = make(tmp_path, days=29)
