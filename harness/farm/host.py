@@ -128,9 +128,8 @@ class Host:
     def _measures(self) -> bool:
         """Tend the workers; whether something is left that they could do. Nothing is if the run has its tables."""
         states = self._queue.states(self._night.cases)
-        if (
-            self._night.run / CASES_FILE
-        ).is_file():  # asked last: who writes them removes what says that cases are done
+        # Asked last: who writes them removes what says that cases are done.
+        if (self._night.run / CASES_FILE).is_file():
             return False
         self._crew.tend(states, late=self._late() > 0)
         self._test_again()
