@@ -61,8 +61,11 @@ def test_raw_data_of_an_old_run_goes_and_its_cases_stay(tmp_path, old):
 
 
 def test_what_needs_samples_says_when_they_were_pruned(tmp_path, old):
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    begun = datetime.now(UTC).replace(microsecond=0)
     prune(tmp_path, MONTH)
+    when = datetime.fromisoformat(json.loads((old / "run.json").read_text())["pruned_utc"])
+    assert begun <= when <= datetime.now(UTC)
+    today = f"{when:%Y-%m-%d}"
     with pytest.warns(UserWarning, match=f"the samples of run {old.name} were pruned on {today}; its cases are kept"):
         assert load_results(old).samples.empty
     new = write_run(tmp_path, ticks=[1100] * 30)
