@@ -306,7 +306,8 @@ def test_a_running_run_is_not_recovered(run):
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
 def test_a_full_disk_keeps_the_journal_valid(tmp_path):
-    # The limit on file size makes the kernel refuse the write half way, as a full disk does.
+    # The limit on file size makes the kernel refuse the write half way, as a full disk does; -B, as it would cut off
+    # compiled modules, too.
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
@@ -327,7 +328,7 @@ def test_a_full_disk_keeps_the_journal_valid(tmp_path):
         except StoreError:
             print(count)
     """)
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-B", "-c", script, tmp_path], check=True, capture_output=True, text=True)
     assert "the results folder is full or can't be written" in done.stderr
     assert f"hil results recover {find_run(tmp_path / 'latest')}" in done.stderr
     written = int(done.stdout)
