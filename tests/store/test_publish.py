@@ -24,6 +24,7 @@ from harness.config import Lab
 from harness.errors import ConfigError, StoreError
 from harness.report.baseline import tag_run
 from harness.store.fetch import cache_of, fetch_runs
+from harness.store.names import point_latest
 from harness.store.prune import prune
 from harness.store.publish import publish, publish_finished
 
@@ -147,6 +148,20 @@ def test_many_processes_publish_at_once(tmp_path):
     assert list((store / ".publishing").iterdir()) == []
     for run in runs:
         publish(run, str(store))  # each is whole and equal, else this raises
+
+
+def test_of_two_that_publish_at_once_the_newer_run_is_the_latest(tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    older, newer = sorted(write_run(tmp_path / "results") for _ in range(2))
+
+    def point_late(root, name):
+        if not (store / newer.name).exists():  # it appears after the older one was found to be the newest
+            publish(newer, str(store))
+        point_latest(root, name)
+
+    monkeypatch.setattr("harness.store.publish.point_latest", point_late)
+    publish(older, str(store))
+    assert (store / "latest").resolve().name == newer.name
 
 
 _KILLED = """
