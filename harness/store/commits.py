@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.json_file import create_json, read_json
-from harness.store.journal import Damage, journal_of, read_journal, write_error
+from harness.store.journal import Damage, journal_of, listed, read_journal, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,9 @@ def commit(run: Path, case: int, writer: str) -> str:
 def committed(run: Path) -> dict[int, str]:
     """Return the cases of a run that are done, and whose measurement of each counts."""
     found = {}
-    for path in (run / DONE).glob("*.json"):
-        content = read_json(path)
-        if content is not None and path.stem.isdecimal():
+    for path in listed(run / DONE):
+        content = read_json(path) if path.suffix == ".json" and path.stem.isdecimal() else None
+        if content is not None:
             found[int(path.stem)] = str(content["writer"])
     return found
 

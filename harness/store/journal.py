@@ -26,7 +26,15 @@ JOURNAL = "journal.jsonl"
 
 def journals(run: Path) -> list[Path]:
     """Return the journals in a run's folder, in the order of their names; none once its tables are written."""
-    return sorted(run.glob("journal*.jsonl"))
+    return sorted(path for path in listed(run) if path.name.startswith("journal") and path.suffix == ".jsonl")
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing if there is none, also if it is removed just now, as `glob` may not."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def journal_of(run: Path, writer: str | None) -> Path:
