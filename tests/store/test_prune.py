@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from fakes.made_cases import write_run
 from harness.cli import main
 from harness.errors import StoreError
+from harness.json_file import write_json
 from harness.report.baseline import tag_run
 from harness.report.compare import compare_runs
 from harness.report.content import compose
@@ -142,6 +143,18 @@ def test_stopped_after_the_mark_it_reads_as_pruned_and_is_finished_by_the_next(t
     prune(tmp_path, MONTH)
     assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
     assert json.loads((old / "run.json").read_text()) == marked
+
+
+def test_two_that_prune_at_once_do_not_get_in_each_others_way(tmp_path, old, monkeypatch):
+    def marked(path, content):
+        write_json(path, content)
+        monkeypatch.setattr(pruning, "write_json", write_json)
+        prune(tmp_path, MONTH)
+
+    monkeypatch.setattr(pruning, "write_json", marked)
+    (done,) = prune(tmp_path, MONTH)
+    assert done.path == old
+    assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
 
 
 def test_marked_but_not_yet_removed_samples_are_not_read(tmp_path, old, monkeypatch):
