@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import BaseFileLock, FileLock
 
 from harness.errors import StoreError
 from harness.store import Run, find_run, list_runs, load_results, recover, schema
@@ -297,6 +298,24 @@ def test_a_power_cut_between_the_tables_and_the_journal(killed):
     (killed / "journal.jsonl").write_bytes(journal)
     recover(killed)
     assert len(load_results(killed).samples) == 6
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_the_lock_of_who_comes_next_is_not_removed_under_him(run, monkeypatch):
+    release, following = BaseFileLock.release, []
+
+    def release_and_lose(self, force=False):  # noqa: FBT002 (as filelock has it)
+        release(self, force)
+        if not following:
+            following.append(FileLock(self.lock_file))
+            following[0].acquire(timeout=0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseFileLock, "release", release_and_lose)
+        run.close()
+    (lock,) = following
+    assert Path(lock.lock_file).exists()
+    lock.release()
 
 
 def test_a_running_run_is_not_recovered(run):
