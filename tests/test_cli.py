@@ -72,7 +72,7 @@ def test_v_shows_the_traceback(hil):
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_is_130():
     code = "import sys, time, harness.store, harness.commands.results as r\n"
-    code += "r.show_runs = lambda _: (print('here', flush=True), time.sleep(300))\n"
+    code += "r.show_runs = lambda _: (print('here', flush=True), time.sleep(60))\n"
     code += "import harness.cli; sys.argv = ['hil', 'results']; harness.cli.main()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"here\n"
