@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -46,6 +47,8 @@ DEVICES = "devices:\n  a: {kind: nano33, tags: [pair]}\n  b: {kind: nano33, tags
 @pytest.fixture
 def lab(pytester, monkeypatch):
     """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
+    # On a busy computer, lines of progress would come between the dots.
+    monkeypatch.setattr("harness.progress._LINE_SECONDS", math.inf)
     # Hypothesis would be imported anew in each inner run.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
     suites = pytester.mkdir("suites")
