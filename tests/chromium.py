@@ -77,6 +77,7 @@ class Browser:
         opened = self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         assert "errorText" not in opened, opened
         self._until(lambda: self._loaded(opened["loaderId"]))  # not the page before, which may draw itself anew
+        self.call("Page.stopLoading")  # nor does this one, in the middle of a test
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression in the page."""
