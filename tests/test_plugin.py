@@ -404,6 +404,26 @@ def test_an_interrupted_run_keeps_what_had_finished(pytester, name):
     assert loaded.cases.accuracy.isna().all()
 
 
+@pytest.mark.usefixtures("lab")
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+def test_a_signal_that_comes_while_the_tables_are_written_loses_none(pytester):
+    pytester.makeconftest(
+        "import os, signal\n"
+        "from harness.store import runs\n"
+        "write = runs.write_tables\n"
+        "def write_late(*arguments):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return write(*arguments)\n"
+        "runs.write_tables = write_late\n"
+    )
+    result = pytester.runpytest_subprocess(*RUN)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["int8 *", "The run was interrupted. *"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert results(pytester).cases.status.tolist() == ["complete"]
+
+
 def _wait_for_samples(folder, process):
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
