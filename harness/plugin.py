@@ -33,6 +33,7 @@ _JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
 _CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 _PUBLISHED: pytest.StashKey[list[Published]] = pytest.StashKey()
 _STOPPED = pytest.StashKey[threading.Event]()
+_ENDING = pytest.StashKey[bool]()
 _YAML = (".yaml", ".yml")
 
 
@@ -187,6 +188,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     from harness.store.publish import publish_finished
 
     config, controller = session.config, session.config.stash.get(_CONTROLLER, None)
+    config.stash[_ENDING] = True
     try:
         bench.close()
         yield
@@ -207,6 +209,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     unpublished = any(done.failed for done in config.stash[_PUBLISHED])
     if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.exitstatus == pytest.ExitCode.OK and config.stash[_STOPPED].is_set():
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
     return None
 
 
@@ -266,14 +270,17 @@ def _is_suite(path: Path) -> bool:
 def _catch_signals(config: pytest.Config) -> None:
     """End the session at SIGINT, SIGTERM and SIGHUP alike: boards released, tables written, exit code 2.
 
-    The event is for a signal that comes while an emulator's callback runs, where an exception would be lost.
+    The event is for a signal that comes while an emulator's callback runs, where an exception would be lost, or while
+    the session ends anyway, which only a second one breaks off.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     stopped = config.stash[_STOPPED]
 
     def stop(_number: int, _frame: object) -> None:
+        again = stopped.is_set()
         stopped.set()
-        raise KeyboardInterrupt
+        if again or not config.stash.get(_ENDING, False):
+            raise KeyboardInterrupt
 
     config.stash[_SIGNALS] = on_stop(stop)

@@ -33,10 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     An installed Renode is hidden, for the sake of `--backend auto`. What a test starts is not told that it was started
     by a worker, or that coverage is measured, which would make it slower.
     """
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as of a shell's background job; children would ignore it, too
+    # Children would ignore, too, what a shell's background job or `nohup` ignores.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
     os.environ["HIL_RENODE"] = "off"
     if config.getoption("dist", "no") == "no":  # runs tests itself, and starts no workers

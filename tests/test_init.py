@@ -97,7 +97,7 @@ def test_an_installed_wheel_starts_a_lab_that_runs(tmp_path):
     """The wheel is unpacked ahead of the clone on the path, with the dependencies of this environment."""
     source = tmp_path / "source"
     for folder in ("harness", *FOLDERS, *SOURCE_FOLDERS):
-        shutil.copytree(ROOT / folder, source / folder)
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, source]

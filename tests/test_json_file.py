@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -65,22 +64,22 @@ def test_a_pipe_keeps_no_reader_waiting(tmp_path):
     path = tmp_path / "fact.json"
     os.mkfifo(path)
 
+    asked = threading.Event()
+
     def feed():  # whoever waits for it gets an object, in the end
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
+        while not asked.wait(0.01):
             with contextlib.suppress(OSError):
                 pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                os.write(pipe, b'{"a": 1}')
-                os.close(pipe)
-                return
-            time.sleep(0.01)
+                with os.fdopen(pipe, "wb", buffering=0) as file:
+                    file.write(b'{"a": 1}')
 
     thread = threading.Thread(target=feed)
     thread.start()
-    time.sleep(0.05)
-    assert read_json(path) is None
-    path.unlink()
-    thread.join()
+    try:
+        assert read_json(path) is None
+    finally:
+        asked.set()
+        thread.join()
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def pytest_run(folder, *arguments, **options):
 
 
 def finished(process, code=0):
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == code, output
     return output
 
@@ -81,13 +81,8 @@ def test_each_runs_every_case_on_every_board(farm):
 
 @pytest.mark.slow
 def test_a_killed_workers_case_is_run_by_another_one(farm):
-    process = pytest_run(farm, *SHORT, "-n", "2", "--samples", "200")
-    journal = wait_for(
-        lambda: next((path for path in farm.glob("results/*/journal-*") if b'"sample"' in path.read_bytes()), None)
-    )
-    worker = int(journal.stem.rpartition(".")[2])
-    os.kill(worker, signal.SIGKILL)
-    output = finished(process)
+    in_the_middle(farm, "os.kill(os.getpid(), signal.SIGKILL)")
+    output = finished(pytest_run(farm, *SHORT, "-n", "2", "--samples", "200"))
     assert re.search(r"9 passed, 1 rerun", output)
     results = load_results(farm / "results")
     assert results.cases["variant"].is_unique
@@ -114,8 +109,9 @@ def test_a_case_that_kills_its_workers_fails_and_the_others_go_on(farm):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_had_finished(farm):
+    in_the_middle(farm, "time.sleep(300)")  # so that they can't all end before the signal
     process = pytest_run(farm, *SHORT, "-n", "2", "--samples", "300", start_new_session=True)
-    wait_for(lambda: any(farm.glob("results/*/done/*.json")))
+    wait_for(lambda: (farm / "here").exists() and any(farm.glob("results/*/done/*.json")), process)
     os.killpg(process.pid, signal.SIGINT)
     output = finished(process, code=2)
     cases = load_results(farm / "results").cases
@@ -128,14 +124,32 @@ def complete(cases):
     return cases.loc[cases["status"] == "complete", "variant"]
 
 
-def wait_for(what, seconds=60.0):
+def in_the_middle(folder, happens):
+    """Let something happen to the first worker that is in the middle of a case: to who can make the file `here`."""
+    (folder / "conftest.py").write_text(f"""\
+import contextlib, os, signal, time
+from pathlib import Path
+from harness.progress import Watch
+
+here, show = Path(__file__).with_name("here"), Watch.__call__
+
+def watch(self, stage, done, total):
+    if (stage, done) == ("measure", total // 2):
+        with contextlib.suppress(FileExistsError):
+            here.touch(exist_ok=False)
+            {happens}
+    show(self, stage, done, total)
+
+Watch.__call__ = watch
+""")
+
+
+def wait_for(what, process, seconds=120.0):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
+    while not what():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 # ---- the order

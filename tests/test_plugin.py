@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -46,6 +47,8 @@ DEVICES = "devices:\n  a: {kind: nano33, tags: [pair]}\n  b: {kind: nano33, tags
 @pytest.fixture
 def lab(pytester, monkeypatch):
     """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
+    # On a busy computer, lines of progress would come between the dots.
+    monkeypatch.setattr("harness.progress._LINE_SECONDS", math.inf)
     # Hypothesis would be imported anew in each inner run.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
     suites = pytester.mkdir("suites")
@@ -363,8 +366,10 @@ def test_a_results_folder_that_cannot_be_written_ends_the_run(pytester):
 @pytest.mark.usefixtures("lab")
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
-def test_a_full_disk_ends_the_run_and_loses_nothing(pytester):
-    # The limit on file size makes the kernel refuse the write half way, as a full disk does.
+def test_a_full_disk_ends_the_run_and_loses_nothing(pytester, monkeypatch):
+    # The limit on file size makes the kernel refuse the write half way, as a full disk does. Of a module that is first
+    # imported under it, Python would leave a compiled file that is cut off, and that nobody could import any more.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     pytester.makeconftest(
         "import resource\n"
         "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))\n"
@@ -389,7 +394,7 @@ def test_an_interrupted_run_keeps_what_had_finished(pytester, name):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         _wait_for_samples(pytester.path / "results", process)
         process.send_signal(getattr(signal, name))
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=120)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     assert "The run was interrupted. The boards are released" in output
     loaded = results(pytester)
@@ -399,13 +404,34 @@ def test_an_interrupted_run_keeps_what_had_finished(pytester, name):
     assert loaded.cases.accuracy.isna().all()
 
 
+@pytest.mark.usefixtures("lab")
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
+def test_a_signal_that_comes_while_the_tables_are_written_loses_none(pytester):
+    pytester.makeconftest(
+        "import os, signal\n"
+        "from harness.store import runs\n"
+        "write = runs.write_tables\n"
+        "def write_late(*arguments):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return write(*arguments)\n"
+        "runs.write_tables = write_late\n"
+    )
+    result = pytester.runpytest_subprocess(*RUN)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["int8 *", "The run was interrupted. *"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert results(pytester).cases.status.tolist() == ["complete"]
+
+
 def _wait_for_samples(folder, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if any('"t":"sample"' in path.read_text() for path in folder.glob("*Z-*/journal.jsonl")):
             return
         time.sleep(0.05)
-    raise AssertionError(process.communicate(timeout=10)[0])
+    process.kill()
+    raise AssertionError(process.communicate()[0])
 
 
 def test_what_a_report_carries_can_be_sent_to_another_process(pytester, lab):

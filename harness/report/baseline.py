@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
+from harness.json_file import write_json
 from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
 from harness.store.journal import journals
 from harness.store.read import load_results
@@ -110,10 +110,8 @@ def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
     before = tags.get(name)
     tags[name] = folder.name
     path = results_dir / TAGS_FILE
-    temporary = path.with_name(f".{TAGS_FILE}.tmp")
     try:
-        temporary.write_text(json.dumps(tags, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, dict(sorted(tags.items())))
     except OSError as error:
         raise StoreError(f"{path} can't be written: {error.strerror}") from error
     return before

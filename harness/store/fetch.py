@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,7 +79,8 @@ def local(path: str) -> Path:
     if not _fetch(remote, folder, names):
         raise StoreError(f"{path} holds no runs")
     for gone in {run.name for run in runs_in(folder)} - set(names):
-        shutil.rmtree(folder / gone)
+        with suppress(FileNotFoundError):  # another process removes it, too
+            shutil.rmtree(folder / gone)
     _fetch_tags(remote, folder)
     point_latest(folder, runs_in(folder)[-1].name)
     return folder

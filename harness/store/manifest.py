@@ -68,8 +68,8 @@ def manifest_of(run: Path) -> Manifest:
     if not (run / CASES_FILE).is_file():
         raise StoreError(f"{run} is not a run's folder: it has no {CASES_FILE}")
     paths = [run / name for name in (RUN_FILE, *(f"{table}.parquet" for table in TABLES))]
-    paths += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
     try:
+        paths += [path for folder in FOLDERS for path in (run / folder).rglob("*")]
         files = {path.relative_to(run).as_posix(): entry_of(path) for path in paths if path.is_file()}
     except OSError as error:
         raise StoreError(f"{run} can't be read: {error}") from error

@@ -18,7 +18,6 @@ from harness.store.tables import sync_folder
 from harness.store.tags import read_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -58,12 +57,12 @@ def prune(results_dir: Path, older_than: timedelta, *, dry_run: bool = False) ->
         names = _to_remove(run, before) if run.name not in tagged else []
         if not names:
             continue
-        found.append(PrunedRun(run, sum(_size(run / name) for name in names)))
-        if not dry_run:
-            try:
+        try:
+            found.append(PrunedRun(run, sum(_size(run / name) for name in names)))
+            if not dry_run:
                 _remove(run, names)
-            except OSError as error:
-                raise StoreError(f"{run} can't be pruned: {error.strerror or error}") from error
+        except OSError as error:
+            raise StoreError(f"{run} can't be pruned: {error.strerror or error}") from error
     return found
 
 
@@ -103,13 +102,6 @@ def _remove(run: Path, names: list[str]) -> None:
 def _size(path: Path) -> int:
     found = 0
     with suppress(FileNotFoundError):  # another host removes it just now
-        for file in _files(path):
-            found += file.stat().st_size
+        for file in [path, *path.rglob("*")]:
+            found += file.stat().st_size if file.is_file() else 0
     return found
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from (file for file in path.rglob("*") if file.is_file())
-    else:
-        yield path

@@ -106,7 +106,7 @@ def _to_folder(run: Path, manifest: Manifest, root: Path) -> Path:
             _copy(run, manifest, temporary)
             temporary.rename(final)
             sync_folder(root)
-            point_latest(root, runs_in(root)[-1].name)
+            _point_at_newest(root)
         except OSError as error:
             if error.errno not in _THERE:
                 raise
@@ -115,6 +115,14 @@ def _to_folder(run: Path, manifest: Manifest, root: Path) -> Path:
     if not final.samefile(run) and not manifest_of(final).same_run(manifest):
         raise _differs(str(final))
     return final
+
+
+def _point_at_newest(root: Path) -> None:
+    """Let the store's `latest` be its newest run; another host's may appear before an older one is pointed at."""
+    pointed, newest = "", runs_in(root)[-1].name
+    while newest != pointed:
+        point_latest(root, newest)
+        pointed, newest = newest, runs_in(root)[-1].name
 
 
 def _copy(run: Path, manifest: Manifest, folder: Path) -> None:

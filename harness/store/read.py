@@ -60,9 +60,10 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
     """
     runs = []
     for folder in runs_in(Path(results_dir)):
-        about = read_run_file(folder)
+        finished = not journals(folder)
+        about = read_run_file(folder)  # after the journals: they are removed when it says how the run ended
         state, cases = "unfinished", None
-        if not journals(folder):
+        if finished:
             state = str(about.get("state", "closed"))
             try:
                 cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
@@ -147,23 +148,27 @@ def _open(
     folder: Path, span: tuple[datetime | None, datetime | None], revision: str | None
 ) -> tuple[Path, pa.Table | StoreError | None, dict[str, Any]]:
     """Return the case table of a run, or why it can't be read, or None if the run wasn't asked for."""
+    # Before run.json, which says first that the journals, or pruned samples, are going to be removed.
+    unfinished, sampled = bool(journals(folder)), (folder / "samples.parquet").is_file()
     about = read_run_file(folder)
     name = about.get("run", folder.name)
     if name != folder.name:  # its rows carry that name, and what belongs to it is found by the folder's
         return folder, StoreError(f"{folder}: the folder of run {name} was renamed; give it that name again"), about
     try:
-        return folder, _cases_of(folder, about) if wanted(folder, about, span, revision) else None, about
+        if not wanted(folder, about, span, revision):
+            return folder, None, about
+        return folder, _cases_of(folder, unfinished=unfinished, sampled=sampled or pruned(about) is not None), about
     except StoreError as error:
         return folder, error, about
 
 
-def _cases_of(folder: Path, about: dict[str, Any]) -> pa.Table:
-    if journals(folder):
+def _cases_of(folder: Path, *, unfinished: bool, sampled: bool) -> pa.Table:
+    if unfinished:
         raise StoreError(
             f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
             f"  hil results recover {folder}"
         )
-    if not (folder / "samples.parquet").is_file() and pruned(about) is None:
+    if not sampled:
         raise StoreError(f"{folder} is damaged: it has cases, but no samples.parquet")
     return load_table(folder / "cases.parquet", "cases")
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.store.files import load_table, stack, to_pandas
+from harness.store.folders import pruned
+from harness.store.runs import read_run_file
 from harness.store.schema import TABLES
 
 if TYPE_CHECKING:
@@ -169,7 +171,9 @@ def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table |
     if gone is not None:
         return StoreError(gone)
     if not path.is_file():
-        return None
+        later = pruned(read_run_file(stored.path))  # since the cases were read
+        gone = later.why(stored.path.name, name) if later else None
+        return None if gone is None else StoreError(gone)
     try:
         return load_table(path, name, columns, stored.cases)
     except StoreError as error:

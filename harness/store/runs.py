@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from contextlib import ExitStack, suppress
@@ -248,9 +249,14 @@ def _lock_of(journal: Path) -> FileLock:
 
 
 def _unlock(lock: FileLock) -> None:
-    lock.release()
+    """Let go of a lock, and remove its file while it is still held: afterwards it may be the next one's already."""
+    file = Path(lock.lock_file)
     with suppress(OSError):
-        Path(lock.lock_file).unlink()
+        file.unlink()
+    lock.release()
+    if os.name == "nt":  # where a file can't be removed while it is open, nor while the next one has it
+        with suppress(OSError):
+            file.unlink()
 
 
 def read_run_file(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,20 @@ def test_names_that_mean_something_else_are_no_tags(store, name):
     run = store()
     with pytest.raises(StoreError, match="can't be a tag"):
         tag_run(run.parent, run, name)
+
+
+def test_two_that_tag_at_once_leave_a_whole_file(store, monkeypatch):
+    run, replace = store(), Path.replace
+
+    def late(self, target):
+        monkeypatch.setattr(Path, "replace", replace)
+        tag_run(run.parent, run, "other")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+    tag_run(run.parent, run, "main")
+    assert read_tags(run.parent) == {"main": run.name}
+    assert [path.name for path in run.parent.glob(".*")] == []
 
 
 def test_a_run_elsewhere_and_an_unfinished_one_are_not_tagged(store, tmp_path):

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from fakes.made_cases import write_run
 from harness.cli import main
 from harness.errors import StoreError
+from harness.json_file import write_json
 from harness.report.baseline import tag_run
 from harness.report.compare import compare_runs
 from harness.report.content import compose
@@ -46,15 +47,6 @@ def old(tmp_path):
     return make(tmp_path, layers=[{"operator": "ADD", "ticks": 7}])
 
 
-def test_two_hosts_may_prune_at_once(tmp_path, old, monkeypatch):
-    remove, files = pruning._remove, pruning._files
-    monkeypatch.setattr(pruning, "_files", lambda path: [*files(path), path.with_name("just removed")])
-    monkeypatch.setattr(pruning, "_remove", lambda run, names: [remove(run, names) for _ in range(2)])
-    (done,) = prune(tmp_path, MONTH)
-    assert (done.path, done.freed_bytes > 1000) == (old, True)
-    assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
-
-
 def test_raw_data_of_an_old_run_goes_and_its_cases_stay(tmp_path, old):
     before = load_results(old).cases
     young = make(tmp_path, days=29)
@@ -70,8 +62,11 @@ def test_raw_data_of_an_old_run_goes_and_its_cases_stay(tmp_path, old):
 
 
 def test_what_needs_samples_says_when_they_were_pruned(tmp_path, old):
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    begun = datetime.now(UTC).replace(microsecond=0)
     prune(tmp_path, MONTH)
+    when = datetime.fromisoformat(json.loads((old / "run.json").read_text())["pruned_utc"])
+    assert begun <= when <= datetime.now(UTC)
+    today = f"{when:%Y-%m-%d}"
     with pytest.warns(UserWarning, match=f"the samples of run {old.name} were pruned on {today}; its cases are kept"):
         assert load_results(old).samples.empty
     new = write_run(tmp_path, ticks=[1100] * 30)
@@ -148,6 +143,18 @@ def test_stopped_after_the_mark_it_reads_as_pruned_and_is_finished_by_the_next(t
     prune(tmp_path, MONTH)
     assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
     assert json.loads((old / "run.json").read_text()) == marked
+
+
+def test_two_that_prune_at_once_do_not_get_in_each_others_way(tmp_path, old, monkeypatch):
+    def marked(path, content):
+        write_json(path, content)
+        monkeypatch.setattr(pruning, "write_json", write_json)
+        prune(tmp_path, MONTH)
+
+    monkeypatch.setattr(pruning, "write_json", marked)
+    (done,) = prune(tmp_path, MONTH)
+    assert done.path == old
+    assert names(old) == ["cases.parquet", "layers.parquet", "run.json"]
 
 
 def test_marked_but_not_yet_removed_samples_are_not_read(tmp_path, old, monkeypatch):

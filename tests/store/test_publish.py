@@ -24,6 +24,7 @@ from harness.config import Lab
 from harness.errors import ConfigError, StoreError
 from harness.report.baseline import tag_run
 from harness.store.fetch import cache_of, fetch_runs
+from harness.store.names import point_latest
 from harness.store.prune import prune
 from harness.store.publish import publish, publish_finished
 
@@ -149,26 +150,56 @@ def test_many_processes_publish_at_once(tmp_path):
         publish(run, str(store))  # each is whole and equal, else this raises
 
 
-def test_killed_in_the_middle_nobody_sees_half_a_run(tmp_path):
+def test_of_two_that_publish_at_once_the_newer_run_is_the_latest(tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    older, newer = sorted(write_run(tmp_path / "results") for _ in range(2))
+
+    def point_late(root, name):
+        if not (store / newer.name).exists():  # it appears after the older one was found to be the newest
+            publish(newer, str(store))
+        point_latest(root, name)
+
+    monkeypatch.setattr("harness.store.publish.point_latest", point_late)
+    publish(older, str(store))
+    assert (store / "latest").resolve().name == newer.name
+
+
+_KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from harness.store import publish
+
+copyfile, left = shutil.copyfile, int(sys.argv[3])
+
+
+def killed_in_it(source, target):
+    global left
+    left -= 1
+    if left > 0:
+        return copyfile(source, target)
+    target.write_bytes(source.read_bytes()[:100])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+shutil.copyfile = killed_in_it
+publish.publish(Path(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("copied", [1, 5, 11])
+def test_killed_in_the_middle_nobody_sees_half_a_run(tmp_path, copied):
     run, store = record_run(tmp_path / "results"), tmp_path / "store"
     (run / "power").mkdir()
     for number in range(8):
-        (run / "power" / f"{number}.parquet").write_bytes(os.urandom(2_000_000))
-    code = (
-        "import sys, pathlib as p; from harness.store.publish import publish; publish(p.Path(sys.argv[1]), sys.argv[2])"
-    )
-    killed = 0
-    for _ in range(4):
-        process = subprocess.Popen([sys.executable, "-c", code, str(run), str(store)])
-        while process.poll() is None:
-            if list(store.glob(".publishing/*/power/*")):
-                process.send_signal(signal.SIGKILL)
-                break
-        killed += process.wait() == -signal.SIGKILL and not (store / run.name).exists()
-        for path in store.glob("2*"):
-            assert harness.load_results(path).cases.equals(harness.load_results(run).cases)
-    assert killed
+        (run / "power" / f"{number}.parquet").write_bytes(os.urandom(2_000))
+    done = subprocess.run([sys.executable, "-c", _KILLED, run, store, str(copied)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len([path for path in store.rglob("*") if path.is_file()]) == copied
+    assert list(store.glob("2*")) == []
+    with pytest.raises(StoreError, match="holds no runs"):
+        harness.load_results(store)
     publish(run, str(store))
+    assert harness.load_results(store).cases.equals(harness.load_results(run).cases)
     assert harness.load_results(store).samples.equals(harness.load_results(run).samples)
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -10,8 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import StoreError
-from harness.store import Run, load_results
+from harness.store import Run, list_runs, load_results
+from harness.store.prune import prune
 from harness.store.results import join_results
+from harness.store.runs import read_run_file
 from harness.store.schema import CASES, LAYERS, SAMPLES, SCHEMA_VERSION
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
@@ -283,3 +289,63 @@ def test_a_version_that_is_no_number_in_a_run_file(tmp_path):
     run = make_run(tmp_path)
     (run / "run.json").write_text(json.dumps({"schema_version": "two", "state": ["x"]}))
     assert len(load_results(run).runs) == 1
+
+
+# ---- what others do meanwhile
+
+
+def test_a_run_that_is_removed_while_folders_are_looked_through_is_no_error(tmp_path, monkeypatch):
+    kept, removed = make_run(tmp_path), make_run(tmp_path)
+
+    def gone(list_them):
+        def listed(path="."):
+            if Path(path) == removed:
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+            return list_them(path)
+
+        return listed
+
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, gone(getattr(os, name)))
+    monkeypatch.setattr(Path, "is_file", lambda self: removed not in self.parents and self.exists())
+    assert [run.path for run in list_runs(tmp_path)] == [kept]
+    assert len(load_results(tmp_path).cases) == 1
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Let something happen as soon as a run.json has been read."""
+
+    def arrange(happens):
+        def read(folder):
+            about = read_run_file(folder)
+            happens()
+            return about
+
+        monkeypatch.setattr("harness.store.read.read_run_file", read)
+
+    return arrange
+
+
+def test_a_run_that_ends_while_it_is_read_is_unfinished_and_no_third_thing(tmp_path, meanwhile):
+    for read in (lambda: list_runs(tmp_path)[0].state, lambda: load_results(tmp_path)):
+        with Run.create(tmp_path, {}) as run:
+            run.begin_case(**KEYS)
+            meanwhile(run.close)
+            try:
+                assert read() == "unfinished"
+            except StoreError as error:
+                assert "is unfinished" in str(error)  # noqa: PT017 (load_results raises, list_runs returns)
+        shutil.rmtree(run.path)
+
+
+def test_a_run_that_is_pruned_while_it_is_read_is_not_taken_for_damaged_or_empty(tmp_path, meanwhile):
+    first, second = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    results = load_results(first)
+    prune(tmp_path / "a", timedelta(0))
+    with pytest.warns(UserWarning, match="the samples of run .* were pruned on"):
+        assert results.samples.empty
+    meanwhile(lambda: prune(tmp_path / "b", timedelta(0)))
+    results = load_results(second)
+    with pytest.warns(UserWarning, match="the samples of run .* were pruned on"):
+        assert results.samples.empty

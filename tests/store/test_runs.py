@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import BaseFileLock, FileLock
 
 from harness.errors import StoreError
 from harness.store import Run, find_run, list_runs, load_results, recover, schema
@@ -299,6 +300,24 @@ def test_a_power_cut_between_the_tables_and_the_journal(killed):
     assert len(load_results(killed).samples) == 6
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_the_lock_of_who_comes_next_is_not_removed_under_him(run, monkeypatch):
+    release, following = BaseFileLock.release, []
+
+    def release_and_lose(self, force=False):  # noqa: FBT002 (as filelock has it)
+        release(self, force)
+        if not following:
+            following.append(FileLock(self.lock_file))
+            following[0].acquire(timeout=0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseFileLock, "release", release_and_lose)
+        run.close()
+    (lock,) = following
+    assert Path(lock.lock_file).exists()
+    lock.release()
+
+
 def test_a_running_run_is_not_recovered(run):
     with pytest.raises(StoreError, match="still going"):
         recover(run.path)
@@ -306,7 +325,8 @@ def test_a_running_run_is_not_recovered(run):
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
 def test_a_full_disk_keeps_the_journal_valid(tmp_path):
-    # The limit on file size makes the kernel refuse the write half way, as a full disk does.
+    # The limit on file size makes the kernel refuse the write half way, as a full disk does; -B, as it would cut off
+    # compiled modules, too.
     script = textwrap.dedent("""
         import resource, sys
         from pathlib import Path
@@ -327,7 +347,7 @@ def test_a_full_disk_keeps_the_journal_valid(tmp_path):
         except StoreError:
             print(count)
     """)
-    done = subprocess.run([sys.executable, "-c", script, tmp_path], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-B", "-c", script, tmp_path], check=True, capture_output=True, text=True)
     assert "the results folder is full or can't be written" in done.stderr
     assert f"hil results recover {find_run(tmp_path / 'latest')}" in done.stderr
     written = int(done.stdout)
