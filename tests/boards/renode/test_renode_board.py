@@ -324,6 +324,16 @@ def test_where_firmware_is_that_does_not_answer(open_renode, root, nano33):
     assert board.crash_report() is None  # it waits
 
 
+def test_firmware_that_is_about_to_wait_is_not_called_running(open_renode, image, monkeypatch):
+    board = open_renode()
+    run(board, image)
+    number, busy = machine.Machine.number, [image.vectors, image.vectors]
+    monkeypatch.setattr(machine.Machine, "number", lambda self, what: busy.pop() if busy else number(self, what))
+    assert board.crash_report() is None
+    busy.extend([image.vectors] * 100)
+    assert board.crash_report().startswith("the firmware is running at PC 0x")
+
+
 # ---- choosing it
 
 
