@@ -84,7 +84,7 @@ def test_energy_is_within_a_percent_of_the_truth(kind, rate, current_a):
 
 def test_idle_time_is_waited_for_by_the_board_s_own_time():
     found = windows(BusyAfterwards(3e-3, 1e-3), "binary", 100_000, Plan(window_s=0.1, windows=3, idle_s=0.1))
-    assert [window.problem for window in found] == ["", "", ""]
+    assert sum(not window.problem for window in found) == 3  # without it, none
 
 
 def test_lost_samples_are_never_scored():

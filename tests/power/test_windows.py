@@ -199,7 +199,7 @@ def test_a_board_that_does_not_idle_alike_before_and_after_is_not_used():
 
 def test_idle_time_is_waited_for_by_the_board_s_own_time():
     found = windows(BusyAfterwards(3e-3, 1e-3), Plan(window_s=0.1, windows=3, idle_s=0.1))
-    assert [window.problem for window in found] == ["", "", ""]
+    assert len(used(found)) == 3  # without it, none
 
 
 def test_a_board_that_fails_in_a_window_leaves_the_monitor_ready():
