@@ -40,6 +40,17 @@ def test_only_the_full_id_finds_the_probe():
     assert "virtual" not in aggregator.PROBE_CLASSES
 
 
+def test_boards_come_and_go_while_others_are_looked_for():
+    """In threads of one process: pyOCD goes through its table, and a board that closes takes no other's entry."""
+    table = iter(aggregator.PROBE_CLASSES.items())
+    next(table)
+    with VirtualNrf52840("one") as one:
+        list(table)
+        with VirtualNrf52840("two"):
+            pass
+        assert ConnectHelper.get_all_connected_probes(blocking=False, unique_id=one.probe_uid)
+
+
 def test_importing_registers_nothing_and_pyocd_list_shows_nothing():
     code = (
         "import harness.boards.virtual.probe\n"
