@@ -16,6 +16,7 @@ from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
 from harness.errors import ConfigError
 from harness.image import load_image
+from harness.link.client import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,12 @@ def image(prebuilt):
 def board(nano33):
     with open_board(nano33, "virtual") as opened:
         yield opened
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Wait longer for what runs already: a busy computer is late, and a board that says nothing is flashed again."""
+    monkeypatch.setattr(Link.ask, "__defaults__", (60.0,))
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from fakes.attached import SERIAL
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.commands.flash import flash_proof
-from harness.link.client import Link
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
@@ -65,12 +64,6 @@ def run(lab, pytester, monkeypatch):
         return result, load_results(folder).cases.iloc[0], "".join(logs)
 
     return run
-
-
-@pytest.fixture
-def patient(monkeypatch):
-    """Wait longer for what runs already: a busy computer is late, and a board that says nothing is flashed again."""
-    monkeypatch.setattr(Link.ask, "__defaults__", (3.0,))
 
 
 @pytest.mark.usefixtures("patient")

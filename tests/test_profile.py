@@ -61,6 +61,7 @@ def test_layers_and_rest_are_the_whole(board, image, data):
     assert profile.layers[9].ticks_per_mac is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_board_that_runs_the_image_is_not_flashed(board, image, data):
     first = profile_image(board, image, data)
     board.notes.clear()

@@ -70,6 +70,7 @@ def test_first_a_reset_then_a_fresh_flash(measure, board):
     assert "(next: reflash)" in log
 
 
+@pytest.mark.usefixtures("patient")
 def test_second_case_on_the_same_image_skips_flashing(measure, board):
     assert "skipped" not in measure()[2]
     transfers = board.twin.dap.transfers
@@ -89,6 +90,7 @@ def test_another_image_is_flashed(board, prebuilt):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("patient")
 def test_port_of_another_board_that_runs_the_same_image(nano33, prebuilt):
     """Probe and port are swapped, and both boards have the image: the reset doesn't reach who answers."""
     image = load_image(prebuilt / "fashion_mnist_int8.elf")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
 _SETTLE_S = 0.1
+_LOOK_S = 0.001
+_LOOKS = 20
 
 
 def why_stopped(target: Any, image: Image | None, read_memory: Callable[[int, int], bytes]) -> str | None:
@@ -29,9 +31,11 @@ def why_stopped(target: Any, image: Image | None, read_memory: Callable[[int, in
     Raises:
         pyocd.core.exceptions.Error, ProbeError: the probe can't tell.
     """
-    deadline = time.monotonic() + _SETTLE_S
-    while (state := target.get_state()) == Target.State.RUNNING and time.monotonic() < deadline:
-        time.sleep(0.001)  # it may be about to sleep
+    deadline, looks = time.monotonic() + _SETTLE_S, 1
+    # It may be about to sleep. It is looked at several times, however late this computer is.
+    while (state := target.get_state()) == Target.State.RUNNING and (time.monotonic() < deadline or looks < _LOOKS):
+        time.sleep(_LOOK_S)
+        looks += 1
     if state == Target.State.LOCKUP:
         return f"the CPU is locked up (a fault inside a fault handler){_place(target, image)}"
     if (_register(target, "xpsr") & 0x1FF) in _FAULT_EXCEPTIONS:

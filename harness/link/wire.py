@@ -31,6 +31,8 @@ _SLOW_PINGS = 5
 _ADAPTER = 0.001
 #: Bytes that may wait in the system's buffer for a port, which holds 4096.
 _UNREAD = 2048
+#: Seconds by which a host that has something else to do wakes up late.
+_OVERSLEPT = 0.01
 
 
 class Wire:
@@ -202,7 +204,8 @@ class Wire:
         """Return the next frame of `types` that answers `seq`, or a NAK to it, or None if none comes.
 
         Waits `patience` seconds, or until `quiet` seconds of silence have followed damaged bytes. Answers to the
-        requests `earlier` count as well.
+        requests `earlier` count as well. A wait that this host overslept isn't counted, as long as such waits add up to
+        less than `patience`: an emulated device may have stood still as well.
 
         Raises:
             BoardResetError, BoardFaultError: the device says that the conversation is over.
@@ -211,6 +214,7 @@ class Wire:
         deadline = now + patience + self._timing.line(self._granted)
         damage = self._decoder.skipped
         steady = looked = False
+        spare = patience
         while True:
             frame = self._decoder.next_frame()
             if frame is not None:
@@ -233,14 +237,16 @@ class Wire:
                 if lost:
                     self.counters.damaged_replies += 1
                 return None
-            if steady:
-                wait -= self._pause(wait)
-            data = self._stream.read(65536, wait)
+            began = now
+            data = self._stream.read(65536, wait - (self._pause(wait) if steady else 0.0))
+            now = time.monotonic()
             if data:
-                now = time.monotonic()
                 steady = self._decoder.missing > 0 and now - heard > self._timing.line(len(data)) / 2
                 heard = now
                 self._decoder.feed(data)
+            elif now - began - wait > _OVERSLEPT and spare > 0:
+                spare -= now - began
+                deadline, heard = deadline + (now - began), heard + (now - began)
 
     def _pause(self, most: float) -> float:
         """Sleep while the rest of a frame can't be here yet, instead of waking up for each of its pieces.

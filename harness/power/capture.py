@@ -57,8 +57,16 @@ class Recording:
         Raises:
             PowerError: the monitor failed meanwhile.
         """
+        self.wait_until(lambda: self._samples >= count, seconds)
+
+    def wait_until(self, true: Callable[[], bool], seconds: float) -> None:
+        """Wait until something is true, or that time is over.
+
+        Raises:
+            PowerError: the monitor failed meanwhile.
+        """
         end = time.monotonic() + seconds
-        while self._samples < count and time.monotonic() < end:
+        while not true() and time.monotonic() < end:
             self.check()
             time.sleep(_POLL_S)
         self.check()

@@ -28,10 +28,18 @@ class MarkFinder:
         self._bit = 1 << sync_input
         self._rate_hz = rate_hz
         self._chunks: list[Chunk] = []
+        self._marks = self._behind = 0
 
     def feed(self, chunk: Chunk) -> None:
         """Take the samples that follow those of the last call."""
         self._chunks.append(chunk)
+        marks = np.flatnonzero(chunk.logic & self._bit)
+        self._behind = self._behind + len(chunk) if marks.size == 0 else len(chunk) - int(marks[-1]) - 1
+        self._marks += marks.size
+
+    def has_idled(self, batches: int) -> bool:
+        """Tell from another thread whether the idle time behind the last of so many batches has come, or no batch."""
+        return self._marks == 0 or (self._marks >= batches and self._behind >= self._finder.least_idle)
 
     def finish(self, seconds: Sequence[float]) -> Capture:
         """Return what was found.

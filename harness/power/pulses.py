@@ -147,6 +147,22 @@ class PulseFinder:
         self._over_range += chunk.over_range
         self._voltage_sum += float(np.mean(chunk.voltage_v)) * count
 
+    def has_idled(self, batches: int) -> bool:
+        """Tell from another thread whether the idle time behind the last of so many batches has come.
+
+        A virtual board's time stands still while its computer is busy, so the host's clock doesn't tell that. True as
+        well if no batch was seen at all: nothing can be told then.
+        """
+        if not self._pulses:
+            return True
+        behind = self._samples - self._pulses[-1].end
+        return len(self._pulses) >= batches and self._open is None and behind >= self.least_idle
+
+    @property
+    def least_idle(self) -> int:
+        """How many samples of idle time there must be before the first batch and behind the last."""
+        return self._head_span()[1]
+
     def finish(self) -> Capture:
         """Return what was found. A batch that had not ended counts as damaged."""
         if self._open is not None:

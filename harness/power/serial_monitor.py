@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ANSWER_S = 3.0  # a command is answered by then
 SILENT_S = 5.0  # a stream that pauses for so long has ended
 _READ_S = 0.05
+_LATE_S = 0.02  # a read that ends so late says that this computer was busy, not that the monitor is quiet
 _CHUNK = 65536
 
 
@@ -81,15 +82,19 @@ class SerialMonitor:
         Raises:
             PowerError: the port is gone, or it goes on sending.
         """
-        quiet_since = time.monotonic()
-        deadline = quiet_since + ANSWER_S
-        while time.monotonic() - quiet_since < self._quiet_s:
+        deadline = time.monotonic() + ANSWER_S
+        quiet = 0.0
+        while quiet < self._quiet_s:
+            began = time.monotonic()
             data = self._read()
+            now = time.monotonic()
             if data:
                 yield data
-                quiet_since = time.monotonic()
-            if time.monotonic() > deadline:
-                raise PowerError(f"{self._name}: it doesn't stop sending; unplug it and plug it in again")
+                quiet = 0.0
+                if now > deadline:
+                    raise PowerError(f"{self._name}: it doesn't stop sending; unplug it and plug it in again")
+            elif now - began < _READ_S + _LATE_S or now > deadline:
+                quiet += _READ_S
 
     def _drain(self) -> None:
         """Drop what an earlier stream has left."""

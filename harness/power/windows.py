@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.power.base import Chunk, Monitor
 
 _MARGIN = 1.02  # the window is a bit longer than asked, as inferences are not all alike
-_BEGIN_S = 5.0  # a monitor has begun to send by then
+_BEGIN_S = 5.0  # a monitor has begun to send by then, and a virtual board has idled
 _SAME_IN_A_ROW = 3
 _BY_CHANCE = {"", "spread", "damaged edge"}
 
@@ -132,7 +132,8 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
     marked = MarkFinder(sync_input, idle, rate) if monitor.info.edges == "falling" else None
     whole = PulseFinder(sync_input, idle)
     raw = task.raw(number) if task.raw else None
-    recording = Recording(monitor, [(marked or whole).feed, *([raw.write] if raw else [])])
+    finder = marked or whole
+    recording = Recording(monitor, [finder.feed, *([raw.write] if raw else [])])
     sizes = batches(plan, task.ticks / task.info.counter_hz, rate, task.info.max_batch)
     ticks: list[int] = []
     data = task.data[number % len(task.data)]
@@ -144,6 +145,7 @@ def _window(number: int, monitor: Monitor, task: Task, plan: Plan, sync_input: i
             ticks.append(sum(task.runner.infer(data, size).ticks))
             recording.check()
         recording.wait(plan.idle_s)
+        recording.wait_until(lambda: finder.has_idled(len(sizes)), _BEGIN_S)
         host_s = time.monotonic() - began
         recording.stop()
     finally:

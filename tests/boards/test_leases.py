@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from harness.config import Lab
 from harness.config.lab import PortMatch
 from harness.errors import BusyError, LeaseLostError
 from harness.farm import lease as lease_module
-from harness.farm.lease_files import lease_folder
+from harness.farm.lease_files import LeaseFiles, is_locked, lease_folder
 from harness.farm.patience import Patience
 
 NANO, DAPLINK = (0x2341, 0x005A), (0x0D28, 0x0204)
@@ -135,6 +136,17 @@ def test_a_board_that_cannot_be_opened_is_not_held(lab_file, monkeypatch):
 # ---- a holder that was stopped
 
 
+def stop_between_beats(process, guard):
+    """Stop a holder while it doesn't write a sign of life: with the guard in its hands nobody could take over."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]), "it has ended"
+        if not is_locked(guard):
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
 def test_a_stopped_run_finds_its_board_lost(lab_file):
     process = subprocess.Popen(
@@ -145,13 +157,15 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
     )
     try:
         assert process.stdout.readline() == "opened\n"
-        process.send_signal(signal.SIGSTOP)
+        (held,) = lease_folder().glob("virtual-bench-1*.json")
+        files = LeaseFiles(lease_folder(), held.stem)
+        stop_between_beats(process, held.with_suffix(".guard"))
+        last_beat_s = files.read().beat_s
         device = Lab.load(lab_file).devices[0]
-        begun = time.monotonic()
-        with open_board(device, "virtual", patience=Patience(20)) as board:
-            assert time.monotonic() - begun > 0.5
+        with open_board(device, "virtual", patience=Patience(60)) as board:
+            assert time.monotonic() - last_beat_s > 1.0
             process.send_signal(signal.SIGCONT)
-            said, _ = process.communicate("go\n", timeout=20)
+            said, _ = process.communicate("go\n", timeout=60)
             board.read_memory(0x20000000, 4)
     finally:
         process.kill()
@@ -168,7 +182,10 @@ def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33,
     with HardwareBoard(attached.device(nano33, power_cycle=attached.hub())) as board:
         port = next(hold for hold in board.holds if hold.what == "port")
         lease_module._HEART.remove(port)  # as if its thread hung
-        time.sleep(1.1)
+        deadline = time.monotonic() + 60
+        while port._held.state(time.monotonic()) != "expired":  # it may just have been about to beat
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         with lease_module.Lease("other", "port", "42"):
             for operation in (board.power_cycle, board.reconnect, board.reset, lambda: board.read_memory(0, 4)):
                 with pytest.raises(LeaseLostError, match="bench: port 42 was lost"):

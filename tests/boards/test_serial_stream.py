@@ -87,10 +87,10 @@ def test_port_that_comes_back_under_another_name(pty):
 
     timer = threading.Timer(0.3, attach)
     timer.start()
-    back = reopen("bench", locate, 115200, patience=5.0)
+    back = reopen("bench", locate, 115200, patience=60.0)
     timer.join()
     os.write(names[0][0], b"hello")
-    assert back.read(5, 1.0) == b"hello"
+    assert back.read(5, 60.0) == b"hello"
     back.close()
 
 
@@ -116,18 +116,18 @@ def test_reading_waits_for_the_first_byte_only(stream):
     timer = threading.Timer(0.1, os.write, (board, b"hello"))
     timer.start()
     began = time.monotonic()
-    data = port.read(65536, 5.0)
-    assert time.monotonic() - began < 4.5
+    data = port.read(65536, 60.0)
+    assert time.monotonic() - began < 50
     timer.join()
     while len(data) < 5:
-        data += port.read(65536, 1.0)
+        data += port.read(65536, 60.0)
     assert data == b"hello"
 
 
 def test_reading_takes_no_more_than_was_asked_for(stream):
     port, board = stream
     os.write(board, b"hello")
-    assert [port.read(2, 1.0), port.read(2, 1.0), port.read(2, 1.0)] == [b"he", b"ll", b"o"]
+    assert [port.read(2, 60.0), port.read(2, 60.0), port.read(2, 60.0)] == [b"he", b"ll", b"o"]
 
 
 def test_reading_gives_up_in_time(stream):

@@ -66,7 +66,7 @@ class Server:
         return base64.b64encode(data[1:] if "short-read" in TRAPS else data).decode()
 
     def stop_remote_server(self):
-        trace("stop", any(terminal.peer for terminal in self.monitor.terminals.values()))
+        trace("stop", any(terminal.is_connected() for terminal in self.monitor.terminals.values()))
         self.stop_requested.set()
         return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -26,6 +27,7 @@ class Terminal:
         self.listener = socket.create_server(("0.0.0.0", port), backlog=1)  # noqa: S104 (as Renode does)
         self.telnet = telnet
         self.peer = None
+        self.left = threading.Event()
         self.uart = None
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -33,6 +35,7 @@ class Terminal:
         while True:
             peer, _ = self.listener.accept()
             trace("uart", "connected")
+            self.left.clear()
             self.peer = peer
             if self.telnet:
                 peer.sendall(bytes.fromhex("fffd00fffb01fffb03fffc22"))
@@ -45,6 +48,16 @@ class Terminal:
             peer.close()
             self.peer = None
             trace("uart", "disconnected")
+            self.left.set()
+
+    def is_connected(self):
+        """Whether a host is there. One that has hung up is none, and the thread that learns of it is waited for."""
+        peer = self.peer
+        if peer is None:
+            return False
+        poll = select.poll()
+        poll.register(peer, getattr(select, "POLLRDHUP", select.POLLHUP))
+        return not poll.poll(0) or not self.left.wait(60)
 
     def _to_host(self, peer):
         with contextlib.suppress(OSError):
@@ -171,6 +184,9 @@ class Monitor:
             time.sleep(3600)
         if TRAPS.get("die") == line:
             say("Fatal error")
+            if "linger" in TRAPS:
+                os.closerange(3, 256)
+                time.sleep(1.0)
             os._exit(134)
         if line == "using sysbus":
             self.using = True

@@ -253,7 +253,7 @@ def test_nobody_who_speaks_the_protocol(nobody):
     started = time.monotonic()
     with pytest.raises(LinkError, match=r"nano33: no ACK to PING.* Last bytes seen"):
         Link(nobody, "nano33", QUICK).connect()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert nobody.written < 500
 
 

@@ -93,6 +93,46 @@ def test_what_came_while_the_host_slept_is_read_before_it_gives_up(clock, whole)
     assert (frame.payload if frame else None) == (b"all of it" if whole else None)
 
 
+class FrozenComputer:
+    """A line whose board stands still as long as the host does: both have slept, and the board answers a bit later."""
+
+    def __init__(self, clock, data, overslept):
+        self._clock = clock
+        self._data = data
+        self._overslept = overslept
+
+    def read(self, size, timeout):
+        overslept, self._overslept = self._overslept, 0.0
+        self._clock.now += overslept or min(timeout, 0.001)
+        return b"" if overslept or timeout < 0.001 else self._data
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_board_that_stood_still_with_the_host_has_its_time_afterwards(clock, damaged):
+    line = FrozenComputer(clock, reply(b"all of it"), 3.0)
+    wire = Wire(line, "bench", Timing())
+    if damaged:
+        wire._decoder.feed(b"H")
+    assert wire.receive(7, {Reply.RESULT}, 2.0).payload == b"all of it"
+    assert clock.now < 3.1
+
+
+class LateHost:
+    """A line on which nothing comes, on a host that always wakes up as late again as it wanted to sleep."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def read(self, size, timeout):
+        self._clock.now += 2 * timeout
+        return b""
+
+
+def test_a_host_that_is_always_late_gives_up_all_the_same(clock):
+    assert Wire(LateHost(clock), "bench", Timing()).receive(7, {Reply.RESULT}, 2.0) is None
+    assert 6.0 < clock.now < 9.0
+
+
 def test_a_line_without_pace_is_never_waited_for(clock):
     """As an emulated board's is: its bytes come as fast as they are read."""
     payload = bytes(range(256)) * 20

@@ -50,3 +50,13 @@ class ScriptedBoard:
             known = [segment for segment in self.list if segment.start_s <= until_s]
             self.list = self.list[len(known) - 1 :]
             return known
+
+
+class BusyAfterwards(ScriptedBoard):
+    """Its time stands still for a while after each batch, as a virtual board's does on a busy computer."""
+
+    def infer(self, data, count=1):
+        found = super().infer(data, count)
+        with self.lock:
+            self.offset -= 0.05
+        return found

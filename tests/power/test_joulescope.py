@@ -58,9 +58,10 @@ class FakeDriver:
         assert self.subscribed.pop(topic) == function
 
     def run(self):
-        began, sent = self.board.now(), 0
-        while self.running:
+        began, sent, last = self.board.now(), 0, False
+        while not last:
             time.sleep(0.005)
+            last = not self.running  # what came up to its end is handed over, too
             count = int((self.board.now() - began) * RATE) - sent
             if count < 16:
                 continue

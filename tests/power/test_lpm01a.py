@@ -7,7 +7,7 @@ from harness.power.lpm01a import Lpm01a
 from harness.power.lpm01a_decoder import AsciiDecoder, BinaryDecoder, Collector
 from harness.power.virtual.lpm01a import Trouble, VirtualLpm01a, encode_ascii, encode_binary
 from harness.power.windows import Task, WindowsError, measure
-from power.scripted import ScriptedBoard
+from power.scripted import BusyAfterwards, ScriptedBoard
 
 FORMATS = [("ascii", 5_000), ("binary", 100_000)]
 QUICK = Plan(window_s=0.5, samples=1000, windows=3, idle_s=0.1)
@@ -80,6 +80,11 @@ def test_energy_is_within_a_percent_of_the_truth(kind, rate, current_a):
     for window in found:
         assert window.energy_uj == pytest.approx(1e6 * 3.0 * current_a * board.inference_s, rel=0.01)
         assert window.energy_net_uj == pytest.approx(0.8e6 * 3.0 * current_a * board.inference_s, rel=0.02)
+
+
+def test_idle_time_is_waited_for_by_the_board_s_own_time():
+    found = windows(BusyAfterwards(3e-3, 1e-3), "binary", 100_000, Plan(window_s=0.1, windows=3, idle_s=0.1))
+    assert sum(not window.problem for window in found) == 3  # without it, none
 
 
 def test_lost_samples_are_never_scored():

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from harness.power.ppk2 import Ppk2
 from harness.power.pulses import PulseFinder
 from harness.power.virtual.ppk2 import Trouble, VirtualPpk2
 from harness.power.windows import Task, WindowsError, batches, measure
-from power.scripted import ScriptedBoard
+from power.scripted import BusyAfterwards, ScriptedBoard
 
 QUICK = Plan(window_s=0.2, samples=1000, windows=3, idle_s=0.1)
 VOLT = 3.0
@@ -195,6 +197,11 @@ def test_a_board_that_does_not_idle_alike_before_and_after_is_not_used():
         windows(board, Plan(window_s=0.05, windows=3, idle_s=0.1))
 
 
+def test_idle_time_is_waited_for_by_the_board_s_own_time():
+    found = windows(BusyAfterwards(3e-3, 1e-3), Plan(window_s=0.1, windows=3, idle_s=0.1))
+    assert len(used(found)) == 3  # without it, none
+
+
 def test_a_board_that_fails_in_a_window_leaves_the_monitor_ready():
     board = ScriptedBoard(3e-3, 1e-3)
 
@@ -206,6 +213,9 @@ def test_a_board_that_fails_in_a_window_leaves_the_monitor_ready():
         board.before_batch = fail
         with pytest.raises(LinkError, match="no answer"):
             measure(monitor, task, QUICK, 0)
-        assert not device._streaming
+        deadline = time.monotonic() + 60
+        while device._streaming:  # its thread obeys in its own time
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         board.before_batch = lambda: None
         assert [window.problem for window in measure(monitor, task, QUICK, 0)] == ["", "", ""]

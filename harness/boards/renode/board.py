@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from harness.boards.held import HeldBoard
@@ -29,6 +30,7 @@ PLATFORMS = {"nrf52840": "nano33"}
 _CYCCNT = 0xE0001004
 _DEVICE_ID, _PART = 0x10000060, (0x10000100, 0x52840)
 _WAITING = {"hal_rx_wait", "hal_tx", "sleep_until_event"}
+_LOOKS, _LOOK_S = 10, 0.01
 _FAULTED = {"fault_entry", "record_fault", "hil_agent_fault"}
 
 
@@ -221,9 +223,13 @@ class RenodeBoard(HeldBoard):
             EmulatorError: Renode is gone.
         """
         fault = read_log(self._live.process.log, self._log_start).fault
-        pc = self._live.number("cpu PC")
         image = self._image
-        name = image.function_at(pc) if image else None
+        for _ in range(_LOOKS):
+            pc = self._live.number("cpu PC")
+            name = image.function_at(pc) if image else None
+            if name in _WAITING | _FAULTED:
+                break
+            time.sleep(_LOOK_S)  # it may be about to wait
         if image and name in _FAULTED and "hil_fault_record" in image.symbols:
             record = self._live.read(image.symbols["hil_fault_record"], FAULT_BYTES)
             return f"the firmware stopped in its fault handler: {describe_fault(record, image.function_at)}"

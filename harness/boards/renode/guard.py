@@ -31,6 +31,7 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _POLL_S = 0.05
 _CONNECT_S = 5.0
 _ORPHAN_S = 1.0
+_KILLED_S = 8.0  # what was killed is gone by then, however busy the computer is
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the harness decides, and Ctrl-C reaches it as well
 
 
@@ -124,7 +125,7 @@ class Guard:
             if self._wait(seconds) is None:
                 how = "SIGKILL"
         self._signal(signal.SIGKILL)  # of a script that started Renode, the child may be left
-        self._wait(seconds)
+        self._wait(_KILLED_S)
         return how
 
     def _signal(self, number: int) -> None:

@@ -155,7 +155,7 @@ class Machine:
         if found != vectors:
             raise EmulatorError(
                 f"{self._board}: after the reset Renode has the vector table at 0x{found:X} instead of 0x{vectors:X}: "
-                f"its macro `reset` did not run. {self.process.epitaph()}"
+                f"its macro `reset` did not run. {self.process.epitaph(broken=False)}"
             )
         self.command("start")
 

@@ -29,7 +29,7 @@ _STOP_CALL_S = 2.0
 _STOP_S = 8.0
 _TERM_S = 2.0
 _POLL_S = 0.05
-_DYING_S = 0.3
+_DYING_S = 5.0  # on a busy computer; otherwise a process is gone a moment after its connections
 _TAIL_LINES = 4
 
 
@@ -134,11 +134,14 @@ class RenodeProcess:
             )
         return received
 
-    def epitaph(self) -> str:
-        """Say whether Renode still runs, and what it printed last."""
+    def epitaph(self, *, broken: bool = True) -> str:
+        """Say whether Renode still runs, and what it printed last.
+
+        Args:
+            broken: a connection to it has broken, so that it probably ends: that is waited for.
+        """
         try:
-            # A process whose connections have just broken may need a moment to be seen as ended.
-            return self._last_words(self._ask({"do": "wait", "seconds": _DYING_S})[0]["exit"])
+            return self._last_words(self._ask({"do": "wait", "seconds": _DYING_S if broken else 0.0})[0]["exit"])
         except EmulatorError as error:
             return str(error)
 

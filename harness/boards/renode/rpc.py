@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 import xmlrpc.client
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from xml.parsers.expat import ExpatError
 
 from harness.errors import EmulatorError
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Connect = Callable[[], socket.socket]
+
+    class Epitaph(Protocol):
+        """What became of Renode."""
+
+        def __call__(self, *, broken: bool) -> str:
+            """Say it; where the connection is broken, Renode probably ends, and that is waited for."""
+            ...
 
 
 class KeywordError(EmulatorError):
@@ -54,10 +61,10 @@ class RobotServer:
     Args:
         board: name for messages.
         connect: opens a connection to the server.
-        epitaph: says what became of Renode, when it doesn't answer.
+        epitaph: says what became of Renode, when it doesn't answer, or when the connection is broken.
     """
 
-    def __init__(self, board: str, connect: Connect, epitaph: Callable[[], str]) -> None:
+    def __init__(self, board: str, connect: Connect, epitaph: Epitaph) -> None:
         self._board = board
         self._connect = connect
         self._epitaph = epitaph
@@ -114,5 +121,7 @@ class RobotServer:
 
     def _silent(self, what: str, error: Exception, patience: float, waited: float, *, late: bool) -> EmulatorError:
         if late or isinstance(error, TimeoutError):
-            return EmulatorError(f"{self._board}: Renode doesn't answer {what} in {patience:g} s. {self._epitaph()}")
-        return EmulatorError(f"{self._board}: Renode broke off {what} after {waited:.1f} s: {error}. {self._epitaph()}")
+            state = self._epitaph(broken=False)
+            return EmulatorError(f"{self._board}: Renode doesn't answer {what} in {patience:g} s. {state}")
+        state = self._epitaph(broken=True)
+        return EmulatorError(f"{self._board}: Renode broke off {what} after {waited:.1f} s: {error}. {state}")

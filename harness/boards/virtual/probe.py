@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyocd.board.board import Board
@@ -25,6 +26,7 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
     """pyOCD's debug probe of one virtual board."""
 
     ports: ClassVar[dict[str, DebugPort]] = {}
+    registry: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def get_all_connected_probes(cls, unique_id: str | None = None, is_explicit: bool = False) -> list[DebugProbe]:  # noqa: FBT001, FBT002 - pyOCD's signature
@@ -186,12 +188,16 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
 
 def register(unique_id: str, port: DebugPort) -> None:
     """Let pyOCD find this board by `virtual:ID`, in this process only."""
-    VirtualProbe.ports[unique_id] = port
-    aggregator.PROBE_CLASSES[PROBE_TYPE] = VirtualProbe
+    with VirtualProbe.registry:
+        VirtualProbe.ports[unique_id] = port
+        # A new table each time: pyOCD may be walking through the old one in another thread.
+        aggregator.PROBE_CLASSES = {**aggregator.PROBE_CLASSES, PROBE_TYPE: VirtualProbe}
 
 
 def unregister(unique_id: str) -> None:
     """Make the board unknown to pyOCD again."""
-    VirtualProbe.ports.pop(unique_id, None)
-    if not VirtualProbe.ports:
-        aggregator.PROBE_CLASSES.pop(PROBE_TYPE, None)
+    with VirtualProbe.registry:
+        VirtualProbe.ports.pop(unique_id, None)
+        if not VirtualProbe.ports:
+            others = aggregator.PROBE_CLASSES.items()
+            aggregator.PROBE_CLASSES = {name: kind for name, kind in others if name != PROBE_TYPE}

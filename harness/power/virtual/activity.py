@@ -70,6 +70,7 @@ class TwinActivity:
         self._lock = threading.Lock()
         self._recording = False
         self._sleeping_since = time.monotonic() if twin.machine.sleeping else None
+        self._asleep_at_s = twin.machine.cycles() / _CORE_HZ  # simulated time at which that sleep began
         self._high = False
         self._newest = 0.0
         self._segments: list[Segment] = []
@@ -110,9 +111,10 @@ class TwinActivity:
             return known
 
     def _time(self) -> float:
-        now = self._machine.cycles() / _CORE_HZ
-        if self._sleeping_since is not None:
-            now += time.monotonic() - self._sleeping_since
+        if self._sleeping_since is None:
+            now = self._machine.cycles() / _CORE_HZ
+        else:  # not by its cycles, to which it adds the whole sleep just before it says that it is awake
+            now = self._asleep_at_s + time.monotonic() - self._sleeping_since
         self._newest = max(self._newest, now)
         return self._newest
 
@@ -133,6 +135,8 @@ class TwinActivity:
         """Take that the CPU has slept since then, in the host's time, or that it is awake."""
         with self._lock:
             self._sleeping_since = since_s
+            if since_s is not None:
+                self._asleep_at_s = self._machine.cycles() / _CORE_HZ
             self._note()
 
 

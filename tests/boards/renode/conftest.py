@@ -32,6 +32,8 @@ class StandIn:
 
     @property
     def trace(self):
+        if not self.trace_file.exists():  # it has not begun yet
+            return []
         return [json.loads(line) for line in self.trace_file.read_text().splitlines()]
 
     @property

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+import xmlrpc.client
 from pathlib import Path
 
 import pytest
@@ -41,11 +45,11 @@ def start(stand_in):
 @pytest.fixture
 def hurry(monkeypatch):
     """Shorten the waits of the shutdown, which are seconds."""
-    for name in ("_STOP_S", "_TERM_S"):
-        monkeypatch.setattr(process, name, 0.3)
+    monkeypatch.setattr(process, "_STOP_S", 0.3)
+    monkeypatch.setattr(process, "_TERM_S", 5.0)  # only who ignores SIGTERM is waited for
 
 
-def gone(pids, seconds=5.0):
+def gone(pids, seconds=60.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not any(Path(f"/proc/{pid}").exists() and " Z " not in stat(pid) for pid in pids):
@@ -105,7 +109,7 @@ def test_many_start_at_once_and_keep_out_of_each_other_s_way():
         for renode in started.values():
             assert list(renode.folder.glob("tmp/renode-*/robot_port"))  # nobody's was wiped by another's start
             with pytest.raises(KeywordError, match="No such command"):
-                renode.robot.keyword("ExecuteCommand", "nonsense", patience=5)
+                renode.robot.keyword("ExecuteCommand", "nonsense", patience=60)
     finally:
         assert [renode.close() for renode in started.values()] == ["itself"] * 3
 
@@ -113,7 +117,7 @@ def test_many_start_at_once_and_keep_out_of_each_other_s_way():
 def test_robot_port_file_is_empty_at_first(start, stand_in):
     stand_in.trap("slow-port=0.7")
     with pytest.raises(KeywordError, match="No such command"):
-        start().robot.keyword("ExecuteCommand", "nonsense", patience=5)
+        start().robot.keyword("ExecuteCommand", "nonsense", patience=60)
 
 
 def test_robot_port_in_use_ends_renode_with_0_and_the_log_says_why(start, stand_in):
@@ -134,7 +138,7 @@ def test_a_start_that_never_ends_has_a_deadline(start, stand_in):
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=r"no Robot server port into .*renode-\*/robot_port in 2 s\. It still runs"):
         start(start_s=2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50  # the default is longer
     assert stand_in.running() == []
 
 
@@ -158,7 +162,7 @@ def test_a_command_that_never_ends_has_a_deadline_of_the_host(start, stand_in):
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=r"doesn't answer ExecuteCommand \['start'\] in 0.5 s\. It still runs"):
         renode.robot.keyword("ExecuteCommand", "start", patience=0.5)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     assert renode.close() == "SIGTERM"
 
 
@@ -182,20 +186,27 @@ def test_a_server_that_sends_byte_by_byte_has_a_deadline_too(start):
     began = time.monotonic()
     with pytest.raises(EmulatorError, match=r"doesn't answer ExecuteCommand \['start'\] in 1 s"):
         robot.keyword("ExecuteCommand", "start", patience=1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 def test_a_command_in_which_renode_dies_is_told_at_once(start, stand_in):
     stand_in.trap("die=start")
     with pytest.raises(EmulatorError, match=r"broke off ExecuteCommand \['start'\].* exit code 134; .*Fatal error"):
-        start().robot.keyword("ExecuteCommand", "start", patience=20)
+        start().robot.keyword("ExecuteCommand", "start", patience=60)
+
+
+def test_a_renode_that_ends_a_while_after_its_connections_is_seen_to_end(start, stand_in):
+    """As on a busy computer, where a process that dies waits for its turn like any other."""
+    stand_in.trap("die=start;linger")
+    with pytest.raises(EmulatorError, match=r"broke off ExecuteCommand \['start'\].* exit code 134; .*Fatal error"):
+        start().robot.keyword("ExecuteCommand", "start", patience=60)
 
 
 def test_a_command_is_never_sent_twice(start, stand_in):
     stand_in.trap("die=pause")
     renode = start()
     with pytest.raises(EmulatorError):
-        renode.robot.keyword("ExecuteCommand", "pause", patience=20)
+        renode.robot.keyword("ExecuteCommand", "pause", patience=60)
     assert stand_in.commands == ["pause"]
 
 
@@ -208,13 +219,13 @@ def test_a_command_is_never_sent_twice(start, stand_in):
 )
 def test_faults_of_the_server(start, keyword, arguments, message):
     with pytest.raises(EmulatorError, match=message):
-        start().robot.keyword(keyword, *arguments, patience=5)
+        start().robot.keyword(keyword, *arguments, patience=60)
 
 
 def test_an_answer_that_is_neither_pass_nor_fail(start, stand_in):
     stand_in.trap("garbage")
     with pytest.raises(EmulatorError, match="answers ExecuteCommand with 'garbage'"):
-        start().robot.keyword("ExecuteCommand", "start", patience=5)
+        start().robot.keyword("ExecuteCommand", "start", patience=60)
 
 
 @pytest.mark.usefixtures("hurry")
@@ -226,7 +237,8 @@ def test_a_renode_that_hangs_at_its_end_is_terminated(start, stand_in):
 
 
 @pytest.mark.usefixtures("hurry")
-def test_a_renode_that_ignores_that_is_killed(start, stand_in):
+def test_a_renode_that_ignores_that_is_killed(start, stand_in, monkeypatch):
+    monkeypatch.setattr(process, "_TERM_S", 0.3)
     stand_in.trap("hang-at-end;stubborn")
     renode = start()
     assert renode.close() == "SIGKILL"
@@ -305,30 +317,34 @@ def test_ctrl_c_between_question_and_answer_confuses_nothing(start, monkeypatch)
     assert renode.close() == "itself"
 
 
-def reachable(port):
-    with socket.socket() as caller:
-        caller.settimeout(2)
-        return caller.connect_ex(("127.0.0.1", port)) == 0
+def reachable(port, stand_in):
+    """Whether the stand-in, and not another test's, answers at that port of this computer."""
+    nonce = f"nonce{secrets.token_hex(8)}"
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        caller = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        caller.request("POST", "/", xmlrpc.client.dumps((nonce, []), "run_keyword"), {"Content-Type": "text/xml"})
+        caller.getresponse().read()
+    return ["keyword", nonce] in stand_in.trace
 
 
 def robot_port(renode):
     return int(next(renode.folder.glob("tmp/renode-*/robot_port")).read_text())
 
 
-def test_ports_are_out_of_reach_or_a_warning_says_that_they_are_not(start):
+def test_ports_are_out_of_reach_or_a_warning_says_that_they_are_not(start, stand_in):
     renode = start()
-    assert (renode.open_to_network is None) == (not reachable(robot_port(renode)))
+    assert (renode.open_to_network is None) == (not reachable(robot_port(renode), stand_in))
     if sys.platform.startswith("linux") and os.getuid() == 0:
         assert renode.open_to_network is None or "refuses a network namespace" in renode.open_to_network
 
 
-def test_without_isolation_the_ports_are_open(start):
+def test_without_isolation_the_ports_are_open(start, stand_in):
     renode = start(isolated=False)
     assert renode.open_to_network == "not asked for"
-    assert reachable(robot_port(renode))
+    assert reachable(robot_port(renode), stand_in)
 
 
-def test_a_network_of_its_own_that_cannot_be_used_is_given_up(start, tmp_path, monkeypatch):
+def test_a_network_of_its_own_that_cannot_be_used_is_given_up(start, stand_in, tmp_path, monkeypatch):
     """Such a guard is told by its error, and a second one is started without."""
     broken = tmp_path / "guard.py"
     source = process._GUARD.read_text()
@@ -338,7 +354,7 @@ def test_a_network_of_its_own_that_cannot_be_used_is_given_up(start, tmp_path, m
     monkeypatch.setattr(process, "_GUARD", broken)
     renode = start()
     assert "no such device lo" in (renode.open_to_network or "") or not sys.platform.startswith("linux")
-    assert reachable(robot_port(renode))
+    assert reachable(robot_port(renode), stand_in)
 
 
 def test_the_package_can_be_imported_where_the_backend_cannot_run():

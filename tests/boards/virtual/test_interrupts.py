@@ -15,7 +15,7 @@ def run_interrupts():
         def word(name):
             return struct.unpack("<I", twin.machine.memory.read(firmware.symbols[name], 4))[0]
 
-        wait_until(lambda: word("done") or twin.crash, timeout=30)
+        wait_until(lambda: word("done") or twin.crash)
         assert twin.crash is None, twin.crash
         names = ("ticks", "timer_hits", "pended", "supervisor", "nested", "wrong")
         return {name: word(name) for name in names}, twin.instructions()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,11 +78,23 @@ def start(opened, firmware):
     target.resume()
 
 
-def wait_until(condition, timeout=5.0):
+def join_pyocd():
+    """Wait for pyOCD's threads, which compute on after their session has ended."""
+    for thread in threading.enumerate():
+        if thread.name == "load-svd":
+            thread.join()
+
+
+def wait_until(condition, timeout=60.0):
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.002)
+
+
+def is_asleep(machine):
+    """Whether the CPU's thread waits for the line, rather than being about to."""
+    return machine.sleeping and machine._busy
 
 
 class Lab:
@@ -89,7 +102,7 @@ class Lab:
 
     def __init__(self, twin, **options):
         self.twin = twin
-        self.port = serial.serial_for_url(twin.port, baudrate=1_000_000, timeout=5, **options)
+        self.port = serial.serial_for_url(twin.port, baudrate=1_000_000, timeout=60, **options)
 
     def read(self, count):
         data = self.port.read(count)
@@ -158,7 +171,7 @@ class Caller:
         self.target.write_core_register("pc", self.symbols[name] & ~1)
 
     def wait(self):
-        wait_until(lambda: self.twin.machine.halted or self.twin.crash, timeout=30)
+        wait_until(lambda: self.twin.machine.halted or self.twin.crash)
 
     def call(self, name, **registers):
         """Run a function up to its BKPT and return the instructions that took."""
