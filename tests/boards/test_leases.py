@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 
+from fakes.old_leases import hang, make_older
 from fakes.usb_bus import UsbBus
 from harness.boards.discover import attached_probes
 from harness.boards.leases import port_lease, probe_lease
@@ -16,7 +17,7 @@ from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.config.lab import PortMatch
 from harness.errors import BusyError, LeaseLostError
-from harness.farm import lease as lease_module
+from harness.farm.lease import TTL_S, Lease
 from harness.farm.lease_files import lease_folder
 from harness.farm.patience import Patience
 
@@ -28,8 +29,6 @@ import sys
 from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.errors import BoardError
-from harness.farm import lease
-lease.TTL_S = 1.0
 (device,) = Lab.load(sys.argv[1]).select(["bench-1"])
 with open_board(device, "virtual") as board:
     line = board.link()
@@ -147,11 +146,18 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
         assert process.stdout.readline() == "opened\n"
         process.send_signal(signal.SIGSTOP)
         device = Lab.load(lab_file).devices[0]
-        begun = time.monotonic()
-        with open_board(device, "virtual", patience=Patience(20)) as board:
-            assert time.monotonic() - begun > 0.5
+        expired = threading.Event()
+
+        def expire():
+            (file,) = lease_folder().glob("virtual-bench-1*.json")
+            expired.set()
+            make_older(file, TTL_S + 1)
+
+        threading.Timer(0.5, expire).start()
+        with open_board(device, "virtual", patience=Patience(60)) as board:
+            assert expired.is_set(), "a process that was stopped a moment ago still has its board"
             process.send_signal(signal.SIGCONT)
-            said, _ = process.communicate("go\n", timeout=20)
+            said, _ = process.communicate("go\n", timeout=60)
             board.read_memory(0x20000000, 4)
     finally:
         process.kill()
@@ -161,15 +167,13 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
     assert "It is in use by" in said
 
 
-def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33, monkeypatch):
+def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33):
     from harness.boards.hardware import HardwareBoard
 
-    monkeypatch.setattr(lease_module, "TTL_S", 1.0)
     with HardwareBoard(attached.device(nano33, power_cycle=attached.hub())) as board:
         port = next(hold for hold in board.holds if hold.what == "port")
-        lease_module._HEART.remove(port)  # as if its thread hung
-        time.sleep(1.1)
-        with lease_module.Lease("other", "port", "42"):
+        hang(port, TTL_S + 1)
+        with Lease("other", "port", "42"):
             for operation in (board.power_cycle, board.reconnect, board.reset, lambda: board.read_memory(0, 4)):
                 with pytest.raises(LeaseLostError, match="bench: port 42 was lost"):
                     operation()
