@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 from html.parser import HTMLParser
 from http.client import HTTPConnection
+from socketserver import ThreadingMixIn
 from urllib.parse import quote
 
 import pytest
@@ -49,6 +50,7 @@ def farm(tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_HOST", "here")
     monkeypatch.setenv("HIL_USER", "anna")
     monkeypatch.setenv("HIL_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setattr("harness.farm.watch._SLOW_PATIENCE_S", 60.0)  # nothing is "not known yet" on a busy computer
     made = Farm(tmp_path / "farm")
     yield made
     made.close()
@@ -563,6 +565,15 @@ def test_connections_that_ask_nothing_give_way(farm, monkeypatch):
             time.sleep(0.01)
         for _ in range(5):
             assert ask(server, "/healthz")[0] == 200
+
+
+def test_threads_that_could_not_be_started_take_no_place(server, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", io.StringIO())
+        patch.setattr(ThreadingMixIn, "process_request", lambda *_: 1 / 0)
+        for _ in range(40):
+            assert exchange(server, HEALTHZ % server.door.port) == b""
+    assert ask(server, "/healthz")[0] == 200
 
 
 def test_a_page_that_is_drawn_anew_comes_back_after_an_error(server, monkeypatch):
