@@ -18,11 +18,12 @@ import pytest
 from fakes.made_farm import Farm, finish, hold, put
 from harness.config import Lab
 from harness.config.nightly import Nightly
-from harness.farm import look_runs, look_usb
+from harness.farm import look_nights, look_runs, look_usb
 from harness.farm import watch as watching
 from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
 from harness.farm.finish import finish_night
+from harness.farm.lease_files import LeaseFiles
 from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import held_places
 from harness.farm.look_usb import missing_boards, unplugged_boards
@@ -101,6 +102,22 @@ def test_a_holder_that_was_killed_holds_nothing_and_its_files_are_left_alone(far
     before = sorted(path.name for path in (tmp_path / "leases").iterdir())
     assert board(look(farm), "bench-3").state == "free"
     assert sorted(path.name for path in (tmp_path / "leases").iterdir()) == before
+
+
+def test_a_board_that_goes_to_the_next_one_while_it_is_looked_at_is_not_free(farm, monkeypatch):
+    first, leases = farm.hold("bench-2", "first"), []
+    guard = LeaseFiles.guard
+
+    def too_late(files, timeout_s):
+        if not leases:
+            leases.append(None)
+            first.release()
+            farm.hold("bench-2", "second")
+        return guard(files, timeout_s)
+
+    monkeypatch.setattr(LeaseFiles, "guard", too_late)
+    held = board(look(farm), "bench-2")
+    assert (held.state, held.lease.purpose) == ("held", "second")
 
 
 def test_a_holder_without_a_sign_of_life_is_a_concern(farm, tmp_path):
@@ -401,6 +418,36 @@ def test_a_night_that_hil_nightly_ended_is_understood(farm):
     assert night.summary == outcome.summary
     assert night.report
     assert Watch(farm.lab, farm.results).report_of_night("2026-11-20") == outcome.report.read_bytes()
+
+
+def test_a_night_that_ends_while_it_is_looked_at_is_not_damaged(farm, monkeypatch):
+    folder, read = _running(farm), look_nights.read_facts
+
+    def read_too_early(path):
+        content = read(path)
+        if path.name == "finished.json":
+            finish(folder, farm.now)
+        return content
+
+    monkeypatch.setattr(look_nights, "read_facts", read_too_early)
+    assert [(night.state, night.problem) for night in look(farm).nights] == [("running", "")]
+    assert [night.verdict for night in look(farm).nights] == ["passed"]
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_damaged(farm, monkeypatch):
+    run, read = farm.run(), look_runs.run_cases
+    cases = (run / "cases.parquet").rename(run / "not yet")
+    put(run / "journal.jsonl", "")
+
+    def read_too_early(folder):
+        rows = read(folder)
+        if cases.exists():
+            cases.rename(run / "cases.parquet")
+        return rows
+
+    monkeypatch.setattr(look_runs, "run_cases", read_too_early)
+    assert [one.state for one in look(farm).runs] == ["unfinished"]
+    assert [one.verdict for one in look(farm).runs] == ["complete"]
 
 
 def test_nights_come_newest_first_and_only_those(farm):
