@@ -53,6 +53,7 @@ class Browser:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Page.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.call("Log.enable")
         self.call("Runtime.enable")
         return self
@@ -73,8 +74,9 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self._events.clear()
-        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
-        self._until(lambda: any(event.get("method") == "Page.loadEventFired" for event in self._events))
+        opened = self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+        assert "errorText" not in opened, opened
+        self._until(lambda: self._loaded(opened["loaderId"]))  # not the page before, which may draw itself anew
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression in the page."""
@@ -112,6 +114,10 @@ class Browser:
         self._until(answered)
         assert "result" in answers[0], f"{method}: {answers[0].get('error')}"
         return answers[0]["result"]
+
+    def _loaded(self, loader: str) -> bool:
+        events = [event["params"] for event in self._events if event.get("method") == "Page.lifecycleEvent"]
+        return any((event["name"], event["loaderId"]) == ("load", loader) for event in events)
 
     def _until(self, done: Any) -> None:
         deadline = time.monotonic() + _WAIT_S
