@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,12 @@ from harness.farm.watch import Watch
 if TYPE_CHECKING:
     from harness.config import Lab
 
-#: Windows lets no signal end a wait.
+#: How often to look whether somebody has ended it.
 _LOOK_S = 0.5
 
 
 def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str | None) -> None:
-    """Show the status page until Ctrl-C or SIGTERM.
+    """Show the status page until Ctrl-C or SIGTERM; from then on this process ignores them.
 
     Args:
         lab: the boards.
@@ -35,6 +36,10 @@ def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str |
     """
     chosen = choose_token(host, token or None)
     with Server(Watch(lab, results_folder(lab, results_dir)), host, port, chosen) as server:
+        told: list[int] = []  # no event: a signal that comes while a wait has its lock couldn't set it
+        ends = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
+        for one in ends:
+            signal.signal(one, lambda number, _: told.append(number))
         shown = server.url if token is None else server.url.partition("?")[0]
         click.echo(f"Status page: {shown}  (Ctrl-C ends it)")
         if chosen is not None:
@@ -42,19 +47,16 @@ def serve(lab: Lab, results_dir: Path | None, host: str, port: int, token: str |
             click.echo(f"{known}; a browser keeps it in a cookie, programs send `Authorization: Bearer TOKEN`.")
             if not is_loopback(host):
                 click.echo("It isn't encrypted: in a network that you don't trust, use `ssh -L` instead.")
-        done = threading.Event()
-        ends = [one for one in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(one) is not signal.SIG_IGN]
-        before = {one: signal.signal(one, lambda *_: done.set()) for one in ends}  # also if one comes twice
         thread = threading.Thread(target=server.serve_forever, name="hil serve", daemon=True)
         thread.start()
         try:
-            while not done.wait(_LOOK_S):
-                pass
+            while not told:
+                time.sleep(_LOOK_S)
         finally:
             server.shutdown()
             thread.join()
-            for one, handler in before.items():
-                signal.signal(one, handler)
+    for one in ends:  # a wrapper passes on what the terminal has sent, too, and perhaps only while Python cleans up
+        signal.signal(one, signal.SIG_IGN)
     click.echo("\nThe status page has ended.")
 
 

@@ -22,7 +22,7 @@ class Asking(Generic[T]):
         patience_s: how long `get` waits for a newer one.
     """
 
-    def __init__(self, ask: Callable[[], T], before: T, fresh_s: float, patience_s: float = 1.0) -> None:
+    def __init__(self, ask: Callable[[], T], before: T, fresh_s: float, patience_s: float) -> None:
         self._ask, self._answer, self._fresh_s, self._patience_s = ask, before, fresh_s, patience_s
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -43,9 +43,10 @@ class Asking(Generic[T]):
             thread = self._thread
         if thread is not None:
             thread.join(self._patience_s)
-        if self._error is not None:
-            raise self._error
-        return self._answer
+        error, answer = self._error, self._answer  # once each: the other thread may change them at any moment
+        if error is not None:
+            raise error
+        return answer
 
     @property
     def late_s(self) -> float:

@@ -49,6 +49,7 @@ def held_leases(folder: Path | None = None) -> list[Holder]:
             continue
         try:
             with files.guard(_GUARD_S):  # a run that takes it just now would meet our look at the lock
+                found = Holder.parse(read_facts(path)) or found  # it may be the next one's by now
                 if is_locked(files.lock_path(found.generation)):
                     held.append(found)
         except (Timeout, OSError):  # whose files aren't ours to open; what they say is believed

@@ -51,6 +51,7 @@ def read_night(folder: Path, results: Path, when: datetime) -> NightSeen:
         results: where runs lie.
         when: now.
     """
+    unclear = (folder / "finished.json").exists()  # asked first: a night may end between two looks
     plan, finished = read_facts(folder / "plan.json"), read_facts(folder / "finished.json")
     hosts, boards = _hosts(folder, when)
     ended = moment(finished.get("at")) or (touched(folder / "finished.json") if finished else None)
@@ -58,7 +59,7 @@ def read_night(folder: Path, results: Path, when: datetime) -> NightSeen:
     cases = plan.get("cases")
     going = any(host.alive and host.state != "done" for host in hosts)
     damaged = [] if isinstance(cases, list) else ["plan.json"]
-    damaged += ["finished.json"] if not finished and (folder / "finished.json").exists() else []
+    damaged += ["finished.json"] if unclear and not finished else []
     return NightSeen(
         id=folder.name,
         state=(line(finished.get("state"), 60) or "unknown") if ended else "running" if going else "stopped",

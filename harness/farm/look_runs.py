@@ -42,13 +42,12 @@ def find_run_folder(results: Path, name: str) -> Path | None:
 def read_run(folder: Path) -> RunSeen:
     """Return what a run's files say, as far as they can be read."""
     about = read_facts(folder / RUN_FILE)
+    try:
+        without = "damaged" if (folder / CASES_FILE).exists() else "unfinished"  # asked first: it may be written now
+    except OSError:  # it is somebody else's
+        without = "unreadable"
     rows = run_cases(folder)
-    state = line(about.get("state"), 40) or "unknown"
-    if rows is None:
-        try:
-            state = "damaged" if (folder / CASES_FILE).exists() else "unfinished"
-        except OSError:  # it is somebody else's
-            state = "unreadable"
+    state = without if rows is None else line(about.get("state"), 40) or "unknown"
     return RunSeen(
         name=folder.name,
         state=state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -58,15 +59,17 @@ class Wait:
         Raises:
             BusyError: the time is over.
         """
-        waited, limit = time.monotonic() - self._begun, None if endless else self._patience.limit_s
-        if limit is not None and waited >= limit:
-            raise BusyError(error.words, f"waited {round(limit, 1):g} s", error.holder, error.run) if limit else error
-        if self._said is None:
-            due = waited >= _FIRST_WORD_S
+        limit = math.inf if endless or self._patience.limit_s is None else self._patience.limit_s
+        waited = time.monotonic() - self._begun
+        over = waited >= limit
+        if self._said is None:  # a long wait is told of even if this process slept until its end, and no short one is
+            due = min(waited, limit) >= _FIRST_WORD_S
         else:
-            due = self._said[0] != error.holder or waited - self._said[1] >= _NEXT_WORD_S
+            due = not over and (self._said[0] != error.holder or waited - self._said[1] >= _NEXT_WORD_S)
         if due:
             self._patience.tell(f"waiting: {error.words}")
             self._said = error.holder, waited
+        if over:
+            raise BusyError(error.words, f"waited {round(limit, 1):g} s", error.holder, error.run) if limit else error
         pause = random.uniform(*pause_s)  # noqa: S311 (no secret)
-        time.sleep(pause if limit is None else max(0.0, min(pause, limit - waited)))
+        time.sleep(max(0.0, min(pause, limit - waited)))

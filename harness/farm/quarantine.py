@@ -227,6 +227,8 @@ class Ledger:
     def _read(self, device: str) -> dict[str, Any] | None:
         path = self._path(device)
         content = read_json(path)
+        if content is None and path.exists():  # perhaps since a moment ago: then it is whole now
+            content = read_json(path)
         if content is None and path.exists():
             raise StoreError(
                 f"{path} is damaged, so whether {device} may be used isn't known; look at it, and remove it"

@@ -102,7 +102,12 @@ class Server(ThreadingHTTPServer):
         if self._free.acquire(blocking=False) or (self._drop_oldest() and self._free.acquire(timeout=_HANDOVER_S)):
             with self._lock:
                 self._waiting[request] = time.monotonic()
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # the system gives no more threads for now
+                self.asked(request)
+                self._free.release()
+                raise
             return
         with contextlib.suppress(OSError):
             request.settimeout(0)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FRESH_S = 5.0
 #: For what is plugged in, and for labgrid.
 _SLOW_FRESH_S = 60.0
+_SLOW_PATIENCE_S = 1.0
 #: A visitor waits so long for folders that don't answer, and is then shown how it was.
 _PATIENCE_S = 10.0
 
@@ -45,10 +46,16 @@ class Watch:
         self._status = Asking[Status | None](self._look, None, _FRESH_S, patience_s)
         not_yet = "isn't known yet; that takes some seconds"
         self._unplugged = Asking(
-            lambda: unplugged_boards(self._lab), Unplugged(unknown=f"what is plugged in {not_yet}"), _SLOW_FRESH_S
+            lambda: unplugged_boards(self._lab),
+            Unplugged(unknown=f"what is plugged in {not_yet}"),
+            _SLOW_FRESH_S,
+            _SLOW_PATIENCE_S,
         )
         self._places = Asking(
-            lambda: held_places(self._lab), PlacesSeen(unknown=f"who holds boards in labgrid {not_yet}"), _SLOW_FRESH_S
+            lambda: held_places(self._lab),
+            PlacesSeen(unknown=f"who holds boards in labgrid {not_yet}"),
+            _SLOW_FRESH_S,
+            _SLOW_PATIENCE_S,
         )
         self._edited = _edited(lab)
         self._had: set[Path] = set()

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from fakes.old_leases import hang, make_older
 from fakes.usb_bus import UsbBus
 from harness.boards.discover import attached_probes
 from harness.boards.leases import port_lease, probe_lease
@@ -17,8 +19,8 @@ from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.config.lab import PortMatch
 from harness.errors import BusyError, LeaseLostError
-from harness.farm import lease as lease_module
-from harness.farm.lease_files import LeaseFiles, is_locked, lease_folder
+from harness.farm.lease import TTL_S, Lease
+from harness.farm.lease_files import is_locked, lease_folder
 from harness.farm.patience import Patience
 
 NANO, DAPLINK = (0x2341, 0x005A), (0x0D28, 0x0204)
@@ -29,8 +31,6 @@ import sys
 from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.errors import BoardError
-from harness.farm import lease
-lease.TTL_S = 1.0
 (device,) = Lab.load(sys.argv[1]).select(["bench-1"])
 with open_board(device, "virtual") as board:
     line = board.link()
@@ -158,12 +158,17 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
     try:
         assert process.stdout.readline() == "opened\n"
         (held,) = lease_folder().glob("virtual-bench-1*.json")
-        files = LeaseFiles(lease_folder(), held.stem)
         stop_between_beats(process, held.with_suffix(".guard"))
-        last_beat_s = files.read().beat_s
         device = Lab.load(lab_file).devices[0]
+        expired = threading.Event()
+
+        def expire():
+            expired.set()
+            make_older(held, TTL_S + 1)
+
+        threading.Timer(0.5, expire).start()
         with open_board(device, "virtual", patience=Patience(60)) as board:
-            assert time.monotonic() - last_beat_s > 1.0
+            assert expired.is_set(), "a process that was stopped a moment ago still has its board"
             process.send_signal(signal.SIGCONT)
             said, _ = process.communicate("go\n", timeout=60)
             board.read_memory(0x20000000, 4)
@@ -175,18 +180,13 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
     assert "It is in use by" in said
 
 
-def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33, monkeypatch):
+def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33):
     from harness.boards.hardware import HardwareBoard
 
-    monkeypatch.setattr(lease_module, "TTL_S", 1.0)
     with HardwareBoard(attached.device(nano33, power_cycle=attached.hub())) as board:
         port = next(hold for hold in board.holds if hold.what == "port")
-        lease_module._HEART.remove(port)  # as if its thread hung
-        deadline = time.monotonic() + 60
-        while port._held.state(time.monotonic()) != "expired":  # it may just have been about to beat
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        with lease_module.Lease("other", "port", "42"):
+        hang(port, TTL_S + 1)
+        with Lease("other", "port", "42"):
             for operation in (board.power_cycle, board.reconnect, board.reset, lambda: board.read_memory(0, 4)):
                 with pytest.raises(LeaseLostError, match="bench: port 42 was lost"):
                     operation()

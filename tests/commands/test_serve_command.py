@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -49,7 +48,7 @@ def serving(farm, *arguments, **environment):
 
 
 def get(port, path, headers=None, host="localhost"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path, headers={"Host": f"{host}:{port}", **(headers or {})})
     answer = connection.getresponse()
     body = answer.read().decode()
@@ -57,19 +56,22 @@ def get(port, path, headers=None, host="localhost"):
     return answer.status, body
 
 
-@pytest.mark.parametrize("ended_by", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 3])
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
 def test_it_shows_the_page_until_it_is_ended(farm, ended_by):
     with serving(farm, "--port", "0") as (process, port, url):
         assert url == f"http://127.0.0.1:{port}/"
         status, body = get(port, "/")
         assert status == 200
         assert "bench-8" in body
-        for one in ended_by:  # a wrapper passes on what the terminal has sent, too
-            process.send_signal(one)
-            time.sleep(0.02)
-        assert process.wait(20) == 0
-        rest = process.stdout.read()
-    assert "The status page has ended." in rest
+        for _ in range(2):  # a wrapper passes on what the terminal has sent, too
+            process.send_signal(ended_by)
+        rest = ""
+        while "The status page has ended." not in rest:
+            rest += process.stdout.readline()
+            assert rest.endswith("\n"), rest
+        process.send_signal(ended_by)  # while Python cleans up
+        assert process.wait(60) == 0
+        rest += process.stdout.read()
     assert "Traceback" not in rest
 
 
@@ -99,7 +101,7 @@ def test_a_token_from_the_environment_is_not_printed(farm):
         assert get(port, "/")[0] == 401
         assert get(port, "/", {"Authorization": f"Bearer {mine}"})[0] == 200
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        assert process.wait(60) == 0
         assert mine not in process.stdout.read()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READY_S = 120.0
+#: Below those that systems give to whoever asks for any; each farm has two, of which it holds the second.
+_PORTS = range(20_000, 30_000, 2)
 
 
 def find_labgrid(cache: Path) -> Path:
@@ -59,7 +60,8 @@ class LabgridFarm:
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
-        self.address = f"127.0.0.1:{_free_port()}"
+        self._kept, port = _own_port()
+        self.address = f"127.0.0.1:{port}"
         self.options = LabgridOptions(coordinator=self.address, client=str(programs / "labgrid-client"))
         self._programs = programs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -72,11 +74,12 @@ class LabgridFarm:
     def __exit__(self, *_: object) -> None:
         for name in list(self._processes):
             self.kill(name)
+        self._kept.close()
 
     def start_coordinator(self) -> None:
         """Start it, again on the same port and with the places that it saved, and wait until it answers."""
         self._start("coordinator", "labgrid-coordinator", "-l", self.address)
-        wait_until(lambda: _listens(self.address), "the coordinator listens", self.log("coordinator"))
+        self._wait_for("coordinator", lambda: _listens(self.address), "the coordinator listens")
 
     def start_exporter(self, name: str, groups: Sequence[str]) -> None:
         """Start an exporter that offers a serial port on the network in each of the groups, and wait until it does."""
@@ -107,7 +110,7 @@ class LabgridFarm:
                 return False
             return offered >= set(self._exported[name])
 
-        wait_until(known, f"exporter {name} is known", self.log(name))
+        self._wait_for(name, known, f"exporter {name} is known")
 
     def add_places(self, places: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         """Give the coordinator places, each with what it matches and its tags, before it is started.
@@ -134,7 +137,7 @@ class LabgridFarm:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=READY_S,
             env={**os.environ, "LG_USERNAME": user, "LG_HOSTNAME": "desk"},
         )
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
@@ -142,7 +145,7 @@ class LabgridFarm:
 
     def admin(self) -> Labgrid:
         """Return labgrid as a person at a desk sees it."""
-        return Labgrid(self.options, "admin")
+        return Labgrid(self.options, "admin", READY_S)
 
     def kill(self, name: str) -> None:
         """End `coordinator` or an exporter as a power cut would."""
@@ -161,6 +164,14 @@ class LabgridFarm:
     def log(self, name: str) -> Path:
         """Return what it printed."""
         return self.folder / f"{name}.log"
+
+    def _wait_for(self, name: str, true: Callable[[], bool], what: str) -> None:
+        def true_of_a_live_one() -> bool:
+            ended = self._processes[name].poll()
+            assert ended is None, f"{name} ended with {ended}: {self.log(name).read_text(errors='replace')[-2000:]}"
+            return true()
+
+        wait_until(true_of_a_live_one, what, self.log(name))
 
     def _start(self, name: str, program: str, *arguments: str) -> None:
         home = self.folder / name
@@ -196,13 +207,16 @@ def _listens(address: str) -> bool:
         return False
 
 
-def _free_port() -> int:
-    """Return a port that nobody has, below those that systems give to who asks for any.
-
-    The coordinator gives it up when it is killed, and nobody else may get it before it comes back.
-    """
-    for port in random.sample(range(10_000, 30_000), 100):
-        with socket.socket() as sock, contextlib.suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise OSError("none of a hundred ports is free")
+def _own_port() -> tuple[socket.socket, int]:
+    """Return a port that nothing else takes, also while the coordinator is away, and what keeps it so when open."""
+    for port in random.sample(_PORTS, len(_PORTS)):
+        kept = socket.socket()
+        try:
+            kept.bind(("127.0.0.1", port + 1))  # and another farm doesn't take the pair
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", port))
+        except OSError:
+            kept.close()
+        else:
+            return kept, port
+    raise AssertionError(f"no port of {_PORTS} is free")

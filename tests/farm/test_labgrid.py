@@ -88,7 +88,9 @@ def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
         with Queued(second, tags) as theirs:
             with pytest.raises(BusyError, match="no place with the tags board=nano33 site=window was free"):
                 theirs.wait(0.5)
-            assert {booking.owner: booking.state for booking in first.reservations()} == {
+            assert {
+                one.owner: one.state for one in first.reservations() if one.owner in (first.identity, second.identity)
+            } == {
                 "host1/first": "allocated",
                 "host1/second": "waiting",
             }
@@ -96,7 +98,7 @@ def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
             assert theirs.wait(60.0) == "bench-1"
             second.acquire("bench-1")
             second.release("bench-1")
-    assert first.reservations() == []
+    assert not {first.identity, second.identity} & {one.owner for one in first.reservations()}
 
 
 @pytest.mark.labgrid
@@ -104,7 +106,7 @@ def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
 def test_a_reservation_that_is_taken_away_is_noticed(labgrid_farm):
     labgrid = Labgrid(labgrid_farm.options, "me")
     with Queued(labgrid, {"name": "bench-3", "board": "none"}) as queued:
-        (booking,) = labgrid.reservations()
+        (booking,) = (one for one in labgrid.reservations() if one.owner == labgrid.identity)
         labgrid_farm.client("cancel-reservation", booking.token)
         with pytest.raises(LeaseLostError, match=f"no reservation {booking.token} any more"):
             queued.wait(60.0)

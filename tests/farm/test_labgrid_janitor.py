@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -36,11 +38,15 @@ def device(labgrid_lab):
     return {device.name: device for device in labgrid_lab.devices}
 
 
+@contextlib.contextmanager
 def start_job(farm, state, place):
     command = [sys.executable, "-c", JOB, farm.address, farm.options.client, str(state), place]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
-    return process
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.labgrid
@@ -49,7 +55,7 @@ def test_a_killed_job_is_freed_and_a_live_one_and_a_person_are_left_alone(labgri
     labgrid_farm.client("acquire", place="bench-3")
     with (
         start_job(labgrid_farm, tmp_path, "bench-2") as killed,
-        LabgridJob(labgrid_farm.options, tmp_path) as job,
+        LabgridJob(labgrid_farm.options, tmp_path, grace_s=60.0) as job,
         job.hold(device["bench-1"]) as hold,
     ):
         admin = labgrid_farm.admin()
@@ -88,7 +94,8 @@ def test_a_job_of_another_host_is_dead_when_its_heart_has_stopped(labgrid_farm, 
     os.utime(path, (old, old))
     (freed,) = janitor(labgrid_farm.admin(), tmp_path)
     assert freed.place == "bench-2"
-    assert freed.reason.startswith("no heartbeat for 13")
+    silent_s = re.fullmatch("no heartbeat for ([0-9]+) s", freed.reason)[1]
+    assert 130 <= int(silent_s) < 230
     assert not path.exists()
 
 
@@ -104,7 +111,10 @@ def test_a_job_that_the_state_folder_does_not_know_is_left_alone(labgrid_farm, t
 @pytest.mark.labgrid
 @pytest.mark.slow
 def test_a_job_that_was_taken_for_dead_is_told_that_it_lost_its_place(labgrid_farm, device, tmp_path):
-    with LabgridJob(labgrid_farm.options, tmp_path, interval_s=0.5) as job, job.hold(device["bench-1"]) as hold:
+    with (
+        LabgridJob(labgrid_farm.options, tmp_path, grace_s=60.0, interval_s=0.5) as job,
+        job.hold(device["bench-1"]) as hold,
+    ):
         assert [freed.place for freed in janitor(labgrid_farm.admin(), tmp_path, ttl_s=0.0)] == ["bench-1"]
 
         def lost() -> bool:
@@ -114,7 +124,7 @@ def test_a_job_that_was_taken_for_dead_is_told_that_it_lost_its_place(labgrid_fa
                 return "nobody holds it now" in str(error)
             return False
 
-        wait_until(lost, "the loss is noticed", deadline_s=30.0)
+        wait_until(lost, "the loss is noticed")
 
 
 def test_a_state_folder_that_cannot_be_written_is_named(tmp_path):

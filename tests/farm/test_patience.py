@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from harness.errors import BusyError
@@ -32,3 +34,14 @@ def test_on_whom_it_waits_is_said_once_also_for_the_own_run(monkeypatch):
     for holder in ("one", "one", "two"):
         wait.again(BusyError("b1: in use", "", holder), AT_ONCE, endless=True)
     assert said == ["waiting: b1: in use"] * 2
+
+
+def test_a_long_wait_is_told_of_even_if_the_process_slept_until_its_end(monkeypatch):
+    monkeypatch.setattr("harness.farm.patience._FIRST_WORD_S", 0.01)
+    said = []
+    for limit_s in (0.01, 0.001):
+        wait = Wait(Patience(limit_s, said.append))
+        time.sleep(0.02)
+        with pytest.raises(BusyError, match="in use by ana; waited"):
+            wait.again(BUSY, AT_ONCE)
+    assert said == ["waiting: b1: in use by ana"], "the second wait was to be shorter than the first word"

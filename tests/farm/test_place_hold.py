@@ -14,7 +14,7 @@ from harness.config.farm import LabgridOptions
 from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError, ReservedError
 from harness.farm.labgrid_text import Place, Resource
 from harness.farm.labgrid_view import View
-from harness.farm.place_hold import LabgridJob, PlaceHold
+from harness.farm.place_hold import GRACE_S, LabgridJob, PlaceHold
 
 
 @pytest.fixture
@@ -24,13 +24,14 @@ def device(labgrid_lab):
 
 @pytest.fixture
 def job(labgrid_farm, tmp_path):
-    with LabgridJob(labgrid_farm.options, tmp_path, interval_s=0.5) as job:
+    """A job that loses no place only because this computer is busy."""
+    with LabgridJob(labgrid_farm.options, tmp_path, grace_s=60.0, interval_s=0.5) as job:
         yield job
 
 
 @pytest.fixture
 def other(labgrid_farm, tmp_path):
-    with LabgridJob(labgrid_farm.options, tmp_path, interval_s=0.5) as job:
+    with LabgridJob(labgrid_farm.options, tmp_path, grace_s=60.0, interval_s=0.5) as job:
         yield job
 
 
@@ -98,7 +99,7 @@ def test_a_place_that_another_takes_is_lost_for_good(job, device, labgrid_farm):
     hold = job.hold(device["bench-1"])
     labgrid_farm.client("release", "--kick", place="bench-1")
     labgrid_farm.client("acquire", place="bench-1", user="anna")
-    wait_until(lambda: lost(hold), "the loss is noticed", deadline_s=30.0)
+    wait_until(lambda: lost(hold), "the loss is noticed")
     with pytest.raises(LeaseLostError, match=r"lost: (desk/anna|nobody) holds it now.*has to be repeated"):
         hold.check()
     hold.release()
@@ -115,7 +116,7 @@ def test_a_killed_exporter_loses_its_places_and_no_others(job, device, labgrid_f
     near, far = job.hold(device["bench-1"]), job.hold(device["far"])
     labgrid_farm.kill("host2")
     try:
-        wait_until(lambda: lost(far), "the loss is noticed", deadline_s=30.0)
+        wait_until(lambda: lost(far), "the loss is noticed")
         with pytest.raises(LeaseLostError, match=r"far: place bench-3 .* exporter host2 went away with host2/bench-3/"):
             far.check()
         near.check()
@@ -129,15 +130,20 @@ def test_a_killed_exporter_loses_its_places_and_no_others(job, device, labgrid_f
 
 @pytest.mark.labgrid
 @pytest.mark.slow
-def test_a_coordinator_that_hangs_for_seconds_is_borne(job, device, labgrid_farm):
-    with job.hold(device["bench-1"]) as hold:
+def test_a_coordinator_that_hangs_for_seconds_is_borne(labgrid_farm, device, tmp_path):
+    with (
+        LabgridJob(labgrid_farm.options, tmp_path, grace_s=GRACE_S, interval_s=0.5) as job,
+        job.hold(device["bench-1"]) as hold,
+    ):
         labgrid_farm.pause("coordinator")
-        end = time.monotonic() + 6.0
-        while time.monotonic() < end:
-            hold.check()
-            time.sleep(0.1)
-        labgrid_farm.resume("coordinator")
-        time.sleep(3.0)
+        try:
+            end = time.monotonic() + 6.0
+            while time.monotonic() < end:
+                hold.check()
+                time.sleep(0.1)
+        finally:
+            labgrid_farm.resume("coordinator")
+        wait_until(lambda: hold._confirmed > end, "the coordinator was asked again")
         hold.check()
         assert job.labgrid.holder("bench-1") == job.labgrid.identity
 
@@ -149,7 +155,7 @@ def test_a_coordinator_that_is_away_for_longer_than_the_grace_time_loses_the_pla
         hold = job.hold(device["bench-1"])
         labgrid_farm.pause("coordinator")
         try:
-            wait_until(lambda: lost(hold), "the loss is noticed", deadline_s=30.0)
+            wait_until(lambda: lost(hold), "the loss is noticed")
         finally:
             labgrid_farm.resume("coordinator")
         with pytest.raises(LeaseLostError, match=r"wasn't heard from labgrid for [0-9]+ s") as raised:
@@ -167,7 +173,7 @@ def test_a_restarted_coordinator_has_dropped_the_locks_and_the_job_knows(job, de
     time.sleep(1.5)
     hold.check()
     labgrid_farm.start_coordinator()
-    wait_until(lambda: lost(hold), "the loss is noticed", deadline_s=30.0)
+    wait_until(lambda: lost(hold), "the loss is noticed")
     with pytest.raises(LeaseLostError, match="nobody holds it now: the coordinator was restarted"):
         hold.check()
     hold.release()
@@ -188,11 +194,11 @@ def test_what_could_not_be_released_is_released_when_the_coordinator_answers_aga
         finally:
             labgrid_farm.resume("coordinator")
         job.labgrid._deadline_s = usual_s
-        wait_until(lambda: labgrid_farm.admin().holder("bench-1") is None, "the place is free", deadline_s=30.0)
+        wait_until(lambda: labgrid_farm.admin().holder("bench-1") is None, "the place is free")
 
 
 def test_a_look_tells_what_has_become_of_a_place(tmp_path):
-    job = LabgridJob(LabgridOptions(coordinator="127.0.0.1:1"), tmp_path)
+    job = LabgridJob(LabgridOptions(coordinator="127.0.0.1:1"), tmp_path, grace_s=60.0)
     port = Resource("host1", "g", "NetworkSerialPort", "port", "bench-1", available=True)
     mine = Place("bench-1", {}, ("host1/g/*",), job.labgrid.identity, (port.path,), None)
     now = time.monotonic()
@@ -216,13 +222,15 @@ def test_a_look_tells_what_has_become_of_a_place(tmp_path):
 
 
 def test_silence_alone_loses_a_place_even_if_the_watch_never_came_back(tmp_path):
-    job = LabgridJob(LabgridOptions(coordinator="127.0.0.1:1"), tmp_path, grace_s=0.2)
+    job = LabgridJob(LabgridOptions(coordinator="127.0.0.1:1"), tmp_path, grace_s=60.0)
     mine = Place("bench-1", {}, (), job.labgrid.identity, (), None)
     hold = PlaceHold(job, "bench-1", "bench-1", View(time.monotonic(), {"bench-1": mine}, {}))
     hold.check()
-    time.sleep(0.3)
+    job.grace_s = 0.01
+    time.sleep(0.02)
     with pytest.raises(LeaseLostError, match="wasn't heard from labgrid"):
         hold.check()
+    job.grace_s = 60.0
     hold.judge(View(time.monotonic(), {"bench-1": mine}, {}))
     with pytest.raises(LeaseLostError, match="wasn't heard from labgrid"):
         hold.check()

@@ -10,6 +10,7 @@ import pytest
 from fakes.made_events import START
 from harness.config.health import HealthRules
 from harness.errors import ConfigError, QuarantinedError, StoreError
+from harness.farm import quarantine
 from harness.farm.judge_health import Ground
 from harness.farm.lines import read_lines
 from harness.farm.quarantine import Ledger
@@ -140,6 +141,20 @@ def test_a_damaged_file_is_an_error_and_no_free_board(ledger, tmp_path, damage):
     (tmp_path / "quarantine" / "bench-1.json").write_text(damage)
     with pytest.raises(StoreError, match=r"bench-1\.json is .*remove it"):
         ledger.check("bench-1")
+
+
+def test_a_file_that_is_made_while_it_is_looked_for_is_not_damaged(ledger, tmp_path, monkeypatch):
+    read, others = quarantine.read_json, Ledger(tmp_path, HealthRules())
+
+    def read_too_early(path):
+        content = read(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(quarantine, "read_json", read)
+            others.by_rules("bench-1", GROUND, START)
+        return content
+
+    monkeypatch.setattr(quarantine, "read_json", read_too_early)
+    assert ledger.get("bench-1").reason.startswith("3 cases failed")
 
 
 @pytest.mark.parametrize("released", [True, {"by": "ada"}, {"when": 3}, {"when": "yesterday"}])

@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 from html.parser import HTMLParser
 from http.client import HTTPConnection
+from socketserver import ThreadingMixIn
 from urllib.parse import quote
 
 import pytest
@@ -21,7 +22,7 @@ import pytest
 from fakes.made_farm import REPORT, Farm, finish, put
 from harness.errors import ConfigError
 from harness.farm.door import Door, choose_token, is_loopback
-from harness.farm.serve import _FULL, Server
+from harness.farm.serve import _FULL, _IDLE_S, Server
 from harness.farm.watch import Watch
 
 KEY = "correct-horse-battery-staple"
@@ -29,6 +30,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 HIDDEN = "the secret of another file"
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\x1b[31m'
 GET = b"GET / HTTP/1.0\r\nHost: localhost:%d\r\n\r\n"
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
 
 
 @contextlib.contextmanager
@@ -48,6 +50,7 @@ def farm(tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_HOST", "here")
     monkeypatch.setenv("HIL_USER", "anna")
     monkeypatch.setenv("HIL_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setattr("harness.farm.watch._SLOW_PATIENCE_S", 60.0)  # nothing is "not known yet" on a busy computer
     made = Farm(tmp_path / "farm")
     yield made
     made.close()
@@ -65,7 +68,7 @@ def locked(farm):
         yield made
 
 
-def exchange(server, raw, *, timeout_s=20.0):
+def exchange(server, raw, *, timeout_s=60.0):
     """Send bytes and return all that comes back."""
     with socket.create_connection(("127.0.0.1", server.door.port), timeout=timeout_s) as connection:
         connection.sendall(raw)
@@ -167,7 +170,7 @@ def test_it_speaks_ipv6(farm):
         pytest.skip("no IPv6 here")
     try:
         with serving(farm, host="::1") as made:
-            connection = HTTPConnection("::1", made.door.port, timeout=20)
+            connection = HTTPConnection("::1", made.door.port, timeout=60)
             connection.request("GET", "/healthz")
             assert connection.getresponse().read() == b"ok\n"
             connection.close()
@@ -469,10 +472,16 @@ def test_nothing_of_a_request_is_repeated_as_markup(server):
     assert b"<script" not in exchange(server, b"<script>alert(1)</script> / HTTP/1.0\r\n\r\n")
 
 
+def until_well(server):
+    """Ask until the server says that it lives: one that is busy says so, and whoever asks slowly is cut off, too."""
+    deadline = time.monotonic() + 60
+    while not exchange(server, HEALTHZ % server.door.port).endswith(b"\r\n\r\nok\n"):
+        assert time.monotonic() < deadline
+
+
 def test_who_sends_slowly_is_cut_off_and_keeps_nobody_waiting(farm):
     with serving(farm, patience_s=1.0) as server:
-        slow = socket.create_connection(("127.0.0.1", server.door.port), timeout=20)
-        begun = time.monotonic()
+        slow = socket.create_connection(("127.0.0.1", server.door.port), timeout=60)
         done = threading.Event()
 
         def drip():
@@ -482,29 +491,42 @@ def test_who_sends_slowly_is_cut_off_and_keeps_nobody_waiting(farm):
 
         thread = threading.Thread(target=drip)
         thread.start()
-        assert ask(server, "/healthz")[0] == 200
+        try:
+            until_well(server)
+            with contextlib.suppress(ConnectionResetError):
+                assert slow.recv(10) == b"", "it is cut off in the midst of its dripping"
+        finally:
+            done.set()
+            thread.join()
+            slow.close()
+
+
+def read_slowly(server, run):
+    """Read a report; return its size as far as it came, how long that took, and the longest time between two reads."""
+    with socket.socket() as slow:
+        slow.settimeout(60)
+        slow.connect(("127.0.0.1", server.door.port))
+        slow.sendall(b"GET /reports/%s/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (run.name.encode(), server.door.port))
+        got, longest, begun = 0, 0.0, time.monotonic()
+        last = begun
         with contextlib.suppress(ConnectionResetError):
-            assert slow.recv(10) == b""
-        took = time.monotonic() - begun
-        done.set()
-        thread.join()
-        slow.close()
-    assert took < 5
+            while chunk := slow.recv(1 << 20, socket.MSG_WAITALL):
+                got += len(chunk)
+                time.sleep(0.08)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        return got, last - begun, longest
 
 
 def test_a_large_report_may_take_its_time_on_a_slow_line(farm):
-    run, size = farm.run(), 32 << 20
+    run, size, patience_s = farm.run(), 32 << 20, 1.0
     (run / "report.html").write_bytes(b"x" * size)
-    with serving(farm, patience_s=1.0) as server, socket.socket() as slow:
-        slow.settimeout(20)
-        slow.connect(("127.0.0.1", server.door.port))
-        slow.sendall(b"GET /reports/%s/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (run.name.encode(), server.door.port))
-        got, begun = 0, time.monotonic()
-        while chunk := slow.recv(1 << 20, socket.MSG_WAITALL):
-            got += len(chunk)
-            time.sleep(0.08)
-        assert got > size
-        assert time.monotonic() - begun > 1.5, "it was slower than one piece may be"
+    with serving(farm, patience_s=patience_s) as server:
+        for _ in range(20):
+            got, took, longest = read_slowly(server, run)
+            if longest < 0.7 * patience_s:
+                break  # else this computer stood still for so long that a piece may have come too late
+    assert got > size
+    assert took > 1.5 * patience_s, "it was slower than one piece may be"
 
 
 def test_who_reads_nothing_is_cut_off(farm):
@@ -516,34 +538,42 @@ def test_who_reads_nothing_is_cut_off(farm):
             one.sendall(
                 b"GET /reports/%s/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (run.name.encode(), server.door.port)
             )
-        deadline = time.monotonic() + 20
-        while not exchange(server, b"GET /healthz HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % server.door.port).endswith(
-            b"ok\n"
-        ):
-            assert time.monotonic() < deadline
+        until_well(server)
 
 
 def test_more_visitors_than_threads_are_told_to_come_again(farm):
     with serving(farm, patience_s=3.0) as server, contextlib.ExitStack() as idle:
-        for _ in range(32):
-            idle.enter_context(socket.create_connection(("127.0.0.1", server.door.port)))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         answers = set()
         while time.monotonic() < deadline and answers != {503, 200}:
+            if 503 not in answers:  # the first time, or they had waited for so long that they gave way
+                for _ in range(32):
+                    idle.enter_context(socket.create_connection(("127.0.0.1", server.door.port)))
             with contextlib.suppress(IndexError, OSError):
                 answers.add(int(exchange(server, GET % server.door.port).split()[1]))
     assert answers == {503, 200}, "refused while all threads wait, answered when they have given up"
 
 
-def test_connections_that_ask_nothing_give_way(farm):
-    with serving(farm, patience_s=60) as server, contextlib.ExitStack() as idle:
+def test_connections_that_ask_nothing_give_way(farm, monkeypatch):
+    monkeypatch.setattr("harness.farm.serve._HANDOVER_S", 60.0)
+    with serving(farm, patience_s=600) as server, contextlib.ExitStack() as idle:
         for _ in range(32):
             idle.enter_context(socket.create_connection(("127.0.0.1", server.door.port)))
-        time.sleep(1.2)
-        begun = time.monotonic()
+        deadline = time.monotonic() + 60
+        while len(server._waiting) < 32 or time.monotonic() - max(server._waiting.values()) < _IDLE_S:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         for _ in range(5):
             assert ask(server, "/healthz")[0] == 200
-        assert time.monotonic() - begun < 20
+
+
+def test_threads_that_could_not_be_started_take_no_place(server, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", io.StringIO())
+        patch.setattr(ThreadingMixIn, "process_request", lambda *_: 1 / 0)
+        for _ in range(40):
+            assert exchange(server, HEALTHZ % server.door.port) == b""
+    assert ask(server, "/healthz")[0] == 200
 
 
 def test_a_page_that_is_drawn_anew_comes_back_after_an_error(server, monkeypatch):
@@ -568,7 +598,7 @@ def test_an_error_of_ours_is_an_answer_too(server, monkeypatch):
     assert (status, headers["refresh"]) == (500, "10")
     assert b"division" not in body
     assert ask(server, "/healthz")[0] == 200
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "ZeroDivisionError" not in said.getvalue():  # the answer comes first
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -17,11 +18,12 @@ import pytest
 from fakes.made_farm import Farm, finish, hold, put
 from harness.config import Lab
 from harness.config.nightly import Nightly
-from harness.farm import look_runs, look_usb
+from harness.farm import look_nights, look_runs, look_usb
 from harness.farm import watch as watching
 from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
 from harness.farm.finish import finish_night
+from harness.farm.lease_files import LeaseFiles
 from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import held_places
 from harness.farm.look_usb import missing_boards, unplugged_boards
@@ -41,6 +43,7 @@ def farm(tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_HOST", "here")
     monkeypatch.setenv("HIL_USER", "anna")
     monkeypatch.setenv("HIL_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setattr(watching, "_SLOW_PATIENCE_S", 60.0)  # nothing is "not known yet" on a busy computer
     made = Farm(tmp_path / "farm")
     yield made
     made.close()
@@ -99,6 +102,22 @@ def test_a_holder_that_was_killed_holds_nothing_and_its_files_are_left_alone(far
     before = sorted(path.name for path in (tmp_path / "leases").iterdir())
     assert board(look(farm), "bench-3").state == "free"
     assert sorted(path.name for path in (tmp_path / "leases").iterdir()) == before
+
+
+def test_a_board_that_goes_to_the_next_one_while_it_is_looked_at_is_not_free(farm, monkeypatch):
+    first, leases = farm.hold("bench-2", "first"), []
+    guard = LeaseFiles.guard
+
+    def too_late(files, timeout_s):
+        if not leases:
+            leases.append(None)
+            first.release()
+            farm.hold("bench-2", "second")
+        return guard(files, timeout_s)
+
+    monkeypatch.setattr(LeaseFiles, "guard", too_late)
+    held = board(look(farm), "bench-2")
+    assert (held.state, held.lease.purpose) == ("held", "second")
 
 
 def test_a_holder_without_a_sign_of_life_is_a_concern(farm, tmp_path):
@@ -190,23 +209,35 @@ def test_labgrid_that_does_not_answer_is_unknown(farm):
 
 
 def test_a_slow_question_keeps_nobody_waiting():
-    answers, go_on = iter(["first", "second"]), threading.Event()
+    answers, go_on = itertools.chain(["first"], itertools.repeat("second")), threading.Event()
 
     def ask():
         answer = next(answers)
-        assert answer == "first" or go_on.wait(20)
+        assert answer == "first" or go_on.wait(60)
         return answer
 
     asking = Asking(ask, "nothing yet", fresh_s=0.0, patience_s=0.05)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while asking.get() != "first":
         assert time.monotonic() < deadline
-    begun = time.monotonic()
-    assert asking.get() == "first"
-    assert time.monotonic() - begun < 5
+    assert asking.get() == "first", "nobody lets the question go on meanwhile"
     go_on.set()
     while asking.get() != "second":
         assert time.monotonic() < deadline
+
+
+class Changing(Asking):
+    """Gets its answer while somebody looks at the error of the question before."""
+
+    _errors = iter([ValueError("no such thing")])
+    _error = property(lambda self: next(self._errors, None), lambda *_: None)
+
+
+def test_an_answer_that_comes_just_now_is_no_error_of_its_own():
+    asking = Changing(lambda: 3, 0, fresh_s=0.0, patience_s=60)
+    with pytest.raises(ValueError, match="no such thing"):
+        asking.get()
+    assert asking.get() == 3
 
 
 def test_a_question_that_fails_says_so_to_who_asks_and_is_asked_again():
@@ -218,7 +249,7 @@ def test_a_question_that_fails_says_so_to_who_asks_and_is_asked_again():
             raise answer
         return answer
 
-    asking = Asking(ask, 0, fresh_s=0.0, patience_s=20)
+    asking = Asking(ask, 0, fresh_s=0.0, patience_s=60)
     with pytest.raises(ValueError, match="no such thing"):
         asking.get()
     assert asking.get() == 3
@@ -389,6 +420,36 @@ def test_a_night_that_hil_nightly_ended_is_understood(farm):
     assert Watch(farm.lab, farm.results).report_of_night("2026-11-20") == outcome.report.read_bytes()
 
 
+def test_a_night_that_ends_while_it_is_looked_at_is_not_damaged(farm, monkeypatch):
+    folder, read = _running(farm), look_nights.read_facts
+
+    def read_too_early(path):
+        content = read(path)
+        if path.name == "finished.json":
+            finish(folder, farm.now)
+        return content
+
+    monkeypatch.setattr(look_nights, "read_facts", read_too_early)
+    assert [(night.state, night.problem) for night in look(farm).nights] == [("running", "")]
+    assert [night.verdict for night in look(farm).nights] == ["passed"]
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_damaged(farm, monkeypatch):
+    run, read = farm.run(), look_runs.run_cases
+    cases = (run / "cases.parquet").rename(run / "not yet")
+    put(run / "journal.jsonl", "")
+
+    def read_too_early(folder):
+        rows = read(folder)
+        if cases.exists():
+            cases.rename(run / "cases.parquet")
+        return rows
+
+    monkeypatch.setattr(look_runs, "run_cases", read_too_early)
+    assert [one.state for one in look(farm).runs] == ["unfinished"]
+    assert [one.verdict for one in look(farm).runs] == ["complete"]
+
+
 def test_nights_come_newest_first_and_only_those(farm):
     for name in ("2026-11-19", "2026-11-20", "2026-11-20.2", "2026-11-20.10", "2026-11-18"):
         finish(farm.night(name), farm.now)
@@ -533,7 +594,7 @@ def test_folders_that_do_not_answer_keep_nobody_waiting_and_what_is_shown_says_s
     monkeypatch.setattr(watching, "snapshot", slowly)
     watch = Watch(farm.lab, farm.results, patience_s=0.2)
     first = None
-    for _ in range(100):
+    for _ in range(300):
         try:
             first = watch.status()
         except TimeoutError:
