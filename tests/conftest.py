@@ -42,8 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
     os.environ["HIL_RENODE"] = "off"
     if config.getoption("dist", "no") == "no":  # runs tests itself, and starts no workers
-        for name in [name for name in os.environ if name.startswith(("PYTEST_XDIST_", "COVERAGE_PROCESS_"))]:
-            del os.environ[name]
+        _hide("PYTEST_XDIST_", "COVERAGE_PROCESS_")
+
+
+def _hide(*beginnings: str) -> None:
+    for name in [name for name in os.environ if name.startswith(beginnings)]:
+        del os.environ[name]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,6 +79,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
         return (yield)
     finally:
         measuring.start()
+        _hide("COVERAGE_PROCESS_")  # which that has set again
 
 
 @pytest.fixture
