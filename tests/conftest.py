@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from harness.config import Lab, load_suite
 from harness.errors import ConfigError
 from harness.image import load_image
 from harness.link.client import Link
+from harness.link.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +150,12 @@ def board(nano33):
 def patient(monkeypatch):
     """Wait longer for what runs already: a busy computer is late, and a board that says nothing is flashed again."""
     monkeypatch.setattr(Link.ask, "__defaults__", (60.0,))
+
+
+@pytest.fixture
+def patient_check(monkeypatch):
+    """Let a health check ask nothing a second time only because this computer is busy."""
+    monkeypatch.setattr("harness.farm.check.Timing", partial(Timing, boot=60.0, reply=60.0))
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from harness.farm.state import hostname, now
 from harness.options import Options, SharedRun
 from harness.power.meter import PowerOptions
 from harness.progress import Watch
-from harness.signals import on_stop
+from harness.signals import end_on_signal, ignore, on_stop
 from harness.store.commits import committed
 
 if TYPE_CHECKING:
@@ -242,28 +242,6 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def end_on_signal() -> threading.Event:
-    """Interrupt this process once it is told to end, and return what says that it was."""
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        on_stop(_ignore)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
-        sys.unraisablehook = _ignore_unraisable
-        stopped.set()
-        raise KeyboardInterrupt
-
-    on_stop(stop)
-    return stopped
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Do nothing. With SIG_IGN, Python would complain of a signal that came just before that was set."""
-
-
-def _ignore_unraisable(_what: object) -> None:
-    """Do nothing: an archive that was interrupted half made fails when it is deleted, and that helps nobody."""
-
-
 def _say(text: str) -> None:
     """Say something on a line of its own: the last one is shown to people."""
     sys.stdout.write(f"{' '.join(text.split())}\n")
@@ -300,7 +278,7 @@ def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, p
     except KeyboardInterrupt:
         code = Exit.STOPPED
     finally:
-        on_stop(_ignore)  # it ends anyway
+        on_stop(ignore)  # it ends anyway
         if worker is not None:
             worker.bench.close()
         on_stop(signal.SIG_IGN)  # Python forgets its own handlers before the process is gone

@@ -7,13 +7,12 @@ import os
 import secrets
 import shutil
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
 from harness.json_file import make_folder
-from harness.store.folders import parse_time, runs_in, wanted
+from harness.store.folders import parse_time, remove_folder, runs_in, wanted
 from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
 from harness.store.names import point_latest
 from harness.store.remote import UnreachableError, as_folder, is_url, open_remote
@@ -79,8 +78,7 @@ def local(path: str) -> Path:
     if not _fetch(remote, folder, names):
         raise StoreError(f"{path} holds no runs")
     for gone in {run.name for run in runs_in(folder)} - set(names):
-        with suppress(FileNotFoundError):  # another process removes it, too
-            shutil.rmtree(folder / gone)
+        remove_folder(folder / gone)
     _fetch_tags(remote, folder)
     point_latest(folder, runs_in(folder)[-1].name)
     return folder

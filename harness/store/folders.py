@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +47,13 @@ def find_run(path: PathLike) -> Path:
     if not given.exists():
         raise StoreError(f"{given}: there is no such run; `hil results` lists them")
     raise StoreError(f"{given} is not a run's folder: it has neither cases.parquet nor {JOURNAL}")
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that it holds, as far as another process, which does the same, has left it."""
+    while path.is_dir() and not path.is_symlink():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import StoreError
 from harness.json_file import write_json
 from harness.store.files import load_table
-from harness.store.folders import ended, pruned, runs_in, started
+from harness.store.folders import ended, pruned, remove_folder, runs_in, started
 from harness.store.journal import journals
 from harness.store.runs import CASES_FILE, ENDED, RUN_FILE, read_run_file
 from harness.store.tables import sync_folder
@@ -93,10 +92,8 @@ def _remove(run: Path, names: list[str]) -> None:
     sync_folder(run)
     for name in names:
         path = run / name
-        while path.is_dir() and not path.is_symlink():
-            with suppress(FileNotFoundError):  # another host does the same
-                shutil.rmtree(path)
-        path.unlink(missing_ok=True)
+        remove_folder(path)
+        path.unlink(missing_ok=True)  # a file, or a link
 
 
 def _size(path: Path) -> int:

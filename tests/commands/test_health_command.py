@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,6 @@ from fakes.made_events import Night
 from harness.cli import main
 from harness.farm.health import HealthBook
 from harness.farm.state import now
-from harness.link.timing import Timing
 
 
 @pytest.fixture
@@ -128,13 +126,7 @@ def test_a_check_needs_a_board(hil):
     assert hil("quarantine", "bench-1").exit_code == 2
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """Ask nothing a second time only because this computer is busy."""
-    monkeypatch.setattr("harness.farm.check.Timing", partial(Timing, boot=60.0, reply=60.0))
-
-
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_check_shows_its_steps_and_is_written_down(hil, book):
     done = hil("health", "bench-1", "--check")
     assert done.exit_code == 0, done.output
@@ -144,7 +136,7 @@ def test_a_check_shows_its_steps_and_is_written_down(hil, book):
     assert (event.host, event.purpose, event.ok) == ("rack", "check", True)
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_passed_check_does_not_lift_what_a_person_said(hil):
     hil("quarantine", "bench-1", "--reason", "keep out")
     done = hil("health", "bench-1", "--check")

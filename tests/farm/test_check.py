@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 from fakes.made_events import START
@@ -13,7 +11,6 @@ from harness.errors import ConfigError
 from harness.farm.answers import Answers
 from harness.farm.check import check_board, suites_in, task_for
 from harness.farm.retest import open_book, retest
-from harness.link.timing import Timing
 
 
 @pytest.fixture
@@ -39,13 +36,7 @@ def check(lab):
     return check
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    """Ask nothing a second time only because this computer is busy."""
-    monkeypatch.setattr("harness.farm.check.Timing", partial(Timing, boot=60.0, reply=60.0))
-
-
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_good_board_passes_and_is_described(check):
     done = check()
     event = done.event
@@ -58,7 +49,7 @@ def test_a_good_board_passes_and_is_described(check):
     assert check(siblings=(done.answers,)).ok
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_counter_that_goes_round_is_no_fault(check):
     """The agent subtracts modulo 2^32, so the ticks are right."""
     assert check("board.wrap,inference=1,times=0", siblings=(check().answers,)).ok
@@ -93,7 +84,7 @@ def test_a_board_with_a_fault_fails(check, fault, error, reason):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_board_that_lies_every_time_is_told_by_its_siblings(check):
     right = check().answers
     assert check("board.slip=1000,inference=1,times=0").ok, "alone, nothing shows it"
@@ -105,7 +96,7 @@ def test_a_board_that_lies_every_time_is_told_by_its_siblings(check):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("patient_check")
 def test_a_lying_board_is_quarantined_and_two_passed_checks_release_it(lab):
     liar = lab.devices[2]
     lie = ("board.slip=1000,inference=1,times=0",)

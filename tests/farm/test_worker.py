@@ -154,7 +154,7 @@ def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_pa
 
 _LOST = """
 import os, signal
-from harness.farm.worker import end_on_signal
+from harness.signals import end_on_signal
 
 class HalfMade:
     def __del__(self):

@@ -134,7 +134,7 @@ def test_a_dry_run_removes_nothing(tmp_path, old):
 
 def test_stopped_after_the_mark_it_reads_as_pruned_and_is_finished_by_the_next(tmp_path, old, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(pruning.shutil, "rmtree", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        patch.setattr("shutil.rmtree", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
         with pytest.raises(StoreError, match="can't be pruned: Input/output error"):
             prune(tmp_path, MONTH)
     assert names(old) == ["cases.parquet", "layers.parquet", "logs", "power", "run.json"]
