@@ -167,9 +167,11 @@ def _time(path: Path, table: pd.DataFrame, name: str) -> Floats:
         since: Floats = values - values[0]
         return since
     try:
-        stamps = pd.to_datetime(column).to_numpy("datetime64[ns]")
+        stamps = pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None).to_numpy("datetime64[ns]")
     except (ValueError, OverflowError, TypeError) as error:
-        raise PowerError(f"{path}: {name} holds neither seconds nor times of day ({error})") from error
+        raise PowerError(
+            f"{path}: {name} holds neither seconds nor times like 2026-11-28 10:00:00.000 ({error})"
+        ) from error
     if np.isnat(stamps).any():
         raise PowerError(f"{path}: a value is missing in {name}")
     elapsed: Floats = (stamps - stamps[0]) / np.timedelta64(1, "ns") * 1e-9
