@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
+from harness.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +140,10 @@ def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
     body = line[_HEAD_BYTES : -len(_TAIL)]
     if line != _HEAD % zlib.crc32(body) + body + _TAIL:
         return Damage(number)
-    record = json.loads(body)
+    try:
+        record = parse_json(body)
+    except ValueError:
+        return Damage(number)
     return record if isinstance(record, dict) else Damage(number)
 
 
