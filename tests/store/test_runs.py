@@ -463,3 +463,17 @@ def test_a_full_disk_is_told_with_what_can_be_saved(tmp_path):
     )
     run.close()
     assert "recover" not in str(write_error(run.path, full, run.path))
+
+
+def test_where_latest_is_lost_the_runs_that_exist_are_named(tmp_path):
+    with pytest.raises(StoreError, match="there are none beside it"):
+        find_run(tmp_path / "latest")
+    Run.create(tmp_path, {}).close()
+    run = find_run(tmp_path / "latest")
+    (tmp_path / "latest").unlink()
+    words = f"latest is lost, or points at no run; the newest of 1 in .* is {run.name}: name it instead"
+    with pytest.raises(StoreError, match=words):
+        find_run(tmp_path / "latest")
+    (tmp_path / "latest").symlink_to("20200101T000000Z-gone")
+    with pytest.raises(StoreError, match=words):
+        find_run(tmp_path / "latest")
