@@ -2,6 +2,7 @@
 # make test    set up .venv and run the fast tests; SLOW=1 runs all of them, JOBS=1 one after another
 # make lint    format, lint and type checks
 # make labgrid set up .venv-labgrid, the environment of its own that labgrid needs
+# make pins    write requirements-*.txt anew, for what pyproject.toml asks for now; UPGRADE=1 takes the newest releases
 # make clean   remove the environments and every cache
 #
 # Needs Python 3.11 or newer, and nothing else.
@@ -15,9 +16,11 @@ VENV    := .venv
 LABGRID := .venv-labgrid
 BIN     := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check
-PIP     := $(BIN)/python $(INSTALL) -c constraints.txt
+PIP     := $(BIN)/python $(INSTALL) --require-hashes -r
+EDIT    := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation -e .
+PINS    := .venv-pins
 
-.PHONY: bench test lint labgrid clean
+.PHONY: bench test lint labgrid pins clean
 
 bench: $(VENV)/run
 	$(BIN)/pytest suites/ --device $(DEVICE)
@@ -36,8 +39,17 @@ lint: $(VENV)/test
 
 labgrid: $(LABGRID)/made
 
+# One set of releases for Python 3.11 and newer, and for every system, with the SHA-256 of each of their files. What is
+# pinned already stays, unless it doesn't fit any more. setuptools builds the package, in the environment itself.
+UV := $(PINS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" $(if $(UPGRADE),--upgrade)
+pins:
+	test -x $(PINS)/bin/uv || { $(PYTHON) -m venv $(PINS) && $(PINS)/bin/python $(INSTALL) uv; }
+	echo 'setuptools>=77' | $(UV) --extra build --extra dev --extra farm -o requirements-test.txt pyproject.toml -
+	echo 'setuptools>=77' | $(UV) -c requirements-test.txt -o requirements-run.txt pyproject.toml -
+
 clean:
-	rm -rf $(VENV) $(LABGRID) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
+	rm -rf $(VENV) $(LABGRID) $(PINS) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
 	$(MAKE) -C firmware clean
 
 define NEW_ENOUGH
@@ -45,16 +57,17 @@ $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pytho
 endef
 
 # Stamps: the environment is made again when what it is made from changes.
-$(VENV)/run: pyproject.toml constraints.txt
+$(VENV)/run: pyproject.toml requirements-run.txt
 	@$(NEW_ENOUGH)
 	@echo "setting up $(VENV) (about 700 MB; a minute with a warm package cache)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e .
+	$(PIP) requirements-run.txt
+	$(EDIT)
 	touch $@
 
-$(VENV)/test: $(VENV)/run
+$(VENV)/test: $(VENV)/run requirements-test.txt
 	@echo "adding what the tests need"
-	$(PIP) -e '.[build,dev,farm]'
+	$(PIP) requirements-test.txt
 	touch $@
 
 # An environment of its own, because labgrid's fork of pyserial and pyserial itself are both called `serial`.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MODE = 0o2775
 #: No file of ours comes near it: the plan of a night with ten thousand cases has some megabytes.
 _LARGEST = 16 << 20
+_NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 #: What file systems without hard links answer, such as FAT's and some network folders.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
@@ -27,17 +28,33 @@ def make_folder(folder: Path) -> Path:
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):  # somebody else's: theirs to set
-            folder.chmod(_MODE)
+            _set_mode(folder, _MODE)
     return folder
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _set_mode(folder: Path, mode: int) -> None:
+    """Set the mode of this very folder: by its path, another user could put a link to one of this user's there."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, content: Mapping[str, Any], mode: int | None = None) -> None:
     """Put an object into a file: a reader sees the old content or the new, also after a power cut.
+
+    Args:
+        path: the file.
+        content: of the object.
+        mode: of the file; None as the user's umask has it.
 
     Raises:
         OSError: it can't be written.
     """
-    temporary = _written(path, content)
+    temporary = _written(path, content, mode)
     try:
         temporary.replace(path)
     finally:
@@ -79,27 +96,44 @@ def _created(path: Path, temporary: Path) -> bool:
     return True
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the object in a file; None if there is none, or it is damaged, too large, or no ordinary file."""
+def read_json(path: Path, *, links: bool = True) -> dict[str, Any] | None:
+    """Return the object in a file; None if there is none, or it is damaged, too large, or no ordinary file.
+
+    Args:
+        path: the file.
+        links: whether it may be a symbolic link. Where others write, too, one may lead to what only this user can read.
+    """
     try:
-        content = json.loads(_fresh(path).decode())
-    except (OSError, ValueError, RecursionError):  # the last for ten thousand brackets
+        content = parse_json(_fresh(path, 0 if links else _NO_LINK))
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 
 
-def _fresh(path: Path) -> bytes:
+def parse_json(text: bytes) -> Any:
+    """Return what JSON says. NaN and Infinity, which JSON doesn't know and some programs write, are None: missing.
+
+    Raises:
+        ValueError: it is no JSON, or has ten thousand brackets or a number of thousands of digits.
+    """
     try:
-        return _content(path)
+        return json.loads(text.decode(), parse_constant=lambda _: None)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _fresh(path: Path, flags: int) -> bytes:
+    try:
+        return _content(path, flags)
     except OSError as error:
         if error.errno != errno.ESTALE:
             raise
-        return _content(path)  # a network folder lost it under us, because it is replaced just now
+        return _content(path, flags)  # a network folder lost it under us, because it is replaced just now
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, flags: int) -> bytes:
     """Return what is in an ordinary file: a pipe of that name would keep its reader waiting for ever."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags |= os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.open(path, flags)
     try:
         about = os.fstat(file)
@@ -111,11 +145,13 @@ def _content(path: Path) -> bytes:
         os.close(file)
 
 
-def _written(path: Path, content: Mapping[str, Any]) -> Path:
+def _written(path: Path, content: Mapping[str, Any], mode: int | None = None) -> Path:
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with temporary.open("x", encoding="utf-8") as file:  # never through a link that lies there
+            if mode is not None and os.name != "nt":
+                os.fchmod(file.fileno(), mode)
             json.dump(content, file, indent=2)
             file.write("\n")
             file.flush()

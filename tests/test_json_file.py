@@ -6,12 +6,14 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from harness.json_file import create_json, read_json, write_json
+from harness.json_file import create_json, make_folder, parse_json, read_json, write_json
 
 
 def test_of_many_writers_one_creates_the_file_and_it_is_whole(tmp_path):
@@ -116,3 +118,36 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(tmp_path, monkey
 
     monkeypatch.setattr(os, "open", once_stale)
     assert read_json(path) == {"a": 1}
+
+
+def test_a_folder_that_is_replaced_by_a_link_as_it_is_made_opens_nothing_else(tmp_path, monkeypatch):
+    victim = tmp_path / "private"
+    victim.mkdir(0o700)
+    mkdir = Path.mkdir
+
+    def swapped(folder, *arguments, **options):
+        mkdir(folder, *arguments, **options)
+        if folder.name == "shared":  # another user is quick
+            folder.rmdir()
+            folder.symlink_to(victim)
+
+    monkeypatch.setattr(Path, "mkdir", swapped)
+    make_folder(tmp_path / "shared")
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": ' + "9" * 5000 + "}", "[" * 100_000, '{"a": 1', '{"\ud800'.encode("utf-8", "replace")]
+)
+def test_what_no_program_of_ours_writes_is_damage(tmp_path, text):
+    path = tmp_path / "fact.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert read_json(path) is None
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(path.read_bytes())
+
+
+def test_a_figure_that_is_no_number_is_missing(tmp_path):
+    path = tmp_path / "fact.json"
+    path.write_text('{"a": NaN, "b": [Infinity, -Infinity, 1.5]}')
+    assert read_json(path) == {"a": None, "b": [None, None, 1.5]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import serial
 from harness.boards.port_holder import port_holders
 from harness.config.access import SerialLines
 from harness.errors import LinkError
+from harness.ready import ready, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,8 @@ class SerialStream:
                 self._serial.rts = lines.rts
             self._serial.open()
             # pyserial makes six system calls of a short read. Each lets go of Python's lock, for which the threads of
-            # a farm's other boards wait, so a port that is a file descriptor is read and written here.
+            # a farm's other boards wait; and it can't watch a descriptor above 1023. So a port that is a file
+            # descriptor is read and written here.
             self._plain = os.name == "posix" and type(self._serial) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
             holders = port_holders(port)
@@ -111,10 +112,10 @@ class SerialStream:
         self._check()
         try:
             if self._plain:
-                data = data[self._write_plain(data) :]
-            if data:
+                write_all(self._serial.fileno(), data, _WRITE_TIMEOUT_S)
+            else:
                 self._serial.write(data)
-        except serial.SerialTimeoutException as error:
+        except (serial.SerialTimeoutException, TimeoutError) as error:
             raise LinkError(f"{self._board}: port {self.port} accepts no bytes for {_WRITE_TIMEOUT_S} s") from error
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error
@@ -152,7 +153,7 @@ class SerialStream:
 
     def _read_plain(self, size: int, timeout: float) -> bytes:
         port = self._serial.fileno()
-        if not select.select([port], [], [], timeout)[0]:
+        if not ready(port, timeout):
             return b""
         try:
             data = os.read(port, min(size, _TTY_BYTES))
@@ -161,13 +162,6 @@ class SerialStream:
         if not data:
             raise serial.SerialException("it says that there are bytes, and gives none")
         return data
-
-    def _write_plain(self, data: bytes) -> int:
-        """Write what the port accepts at once, and return how many bytes that were."""
-        try:
-            return os.write(self._serial.fileno(), data)
-        except BlockingIOError:
-            return 0
 
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0

@@ -12,6 +12,7 @@ from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit
 from harness.errors import ConfigError, ImageError
+from harness.json_file import parse_json
 from harness.model_card import ModelCard, parse_card
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
 def _read_card(path: Path, board: str) -> tuple[ModelCard, str]:
     """Read card.json and fill in what is known."""
     try:
-        given: Any = json.loads(path.read_text(encoding="utf-8"))
+        given: Any = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: can't be read as JSON: {error}") from error
     if not isinstance(given, dict):

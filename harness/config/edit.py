@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _NEW_FILE = "# The boards of this lab.\ndevices:\n"
 _INDENT = 2
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
 def device_yaml(name: str, entry: Mapping[str, Any], comments: Mapping[str, str], indent: int = _INDENT) -> str:
@@ -43,8 +45,8 @@ def device_yaml(name: str, entry: Mapping[str, Any], comments: Mapping[str, str]
 
 
 def _plain(text: str) -> str:
-    """Write text without quotes if it stays text then."""
-    return text if yaml.safe_load(text) == text and not text.endswith(":") else _quoted(text)
+    """Write text without quotes if it stays text then. What a USB device calls itself may be anything."""
+    return text if _WORD.fullmatch(text) and yaml.safe_load(text) == text else _quoted(text)
 
 
 def _quoted(text: str) -> str:
@@ -135,6 +137,8 @@ def _replace(path: Path, content: str, expected: Mapping[str, Any] | None) -> No
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            if hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
         try:
             Lab.load(draft)
             found = read_document(draft).data
@@ -143,10 +147,6 @@ def _replace(path: Path, content: str, expected: Mapping[str, Any] | None) -> No
             raise ConfigError(f"{path}: can't take the device, and was left as it is: {problem}") from error
         if expected is not None and found != expected:
             raise _by_hand(path)
-        if path.exists():
-            shutil.copymode(path, draft)
-        else:
-            draft.chmod(0o644)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -102,8 +102,8 @@ class Lease:
             return self._files.read() or _NOBODY
         except OSError as error:
             raise BusyError(
-                f"{self.device}: {self._thing} can't be reserved: {error}. If {self._files.path.parent} belongs to "
-                "another user, let them give you access, or name another folder for all users in HIL_LEASES"
+                f"{self.device}: {self._thing} can't be reserved: {error}. Who shares the boards of this computer must "
+                "be able to write that folder; HIL_LEASES names another one, the same for all of them (docs/farm.md)"
             ) from error
 
     def _take(self) -> Holder | None:
@@ -186,8 +186,7 @@ class Lease:
             renewed = replace(held, heartbeat=stamp(now()), beat_s=time.monotonic())
             self._files.write(renewed)
             self._held = renewed
-            # Programs that clean temporary folders go by the time of a file.
-            os.utime(self._files.lock_path(held.generation))
+            self._files.touch(held.generation)
 
     def _lost(self, why: str) -> LeaseLostError:
         return LeaseLostError(f"{self.device}: {self._thing} was lost to other runs: {why}")

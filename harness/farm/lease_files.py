@@ -1,4 +1,4 @@
-"""The files of a lease, in a folder that all users of a computer share.
+"""The files of a lease, in a folder of this user, or of a group whose members share the boards of a computer.
 
     NAME.guard           locked for the moment in which anything below changes; it stays
     NAME.json            who holds it: present as long as somebody does, or after a crash
@@ -10,9 +10,11 @@ Each lease has a lock file of its own, so who takes over from a holder that hang
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,20 +22,38 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from harness.farm.holder import Holder
+from harness.farm.state import hostname, username
 from harness.json_file import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Other users' runs must be able to open the files, and to replace them.
-_FILE_MODE, _FOLDER_MODE = 0o666, 0o777
+#: Made by an administrator for the users of a host who share its boards, with the group that they are in.
+_OF_THE_HOST = Path("/var/lib/tinyml-hil/leases")
+_OWN, _OWN_FOLDER, _OF_A_GROUP = 0o600, 0o700, 0o660
 _NAME_LENGTH = 60
 
 
 def lease_folder() -> Path:
-    """Return the folder of the leases: $HIL_LEASES, else one in the temporary folder."""
+    """Return the folder of the leases: $HIL_LEASES, else the host's if it has one, else this user's for this host.
+
+    The user's own lies in the home folder. $XDG_RUNTIME_DIR would not do: what cron starts has none, and would not see
+    a person's runs, and it is removed when that person logs out, also under a run that goes on. Who has no home has a
+    folder in the temporary one, named by the user's number.
+    """
     said = os.environ.get("HIL_LEASES")
-    return Path(said).absolute() if said else Path(tempfile.gettempdir()) / "hil-leases"
+    if said:
+        return Path(said).resolve()  # the folder itself may then be no link
+    if _OF_THE_HOST.is_dir():
+        return _OF_THE_HOST
+    try:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        there = next(folder for folder in (base, *base.parents) if folder.is_dir())
+    except (RuntimeError, StopIteration):
+        there = None
+    if there is not None and os.access(there, os.W_OK):
+        return base / "tinyml-hil" / "leases" / re.sub(r"[^A-Za-z0-9._-]", "_", hostname())
+    return Path(tempfile.gettempdir()) / f"hil-leases-{os.getuid() if hasattr(os, 'getuid') else username()}"
 
 
 def lease_name(what: str, key: str) -> str:
@@ -44,7 +64,15 @@ def lease_name(what: str, key: str) -> str:
 
 def open_lock(path: Path) -> FileLock:
     """Return a lock that any thread of the process may release, since a board may be closed by another one."""
-    return FileLock(path, mode=_FILE_MODE, thread_local=False)
+    return FileLock(path, mode=_file_mode(path.parent), thread_local=False)
+
+
+def _file_mode(folder: Path) -> int:
+    """Return the mode of files in a folder: the group's if it may write the folder, else this user's alone."""
+    try:
+        return _OF_A_GROUP if folder.stat().st_mode & stat.S_IWGRP else _OWN
+    except OSError:
+        return _OWN
 
 
 class LeaseFiles:
@@ -64,15 +92,30 @@ class LeaseFiles:
         self._name = name
 
     def make_folder(self) -> None:
-        """Make the folder, for all users.
+        """Make the folder, for this user alone, or look at who may write the one that is there.
 
         Raises:
-            OSError: it can't be made.
+            OSError: it can't be made, isn't a folder, or is open to who isn't to be trusted with it.
         """
         if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # another user was quicker
-                self._folder.chmod(_FOLDER_MODE)
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self._folder.mkdir(_OWN_FOLDER)
+        if os.name == "nt":  # where folders of a user are that user's
+            return
+        about = self._folder.lstat()
+        if not stat.S_ISDIR(about.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link, or no folder", str(self._folder))
+        if about.st_mode & stat.S_IWOTH:
+            raise PermissionError(
+                errno.EACCES,
+                "every user of this computer may write it, and so take boards away from others. Give it to a group "
+                "(chgrp GROUP, chmod 2770), or to you alone (chmod 700)",
+                str(self._folder),
+            )
+        shared = about.st_mode & stat.S_IWGRP and self._folder.parent != Path(tempfile.gettempdir())
+        if about.st_uid != os.geteuid() and not shared:
+            raise PermissionError(errno.EACCES, "it is another user's", str(self._folder))
 
     @contextlib.contextmanager
     def guard(self, timeout_s: float) -> Iterator[None]:
@@ -91,7 +134,7 @@ class LeaseFiles:
 
     def read(self) -> Holder | None:
         """Return who holds it, as far as the file says; None if there is no file, or none that can be understood."""
-        return Holder.parse(read_json(self.path))
+        return Holder.parse(read_json(self.path, links=False))
 
     def write(self, holder: Holder) -> None:
         """Say who holds it. Call it under the guard.
@@ -99,9 +142,15 @@ class LeaseFiles:
         Raises:
             OSError: that can't be written.
         """
-        write_json(self.path, holder.as_json())
-        with contextlib.suppress(OSError):
-            self.path.chmod(_FILE_MODE)
+        write_json(self.path, holder.as_json(), _file_mode(self._folder))
+
+    def touch(self, generation: str) -> None:
+        """Make the lock file of a lease look used: programs that clean temporary folders go by the time of a file.
+
+        Raises:
+            OSError: it is gone.
+        """
+        os.utime(self.lock_path(generation), follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
     def sweep(self) -> None:
         """Remove locks that nobody has: of processes that ended in the midst of taking it. Call it under the guard."""

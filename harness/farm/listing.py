@@ -26,7 +26,7 @@ def list_leases(folder: Path | None = None) -> tuple[list[Holder], list[Holder]]
     held, crashed = [], []
     for path in sorted((folder or lease_folder()).glob("*.json")):
         files = LeaseFiles(path.parent, path.stem)
-        found = Holder.parse(read_json(path))
+        found = Holder.parse(read_json(path, links=False))
         if found is None:
             continue
         with contextlib.suppress(Timeout, OSError), files.guard(_GUARD_S):

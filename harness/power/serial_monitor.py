@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import serial
 
 from harness.errors import PowerError
+from harness.ready import ready, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,7 @@ class SerialMonitor:
         self._quiet_s = quiet_s
         try:
             self._port = serial.serial_for_url(port, baud, timeout=_READ_S, write_timeout=ANSWER_S, exclusive=True)
+            self._plain = os.name == "posix" and type(self._port) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
             raise PowerError(f"{name}: {port} can't be opened ({error}). Does another program use it?") from error
 
@@ -57,21 +60,42 @@ class SerialMonitor:
         """Let go of it and of the port. The board keeps its power."""
         with suppress(serial.SerialException, OSError):
             if self._port.is_open:
-                self._port.write(self._goodbye)
+                self._put(self._goodbye)
         with suppress(serial.SerialException, OSError):
             self._port.close()
 
     def _send(self, data: bytes) -> None:
         try:
-            self._port.write(data)
+            self._put(data)
         except (serial.SerialException, OSError) as error:
             raise self._gone(error) from error
 
     def _read(self) -> bytes:
         try:
-            return bytes(self._port.read(max(1, min(self._port.in_waiting, _CHUNK))))
+            if not self._plain:
+                return bytes(self._port.read(max(1, min(self._port.in_waiting, _CHUNK))))
+            return self._read_plain()
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed by another thread
             raise self._gone(error) from error
+
+    def _put(self, data: bytes) -> None:
+        if self._plain:
+            write_all(self._port.fileno(), data, ANSWER_S)
+        else:
+            self._port.write(data)
+
+    def _read_plain(self) -> bytes:
+        """Read as pyserial does, but also where this process has more than 1,024 files open."""
+        port = self._port.fileno()
+        if not ready(port, _READ_S):
+            return b""
+        try:
+            data = os.read(port, _CHUNK)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise serial.SerialException("it says that there are bytes, and gives none")
+        return data
 
     def _gone(self, error: Exception) -> PowerError:
         return PowerError(f"{self._name}: the port is gone, was it unplugged? ({error})")

@@ -150,7 +150,7 @@ def _get_all(remote: Remote, manifest: Manifest, name: str, staging: Path) -> No
             continue
         target = staging / file
         remote.get(target, name, file)
-        if entry_of(target) != manifest.files[file]:
+        if not target.is_file() or entry_of(target) != manifest.files[file]:
             raise StoreError(
                 f"{remote.url}/{name}/{file} is not what {FILES_FILE} says: it is being replaced, or damaged. "
                 "Who has the run publishes it again: hil results publish RUN"

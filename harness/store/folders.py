@@ -44,6 +44,10 @@ def find_run(path: PathLike) -> Path:
         folder = given.parent / given.read_text(encoding="utf-8").strip()
     if is_run(folder):
         return folder.resolve() if folder.is_symlink() else folder
+    if given.name == "latest" and given.parent.is_dir():
+        names = [run.name for run in runs_in(given.parent)]
+        newest = f"; the newest of {len(names)} in {given.parent} is {names[-1]}: name it instead" if names else ""
+        raise StoreError(f"{given} is lost, or points at no run{newest or '; there are none beside it'}")
     if not given.exists():
         raise StoreError(f"{given}: there is no such run; `hil results` lists them")
     raise StoreError(f"{given} is not a run's folder: it has neither cases.parquet nor {JOURNAL}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
+from harness.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,21 +128,46 @@ def write_error(path: Path, error: OSError, run: Path | None = None) -> StoreErr
         error: why.
         run: the folder of the run, if it has a journal to recover from.
     """
-    message = f"the results folder is full or can't be written: {path}: {error.strerror or error}."
-    if run is None:
-        return StoreError(f"{message}\nFree some space, or choose another folder with --results-dir.")
+    what, remedy = _KINDS.get(error.errno or 0, ("the results folder can't be written", "Mend that"))
+    message = f"{what}: {path}: {error.strerror or error}."
+    if run is None or not _recoverable(run):
+        other = ", or choose another folder with --results-dir" if error.errno not in _NO_DESCRIPTOR else ""
+        return StoreError(f"{message}\n{remedy}{other}.")
     return StoreError(
-        f"{message}\nEvery finished sample is in the run's journal. Free some space, then finish the run with\n"
+        f"{message}\nEvery finished sample is in the run's journal. {remedy}, then finish the run with\n"
         f"  hil results recover {run}"
     )
+
+
+def _recoverable(run: Path) -> bool:
+    """Whether there is anything that `hil results recover` could save."""
+    try:
+        return any(path.stat().st_size for path in journals(run))
+    except OSError:
+        return False
 
 
 def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
     body = line[_HEAD_BYTES : -len(_TAIL)]
     if line != _HEAD % zlib.crc32(body) + body + _TAIL:
         return Damage(number)
-    record = json.loads(body)
+    try:
+        record = parse_json(body)
+    except ValueError:
+        return Damage(number)
     return record if isinstance(record, dict) else Damage(number)
 
 
+#: Of this process, or of the whole computer.
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+_FULL = ("the results folder is full", "Free some space")
+_TOO_MANY_OPEN = (
+    "this computer lets no more files be opened",
+    "Allow more (`ulimit -n 4096`), or use fewer boards in one process",
+)
+_KINDS = {
+    errno.ENOSPC: _FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _FULL,
+    **dict.fromkeys(_NO_DESCRIPTOR, _TOO_MANY_OPEN),
+}
 _O_BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn \n into \r\n

@@ -22,7 +22,7 @@ FILES_FILE: Final = "files.json"
 #: Folders of a run whose files belong to it.
 FOLDERS: Final = ("power", "logs")
 
-_NAME = re.compile(r"(?:power|logs)/[^/\\]+(?:/[^/\\]+)*|[A-Za-z0-9_]+\.(?:json|parquet)")
+_NAME = re.compile(r"(?:power|logs)/[^/\\]+(?:/[^/\\]+)*|[A-Za-z0-9_]{1,100}\.(?:json|parquet)")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 

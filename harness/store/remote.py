@@ -16,12 +16,17 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from harness.errors import ConfigError, HilError, StoreError
+from harness.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _INSTALL = "pip install 'tinyml-hil[farm]'"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(?:::|://).*")
+
+
+#: What says something of one file, and nothing of the store that it is in.
+_OF_THE_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 class UnreachableError(StoreError):
@@ -32,7 +37,8 @@ class UnreachableError(StoreError):
 class Remote:
     """A store on a file system of fsspec, and the path of its root there.
 
-    Every method raises UnreachableError if the store can't be reached, and says why.
+    Every method raises UnreachableError if the store can't be reached, and says why. What is wrong with one file is a
+    plain StoreError, so that one damaged run doesn't keep a reader from all others.
     """
 
     url: str
@@ -62,9 +68,13 @@ class Remote:
         """Return what a JSON file holds, None if it is not there or damaged."""
         with self._reached():
             try:
-                return json.loads(self.fs.cat_file(self.path(*names)))
-            except (FileNotFoundError, ValueError):
+                text = self.fs.cat_file(self.path(*names))
+            except _OF_THE_FILE:
                 return None
+        try:
+            return parse_json(text)
+        except ValueError:
+            return None
 
     def write_json(self, content: object, *names: str) -> None:
         """Write a JSON file."""
@@ -85,10 +95,20 @@ class Remote:
         self._check(length, digest, *names)
 
     def get(self, local: Path, *names: str) -> None:
-        """Bring a file here."""
+        """Bring a file here.
+
+        Raises:
+            StoreError: the store has no such file, or keeps it from this user.
+            UnreachableError: the store can't be reached.
+            OSError: the folder for it can't be made here.
+        """
+        local.parent.mkdir(parents=True, exist_ok=True)
         with self._reached():
-            local.parent.mkdir(parents=True, exist_ok=True)
-            self.fs.get_file(self.path(*names), str(local))
+            try:
+                self.fs.get_file(self.path(*names), str(local))
+            except _OF_THE_FILE as error:
+                why = "it is not there" if isinstance(error, FileNotFoundError) else str(error) or type(error).__name__
+                raise StoreError(f"{self.url}/{'/'.join(names)} can't be read: {why}") from error
 
     def _check(self, length: int, md5: bytes, *names: str) -> None:
         info = self._info(*names)

@@ -3,9 +3,11 @@ from __future__ import annotations
 import stat
 
 import pytest
+import yaml
 
 from harness.config import Lab
-from harness.config.edit import add_device
+from harness.config.document import read_document
+from harness.config.edit import add_device, device_yaml
 from harness.errors import ConfigError
 
 ENTRY = {"kind": "nano33", "probe": "0012", "port": {"serial": "1e5"}}
@@ -94,3 +96,13 @@ def test_a_file_that_cannot_take_it_is_left_alone(tmp_path, text, words):
         add(path)
     assert path.read_text() == text
     assert [file.name for file in tmp_path.iterdir()] == ["devices.yaml"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "*x", "!!int ''", "!!bool x", "a: b", "yes", "1e3", "2026-01-01", "<<", "=", "~", "a\nb"]
+)
+def test_whatever_a_usb_device_calls_itself_stays_that_text(tmp_path, text):
+    path = tmp_path / "devices.yaml"
+    add_device(path, "bench-1", {"kind": "nano33", "probe": text}, {})
+    assert read_document(path).data["devices"]["bench-1"]["probe"] == text
+    assert yaml.safe_load(device_yaml(text, {"kind": text}, {})) == {text: {"kind": text}}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +28,17 @@ from harness.farm.lease import Lease
 with Lease("theirs", "port", "NANO1", purpose="nightly"):
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+
+#: Becomes another user, once what may lie in a folder of this one is imported.
+AS_USER = """
+import os, sys
+from harness.farm.lease import Lease
+with Lease("x", "port", "y"):
+    pass
+os.setgroups([60000]), os.setgid(int(sys.argv[1])), os.setuid(int(sys.argv[1])), os.umask(0o077)
+exec(sys.argv[2])
 """
 
 
@@ -76,14 +91,85 @@ def test_nothing_but_the_guard_is_left_after_a_release(folder):
     assert [path.suffix for path in folder.iterdir()] == [".guard"]
 
 
-def test_the_files_are_for_all_users(folder):
-    before = os.umask(0o077)
+@pytest.mark.parametrize(("umask", "folder_mode", "file_mode"), [(0, 0o700, 0o600), (0o077, 0o2770, 0o660)])
+def test_the_files_are_this_users_unless_the_folder_is_a_groups(folder, umask, folder_mode, file_mode):
+    if folder_mode == 0o2770:
+        folder.mkdir()
+        folder.chmod(folder_mode)
+    before = os.umask(umask)
     try:
-        with port():
-            assert folder.stat().st_mode & 0o777 == 0o777
-            assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o666}
+        with port() as lease:
+            lease.beat()
+            assert stat.S_IMODE(folder.stat().st_mode) == folder_mode
+            assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {file_mode}
     finally:
         os.umask(before)
+
+
+def test_a_link_that_another_user_puts_there_in_the_worst_moment_leads_nowhere(folder, tmp_path, monkeypatch):
+    """The other user wins every race: whatever is put into the folder is replaced by a link at once."""
+    victim = tmp_path / "secret"
+    victim.write_text("{}")
+    victim.chmod(0o600)
+    os.utime(victim, (1, 1))
+    replace = Path.replace
+
+    def swapped(path, target):
+        replace(path, target)
+        for place in folder.iterdir():
+            place.unlink()
+            place.symlink_to(victim)
+        return target
+
+    lease = port()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", swapped)
+        lease.acquire()
+    lease.beat()
+    with pytest.raises(LeaseLostError):
+        lease.check()
+    with pytest.raises(BusyError):
+        port("next").acquire()
+    lease.release()
+    about = victim.stat()
+    assert (stat.S_IMODE(about.st_mode), about.st_mtime, victim.read_text()) == (0o600, 1, "{}")
+
+
+def test_a_folder_that_every_user_may_write_is_refused(folder):
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(BusyError, match="every user of this computer may write it"):
+        port().acquire()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can start other users' programs")
+def test_users_of_one_group_keep_each_other_from_a_board():
+    """Two users who have nothing in common but the folder's group."""
+    root = Path(tempfile.mkdtemp(prefix="hil-test-"))
+    try:
+        root.chmod(0o755)
+        shared = root / "leases"
+        shared.mkdir()
+        os.chown(shared, 0, 60_000)
+        shared.chmod(0o2770)
+        environment = {**os.environ, "HIL_LEASES": str(shared), "HIL_USER": "eve", "HOME": "/nonexistent"}
+
+        def start(user):
+            command = [sys.executable, "-B", "-c", AS_USER, str(user), OTHER]
+            pipe = subprocess.PIPE
+            return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
+
+        first = start(60_001)
+        assert first.stdout.readline() == "held\n"
+        second = start(60_002)
+        assert "in use by eve (nightly; process" in second.communicate(timeout=60)[1]
+        first.kill()  # what it leaves is another user's, and no obstacle
+        first.communicate()
+        third = start(60_002)
+        assert third.communicate(timeout=60) == ("held\n", "")
+    finally:
+        shutil.rmtree(root)
 
 
 def test_a_process_that_was_killed_frees_it(other_process, folder):
@@ -108,7 +194,7 @@ def test_a_lease_can_be_released_by_another_thread():
 def test_a_lease_that_cannot_be_taken_is_a_message(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("HIL_LEASES", str(tmp_path / "file" / "folder"))
-    with pytest.raises(BusyError, match=r"mine: port NANO1 can't be reserved: .*name another folder .* in HIL_LEASES"):
+    with pytest.raises(BusyError, match=r"mine: port NANO1 can't be reserved: .*HIL_LEASES names another one"):
         port().acquire()
 
 
@@ -267,6 +353,35 @@ def test_since_when_in_words():
     assert since_words("2001-01-01T12:00:00+00:00").endswith(" h")
 
 
-def test_the_default_folder_is_in_the_temporary_one(monkeypatch):
+def test_the_default_folder_is_this_users_whether_or_not_somebody_is_logged_in(tmp_path, monkeypatch):
     monkeypatch.delenv("HIL_LEASES")
-    assert lease_folder().name == "hil-leases"
+    monkeypatch.setattr("harness.farm.lease_files._OF_THE_HOST", tmp_path / "none")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HIL_HOST", "bench/1")
+    (tmp_path / "home").mkdir()
+    found = set()
+    for runtime in (None, str(tmp_path)):
+        if runtime:
+            monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        else:
+            monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        found.add(lease_folder())
+    assert found == {tmp_path / "home" / ".local" / "state" / "tinyml-hil" / "leases" / "bench_1"}
+    with port():
+        assert stat.S_IMODE(lease_folder().stat().st_mode) == 0o700
+    (tmp_path / "none").mkdir()
+    assert lease_folder() == tmp_path / "none"
+
+
+def test_a_folder_that_another_user_has_made_in_the_temporary_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there = tmp_path / "leases"
+    there.mkdir()
+    there.chmod(0o770)
+    monkeypatch.setenv("HIL_LEASES", str(there))
+    with port():
+        pass
+    monkeypatch.setattr(os, "geteuid", lambda: there.stat().st_uid + 1)
+    with pytest.raises(BusyError, match="it is another user's"):
+        port().acquire()

@@ -308,6 +308,59 @@ def test_a_run_that_is_not_what_it_says_is_left_out_with_a_warning(tmp_path, run
     assert results.runs["run"].tolist() == [run.name]
 
 
+def _missing(memory, folder):
+    memory.rm_file(f"{folder}/run.json")
+
+
+def _a_folder_instead(memory, folder):
+    memory.rm_file(f"{folder}/run.json")
+    memory.pipe_file(f"{folder}/run.json/x", b"")
+
+
+def _deep(memory, folder):
+    memory.pipe_file(f"{folder}/files.json", b"[" * 100_000)
+
+
+def _many_digits(memory, folder):
+    memory.pipe_file(f"{folder}/files.json", b'{"files": ' + b"9" * 5000 + b"}")
+
+
+def _long_name(memory, folder):
+    files = json.loads(memory.cat_file(f"{folder}/files.json"))
+    memory.mv(f"{folder}/run.json", f"{folder}/{'x' * 300}.json")
+    files["files"][f"{'x' * 300}.json"] = files["files"].pop("run.json")
+    memory.pipe_file(f"{folder}/files.json", json.dumps(files).encode())
+
+
+@pytest.mark.parametrize("damage", [_missing, _a_folder_instead, _deep, _many_digits, _long_name])
+def test_one_damaged_run_keeps_nobody_from_the_others(tmp_path, run, damage):
+    """The damaged one is the first that is met, and the store answers well."""
+    publish(run, MEMORY)
+    last = write_run(tmp_path / "results")
+    publish(last, MEMORY)
+    damage(MemoryFileSystem(), f"/lab/hil/{run.name}")
+    with pytest.warns(UserWarning, match=f"left out: .*{run.name}/"):
+        assert harness.load_results(MEMORY).runs["run"].tolist() == [last.name]
+    with pytest.warns(UserWarning, match=f"left out: .*{run.name}/"):
+        assert [found.name for found in fetch_runs(MEMORY, tmp_path / "copy")] == [last.name]
+
+
+def test_a_file_that_may_not_be_read_is_that_runs_trouble(tmp_path, run, watched, monkeypatch):
+    publish(run, "watched://s")
+    other = write_run(tmp_path / "results")
+    publish(other, "watched://s")
+    get_file = watched.get_file
+
+    def forbidden(self, rpath, lpath, **options):
+        if rpath.endswith(f"{run.name}/samples.parquet"):
+            raise PermissionError("Access Denied")
+        get_file(self, rpath, lpath, **options)
+
+    monkeypatch.setattr(watched, "get_file", forbidden)
+    with pytest.warns(UserWarning, match=r"left out: .*samples.parquet can't be read: Access Denied"):
+        assert [found.name for found in fetch_runs("watched://s", tmp_path / "copy")] == [other.name]
+
+
 def test_a_store_that_fails_while_it_is_read_is_an_error(run, watched, monkeypatch, tmp_path):
     publish(run, "watched://s")
     monkeypatch.setattr(watched, "get_file", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("broken pipe")))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from filelock import BaseFileLock, FileLock
 
 from harness.errors import StoreError
 from harness.store import Run, find_run, list_runs, load_results, recover, schema
+from harness.store.journal import write_error
 from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
@@ -348,7 +350,7 @@ def test_a_full_disk_keeps_the_journal_valid(tmp_path):
             print(count)
     """)
     done = subprocess.run([sys.executable, "-B", "-c", script, tmp_path], check=True, capture_output=True, text=True)
-    assert "the results folder is full or can't be written" in done.stderr
+    assert "the results folder can't be written" in done.stderr
     assert f"hil results recover {find_run(tmp_path / 'latest')}" in done.stderr
     written = int(done.stdout)
     assert written > 5
@@ -419,3 +421,59 @@ def test_newer_results_are_refused(run, monkeypatch):
     monkeypatch.setattr("harness.store.files.SCHEMA_VERSION", SCHEMA_VERSION - 1)
     with pytest.raises(StoreError, match="written by a newer harness"):
         load_results(run.path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
+def test_who_has_no_file_descriptor_left_is_told_so_and_nothing_of_a_full_disk(tmp_path):
+    script = textwrap.dedent("""
+        import os, resource, sys
+        from pathlib import Path
+        from harness.errors import StoreError
+        from harness.store import Run
+        def starve():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            try:
+                while True:
+                    os.open(os.devnull, os.O_RDONLY)
+            except OSError:
+                pass
+        run = Run.create(Path(sys.argv[1]), {})
+        starve()
+        for act in (lambda: Run.create(Path(sys.argv[1]), {}), lambda: run.log("d", "x")):
+            try:
+                act()
+            except StoreError as error:
+                print(error)
+    """)
+    done = subprocess.run([sys.executable, "-B", "-c", script, tmp_path], check=True, capture_output=True, text=True)
+    assert done.stdout.count("this computer lets no more files be opened: ") == 2
+    assert "ulimit -n" in done.stdout
+    assert "full" not in done.stdout
+    assert "recover" not in done.stdout  # its journal is empty
+
+
+def test_a_full_disk_is_told_with_what_can_be_saved(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    run = Run.create(tmp_path, {})
+    assert "results folder is full" in str(write_error(run.path, full, run.path))
+    assert "recover" not in str(write_error(run.path, full, run.path))
+    run.begin_case(device="d", board="nano33", backend="virtual", suite="s", variant="a")
+    assert f"Free some space, then finish the run with\n  hil results recover {run.path}" in str(
+        write_error(run.path, full, run.path)
+    )
+    run.close()
+    assert "recover" not in str(write_error(run.path, full, run.path))
+
+
+def test_where_latest_is_lost_the_runs_that_exist_are_named(tmp_path):
+    with pytest.raises(StoreError, match="there are none beside it"):
+        find_run(tmp_path / "latest")
+    Run.create(tmp_path, {}).close()
+    run = find_run(tmp_path / "latest")
+    (tmp_path / "latest").unlink()
+    words = f"latest is lost, or points at no run; the newest of 1 in .* is {run.name}: name it instead"
+    with pytest.raises(StoreError, match=words):
+        find_run(tmp_path / "latest")
+    (tmp_path / "latest").symlink_to("20200101T000000Z-gone")
+    with pytest.raises(StoreError, match=words):
+        find_run(tmp_path / "latest")

@@ -14,7 +14,6 @@ import ctypes
 import fcntl
 import json
 import os
-import select
 import shutil
 import signal
 import socket
@@ -70,8 +69,7 @@ class Guard:
         try:
             pending = b""
             while True:
-                readable, _, _ = select.select([self._control], [], [], None)
-                data = self._control.recv(4096) if readable else b""
+                data = self._control.recv(4096)
                 if not data:
                     break
                 pending += data

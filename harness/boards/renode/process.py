@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import shutil
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.boards.renode.rpc import RobotServer
 from harness.errors import EmulatorError
+from harness.ready import ready
 
 if TYPE_CHECKING:
     from harness.boards.renode.find import Renode
@@ -213,8 +213,7 @@ class RenodeProcess:
         deadline = time.monotonic() + patience
         received: socket.socket | None = None
         while b"\n" not in self._pending:
-            readable, _, _ = select.select([self._control], [], [], max(deadline - time.monotonic(), 0))
-            if not readable:
+            if not ready(self._control.fileno(), deadline - time.monotonic()):
                 raise self._lost(f"no answer in {patience:g} s")
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from harness.boards.virtual.serial_port import PtyPort
 from harness.power.lpm01a import RATES
 from harness.power.virtual.activity import Activity, resample
+from harness.ready import ready
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
@@ -92,7 +92,7 @@ class VirtualLpm01a:
     def _run(self) -> None:
         while not self._closing:
             master, _ = self._pty.select_on(write=False)
-            if select.select(master, [], [], _IDLE_S)[0]:
+            if ready(master[0], _IDLE_S):
                 self._lines += self._pty.read()
                 *lines, self._lines = self._lines.split(b"\r\n")
                 for line in lines:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from harness.boards.virtual.serial_port import PtyPort
 from harness.power.ppk2_calibration import ADC_FACTOR, VOLT_PER_STEP, Calibration
 from harness.power.virtual.activity import Activity, resample
+from harness.ready import ready
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
@@ -105,8 +105,7 @@ class VirtualPpk2:
     def _run(self) -> None:
         while not self._closing:
             master, _ = self._pty.select_on(write=False)
-            readable, _, _ = select.select(master, [], [], _IDLE_S)
-            if readable:
+            if ready(master[0], _IDLE_S):
                 self._commands += self._pty.read()
                 self._obey()
             if self._streaming:
