@@ -201,10 +201,13 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         return None
     found = found_cases(reporter, bench, _interrupted(config))
     folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
-    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
     judge = config.stash.get(_JUDGE, None)
-    if judge is not None:
-        judge.compare(list(map(str, folders)))
+    if judge is not None:  # before it is published: a run in the store never changes
+        try:
+            judge.compare(list(map(str, folders)))
+        except StoreError as error:
+            pytest.exit(str(error), returncode=1)
+    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
     nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
     unpublished = any(done.failed for done in config.stash[_PUBLISHED])
     if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):

@@ -59,11 +59,11 @@ def found_cases(
         controller: of an interrupted run of several processes, whose tables have been written.
     """
     reports = [report for group in reporter.stats.values() for report in group]
-    entries = {
-        (entry["row"]["run"], entry["row"]["case"]): entry
-        for entry in (getattr(report, "hil", None) for report in reports)
-        if entry is not None
-    }
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for entry in (getattr(report, "hil", None) for report in reports):
+        if entry is not None:  # a case that was run again has several, of which the last counts
+            key = (entry["row"]["run"], entry["row"]["case"])
+            entries[key] = max(entries.get(key, entry), entry, key=lambda one: one["row"]["attempts"] or 0)
     for row in bench.run.rows if bench.run else ():
         entries.setdefault((row["run"], row["case"]), entry_of(bench, row))
     if controller is not None:

@@ -104,6 +104,8 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     for row in rows:
         if row["status"] != "complete":
             console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
+        elif row.get("verdict") == "failed":
+            console.print(Text(f"{row['variant']} is over a limit: {row['verdict_reason']}\n", style="red"))
 
 
 def _print_energy(console: Console, rows: list[Row]) -> None:

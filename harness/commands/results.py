@@ -58,6 +58,9 @@ def show_run(run: Path) -> None:
         return
     color = sys.stdout.isatty()
     click.echo(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+    for row in rows:
+        if row["verdict"] == "unchecked":
+            click.echo(f"{row['variant']} on {row['device']}: {row['verdict_reason']}")
 
 
 def recover_run(run: Path) -> None:
