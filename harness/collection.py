@@ -9,7 +9,7 @@ import pytest
 
 from harness.config import load_suite
 from harness.errors import HilError, QuarantinedError, StoreError
-from harness.report.escape import xml_text
+from harness.report.escape import printable, xml_text
 from harness.store.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class VariantItem(pytest.Item):
         try:
             self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
-            pytest.exit(str(error), returncode=_STORE_EXIT_CODE)
+            pytest.exit(printable(str(error)), returncode=_STORE_EXIT_CODE)
         except QuarantinedError as error:
-            pytest.skip(str(error))
+            pytest.skip(printable(str(error)))
         finally:
             watch.clear()
             if self.row is None and bench.record is not None and bench.record is not before:
@@ -120,7 +120,9 @@ class VariantItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what the harness reports as a message; the traceback comes with -v."""
-        return _message(self, excinfo) or super().repr_failure(excinfo, style)
+        if isinstance(excinfo.value, HilError):  # its words can be a board's
+            return _message(self, excinfo) or printable(str(super().repr_failure(excinfo, style)))
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Point at the variant's line in the suite file."""
@@ -158,5 +160,5 @@ def shortest(path: Path) -> Path:
 
 def _message(node: pytest.Collector | pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
     if isinstance(excinfo.value, HilError) and node.config.option.verbose < 1:
-        return str(excinfo.value)
+        return printable(str(excinfo.value))
     return None

@@ -113,14 +113,14 @@ class Judge:
 def _verdicts(gate: Gate, baseline: str) -> dict[int, tuple[str, str | None]]:
     """Return what a gate says of each case, by its number: the worst of its checks, and the reasons of those."""
     words = {"ok": "passed", "regression": "failed"}
-    found: dict[int, tuple[str, str | None]] = {}
+    found: dict[int, str] = {}
+    reasons: dict[int, list[str]] = {}
     for check in gate.checks:
         if check.case is None:
             continue
-        verdict = words.get(check.outcome, "unchecked")
-        reason = None if verdict == "passed" else f"{check.reason} (against {baseline})"
-        if verdict == "unchecked":
-            reason = f"not checked: {reason}"
-        before, said = found.get(check.case.case, (None, None))
-        found[check.case.case] = (max(before, verdict, key=ORDER.index), "; ".join(filter(None, (said, reason))) or None)
-    return found
+        number, verdict = check.case.case, words.get(check.outcome, "unchecked")
+        found[number] = max(found.get(number, "passed"), verdict, key=ORDER.index)
+        if verdict != "passed":
+            start = "not checked: " if verdict == "unchecked" else ""
+            reasons.setdefault(number, []).append(f"{start}{check.reason} (against {baseline})")
+    return {number: (verdict, "; ".join(reasons.get(number, ())) or None) for number, verdict in found.items()}

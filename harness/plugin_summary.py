@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report.escape import printable
 from harness.summary import render
+from harness.terminal import encoding_of, fit
 
 if TYPE_CHECKING:
     import pytest
@@ -21,10 +23,13 @@ def write_summary(reporter: pytest.TerminalReporter, found: list[dict[str, Any]]
         reporter: of pytest.
         found: entries of the cases, from `found_cases`.
     """
-    write = reporter.write_line
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
     reporter.write_sep("=", "benchmark")
-    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    write_styled(reporter, render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+
+    def write(text: str) -> None:
+        write_text(reporter, text)
+
     for entry in found:
         for sentence in entry["unchecked"]:
             write(f"Not checked for {entry['name']}: {sentence}")
@@ -40,7 +45,18 @@ def write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> N
         writer = reporter._tw  # noqa: SLF001 (as above)
         for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
             reporter.write_sep("=", title, **markup)
-            reporter.write_line(text)
+            write_styled(reporter, text)
+
+
+def write_text(reporter: pytest.TerminalReporter, text: str) -> None:
+    """Print text, whatever it holds."""
+    write_styled(reporter, printable(text))
+
+
+def write_styled(reporter: pytest.TerminalReporter, text: str) -> None:
+    """Print text that holds colours, and whose other parts were made harmless."""
+    file = reporter._tw._file  # noqa: SLF001 (as above)
+    reporter.write_line(fit(text, encoding_of(file)))
 
 
 def folders_of(found: list[dict[str, Any]]) -> list[str]:

@@ -146,7 +146,11 @@ def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> l
         return [Check(limit, None, "can't tell", reason), *(_check(limit, row) for row in rows)]
     drifts = [
         Check(
-            limit, None, "regression", f"{limit.text}: {item.variant} on {item.place}: {shift.reason}", _newest(item, rows)
+            limit,
+            None,
+            "regression",
+            f"{limit.text}: {item.variant} on {item.place}: {shift.reason}",
+            _newest(item, rows),
         )
         for item in series
         if _means(limit, item.metric, item.unit)
@@ -188,7 +192,9 @@ def _check(limit: Limit, row: Row) -> Check:
         return Check(limit, row, "regression", f"{limit.text}: {what}: {row.reason}", row.b)
     if not any(_beyond(limit, end, base) for end in ends[1]):
         return Check(limit, row, "ok", f"{limit.text}: {what}: {row.reason}", row.b)
-    return Check(limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}", row.b)
+    return Check(
+        limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}", row.b
+    )
 
 
 def _beyond(limit: Limit, change: float, base: float) -> bool:
