@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.report.escape import printable
 from harness.store.place import boards_of, place_of, spelled, unit_of
-from harness.text_table import GAP, cell, text_table
+from harness.text_table import TIGHT_GAP, cell, longest_word, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,8 +126,9 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
     console.print(cell(title, "italic"))
     cells = {column: [cell(column.cell(row, rows)) for row in rows] for column in columns}
     needed = {column: max([cell_len(column.title), *(text.cell_len for text in cells[column])]) for column in columns}
-    room = console.width - sum(needed[column] + GAP for column in columns if column is not _TECHNIQUE)
-    if room < min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0)):
+    room = console.width - sum(needed[column] + TIGHT_GAP for column in columns if column is not _TECHNIQUE)
+    words = max((longest_word(text.plain) for text in cells.get(_TECHNIQUE, ())), default=0)
+    if room < max(words, min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0))):
         columns = [column for column in columns if column is not _TECHNIQUE]
     table = text_table(
         [column.title for column in columns],

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 #: Between two columns, and where it is tight.
-GAP, _TIGHT_GAP = 3, 2
+_GAP, TIGHT_GAP = 3, 2
+#: Left and right of a table with edges.
+_EDGES = 2
 
 
 def cell(text: str, style: str = "") -> Text:
@@ -50,10 +52,11 @@ def text_table(
     """
     full = [max([cell_len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(headings)]
     least = [
-        full[at] if name in right else max(_longest_word(text) for text in (name, *(row[at].plain for row in rows)))
+        full[at] if name in right else max(longest_word(text) for text in (name, *(row[at].plain for row in rows)))
         for at, name in enumerate(headings)
     ]
-    gap = GAP if sum(full) + GAP * (len(full) - 1) <= width else _TIGHT_GAP
+    width -= _EDGES if edge else 0
+    gap = _GAP if sum(full) + _GAP * (len(full) - 1) <= width else TIGHT_GAP
     room = width - gap * (len(full) - 1)
     if sum(least) > room:
         return _stacked(headings, rows, title)
@@ -64,7 +67,7 @@ def text_table(
         title_style="bold",
         show_edge=edge,
         pad_edge=False,
-        collapse_padding=gap == _TIGHT_GAP,
+        collapse_padding=gap == TIGHT_GAP,
     )
     for name, size in zip(headings, _widths(full, least, room), strict=True):
         table.add_column(cell(name), justify="right" if name in right else "left", width=size, overflow="fold")
@@ -74,14 +77,11 @@ def text_table(
 
 
 def _widths(full: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Give each column what it needs at least, and the room that is left to those that need more, in turn."""
-    widths = list(least)
-    left = room - sum(widths)
-    while left > 0 and widths != list(full):
-        for at in range(len(widths)):
-            if left and widths[at] < full[at]:
-                widths[at] += 1
-                left -= 1
+    """Take from the widest column that can wrap further, until all of them fit."""
+    widths = list(full)
+    while sum(widths) > room:
+        widest = max((at for at in range(len(widths)) if widths[at] > least[at]), key=lambda at: widths[at])
+        widths[widest] -= 1
     return widths
 
 
@@ -94,5 +94,6 @@ def _stacked(headings: Sequence[str], rows: Sequence[Sequence[Text]], title: Tex
     return Group(*lines, Text())
 
 
-def _longest_word(text: str) -> int:
+def longest_word(text: str) -> int:
+    """Return the width of what can't be wrapped."""
     return max(map(cell_len, text.split()), default=0)

@@ -122,7 +122,7 @@ def _close_description(session: Any) -> None:
     target = session.target
     packed = getattr(getattr(target, "_svd_location", None), "filename", None)
     archive = getattr(getattr(packed, "_fileobj", None), "_file", None)
-    if archive is not None:
+    if packed is not None and archive is not None:
         target._svd_location = None  # noqa: SLF001 (pyOCD has no other way to leave it out)
         packed.close()
         archive.close()
