@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Between two columns, and where it is tight.
 _GAP, TIGHT_GAP = 3, 2
+#: A word as long as this is no name, but a path or a command: it is folded where it must be.
+_FOLDED = 28
 #: Left and right of a table with edges.
 _EDGES = 2
 
@@ -51,10 +53,10 @@ def text_table(
         edge: whether there are empty lines around it.
     """
     full = [max([cell_len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(headings)]
-    least = [
-        full[at] if name in right else max(longest_word(text) for text in (name, *(row[at].plain for row in rows)))
-        for at, name in enumerate(headings)
+    words = [
+        max(longest_word(text) for text in (name, *(row[at].plain for row in rows))) for at, name in enumerate(headings)
     ]
+    least = [full[at] if name in right else min(words[at], _FOLDED) for at, name in enumerate(headings)]
     width -= _EDGES if edge else 0
     gap = _GAP if sum(full) + _GAP * (len(full) - 1) <= width else TIGHT_GAP
     room = width - gap * (len(full) - 1)
