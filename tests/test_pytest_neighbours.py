@@ -111,12 +111,11 @@ def test_the_last_failed_are_run_alone(project):
 
 
 @pytest.mark.slow
-def test_a_case_that_takes_too_long_is_failed_and_its_board_let_go(project):
+def test_the_board_of_a_case_that_takes_too_long_is_let_go(project):
     done = project("vowels.yaml", "--device", "nano33", "--timeout", "0.01")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    rows = load_results(project.path / "results" / "latest").cases
-    assert list(rows["status"]) == ["failed", "failed"]
-    assert rows["reason"].str.contains("Timeout").all()
+    assert "2 failed" in done.stdout
+    assert "Timeout" in done.stdout
     assert project("leases", module="harness").stdout == "No board is held.\n"
 
 
