@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend, Board
     from harness.config import Device, Suite, SuiteData, Variant
     from harness.options import Options
+    from harness.store.cases import CaseRecord
 
 #: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
 _BOARDS_PER_CASE = 3
@@ -46,6 +47,7 @@ class Bench:
         lab: what devices.yaml says.
         targets: what cases can be asked of.
         left_out: selected devices that can't be used, and why.
+        record: of the case that was begun last.
     """
 
     options: Options
@@ -54,6 +56,9 @@ class Bench:
     left_out: tuple[LeftOut, ...] = ()
     suites: dict[Path, Suite] = field(default_factory=dict)
     run: Run | None = None
+    record: CaseRecord | None = None
+    _numbers: dict[tuple[str, Path, str], int] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)
     _data: dict[Path, SuiteData] = field(default_factory=dict)
     rack: Rack = field(init=False)
 
@@ -130,6 +135,8 @@ class Bench:
     ) -> tuple[dict[str, Any], LimitCheck]:
         """Run one case and hold it against its limits.
 
+        A case that was measured before in this session is measured anew, and what is measured last counts.
+
         A case whose board fails goes to another board of the pool, if there is one, at most to so many that a bad image
         isn't tried on the whole farm.
 
@@ -149,12 +156,19 @@ class Bench:
             HilError: the case failed; it is recorded with the reason.
         """
         run = self._open_run()
-        done = None if number is None else run.finished(number)
+        done = None if number is None or number in self._begun else run.finished(number)
         if done is not None:
+            if done["status"] != "complete":
+                raise MeasurementError(str(done["reason"]))
             return done, check_limits(variant.limits, done)
+        key = (target.name, suite.path, variant.name)
+        if number is None:
+            number = self._numbers.setdefault(key, len(self._numbers))
+        self._begun.add(number)
         first = self.rack.order(target)[0]
         where = {"pool": target.pool, "host": hostname()}
         record = begin_case(run, first.name, first.kind, target.backend, suite, variant, number=number, **where)
+        self.record = record
         case = Case(target, suite, variant, record, run, on_progress)
         try:
             data = self._load(suite)

@@ -9,9 +9,11 @@ import pytest
 
 from harness.config import load_suite
 from harness.errors import HilError, QuarantinedError, StoreError
+from harness.report.escape import printable, xml_text
+from harness.store.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from harness.bench import Bench
     from harness.config import Suite, Variant
@@ -96,19 +98,21 @@ class VariantItem(pytest.Item):
 
         It is skipped if its boards are in quarantine.
         """
-        bench = self.bench
-        done = len(bench.run.rows) if bench.run else 0
+        bench, before = self.bench, self.bench.record
+        self.row, self.unchecked, self.counter = None, (), None  # pytest-rerunfailures runs an item again
         watch = self.watch(self.name)
         try:
             self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
-            pytest.exit(str(error), returncode=_STORE_EXIT_CODE)
+            pytest.exit(printable(str(error)), returncode=_STORE_EXIT_CODE)
         except QuarantinedError as error:
-            pytest.skip(str(error))
+            pytest.skip(printable(str(error)))
         finally:
             watch.clear()
-            if self.row is None and bench.run is not None and len(bench.run.rows) > done:
-                self.row = bench.run.rows[-1]
+            if self.row is None and bench.record is not None and bench.record is not before:
+                self.row = bench.record.row
+            if self.row is not None:
+                self.user_properties = properties(self.row)
             self.counter = bench.rack.counter_in_use(self.row["device"]) if self.row else None
         self.unchecked = limits.unchecked
         if limits.exceeded:
@@ -116,11 +120,28 @@ class VariantItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what the harness reports as a message; the traceback comes with -v."""
-        return _message(self, excinfo) or super().repr_failure(excinfo, style)
+        if isinstance(excinfo.value, HilError):  # its words can be a board's
+            return _message(self, excinfo) or printable(str(super().repr_failure(excinfo, style)))
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Point at the variant's line in the suite file."""
         return self.path, self.variant.line - 1, self.name
+
+
+def properties(row: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Return what is known of a case, by column, as pytest's `--junitxml` takes it; what is missing has no property.
+
+    Args:
+        row: of the case.
+    """
+    known = [(name, value) for name in CASE_COLUMNS if (value := row.get(name)) is not None]
+    return [("emulated", row["backend"] != "hardware"), *((name, _simple(value)) for name, value in known)]
+
+
+def _simple(value: object) -> object:
+    """Return a value as pytest-xdist can send it."""
+    return value if type(value) in (bool, int, float) else xml_text(str(value))
 
 
 def in_order(items: list[pytest.Item], bench: Bench) -> None:
@@ -139,5 +160,5 @@ def shortest(path: Path) -> Path:
 
 def _message(node: pytest.Collector | pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
     if isinstance(excinfo.value, HilError) and node.config.option.verbose < 1:
-        return str(excinfo.value)
+        return printable(str(excinfo.value))
     return None

@@ -12,6 +12,7 @@ from harness.report.baseline import find_baseline
 from harness.report.gate import Gate, Limit, check_limits, parse_limits
 from harness.report.text import render_comparison, render_gate
 from harness.store import load_results
+from harness.store.verdicts import ORDER, add_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,8 +63,13 @@ class Judge:
     def compare(self, folders: Sequence[str]) -> None:
         """Hold finished runs against the baseline.
 
+        What came of the limits is added to the cases of the run.
+
         Args:
             folders: the folders of this session's runs; several if it had several processes.
+
+        Raises:
+            StoreError: it can't be added.
         """
         policy = make_policy(self.limits, None)
         for folder in map(Path, folders):
@@ -75,6 +81,8 @@ class Judge:
                 continue
             gate = check_limits(comparison, self.limits, series) if self.limits else None
             self._judged.append(_Judged(comparison, series, gate))
+            if gate is not None:
+                add_verdicts(folder, _verdicts(gate, self.baseline))
 
     @property
     def regressed(self) -> bool:
@@ -100,3 +108,19 @@ class Judge:
                 elif item.gate.outcome != "ok":
                     words += "\nThe run doesn't fail for what can't be told; `hil compare --fail-on` ends with 6 then."
                 yield "regression gate", words, markup
+
+
+def _verdicts(gate: Gate, baseline: str) -> dict[int, tuple[str, str | None]]:
+    """Return what a gate says of each case, by its number: the worst of its checks, and the reasons of those."""
+    words = {"ok": "passed", "regression": "failed"}
+    found: dict[int, str] = {}
+    reasons: dict[int, list[str]] = {}
+    for check in gate.checks:
+        if check.case is None:
+            continue
+        number, verdict = check.case.case, words.get(check.outcome, "unchecked")
+        found[number] = max(found.get(number, "passed"), verdict, key=ORDER.index)
+        if verdict != "passed":
+            start = "not checked: " if verdict == "unchecked" else ""
+            reasons.setdefault(number, []).append(f"{start}{check.reason} (against {baseline})")
+    return {number: (verdict, "; ".join(reasons.get(number, ())) or None) for number, verdict in found.items()}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.plugin_options import add_options, chosen_options
+from harness.plugin_options import add_options, chosen_options, clashes, value_of, without_options
+from harness.report.escape import printable
 from harness.signals import on_stop
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.judging import Judge
     from harness.parallel import Controller
+    from harness.plugin_options import Flags
     from harness.store.publish import Published
 
 _BENCH = pytest.StashKey["Bench"]()
@@ -34,31 +36,50 @@ _CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
 _PUBLISHED: pytest.StashKey[list[Published]] = pytest.StashKey()
 _STOPPED = pytest.StashKey[threading.Event]()
 _ENDING = pytest.StashKey[bool]()
+_FLAGS: pytest.StashKey[Flags] = pytest.StashKey()
 _YAML = (".yaml", ".yml")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of the harness."""
-    add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options of the harness, where a conftest.py loads this plugin."""
+    if pluginmanager._conftest_plugins:  # noqa: SLF001 (pytest has no other way to ask)
+        config: Any = pluginmanager.get_plugin("pytestconfig")
+        config.stash[_FLAGS] = add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None]:
+    """Add the options of the harness last, so that any of their names may be somebody else's.
+
+    What pytest has read of the command line so far took their values for files, in which it looks for a conftest.py.
+    """
+    known = early_config.known_args_namespace
+    known.file_or_dir = parser.parse_known_args(without_options(args)).file_or_dir
+    try:
+        yield
+    finally:
+        early_config.stash[_FLAGS] = add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the boards, or say which suites lack one."""
     config.stash[_UNASKED], config.stash[_STOPPED] = [], threading.Event()
-    if not config.option.device:
+    if not value_of(config, "--device"):
         _refuse_suites_without_device(config)
         return
     from harness.errors import HilError
 
     try:
         bench = _bench(config)
-        if config.option.hil_baseline is not None or config.option.hil_fail_on is not None:
+        baseline, limits = value_of(config, "--hil-baseline"), value_of(config, "--hil-fail-on")
+        if baseline is not None or limits is not None:
             from harness.judging import Judge
 
-            baseline, limits = config.option.hil_baseline, config.option.hil_fail_on
             config.stash[_JUDGE] = Judge.build(baseline, limits, bench.options.results_dir)
     except HilError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(printable(str(error))) from error
     if _in_parallel(config):
         from harness import parallel
 
@@ -71,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Say how many processes `-n auto` means: one for each board."""
-    if not config.option.device:
+    if not value_of(config, "--device"):
         return None
     from harness.errors import HilError
     from harness.parallel import how_many
@@ -79,7 +100,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     try:
         return how_many(_bench(config))
     except HilError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(printable(str(error))) from error
 
 
 def _in_parallel(config: pytest.Config) -> bool:
@@ -105,7 +126,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which boards are used, and that an emulator is one."""
     bench = config.stash.get(_BENCH, None)
-    return bench.header() if bench else []
+    lines = [*bench.header(), *(f"hil: {text}" for text in clashes(config.stash[_FLAGS]))] if bench else []
+    return [printable(line) for line in lines]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -195,16 +217,19 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         if controller is not None:
             controller.finish()
     except StoreError as error:
-        pytest.exit(str(error), returncode=1)
+        pytest.exit(printable(str(error)), returncode=1)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return None
     found = found_cases(reporter, bench, _interrupted(config))
     folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
-    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
     judge = config.stash.get(_JUDGE, None)
-    if judge is not None:
-        judge.compare(list(map(str, folders)))
+    if judge is not None:  # before it is published: a run in the store never changes
+        try:
+            judge.compare(list(map(str, folders)))
+        except StoreError as error:
+            pytest.exit(printable(str(error)), returncode=1)
+    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
     nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
     unpublished = any(done.failed for done in config.stash[_PUBLISHED])
     if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):
@@ -218,7 +243,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the tables."""
     write = terminalreporter.write_line
     for path in config.stash[_UNASKED]:
-        write(f"{path} was not run: say which board, for example --device nano33")
+        write(f"{path} was not run: say which board, for example {_device_flag(config)} nano33")
     bench = config.stash.get(_BENCH, None)
     if bench is None:
         return
@@ -229,7 +254,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     write_summary(terminalreporter, found)
     for done in config.stash.get(_PUBLISHED, ()):
-        write(done.line)
+        write(printable(done.line))
     if all(entry["row"]["status"] == "skipped" for entry in found):
         write("Nothing was measured: every board is in quarantine.")
     write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
@@ -252,10 +277,20 @@ def _refuse_suites_without_device(config: pytest.Config) -> None:
 
             folders = [config.invocation_params.dir, config.rootpath]
             try:
-                known = Lab.load(find_lab(config.option.lab, folders)).known()
+                known = Lab.load(find_lab(value_of(config, "--lab"), folders)).known()
             except HilError as error:
                 known = str(error)
-            raise pytest.UsageError(f"{argument}: say which board: --device nano33\n{known}")
+            words = [
+                f"{argument}: say which board: {_device_flag(config)} nano33",
+                *clashes(config.stash[_FLAGS]),
+                known,
+            ]
+            raise pytest.UsageError(printable("\n".join(words)))
+
+
+def _device_flag(config: pytest.Config) -> str:
+    """Return what `--device` is called here."""
+    return config.stash[_FLAGS]["--device"] or "--device"
 
 
 def _is_suite(path: Path) -> bool:

@@ -3,19 +3,100 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pytest
 
     from harness.farm.patience import Patience
     from harness.options import Options
 
+    Flags = dict[str, str | None]
 
-def add_options(parser: pytest.Parser) -> None:
-    """Add the options of the harness."""
+
+def add_options(parser: pytest.Parser) -> Flags:
+    """Add the options of the harness under names that nobody else has: `--hil-device` where `--device` is taken.
+
+    To be called once conftest.py and other plugins have added theirs, as pytest ends when a name is added twice.
+
+    Returns:
+        What each option is called here, by its name; None for one that has no name left.
+    """
+    groups = [parser._anonymous, *parser._groups]  # noqa: SLF001 (pytest has no other way to ask)
+    taken = {name for group in groups for option in group.options for name in option.names()}
     group = parser.getgroup("hil", "benchmarks on boards (tinyml-hil)")
-    add = group.addoption
+    flags: Flags = {}
+
+    def add(name: str, **attributes: Any) -> None:
+        free = [each for each in _names(name) if each not in taken]
+        flags[name] = free[0] if free else None
+        if free:
+            group.addoption(free[0], dest=_dest(name), **attributes)
+
+    _options(add)
+    return flags
+
+
+def without_options(args: Sequence[str]) -> list[str]:
+    """Return a command line without the options of the harness and their values."""
+    takes_value: dict[str, bool] = {}
+
+    def add(name: str, **attributes: Any) -> None:
+        takes_value.update(dict.fromkeys(_names(name), attributes.get("action") != "store_true"))
+
+    _options(add)
+    left, follows = [], False
+    for arg in args:
+        name, equals, _ = arg.partition("=")
+        if follows:
+            follows = False
+        elif name in takes_value:
+            follows = takes_value[name] and not equals
+        else:
+            left.append(arg)
+    return left
+
+
+def clashes(flags: Flags) -> list[str]:
+    """Say which options somebody else has, and what they are called instead."""
+    whose = "belongs to a conftest.py or another plugin here"
+    return [
+        f"{name} {whose}; " + ("the harness does without it" if flag is None else f"the harness's own is {flag}")
+        for name, flag in flags.items()
+        if flag != name
+    ]
+
+
+def value_of(config: pytest.Config, name: str) -> Any:
+    """Return what the user chose for an option of the harness, or its default.
+
+    Args:
+        config: of pytest.
+        name: of the option, like `--device`.
+    """
+    defaults: dict[str, Any] = {}
+
+    def add(name: str, **attributes: Any) -> None:
+        defaults[name] = attributes.get("default", False)
+
+    _options(add)
+    return getattr(config.option, _dest(name), defaults[name])
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Return what an option can be called; the second name is for projects in which the first one is taken."""
+    return (name,) if name.startswith("--hil-") else (name, f"--hil-{name[2:]}")
+
+
+def _dest(name: str) -> str:
+    """Return where pytest keeps its value; no other plugin's is there."""
+    return f"tinyml_hil_{name[2:].replace('-', '_')}"
+
+
+def _options(add: Callable[..., None]) -> None:
+    """Call `add` with name and attributes of each option, as argparse takes them."""
     add(
         "--device", action="append", default=[], metavar="NAME", help="board: a device, kind or tag, or all; repeatable"
     )
@@ -93,19 +174,19 @@ def chosen_options(config: pytest.Config) -> Options:
 
         shared = shared_run(config)
     folder = config.invocation_params.dir
-    lab = find_lab(config.option.lab, [folder, config.rootpath])
+    lab = find_lab(value_of(config, "--lab"), [folder, config.rootpath])
     return Options(
-        selectors=tuple(config.option.device),
-        backend=config.option.backend,
+        selectors=tuple(value_of(config, "--device")),
+        backend=value_of(config, "--backend"),
         lab_file=lab and shortest(lab),
-        results_dir=shortest(folder / config.option.results_dir),
-        samples=config.option.samples,
-        retries=config.option.hil_retries,
-        virtual_faults=tuple(config.option.virtual_fault),
-        force_flash=config.option.force_flash,
-        allow_mass_erase=config.option.allow_mass_erase,
-        power=PowerOptions(config.option.power, mlperf_rules=config.option.mlperf_rules),
-        each=config.option.each,
+        results_dir=shortest(folder / value_of(config, "--results-dir")),
+        samples=value_of(config, "--samples"),
+        retries=value_of(config, "--hil-retries"),
+        virtual_faults=tuple(value_of(config, "--virtual-fault")),
+        force_flash=value_of(config, "--force-flash"),
+        allow_mass_erase=value_of(config, "--allow-mass-erase"),
+        power=PowerOptions(value_of(config, "--power"), mlperf_rules=value_of(config, "--mlperf-rules")),
+        each=value_of(config, "--each"),
         shared=shared,
         patience=_patience(config),
     )
@@ -116,9 +197,9 @@ def _patience(config: pytest.Config) -> Patience:
     from harness.farm.patience import NOW, Patience
     from harness.progress import line_writer
 
-    if not config.option.wait and config.option.wait_timeout is None:
+    if not value_of(config, "--wait") and value_of(config, "--wait-timeout") is None:
         return NOW
-    return Patience(config.option.wait_timeout, line_writer(config))
+    return Patience(value_of(config, "--wait-timeout"), line_writer(config))
 
 
 def _folder(text: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report.escape import printable
 from harness.summary import render
+from harness.terminal import encoding_of, fit
 
 if TYPE_CHECKING:
     import pytest
@@ -21,10 +23,13 @@ def write_summary(reporter: pytest.TerminalReporter, found: list[dict[str, Any]]
         reporter: of pytest.
         found: entries of the cases, from `found_cases`.
     """
-    write = reporter.write_line
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
     reporter.write_sep("=", "benchmark")
-    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    write_styled(reporter, render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+
+    def write(text: str) -> None:
+        write_text(reporter, text)
+
     for entry in found:
         for sentence in entry["unchecked"]:
             write(f"Not checked for {entry['name']}: {sentence}")
@@ -40,7 +45,18 @@ def write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> N
         writer = reporter._tw  # noqa: SLF001 (as above)
         for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
             reporter.write_sep("=", title, **markup)
-            reporter.write_line(text)
+            write_styled(reporter, text)
+
+
+def write_text(reporter: pytest.TerminalReporter, text: str) -> None:
+    """Print text, whatever it holds."""
+    write_styled(reporter, printable(text))
+
+
+def write_styled(reporter: pytest.TerminalReporter, text: str) -> None:
+    """Print text that holds colours, and whose other parts were made harmless."""
+    file = reporter._tw._file  # noqa: SLF001 (as above)
+    reporter.write_line(fit(text, encoding_of(file)))
 
 
 def folders_of(found: list[dict[str, Any]]) -> list[str]:
@@ -59,11 +75,11 @@ def found_cases(
         controller: of an interrupted run of several processes, whose tables have been written.
     """
     reports = [report for group in reporter.stats.values() for report in group]
-    entries = {
-        (entry["row"]["run"], entry["row"]["case"]): entry
-        for entry in (getattr(report, "hil", None) for report in reports)
-        if entry is not None
-    }
+    entries: dict[tuple[str, int], dict[str, Any]] = {}
+    for entry in (getattr(report, "hil", None) for report in reports):
+        if entry is not None:  # a case that was run again has several, of which the last counts
+            key = (entry["row"]["run"], entry["row"]["case"])
+            entries[key] = max(entries.get(key, entry), entry, key=lambda one: one["row"]["attempts"] or 0)
     for row in bench.run.rows if bench.run else ():
         entries.setdefault((row["run"], row["case"]), entry_of(bench, row))
     if controller is not None:

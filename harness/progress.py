@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 
+from harness.report.escape import printable
+from harness.terminal import encoding_of, fit
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
@@ -70,7 +73,8 @@ class BarProgress:
         width = self._columns_left()
         text = f"{_WORDS.get(stage, stage)} {done:,}/{total:,}"[: max(0, width)]
         bar = self._bar(done, total, width - _TEXT_COLUMNS) if width > 2 * _TEXT_COLUMNS else ""
-        self._write(f"{_SAVE}{_CLEAR}{text:{_TEXT_COLUMNS if bar else 0}}{bar}{_RESTORE}")
+        drawn = fit(f"{text:{_TEXT_COLUMNS if bar else 0}}{bar}", encoding_of(self._file))
+        self._write(f"{_SAVE}{_CLEAR}{drawn}{_RESTORE}")
 
     def clear(self) -> None:
         """Remove the bar."""
@@ -143,7 +147,7 @@ def line_writer(config: pytest.Config) -> Callable[[str], None]:
         capture = config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             _begin_line(reporter, config.get_terminal_writer())
-            reporter.write_line(text)
+            reporter.write_line(fit(printable(text), encoding_of(config.get_terminal_writer()._file)))  # noqa: SLF001 (as below)
             reporter.flush()
 
     return write

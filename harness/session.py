@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness import recovery
@@ -14,6 +15,7 @@ from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.accuracy import predict, top1
 from harness.measure.latency import counter_columns, summarize
+from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.power.meter import Job
 from harness.recovery import Attempts, Step
@@ -106,7 +108,7 @@ def run_case(
             name = "interrupted" if stopped else f"{type(error).__name__}: {error}"
             record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
         raise
-    return record.finish(status="complete", **known, **measured)
+    return record.finish(status="complete", judge=partial(judge, variant.limits), **known, **measured)
 
 
 def begin_case(

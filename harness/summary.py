@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from harness.report.escape import printable
 from harness.store.place import boards_of, place_of, spelled, unit_of
+from harness.text_table import TIGHT_GAP, cell, longest_word, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,6 @@ Row = dict[str, Any]
 _WIDE_COLUMNS = 150
 #: From this width on, there is room for what flash takes when compressed.
 _ROOMY_COLUMNS = 96
-#: Between two columns.
-_GAP = 3
 #: In less a technique can't be read; then it is left to the report.
 _LEAST_TECHNIQUE = 16
 _NONE = "-"
@@ -82,9 +80,7 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     emulated = "" if first["backend"] == "hardware" else ", emulated"
     place, boards = place_of(first), boards_of(rows)
     on = place if place == first["board"] else f"{place} ({first['board']})"
-    console.print(
-        Text(f"{first['suite']} on {spelled(on, boards)}, {first['backend']} backend{emulated}", style="bold")
-    )
+    console.print(cell(f"{first['suite']} on {spelled(on, boards)}, {first['backend']} backend{emulated}", "bold"))
     counter = f"{first['counter']} per inference"
     several = len({row["device"] for row in rows}) > 1
     scores, ticks = (_DEVICE, *_SCORES) if several else _SCORES, _ticks(rows)
@@ -103,7 +99,9 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
         console.print(Text(f"{_UNITS.format(count=len(units))}\n", style="yellow"))
     for row in rows:
         if row["status"] != "complete":
-            console.print(Text(f"{row['variant']} {row['status']}: {row['reason']}\n", style="red"))
+            console.print(Text(printable(f"{row['variant']} {row['status']}: {row['reason']}\n"), style="red"))
+        elif row.get("verdict") == "failed":
+            console.print(Text(printable(f"{row['variant']} is over a limit: {row['verdict_reason']}\n"), style="red"))
 
 
 def _print_energy(console: Console, rows: list[Row]) -> None:
@@ -117,7 +115,7 @@ def _print_energy(console: Console, rows: list[Row]) -> None:
             console.print(Text(f"{_SIMULATED}\n"))
     for row in rows:
         if row["status"] == "complete" and (row.get("energy_reason") or _UNASKED[0]) not in _UNASKED:
-            console.print(Text(f"{row['variant']} has no energy: {row['energy_reason']}\n", style="yellow"))
+            console.print(Text(printable(f"{row['variant']} has no energy: {row['energy_reason']}\n"), style="yellow"))
 
 
 def _print_table(console: Console, title: str, columns: Sequence[_Column], rows: list[Row]) -> None:
@@ -125,22 +123,20 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
     rows = [row for row in rows if any(column.cell(row, rows) != _NONE for column in numbers)]
     if not rows:
         return
-    console.print(Text(title, style="italic"))
-    cells = {column: [column.cell(row, rows) for row in rows] for column in columns}
-    needed = {column: max(map(cell_len, [column.title, *texts])) for column, texts in cells.items()}
-    room = console.width - sum(needed[column] + _GAP for column in columns if column is not _TECHNIQUE)
-    if room < min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0)):
+    console.print(cell(title, "italic"))
+    cells = {column: [cell(column.cell(row, rows)) for row in rows] for column in columns}
+    needed = {column: max([cell_len(column.title), *(text.cell_len for text in cells[column])]) for column in columns}
+    room = console.width - sum(needed[column] + TIGHT_GAP for column in columns if column is not _TECHNIQUE)
+    words = max((longest_word(text.plain) for text in cells.get(_TECHNIQUE, ())), default=0)
+    if room < max(words, min(_LEAST_TECHNIQUE, needed.get(_TECHNIQUE, 0))):
         columns = [column for column in columns if column is not _TECHNIQUE]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=room < -_GAP)
-    for column in columns:
-        table.add_column(
-            column.title,
-            justify="left" if column.left else "right",
-            no_wrap=column is not _TECHNIQUE,
-            overflow="fold",
-        )
-    for texts in zip(*(cells[column] for column in columns), strict=True):
-        table.add_row(*map(Text, texts))
+    table = text_table(
+        [column.title for column in columns],
+        list(zip(*(cells[column] for column in columns), strict=True)),
+        width=console.width,
+        right={column.title for column in numbers},
+        edge=False,
+    )
     console.print(table)
     console.print()
 

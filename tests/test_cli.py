@@ -66,7 +66,10 @@ def test_an_error_is_one_message_and_1(hil):
 
 
 def test_v_shows_the_traceback(hil):
-    assert type(hil("-v", "results").exception).__name__ == "StoreError"
+    done = hil("-v", "results")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Traceback ")
+    assert "harness.errors.StoreError: " in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")

@@ -84,6 +84,7 @@ def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unl
     except exceptions.TargetSupportError as error:
         raise _unknown_target(name, kind) from error
     try:
+        _close_description(session)
         session.open()
         if session.target.selected_core is not None:
             return session, False
@@ -111,6 +112,20 @@ def _is_locked(session: Any) -> bool:
         return bool(ask())
     except (*PYOCD_ERRORS, AttributeError, KeyError):  # the part was lost before pyOCD had found its access port
         return False
+
+
+def _close_description(session: Any) -> None:
+    """Close the description of the chip's registers, which pyOCD opens for debuggers and leaves open.
+
+    Its file lies in an archive that was opened for it; Python warns of such a file when it is collected.
+    """
+    target = session.target
+    packed = getattr(getattr(target, "_svd_location", None), "filename", None)
+    archive = getattr(getattr(packed, "_fileobj", None), "_file", None)
+    if packed is not None and archive is not None:
+        target._svd_location = None  # noqa: SLF001 (pyOCD has no other way to leave it out)
+        packed.close()
+        archive.close()
 
 
 def _close(session: Any) -> None:

@@ -18,6 +18,7 @@ from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
 from harness.store import find_run, load_results
 from harness.store.results import join_results
+from harness.terminal import echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ def _compare(wish: Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]
 def _show(comparison: Comparison, gate: Gate | None, series: tuple[Series, ...]) -> None:
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS
-    click.echo(render_comparison(comparison, width=width, color=color, series=series))
+    echo_styled(render_comparison(comparison, width=width, color=color, series=series))
     if gate is not None:
         click.echo()
         for line in render_gate(gate):

@@ -29,7 +29,9 @@ from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.finding import Finding, State
 from harness.measure.link_health import link_findings
+from harness.report.escape import printable
 from harness.starting import check_chip, start_image
+from harness.terminal import echo_styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +63,7 @@ def examine(
     healthy = True
     for finding in _findings(load_lab, device, image, wanted, patience):
         mark, color = _MARKS[finding.state]
-        click.echo(f"{click.style(mark, fg=color)}  {finding.what}: {finding.text}")
+        echo_styled(f"{click.style(mark, fg=color)}  {printable(f'{finding.what}: {finding.text}')}")
         healthy = healthy and finding.state != "problem"
     return healthy
 

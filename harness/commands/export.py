@@ -7,7 +7,6 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-import click
 import pandas as pd
 
 from harness.errors import StoreError
@@ -17,6 +16,7 @@ from harness.store import find_run, load_results
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 from harness.store.schema import SCHEMA_VERSION
+from harness.terminal import echo_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def export_run(run: Path, form: str, table: str, output: Path | None) -> None:
     if output is None:
         stream = io.StringIO(newline="")
         _write(stream, folder, results, form, table)
-        click.echo(stream.getvalue(), nl=False)
+        echo_data(stream.getvalue())
         return
     temporary = output.with_name(f".{output.name}.tmp")
     try:

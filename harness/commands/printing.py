@@ -7,10 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from harness.text_table import cell, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,13 +35,14 @@ def print_table(
         rows: the cells; None is shown as "-".
         right: headings of the columns that are numbers.
     """
-    numbers = set(right)
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("-" if cell is None else cell) for cell in row))
     out = console()
+    table = text_table(
+        columns,
+        [[cell("-" if text is None else text) for text in row] for row in rows],
+        width=out.width,
+        right=set(right),
+        title=cell(title, "bold"),
+    )
     with out.capture() as capture:
         out.print(table)
     for line in capture.get().rstrip().splitlines():

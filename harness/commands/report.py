@@ -17,6 +17,7 @@ from harness.report.markdown import render_markdown
 from harness.report.page import render_page
 from harness.store import load_results
 from harness.store.results import join_results
+from harness.terminal import echo_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +58,7 @@ def report(wish: Wish) -> None:
         _write(file, render_page(page))
         click.echo(f"Report: {file}", err=str(wish.markdown) == "-")
     if wish.markdown is not None and str(wish.markdown) == "-":
-        click.echo(render_markdown(page), nl=False)
+        echo_data(render_markdown(page))
     elif wish.markdown is not None:
         _write(wish.markdown, render_markdown(page))
         click.echo(f"Summary: {wish.markdown}")

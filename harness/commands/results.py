@@ -23,6 +23,7 @@ from harness.store.remote import is_url
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 from harness.summary import render
+from harness.terminal import echo_styled
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -57,7 +58,10 @@ def show_run(run: Path) -> None:
         click.echo("The run has no cases.")
         return
     color = sys.stdout.isatty()
-    click.echo(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+    echo_styled(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+    for row in rows:
+        if row["verdict"] == "unchecked":
+            click.echo(f"{row['variant']} on {row['device']}: {row['verdict_reason']}")
 
 
 def recover_run(run: Path) -> None:

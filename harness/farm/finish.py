@@ -218,7 +218,9 @@ def _verdict(
         return "unreadable", NightExit.FAILED, "FAILED: the run can't be read"
     if not counts["complete"] and not counts["failed"]:
         return "nothing measured", NightExit.NOTHING, "NOTHING was measured"
-    found = [f"{counts['failed']} failed"] * bool(counts["failed"]) + ["worse than allowed"] * regressed
+    over = sum(row.get("verdict") == "failed" for row in rows)
+    found = [f"{counts['failed']} failed"] * bool(counts["failed"]) + [f"{over} over a limit of its suite"] * bool(over)
+    found += ["worse than allowed"] * regressed
     if found or lost:
         return state, NightExit.FAILED, "FAILED: " + ", ".join([*found, *["not published"] * lost])
     if judged is not None and judged.unchecked:

@@ -48,6 +48,21 @@ def check_limits(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> LimitCh
     return LimitCheck(tuple(exceeded), tuple(unchecked))
 
 
+def judge(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns `verdict` and `verdict_reason` of a complete case; none without limits.
+
+    Args:
+        limits: by column of the case table.
+        row: a complete case.
+    """
+    if not limits:
+        return {}
+    check = check_limits(limits, row)
+    reasons = [*check.exceeded, *(f"not checked: {sentence}" for sentence in check.unchecked)]
+    verdict = "failed" if check.exceeded else "unchecked" if check.unchecked else "passed"
+    return {"verdict": verdict} | ({"verdict_reason": "; ".join(reasons)} if reasons else {})
+
+
 def _figure(value: float) -> str:
     """Write numbers in full, so that 100,001 doesn't look like the limit of 100,000."""
     if float(value).is_integer():

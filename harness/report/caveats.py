@@ -47,7 +47,14 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         group: one suite on one setup.
         comparison: of its variants with their baselines.
     """
-    found = [*_faults(group), *_incomplete(group), *_disagreeing(comparison), *_emulated(group), *_power(group)]
+    found = [
+        *_faults(group),
+        *_incomplete(group),
+        *_judged(group),
+        *_disagreeing(comparison),
+        *_emulated(group),
+        *_power(group),
+    ]
     found += [*_units(group, comparison), *_noisy(comparison.repeatability)]
     return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
@@ -70,6 +77,18 @@ def _incomplete(group: Group) -> Iterable[Caveat]:
             yield Caveat(f"{names[0]} {status}", reason, "failed")
         else:
             yield Caveat(f"{len(names)} cases {status}", f"{', '.join(names)}: {reason}", "failed")
+
+
+def _judged(group: Group) -> Iterable[Caveat]:
+    """Say which cases are over a limit of their suite or of the gate, and which could not be held against one."""
+    words: tuple[tuple[str, str, Tone], ...] = (
+        ("failed", "over a limit", "failed"),
+        ("unchecked", "limits not checked", "note"),
+    )
+    for verdict, title, tone in words:
+        rows = records(group.cases[(group.cases["verdict"] == verdict).fillna(value=False)])
+        for row in rows:
+            yield Caveat(f"{row['variant']}: {title}", _sentence(str(row["verdict_reason"])), tone)
 
 
 def _emulated(group: Group) -> Iterable[Caveat]:
@@ -170,7 +189,11 @@ def _troubled(group: Group) -> Iterable[Caveat]:
     again = rows[rows["attempts"].fillna(1) > 1]
     if len(again):
         names = ", ".join(f"{row['variant']} ({row['attempts']})" for row in records(again))
-        yield Caveat("Repeated attempts", f"The infrastructure failed and these were started again: {names}.", "note")
+        yield Caveat(
+            "Repeated attempts",
+            f"These were started more than once, because the infrastructure failed or pytest was asked to: {names}.",
+            "note",
+        )
     missing = rows[(rows["status"] == "complete") & rows["ram_reason"].notna()]
     for reason in missing["ram_reason"].unique():
         names = ", ".join(missing.loc[missing["ram_reason"] == reason, "variant"])

@@ -12,7 +12,7 @@ from harness.report.metrics import ALIASES, METRICS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.report.frame import Comparison, Row
+    from harness.report.frame import CaseId, Comparison, Row
     from harness.report.history import Series
     from harness.report.metrics import Metric
 
@@ -54,12 +54,14 @@ class Check:
         row: None if there is none to check: the metric or the case was not measured, or a drift is in no one row.
         outcome: what came of it.
         reason: a sentence.
+        case: that it is about, also where a drift is in no one row; None if there is none.
     """
 
     limit: Limit | None
     row: Row | None
     outcome: Outcome
     reason: str
+    case: CaseId | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,13 @@ def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> l
         reason = f"{limit.text}: {limit.counter or limit.metric.name} was not compared{_hint(limit, comparison)}"
         return [Check(limit, None, "can't tell", reason), *(_check(limit, row) for row in rows)]
     drifts = [
-        Check(limit, None, "regression", f"{limit.text}: {item.variant} on {item.place}: {shift.reason}")
+        Check(
+            limit,
+            None,
+            "regression",
+            f"{limit.text}: {item.variant} on {item.place}: {shift.reason}",
+            _newest(item, rows),
+        )
         for item in series
         if _means(limit, item.metric, item.unit)
         for shift in item.shifts
@@ -151,6 +159,12 @@ def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> l
         if _beyond(limit, shift.change, shift.before)
     ]
     return [*(_check(limit, row) for row in rows), *drifts]
+
+
+def _newest(item: Series, rows: Sequence[Row]) -> CaseId | None:
+    """Return the case that is the end of a series."""
+    key = (item.suite, item.variant, item.place, item.backend)
+    return next((row.b for row in rows if (row.b.suite, row.b.variant, row.b.place, row.b.backend) == key), None)
 
 
 def _means(limit: Limit, metric: str, unit: str) -> bool:
@@ -171,14 +185,16 @@ def _hint(limit: Limit, comparison: Comparison) -> str:
 def _check(limit: Limit, row: Row) -> Check:
     what = f"{row.b.suite}/{row.b.variant} on {row.b.place}"
     if row.change is None or row.family_low is None or row.family_high is None or row.low is None or row.high is None:
-        return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}")
+        return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}", row.b)
     base = row.a_value or 0.0
     ends = (row.family_low, row.family_high), (row.low, row.high)
     if all(_beyond(limit, end, base) for end in ends[0]):
-        return Check(limit, row, "regression", f"{limit.text}: {what}: {row.reason}")
+        return Check(limit, row, "regression", f"{limit.text}: {what}: {row.reason}", row.b)
     if not any(_beyond(limit, end, base) for end in ends[1]):
-        return Check(limit, row, "ok", f"{limit.text}: {what}: {row.reason}")
-    return Check(limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}")
+        return Check(limit, row, "ok", f"{limit.text}: {what}: {row.reason}", row.b)
+    return Check(
+        limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}", row.b
+    )
 
 
 def _beyond(limit: Limit, change: float, base: float) -> bool:

@@ -25,14 +25,14 @@ def junit(run: str, rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         suites.setdefault((row["suite"], place_of(row), row["backend"]), []).append(row)
     for (suite, place, backend), cases in suites.items():
-        statuses = [case["status"] for case in cases]
+        outcomes = [_outcome(case)[0] for case in cases]
         element = ET.SubElement(
             root,
             "testsuite",
             name=xml_text(f"{suite} on {place} ({backend})"),
             tests=str(len(cases)),
-            failures=str(statuses.count("failed")),
-            skipped=str(statuses.count("skipped")),
+            failures=str(outcomes.count("failure")),
+            skipped=str(outcomes.count("skipped")),
             errors="0",
             timestamp=min(case["started_utc"] for case in cases).isoformat(),
             time=f"{sum(case['duration_s'] or 0 for case in cases):.3f}",
@@ -56,8 +56,18 @@ def _add_case(suite: ET.Element, case: dict[str, Any]) -> None:
         value = case[column.name]
         if value is not None and column.name not in ("reason", "started_utc"):
             ET.SubElement(properties, "property", name=column.name, value=xml_text(str(value)))
-    if case["status"] in ("failed", "skipped"):
-        reason = xml_text(case["reason"] or "no reason is recorded")
-        found = ET.SubElement(element, "failure" if case["status"] == "failed" else "skipped")
-        found.set("message", reason.partition("\n")[0])
-        found.text = reason
+    outcome, reason = _outcome(case)
+    if outcome:
+        text = xml_text(reason or "no reason is recorded")
+        found = ET.SubElement(element, outcome)
+        found.set("message", text.partition("\n")[0])
+        found.text = text
+
+
+def _outcome(case: dict[str, Any]) -> tuple[str, str | None]:
+    """Return the element of a case that has one, and why: it was not measured, or is over a limit."""
+    if case["status"] == "failed":
+        return "failure", case["reason"]
+    if case["status"] == "skipped":
+        return "skipped", case["reason"]
+    return ("failure", case["verdict_reason"]) if case.get("verdict") == "failed" else ("", None)

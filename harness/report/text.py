@@ -8,9 +8,7 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from harness.report.escape import printable
@@ -18,6 +16,7 @@ from harness.report.evidence import TWO_UNITS
 from harness.report.frame import flat
 from harness.report.units import CAUSES, SAME_IMAGE
 from harness.store.place import boards_of, spelled, where
+from harness.text_table import cell, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"worse": "bold red", "better": "green", "can't tell": "yellow", "refused": "yellow"}
 _NONE = "-"
-#: Below this width the baseline's own values make room.
+#: Below this width the baseline's own values make room, and each variant stands above its rows.
 _NARROW_COLUMNS = 100
 
 
@@ -103,29 +102,39 @@ def _print_group(console: Console, rows: Sequence[Row], comparison: Comparison, 
     if comparison.kind == "boards":
         on, against = comparison.b, f" against {comparison.a}"
     title = f"{first.b.suite} on {on}{against}, {first.b.backend} backend{emulated}"
-    table = Table(box=box.SIMPLE_HEAD, title=Text(printable(title)), title_justify="left", pad_edge=False)
     columns = ("variant", "metric", "baseline", "value", "change", f"{100 * level:g} % interval", "verdict")
-    shown = [place for place, name in enumerate(columns) if not (narrow and name == "baseline")]
-    for place in shown:
-        name = columns[place]
-        numeric = name not in ("variant", "metric", "verdict")
-        wrap = name in ("variant", "verdict")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=not wrap, overflow="fold")
+    shown = [place for place, name in enumerate(columns) if not (narrow and name in ("variant", "baseline"))]
+    blocks: list[tuple[str, list[list[Text]]]] = []
     previous = None
     for row in rows:
         name = row.b.variant if row.a.variant == row.b.variant else f"{row.b.variant} vs {row.a.variant}"
         cells = [
-            Text(printable(name) if name != previous else ""),
-            Text(_metric(row, narrow=narrow)),
-            Text(show_value(row, row.a_value)),
-            Text(show_value(row, row.b_value)),
-            Text(show_change(row, row.change)),
-            Text("exact" if row.exact else _interval(row)),
-            Text(_verdict(row), style=_STYLES.get(row.verdict, "")),
+            cell(name if name != previous else ""),
+            cell(_metric(row, narrow=narrow)),
+            cell(show_value(row, row.a_value)),
+            cell(show_value(row, row.b_value)),
+            cell(show_change(row, row.change)),
+            cell("exact" if row.exact else _interval(row)),
+            cell(_verdict(row), _STYLES.get(row.verdict, "")),
         ]
+        if not blocks or (narrow and name != previous):
+            blocks.append((name, []))
+        blocks[-1][1].append([cells[place] for place in shown])
         previous = name
-        table.add_row(*(cells[place] for place in shown))
-    console.print(table)
+    if narrow:  # a variant stands above its rows
+        console.print(cell(title))
+        console.print()
+    for name, lines in blocks:
+        table = text_table(
+            [columns[place] for place in shown],
+            lines,
+            width=console.width,
+            right={name for name in columns if name not in ("variant", "metric", "verdict")},
+            title=cell(name, "bold") if narrow else cell(title),
+            edge=not narrow,
+        )
+        console.print(table)
+        console.print()
 
 
 def _metric(row: Row, *, narrow: bool) -> str:

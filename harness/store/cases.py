@@ -28,10 +28,11 @@ class CaseRecord:
         number: of the case in its run.
         columns: what is known of it.
         commit: told the row of the finished case, and returns the one that counts; None where there is one writer.
+        earlier: how many attempts were made before the case was begun anew, as by pytest's `--reruns`.
 
     Attributes:
-        attempt: how many attempts have failed.
-        handed_on: how many of them other boards have had.
+        attempt: how many attempts have failed, or don't count any more.
+        handed_on: how many of them other boards have had, or were made before the case was begun anew.
         answered: whether the firmware on this board has answered.
         recorded: samples of this attempt.
         row: of the finished case; None as long as it isn't.
@@ -43,6 +44,7 @@ class CaseRecord:
         number: int,
         columns: dict[str, Any],
         commit: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+        earlier: int = 0,
     ) -> None:
         self._journal = journal
         self._columns = columns
@@ -51,8 +53,8 @@ class CaseRecord:
         self._profiled = False
         self._start = time.monotonic()
         self.number = number
-        self.attempt = 0
-        self.handed_on = 0
+        self.attempt = earlier
+        self.handed_on = earlier
         self.answered = False
         self.recorded = 0
         self.row: dict[str, Any] | None = None
@@ -148,7 +150,14 @@ class CaseRecord:
         self.restart(reason)
         self.handed_on, self.answered = self.attempt, False
 
-    def finish(self, *, status: Status, reason: str | None = None, **columns: Any) -> dict[str, Any]:
+    def finish(
+        self,
+        *,
+        status: Status,
+        reason: str | None = None,
+        judge: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+        **columns: Any,
+    ) -> dict[str, Any]:
         """End the case, wait until it is on the disk, and return its row (every column of the schema).
 
         Where several processes write the run, it is the row of the one that finished the case first.
@@ -156,6 +165,7 @@ class CaseRecord:
         Args:
             status: how it ended. Only a complete case has scores.
             reason: why it did not complete; needed unless it did.
+            judge: told the row, and returns the columns that say what came of the limits.
             columns: any columns of the case table.
 
         Raises:
@@ -172,6 +182,8 @@ class CaseRecord:
         row["duration_s"] = time.monotonic() - self._start
         row.setdefault("attempts", self.attempt + 1)
         _fill_reasons(row)
+        if judge is not None:
+            row |= checked(judge(row))
         check_truth(row)
         self._journal.append({"t": "finish", "case": self.number, "columns": plain_row(row)})
         self._journal.sync()

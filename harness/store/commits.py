@@ -50,7 +50,8 @@ def finished_row(run: Path, case: int) -> Mapping[str, Any] | None:
     if writer is None:
         return None
     records = (record for record in read_journal(journal_of(run, writer)) if not isinstance(record, Damage))
-    return next((record["columns"] for record in records if record["t"] == "finish" and record["case"] == case), None)
+    rows = [record["columns"] for record in records if record["t"] == "finish" and record["case"] == case]
+    return rows[-1] if rows else None  # a case that was begun anew has several
 
 
 def _path(run: Path, case: int) -> Path:

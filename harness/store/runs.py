@@ -118,13 +118,15 @@ class Run:
     def begin_case(self, *, number: int | None = None, **columns: Any) -> CaseRecord:
         """Begin a case. `device`, `board`, `backend`, `suite` and `variant` are needed.
 
+        A case that has ended can be begun anew; what is measured last counts.
+
         Args:
             number: of the case in its run, which several writers must agree on; None counts this writer's cases.
             columns: of the case table.
 
         Raises:
             StoreError: it could not be written.
-            ValueError: a column is unknown or missing.
+            ValueError: a column is unknown or missing, or the case hasn't ended.
         """
         defaults = {key: self._provenance.get(key) for key in _FROM_PROVENANCE}
         row = {**checked(defaults), **checked(columns), "run": self.path.name}
@@ -132,16 +134,25 @@ class Run:
             if not row.get(name):
                 raise ValueError(f"a case needs its {name}")
         number = len(self._cases) if number is None else number
-        if any(case.number == number for case in self._cases):
+        before = self._case(number)
+        if before is not None and before.row is None:
             raise ValueError(f"case {number} has begun already")
+        earlier = 0 if before is None else before.attempt + 1
         row["case"] = number
         row["started_utc"] = datetime.now(UTC)
         row.setdefault("counter", COUNTER_OF_BACKEND[row["backend"]])
         check_truth(row)
-        self._journal.append({"t": "begin", "case": number, "columns": plain_row(row)})
-        commits = None if self.writer is None else self._commit
-        self._cases.append(CaseRecord(self._journal, number, row, commits))
-        return self._cases[-1]
+        begin = {"t": "begin", "case": number, "columns": plain_row(row)}
+        self._journal.append(begin if before is None else {**begin, "attempt": earlier})
+        record = CaseRecord(self._journal, number, row, None if self.writer is None else self._commit, earlier)
+        if before is None:
+            self._cases.append(record)
+        else:
+            self._cases[self._cases.index(before)] = record
+        return record
+
+    def _case(self, number: int) -> CaseRecord | None:
+        return next((case for case in self._cases if case.number == number), None)
 
     def finished(self, number: int) -> dict[str, Any] | None:
         """Return the row of a case that a writer of this run has finished; None if it isn't done."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -56,6 +56,15 @@ CASES: Final[tuple[Column, ...]] = (
     Column("baseline", "string", "", "variant that it is compared with"),
     Column("status", "string", "", "complete, failed or skipped"),
     Column("reason", "string", "", "why it failed or was skipped"),
+    Column(
+        "verdict",
+        "string",
+        "",
+        "of the suite's limits and of the gate: passed, failed, or unchecked if nothing failed and something could not "
+        "be told; missing if there was nothing to be held against",
+        score=True,
+    ),
+    Column("verdict_reason", "string", "", "what was exceeded, and what could not be checked", score=True),
     Column(
         "samples", "Int64", "", "inputs that were run; each is scored once, further repeats are in the sample table"
     ),

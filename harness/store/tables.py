@@ -57,6 +57,11 @@ class _Case:
     repeats: int = 0
     layers: list[list[Any]] = field(default_factory=list)
     windows: list[list[Any]] = field(default_factory=list)
+    before: _Case | None = None
+
+    def counting(self) -> _Case:
+        """Return what counts: this, or what was measured before if it was begun anew and that didn't end."""
+        return self if self.finish is not None or self.before is None else self.before.counting()
 
 
 @dataclass
@@ -95,7 +100,7 @@ class Contents:
                 one._take(record)
             contents.damaged_lines += one.damaged_lines
             for number, case in one.cases.items():
-                found.setdefault(number, []).append((journal, case))
+                found.setdefault(number, []).append((journal, case.counting()))
         for number, rivals in found.items():
             contents._choose(number, rivals, counts.get(number))
         return contents
@@ -115,7 +120,8 @@ class Contents:
             return
         kind, number = record["t"], record["case"]
         if kind == "begin":
-            self.cases[number] = _Case(record["columns"])
+            before = self.cases.get(number)
+            self.cases[number] = _Case(record["columns"], attempt=record.get("attempt", 0), before=before)
             return
         case = self.cases.get(number)
         if case is None:
@@ -194,12 +200,12 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
     samples = sum(case.recorded + case.repeats for case in contents.cases.values())
     try:
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
-        _write(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
+        write_table(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
         for name, found in (("layers", contents.layer_rows()), ("windows", contents.window_rows())):
             if found:
                 table = pa.Table.from_pylist(found, schema=arrow_schema(TABLES[name]))
-                _write(folder / f"{name}.parquet", table.schema, table.to_batches(), len(found))
-        _write(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
+                write_table(folder / f"{name}.parquet", table.schema, table.to_batches(), len(found))
+        write_table(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
     except OSError as error:
         raise write_error(folder, error, folder) from error
     return contents
@@ -217,8 +223,8 @@ def _sample_batches(contents: Contents) -> Iterator[pa.RecordBatch]:
             if isinstance(record, Damage) or record["case"] not in mine:
                 continue
             number = record["case"]
-            if record["t"] == "restart":
-                attempt[number] = record["attempt"]
+            if record["t"] in ("begin", "restart"):
+                attempt[number] = record.get("attempt", 0)
             elif record["t"] == "sample" and attempt[number] == contents.cases[number].attempt:
                 chunk.append({**keys[number], **dict(zip(SAMPLE_FIELDS, record["v"], strict=True))})
             if len(chunk) == CHUNK_ROWS:
@@ -228,7 +234,19 @@ def _sample_batches(contents: Contents) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(chunk, schema=schema)
 
 
-def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> None:
+def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> None:
+    """Write one table beside its place, read it back, and put it there.
+
+    Args:
+        path: the file, which may be there.
+        schema: of the table.
+        batches: its rows.
+        rows: how many.
+
+    Raises:
+        StoreError: it reads back differently.
+        OSError: it can't be written.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
