@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -108,6 +108,13 @@ CASES: Final[tuple[Column, ...]] = (
     Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong, 0 if no board began it"),
     Column("retransmissions", "Int64", "", "frames sent again on the link"),
     Column("image_sha256", "string", "", "SHA-256 of the image file"),
+    Column(
+        "flashing",
+        "string",
+        "",
+        "written: the case flashed the image; compared: it was in flash already, every byte read back; "
+        "kept: no probe, and this run had written it last",
+    ),
     Column("build_id", "string", "", "GNU build id that the running board announced"),
     Column("board_uid", "string", "", "chip id that the running board announced"),
     Column("probe_uid", "string", "", "unique id of the debug probe"),
