@@ -9,7 +9,6 @@ from pydantic import Field, ValidationError, model_validator
 from harness.errors import ImageError
 from harness.model_card import CardModel, Count, Shape
 
-
 #: The agent has room for the ticks of so many (docs/link-protocol.md).
 MOST_LAYERS = 128
 

@@ -135,7 +135,7 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
 
     Raises:
         FlashError: another build runs there.
-        ImageError: the running model is not what the image's card says.
+        ImageError: the running model is not what the image's card says, or its counter not what the board's kind says.
     """
     if info.build_id != image.build_id:
         doubt = (
@@ -152,4 +152,10 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
         raise ImageError(
             f"{board.name}: the firmware announces another model ({card.model}, {info.input_bytes} bytes in, "
             f"{info.output_bytes} out) than {image.path.name} contains ({image.card.model}); build the image again"
+        )
+    if info.counter_hz != board.kind.clock_hz:
+        raise ImageError(
+            f"{board.name}: the firmware says that its counter runs at {info.counter_hz} Hz, but a {board.kind.title} "
+            f"at {board.kind.clock_hz} Hz (`clock_hz` of the kind), so no latency could be trusted. Correct whichever "
+            "is wrong: `hil doctor` holds the counter against this computer's clock"
         )
