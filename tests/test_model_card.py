@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.errors import ImageError
 from harness.layer_table import parse_layers
@@ -106,3 +110,78 @@ def test_wrong_tables_of_layers_are_refused_by_key(old, new, where):
     assert parse_layers(TABLE, "x.elf")[0].output == (1, 10)
     with pytest.raises(ImageError, match=f"x.elf: the table of layers is wrong at {where}"):
         parse_layers(TABLE.replace(old, new), "x.elf")
+
+
+_ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from([2**31, 2**32 - 1, 2**63, -129, 255, 1e39, "int8", "uint8", "float32", "0.5"])
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def _changed(draw, source):
+    """A good JSON text with some of its values replaced, which Python's json writes with NaN and Infinity; or bytes."""
+    content = json.loads(source)
+    for _ in range(draw(st.integers(1, 4))):
+        place = content
+        while isinstance(place, (dict, list)) and place:
+            key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+            if not isinstance(place[key], (dict, list)) or draw(st.booleans()):
+                place[key] = draw(_ANYTHING)
+                break
+            place = place[key]
+    text = bytearray(json.dumps(content).encode())
+    for at, value in draw(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=2)):
+        text[at % len(text)] = value
+    return bytes(text)
+
+
+def _card_is_read_or_refused(text):
+    try:
+        card = parse_card(text, "x.elf")
+    except ImageError:
+        return
+    for tensor in (card.input, card.output):
+        assert 0 < tensor.nbytes < 2**32
+        if tensor.dtype == "float32":
+            assert tensor.scale is tensor.zero_point is None
+        else:
+            assert 0 < np.float32(tensor.scale) < np.inf
+            assert np.array(tensor.zero_point).astype(tensor.dtype) == tensor.zero_point
+            if tensor.size < 1000:  # zero is exactly representable, whatever the scale
+                zeros = np.zeros((1, tensor.size), np.float32)
+                assert (tensor.encode(zeros) == tensor.zero_point).all()
+    json.dumps(card.model_dump(mode="json"))
+
+
+def _table_is_read_or_refused(text):
+    try:
+        layers = parse_layers(text, "x.elf")
+    except ImageError:
+        return
+    assert [spec.layer for spec in layers] == list(range(len(layers)))
+    for spec in layers:
+        for count in (spec.macs, spec.bytes_moved, spec.parameters, *spec.output):
+            assert type(count) is int
+            assert 0 <= count <= 2**53
+
+
+@settings(max_examples=300, deadline=None)
+@given(_changed(CARD), _changed(TABLE))
+def test_damaged_cards_and_tables_are_read_or_refused(card, table):
+    _card_is_read_or_refused(card)
+    _table_is_read_or_refused(table)
+
+
+@pytest.mark.slow
+@settings(max_examples=1_000_000, deadline=None)
+@given(_changed(CARD), _changed(TABLE))
+def test_a_million_damaged_cards_and_tables_are_read_or_refused(card, table):
+    _card_is_read_or_refused(card)
+    _table_is_read_or_refused(table)
