@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from harness.image import Image
 
+#: Vectors, build id and model card: where another image is in flash, these differ, and the rest needn't be read.
+_GLANCE = 1024
+
 
 class Difference(NamedTuple):
     """The first byte that is not the image's."""
@@ -32,8 +35,10 @@ def first_difference(image: Image, read: Callable[[int, int], bytes]) -> Differe
         BoardError: the board can't be read.
     """
     for segment in image.segments:
-        found = read(segment.address, len(segment.data))
-        if found != segment.data:
-            offset = next(i for i, (a, b) in enumerate(zip(found, segment.data, strict=True)) if a != b)
-            return Difference(segment.address + offset, found[offset], segment.data[offset])
+        for start, end in ((0, _GLANCE), (_GLANCE, len(segment.data))):
+            wanted = segment.data[start:end]
+            found = read(segment.address + start, len(wanted)) if wanted else b""
+            if found != wanted:
+                offset = next(i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b)
+                return Difference(segment.address + start + offset, found[offset], wanted[offset])
     return None

@@ -109,10 +109,13 @@ class ProbeBoard(HeldBoard):
     def contains(self, image: Image) -> bool:
         """Read the flash through the probe, and compare it with every segment of an image.
 
-        Raises:
-            ProbeError: the probe lost the board.
+        What can't be read isn't there: programming says what is wrong, and tries a slower clock.
         """
-        return first_difference(image, self.read_memory) is None
+        try:
+            return first_difference(image, self.read_memory) is None
+        except ProbeError as error:
+            self.notes.append(f"{error}. So the flash could not be compared with {image.path.name}, which is written")
+            return False
 
     def adopt(self, image: Image) -> None:
         """Take it that the board has `image` in flash.
