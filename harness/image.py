@@ -158,6 +158,9 @@ def check_image(image: Image, kind: BoardKind) -> None:
             f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
             f"but {kind.title} has {kind.ram.size} bytes of RAM"
         )
+    odd = [f"0x{address:X}" for address in (bottom, top, heap_bottom, heap_top) if address % 4]
+    if odd:
+        raise ImageError(f"{image.path}: its stack or heap begins or ends at {odd[0]}, which is no multiple of 4")
     if not kind.ram.start <= bottom < top <= ram_end:
         raise ImageError(
             f"{image.path}: its stack lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} "

@@ -281,7 +281,7 @@ class Link:
         if frame is None:
             return
         if frame.status == Reason.INFERENCE_FAILED:
-            raise MeasurementError(f"{self._board}: the engine reports that the inference failed")
+            raise MeasurementError(f"{self._board}: the engine reports that the inference failed, or its setup")
         if frame.status == Reason.NO_LAYERS:
             raise NoLayersError(f"{self._board}: the engine in the firmware doesn't tell one layer from another")
         if frame.status == Reason.TOO_MANY_LAYERS:
