@@ -10,13 +10,14 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection, SymbolTableSection
 
-from harness.errors import ImageError
+from harness.errors import HilError, ImageError
 from harness.layer_table import LayerSpec, parse_layers
+from harness.link.frame import MAX_PAYLOAD
+from harness.link.messages import INFO_BYTES, MOST_ID_BYTES
 from harness.model_card import ModelCard, parse_card
 
 if TYPE_CHECKING:
@@ -116,8 +117,11 @@ def load_image(path: Path, kind: BoardKind | None = None) -> Image:
         raise ImageError(f"{path}: can't be read: {error.strerror}; build it with `make -C firmware`") from error
     try:
         image = _parse(path, content)
-    except (ELFError, UnicodeDecodeError, ValueError, IndexError, KeyError, AssertionError) as error:
-        raise ImageError(f"{path}: not a readable ELF file ({str(error) or 'truncated'}); build it again") from error
+    except HilError:
+        raise
+    except Exception as error:  # the parser of ELF files raises whatever its data structures do on damaged ones
+        what = str(error) or type(error).__name__
+        raise ImageError(f"{path}: not a readable ELF file ({what}); build it again") from error
     if kind is not None:
         check_image(image, kind)
     return image
@@ -143,6 +147,20 @@ def check_image(image: Image, kind: BoardKind) -> None:
             )
     ram_end = kind.ram.start + kind.ram.size
     bottom, top = image.stack
+    heap_bottom, heap_top = image.heap
+    if heap_bottom and not kind.ram.start <= heap_bottom <= heap_top <= ram_end:
+        raise ImageError(
+            f"{image.path}: its heap lies at 0x{heap_bottom:X} to 0x{heap_top:X}, outside the RAM of {kind.title} "
+            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
+        )
+    if image.ram_static_bytes + image.ram_arena_bytes > kind.ram.size:
+        raise ImageError(
+            f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
+            f"but {kind.title} has {kind.ram.size} bytes of RAM"
+        )
+    odd = [f"0x{address:X}" for address in (bottom, top, heap_bottom, heap_top) if address % 4]
+    if odd:
+        raise ImageError(f"{image.path}: its stack or heap begins or ends at {odd[0]}, which is no multiple of 4")
     if not kind.ram.start <= bottom < top <= ram_end:
         raise ImageError(
             f"{image.path}: its stack lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} "
@@ -154,11 +172,18 @@ def _parse(path: Path, content: bytes) -> Image:
     if not content.startswith(b"\x7fELF"):
         raise ImageError(f"{path}: not an ELF file; images are built with `make -C firmware`")
     elf = ELFFile(io.BytesIO(content))
-    if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC":
+    if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC" or elf.elfclass != 32 or not elf.little_endian:
         raise ImageError(
-            f"{path}: an ELF for {elf['e_machine']} ({elf['e_type']}), not an ARM executable; "
+            f"{path}: an ELF for {elf['e_machine']} ({elf['e_type']}, {elf.elfclass} bits, "
+            f"{'little' if elf.little_endian else 'big'}-endian), not an ARM executable; "
             "use the .elf that arm-none-eabi-gcc linked"
         )
+    card_bytes = _content(path, elf, ".hil_card")
+    if card_bytes is None:
+        raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
+    card = parse_card(card_bytes, str(path))
+    build_id = _build_id(path, elf)
+    _check_info(path, len(card_bytes), len(bytes.fromhex(build_id)))
     segments = _segments(path, elf, len(content))
     symbols, functions = _symbols(elf)
     for name in _REQUIRED_SYMBOLS:
@@ -168,14 +193,14 @@ def _parse(path: Path, content: bytes) -> Image:
     return Image(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
-        build_id=_build_id(path, elf),
-        card=_card(path, elf),
+        build_id=build_id,
+        card=card,
         layers=_layers(path, elf),
         segments=segments,
-        vectors=_vectors(path, elf),
+        vectors=_vectors(path, elf, segments),
         symbols=symbols,
         functions=functions,
-        toolchain=_toolchain(elf),
+        toolchain=_toolchain(path, elf),
         flash_bytes=sum(len(segment.data) for segment in segments),
         ram_static_bytes=static,
         ram_arena_bytes=arena,
@@ -207,25 +232,42 @@ def _build_id(path: Path, elf: ELFFile) -> str:
     raise ImageError(f"{path}: no GNU build id; link with -Wl,--build-id=sha1")
 
 
-def _card(path: Path, elf: ELFFile) -> ModelCard:
-    section = elf.get_section_by_name(".hil_card")
+def _check_info(path: Path, card_bytes: int, id_bytes: int) -> None:
+    """Refuse what the agent can't announce (docs/link-protocol.md, INFO)."""
+    if not 1 <= id_bytes <= MOST_ID_BYTES:
+        raise ImageError(
+            f"{path}: its GNU build id has {id_bytes} bytes, not 1 to {MOST_ID_BYTES}; link with -Wl,--build-id=sha1"
+        )
+    room = MAX_PAYLOAD - INFO_BYTES - id_bytes
+    if card_bytes > room:
+        raise ImageError(
+            f"{path}: its model card has {card_bytes} bytes, but the board can announce at most {room}; shorten it"
+        )
+
+
+def _content(path: Path, elf: ELFFile, name: str) -> bytes | None:
+    """Return what is in a section; None if there is no such section."""
+    section = elf.get_section_by_name(name)
     if section is None:
-        raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
-    return parse_card(section.data(), str(path))
+        return None
+    if section.compressed:  # a few bytes could unpack to gigabytes, and nothing of ours is compressed
+        raise ImageError(f"{path}: section {name} is compressed; link it without")
+    return bytes(section.data())
 
 
 def _layers(path: Path, elf: ELFFile) -> tuple[LayerSpec, ...] | None:
-    section = elf.get_section_by_name(".hil_layers")
-    if section is None or section["sh_size"] == 0:
-        return None
-    return parse_layers(section.data(), str(path))
+    table = _content(path, elf, ".hil_layers")
+    return parse_layers(table, str(path)) if table else None
 
 
-def _vectors(path: Path, elf: ELFFile) -> int:
+def _vectors(path: Path, elf: ELFFile, segments: tuple[Segment, ...]) -> int:
     section = elf.get_section_by_name(".vectors")
     if section is None:
         raise ImageError(f"{path}: no vector table (section .vectors)")
-    return int(section["sh_addr"])
+    address = int(section["sh_addr"])
+    if not any(segment.address <= address and address + 8 <= segment.end for segment in segments):
+        raise ImageError(f"{path}: its vector table at 0x{address:X} lies in no segment that is programmed")
+    return address
 
 
 def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], ...]]:
@@ -256,7 +298,6 @@ def _ram(elf: ELFFile) -> tuple[int, int]:
     return arena, static
 
 
-def _toolchain(elf: ELFFile) -> str:
-    section = elf.get_section_by_name(".comment")
-    text = section.data().split(b"\0")[0].decode() if section is not None else ""
+def _toolchain(path: Path, elf: ELFFile) -> str:
+    text = (_content(path, elf, ".comment") or b"").split(b"\0")[0].decode(errors="replace")
     return text or "unknown"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from harness.errors import ImageError
+from harness.model_card import CardModel, Count, Shape
+
+#: The agent has room for the ticks of so many (docs/link-protocol.md).
+MOST_LAYERS = 128
 
 
-class LayerSpec(BaseModel):
+class LayerSpec(CardModel):
     """One layer, which is one operator of the model, in however many pieces the engine computes it.
 
     Attributes:
@@ -24,21 +28,19 @@ class LayerSpec(BaseModel):
         parameters: weights and biases.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    layer: int = Field(ge=0)
-    operator: int = Field(ge=0)
-    kind: str
-    kernel: str
-    output: tuple[int, ...]
-    macs: int = Field(ge=0)
-    bytes_moved: int = Field(ge=0)
-    parameters: int = Field(ge=0)
+    layer: Count
+    operator: Count
+    kind: str = Field(min_length=1)
+    kernel: str = Field(min_length=1)
+    output: Shape
+    macs: Count
+    bytes_moved: Count
+    parameters: Count
 
 
-class _Table(BaseModel):
+class _Table(CardModel):
     version: Literal[1]
-    layers: tuple[LayerSpec, ...] = Field(min_length=1)
+    layers: tuple[LayerSpec, ...] = Field(min_length=1, max_length=MOST_LAYERS)
 
     @model_validator(mode="after")
     def _in_order(self) -> _Table:
@@ -63,6 +65,7 @@ def parse_layers(text: bytes, source: str) -> tuple[LayerSpec, ...]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole table"
+        problem = first["msg"].removeprefix("Value error, ")
         raise ImageError(
-            f"{source}: the table of layers is wrong at {where}: {first['msg']}; build the image again"
+            f"{source}: the table of layers is wrong at {where}: {problem}; build the image again"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,26 +12,48 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.errors import ImageError
 
 DType = Literal["int8", "uint8", "float32"]
+#: A count of anything in a model. The results hold 64 bits, and floats are exact up to here.
+Count = Annotated[int, Field(ge=0, le=2**53)]
+#: Sizes of a tensor, outermost first. Every one of its bytes has a 32-bit address.
+Shape = Annotated[tuple[Annotated[int, Field(ge=1, lt=2**32)], ...], Field(max_length=16)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+_SMALLEST_SCALE, _LARGEST_SCALE = (float(limit) for limit in (np.finfo("f4").tiny, np.finfo("f4").max))
 
 
-class TensorSpec(_Model):
+class CardModel(BaseModel):
+    """What a firmware image says of itself: a number is a number, never a text, a truth value, NaN or infinite."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
+
+
+class TensorSpec(CardModel):
     """Shape, type and quantization of a tensor: real = scale x (q - zero_point)."""
 
-    shape: tuple[int, ...]
+    shape: Shape
     dtype: DType
     scale: float | None = None
     zero_point: int | None = None
 
     @model_validator(mode="after")
     def _quantized_or_float(self) -> TensorSpec:
-        if self.dtype != "float32" and (self.scale is None or self.zero_point is None or not self.scale > 0):
-            raise ValueError(f"a tensor of type {self.dtype} needs a positive scale, and a zero_point")
-        if any(size < 1 for size in self.shape):
-            raise ValueError("every dimension must be at least 1")
+        if self.nbytes >= 2**32:
+            raise ValueError(f"a tensor of shape {self.shape} has {self.nbytes} bytes, more than 32 bits can address")
+        if self.dtype == "float32":
+            if self.scale is not None or self.zero_point is not None:
+                raise ValueError("a tensor of type float32 has neither scale nor zero_point")
+            return self
+        if self.scale is None or self.zero_point is None:
+            raise ValueError(f"a tensor of type {self.dtype} needs a scale and a zero_point")
+        # What TensorFlow Lite keeps is a float32, and that is what inputs are divided by.
+        if not _SMALLEST_SCALE <= self.scale <= _LARGEST_SCALE:
+            raise ValueError(f"the scale must be a positive float32 number, not {self.scale!r}")
+        limits = np.iinfo(self.dtype)
+        if not limits.min <= self.zero_point <= limits.max:
+            raise ValueError(
+                f"the zero_point of a tensor of type {self.dtype} lies between {limits.min} and {limits.max}, "
+                f"{self.zero_point} doesn't"
+            )
         return self
 
     @property
@@ -86,16 +108,16 @@ class TensorSpec(_Model):
         return values
 
 
-class PatchSpec(_Model):
+class PatchSpec(CardModel):
     """How the first layers were cut into patches (harness/build/patch.py)."""
 
-    rows: int = Field(ge=1)
-    columns: int = Field(ge=1)
-    layers: int = Field(ge=1)
+    rows: int = Field(ge=1, lt=2**32)
+    columns: int = Field(ge=1, lt=2**32)
+    layers: int = Field(ge=1, lt=2**32)
     cached: bool = False
 
 
-class ModelCard(_Model):
+class ModelCard(CardModel):
     """What an image says of its model; docs/link-protocol.md lists the keys."""
 
     card: Literal[1]
@@ -104,9 +126,9 @@ class ModelCard(_Model):
     engine: str
     input: TensorSpec
     output: TensorSpec
-    macs: int | None = Field(default=None, ge=0)
-    parameters: int | None = Field(default=None, ge=0)
-    arena_bytes: int | None = Field(default=None, ge=0)
+    macs: Count | None = None
+    parameters: Count | None = None
+    arena_bytes: Count | None = None
     tflite_sha256: str | None = None
     patches: PatchSpec | None = None
 
@@ -126,4 +148,5 @@ def parse_card(text: bytes, source: str) -> ModelCard:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole card"
-        raise ImageError(f"{source}: the model card is wrong at {where}: {first['msg']}") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        raise ImageError(f"{source}: the model card is wrong at {where}: {problem}; build the image again") from error

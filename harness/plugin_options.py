@@ -126,7 +126,7 @@ def _options(add: Callable[..., None]) -> None:
         help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
     )
     add("--each", action="store_true", help="every case on every board; else the boards of a kind share the cases")
-    add("--force-flash", action="store_true", help="flash even if the board already runs the image")
+    add("--force-flash", action="store_true", help="flash even if the board already holds the image")
     add(
         "--hil-baseline",
         default=None,

@@ -63,7 +63,7 @@ class Profile:
 
 
 def profile_image(board: Board, image: Image, data: bytes) -> Profile:
-    """Start an image, flashing it only if the board doesn't run it already, and profile an inference.
+    """Start an image, flashing it unless the board holds it already, and profile an inference.
 
     Args:
         board: open.

@@ -19,7 +19,7 @@ from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.power.meter import Job
 from harness.recovery import Attempts, Step
-from harness.starting import restart_image, start_image
+from harness.starting import start_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def run_case(
         run: where results go.
         samples: how many of the inputs to use, None for all.
         retries: how often a failure of the infrastructure is retried.
-        force_flash: flash even if the board already runs the image.
+        force_flash: flash even if the board already holds the image.
         on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
         record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
         meter: measures its energy, once its predictions are there; None leaves that out.
@@ -211,14 +211,15 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
             if step is not None:
                 recovery.prepare(board, step)
             link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
-            if step is Step.RESET:
-                info = restart_image(board, case.image, link, seen)
-            else:
-                force = case.force_flash or step is not None
-                info = start_image(board, case.image, link, case.on_progress, force=force)
+            # Somebody may have flashed the board since the last attempt, so a reset alone is no proof of the image.
+            force = case.force_flash if step is None else step is not Step.RESET
+            before = seen if step is Step.RESET else None
+            info = start_image(board, case.image, link, case.on_progress, force=force, before=before)
             answered, seen = True, info
             record.answered = True
             known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
+            if known.get("flashing") != "written":  # by an earlier attempt of this case
+                known["flashing"] = board.flashing
             measured = _measure(case, link, info, record, run)
         except BoardError as error:
             reason = _with_crash_report(board, error)

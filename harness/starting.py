@@ -10,7 +10,7 @@ from harness.model_card import parse_card
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.base import Board
+    from harness.boards.base import Board, Flashing
     from harness.image import Image
     from harness.link.client import Link
     from harness.link.messages import Info
@@ -25,31 +25,41 @@ def start_image(
     on_progress: Callable[[str, int, int], None] | None = None,
     *,
     force: bool = True,
+    before: Info | None = None,
 ) -> Info:
-    """Flash an image unless it runs already, start it, and make sure that it is what runs.
+    """Flash an image unless it is in flash already, start it, and make sure that it is what runs.
+
+    `board.flashing` then says how the image came to be in flash.
 
     Args:
         board: open.
         image: what to run.
         link: over the board's serial line, not yet connected.
         on_progress: told how far flashing is.
-        force: flash even if the board already runs the image.
+        force: flash even if the board already holds the image.
+        before: what answered on that line before; the reset must have changed its boot nonce.
 
     Raises:
         BoardError: flashing failed, or the firmware doesn't answer.
         ImageError: the image is not for this board.
     """
+    board.flashing = None
 
     def flashed(share: float) -> None:
         if on_progress is not None:
             on_progress("flash", round(share * _FLASH_STEPS), _FLASH_STEPS)
 
-    before = None if force else _running(board, image, link)
-    if before is not None and before.build_id == image.build_id:
-        board.notes.append(f"flashing {image.path.name} skipped: build id {image.build_id} already runs")
-        return restart_image(board, image, link, before)
-    board.flash(image, flashed)
-    return restart_image(board, image, link, before)
+    flashing: Flashing = "written"
+    if not force and board.contains(image):
+        flashing = "compared" if board.reads_memory else "kept"
+        found = "its flash was read and is equal" if board.reads_memory else "this run has written it already"
+        board.notes.append(f"flashing {image.path.name} skipped: {found}")
+        before = before or _running(board, link)
+    else:
+        board.flash(image, flashed)
+    info = restart_image(board, image, link, before)
+    board.flashing = flashing
+    return info
 
 
 def restart_image(board: Board, image: Image, link: Link, before: Info | None = None) -> Info:
@@ -114,15 +124,8 @@ def check_chip(board: Board, info: Info) -> bool:
     return True
 
 
-def _running(board: Board, image: Image, link: Link) -> Info | None:
-    """Ask what runs on a board, unless its flash says that it can't be the image."""
-    if not board.reads_memory:
-        board.link().drain()
-        return link.ask()
-    start = next(segment for segment in image.segments if segment.address <= image.vectors < segment.end)
-    offset = image.vectors - start.address
-    if board.read_memory(image.vectors, 8) != start.data[offset : offset + 8]:
-        return None
+def _running(board: Board, link: Link) -> Info | None:
+    """Ask what runs on a board, so that a reset which doesn't reach it is noticed."""
     board.link().drain()
     return link.ask()
 
@@ -132,7 +135,7 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
 
     Raises:
         FlashError: another build runs there.
-        ImageError: the running model is not what the image's card says.
+        ImageError: the running model is not what the image's card says, or its counter not what the board's kind says.
     """
     if info.build_id != image.build_id:
         doubt = (
@@ -149,4 +152,10 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
         raise ImageError(
             f"{board.name}: the firmware announces another model ({card.model}, {info.input_bytes} bytes in, "
             f"{info.output_bytes} out) than {image.path.name} contains ({image.card.model}); build the image again"
+        )
+    if info.counter_hz != board.kind.clock_hz:
+        raise ImageError(
+            f"{board.name}: the firmware says that its counter runs at {info.counter_hz} Hz, but a {board.kind.title} "
+            f"at {board.kind.clock_hz} Hz (`clock_hz` of the kind), so no latency could be trusted. Correct whichever "
+            "is wrong: `hil doctor` holds the counter against this computer's clock"
         )

@@ -7,10 +7,12 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from fakes.stale_image import zero_weights
 from harness.boards.opening import VirtualBoard, open_board
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
@@ -118,6 +120,15 @@ def holding(nano33, name):
 
 
 @contextmanager
+def holding_other_weights(nano33):
+    """A board that runs the very build that is asked for, but for its weights."""
+    with TemporaryDirectory() as folder, VirtualBoard(nano33) as board:
+        stale = load_image(zero_weights(prebuilt_image(INT8).path, Path(folder, "stale.elf")))
+        start_image(board, stale, Link(board.link(), board.name))
+        yield board
+
+
+@contextmanager
 def crossed(nano33, name):
     """The probe of one board and the port of another, which runs the named image."""
     mine, theirs = (nano33.model_copy(update={"name": f"nano33-{letter}"}) for letter in "ab")
@@ -162,6 +173,7 @@ SITUATIONS = [
         ("complete", 1, ""),
     ),
     ("stale image: the board still runs another build", lambda nano33: holding(nano33, FLOAT), ("complete", 1, "")),
+    ("stale image: the same build id, other weights", holding_other_weights, ("complete", 1, "")),
     (
         "stale image: the flash program wrote another build",
         lambda nano33: with_a_tool_that_writes_another_build(nano33, FLOAT),

@@ -14,9 +14,11 @@ import harness.collection
 import harness.progress
 import harness.summary  # noqa: F401
 from fakes.attached import SERIAL
+from fakes.stale_image import zero_weights
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.commands.flash import flash_proof
+from harness.image import load_image
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
@@ -74,7 +76,7 @@ def test_hil_flash_leaves_a_board_alone_that_runs_the_image(hil, attached, image
     assert "Flashed fashion_mnist_int8.elf" in first.output
     programmed = attached.written_blocks
     second = hil("flash", image.path, "--device", "bench").output
-    assert f"Flashing fashion_mnist_int8.elf skipped: build id {image.build_id} already runs." in second
+    assert "Flashing fashion_mnist_int8.elf skipped: its flash was read and is equal." in second
     assert "--force flashes it anyway." in second
     assert "Flashed" not in second
     assert attached.written_blocks == programmed > 0
@@ -107,8 +109,27 @@ def test_force_flash_in_a_run(run, attached):
         result, case, log = run("--device", "bench", *options)
         result.assert_outcomes(passed=1)
         assert (case.backend, case.status, case.samples) == ("hardware", "complete", 3)
-        written.append((attached.written_blocks - before, "skipped" in log))
-    assert [(blocks > 0, skipped) for blocks, skipped in written] == [(True, False), (False, True), (True, False)]
+        written.append((attached.written_blocks - before > 0, "skipped" in log, case.flashing))
+    assert written == [(True, False, "written"), (False, True, "compared"), (True, False, "written")]
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_same_build_id_with_other_weights_is_another_image(run, hil, lab, attached, image):
+    """The weights are zeroed in the file, and the build id is kept: nothing that the firmware says tells the two."""
+    path = lab / "firmware" / "prebuilt" / "nano33" / image.path.name
+    good = run("--device", "bench", "--samples", "20")[1]
+    zero_weights(path, path)
+    stale = load_image(path)
+    assert (stale.build_id, stale.card) == (image.build_id, image.card)
+    assert stale.segments[0].data[:64] == image.segments[0].data[:64]
+    bad = run("--device", "bench", "--samples", "20")[1]
+    assert (bad.flashing, bad.image_sha256, bad.build_id) == ("written", stale.sha256, image.build_id)
+    assert bytes(attached.twin.machine.memory.flash[stale.vectors : stale.segments[0].end]) == stale.segments[0].data
+    assert good.accuracy > 0.8
+    assert bad.accuracy < 0.5  # one class for every input
+    before = attached.written_blocks
+    assert "Flashed fashion_mnist_int8.elf" in hil("flash", image.path, "--device", "bench").output
+    assert attached.written_blocks > before
 
 
 def test_a_locked_part_in_a_run(run, attached):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import random
+import struct
 import zlib
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
@@ -13,6 +18,11 @@ from elftools.elf.elffile import ELFFile
 from harness.config import Region
 from harness.errors import ImageError
 from harness.image import load_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.config import BoardKind
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +194,109 @@ def test_more_ram_than_there_is(prebuilt, nano33):
     small = nano33.kind.model_copy(update={"ram": Region(start=0x20000000, size=0x20000)})
     with pytest.raises(ImageError, match="outside the RAM"):
         load_image(prebuilt / "fashion_mnist_int8.elf", small)
+
+
+def test_a_foreign_elf_hears_what_it_is_not_before_what_it_lacks(root):
+    """Firmware of the virtual board's own tests: an ARM executable, without card and without the harness's symbols."""
+    with pytest.raises(ImageError, match=r"lab\.elf: no model card .*, so it isn't an image of this harness"):
+        load_image(root / "tests" / "boards" / "virtual" / "firmware" / "lab.elf")
+
+
+def test_elf_of_64_bits(tmp_path):
+    path = tmp_path / "odd.elf"
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 40, 1, 0, 0, 0, 0, 64, 0, 0, 64, 0, 0)
+    path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + header)
+    with pytest.raises(ImageError, match=r"for EM_ARM \(ET_EXEC, 64 bits, little-endian\), not an ARM executable"):
+        load_image(path)
+
+
+def test_a_card_that_the_agent_could_not_announce(patched, content):
+    """INFO holds 65,531 bytes: 44 of its own, 20 of the build id, and the card."""
+    at = _header(content, ".hil_card") + 16
+    offset, size = struct.unpack_from("<II", content, at)
+    card = content[offset : offset + size].rstrip(b"\0")
+
+    def longer(to: int) -> bytes:
+        changed = card.replace(b"fashion_mnist_int8", b"x" * (18 + to - len(card)))
+        return content[:at] + struct.pack("<II", len(content), to) + content[at + 8 :] + changed
+
+    assert len(load_image(patched(content, longer(65_467))).card.model) > 65_000
+    with pytest.raises(ImageError, match=r"model card has 65468 bytes, but the board can announce at most 65467"):
+        load_image(patched(content, longer(65_468)))
+
+
+def test_a_vector_table_that_nothing_is_programmed_to(patched, content):
+    name = struct.pack("<I", 0x10000)
+    at = _header(content, ".vectors") + 12
+    moved = content[:at] + struct.pack("<I", 0x30000) + content[at + 4 :]
+    assert content[at : at + 4] == name
+    with pytest.raises(ImageError, match="its vector table at 0x30000 lies in no segment"):
+        load_image(patched(content, moved))
+
+
+def test_variables_that_are_larger_than_the_ram(patched, content, nano33):
+    path = patched(*_section_size(content, ".bss", 300_000))
+    with pytest.raises(ImageError, match=r"its variables and its arena take \d+ bytes, but .* has \d+ bytes of RAM"):
+        load_image(path, nano33.kind)
+
+
+def _header(content: bytes, name: str) -> int:
+    """Return where the header of a section is in the file."""
+    elf = ELFFile(io.BytesIO(content))
+    return elf["e_shoff"] + elf["e_shentsize"] * elf.get_section_index(name)
+
+
+def _section_size(content: bytes, name: str, size: int) -> tuple[bytes, bytes]:
+    """Return the file, and the file with another size in the header of a section."""
+    at = _header(content, name) + 20
+    return content, content[:at] + struct.pack("<I", size) + content[at + 4 :]
+
+
+@pytest.fixture(scope="module")
+def lean(content) -> bytes:
+    """The image with the few symbols only that the harness needs, which makes reading it ten times as fast."""
+    elf = ELFFile(io.BytesIO(content))
+    table = elf.get_section_by_name(".symtab")
+    needed = {"", "__stack_bottom", "__stack_top", "__paint_pattern", "__heap_bottom", "__heap_top", "Reset_Handler"}
+    start = table["sh_offset"]
+    kept = b"".join(
+        content[start + 16 * number : start + 16 * (number + 1)]
+        for number, symbol in enumerate(table.iter_symbols())
+        if symbol.name in needed
+    )
+    at = _header(content, ".symtab") + 20
+    result = content[:at] + struct.pack("<I", len(kept)) + content[at + 4 :]
+    return result[:start] + kept + result[start + len(kept) :]
+
+
+def _damage(draw: random.Random, content: bytes) -> bytes:
+    """Overwrite some bytes, more often in the headers than chance would have it, and sometimes cut the file."""
+    result = bytearray(content)
+    for _ in range(draw.randint(1, 6)):
+        place = draw.choice((draw.randrange(52), len(content) - draw.randint(1, 2000), draw.randrange(len(content))))
+        value = draw.choice((draw.randbytes(draw.randint(1, 8)), *_EXTREMES))
+        result[place : place + len(value)] = value
+    return bytes(result) if draw.random() < 0.9 else bytes(result[: draw.randrange(len(result))])
+
+
+_EXTREMES = [struct.pack("<I", number) for number in (0, 1, 2**31 - 1, 2**31, 2**32 - 1, 0x10000, 0x20000000)]
+
+
+def _read_or_refuse(path: Path, content: bytes, kind: BoardKind) -> None:
+    path.write_bytes(content)
+    try:
+        image = load_image(path, kind)
+    except ImageError:
+        return
+    # What is accepted lies where it may, and says of itself what can be.
+    assert all(kind.flash.start <= s.address <= s.end <= kind.flash.start + kind.flash.size for s in image.segments)
+    assert 0 <= image.ram_static_bytes + image.ram_arena_bytes <= kind.ram.size
+    assert image.card.input.nbytes < 2**32
+    assert image.card.input.scale is None or 0 < np.float32(image.card.input.scale) < np.inf
+
+
+@pytest.mark.parametrize("count", [800, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_damaged_images_are_read_or_refused(tmp_path, lean, nano33, count):
+    draw = random.Random(count)
+    for _ in range(count):
+        _read_or_refuse(tmp_path / "damaged.elf", _damage(draw, lean), nano33.kind)

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 from pyocd.core import exceptions
 
+from fakes.stale_image import zero_weights
 from harness.bench import Bench
 from harness.boards.opening import open_board
 from harness.boards.usb_power import UsbPower
@@ -71,15 +72,33 @@ def test_first_a_reset_then_a_fresh_flash(measure, board):
 
 
 @pytest.mark.usefixtures("patient")
-def test_second_case_on_the_same_image_skips_flashing(measure, board):
+def test_second_case_on_the_same_image_skips_flashing(measure):
     assert "skipped" not in measure()[2]
-    transfers = board.twin.dap.transfers
     row, _, log = measure()
-    assert f"flashing fashion_mnist_int8.elf skipped: build id {row.build_id} already runs" in log
-    assert row.status == "complete"
-    skipped = board.twin.dap.transfers - transfers
-    assert "skipped" not in measure(force_flash=True)[2]
-    assert board.twin.dap.transfers - transfers - skipped > 2 * skipped
+    assert "flashing fashion_mnist_int8.elf skipped: its flash was read and is equal" in log
+    assert (row.status, row.flashing) == ("complete", "compared")
+    row, _, log = measure(force_flash=True)
+    assert "skipped" not in log
+    assert row.flashing == "written"
+
+
+@pytest.mark.usefixtures("patient")
+def test_who_flashes_the_board_between_two_attempts_is_found_out(measure, board, image, tmp_path):
+    """The same firmware with other weights takes the image's place while the board is recovered by a reset."""
+    clean = measure()[1]
+    stale = load_image(zero_weights(image.path, tmp_path / "stale.elf"))
+    fail = fail_after(board, 1)
+
+    def progress(stage, done, total):
+        try:
+            fail(stage, done, total)
+        except LinkError:
+            board.flash(stale)
+            raise
+
+    row, predictions, log = measure(on_progress=progress)
+    assert "(next: reset)" in log
+    assert (row.status, row.attempts, row.flashing, predictions) == ("complete", 2, "written", clean)
 
 
 def test_another_image_is_flashed(board, prebuilt):

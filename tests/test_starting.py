@@ -10,7 +10,7 @@ from harness.boards.opening import VirtualBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.virtual import VirtualNrf52840
 from harness.commands.doctor import _link_findings
-from harness.errors import ConfigError, FlashError
+from harness.errors import ConfigError, FlashError, ImageError
 from harness.link.client import Link
 from harness.starting import restart_image, start_image
 
@@ -52,6 +52,15 @@ def test_a_board_without_a_chip_id_is_reset_twice_and_then_trusted(nano33, image
         boots = board.twin.machine.boots
         assert restart_image(board, image, Link(board.link(), board.name)).build_id == image.build_id
         assert board.twin.machine.boots == boots + 2
+
+
+def test_a_counter_of_another_frequency_than_the_kind_says(nano33, image):
+    kind = nano33.kind.model_copy(update={"clock_hz": 16_000_000})
+    with (
+        VirtualBoard(nano33.model_copy(update={"kind": kind})) as board,
+        pytest.raises(ImageError, match=r"counter runs at 64000000 Hz, but a .* at 16000000 Hz \(`clock_hz`"),
+    ):
+        start_image(board, image, Link(board.link(), board.name))
 
 
 def test_hil_doctor_tells_crossed_boards_too(nano33, image):

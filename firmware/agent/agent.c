@@ -15,7 +15,9 @@
 #define CRC_BYTES 4u
 #define MAX_BATCH 128u
 #define MAX_LAYERS MAX_BATCH /* they share ticks[] */
-#define MAX_CHUNK (HIL_INPUT_BYTES < 65531u ? HIL_INPUT_BYTES : 65531u)
+#define MAX_PAYLOAD 65531u
+#define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
+#define INFO_BYTES 44u /* without build id and card */
 
 enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06, PROFILE = 0x07 };
 enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT, PROFILE_REPLY };
@@ -41,7 +43,7 @@ struct header {
     uint32_t crc;
 };
 _Static_assert(sizeof(struct header) == 16, "the header is a wire format");
-_Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= 65531u, "a RESULT or PROFILE must fit into one frame");
+_Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= MAX_PAYLOAD, "a RESULT or PROFILE must fit into one frame");
 
 /* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
  * with the inference for a memory port and disturb the cycle count. */
@@ -147,10 +149,14 @@ static void send_bare(enum reply type, enum reason status, uint16_t seq)
 static void send_info(uint16_t seq)
 {
     const uint32_t id_bytes = build_id_bytes();
+    if (id_bytes > UINT8_MAX || model.card_bytes > MAX_PAYLOAD - INFO_BYTES - id_bytes) {
+        send_bare(NAK, OUT_OF_RANGE, seq); /* its length would not fit into the header */
+        return;
+    }
     const uint64_t chip = hal_chip_id();
     const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};
 
-    begin(INFO, OK, seq, 44u + id_bytes + model.card_bytes);
+    begin(INFO, OK, seq, INFO_BYTES + id_bytes + model.card_bytes);
     put(start, sizeof start);
     put_u32(hal_counter_hz());
     put_u32(overhead);
@@ -204,6 +210,13 @@ static void arm_header(void)
     hal_rx_arm(incoming.bytes, sizeof(struct header));
 }
 
+/* Not inlined: six copies would take flash. */
+static __attribute__((noinline)) void refuse(enum reason reason, uint16_t seq)
+{
+    arm_header();
+    send_bare(NAK, reason, seq);
+}
+
 /* A payload being received into the waiting input. Its CRC lands on what lies behind the chunk, which may be the
  * start of another chunk; so those bytes are kept. */
 struct payload {
@@ -247,8 +260,7 @@ static void do_write(const struct header *request)
 {
     struct payload payload;
     if (request->length == 0 || !in_range(request->arg, request->length)) {
-        arm_header();
-        send_bare(NAK, OUT_OF_RANGE, request->seq);
+        refuse(OUT_OF_RANGE, request->seq);
         return;
     }
     grant(&payload, request->arg, request->length, request->seq);
@@ -263,8 +275,7 @@ static void do_echo(const struct header *request)
 {
     struct payload payload;
     if (request->length == 0 || !in_range(0, request->length)) {
-        arm_header();
-        send_bare(NAK, OUT_OF_RANGE, request->seq);
+        refuse(OUT_OF_RANGE, request->seq);
         return;
     }
     grant(&payload, 0, request->length, request->seq);
@@ -292,7 +303,7 @@ static bool may_have_wrapped(uint32_t coarse_start)
 /* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. */
 static enum reason infer(uint32_t count)
 {
-    enum reason failure = setup_status == 0 ? OK : INFERENCE_FAILED;
+    enum reason failure = OK;
     hal_sync_pin(true);
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
         if (i != 0) {
@@ -301,7 +312,7 @@ static enum reason infer(uint32_t count)
         const uint32_t coarse = hal_coarse_ticks();
         const uint32_t start = hal_ticks();
         const int status = hil_model_invoke();
-        ticks[i] = hal_ticks() - start - overhead;
+        ticks[i] = hil_ticks_less(hal_ticks() - start, overhead);
         if (status != 0) {
             failure = INFERENCE_FAILED;
         } else if (may_have_wrapped(coarse)) {
@@ -318,14 +329,15 @@ static void do_run(const struct header *request)
     struct payload next;
     const bool streaming = request->length != 0;
 
+    /* A RUN numbered 0 could not be told from one that was never executed. */
+    if (request->seq == 0 || count == 0 || count > MAX_BATCH ||
+        (streaming && (count != 1 || !in_range(0, request->length)))) {
+        refuse(OUT_OF_RANGE, request->seq);
+        return;
+    }
     if (request->seq == last_run.seq && !streaming) {
         arm_header();
         send_result();
-        return;
-    }
-    if (count == 0 || count > MAX_BATCH || (streaming && (count != 1 || !in_range(0, request->length)))) {
-        arm_header();
-        send_bare(NAK, OUT_OF_RANGE, request->seq);
         return;
     }
     last_run.seq = 0; /* the old result is about to be overwritten */
@@ -358,9 +370,6 @@ static void do_run(const struct header *request)
 
 static enum reason measure_layers(struct hil_layers *layers)
 {
-    if (setup_status != 0) {
-        return INFERENCE_FAILED;
-    }
     const uint32_t coarse = hal_coarse_ticks();
     switch (hil_layers_measure(ticks, MAX_LAYERS, overhead, layers)) {
     case 0:
@@ -408,8 +417,11 @@ static void serve(void)
     request = incoming.header;
     if (!header_intact(&request)) {
         ++damaged_headers;
-        arm_header();
-        send_bare(NAK, DAMAGED_HEADER, 0);
+        refuse(DAMAGED_HEADER, 0);
+        return;
+    }
+    if (setup_status != 0 && (request.type == RUN || request.type == PROFILE)) {
+        refuse(INFERENCE_FAILED, request.seq); /* there may be no tensors to copy an input to */
         return;
     }
     switch ((enum request)request.type) {
@@ -438,8 +450,7 @@ static void serve(void)
         send_stats(request.seq);
         return;
     }
-    arm_header();
-    send_bare(NAK, UNKNOWN_TYPE, request.seq);
+    refuse(UNKNOWN_TYPE, request.seq);
 }
 
 int main(void)

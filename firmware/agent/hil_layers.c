@@ -29,7 +29,7 @@ static void mark(uint32_t layer)
 {
     const uint32_t spent = hal_ticks() - current->resumed;
     if (layer < current->limit) {
-        current->ticks[layer] += spent > current->cost ? spent - current->cost : 0;
+        current->ticks[layer] += hil_ticks_less(spent, current->cost);
         if (layer >= current->count) {
             current->count = layer + 1;
         }
@@ -60,7 +60,7 @@ int hil_layers_measure(uint32_t *ticks, uint32_t limit, uint32_t overhead, struc
     memset(ticks, 0, limit * sizeof *ticks);
     measurement.resumed = hal_ticks();
     const int status = hil_model_profile(mark);
-    result->total = hal_ticks() - measurement.resumed - overhead;
+    result->total = hil_ticks_less(hal_ticks() - measurement.resumed, overhead);
     result->count = measurement.count;
     for (uint32_t i = 0; i < measurement.count; ++i) {
         result->total += ticks[i];

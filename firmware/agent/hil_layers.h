@@ -11,6 +11,12 @@ struct hil_layers {
     uint32_t total; /* ticks of the inference without the marks: those of all layers, and of what follows the last mark */
 };
 
+/* What is left of a measurement without what measuring costs; 0, which no inference takes, if it costs more. */
+static inline uint32_t hil_ticks_less(uint32_t spent, uint32_t cost)
+{
+    return spent > cost ? spent - cost : 0;
+}
+
 /* Runs hil_model_profile() and adds up the ticks of each layer.
  *
  * ticks: where they go, `limit` words; more layers are refused, not written.

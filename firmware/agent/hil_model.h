@@ -16,7 +16,8 @@ struct hil_model {
     uint32_t output_bytes;
 };
 
-/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success. */
+/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success;
+ * otherwise no inference is ever asked for, and no tensor is touched. */
 int hil_model_setup(struct hil_model *model);
 
 /* Runs one inference from model->input to model->output. 0 on success. Everything in here is measured. */

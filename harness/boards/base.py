@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 Backend = Literal["hardware", "virtual", "renode"]
 Counter = Literal["cycles", "instructions"]
+#: How it is known that an image is in flash: it was written, it was read back and found there already, or, without a
+#: probe, it is what this run wrote last.
+Flashing = Literal["written", "compared", "kept"]
 
 #: What a board's counter counts. An emulator's instructions are never called cycles or turned into time.
 COUNTER_OF_BACKEND: dict[Backend, Counter] = {
@@ -53,6 +56,7 @@ class Board(Protocol):
     backend: Backend
     probe_uid: str  # empty if it has no probe
     notes: list[str]
+    flashing: Flashing | None  # of the image that was started last; None if that failed
 
     @property
     def counter(self) -> Counter:
@@ -72,8 +76,19 @@ class Board(Protocol):
         """
         ...
 
+    def contains(self, image: Image) -> bool:
+        """Whether every byte of an image is in flash, so that it needn't be written.
+
+        What the firmware says of itself is no proof: a build id survives a change of the weights. A board that can be
+        read is read; one that can't holds for sure only what this run has written, as long as nothing came between.
+
+        Raises:
+            BoardError: the board can't be read.
+        """
+        ...
+
     def adopt(self, image: Image) -> None:
-        """Take it that `image` is in flash, because the firmware said so.
+        """Take it that `image` is in flash, because it was written or `contains` said so.
 
         Raises:
             ImageError: the image is not for this board.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import subprocess
 import tempfile
@@ -84,6 +85,8 @@ class Command:
         Raises:
             FlashError: the program is missing, failed or took too long; its last lines are in the message.
         """
+        if any("{image}" in word for word in self._spec.command):
+            _check_unchanged(self._device.name, image)
         with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
             files = {"image": image.path.resolve(), "bin": Path(folder, "image.bin"), "hex": Path(folder, "image.hex")}
             files["bin"].write_bytes(binary(image, self._device.kind))
@@ -196,6 +199,16 @@ def run_tool(board: str, command: Sequence[str], timeout: float) -> None:
         raise FlashError(f"{board}: `{shown}` can't be run: {error}") from error
     if done.returncode != 0:
         raise FlashError(f"{board}: `{shown}` ended with code {done.returncode}{_tail(done.stdout)}")
+
+
+def _check_unchanged(board: str, image: Image) -> None:
+    """Refuse a file that was built anew while the harness had it open: the results would name the old one."""
+    try:
+        now = hashlib.sha256(image.path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FlashError(f"{board}: {image.path} can't be read: {error.strerror}") from error
+    if now != image.sha256:
+        raise FlashError(f"{board}: {image.path} has changed since it was read. Don't build it while it is measured")
 
 
 def _tail(output: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, Self
 
-from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter
+from harness.boards.base import COUNTER_OF_BACKEND, Backend, Counter, Flashing
 from harness.errors import BoardError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class HeldBoard(ABC):
 
     Attributes:
         notes: what was done beyond what was asked, for the log.
+        flashing: how the image that was started last came to be in flash; None if that failed.
         power: the hub port that powers it; None if that can't be switched from here.
         holds: what keeps others from the board; checked before it is touched, released when it is closed.
     """
@@ -53,6 +54,7 @@ class HeldBoard(ABC):
         self.kind = kind
         self.backend = backend
         self.notes: list[str] = []
+        self.flashing: Flashing | None = None
 
     def guard(self) -> None:
         """Make sure that the board is still this run's, before anything is done to it.

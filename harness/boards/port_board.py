@@ -49,6 +49,7 @@ class PortBoard(HeldBoard):
         self._locate = locate
         self._flasher = make_flasher(device, locate)
         self._stream: SerialStream | None = None
+        self._written: Image | None = None
         self.power = power_of(device)
         self.port = locate()
         if lease is not None:
@@ -65,10 +66,19 @@ class PortBoard(HeldBoard):
         """
         self.adopt(image)
         self.guard()
-        self.let_go()
+        self._close_port()
+        self._written = None
         self._flasher.flash(image)
+        self._written = image
         if progress is not None:
             progress(1.0)
+
+    def contains(self, image: Image) -> bool:
+        """Whether an image is what this run wrote last: its flash can't be read, so nothing else is believed.
+
+        Once the port or the power was gone, it may be another board, and nothing is.
+        """
+        return self._written is not None and self._written.segments == image.segments
 
     def adopt(self, image: Image) -> None:
         """Take it that the board has `image` in flash.
@@ -85,7 +95,7 @@ class PortBoard(HeldBoard):
             BoardError: that failed.
         """
         self.guard()
-        self.let_go()
+        self._close_port()
         self._flasher.reset()
 
     def link(self) -> _Line:
@@ -122,7 +132,11 @@ class PortBoard(HeldBoard):
         self.let_go()
 
     def let_go(self) -> None:
-        """Close the port. Safe to call twice."""
+        """Close the port, and forget what was flashed. Safe to call twice."""
+        self._close_port()
+        self._written = None
+
+    def _close_port(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.attach import PYOCD_ERRORS, attach, reason
+from harness.boards.compare import first_difference
 from harness.boards.held import HeldBoard
 from harness.boards.part import check_part
 from harness.boards.serial_stream import SerialStream, reopen
@@ -105,6 +106,17 @@ class ProbeBoard(HeldBoard):
             except (ProbeError, FlashError) as again:
                 raise type(again)(f"{again} (SWD at {_SLOW_SWD_HZ // 1000} kHz; at full speed: {error})") from error
 
+    def contains(self, image: Image) -> bool:
+        """Read the flash through the probe, and compare it with every segment of an image.
+
+        What can't be read isn't there: programming says what is wrong, and tries a slower clock.
+        """
+        try:
+            return first_difference(image, self.read_memory) is None
+        except ProbeError as error:
+            self.notes.append(f"{error}. So the flash could not be compared with {image.path.name}, which is written")
+            return False
+
     def adopt(self, image: Image) -> None:
         """Take it that the board has `image` in flash.
 
@@ -124,15 +136,12 @@ class ProbeBoard(HeldBoard):
         self._verify(image)
 
     def _verify(self, image: Image) -> None:
-        for segment in image.segments:
-            found = self.read_memory(segment.address, len(segment.data))
-            if found != segment.data:
-                offset = next(i for i, (a, b) in enumerate(zip(found, segment.data, strict=True)) if a != b)
-                raise FlashError(
-                    f"{self.name}: after programming {image.path.name}, flash at 0x{segment.address + offset:X} reads "
-                    f"0x{found[offset]:02X} instead of 0x{segment.data[offset]:02X}. Check power and the SWD wires, "
-                    "and try again; if it stays, the flash is worn out"
-                )
+        different = first_difference(image, self.read_memory)
+        if different is not None:
+            raise FlashError(
+                f"{self.name}: after programming {image.path.name}, {different}. Check power and the SWD wires, and "
+                "try again; if it stays, the flash is worn out"
+            )
 
     def reset(self) -> None:
         """Reset the board and start its application from the application's own vector table.

@@ -45,7 +45,7 @@ def init(folder: Path) -> None:
 @DEVICE
 @BACKEND
 @LAB
-@click.option("--force", is_flag=True, help="Flash even if the board already runs IMAGE.")
+@click.option("--force", is_flag=True, help="Flash even if the board already holds IMAGE.")
 @click.option("--allow-mass-erase", is_flag=True, help="Unlock a locked part, which erases all of it.")
 @WAIT
 @TIMEOUT

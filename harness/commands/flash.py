@@ -49,17 +49,16 @@ def flash_image(
     allow_mass_erase: bool = False,
     patience: Patience = NOW,
 ) -> None:
-    """Flash an image unless it runs already, start it, and say what then runs on the board."""
+    """Flash an image unless the board holds it already, start it, and say what then runs on the board."""
     image = load_image(path, device.kind)
     backend, why = choose_backend(device, wanted)
     click.echo(f"{device.name} on {backend} ({why})")
     with opened(device, backend, unlock=allow_mass_erase, patience=patience) as board:
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
         info = start_image(board, image, link, force=force)
-        skipped = any("skipped" in note for note in board.notes)
         for note in board.notes:
             click.echo(f"{note[0].upper()}{note[1:]}.")
-        if skipped:
+        if board.flashing != "written":
             click.echo("--force flashes it anyway.")
         else:
             click.echo(f"Flashed {path.name}: {image.flash_bytes:,} bytes, {flash_proof(board)}.")

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from harness.config.board import BoardKind
 
 
+#: How linkers end the names of ELF files.
+_ELF_SUFFIXES = (".elf", ".axf", ".out")
+_BARE = "holds bytes for the flash only, no model card and no symbols; name the .elf (or .axf) that it was made from"
+_NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
+    ".tflite": "is a model, not an image; `hil build` makes one of it"
+}
+
+
 class ArrayFile(Model):
     """An array in a file; the path is relative to the suite file."""
 
@@ -123,9 +131,13 @@ class Suite(Model):
         """Return the firmware image of a variant for a kind of board.
 
         Raises:
-            ConfigError: there is no such file; the message lists the images that there are.
+            ConfigError: there is no such file, or it is no ELF; the message lists the images that there are.
         """
-        if variant.image.endswith(".elf"):
+        key = f"variants.{variant.name}.image"
+        suffix = Path(variant.image).suffix.lower()
+        if suffix in _NO_IMAGES:
+            raise ConfigError(f"{self.path}:{variant.line}: {key}: {variant.image} {_NO_IMAGES[suffix]}")
+        if suffix in _ELF_SUFFIXES:
             path, remedy = self.path.parent / variant.image, ""
         else:
             folder = self.path.parent / self.images / kind.name
@@ -134,7 +146,6 @@ class Suite(Model):
             remedy = did_you_mean(variant.image, there) or f"; {folder} holds no images"
         if path.is_file():
             return path
-        key = f"variants.{variant.name}.image"
         raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")
 
     def load_data(self, samples: int | None = None) -> SuiteData:

@@ -13,6 +13,7 @@ from harness.link.messages import (
     Inference,
     Info,
     LayerTicks,
+    check_ticks,
     parse_info,
     parse_profile,
     parse_result,
@@ -143,6 +144,7 @@ class Link:
             payload, _ = self._run(1, b"", Request.PROFILE)
             ran_on, result = parse_profile(payload, self._known.output_bytes)
             if ran_on == zlib.crc32(data):
+                check_ticks(self._board, (result.total,), self._known.counter_overhead)
                 return result
             self.counters.retransmissions += 1
             self._load(data)
@@ -215,6 +217,7 @@ class Link:
             payload, arrived = self._run(count, ahead)
             ran_on, result = parse_result(payload, self._known.output_bytes)
             if ran_on == crc and len(result.ticks) == count:
+                check_ticks(self._board, result.ticks, self._known.counter_overhead)
                 return result, arrived
             # The waiting input was overwritten, by bytes that a recovery sent or by a damaged chunk.
             self.counters.retransmissions += 1
@@ -278,7 +281,7 @@ class Link:
         if frame is None:
             return
         if frame.status == Reason.INFERENCE_FAILED:
-            raise MeasurementError(f"{self._board}: the engine reports that the inference failed")
+            raise MeasurementError(f"{self._board}: the engine reports that the inference failed, or its setup")
         if frame.status == Reason.NO_LAYERS:
             raise NoLayersError(f"{self._board}: the engine in the firmware doesn't tell one layer from another")
         if frame.status == Reason.TOO_MANY_LAYERS:

@@ -6,15 +6,22 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import LinkError
+from harness.errors import ImageError, LinkError, MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 PROTOCOL_VERSION = 1
 FAULT_BYTES = 32
 COUNTERS = {1: "DWT CYCCNT"}
 _INFO = struct.Struct("<HBBIIIIIIIIQ")
+#: A measurement of nothing that takes longer than this, in seconds, is none.
+_LONGEST_OVERHEAD = 0.001
+#: What INFO holds before the build id and the model card, and the most that its byte for the id's length can say.
+INFO_BYTES = _INFO.size
+MOST_ID_BYTES = 255
+_ALL_ONES = 2**32 - 1
+_HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
 _STATS = struct.Struct("<7I")
 _FAULT = struct.Struct("<8I")
 
@@ -96,6 +103,7 @@ def parse_info(payload: bytes, nonce: int) -> Info:
 
     Raises:
         LinkError: it is too short, or of another protocol version.
+        ImageError: the firmware announces what no measurement can be made with.
     """
     version = int.from_bytes(payload[:2], "little")
     if version != PROTOCOL_VERSION:
@@ -109,9 +117,19 @@ def parse_info(payload: bytes, nonce: int) -> Info:
     hz, overhead, input_bytes, output_bytes, max_chunk, max_batch, card_bytes, reason, chip = numbers
     if len(payload) != _INFO.size + id_bytes + card_bytes:
         raise LinkError(f"INFO of {len(payload)} bytes, expected {_INFO.size + id_bytes + card_bytes}")
+    if counter not in COUNTERS:
+        raise ImageError(f"the firmware counts with something unknown (counter {counter}); {_HAL}")
+    for number, what in ((hz, "a counter of 0 Hz"), (max_chunk, "chunks of 0 bytes"), (max_batch, "0 inferences")):
+        if number == 0:
+            raise ImageError(f"the firmware announces {what}; {_HAL}")
+    if overhead > hz * _LONGEST_OVERHEAD:
+        raise ImageError(
+            f"the firmware says that measuring nothing takes {overhead} ticks of a counter of {hz} Hz, which can't be; "
+            f"{_HAL}"
+        )
     return Info(
         nonce=nonce,
-        counter=COUNTERS.get(counter, f"unknown counter {counter}"),
+        counter=COUNTERS[counter],
         counter_hz=hz,
         counter_overhead=overhead,
         input_bytes=input_bytes,
@@ -163,6 +181,28 @@ def parse_profile(payload: bytes, output_bytes: int) -> tuple[int, LayerTicks]:
     if sum(layers) > total:
         raise LinkError(f"PROFILE of {total} ticks whose layers have {sum(layers)}")
     return input_crc, LayerTicks(output=payload[12 + 4 * count :], total=total, layers=layers)
+
+
+def check_ticks(board: str, ticks: Iterable[int], overhead: int) -> None:
+    """Refuse counts that no counter gives that runs: none, all ones, or what less than the overhead leaves.
+
+    Args:
+        board: name for messages.
+        ticks: counter differences of inferences, less `overhead`, modulo 2^32.
+        overhead: ticks of an empty measurement.
+
+    Raises:
+        MeasurementError: one of them is no count.
+    """
+    for count in ticks:
+        if count == 0:
+            raise MeasurementError(f"{board}: an inference took 0 ticks: the board's counter doesn't run")
+        if count + overhead >= _ALL_ONES:
+            raise MeasurementError(
+                f"{board}: an inference took {count} ticks, it says: that is a 32-bit counter that is stuck, or that "
+                f"had counted less than the {overhead} ticks which measuring takes and which are subtracted. Does "
+                "another part of the firmware write the counter?"
+            )
 
 
 def parse_stats(payload: bytes) -> DeviceStats:

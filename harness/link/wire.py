@@ -113,9 +113,12 @@ class Wire:
         if frame is not None and frame.status in {Reason.UNKNOWN_TYPE, Reason.OUT_OF_RANGE}:
             self.settled()
             refusal = UnknownRequestError if frame.status == Reason.UNKNOWN_TYPE else LinkError
+            hint = (
+                ". Its model card or its build id is too long to be sent; shorten it" if kind is Request.HELLO else ""
+            )
             raise refusal(
                 f"{self._board}: the firmware refuses {kind.name} (argument {arg}, {length} bytes): "
-                f"{Reason(frame.status).name.lower().replace('_', ' ')}"
+                f"{Reason(frame.status).name.lower().replace('_', ' ')}{hint}"
             )
 
     def recover(self, patience: float | None = None) -> None:

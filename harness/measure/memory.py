@@ -72,6 +72,11 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
                 f"but {image.path.name} has {top - bottom} and {heap_top - heap_bottom}; build the image again"
             )
         _check_stack(board, image, stats.stack_used_bytes)
+        if stats.heap_used_bytes > stats.heap_bytes:
+            raise MeasurementError(
+                f"{board.name}: the agent reports {stats.heap_used_bytes} bytes used of a heap of {stats.heap_bytes}; "
+                "build the image again"
+            )
         return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stats.stack_used_bytes, stats.heap_used_bytes)
     pattern = image.symbols["__paint_pattern"]
     stack = stack_high_water(board.read_memory(bottom, top - bottom), pattern)
@@ -84,8 +89,8 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
 
 def _check_stack(board: Board, image: Image, used: int) -> None:
     bottom, top = image.stack
-    if used >= top - bottom:
+    if not 0 < used < top - bottom:
         raise MeasurementError(
-            f"{board.name}: the stack of {image.path.name} (0x{bottom:X} to 0x{top:X}) was never painted, or has "
-            "overflowed; its depth is unknown. Use the agent's start-up code, and a smaller arena"
+            f"{board.name}: the stack of {image.path.name} (0x{bottom:X} to 0x{top:X}) was never painted or used, or "
+            "has overflowed; its depth is unknown. Use the agent's start-up code, and a smaller arena"
         )

@@ -117,6 +117,13 @@ CASES: Final[tuple[Column, ...]] = (
     Column("attempts", "Int64", "", "how often the case was started, 1 if nothing went wrong, 0 if no board began it"),
     Column("retransmissions", "Int64", "", "frames sent again on the link"),
     Column("image_sha256", "string", "", "SHA-256 of the image file"),
+    Column(
+        "flashing",
+        "string",
+        "",
+        "written: the case flashed the image; compared: it was in flash already, every byte read back; "
+        "kept: no probe, and this run had written it last",
+    ),
     Column("build_id", "string", "", "GNU build id that the running board announced"),
     Column("board_uid", "string", "", "chip id that the running board announced"),
     Column("probe_uid", "string", "", "unique id of the debug probe"),

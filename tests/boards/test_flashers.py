@@ -13,6 +13,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 from serial.urlhandler import protocol_loop
 
+from fakes.stale_image import zero_weights
 from harness.boards.firmware_files import binary, intel_hex
 from harness.boards.flashers import Bossac, make_flasher, run_tool
 from harness.boards.hardware import HardwareBoard
@@ -23,6 +24,7 @@ from harness.boards.virtual import VirtualNrf52840
 from harness.config.access import CommandFlasher, SerialLines
 from harness.config.lab import PortMatch
 from harness.errors import BoardError, ConfigError, FlashError, LinkError
+from harness.image import load_image
 from harness.link.client import Link
 from harness.session import run_case
 from harness.starting import start_image
@@ -264,6 +266,43 @@ def programmer(nano33, image, tmp_path, tool):
         thread.join()
 
 
+def test_without_a_probe_only_what_this_run_has_written_is_believed(programmer, nano33, image, tmp_path):
+    """The board runs the very image already, and says so; but who flashed it, and from which file?"""
+    twin, asked = programmer
+    spec = command("flasher write {bin}", reset="flasher reset")
+    stale = load_image(zero_weights(image.path, tmp_path / "stale.elf"))
+
+    def start(board, wanted):
+        start_image(board, wanted, Link(board.link(), board.name), force=False)
+        done = asked.copy()
+        asked.clear()
+        return board.flashing, done
+
+    with PortBoard(device(nano33, spec), lambda: twin.port) as board:
+        start_image(board, image, Link(board.link(), board.name))
+    asked.clear()
+    with PortBoard(device(nano33, spec), lambda: twin.port) as board:
+        assert start(board, image) == ("written", ["write", "reset"])
+        assert start(board, image) == ("kept", ["reset"])
+        assert start(board, stale) == ("written", ["write", "reset"])  # the fake writes its image all the same
+        board.link()
+        board._stream.gone = True  # unplugged: it may be another board that comes back
+        assert start(board, stale) == ("written", ["write", "reset"])
+        board.reconnect()
+        assert start(board, stale) == ("written", ["write", "reset"])
+
+
+def test_a_file_that_changed_since_it_was_read_is_not_handed_to_a_flash_program(nano33, image, tmp_path, tool):
+    path = tmp_path / "model.elf"
+    path.write_bytes(image.path.read_bytes())
+    read = load_image(path)
+    zero_weights(image.path, path)
+    tool("flasher", "#!/bin/sh\nexit 0\n")
+    flasher = make_flasher(device(nano33, command("flasher {image}")), lambda: "/dev/ttyACM0")
+    with pytest.raises(FlashError, match=r"model.elf has changed since it was read"):
+        flasher.flash(read)
+
+
 @pytest.mark.slow
 def test_a_case_on_a_board_without_a_probe(programmer, nano33, suite, tmp_path, image):
     twin, asked = programmer
@@ -274,7 +313,7 @@ def test_a_case_on_a_board_without_a_probe(programmer, nano33, suite, tmp_path, 
         with pytest.raises(BoardError, match="can't be read without a debug probe"):
             board.read_memory(0, 4)
     assert asked == ["write", "reset", "reset"]
-    assert [row["status"] for row in rows] == ["complete", "complete"]
+    assert [(row["status"], row["flashing"]) for row in rows] == [("complete", "written"), ("complete", "kept")]
     case = load_results(run.path).cases.iloc[0]
     assert case[["probe_uid"]].isna().all()
     assert case.build_id == image.build_id

@@ -101,3 +101,18 @@ def test_port_that_is_not_there(board):
     board.port = "/dev/does-not-exist"
     with pytest.raises(LinkError, match="nano33: serial port /dev/does-not-exist can't be opened"):
         board.link()
+
+
+def test_a_board_contains_an_image_if_every_byte_is_there(board, image):
+    assert not board.contains(image)
+    board.flash(image)
+    assert board.contains(image)
+    flash, last = board.twin.machine.memory.flash, image.segments[-1]
+    for address in (image.vectors, image.vectors + 1023, image.vectors + 1024, last.end - 1):
+        flash[address] ^= 1
+        assert not board.contains(image)
+        flash[address] ^= 1
+    assert board.contains(image)
+    board.twin.inject("swd.fault")
+    assert not board.contains(image)  # what can't be read is written
+    assert "So the flash could not be compared with fashion_mnist_int8.elf, which is written" in board.notes[-1]

@@ -134,10 +134,27 @@ def test_image_path(write, tmp_path):
     assert "known: net_float32" in str(caught.value) or 'mean "net_float32"' in str(caught.value)
 
 
-def test_an_image_given_as_a_path_is_relative_to_the_suite(write, tmp_path):
-    (tmp_path / "mine.elf").touch()
-    suite = load_suite(write(SUITE.replace("net_int8", "mine.elf")))
-    assert suite.image_path(suite.variant("int8"), shipped_kinds()["nano33"]) == tmp_path / "mine.elf"
+@pytest.mark.parametrize("name", ["mine.elf", "mine.axf", "mine.out", "mine.ELF"])
+def test_an_image_given_as_a_path_is_relative_to_the_suite(write, tmp_path, name):
+    (tmp_path / name).touch()
+    suite = load_suite(write(SUITE.replace("net_int8", name)))
+    assert suite.image_path(suite.variant("int8"), shipped_kinds()["nano33"]) == tmp_path / name
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mine.hex", "image: mine.hex holds bytes for the flash only, .*; name the .elf"),
+        ("mine.BIN", "image: mine.BIN holds bytes for the flash only"),
+        ("mine.tflite", "image: mine.tflite is a model, not an image; `hil build` makes one of it"),
+        ("mine_v1.5", r"image: there is no image .*mine_v1\.5\.elf for board"),
+    ],
+)
+def test_what_is_no_image(write, tmp_path, name, words):
+    (tmp_path / name).touch()
+    suite = load_suite(write(SUITE.replace("net_int8", name)))
+    with pytest.raises(ConfigError, match=rf"digits\.yaml:13: variants\.int8\.{words}"):
+        suite.image_path(suite.variant("int8"), shipped_kinds()["nano33"])
 
 
 GOOD_IMAGES, GOOD_LABELS = np.zeros((3, 2), np.uint8), np.array([0, 1, 2])

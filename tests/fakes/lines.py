@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.link.frame import Decoder, Reply, Request, encode_header
+from harness.link.frame import Decoder, Reply, Request, encode_header, encode_payload
 
 if TYPE_CHECKING:
     from harness.boards.base import ByteStream
@@ -172,6 +172,40 @@ class OlderAgent:
         if len(data) == 16 and data[2] == Request.PROFILE:
             _, _, status, seq, length, arg, _ = struct.unpack("<HBBHHII", data)
             data = encode_header(0x70, seq, length, arg, status)
+        self.line.write(data)
+
+    def drain(self) -> None:
+        self.line.drain()
+
+
+@dataclass
+class LyingLine:
+    """Changes what the device says in undamaged frames of one type, as firmware would that counts wrongly.
+
+    Attributes:
+        kind: type of the frames.
+        places: where 32-bit numbers are changed, bytes from the payload's start.
+        value: what they become.
+    """
+
+    line: ByteStream
+    kind: Reply
+    places: tuple[int, ...]
+    value: int
+    _decoder: Decoder = field(default_factory=Decoder)
+
+    def read(self, size: int, timeout: float) -> bytes:
+        self._decoder.feed(self.line.read(size, timeout))
+        changed = b""
+        while (frame := self._decoder.next_frame()) is not None:
+            payload = bytearray(frame.payload)
+            for place in self.places if frame.type == self.kind else ():
+                struct.pack_into("<I", payload, place, self.value)
+            changed += encode_header(frame.type, frame.seq, len(payload), frame.nonce, frame.status)
+            changed += encode_payload(bytes(payload)) if payload else b""
+        return changed
+
+    def write(self, data: bytes) -> None:
         self.line.write(data)
 
     def drain(self) -> None:

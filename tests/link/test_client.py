@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 
-from fakes.lines import CreditWatch, GarbageLine, LateLine, NoisyLine, SilentLine
+from fakes.lines import CreditWatch, GarbageLine, LateLine, LyingLine, NoisyLine, SilentLine
 from harness.boards.opening import open_board
-from harness.errors import BoardResetError, LinkError, MeasurementError
+from harness.errors import BoardResetError, ImageError, LinkError, MeasurementError
 from harness.image import load_image
 from harness.link.client import Link
-from harness.link.frame import Request, encode_header
+from harness.link.frame import Reply, Request, encode_header
 from harness.link.messages import parse_info
 from harness.link.timing import Timing
 
@@ -265,3 +265,44 @@ def test_not_connected():
 def test_another_protocol_version():
     with pytest.raises(LinkError, match=r"speaks version 2 .* this harness 1"):
         parse_info(b"\x02\x00" + bytes(60), 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "took 0 ticks: the board's counter doesn't run"),
+        (2**32 - 1, "took 4294967295 ticks, it says: that is a 32-bit counter that is stuck"),
+        (2**32 - 7, "took 4294967289 ticks, it says: .* had counted less than the 7 ticks"),  # 0 - overhead
+    ],
+)
+@pytest.mark.parametrize(("kind", "place"), [(Reply.RESULT, 12), (Reply.PROFILE, 4)])
+def test_counts_that_no_running_counter_gives(board, line, inputs, kind, place, value, words):
+    link = Link(LyingLine(line, kind, (place,), value), board.name)
+    assert link.connect().counter_overhead == 7
+    with pytest.raises((MeasurementError, LinkError), match=words if value or kind is Reply.RESULT else "PROFILE of 0"):
+        if kind is Reply.RESULT:
+            link.infer(inputs[0], 2)  # the second count is the wrong one
+        else:
+            link.profile(inputs[0])
+
+
+def test_the_largest_count_that_a_counter_can_give(board, line, inputs):
+    link = Link(LyingLine(line, Reply.RESULT, (8,), 2**32 - 9), board.name)
+    link.connect()
+    assert link.infer(inputs[0]).ticks == (2**32 - 9,)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (4, 0, "announces a counter of 0 Hz"),
+        (8, 2**32 - 3, "measuring nothing takes 4294967293 ticks of a counter of 64000000 Hz"),
+        (8, 64_001, "measuring nothing takes 64001 ticks"),
+        (20, 0, "announces chunks of 0 bytes"),
+        (24, 0, "announces 0 inferences"),
+        (0, 1 | 2 << 16 | 20 << 24, r"counts with something unknown \(counter 2\)"),
+    ],
+)
+def test_announcements_that_nothing_can_be_measured_with(board, line, place, value, words):
+    with pytest.raises(ImageError, match=words):
+        Link(LyingLine(line, Reply.INFO, (place,), value), board.name).connect()

@@ -64,3 +64,17 @@ def test_an_agent_whose_stack_was_used_to_its_bottom_has_no_figure(image):
     board, link = agent_says(image, stack_used_bytes=image.stack[1] - image.stack[0])
     with pytest.raises(MeasurementError, match="has overflowed"):
         measure_peak_ram(board, image, link)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stack_used_bytes": 0}, "was never painted or used, or has overflowed"),
+        ({"stack_used_bytes": 2**32 - 1}, "was never painted or used, or has overflowed"),
+        ({"heap_used_bytes": 8}, "the agent reports 8 bytes used of a heap of 0"),
+    ],
+)
+def test_figures_that_no_memory_can_have(image, changes, words):
+    board, link = agent_says(image, **changes)
+    with pytest.raises(MeasurementError, match=words):
+        measure_peak_ram(board, image, link)

@@ -7,6 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from harness.boards.compare import first_difference
 from harness.boards.held import HeldBoard
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
@@ -136,17 +137,20 @@ class RenodeBoard(HeldBoard):
         self._live.load(image)
         if progress is not None:
             progress(0.5)
-        for segment in image.segments:
-            found = self._live.read(segment.address, len(segment.data))
-            if found != segment.data:
-                offset = next(i for i, (a, b) in enumerate(zip(found, segment.data, strict=True)) if a != b)
-                raise FlashError(
-                    f"{self.name}: after loading {image.path.name}, flash at 0x{segment.address + offset:X} reads "
-                    f"0x{found[offset]:02X} instead of 0x{segment.data[offset]:02X}. See Renode's log"
-                )
+        different = first_difference(image, self._live.read)
+        if different is not None:
+            raise FlashError(f"{self.name}: after loading {image.path.name}, {different}. See Renode's log")
         self._flashed = True
         if progress is not None:
             progress(1.0)
+
+    def contains(self, image: Image) -> bool:
+        """Read the emulated flash, and compare it with every segment of an image.
+
+        Raises:
+            EmulatorError: Renode refuses, or is gone.
+        """
+        return self._flashed and first_difference(image, self._live.read) is None
 
     def adopt(self, image: Image) -> None:
         """Take it that the board has `image` in flash.

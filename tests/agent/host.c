@@ -1,0 +1,135 @@
+/* A board and a model for the agent on the host: bytes come from stdin, answers go to stdout, and the counter counts what
+ * the test says. Each output tells how many inferences there were, so that an old one can't pass for a new one. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hil_hal.h"
+#include "hil_memory.h"
+#include "hil_model.h"
+#include "model_config.h"
+
+int agent_main(void);
+
+static uint8_t *place;
+static size_t expected;
+static uint32_t counter = 0xFFFFFC00u; /* comes round soon */
+static uint32_t reading = 5;           /* ticks of one reading, until the first inference */
+static uint32_t reading_later = 5;
+static uint32_t work = 1000; /* ticks of an inference */
+static uint32_t setup_fails, card_bytes = 20, id_bytes = 20;
+
+static uint8_t *input;
+static uint32_t output[HIL_OUTPUT_BYTES / 4];
+static char *card;
+
+uint8_t __build_id_note[16 + 1024];
+
+/* The linker script's names for the ends of the regions: 16 bytes of stack, and no heap. */
+uint32_t host_regions[5];
+__asm(".globl __stack_bottom, __stack_top, __heap_bottom, __heap_top\n"
+      ".set __stack_bottom, host_regions\n"
+      ".set __stack_top, host_regions + 16\n"
+      ".set __heap_bottom, host_regions + 16\n"
+      ".set __heap_top, host_regions + 16");
+
+uint32_t hil_stack_used(void) { return 4; }
+uint32_t hil_heap_used(void) { return 0; }
+void hal_init(void) {}
+uint32_t hal_counter_hz(void) { return 64000000; }
+uint32_t hal_coarse_ticks(void) { return 0; }
+uint32_t hal_nonce(void) { return 0x5EED; }
+uint64_t hal_chip_id(void) { return 42; }
+uint32_t hal_reset_reason(void) { return 0; }
+uint32_t hal_rx_errors(void) { return 0; }
+void hal_sync_pin(bool high) { (void)high; }
+
+uint32_t hal_ticks(void)
+{
+    counter += reading;
+    return counter;
+}
+
+void hal_rx_arm(void *buffer, uint32_t bytes)
+{
+    place = buffer;
+    expected = bytes;
+}
+
+void hal_rx_wait(void)
+{
+    if (fread(place, 1, expected, stdin) != expected) {
+        fflush(stdout);
+        exit(0); /* the test has said all */
+    }
+}
+
+void hal_tx(const void *buffer, uint32_t bytes) { fwrite(buffer, 1, bytes, stdout); }
+
+int hil_model_setup(struct hil_model *model)
+{
+    if (setup_fails) {
+        model->input_bytes = HIL_INPUT_BYTES; /* said, but the tensor was never made */
+        return -1;
+    }
+    model->card = card;
+    model->card_bytes = card_bytes;
+    model->input = input;
+    model->input_bytes = HIL_INPUT_BYTES;
+    model->output = output;
+    model->output_bytes = HIL_OUTPUT_BYTES;
+    return 0;
+}
+
+static void compute(void)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < HIL_INPUT_BYTES; ++i) {
+        sum = sum * 31u + input[i];
+    }
+    memset(input, 0xAA, HIL_INPUT_BYTES); /* as an engine may that reuses its memory */
+    output[0] = sum;
+    ++output[1];
+    reading = reading_later;
+}
+
+int hil_model_invoke(void)
+{
+    compute();
+    counter += work;
+    return 0;
+}
+
+int hil_model_profile(void (*mark)(uint32_t layer))
+{
+    compute();
+    counter += work / 4;
+    mark(0);
+    counter += work / 4;
+    mark(1);
+    counter += work / 2;
+    return 0;
+}
+
+int main(int count, char **arguments)
+{
+    static const struct {
+        const char *name;
+        uint32_t *value;
+    } settings[] = {
+        {"setup_fails", &setup_fails}, {"card_bytes", &card_bytes}, {"id_bytes", &id_bytes},
+        {"reading", &reading},         {"later", &reading_later},   {"work", &work},
+    };
+    for (int i = 1; i + 1 < count; i += 2) {
+        for (size_t j = 0; j < sizeof settings / sizeof settings[0]; ++j) {
+            if (strcmp(arguments[i], settings[j].name) == 0) {
+                *settings[j].value = (uint32_t)strtoul(arguments[i + 1], NULL, 0);
+            }
+        }
+    }
+    card = malloc(card_bytes + 1);
+    input = malloc(HIL_INPUT_BYTES); /* as large as it says, so that the sanitizer sees the byte behind it */
+    memset(card, 'c', card_bytes);
+    memcpy(__build_id_note + 4, &id_bytes, sizeof id_bytes);
+    return agent_main();
+}

@@ -1,0 +1,2 @@
+#define HIL_INPUT_BYTES 300u
+#define HIL_OUTPUT_BYTES 8u

@@ -1,0 +1,233 @@
+"""firmware/agent on the host, under the sanitizers, held against a model of the protocol.
+
+The witness below follows docs/link-protocol.md alone: it says which frames must come, byte for byte.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+import subprocess
+import zlib
+from dataclasses import dataclass, field
+
+import pytest
+
+from engine.targets import compiler, run_compiler
+from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
+
+INPUT, OUTPUT, NONCE = 300, 8, 0x5EED
+CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
+STRICT = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror"]
+
+
+@pytest.fixture(scope="module")
+def agent(root, tmp_path_factory):
+    """Run the agent on some bytes, and return the frames that it sends."""
+    gcc, folder = compiler("gcc"), tmp_path_factory.mktemp("agent")
+    sources = [root / "firmware" / "agent" / name for name in ("agent.c", "crc32.c", "hil_layers.c")]
+    flags = [*STRICT, *CHECKS, f"-I{root / 'firmware' / 'agent'}", f"-I{root / 'tests' / 'agent'}"]
+    objects = [folder / f"{source.stem}.o" for source in sources]
+    for source, out in zip(sources, objects, strict=True):
+        run_compiler([gcc, *flags, "-Dmain=agent_main", "-c", source, "-o", out])
+    program = folder / "agent"
+    run_compiler([gcc, *flags, root / "tests" / "agent" / "host.c", *objects, "-o", program])
+
+    def run(data: bytes, **settings: int) -> list[Frame]:
+        words = [str(word) for pair in settings.items() for word in pair]
+        done = subprocess.run([program, *words], input=data, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        decoder = Decoder()
+        decoder.feed(done.stdout)
+        frames = []
+        while (frame := decoder.next_frame()) is not None:
+            frames.append(frame)
+        assert (decoder.skipped, decoder.pending) == (0, 0)  # every byte belongs to an undamaged frame
+        return frames
+
+    return run
+
+
+def request(kind: int, seq: int, arg: int = 0, payload: bytes = b"") -> bytes:
+    return encode_header(kind, seq, len(payload), arg) + (encode_payload(payload) if payload else b"")
+
+
+def test_a_run_numbered_0_is_refused_and_not_answered_with_what_never_ran(agent):
+    frames = agent(request(Request.RUN, 0, 1) + request(Request.RUN, 7, 1) + request(Request.RUN, 0, 1))
+    assert [(frame.type, frame.status, frame.seq) for frame in frames[1:]] == [
+        (Reply.NAK, Reason.OUT_OF_RANGE, 0),
+        (Reply.RESULT, 0, 7),
+        (Reply.NAK, Reason.OUT_OF_RANGE, 0),
+    ]
+
+
+def test_a_model_that_could_not_be_set_up_gets_no_input(agent):
+    """Its engine said how large its input is, and then had no memory for it: copying there would be a fault."""
+    asked = request(Request.WRITE, 1, 0, bytes(INPUT)) + request(Request.RUN, 2, 1) + request(Request.PROFILE, 3)
+    # A RUN that announces the next input is refused instead of granted, so none is sent.
+    asked += encode_header(Request.RUN, 4, INPUT, 1) + request(Request.PING, 5)
+    frames = agent(asked, setup_fails=1)
+    assert [(frame.type, frame.status, frame.seq) for frame in frames[1:]] == [
+        (Reply.CREDIT, 0, 1),
+        (Reply.ACK, 0, 1),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 2),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 3),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 4),
+        (Reply.ACK, 0, 5),
+    ]
+
+
+def test_less_than_an_empty_measurement_is_0_and_not_almost_2_to_the_32(agent):
+    """Readings cost 100 ticks at boot and 3 later, as when the bus was busy at boot; the inference takes 2."""
+    frames = agent(request(Request.RUN, 1, 2) + request(Request.PROFILE, 2), reading=100, later=3, work=2)
+    assert struct.unpack_from("<I", frames[0].payload, 8) == (100,)
+    assert struct.unpack_from("<III", frames[1].payload, 4) == (2, 0, 0)
+    assert struct.unpack_from("<I", frames[2].payload, 4) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("id_bytes", "card_bytes", "fits"),
+    [
+        (20, 65_467, True),
+        (20, 65_468, False),
+        (255, 65_232, True),
+        (255, 65_233, False),
+        (256, 20, False),
+    ],
+)
+def test_what_is_too_long_for_info_is_refused_and_not_cut(agent, id_bytes, card_bytes, fits):
+    frames = agent(request(Request.HELLO, 9) + request(Request.PING, 10), id_bytes=id_bytes, card_bytes=card_bytes)
+    assert [frame.seq for frame in frames] == [0, 9, 10]
+    for frame in frames[:2]:
+        if fits:
+            assert frame.type == Reply.INFO
+            assert frame.payload[3] == id_bytes
+            assert frame.payload[28:32] == struct.pack("<I", card_bytes)
+            assert len(frame.payload) == 44 + id_bytes + card_bytes
+        else:
+            assert (frame.type, frame.status) == (Reply.NAK, Reason.OUT_OF_RANGE)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, and whether its payload arrives undamaged."""
+
+    kind: int
+    seq: int
+    arg: int
+    payload: bytes
+    intact: bool
+
+    @property
+    def length(self) -> int:
+        return len(self.payload)
+
+    def answered(self, kind: Reply, payload: bytes = b"", status: int = 0) -> Frame:
+        return Frame(kind, status, self.seq, NONCE, payload)
+
+    def refused(self, reason: Reason) -> Frame:
+        return self.answered(Reply.NAK, status=reason)
+
+
+@dataclass
+class Witness:
+    """What the protocol says that a device answers."""
+
+    waiting: bytearray = field(default_factory=lambda: bytearray(INPUT))
+    inferences: int = 0
+    last: tuple[int, bytes] = (0, b"")
+    damaged: int = 0
+
+    def answer(self, asked: Asked) -> list[Frame]:
+        answers = {
+            Request.PING: lambda asked: [asked.answered(Reply.ACK)],
+            Request.STATS: self.stats,
+            Request.WRITE: lambda asked: self.take(asked, asked.arg, asked.answered(Reply.ACK)),
+            Request.ECHO: lambda asked: self.take(asked, 0, asked.answered(Reply.ECHO, asked.payload)),
+            Request.PROFILE: self.profile,
+            Request.RUN: self.run,
+        }
+        return answers.get(asked.kind, lambda asked: [asked.refused(Reason.UNKNOWN_TYPE)])(asked)
+
+    def infer(self) -> bytes:
+        total = 0
+        for byte in self.waiting:
+            total = (total * 31 + byte) % 2**32
+        self.inferences += 1
+        return struct.pack("<II", total, self.inferences)
+
+    def crc(self) -> bytes:
+        return struct.pack("<I", zlib.crc32(self.waiting))
+
+    def stats(self, asked: Asked) -> list[Frame]:
+        return [asked.answered(Reply.STATS, struct.pack("<7I", 16, 4, 0, 0, 0, self.damaged, 0))]
+
+    def take(self, asked: Asked, offset: int, then: Frame) -> list[Frame]:
+        if not 1 <= asked.length <= INPUT or offset + asked.length > INPUT:
+            return [asked.refused(Reason.OUT_OF_RANGE)]
+        return [asked.answered(Reply.CREDIT), self.receive(asked, offset, then)]
+
+    def receive(self, asked: Asked, offset: int, then: Frame) -> Frame:
+        self.waiting[offset : offset + asked.length] = asked.payload
+        self.damaged += not asked.intact
+        return then if asked.intact else asked.refused(Reason.DAMAGED_PAYLOAD)
+
+    def profile(self, asked: Asked) -> list[Frame]:
+        self.last = (0, b"")
+        return [asked.answered(Reply.PROFILE, self.crc() + struct.pack("<4I", 1000, 2, 250, 250) + self.infer())]
+
+    def run(self, asked: Asked) -> list[Frame]:
+        wrong = asked.length > INPUT or (asked.length > 0 and asked.arg != 1)
+        if asked.seq == 0 or not 1 <= asked.arg <= 128 or wrong:
+            return [asked.refused(Reason.OUT_OF_RANGE)]
+        if asked.seq == self.last[0] and not asked.length:
+            return [asked.answered(Reply.RESULT, self.last[1])]
+        crc, outputs = self.crc(), [self.infer() for _ in range(asked.arg)]
+        self.last = asked.seq, crc + struct.pack(f"<{1 + asked.arg}I", asked.arg, *[1000] * asked.arg) + outputs[-1]
+        result = asked.answered(Reply.RESULT, self.last[1])
+        if not asked.length:
+            return [result]
+        return [asked.answered(Reply.CREDIT), result, self.receive(asked, 0, asked.answered(Reply.ACK))]
+
+
+def conversation(draw: random.Random, requests: int) -> tuple[bytes, list[Frame]]:
+    """Return what a host might send, sensible or not, and what must be answered."""
+    witness = Witness()
+    data, answers = b"", []
+    for _ in range(requests):
+        kind = draw.choice((*Request, Request.RUN, Request.WRITE, draw.randrange(256)))
+        if kind == Request.HELLO:
+            continue  # its answer is the other tests'
+        seq = draw.choice((witness.last[0], draw.randrange(6), draw.randrange(65536)))
+        length = draw.choice((0, 0, 1, draw.randint(1, INPUT), INPUT, INPUT + 1, draw.randrange(65536)))
+        arg = draw.choice((0, 1, 1, draw.randint(1, 128), 129, draw.randrange(INPUT), draw.randrange(2**32)))
+        asked = Asked(kind, seq, arg, draw.randbytes(length), draw.random() < 0.8)
+        frames = witness.answer(asked)
+        data += encode_header(kind, seq, length, arg)
+        if any(frame.type == Reply.CREDIT for frame in frames):
+            sent = encode_payload(asked.payload)
+            data += sent if asked.intact else sent[:-1] + bytes([sent[-1] ^ 1])
+        answers += frames
+    return data, answers
+
+
+@pytest.mark.parametrize(("streams", "requests"), [(10, 150), pytest.param(500, 500, marks=pytest.mark.slow)])
+def test_random_conversations_are_answered_as_the_protocol_says(agent, streams, requests):
+    for seed in range(streams):
+        data, answers = conversation(random.Random(seed), requests)
+        got = agent(data)
+        assert got[0].type == Reply.INFO
+        for number, (found, wanted) in enumerate(zip(got[1:], answers, strict=True)):
+            assert found == wanted, f"seed {seed}, frame {number}"
+
+
+@pytest.mark.parametrize("streams", [30, pytest.param(3000, marks=pytest.mark.slow)])
+def test_no_stream_of_bytes_makes_the_agent_touch_what_is_not_its_own(agent, streams):
+    """Frames with bits flipped, bytes lost and doubled: the answers are as they may, the sanitizers look on."""
+    for seed in range(streams):
+        draw = random.Random(seed)
+        data = bytearray(conversation(draw, 30)[0])
+        for _ in range(draw.randrange(30)):
+            at = draw.randrange(len(data))
+            data[at : at + draw.randint(0, 3)] = draw.randbytes(draw.randint(0, 3))
+        agent(bytes(data))
