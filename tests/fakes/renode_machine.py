@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import select
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 from renode_traps import TRAPS, log, say, trace
 
 WORD = r"0x([0-9A-Fa-f]+)"
+RNG = 0x4000D000
 
 
 class CommandError(Exception):
@@ -76,6 +78,8 @@ class Board:
         self.machine.halted = True
         self.twin.start()
         self.vtor = 0
+        self.seed = random.randrange(1 << 31)
+        self.drawn = False
         self.fresh = True
         self.first = 0
         host, _, port = self.twin.port.removeprefix("socket://").partition(":")
@@ -133,6 +137,9 @@ class Board:
             self.fresh = False
         with self.machine.paused():
             if self.machine.halted:
+                # Each start makes a thread for the CPU, and each thread a generator from the seed of the process.
+                self.machine.bus.pages[RNG]._random = random.Random(self.seed)  # noqa: S311
+                self.drawn = True
                 self.machine.resume(step=False)
         if "wild" in TRAPS:
             log("WARNING", f"sysbus: [cpu: 0x10234] ReadDoubleWord from non existing peripheral at {TRAPS['wild']}.")
@@ -141,6 +148,11 @@ class Board:
         with self.machine.paused():
             if not self.machine.halted:
                 self.machine.halt(0)
+
+    def set_seed(self, seed):
+        if self.drawn:
+            log("WARNING", f"Pseudorandom Number Generator has already been used with seed {self.seed}.")
+        self.seed = seed
 
 
 class Monitor:
@@ -205,6 +217,9 @@ class Monitor:
             return self.create_terminal(int(found[1]), found[2], telnet=found[3] is None)
         if found := re.fullmatch(r"connector Connect sysbus.uart0 (\w+)", line):
             self.terminals[found[1]].uart = self.need_board().uart
+            return ""
+        if found := re.fullmatch(r"emulation SetSeed (\d{1,10})", line):
+            self.need_board().set_seed(int(found[1]))
             return ""
         if found := re.fullmatch(rf"sysbus WriteDoubleWord {WORD} {WORD}", line):
             self.need_board().write(int(found[1], 16), int(found[2], 16).to_bytes(4, "little"))

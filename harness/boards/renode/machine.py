@@ -25,6 +25,7 @@ _COMMAND_S = 20.0
 _LOAD_S = 120.0  # the first platform takes about 2 s more than later ones, on an idle machine
 _UART_PORTS = (20000, 12000)  # the first, and how many; below what systems hand out by themselves
 _PORT_TRIES = 8
+_SEEDS = 1 << 31
 
 
 class Machine:
@@ -145,6 +146,9 @@ class Machine:
         """Reset, and start from the vector table of the image.
 
         Renode's reset clears the place of the vector table, and then runs the macro that loads the image and sets it.
+        The random numbers of the chip begin anew at every start, from the seed that the process has, and loading the
+        image zeroes the RAM that a real board keeps. Firmware would draw the same boot nonce each time, and could not
+        be told from what ran before the reset, so every start gets a seed of its own.
 
         Raises:
             EmulatorError: Renode refuses, or the macro did not run.
@@ -157,6 +161,7 @@ class Machine:
                 f"{self._board}: after the reset Renode has the vector table at 0x{found:X} instead of 0x{vectors:X}: "
                 f"its macro `reset` did not run. {self.process.epitaph(broken=False)}"
             )
+        self.command(f"emulation SetSeed {secrets.randbelow(_SEEDS)}")
         self.command("start")
 
 

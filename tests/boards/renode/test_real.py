@@ -7,12 +7,15 @@ import os
 import pytest
 
 from fakes.small_suite import write_small_suite
+from harness.bench import Bench
 from harness.boards.renode import RenodeBoard, find_renode
 from harness.boards.renode.find import HOW_TO_GET_IT
+from harness.config import load_suite
 from harness.crosscheck import crosscheck
 from harness.image import load_image
 from harness.link.client import Link
-from harness.starting import start_image
+from harness.options import Options
+from harness.starting import restart_image, start_image
 
 pytestmark = pytest.mark.renode
 
@@ -42,6 +45,29 @@ def test_firmware_answers_and_counts(renode, nano33, prebuilt):
         process = board._live.process
     assert not process.folder.exists()
     assert not [note for note in board.notes if "was needed" in note]
+
+
+def test_every_boot_has_a_nonce_of_its_own(renode, nano33, prebuilt):
+    nonces = []
+    with RenodeBoard(nano33, renode) as board:
+        for name in ("int8", "int8", "float32"):
+            image = load_image(prebuilt / f"fashion_mnist_{name}.elf", nano33.kind)
+            link = Link(board.link(), board.name)
+            nonces += [start_image(board, image, link).nonce, restart_image(board, image, link).nonce]
+    assert len(set(nonces)) == len(nonces)
+
+
+@pytest.mark.usefixtures("renode")
+def test_images_that_begin_alike_need_one_attempt_each(root, tmp_path):
+    suite = load_suite(root / "suites" / "fashion_mnist.yaml")
+    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench.suites = {suite.path: suite}
+    try:
+        for name in ("sparse_int8", "student_int8"):
+            row, _ = bench.measure(bench.targets[0], suite, suite.variant(name), None)
+            assert (row["status"], row["attempts"]) == ("complete", 1)
+    finally:
+        bench.close()
 
 
 @pytest.mark.usefixtures("renode")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 
@@ -100,8 +101,11 @@ def test_the_commands_are_those_that_were_seen_to_work(open_renode, stand_in, im
         "pause",
     ]
     load = ["runMacro $reset", firmware, "cpu VectorTableOffset 0x10000"]
-    reset = ["pause", "machine Reset", firmware, "cpu VectorTableOffset 0x10000", "cpu VectorTableOffset", "start"]
-    assert stand_in.commands[11:] == [*load, *reset]
+    reset = ["pause", "machine Reset", firmware, "cpu VectorTableOffset 0x10000", "cpu VectorTableOffset"]
+    *done, seed, start = stand_in.commands[11:]
+    assert done == [*load, *reset]
+    assert re.fullmatch(r"emulation SetSeed \d+", seed)
+    assert start == "start"
     assert [entry for entry in stand_in.trace if entry[0] in ("uart", "stop")] == [
         ["uart", "connected"],
         ["uart", "disconnected"],
@@ -127,6 +131,34 @@ def test_a_reset_starts_the_image_anew_and_counts_from_0(open_renode, image):
     assert link.infer(bytes(info.input_bytes)).ticks == first[0].ticks
     assert board.instructions() < before
     assert 0 < board.cycle_counter() <= board.instructions()
+
+
+def test_every_boot_has_a_nonce_of_its_own(open_renode, prebuilt, nano33):
+    """Renode's random numbers begin anew at every start, and loading an image zeroes the boot count in RAM."""
+    board = open_renode()
+    nonces = []
+    for name in ("int8", "int8", "float32", "int8"):
+        image = load_image(prebuilt / f"fashion_mnist_{name}.elf", nano33.kind)
+        link = Link(board.link(), board.name)
+        nonces += [start_image(board, image, link).nonce, restart_image(board, image, link).nonce]
+    assert len(set(nonces)) == len(nonces)
+
+
+def test_images_that_begin_alike_need_one_attempt_each(stand_in, root, nano33, tmp_path):
+    """The agent of the one before answers when it is asked whether the image runs already."""
+    suite = load_suite(root / "suites" / "fashion_mnist.yaml")
+    pair = [suite.variant(name) for name in ("sparse_int8", "student_int8")]
+    starts = {load_image(suite.image_path(variant, nano33.kind)).segments[0].data[:8] for variant in pair}
+    assert len(starts) == 1
+    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench.suites = {suite.path: suite}
+    try:
+        for variant in pair:
+            row, _ = bench.measure(bench.targets[0], suite, variant, None)
+            assert (row["status"], row["attempts"]) == ("complete", 1)
+    finally:
+        bench.close()
+    assert stand_in.pids
 
 
 def test_reading_memory_is_one_request(open_renode, stand_in, image):
