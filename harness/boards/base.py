@@ -29,6 +29,7 @@ class ByteStream(Protocol):
 
         Raises:
             LinkError: the port is gone.
+            EmulatorError: the emulator behind it is gone.
         """
         ...
 
@@ -37,6 +38,7 @@ class ByteStream(Protocol):
 
         Raises:
             LinkError: the port is gone or doesn't accept bytes.
+            EmulatorError: the emulator behind it is gone.
         """
         ...
 
@@ -86,6 +88,11 @@ class Board(Protocol):
         Raises:
             BoardError: the board is gone.
         """
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether what the board runs on has ended, so that only `reconnect` can help."""
         ...
 
     @property

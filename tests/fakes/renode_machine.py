@@ -138,7 +138,7 @@ class Board:
         with self.machine.paused():
             if self.machine.halted:
                 # Each start makes a thread for the CPU, and each thread a generator from the seed of the process.
-                self.machine.bus.pages[RNG]._random = random.Random(self.seed)  # noqa: S311
+                self.machine.bus.pages[RNG]._random = random.Random(self.seed)
                 self.drawn = True
                 self.machine.resume(step=False)
         if "wild" in TRAPS:

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.boards.renode.process import RenodeProcess
 from harness.boards.renode.rpc import KeywordError
@@ -83,7 +83,7 @@ class Machine:
             self.stream.close()
         return self.process.close()
 
-    def keyword(self, name: str, *arguments: Any, patience: float = _COMMAND_S) -> Any:
+    def keyword(self, name: str, *arguments: str, patience: float = _COMMAND_S) -> str:
         """Run a keyword of the Robot server.
 
         Raises:
@@ -94,7 +94,7 @@ class Machine:
 
     def command(self, command: str, patience: float = _COMMAND_S) -> str:
         """Run a command of the Monitor and return what it prints; raises as `keyword`."""
-        return str(self.keyword("ExecuteCommand", command, patience=patience) or "").strip()
+        return self.keyword("ExecuteCommand", command, patience=patience).strip()
 
     def number(self, command: str) -> int:
         """Run a command that prints a number; raises as `keyword`."""
@@ -102,7 +102,7 @@ class Machine:
         try:
             return int(text, 0)
         except ValueError:
-            raise EmulatorError(f"{self._board}: Renode answers `{command}` with {text!r}, not a number") from None
+            raise EmulatorError(f"{self._board}: Renode answers `{command}` with {text[:80]!r}, not a number") from None
 
     def write_word(self, address: int, value: int) -> None:
         """Write a word of memory; raises as `keyword`."""
@@ -118,9 +118,9 @@ class Machine:
             patience=_LOAD_S,
         )
         try:
-            content = base64.b64decode(str(answer), validate=True)
+            content = base64.b64decode(answer, validate=True)
         except (binascii.Error, ValueError):
-            raise EmulatorError(f"{self._board}: Renode answers a read with {str(answer)[:80]!r}, not base64") from None
+            raise EmulatorError(f"{self._board}: Renode answers a read with {answer[:80]!r}, not base64") from None
         if len(content) != size:
             raise EmulatorError(f"{self._board}: Renode read {len(content)} bytes at 0x{address:X} instead of {size}")
         return content
