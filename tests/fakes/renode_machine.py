@@ -16,6 +16,11 @@ from renode_traps import TRAPS, log, say, trace
 
 WORD = r"0x([0-9A-Fa-f]+)"
 RNG = 0x4000D000
+RESET_REQUEST = "sysbus WriteDoubleWord 0xE000ED0C 0x5FA0004"
+NEW_SEED = (
+    'python "import System; from Antmicro.Renode.Core import EmulationManager; '
+    'EmulationManager.Instance.CurrentEmulation.SetSeed(System.Guid.NewGuid().GetHashCode())"'
+)
 
 
 class CommandError(Exception):
@@ -218,9 +223,11 @@ class Monitor:
         if found := re.fullmatch(r"connector Connect sysbus.uart0 (\w+)", line):
             self.terminals[found[1]].uart = self.need_board().uart
             return ""
-        if found := re.fullmatch(r"emulation SetSeed (\d{1,10})", line):
-            self.need_board().set_seed(int(found[1]))
+        if line == NEW_SEED:
+            self.need_board().set_seed(random.randrange(-1 << 31, 1 << 31))
             return ""
+        if line == RESET_REQUEST:  # as if the firmware had asked for it
+            return self.reset()
         if found := re.fullmatch(rf"sysbus WriteDoubleWord {WORD} {WORD}", line):
             self.need_board().write(int(found[1], 16), int(found[2], 16).to_bytes(4, "little"))
             return ""
@@ -257,7 +264,7 @@ class Monitor:
         raise CommandError(f"No such command or device: {line.split()[0]}")
 
     def load_platform(self, path):
-        text = Path(path).read_text()
+        text = re.sub(r"(?s)\'\'\'.*?\'\'\'", "", Path(path).read_text())
         if "@https://" in text:
             raise CommandError(f"{path} wants to download something")
         for line in re.sub(r"//.*", "", text).splitlines():

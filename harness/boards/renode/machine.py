@@ -25,7 +25,13 @@ _COMMAND_S = 20.0
 _LOAD_S = 120.0  # the first platform takes about 2 s more than later ones, on an idle machine
 _UART_PORTS = (20000, 12000)  # the first, and how many; below what systems hand out by themselves
 _PORT_TRIES = 8
-_SEEDS = 1 << 31
+# The chip's random numbers begin anew at every start, from the seed that the process has, and loading the image zeroes
+# the RAM that a real board keeps over a reset. Firmware would draw the same boot nonce each time, and could not be told
+# from what ran before. So every reset brings another seed, the firmware's own resets too.
+_NEW_SEED = (
+    'python "import System; from Antmicro.Renode.Core import EmulationManager; '
+    'EmulationManager.Instance.CurrentEmulation.SetSeed(System.Guid.NewGuid().GetHashCode())"'
+)
 
 
 class Machine:
@@ -136,6 +142,7 @@ class Machine:
             '"""\n'
             f"    sysbus LoadELF @{_escaped(copy)}\n"
             f"    cpu VectorTableOffset 0x{image.vectors:X}\n"
+            f"    {_NEW_SEED}\n"
             '"""\n'
             "runMacro $reset\n"
         )
@@ -146,9 +153,6 @@ class Machine:
         """Reset, and start from the vector table of the image.
 
         Renode's reset clears the place of the vector table, and then runs the macro that loads the image and sets it.
-        The random numbers of the chip begin anew at every start, from the seed that the process has, and loading the
-        image zeroes the RAM that a real board keeps. Firmware would draw the same boot nonce each time, and could not
-        be told from what ran before the reset, so every start gets a seed of its own.
 
         Raises:
             EmulatorError: Renode refuses, or the macro did not run.
@@ -161,7 +165,6 @@ class Machine:
                 f"{self._board}: after the reset Renode has the vector table at 0x{found:X} instead of 0x{vectors:X}: "
                 f"its macro `reset` did not run. {self.process.epitaph(broken=False)}"
             )
-        self.command(f"emulation SetSeed {secrets.randbelow(_SEEDS)}")
         self.command("start")
 
 
