@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 
 from harness.api import benchmark
 from harness.errors import ConfigError
 from harness.farm.patience import NOW
+from harness.report.gate import EXIT_CODES as GATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 _KEYS = ["suite", "variant", "sample", "repeat"]
 _RAM = ("ram_static_bytes", "ram_arena_bytes", "ram_stack_bytes", "ram_heap_bytes", "ram_peak_bytes")
 
+Verdict = Literal["agree", "differ", "not compared"]
+
+#: What a job that runs `hil crosscheck` sees; each means what it does for `hil compare`.
+EXIT_CODES: Final[dict[Verdict, int]] = {
+    "agree": GATE["ok"],
+    "differ": GATE["regression"],
+    "not compared": GATE["can't tell"],
+}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -31,8 +41,9 @@ class Check:
         suite: task of the suite.
         variant: name of the variant.
         what: was compared.
-        equal: the outcome; None if it can't be compared.
-        text: what was seen.
+        equal: the outcome; None if it wasn't compared.
+        text: what was seen, or why it wasn't compared.
+        wanted: whether a verdict needs it. Cycles and instructions, for one, can't ever be compared.
     """
 
     suite: str
@@ -40,6 +51,15 @@ class Check:
     what: str
     equal: bool | None
     text: str
+    wanted: bool = True
+
+
+def verdict(checks: Sequence[Check]) -> Verdict:
+    """Say what came of all checks: one difference makes them differ, and who is to agree must have been compared."""
+    if any(check.equal is False for check in checks):
+        return "differ"
+    missing = any(check.equal is None and check.wanted for check in checks)
+    return "not compared" if missing or not any(check.equal for check in checks) else "agree"
 
 
 def crosscheck(
@@ -96,7 +116,8 @@ def compare_runs(first: Tables, second: Tables) -> list[Check]:
     """Compare two runs of the same suites, each given as its cases and its samples.
 
     Predictions, outputs, instructions and RAM must be equal to the last digit. Cycles of a real board are not compared
-    with instructions. Where a case is missing or failed, nothing else of it is compared, and that is a difference.
+    with instructions. Where a case is missing or failed, or was measured with another image or other inputs, nothing
+    of it is compared: what a backend didn't say is neither equal nor different.
     """
     checks: list[Check] = []
     names = [
@@ -106,7 +127,7 @@ def compare_runs(first: Tables, second: Tables) -> list[Check]:
         cases = [_only(frame, suite, variant) for frame in (first[0], second[0])]
         one, other = cases
         if one is None or other is None:
-            checks.append(Check(suite, variant, "case", equal=False, text="measured on one of the backends only"))
+            checks.append(Check(suite, variant, "case", equal=None, text="measured on one of the backends only"))
             continue
         checks += _compare_case(
             suite, variant, one, other, _samples(first[1], suite, variant), _samples(second[1], suite, variant)
@@ -117,8 +138,8 @@ def compare_runs(first: Tables, second: Tables) -> list[Check]:
 def _compare_case(
     suite: str, variant: str, one: Any, other: Any, left: pd.DataFrame, right: pd.DataFrame
 ) -> list[Check]:
-    def check(what: str, text: str, *, equal: bool | None = False) -> Check:
-        return Check(suite, variant, what, equal, text)
+    def check(what: str, text: str, *, equal: bool | None = None, wanted: bool = True) -> Check:
+        return Check(suite, variant, what, equal, text, wanted)
 
     failed = [f"{case.backend}: {case.status} ({case.reason})" for case in (one, other) if case.status != "complete"]
     if failed:
@@ -132,29 +153,35 @@ def _compare_case(
     for name, what in (("prediction", "predictions"), ("output_crc", "outputs"), ("ticks", "instructions")):
         if name == "ticks" and not one.counter == other.counter == "instructions":
             text = f"{one.backend} counts {one.counter}, {other.backend} {other.counter}"
-            checks.append(check(what, text, equal=None))
+            checks.append(check(what, text, wanted=False))
         else:
-            different = _differences(both, name)
-            checks.append(check(what, different or f"{len(both)} of {len(both)} equal", equal=not different))
+            equal, text = _compare_samples(both, name)
+            checks.append(check(what, text, equal=equal))
     figures = [(name, getattr(one, name), getattr(other, name)) for name in _RAM]
-    unequal = [f"{name}: {a} and {b}" for name, a, b in figures if not _same(a, b)]
-    text = "; ".join(unequal) or f"{one.ram_peak_bytes} bytes on both"
-    return [*checks, check("RAM high-water", text, equal=not unequal)]
+    equal = _all([_same(a, b) for _, a, b in figures])
+    unlike = "; ".join(f"{name}: {a} and {b}" for name, a, b in figures if _same(a, b) is not True)
+    return [*checks, check("RAM high-water", unlike or f"{one.ram_peak_bytes} bytes on both", equal=equal)]
 
 
-def _differences(both: pd.DataFrame, name: str) -> str:
-    """Say how a column of the samples differs, "" if it doesn't; a missing value equals nothing."""
-    equal = [_same(a, b) for a, b in zip(both[f"{name}_one"], both[f"{name}_other"], strict=True)]
-    if all(equal):
-        return ""
-    row = both.iloc[equal.index(False)]
-    values = f"{row[f'{name}_one']} and {row[f'{name}_other']}"
-    return f"{equal.count(False)} of {len(both)} differ; sample {row['sample']} has {values}"
+def _compare_samples(both: pd.DataFrame, name: str) -> tuple[bool | None, str]:
+    """Compare a column of the samples, and say what was seen."""
+    same = [_same(a, b) for a, b in zip(both[f"{name}_one"], both[f"{name}_other"], strict=True)]
+    equal = _all(same)
+    if equal:
+        return equal, f"{len(both)} of {len(both)} equal"
+    row = both.iloc[same.index(equal)]
+    values = f"sample {row['sample']} has {row[f'{name}_one']} and {row[f'{name}_other']}"
+    return equal, f"{same.count(equal)} of {len(both)} {'differ' if equal is False else 'are missing'}; {values}"
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Compare two figures; one that is missing equals nothing."""
-    return not (pd.isna(a) or pd.isna(b)) and bool(a == b)
+def _all(same: list[bool | None]) -> bool | None:
+    """Join the outcomes of several figures: one that differs decides, then one that is missing."""
+    return False if False in same else None if None in same else True
+
+
+def _same(a: Any, b: Any) -> bool | None:
+    """Compare two figures; None if one is missing."""
+    return None if pd.isna(a) or pd.isna(b) else bool(a == b)
 
 
 def _only(frame: pd.DataFrame, suite: str, variant: str) -> Any:

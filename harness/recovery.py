@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.errors import (
     BoardError,
     BusyError,
+    EmulatorError,
     FarmError,
     FlashError,
     GivenUpError,
@@ -30,6 +31,8 @@ AnyBoard = TypeVar("AnyBoard", bound="Board")
 _SILENT_CASES = 2
 #: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
 _PAUSE_S = 1.5
+#: A reset goes through what has failed here: the probe, the emulator, or the image that it would start.
+_BEYOND_RESET = (ProbeError, EmulatorError, FlashError)
 #: No retry unlocks a part, and another run's board is not to be touched.
 _FINAL = (LockedError, LeaseLostError)
 
@@ -56,13 +59,14 @@ def plan(retries: int, *, power: bool) -> tuple[Step, ...]:
 
 
 def choose(planned: Step, error: BoardError, *, answered: bool, opened: bool = True) -> Step:
-    """Return the step to take: a reset can't help where the image isn't known to be in flash.
+    """Return the step to take instead of one that can't help.
 
-    A board that isn't open can only be opened again, or lose its power.
+    A reset doesn't help where the image isn't known to be in flash, nor where the probe is lost or the emulator has
+    ended: that must be opened or started again. A board that isn't open can only be opened again, or lose its power.
     """
     if not opened:
         return Step.POWER_CYCLE if planned is Step.POWER_CYCLE else Step.REOPEN
-    if planned is Step.RESET and (not answered or isinstance(error, FlashError)):
+    if planned is Step.RESET and (not answered or isinstance(error, _BEYOND_RESET)):
         return Step.REFLASH
     return planned
 

@@ -226,7 +226,7 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
             repaired += link.counters.retransmissions if link else 0
             known["retransmissions"] = repaired
             _log_notes(board, run)
-            step = attempts.failed(error, reason, answered=answered)
+            step = attempts.failed(error, reason, answered=answered and not board.ended)
         except HilError:
             _log_notes(board, run)
             raise

@@ -12,7 +12,7 @@ from harness.bench import Bench
 from harness.boards.opening import open_board
 from harness.boards.usb_power import UsbPower
 from harness.config.access import UsbHub
-from harness.errors import BoardError, FlashError, LinkError, ProbeError
+from harness.errors import BoardError, EmulatorError, FlashError, LinkError, ProbeError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.options import Options
@@ -59,7 +59,8 @@ def test_the_steps():
     assert plan(3, power=True) == (Step.RESET, Step.REFLASH, Step.REFLASH, Step.POWER_CYCLE)
     assert choose(Step.RESET, LinkError(""), answered=True) is Step.RESET
     assert choose(Step.RESET, LinkError(""), answered=False) is Step.REFLASH
-    assert choose(Step.RESET, FlashError(""), answered=True) is Step.REFLASH
+    for lost in (FlashError(""), ProbeError(""), EmulatorError("")):
+        assert choose(Step.RESET, lost, answered=True) is Step.REFLASH
     assert choose(Step.POWER_CYCLE, LinkError(""), answered=True) is Step.POWER_CYCLE
 
 
@@ -69,6 +70,26 @@ def test_first_a_reset_then_a_fresh_flash(measure, board):
     assert (row.status, row.attempts, predictions) == ("complete", 3, clean)
     assert "(next: reset)" in log
     assert "(next: reflash)" in log
+
+
+def test_a_virtual_board_that_fails_inside_is_replaced_at_once(measure, board):
+    """As often as there are retries: none is spent on the reset of a chip that nothing emulates any more."""
+    left = [2]
+
+    def broken():
+        raise RuntimeError("not thought of")
+
+    def progress(stage, done, _total):
+        if stage == "measure" and done == 2 and left[0]:
+            left[0] -= 1
+            board.twin.machine._turn = broken
+
+    clean = measure()[1]
+    row, predictions, log = measure(retries=2, on_progress=progress)
+    assert (row.status, row.attempts, predictions) == ("complete", 3, clean)
+    assert (
+        log.count("the virtual board failed inside (RuntimeError('not thought of')), so another one was started") == 2
+    )
 
 
 @pytest.mark.usefixtures("patient")

@@ -97,7 +97,7 @@ def test_commands_wait_too(lab, prebuilt):
             assert "bench-1: bench-1" not in done.output
         command = ["crosscheck", "bench-1", "virtual", "virtual", "--suite", suite, "--samples", "1"]
         done = CliRunner().invoke(main, [*command, *common, "--results-dir", str(lab / "results")])
-        assert done.exit_code == 1
+        assert done.exit_code == 6
         assert "waited 0.4 s" in load_results(lab / "results" / "latest").cases.reason.iloc[0]
     done = CliRunner().invoke(main, ["flash", image, "--device", "bench-1", "--wait", "--timeout", "1", *common[:2]])
     assert done.exit_code == 0, done.output

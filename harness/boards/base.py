@@ -32,6 +32,7 @@ class ByteStream(Protocol):
 
         Raises:
             LinkError: the port is gone.
+            EmulatorError: the emulator behind it is gone.
         """
         ...
 
@@ -40,6 +41,7 @@ class ByteStream(Protocol):
 
         Raises:
             LinkError: the port is gone or doesn't accept bytes.
+            EmulatorError: the emulator behind it is gone.
         """
         ...
 
@@ -101,6 +103,11 @@ class Board(Protocol):
         Raises:
             BoardError: the board is gone.
         """
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether what the board runs on has ended, so that only `reconnect` can help."""
         ...
 
     @property

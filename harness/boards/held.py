@@ -70,6 +70,11 @@ class HeldBoard(ABC):
         """What the counter values of this board are."""
         return COUNTER_OF_BACKEND[self.backend]
 
+    @property
+    def ended(self) -> bool:
+        """Whether what the board runs on has ended, so that only `reconnect` can help."""
+        return False
+
     @abstractmethod
     def let_go(self) -> None:
         """Close what is open, to open it again later. Safe to call twice."""

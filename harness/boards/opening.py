@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, probes_for
@@ -45,13 +46,34 @@ class VirtualBoard(ProbeBoard):
         lease = virtual_lease(device)
         with ExitStack() as undo:
             self.holds = take_all(() if lease is None else (lease,), patience, undo)
-            self.twin = undo.enter_context(_TWINS[twin](device.name, faults=faults))
+            self._make = partial(_TWINS[twin], device.name, faults=faults)
+            self.twin: VirtualNrf52840 = undo.enter_context(self._make())
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
             undo.pop_all()
 
     def locate_port(self) -> str:
         """Say where the serial port is now: the twin's may come back under another name."""
         return self.twin.port
+
+    @property
+    def ended(self) -> bool:
+        """Whether the twin has failed inside, which no reset of its chip can mend."""
+        return self.twin.failure is not None
+
+    def reconnect(self) -> None:
+        """Let go of probe and port, and open them again; a twin that has failed is replaced by another one.
+
+        Raises:
+            ProbeError: the probe is gone.
+        """
+        if self.ended:
+            self.notes.append(f"the virtual board failed inside ({self.twin.failure!r}), so another one was started")
+            self.let_go()
+            self.twin.close()
+            self.twin = self._make()
+            self.twin.start()
+            self.probe_uid, self.port = self.twin.probe_uid, self.twin.port
+        super().reconnect()
 
     def close(self) -> None:
         """Let go of probe and port, and switch the twin off. Safe to call twice."""

@@ -155,14 +155,15 @@ def crosscheck(
     \b
     hil crosscheck nano33 virtual renode
 
-    Ends with 0 if all are equal, 1 if not.
+    Ends with 0 if all are equal, 1 if one differs, 6 if something that had to be compared could not be, because a case
+    failed, for instance.
     """  # noqa: D301 (click reads the \b)
     from harness.commands.crosscheck import crosscheck_backends
 
     loaded = load_lab(lab)
     patience = patience_of(wait, timeout)
-    equal = crosscheck_backends(
-        loaded, device, (first, second), suites, samples=samples, results_dir=results_dir, patience=patience
+    raise SystemExit(
+        crosscheck_backends(
+            loaded, device, (first, second), suites, samples=samples, results_dir=results_dir, patience=patience
+        )
     )
-    if not equal:
-        raise SystemExit(1)

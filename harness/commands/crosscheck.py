@@ -10,7 +10,7 @@ import click
 from harness.boards.opening import choose_backend
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
-from harness.crosscheck import crosscheck
+from harness.crosscheck import EXIT_CODES, crosscheck, verdict
 from harness.errors import ConfigError
 from harness.farm.patience import NOW
 
@@ -31,11 +31,11 @@ def crosscheck_backends(
     samples: int | None,
     results_dir: Path,
     patience: Patience = NOW,
-) -> bool:
+) -> int:
     """Run suites on two backends, print what was compared, and the verdict.
 
     Returns:
-        True if all that must be equal is.
+        The exit code of the verdict.
 
     Raises:
         HilError: a suite, the device or a backend is wrong.
@@ -58,16 +58,21 @@ def crosscheck_backends(
         ("suite", "variant", "compared", "verdict", ""),
         [(check.suite, check.variant, check.what, _WORD[check.equal], check.text) for check in checks],
     )
-    different = [check for check in checks if check.equal is False]
-    open_ones = sum(check.equal is None for check in checks)
     for backend, results in zip(backends, runs, strict=True):
         click.echo(f"{backend}: {results.runs.iloc[0]['path']}")
-    if different:
-        click.echo(f"Verdict: {backends[0]} and {backends[1]} DIFFER in {len(different)} of {len(checks)} comparisons.")
-        return False
-    rest = f"; {open_ones} could not be compared" if open_ones else ""
-    click.echo(f"Verdict: {backends[0]} and {backends[1]} agree in {len(checks) - open_ones} comparisons{rest}.")
-    return True
+    found = verdict(checks)
+    equal, different = (sum(check.equal is outcome for check in checks) for outcome in (True, False))
+    names, left = " and ".join(backends), len(checks) - equal - different
+    rest = f"; {left} could not be compared" if left else ""
+    if found == "differ":
+        click.echo(f"Verdict: {names} DIFFER in {different} of {len(checks)} comparisons{rest}.")
+    elif found == "agree":
+        click.echo(f"Verdict: {names} agree in {equal} comparisons{rest}.")
+    elif equal:
+        click.echo(f"Verdict: NOT COMPARED: {names} are equal in {equal} comparisons, but {left} could not be made.")
+    else:
+        click.echo(f"Verdict: NOT COMPARED: there is nothing that {names} both measured.")
+    return EXIT_CODES[found]
 
 
 def _default_suites() -> tuple[Path, ...]:

@@ -28,6 +28,11 @@ from renode_traps import TRAPS, log, say, trace
 
 VERSION = "1.16.1.17033"
 FIRST_PORT = 49152
+CRASHES = {
+    "": "Unhandled exception. System.DllNotFoundException",
+    "trace": "Fatal error:\nCould not add reference to assembly X\n  at (wrapper managed-to-native) A.B.C(D)\n"
+    + "  at A.B`1[T].C (A.D d, E e) [0x00041] in <91>:0 \n" * 9,
+}
 
 
 class Server:
@@ -113,7 +118,7 @@ def main():  # noqa: C901 (the traps, one by one)
     for _ in range(int(TRAPS.get("chatter", "0"))):
         log("INFO", "x" * 1000)
     if "crash" in TRAPS:
-        say("Unhandled exception. System.DllNotFoundException")
+        say(CRASHES[TRAPS["crash"]])
         return 134
     server = None if "robot-busy" in TRAPS else listen(options.robot_server_port)
     if server is None:

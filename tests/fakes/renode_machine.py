@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import select
 import socket
@@ -14,6 +15,12 @@ from pathlib import Path
 from renode_traps import TRAPS, log, say, trace
 
 WORD = r"0x([0-9A-Fa-f]+)"
+RNG = 0x4000D000
+RESET_REQUEST = "sysbus WriteDoubleWord 0xE000ED0C 0x5FA0004"
+NEW_SEED = (
+    'python "import System; from Antmicro.Renode.Core import EmulationManager; '
+    'EmulationManager.Instance.CurrentEmulation.SetSeed(System.Guid.NewGuid().GetHashCode())"'
+)
 
 
 class CommandError(Exception):
@@ -76,6 +83,8 @@ class Board:
         self.machine.halted = True
         self.twin.start()
         self.vtor = 0
+        self.seed = random.randrange(1 << 31)
+        self.drawn = False
         self.fresh = True
         self.first = 0
         host, _, port = self.twin.port.removeprefix("socket://").partition(":")
@@ -133,6 +142,9 @@ class Board:
             self.fresh = False
         with self.machine.paused():
             if self.machine.halted:
+                # Each start makes a thread for the CPU, and each thread a generator from the seed of the process.
+                self.machine.bus.pages[RNG]._random = random.Random(self.seed)
+                self.drawn = True
                 self.machine.resume(step=False)
         if "wild" in TRAPS:
             log("WARNING", f"sysbus: [cpu: 0x10234] ReadDoubleWord from non existing peripheral at {TRAPS['wild']}.")
@@ -141,6 +153,11 @@ class Board:
         with self.machine.paused():
             if not self.machine.halted:
                 self.machine.halt(0)
+
+    def set_seed(self, seed):
+        if self.drawn:
+            log("WARNING", f"Pseudorandom Number Generator has already been used with seed {self.seed}.")
+        self.seed = seed
 
 
 class Monitor:
@@ -206,6 +223,11 @@ class Monitor:
         if found := re.fullmatch(r"connector Connect sysbus.uart0 (\w+)", line):
             self.terminals[found[1]].uart = self.need_board().uart
             return ""
+        if line == NEW_SEED:
+            self.need_board().set_seed(random.randrange(-1 << 31, 1 << 31))
+            return ""
+        if line == RESET_REQUEST:  # as if the firmware had asked for it
+            return self.reset()
         if found := re.fullmatch(rf"sysbus WriteDoubleWord {WORD} {WORD}", line):
             self.need_board().write(int(found[1], 16), int(found[2], 16).to_bytes(4, "little"))
             return ""
@@ -242,7 +264,7 @@ class Monitor:
         raise CommandError(f"No such command or device: {line.split()[0]}")
 
     def load_platform(self, path):
-        text = Path(path).read_text()
+        text = re.sub(r"(?s)\'\'\'.*?\'\'\'", "", Path(path).read_text())
         if "@https://" in text:
             raise CommandError(f"{path} wants to download something")
         for line in re.sub(r"//.*", "", text).splitlines():

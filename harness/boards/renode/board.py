@@ -113,6 +113,11 @@ class RenodeBoard(HeldBoard):
         except OSError as error:
             self.notes.append(f"Renode's log can't be kept in {folder}: {error}")
 
+    @property
+    def ended(self) -> bool:
+        """Whether Renode's process has ended, or was switched off."""
+        return self._machine is None or self._machine.process.ended
+
     def reconnect(self) -> None:
         """End Renode and start another one; what was in flash is gone.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Renode answers such an access with 0 and a warning, where a real board faults.
@@ -16,6 +18,8 @@ _STOPPED = re.compile(r"CPU abort|CPU was halted|lock(?:ed)?[ -]?up", re.IGNOREC
 _HARMLESS = range(0x4001E000, 0x4001F000)
 _PERIPHERALS = (range(0x40000000, 0x60000000), range(0xE0000000, 0x1_0000_0000))
 _MOST = 3
+_KEPT = 1000  # different messages of a kind
+_LONGEST = 10_000  # bytes of a line; what is longer counts as several
 
 
 @dataclass(frozen=True)
@@ -44,26 +48,32 @@ class LogFindings:
 
 def read_log(path: Path, start: int) -> LogFindings:
     """Read the log from byte `start` on; a log that can't be read says nothing."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            text = file.read().decode(errors="replace")
-    except OSError:
-        text = ""
     stopped: dict[str, None] = {}
     wild: dict[str, None] = {}
     unmodelled: dict[str, None] = {}
-    for line in text.splitlines():
-        # Without time and level, the same message is the same message.
-        message = re.sub(r"^(\S+ )?\[[^]]*\] ?(\[[^]]*\] ?)?", "", line).strip()
+    for line in _lines(path, start):
         access = _NOTHING_THERE.search(line)
         if access:
             address = int(access.group(2), 16)
-            if address not in _HARMLESS:
-                (unmodelled if any(address in space for space in _PERIPHERALS) else wild)[message] = None
+            if address in _HARMLESS:
+                continue
+            found = unmodelled if any(address in space for space in _PERIPHERALS) else wild
         elif _STOPPED.search(line):
-            stopped[message] = None
+            found = stopped
+        else:
+            continue
+        if len(found) < _KEPT:
+            # Without time and level, the same message is the same message.
+            found[re.sub(r"^(\S+ )?\[[^]]*\] ?(\[[^]]*\] ?)?", "", line).strip()] = None
     return LogFindings(tuple(stopped), tuple(wild), tuple(unmodelled))
+
+
+def _lines(path: Path, start: int) -> Iterator[str]:
+    """Yield the lines one by one: firmware that runs wild fills the log faster than anybody could keep it."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(start)
+        while line := file.readline(_LONGEST):
+            yield line.decode(errors="replace")
 
 
 def log_size(path: Path) -> int:

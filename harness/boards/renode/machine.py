@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.boards.renode.process import RenodeProcess
 from harness.boards.renode.rpc import KeywordError
@@ -25,6 +25,13 @@ _COMMAND_S = 20.0
 _LOAD_S = 120.0  # the first platform takes about 2 s more than later ones, on an idle machine
 _UART_PORTS = (20000, 12000)  # the first, and how many; below what systems hand out by themselves
 _PORT_TRIES = 8
+# The chip's random numbers begin anew at every start, from the seed that the process has, and loading the image zeroes
+# the RAM that a real board keeps over a reset. Firmware would draw the same boot nonce each time, and could not be told
+# from what ran before. So every reset brings another seed, the firmware's own resets too.
+_NEW_SEED = (
+    'python "import System; from Antmicro.Renode.Core import EmulationManager; '
+    'EmulationManager.Instance.CurrentEmulation.SetSeed(System.Guid.NewGuid().GetHashCode())"'
+)
 
 
 class Machine:
@@ -82,7 +89,7 @@ class Machine:
             self.stream.close()
         return self.process.close()
 
-    def keyword(self, name: str, *arguments: Any, patience: float = _COMMAND_S) -> Any:
+    def keyword(self, name: str, *arguments: str, patience: float = _COMMAND_S) -> str:
         """Run a keyword of the Robot server.
 
         Raises:
@@ -93,7 +100,7 @@ class Machine:
 
     def command(self, command: str, patience: float = _COMMAND_S) -> str:
         """Run a command of the Monitor and return what it prints; raises as `keyword`."""
-        return str(self.keyword("ExecuteCommand", command, patience=patience) or "").strip()
+        return self.keyword("ExecuteCommand", command, patience=patience).strip()
 
     def number(self, command: str) -> int:
         """Run a command that prints a number; raises as `keyword`."""
@@ -101,7 +108,7 @@ class Machine:
         try:
             return int(text, 0)
         except ValueError:
-            raise EmulatorError(f"{self._board}: Renode answers `{command}` with {text!r}, not a number") from None
+            raise EmulatorError(f"{self._board}: Renode answers `{command}` with {text[:80]!r}, not a number") from None
 
     def write_word(self, address: int, value: int) -> None:
         """Write a word of memory; raises as `keyword`."""
@@ -117,9 +124,9 @@ class Machine:
             patience=_LOAD_S,
         )
         try:
-            content = base64.b64decode(str(answer), validate=True)
+            content = base64.b64decode(answer, validate=True)
         except (binascii.Error, ValueError):
-            raise EmulatorError(f"{self._board}: Renode answers a read with {str(answer)[:80]!r}, not base64") from None
+            raise EmulatorError(f"{self._board}: Renode answers a read with {answer[:80]!r}, not base64") from None
         if len(content) != size:
             raise EmulatorError(f"{self._board}: Renode read {len(content)} bytes at 0x{address:X} instead of {size}")
         return content
@@ -135,6 +142,7 @@ class Machine:
             '"""\n'
             f"    sysbus LoadELF @{_escaped(copy)}\n"
             f"    cpu VectorTableOffset 0x{image.vectors:X}\n"
+            f"    {_NEW_SEED}\n"
             '"""\n'
             "runMacro $reset\n"
         )

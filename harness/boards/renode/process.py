@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -31,6 +32,10 @@ _TERM_S = 2.0
 _POLL_S = 0.05
 _DYING_S = 5.0  # on a busy computer; otherwise a process is gone a moment after its connections
 _TAIL_LINES = 4
+_PORTS = 1 << 16
+_TRACE = re.compile(
+    r"\s*(at (\(wrapper |\S+ ?\()|at .* in <|--- End of )"
+)  # where in Renode it happened; what did comes before
 
 
 class RenodeProcess:
@@ -109,7 +114,9 @@ class RenodeProcess:
         while True:
             for file in self._temporary.glob("renode-*/robot_port"):
                 with contextlib.suppress(OSError, ValueError):
-                    return int(file.read_text())
+                    port = int(file.read_text())
+                    if 0 < port < _PORTS:
+                        return port
             ended = self._ask({"do": "status"})[0]["exit"]
             if ended is not None:
                 # A port that is in use ends Renode with exit code 0, and only the log says so.
@@ -120,6 +127,14 @@ class RenodeProcess:
                     f"{start_s:g} s. {self._last_words(None)}"
                 )
             time.sleep(_POLL_S)
+
+    @property
+    def ended(self) -> bool:
+        """Whether Renode doesn't run any more, or nobody can tell."""
+        try:
+            return self._ask({"do": "status"})[0]["exit"] is not None
+        except EmulatorError:
+            return True
 
     def connect(self, port: int) -> socket.socket:
         """Open a connection to one of Renode's ports.
@@ -151,7 +166,7 @@ class RenodeProcess:
             lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             lines = []
-        tail = [line.strip() for line in lines if line.strip()][-_TAIL_LINES:]
+        tail = [line.strip() for line in lines if line.strip() and not _TRACE.match(line)][-_TAIL_LINES:]
         return f"{state}; its log ends with: {' | '.join(tail)}" if tail else f"{state}; its log is empty"
 
     def close(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import reprlib
 import socket
 import threading
 import time
 import xmlrpc.client
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol
-from xml.parsers.expat import ExpatError
 
 from harness.errors import EmulatorError
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
         def __call__(self, *, broken: bool) -> str:
             """Say it; where the connection is broken, Renode probably ends, and that is waited for."""
             ...
+
+
+_LONGEST = 2000
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 class KeywordError(EmulatorError):
@@ -69,8 +75,8 @@ class RobotServer:
         self._connect = connect
         self._epitaph = epitaph
 
-    def keyword(self, name: str, *arguments: Any, patience: float) -> Any:
-        """Run a keyword and return its result; None if it has none.
+    def keyword(self, name: str, *arguments: str, patience: float) -> str:
+        """Run a keyword and return its result; "" if it has none.
 
         Args:
             name: of the keyword.
@@ -83,12 +89,17 @@ class RobotServer:
             EmulatorError: there is no answer in time, or one that isn't the server's.
         """
         answer = self._call("run_keyword", (name, list(arguments)), f"{name} {list(arguments)}", patience)
-        if not isinstance(answer, dict) or answer.get("status") not in {"PASS", "FAIL"}:
-            raise EmulatorError(f"{self._board}: Renode answers {name} with {answer!r}, not with PASS or FAIL")
+        if not isinstance(answer, dict) or answer.get("status") not in ("PASS", "FAIL"):
+            raise EmulatorError(
+                f"{self._board}: Renode answers {name} with {_SHORT.repr(answer)}, not with PASS or FAIL"
+            )
+        told = answer.get("error" if answer["status"] == "FAIL" else "return")
+        if not isinstance(told, (str, NoneType)):
+            raise EmulatorError(f"{self._board}: Renode answers {name} with {_SHORT.repr(answer)}, which isn't text")
         if answer["status"] == "FAIL":
-            why = str(answer.get("error", "no reason given")).strip()
+            why = _words((told or "no reason given").strip())
             raise KeywordError(f"{self._board}: Renode can't do {name} {list(arguments)}: {why}")
-        return answer.get("return")
+        return told or ""
 
     def stop(self, patience: float) -> None:
         """Ask Renode to end itself. Says nothing if it doesn't answer: what comes next ends it anyway."""
@@ -113,8 +124,11 @@ class RobotServer:
                 proxy = xmlrpc.client.ServerProxy("http://127.0.0.1/", transport=_Transport(opened))
                 return getattr(proxy, method)(*arguments)
             except xmlrpc.client.Fault as fault:
-                raise EmulatorError(f"{self._board}: Renode refuses {what}: {fault.faultString}") from fault
-            except (OSError, http.client.HTTPException, xmlrpc.client.Error, ValueError, ExpatError) as error:
+                words = _words(fault.faultString)
+                raise EmulatorError(f"{self._board}: Renode refuses {what}: {words}") from fault
+            # What isn't Renode's server can answer anything, and each part of such an answer has a parser with errors
+            # of its own: HTTP, gzip, the encoding, XML, and the values in it.
+            except Exception as error:
                 raise self._silent(what, error, patience, time.monotonic() - began, late=late.is_set()) from error
             finally:
                 timer.cancel()
@@ -124,4 +138,11 @@ class RobotServer:
             state = self._epitaph(broken=False)
             return EmulatorError(f"{self._board}: Renode doesn't answer {what} in {patience:g} s. {state}")
         state = self._epitaph(broken=True)
-        return EmulatorError(f"{self._board}: Renode broke off {what} after {waited:.1f} s: {error}. {state}")
+        return EmulatorError(f"{self._board}: Renode broke off {what} after {waited:.1f} s: {_words(error)}. {state}")
+
+
+def _words(value: object) -> str:
+    """Put what was answered into words of a bounded length, however it is nested."""
+    if isinstance(value, Exception) and not isinstance(value, OSError):
+        return f"{type(value).__name__}: {_words(str(value))}"
+    return str(value)[:_LONGEST] if isinstance(value, (str, OSError)) else _SHORT.repr(value)

@@ -7,7 +7,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from harness.errors import LinkError
+from harness.errors import EmulatorError, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ class SocketStream:
         """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds.
 
         Raises:
-            LinkError: Renode has closed the connection.
+            EmulatorError: Renode has closed the connection.
         """
         self._peer.settimeout(max(timeout, 0))
         try:
@@ -52,7 +52,8 @@ class SocketStream:
         """Send all of `data`.
 
         Raises:
-            LinkError: Renode has closed the connection, or takes no bytes.
+            EmulatorError: Renode has closed the connection.
+            LinkError: it takes no bytes.
         """
         self._peer.settimeout(_WRITE_S)
         try:
@@ -72,5 +73,5 @@ class SocketStream:
         """Close the connection. Safe to call twice."""
         self._peer.close()
 
-    def _gone(self, why: str) -> LinkError:
-        return LinkError(f"{self._board}: the connection to Renode's UART is gone: {why}. {self._epitaph()}")
+    def _gone(self, why: str) -> EmulatorError:
+        return EmulatorError(f"{self._board}: the connection to Renode's UART is gone: {why}. {self._epitaph()}")

@@ -144,6 +144,11 @@ class VirtualNrf52840:
         return self.machine.crash
 
     @property
+    def failure(self) -> BaseException | None:
+        """What ended the emulation, a fault of the emulator rather than of the firmware; None as long as it goes on."""
+        return self.machine.failure
+
+    @property
     def idle_seconds(self) -> float:
         """Host seconds that the CPU has slept in WFI since power-on."""
         return self.machine.idle_seconds

@@ -60,3 +60,13 @@ def test_only_what_came_after_the_reset_counts(findings, tmp_path):
 def test_a_log_that_is_not_there(tmp_path):
     assert read_log(tmp_path / "none", 0).fault is None
     assert log_size(tmp_path / "none") == 0
+
+
+def test_a_log_that_runs_over_is_read_in_parts(findings):
+    """Firmware that runs wild fills it with more different lines than anybody needs."""
+    lines = [
+        f"[WARNING] sysbus: [cpu: 0x{n:X}] ReadByte from non existing peripheral at 0x30000000." for n in range(5000)
+    ]
+    found = findings("\n".join(["x" * 5_000_000, *lines, "[ERROR] cpu: CPU abort [PC=0x10020]: nothing there"]))
+    assert len(found.wild) == 1000
+    assert found.stopped == ("cpu: CPU abort [PC=0x10020]: nothing there",)

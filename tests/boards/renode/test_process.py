@@ -132,6 +132,13 @@ def test_crash_at_the_start_is_told_with_its_last_words(start, stand_in):
         start()
 
 
+def test_a_crash_is_told_by_what_happened_rather_than_where_in_renode(start, stand_in):
+    """As mono prints it: the message, and then more lines of a stack trace than are shown of the log."""
+    stand_in.trap("crash=trace")
+    with pytest.raises(EmulatorError, match=r"log ends with: .*Could not add reference to assembly X$"):
+        start()
+
+
 @pytest.mark.usefixtures("hurry")
 def test_a_start_that_never_ends_has_a_deadline(start, stand_in):
     stand_in.trap("stuck")

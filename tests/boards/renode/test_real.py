@@ -7,12 +7,19 @@ import os
 import pytest
 
 from fakes.small_suite import write_small_suite
+from harness.bench import Bench
 from harness.boards.renode import RenodeBoard, find_renode
 from harness.boards.renode.find import HOW_TO_GET_IT
+from harness.config import load_suite
 from harness.crosscheck import crosscheck
 from harness.image import load_image
 from harness.link.client import Link
-from harness.starting import start_image
+from harness.options import Options
+from harness.starting import restart_image, start_image
+
+AIRCR, SYSRESETREQ = 0xE000ED0C, 0x05FA0004  # Armv7-M B3.2.6
+UICR_PSELRESET = 0x10001200
+USBD_INTEN, USBD_EVENTCAUSE, USBD_ENABLE, USBD_READY = 0x40027300, 0x40027400, 0x40027500, 1 << 11
 
 pytestmark = pytest.mark.renode
 
@@ -42,6 +49,53 @@ def test_firmware_answers_and_counts(renode, nano33, prebuilt):
         process = board._live.process
     assert not process.folder.exists()
     assert not [note for note in board.notes if "was needed" in note]
+
+
+def test_every_boot_has_a_nonce_of_its_own(renode, nano33, prebuilt):
+    nonces = []
+    with RenodeBoard(nano33, renode) as board:
+        for name in ("int8", "int8", "float32"):
+            image = load_image(prebuilt / f"fashion_mnist_{name}.elf", nano33.kind)
+            link = Link(board.link(), board.name)
+            nonces += [start_image(board, image, link).nonce, restart_image(board, image, link).nonce]
+            board._live.write_word(AIRCR, SYSRESETREQ)  # as the firmware itself does
+            board.link().drain()
+            nonces.append(link.connect().nonce)
+    assert len(set(nonces)) == len(nonces)
+
+
+def test_what_bootloaders_write_and_wait_for(renode, nano33):
+    """The page of settings keeps what is written over a reset, and USBD gets ready: without either they never end."""
+    with RenodeBoard(nano33, renode) as board:
+
+        def read(address):
+            return board._live.number(f"sysbus ReadDoubleWord 0x{address:X}")
+
+        assert read(UICR_PSELRESET) == 0xFFFFFFFF
+        board._live.write_word(UICR_PSELRESET, 18)
+        assert (read(USBD_ENABLE), read(USBD_EVENTCAUSE)) == (0, 0)
+        board._live.write_word(USBD_ENABLE, 1)
+        assert (read(USBD_ENABLE), read(USBD_EVENTCAUSE)) == (1, USBD_READY)
+        board._live.write_word(USBD_EVENTCAUSE, USBD_READY)
+        assert read(USBD_EVENTCAUSE) == 0
+        for register, value, expected in ((4, 0x90, 0x90), (4, 0x0F, 0x9F), (8, 0x1F, 0x80)):  # INTENSET, INTENCLR
+            board._live.write_word(USBD_INTEN + register, value)
+            assert {read(USBD_INTEN + offset) for offset in (0, 4, 8)} == {expected}
+        board._live.command("machine Reset")
+        assert (read(UICR_PSELRESET), read(USBD_ENABLE), read(USBD_EVENTCAUSE)) == (18, 0, 0)
+
+
+@pytest.mark.usefixtures("renode")
+def test_images_that_begin_alike_need_one_attempt_each(root, tmp_path):
+    suite = load_suite(root / "suites" / "fashion_mnist.yaml")
+    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench.suites = {suite.path: suite}
+    try:
+        for name in ("sparse_int8", "student_int8"):
+            row, _ = bench.measure(bench.targets[0], suite, suite.variant(name), None)
+            assert (row["status"], row["attempts"]) == ("complete", 1)
+    finally:
+        bench.close()
 
 
 @pytest.mark.usefixtures("renode")

@@ -15,11 +15,13 @@ from harness.boards.opening import choose_backend, open_board
 from harness.boards.renode import RenodeBoard, machine, process, require_renode
 from harness.boards.renode.board import chip_id
 from harness.config import load_suite
-from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError, LinkError
+from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError
 from harness.image import load_image
 from harness.link.client import Link
 from harness.options import Options
 from harness.starting import restart_image, start_image
+
+AIRCR, SYSRESETREQ = 0xE000ED0C, 0x05FA0004  # Armv7-M B3.2.6
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 
@@ -99,9 +101,9 @@ def test_the_commands_are_those_that_were_seen_to_work(open_renode, stand_in, im
         "sysbus WriteDoubleWord 0x10000100 0x52840",
         "pause",
     ]
-    load = ["runMacro $reset", firmware, "cpu VectorTableOffset 0x10000"]
-    reset = ["pause", "machine Reset", firmware, "cpu VectorTableOffset 0x10000", "cpu VectorTableOffset", "start"]
-    assert stand_in.commands[11:] == [*load, *reset]
+    macro = [firmware, "cpu VectorTableOffset 0x10000", machine._NEW_SEED]
+    reset = ["pause", "machine Reset", *macro, "cpu VectorTableOffset", "start"]
+    assert stand_in.commands[11:] == ["runMacro $reset", *macro, *reset]
     assert [entry for entry in stand_in.trace if entry[0] in ("uart", "stop")] == [
         ["uart", "connected"],
         ["uart", "disconnected"],
@@ -127,6 +129,37 @@ def test_a_reset_starts_the_image_anew_and_counts_from_0(open_renode, image):
     assert link.infer(bytes(info.input_bytes)).ticks == first[0].ticks
     assert board.instructions() < before
     assert 0 < board.cycle_counter() <= board.instructions()
+
+
+def test_every_boot_has_a_nonce_of_its_own(open_renode, prebuilt, nano33):
+    """Renode's random numbers begin anew at every start, and loading an image zeroes the boot count in RAM."""
+    board = open_renode()
+    nonces = []
+    for name in ("int8", "int8", "float32", "int8"):
+        image = load_image(prebuilt / f"fashion_mnist_{name}.elf", nano33.kind)
+        link = Link(board.link(), board.name)
+        nonces += [start_image(board, image, link).nonce, restart_image(board, image, link).nonce]
+        board._live.write_word(AIRCR, SYSRESETREQ)  # as the firmware itself does
+        board.link().drain()
+        nonces.append(link.connect().nonce)
+    assert len(set(nonces)) == len(nonces)
+
+
+def test_images_that_begin_alike_need_one_attempt_each(stand_in, root, nano33, tmp_path):
+    """The agent of the one before answers when it is asked whether the image runs already."""
+    suite = load_suite(root / "suites" / "fashion_mnist.yaml")
+    pair = [suite.variant(name) for name in ("sparse_int8", "student_int8")]
+    starts = {load_image(suite.image_path(variant, nano33.kind)).segments[0].data[:8] for variant in pair}
+    assert len(starts) == 1
+    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench.suites = {suite.path: suite}
+    try:
+        for variant in pair:
+            row, _ = bench.measure(bench.targets[0], suite, variant, None)
+            assert (row["status"], row["attempts"]) == ("complete", 1)
+    finally:
+        bench.close()
+    assert stand_in.pids
 
 
 def test_reading_memory_is_one_request(open_renode, stand_in, image):
@@ -174,7 +207,7 @@ def test_a_renode_that_dies_ends_the_line(open_renode, stand_in, image):
     board = open_renode()
     run(board, image)
     os.kill(stand_in.pids[0], signal.SIGKILL)
-    with pytest.raises(LinkError, match=r"connection to Renode's UART is gone: .*exit code -9"):
+    with pytest.raises(EmulatorError, match=r"connection to Renode's UART is gone: .*exit code -9"):
         for _ in range(1200):
             board.link().write(bytes(16))
             board.link().read(1, 0.05)
@@ -197,27 +230,29 @@ def test_after_close(open_renode, image):
 # ---- what an emulator can do wrong
 
 
-def test_a_run_goes_on_with_another_renode_when_one_dies(stand_in, root, tmp_path):
-    """The first retry is a reset, which a dead Renode can't do; the second begins with a new process."""
-    options = Options(("nano33",), "renode", None, tmp_path, samples=20, retries=2)
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_run_goes_on_with_another_renode_each_time_that_one_dies(stand_in, root, tmp_path, deaths):
+    """No retry is spent on a reset, which a dead Renode can't do."""
+    options = Options(("nano33",), "renode", None, tmp_path, samples=20, retries=deaths)
     bench = Bench.build(options)
     suite = load_suite(write_small_suite(tmp_path / "suite.yaml", root))
     bench.suites = {suite.path: suite}
+    killed = []
 
     def kill(stage, done, _total):
-        if stage == "measure" and done == 7 and len(stand_in.pids) == 1:
-            os.kill(stand_in.pids[0], signal.SIGKILL)
+        if stage == "measure" and done == 7 and len(killed) < deaths:
+            killed.append(stand_in.pids[-1])
+            os.kill(killed[-1], signal.SIGKILL)
 
     try:
         row, _ = bench.measure(bench.targets[0], suite, suite.variant("int8"), kill)
     finally:
         bench.close()
-    assert (row["status"], row["samples"], row["attempts"]) == ("complete", 20, 3)
-    assert len(stand_in.pids) == 2
+    assert (row["status"], row["samples"], row["attempts"]) == ("complete", 20, deaths + 1)
+    assert killed == stand_in.pids[:-1]
     log = next(tmp_path.glob("2*/logs/nano33.log")).read_text()
-    assert "connection to Renode's UART is gone" in log
-    assert "next: reset" in log
-    assert "next: reflash" in log
+    assert log.count("connection to Renode's UART is gone") == deaths
+    assert log.count("next: reflash") == deaths
 
 
 def test_flash_that_reads_back_differently(open_renode, stand_in, image):
