@@ -15,6 +15,7 @@ from harness.boards.virtual.peripheral import Peripheral
 if TYPE_CHECKING:
     from harness.boards.virtual.line import Line
     from harness.boards.virtual.memory import Memory
+    from harness.boards.virtual.nrf52840 import Page
     from harness.boards.virtual.nvmc import CodeWatcher
     from harness.boards.virtual.peripheral import Host
 
@@ -42,17 +43,17 @@ class Pins:
 class Uarte(Peripheral):
     """The UART at 0x40002000."""
 
-    irq = 2
+    tasks = (_STARTRX, _STOPRX, _STARTTX, _STOPTX, _FLUSHRX)
     events = (CTS, NCTS, RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED)
 
-    def __init__(self, host: Host, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
+    def __init__(self, host: Host, page: Page, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
         """Connect to the board's serial line."""
         self._memory = memory
         self._watcher = watcher
         self._line = line
         self._pins = pins
         self.overruns = 0
-        super().__init__(host)
+        super().__init__(host, page)
 
     def reset(self) -> None:
         """Stop both directions and lose what was under way."""
