@@ -171,6 +171,28 @@ ENTRY capture_by_ppi(uint32_t count) {
     DONE;
 }
 
+/* PPI counts each byte that UARTE0 sends, although the CPU sees one event. */
+ENTRY count_sent_bytes(uint32_t count) {
+    REG(0x50000808) = 1u << 3; /* P1.03 idles high */
+    REG(0x50000818) = 1u << 3;
+    REG(UARTE + 0x50C) = 32 + 3;
+    REG(UARTE + 0x500) = 8;
+    REG(TIMER1 + 0x504) = 2;
+    REG(TIMER1 + 0x508) = 3;
+    REG(TIMER1 + 0x000) = 1;
+    REG(PPI + 0x510) = UARTE + 0x11C;
+    REG(PPI + 0x514) = TIMER1 + 0x008;
+    REG(PPI + 0x504) = 1;
+    REG(UARTE + 0x544) = (uint32_t)result;
+    REG(UARTE + 0x548) = count;
+    REG(UARTE + 0x008) = 1;
+    while (!REG(UARTE + 0x120)) {
+    }
+    REG(TIMER1 + 0x040) = 1;
+    result[0] = REG(TIMER1 + 0x540);
+    DONE;
+}
+
 /* A pin that drives itself high and low, watched for rising edges (GPIOTE, event mode). */
 ENTRY watch_a_pin(uint32_t times) {
     REG(P0 + 0x700 + 4 * 5) = 1; /* output, input buffer on */

@@ -20,6 +20,7 @@ READ_ONLY, WRITE, ERASE = 0, 1, 2
 _READY, _READYNEXT, _CONFIG = 0x400, 0x408, 0x504
 _ERASEPAGE, _ERASEALL, _ERASEUICR, _ERASEPAGEPARTIAL = 0x508, 0x50C, 0x514, 0x518
 _ACL, _ACL_END, _ACL_REGION = 0x800, 0x880, 0x10  # each: ADDR, SIZE, PERM
+_PERM = 8
 _NO_WRITE, _NO_READ = 2, 4  # bits of PERM
 
 
@@ -45,6 +46,11 @@ class Nvmc(Peripheral):
         self._settled: dict[int, int] = {}
         super().__init__(host, page)
 
+    def reset(self) -> None:
+        """Return to the state after reset; nothing is protected."""
+        super().reset()
+        self._protected: list[tuple[int, int, int]] = []  # begin, end, the region's first register
+
     @property
     def mode(self) -> int:
         """READ_ONLY, WRITE or ERASE."""
@@ -57,7 +63,7 @@ class Nvmc(Peripheral):
     def write(self, offset: int, value: int) -> None:
         """Write a register. Once a region of the ACL has its PERM, it stays until the next reset."""
         if _ACL <= offset < _ACL_END:
-            permissions = (offset & -_ACL_REGION) + 8
+            permissions = (offset & -_ACL_REGION) + _PERM
             if self.get(permissions):
                 return
             if offset == permissions and value & _NO_READ:
@@ -66,9 +72,8 @@ class Nvmc(Peripheral):
 
     def _allowed(self, begin: int, end: int) -> bool:
         """Tell whether the ACL lets [begin, end) be changed; stop the board if not."""
-        for region in range(_ACL, _ACL_END, _ACL_REGION):
-            first, size = self.registers.get(region, 0), self.registers.get(region + 4, 0)
-            if self.registers.get(region + 8, 0) & _NO_WRITE and begin < first + size and end > first:
+        for first, last, region in self._protected:
+            if begin < last and end > first:
                 text = f"the firmware changes flash at {begin:#x}, which {self.name(region)} protects"
                 self.host.limit(f"{text}; what the chip does then isn't modelled")
                 return False
@@ -78,6 +83,10 @@ class Nvmc(Peripheral):
         """Erase, if that is enabled; end programming."""
         if offset == _CONFIG:
             self._settle()
+        if _ACL <= offset < _ACL_END and offset % _ACL_REGION == _PERM and value & _NO_WRITE:
+            region = offset - _PERM
+            first, size = self.get(region), self.get(region + 4)
+            self._protected.append((first, first + size, region))
         if self.mode != ERASE:
             return
         if offset in (_ERASEPAGE, _ERASEPAGEPARTIAL) and value < FLASH_BYTES:

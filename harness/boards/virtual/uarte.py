@@ -199,9 +199,11 @@ class Uarte(Peripheral):
         """Let the line move: bytes from the host into RAM, bytes to the host out."""
         sent = self._line.flush()
         if self._sending is not None and sent:
-            self._amount[_TXD_AMOUNT], self._sending = self._sending, None
+            size = self._amount[_TXD_AMOUNT] = self._sending
+            self._sending = None
             self._idle_polls = 0
-            self.raise_events([TXDRDY, ENDTX])
+            self._raise_for_each(TXDRDY, size)
+            self.raise_events([ENDTX])
         data = self._line.receive()
         if not data or not self.enabled or not self._receiving:
             return
@@ -224,12 +226,16 @@ class Uarte(Peripheral):
             part, data = data[: size - self._got], data[size - self._got :]
             self._to_ram(address + self._got, part)
             self._got += len(part)
-            if part:
-                self.raise_events([RXDRDY])
+            self._raise_for_each(RXDRDY, len(part))
             if self._got >= size:
                 self._end_reception(stopped=False)
         if self._armed is not None and self._got >= self._armed[1]:
             self._end_reception(stopped=False)
+
+    def _raise_for_each(self, event: int, count: int) -> None:
+        """Raise an event that comes with each byte. The CPU sees it once; what PPI connects to it counts bytes."""
+        for _ in range(count if event in self.routed else min(count, 1)):
+            self.raise_events([event])
 
     def _end_reception(self, *, stopped: bool) -> None:
         self._amount[_RXD_AMOUNT] = self._got

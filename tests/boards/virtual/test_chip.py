@@ -103,6 +103,11 @@ def test_ppi_captures_at_the_very_tick_and_closes_its_group(chip):
     assert chip.word("result", 1) == 1
 
 
+def test_ppi_counts_each_byte_of_the_uart(chip):
+    chip.call("count_sent_bytes", r0=9)
+    assert chip.word("result") == 9
+
+
 def test_a_watched_pin_interrupts_at_each_rise(chip):
     chip.call("watch_a_pin", r0=7)
     assert chip.word("edges") == 7
