@@ -11,6 +11,7 @@ from harness.boards.virtual.bus import Bus, PrivateBus
 from harness.boards.virtual.engine import Engine
 from harness.boards.virtual.exceptions import Exceptions
 from harness.boards.virtual.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
+from harness.boards.virtual.nrf52840 import FPU_IRQ
 from harness.boards.virtual.nvic import Nvic
 from harness.boards.virtual.peripherals import RESET_SOFT, RESET_WATCHDOG
 from harness.boards.virtual.scs import SystemControl
@@ -62,6 +63,7 @@ class Chip:
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
         self.nvic = Nvic()
+        self.nvic.on_enabled = self._interrupts_enabled
         self.bus = Bus(self, self, self.memory, line, pins, seed)
         self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
         self.cpu = self.engine.cpu
@@ -79,6 +81,10 @@ class Chip:
         """Drive one interrupt line of the NVIC."""
         if self.nvic.set_line(irq, high=high):
             self.attention()
+
+    def _interrupts_enabled(self, lines: int) -> None:
+        if lines >> FPU_IRQ & 1:
+            self.limit("the firmware enables the interrupt of FP exceptions (FPU), which isn't modelled")
 
     def ticks(self) -> float:
         """Return the time since power-on in ticks of 16 MHz."""

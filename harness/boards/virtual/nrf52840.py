@@ -12,6 +12,7 @@ from functools import cached_property
 
 from harness.boards.virtual.layout import Layout, parse_layout
 
+FPU_IRQ = 38
 PART, REVISION = 0x08, 2  # as FICR and ROM table tell them: build code AAD0
 
 _LAYOUTS = {

@@ -179,6 +179,7 @@ ENABLE = 0x500
         (None, 0x40029000, 1, "QSPI.TASKS_ACTIVATE"),
         (None, 0x5002B910, 1, "CryptoCell (at 0x5002b910)"),
         (None, 0x40000500, 1, "System OFF"),
+        (None, 0xE000E104, 1 << 6, "FP exceptions"),
     ],
 )
 def test_what_is_started_but_not_modelled_is_named(chip, enable, address, value, name):
