@@ -5,14 +5,9 @@ from __future__ import annotations
 import struct
 
 import pytest
-from virtual_lab import (
-    halted_counts,
-    join_pyocd,
-    wait_until,
-)
+from virtual_lab import Lab, VirtualNrf52840, describe, flash, halted_counts, join_pyocd, load, session, wait_until
 
 WATCHDOG_BIT = 2  # of RESETREAS
-SOFT_BIT = 4
 NOTES = 0x20010000  # where chip.elf keeps what a reset leaves alone
 
 
@@ -42,6 +37,19 @@ def store(chip, address, value):
 
 
 # ---------------------------------------------------------------------- the first steps of others
+
+
+def test_a_boot_loader_that_traps_and_looks_around_starts_its_application():
+    with VirtualNrf52840("nano33") as twin:
+        with session(twin) as opened:
+            for name in ("loader", "lab"):
+                flash(opened, load(name))
+            opened.target.reset()
+        wait_until(lambda: twin.machine.sleeping or twin.crash)
+        assert twin.crash is None, describe(twin.crash)
+        lab = Lab(twin)
+        assert lab.echo(b"started") == b"started"
+        lab.close()
 
 
 def test_start_up_code_finds_part_revision_and_temperature_calibration(chip):
