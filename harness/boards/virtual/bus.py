@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.boards.virtual.debug import SYSTEM_ROM_TABLE
+from harness.boards.virtual.gpio import Gpio, Gpiote
+from harness.boards.virtual.nrf52840 import PAGES
 from harness.boards.virtual.nvmc import Nvmc
-from harness.boards.virtual.peripherals import ClockPower, Gpio, RandomNumbers, Registers, Watchdog
+from harness.boards.virtual.peripheral import Peripheral, Registers
+from harness.boards.virtual.peripherals import (
+    ClockPower,
+    CryptoEngine,
+    EventGenerator,
+    RandomNumbers,
+    Temperature,
+)
+from harness.boards.virtual.ppi import Ppi
 from harness.boards.virtual.timers import Rtc, Timer
 from harness.boards.virtual.uarte import Pins, Uarte
+from harness.boards.virtual.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from harness.boards.virtual.cpu import Cpu
@@ -15,12 +27,14 @@ if TYPE_CHECKING:
     from harness.boards.virtual.line import Line
     from harness.boards.virtual.memory import Memory
     from harness.boards.virtual.nvmc import CodeWatcher
-    from harness.boards.virtual.peripheral import Host, Peripheral
+    from harness.boards.virtual.peripheral import Host
     from harness.boards.virtual.scs import SystemControl
 
 PAGE = 0x1000
 PPB, PPB_BYTES = 0xE0000000, 0x100000
 _SCS = 0xE000E000
+_ROM_TABLE = 0xF0000000
+_POLLS = 1000  # reads of one page in a row, after which the CPU must be waiting for something
 
 
 class Bus:
@@ -35,46 +49,75 @@ class Bus:
         pins: Pins,
         seed: str,
     ) -> None:
-        """Build the peripherals of the nRF52840 that are modelled."""
-        self.clock_power = ClockPower(host)
-        self.uarte = Uarte(host, memory, watcher, line, pins)
-        self.nvmc = Nvmc(host, memory, watcher)
-        self.gpio = Gpio(host)
-        self.pages: dict[int, Peripheral] = {
-            0x40000000: self.clock_power,
-            0x40002000: self.uarte,
-            0x40008000: Timer(host, 8, 4),
-            0x40009000: Timer(host, 9, 4),
-            0x4000A000: Timer(host, 10, 4),
-            0x4000B000: Rtc(host, 11, 3),
-            0x4000D000: RandomNumbers(host, seed),
-            0x40010000: Watchdog(host),
-            0x40011000: Rtc(host, 17, 4),
-            0x4001A000: Timer(host, 26, 6),
-            0x4001B000: Timer(host, 27, 6),
-            0x4001E000: self.nvmc,
-            0x40024000: Rtc(host, 36, 4),
-            0x50000000: self.gpio,
-            0x40006000: Registers(host),  # GPIOTE
-        }
+        """Build the peripherals of the nRF52840; those that aren't modelled have at least their registers."""
+        self.clock_power = ClockPower(host, PAGES[0x40000000])
+        self.uarte = Uarte(host, PAGES[0x40002000], memory, watcher, line, pins)
+        self.nvmc = Nvmc(host, PAGES[0x4001E000], memory, watcher)
+        self.gpio = Gpio(host, PAGES[0x50000000])
+        self._watchdog = Watchdog(host, PAGES[0x40010000], self.clock_power)
+        self.pages: dict[int, Peripheral] = {base: Registers(host, page) for base, page in PAGES.items()}
+        self.ppi = Ppi(host, PAGES[0x4001F000], self.pages, self.write)
+        modelled: list[Peripheral] = [
+            self.clock_power,
+            self.uarte,
+            self.nvmc,
+            self.gpio,
+            self._watchdog,
+            self.ppi,
+            Gpiote(host, PAGES[0x40006000], self.gpio),
+            Temperature(host, PAGES[0x4000C000]),
+            RandomNumbers(host, PAGES[0x4000D000], seed),
+            CryptoEngine(host, PAGES[0x5002B000]),
+        ]
+        for base, channels in {0x08: 4, 0x09: 4, 0x0A: 4, 0x1A: 6, 0x1B: 6}.items():
+            modelled.append(Timer(host, PAGES[0x40000000 + (base << 12)], channels))
+        for base, channels in {0x0B: 3, 0x11: 4, 0x24: 4}.items():
+            modelled.append(Rtc(host, PAGES[0x40000000 + (base << 12)], channels, self.clock_power))
+        modelled += [EventGenerator(host, PAGES[base]) for base in range(0x40014000, 0x4001A000, PAGE)]
+        self.pages.update({peripheral.page.base: peripheral for peripheral in modelled})
+        self.timed = [peripheral for peripheral in modelled if type(peripheral).deadline is not Peripheral.deadline]
+        self._read_page, self._reads = 0, 0
 
-    def reset(self) -> None:
-        """Reset every peripheral."""
+    def spans(self) -> list[tuple[int, int]]:
+        """Return address and length of each run of pages that answer."""
+        spans: list[tuple[int, int]] = []
+        for base in [*sorted(self.pages), _ROM_TABLE]:
+            if spans and sum(spans[-1]) == base:
+                spans[-1] = (spans[-1][0], spans[-1][1] + PAGE)
+            else:
+                spans.append((base, PAGE))
+        return spans
+
+    def reset(self, reason: int) -> None:
+        """Reset every peripheral that a reset for this reason (bits of RESETREAS; 0: power-on) reaches."""
         for peripheral in self.pages.values():
-            peripheral.reset()
+            if not reason or reason & ~peripheral.survives:
+                peripheral.reset()
+        if self._watchdog.running:
+            self.clock_power.force_low_frequency()
 
-    def read(self, address: int, size: int) -> int | None:
+    def read(self, address: int, size: int, *, debugger: bool = False) -> int | None:
         """Read a peripheral register, or None where there is none."""
-        peripheral = self.pages.get(address & -PAGE)
+        base = address & -PAGE
+        if base == _ROM_TABLE:
+            return SYSTEM_ROM_TABLE.get(address & ~3, 0) >> 8 * (address & 3) & (1 << 8 * size) - 1
+        peripheral = self.pages.get(base)
         if peripheral is None:
             return None
+        if base != self._read_page:
+            self._read_page, self._reads = base, 0
+        elif not debugger:
+            self._reads += 1
+            if self._reads > _POLLS:
+                peripheral.polled(address % PAGE & ~3)
         return peripheral.read(address % PAGE & ~3) >> 8 * (address & 3) & (1 << 8 * size) - 1
 
     def write(self, address: int, value: int) -> bool:
         """Write a peripheral register; False where there is none. Narrow writes act as words, as on the APB."""
         peripheral = self.pages.get(address & -PAGE)
         if peripheral is None:
-            return False
+            return address & -PAGE == _ROM_TABLE
+        self._read_page = 0
         peripheral.write(address % PAGE & ~3, value)
         return True
 

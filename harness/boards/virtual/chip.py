@@ -10,9 +10,10 @@ from harness.boards.virtual import debug as dbg
 from harness.boards.virtual.bus import Bus, PrivateBus
 from harness.boards.virtual.engine import Engine
 from harness.boards.virtual.exceptions import Exceptions
-from harness.boards.virtual.memory import RAM_BASE, Memory
+from harness.boards.virtual.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
+from harness.boards.virtual.nrf52840 import FPU_IRQ
 from harness.boards.virtual.nvic import Nvic
-from harness.boards.virtual.peripherals import RESET_SOFT
+from harness.boards.virtual.peripherals import RESET_SOFT, RESET_WATCHDOG
 from harness.boards.virtual.scs import SystemControl
 from harness.errors import EmulatorError
 
@@ -51,7 +52,8 @@ class Chip:
         self._halt_reason = 0
         self._step_wanted = False
         self._skip_trap: int | None = None
-        self._reset_wanted = False
+        self._reset_wanted = 0  # why, as bits of RESETREAS
+        self.event_time: float | None = None
         self.hung = False
         self.boots = 0
         self._alarms: list[tuple[int, Callable[[], None]]] = []
@@ -61,6 +63,7 @@ class Chip:
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
         self.nvic = Nvic()
+        self.nvic.on_enabled = self._interrupts_enabled
         self.bus = Bus(self, self, self.memory, line, pins, seed)
         self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
         self.cpu = self.engine.cpu
@@ -79,9 +82,19 @@ class Chip:
         if self.nvic.set_line(irq, high=high):
             self.attention()
 
+    def _interrupts_enabled(self, lines: int) -> None:
+        if lines >> FPU_IRQ & 1:
+            self.limit("the firmware enables the interrupt of FP exceptions (FPU), which isn't modelled")
+
     def ticks(self) -> float:
         """Return the time since power-on in ticks of 16 MHz."""
+        if self.event_time is not None:
+            return self.event_time
         return self.engine.counter.total / INSTRUCTIONS_PER_TICK + self._slept_ticks
+
+    def asleep_ticks(self) -> float:
+        """Return how much of `ticks` the CPU has slept."""
+        return self._slept_ticks
 
     def cycles(self) -> float:
         """Return the time since power-on in cycles of 64 MHz."""
@@ -105,8 +118,17 @@ class Chip:
 
     def reset_requested(self) -> None:
         """Reset before the next block, on behalf of AIRCR."""
-        self._reset_wanted = True
+        self._reset_wanted |= RESET_SOFT
         self.attention()
+
+    def watchdog_bites(self) -> None:
+        """Reset before the next block, on behalf of the watchdog."""
+        self._reset_wanted |= RESET_WATCHDOG
+        self.attention()
+
+    def event_raised(self, address: int) -> None:
+        """Pass an event on to the tasks that PPI connects to it."""
+        self.bus.ppi.pass_on(address)
 
     def limit(self, text: str) -> None:
         """Stop the board before the next block: the firmware does something that isn't modelled."""
@@ -120,10 +142,14 @@ class Chip:
 
     def code_changed(self, begin: int, end: int) -> None:
         """Forget translations of [begin, end), whose content has changed."""
-        if self.engine.counter.has_code(begin, end):
-            self.engine.counter.forget(begin, end)
-            self.engine.flush_wanted = True
-            self.attention()
+        spans = [(begin, end)]
+        if RAM_BASE <= begin < RAM_BASE + RAM_BYTES:
+            spans.append((begin - RAM_BASE + CODE_RAM_BASE, end - RAM_BASE + CODE_RAM_BASE))
+        for first, last in spans:
+            if self.engine.counter.has_code(first, last):
+                self.engine.counter.forget(first, last)
+                self.engine.flush_wanted = True
+                self.attention()
 
     def _on_unmask(self) -> None:
         if self.nvic.candidates():
@@ -150,7 +176,7 @@ class Chip:
     def lose_power(self, noise: bytes) -> None:
         """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
         self.memory.write_ram(RAM_BASE, noise)
-        self.engine.counter.forget(RAM_BASE, RAM_BASE + len(noise))
+        self.code_changed(RAM_BASE, RAM_BASE + len(noise))
         self.bus.clock_power.reset_reason = 0
         self._reset(0)
 
@@ -241,13 +267,13 @@ class Chip:
         with self.paused():
             self.private.write(address, value, size, debugger=True)
             if self._reset_wanted:  # a reset through the debugger is done when the write is
-                self._reset(RESET_SOFT)
+                self._reset(self._reset_wanted)
         return True
 
     def debug_read_peripheral(self, address: int, size: int) -> int | None:
         """Read a peripheral register for the debugger; None where there is none."""
         with self._condition:
-            return self.bus.read(address, size)
+            return self.bus.read(address, size, debugger=True)
 
     def debug_write_peripheral(self, address: int, value: int) -> bool:
         """Write a peripheral register for the debugger; False where there is none."""
@@ -256,6 +282,7 @@ class Chip:
 
     def debug_write_memory(self, address: int, data: bytes) -> bool:
         """Write memory for the debugger; False where that can't be written now."""
+        address = data_address(address)
         with self.paused():
             if self.memory.write_ram(address, data):
                 self.code_changed(address, address + len(data))
@@ -263,14 +290,14 @@ class Chip:
             return self.bus.nvmc.program(address, data)
 
     def _reset(self, reason: int) -> None:
-        self._reset_wanted = self._step_wanted = False
+        self._reset_wanted, self._step_wanted = 0, False
         self._limit_text = self._bus_fault_text = None
         self.halted = self.sleeping = self.locked_up = False
         self.crash = None
         self.hung = False
         self.boots += 1
         self.bus.clock_power.reset_reason |= reason
-        self.bus.reset()
+        self.bus.reset(reason)
         self.scs.reset()
         self.fpu_access_changed()
         sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.boards.virtual.bus import PPB, PPB_BYTES
 from harness.boards.virtual.peripherals import RESET_PIN, RESET_SOFT
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _CSW, _TAR, _DRW, _BASE, _IDR = 0x00, 0x04, 0x0C, 0xF8, 0xFC
 _RESET, _ERASEALL, _APPROTECTSTATUS = 0x000, 0x004, 0x00C  # ERASEALLSTATUS, 0x008, always reads 0: ready
 _CSW_DEVICE_ENABLED, _CSW_INCREMENT = 1 << 6, 0x30
 _WRAP = 0x1000  # TAR increments within 4 KB
-_PPB = 0xE0000000
 
 
 class AccessFaultError(Exception):
@@ -158,7 +158,7 @@ class DebugPort:
         data = machine.memory.read(address, size)
         if data is not None:
             return int.from_bytes(data, "little")
-        if address >= _PPB:
+        if PPB <= address < PPB + PPB_BYTES:
             return machine.debug_read(address, size)
         value = machine.debug_read_peripheral(address, size)
         if value is None:
@@ -183,7 +183,7 @@ class DebugPort:
         machine = self._machine
         if machine.memory.find(address, size) is not None:
             done = machine.debug_write_memory(address, value.to_bytes(size, "little"))
-        elif address >= _PPB:
+        elif PPB <= address < PPB + PPB_BYTES:
             done = machine.debug_write(address, value, size)
         else:
             done = machine.debug_write_peripheral(address, value)

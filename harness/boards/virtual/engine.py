@@ -11,10 +11,10 @@ from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual import thumb
 from harness.boards.virtual.binding import Uc, UcError
-from harness.boards.virtual.bus import PAGE, PPB, PPB_BYTES
+from harness.boards.virtual.bus import PPB, PPB_BYTES
 from harness.boards.virtual.counter import NO_LIMIT, BlockCounter
 from harness.boards.virtual.cpu import THUMB, Cpu
-from harness.boards.virtual.memory import FICR_BASE, RAM_BASE, RAM_BYTES, UICR_BASE
+from harness.boards.virtual.memory import CODE_RAM_BASE, FICR_BASE, RAM_BASE, RAM_BYTES, UICR_BASE
 from harness.boards.virtual.ram_pages import RamPages
 from harness.boards.virtual.watch import WriteWatch
 from harness.errors import EmulatorError
@@ -86,8 +86,8 @@ class Engine:
                 UICR_BASE: uc_const.UC_PROT_READ,
             }[base]
             self.uc.mem_map_ptr(base, len(content), protection, content.ctypes.data)
-        for base in bus.pages:
-            self._map(base, PAGE, bus.read, lambda address, value, _size: bus.write(address, value))
+        for base, size in bus.spans():
+            self._map(base, size, bus.read, lambda address, value, _size: bus.write(address, value))
         self.uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
         # Not over RAM: there nothing is invalid, and a hook alone makes each access slower.
         for begin, end in ((0, RAM_BASE - 1), (RAM_BASE + RAM_BYTES, 0xFFFFFFFF)):
@@ -95,7 +95,10 @@ class Engine:
         self.cpu = Cpu(self.uc)
         self._ram_pages = RamPages(self.cpu)
         self.counter = BlockCounter(
-            self.uc, [(0, memory.flash), (RAM_BASE, memory.ram)], self._on_block, allow_native=allow_native
+            self.uc,
+            [(0, memory.flash), (RAM_BASE, memory.ram), (CODE_RAM_BASE, memory.ram)],
+            self._on_block,
+            allow_native=allow_native,
         )
         self.watch = WriteWatch(self.cpu)
         self.breakpoints: frozenset[int] = frozenset()

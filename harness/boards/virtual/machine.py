@@ -15,7 +15,6 @@ from harness.boards.virtual.crash import Crash
 from harness.boards.virtual.engine import Stop
 from harness.boards.virtual.exceptions import Fault, LockupError
 from harness.boards.virtual.nvic import HARD_FAULT
-from harness.boards.virtual.peripherals import RESET_SOFT
 from harness.boards.virtual.thumb import condition_holds
 from harness.errors import EmulatorError
 
@@ -69,7 +68,7 @@ class Machine(Chip):
         if self._pausing:
             self._condition.wait()
         elif self._reset_wanted:
-            self._reset(RESET_SOFT)
+            self._reset(self._reset_wanted)
         elif self.halted or self.in_reset:
             self._idle_halted()
         elif self.locked_up:
@@ -104,13 +103,13 @@ class Machine(Chip):
             self.bus.uarte.pump()
 
     def _advance(self) -> None:
-        for peripheral in self.bus.pages.values():
+        for peripheral in self.bus.timed:
             peripheral.advance()
         self.scs.advance()
 
     def _deadline(self) -> float | None:
         """Return when a timer next wants attention, in ticks of 16 MHz."""
-        due = [peripheral.deadline() for peripheral in self.bus.pages.values()]
+        due = [peripheral.deadline() for peripheral in self.bus.timed]
         due.append(self.scs.deadline())
         return min((at for at in due if at is not None), default=None)
 
@@ -144,7 +143,10 @@ class Machine(Chip):
             self._line.wait(timeout)
         slept_s = time.monotonic() - began
         self.idle_seconds += slept_s
-        self._slept_ticks += slept_s * _MHZ16
+        slept_ticks = slept_s * _MHZ16
+        if deadline is not None:  # the host wakes up late; the board doesn't
+            slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))
+        self._slept_ticks += slept_ticks
         if self.on_sleep is not None:
             self.on_sleep(None)
 
@@ -230,9 +232,9 @@ class Machine(Chip):
         if access is None:
             raise EmulatorError("an access failed, but which one is unknown")
         verb = "write to" if access.write else "read from"
-        if 0x40000000 <= access.address < 0x60000000:
-            self.limit(f"{verb} {access.address:#010x}: that peripheral is not modelled")
         text = f"{verb} {access.address:#010x}, where there is no memory"
+        if 0x40000000 <= access.address < 0x60000000:
+            text = f"{verb} {access.address:#010x}, where there is no peripheral"
         if self.memory.find(access.address, 1) is not None:
             text = f"{verb} {access.address:#010x}, which can't be written so now (NVMC CONFIG, aligned words only)"
         return Fault("bus fault", text, cfsr=scs_module.PRECISERR, address=access.address)

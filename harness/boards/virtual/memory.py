@@ -7,14 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from harness.boards.virtual.nrf52840 import PART, REVISION
+
 FLASH_BYTES = 0x100000
 PAGE_BYTES = 0x1000
 RAM_BASE = 0x20000000
 RAM_BYTES = 0x40000
+CODE_RAM_BASE = 0x00800000  # the same RAM once more, on the bus that fetches code; DMA doesn't reach it here
 FICR_BASE = 0x10000000
 UICR_BASE = 0x10001000
 
+# Of a typical part; each is calibrated in the factory (chapter FICR, TEMP.A0 to TEMP.T4).
+TEMPERATURE_SLOPES = (0xFFFFF320, 0xFFFFF343, 0xFFFFF35D, 0xFFFFF400, 0xFFFFF452, 0xFFFFF37B)
+TEMPERATURE_OFFSETS = (0xFFFF3FCC, 0xFFFF3F98, 0xFFFF3F98, 0xFFFF0012, 0xFFFF004D, 0xFFFF3E10)
+TEMPERATURE_BREAKS = (0xFFFFFFE2, 0xFFFFFF00, 0xFFFFFF14, 0xFFFFFF19, 0xFFFFFF50)
+
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def data_address(address: int) -> int:
+    """Return the address at which data transfers reach what is at `address`, which may be code RAM."""
+    in_code_ram = CODE_RAM_BASE <= address < CODE_RAM_BASE + RAM_BYTES
+    return address - CODE_RAM_BASE + RAM_BASE if in_code_ram else address
 
 
 class Memory:
@@ -31,10 +45,14 @@ class Memory:
         self.ficr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
         self.uicr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
         self.regions = ((0, self.flash), (RAM_BASE, self.ram), (FICR_BASE, self.ficr), (UICR_BASE, self.uicr))
+        low, high = chip_id & 0xFFFFFFFF, chip_id >> 32
         info = {
             0x010: (PAGE_BYTES, FLASH_BYTES // PAGE_BYTES),  # CODEPAGESIZE, CODESIZE
-            0x060: (chip_id & 0xFFFFFFFF, chip_id >> 32),  # DEVICEID
-            0x100: (0x52840, 0x41414430, 0x2004, 256, 1024),  # PART, VARIANT "AAD0", PACKAGE, RAM, FLASH in KB
+            0x060: (low, high),  # DEVICEID
+            0x0A0: (0xFFFFFFFF, high ^ low, low >> 16),  # DEVICEADDRTYPE (random), DEVICEADDR
+            0x100: (0x52840, 0x41414430, 0x2004, 256, 1024),  # INFO: PART, VARIANT "AAD0", PACKAGE, RAM, FLASH in KB
+            0x130: (PART, REVISION),  # undocumented; Nordic's start-up code decides by them which errata apply
+            0x404: (*TEMPERATURE_SLOPES, *TEMPERATURE_OFFSETS, *TEMPERATURE_BREAKS),  # TEMP.A, B and T
         }
         for offset, words in info.items():
             data = struct.pack(f"<{len(words)}I", *words)
@@ -42,6 +60,7 @@ class Memory:
 
     def find(self, address: int, size: int) -> tuple[Bytes, int] | None:
         """Return the memory that holds all of [address, address + size) and the offset in it, or None."""
+        address = data_address(address)
         for base, content in self.regions:
             if base <= address and address + size <= base + len(content):
                 return content, address - base

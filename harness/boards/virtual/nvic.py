@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.virtual.cpu import Cpu
 
 NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL, DEBUG_MONITOR, PENDSV, SYSTICK = (
@@ -29,6 +31,7 @@ class Nvic:
 
     def __init__(self) -> None:
         """Start as after reset."""
+        self.on_enabled: Callable[[int], None] = lambda _lines: None  # called with the interrupts that are enabled
         self.reset()
 
     def reset(self) -> None:
@@ -126,6 +129,7 @@ class Nvic:
         mask = value << 32 * (offset % 0x80 // 4) & (1 << IRQS) - 1
         if offset < 0x80:
             self.enabled |= mask
+            self.on_enabled(mask)
         elif offset < 0x100:
             self.enabled &= ~mask
         elif offset < 0x180:

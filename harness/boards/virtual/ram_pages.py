@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from unicorn import unicorn_const as uc_const
 
-from harness.boards.virtual.memory import RAM_BASE, RAM_BYTES
+from harness.boards.virtual.memory import RAM_BASE, RAM_BYTES, data_address
 
 if TYPE_CHECKING:
     from harness.boards.virtual.cpu import Cpu
 
 PAGE_BYTES = 1024  # of the emulator, for this core
 _DATA, _CODE = 3, 7  # read and write; and execute
-_CODE_END = 0x10000000  # above flash, nothing but RAM holds code
+_CODE_END = 0x00800000  # above flash, nothing but RAM holds code
 
 
 class RamPages:
     """Which pages of RAM hold code that ran."""
 
     def __init__(self, cpu: Cpu) -> None:
-        """Take over the emulator's address translation, which stays one to one."""
+        """Take over the emulator's address translation, one to one but for code RAM."""
         self._cpu = cpu
         self._code: set[int] = set()
         self.failure: BaseException | None = None
@@ -34,6 +34,7 @@ class RamPages:
 
     def _fill(self, _uc: Any, address: int, kind: int, entry: Any, _data: Any) -> bool:
         try:
+            address = data_address(address)
             entry.paddr = address
             code = address < _CODE_END or (address - RAM_BASE) // PAGE_BYTES in self._code
             entry.perms = _CODE if code else _DATA
@@ -46,7 +47,7 @@ class RamPages:
 
     def allow_code(self, pc: int) -> bool:
         """Make the page at `pc` executable, or the next if that one is; False if there is nothing to do."""
-        page = (pc - RAM_BASE) // PAGE_BYTES
+        page = (data_address(pc) - RAM_BASE) // PAGE_BYTES
         for candidate in (page, page + 1):
             if 0 <= candidate < RAM_BYTES // PAGE_BYTES and candidate not in self._code:
                 self._code.add(candidate)

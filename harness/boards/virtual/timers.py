@@ -1,4 +1,4 @@
-"""TIMER and RTC: counters with compare registers, driven by the board's own time."""
+"""TIMER and RTC: counters with compare registers, driven by the board's own time or by a task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.peripheral import Peripheral
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.boards.virtual.nrf52840 import Page
     from harness.boards.virtual.peripheral import Host
+    from harness.boards.virtual.peripherals import ClockPower
 
 _COMPARE0 = 0x140
 
@@ -16,14 +20,11 @@ _COMPARE0 = 0x140
 class _Counter(Peripheral):
     """A counter that runs on from `_anchor_ticks` on, when it stood at `_anchor_count`."""
 
-    channels = 4
-
-    def __init__(self, host: Host, irq: int, channels: int) -> None:
+    def __init__(self, host: Host, page: Page, channels: int) -> None:
         """Make a counter with that many compare registers."""
-        self.irq = irq
         self.channels = channels
         self.events = tuple(_COMPARE0 + 4 * n for n in range(channels)) + self._own_events()
-        super().__init__(host)
+        super().__init__(host, page)
 
     def _own_events(self) -> tuple[int, ...]:
         return ()
@@ -37,7 +38,7 @@ class _Counter(Peripheral):
         self._seen = 0.0
 
     def _rate(self) -> float:
-        """Return counts per tick of 16 MHz."""
+        """Return counts per tick of 16 MHz; 0 if it counts something else."""
         raise NotImplementedError
 
     def _width(self) -> int:
@@ -62,46 +63,60 @@ class _Counter(Peripheral):
         self._seen = count
         self.host.deadlines_changed()
 
-    def _next_match(self, channel: int, after: float) -> float:
-        """Return the first unwrapped count above `after` at which the channel matches."""
+    def _ticks_at(self, count: float) -> float:
+        """Return when the counter gets to an unwrapped count."""
+        rate = self._rate()
+        return self._anchor_ticks + (count - self._anchor_count) / rate if rate else self.host.ticks()
+
+    def _next_multiple(self, remainder: int, after: float) -> float:
+        """Return the first unwrapped count above `after` at which the counter shows `remainder`."""
         span = 1 << self._width()
-        compare = self._compare(channel)
-        return compare + span * (math.floor((after - compare) / span) + 1)
+        return remainder + span * (math.floor((after - remainder) / span) + 1)
+
+    def _next_events(self, after: float) -> Iterator[tuple[float, int]]:
+        """Yield for each event the unwrapped count at which it comes next, and its offset."""
+        for channel in range(self.channels):
+            yield self._next_multiple(self._compare(channel), after), _COMPARE0 + 4 * channel
+
+    def _wanted(self, event: int) -> bool:
+        """Tell whether something waits for an event to come in time."""
+        channel = (event - _COMPARE0) // 4
+        shorts = channel >= 0 and (self.short(channel) or self.short(8 + channel))
+        return bool(self.inten >> (event - 0x100) // 4 & 1 or shorts or event in self.routed)
 
     def deadline(self) -> float | None:
-        """Return when the next enabled compare interrupt or shortcut is due."""
-        if not self._running:
+        """Return when the next event is due that something waits for."""
+        if not self._running or not self._rate():
             return None
-        due = [
-            self._next_match(n, self._seen)
-            for n in range(self.channels)
-            if self.inten >> (16 + n) & 1 or self.short(n) or self.short(8 + n)
-        ]
-        if not due:
-            return None
-        return self._anchor_ticks + (min(due) - self._anchor_count) / self._rate()
+        due = [at for at, event in self._next_events(self._seen) if self._wanted(event)]
+        return self._ticks_at(min(due)) if due else None
 
     def advance(self) -> None:
-        """Set the compare events that are due, in order."""
+        """Set the events that are due, in order."""
         while self._running:
             now = self._elapsed()
-            matches = [(self._next_match(n, self._seen), n) for n in range(self.channels)]
-            at, channel = min(matches)
+            coming = list(self._next_events(self._seen))
+            at = min(at for at, _ in coming)
             if at > now + 1e-6:
                 self._seen = max(self._seen, math.floor(now))
                 return
-            hit = [n for match, n in matches if match == at]
-            self._seen = at
-            self.raise_events(_COMPARE0 + 4 * n for n in hit if self._compare_enabled(n))
-            if any(self.short(n) for n in hit):  # COMPARE_CLEAR
-                ticks = self._anchor_ticks + (at - self._anchor_count) / self._rate()
-                self._anchor_count, self._anchor_ticks, self._seen = 0.0, ticks, 0.0
-            if any(self.short(8 + n) for n in hit):  # COMPARE_STOP
-                self._running = False
-                self._anchor_count = self._seen
-            del channel
+            self._reach(at, [event for due, event in coming if due == at])
 
-    def _compare_enabled(self, _channel: int) -> bool:
+    def _reach(self, count: float, events: list[int]) -> None:
+        """Count to where events come: raise them, then do what they are cut short to."""
+        self._seen = count
+        ticks = self._ticks_at(count)
+        channels = [(event - _COMPARE0) // 4 for event in events if event >= _COMPARE0]
+        if any(self.short(n) for n in channels):  # COMPARE_CLEAR
+            self._anchor_count, self._anchor_ticks, self._seen = 0.0, ticks, 0.0
+        if any(self.short(8 + n) for n in channels):  # COMPARE_STOP
+            self._anchor_count = self._seen
+            self._running = False
+        earlier, self.host.event_time = self.host.event_time, ticks
+        self.raise_events(event for event in events if self._enabled(event))
+        self.host.event_time = earlier
+
+    def _enabled(self, _event: int) -> bool:
         return True
 
     def read(self, offset: int) -> int:
@@ -130,72 +145,95 @@ class _Counter(Peripheral):
 
 
 class Timer(_Counter):
-    """TIMER in timer mode: 16 MHz divided by 2 to the PRESCALER."""
+    """TIMER: counts 16 MHz divided by 2 to the PRESCALER, or how often its COUNT task is triggered."""
+
+    tasks = (0x000, 0x004, 0x008, 0x00C, 0x010, *range(0x040, 0x058, 4))
+    _MODE, _BITMODE, _PRESCALER = 0x504, 0x508, 0x510
 
     def _rate(self) -> float:
-        return 1.0 / (1 << min(self.registers.get(0x510, 4), 9))
+        return 0.0 if self.get(self._MODE) & 3 else 1.0 / (1 << min(self.get(self._PRESCALER), 9))
 
     def _width(self) -> int:
-        return {0: 16, 1: 8, 2: 24, 3: 32}[self.registers.get(0x508, 0) & 3]
+        return {0: 16, 1: 8, 2: 24, 3: 32}[self.get(self._BITMODE) & 3]
 
     def task(self, offset: int) -> None:
-        """Start, stop, clear or capture."""
+        """Start, stop, count, clear or capture."""
         if offset == 0x000:
-            if self.registers.get(0x504, 0):
-                self.host.limit("the firmware uses TIMER in counter mode, which is not modelled")
             self._start()
         elif offset in (0x004, 0x010):
             self._stop()
+        elif offset == 0x008:
+            if self._running and not self._rate():
+                self._anchor_count += 1
+                self.advance()
         elif offset == 0x00C:
             self._clear()
-        elif 0x040 <= offset < 0x040 + 4 * self.channels:
+        elif offset < 0x040 + 4 * self.channels:
             self.registers[0x540 + offset - 0x040] = self.count()
 
 
 class Rtc(_Counter):
-    """RTC: 32,768 Hz divided by PRESCALER + 1, 24 bits. Compare events need EVTEN or INTEN."""
+    """RTC: 32,768 Hz divided by PRESCALER + 1, 24 bits. Its events need EVTEN or INTEN, and it needs that clock."""
+
+    tasks = (0x000, 0x004, 0x008, 0x00C)
+    _EVTEN, _EVTENSET, _EVTENCLR, _COUNTER, _PRESCALER = 0x340, 0x344, 0x348, 0x504, 0x508
+    _TICK, _OVRFLW = 0x100, 0x104
+    _NEAR_OVERFLOW = 0xFFFFF0
+
+    def __init__(self, host: Host, page: Page, channels: int, clock: ClockPower) -> None:
+        """Connect to the low-frequency clock."""
+        self._clock = clock
+        clock.on_low_frequency.append(self._clock_changed)
+        super().__init__(host, page, channels)
 
     def _own_events(self) -> tuple[int, ...]:
-        return (0x100, 0x104)
+        return (self._TICK, self._OVRFLW)
+
+    def reset(self) -> None:
+        """Stop and clear."""
+        super().reset()
+        self._started = False
 
     def _rate(self) -> float:
-        return 32768 / 16e6 / (self.registers.get(0x508, 0) + 1)
+        return 32768 / 16e6 / ((self.get(self._PRESCALER) & 0xFFF) + 1)
 
     def _width(self) -> int:
         return 24
 
-    def _compare_enabled(self, channel: int) -> bool:
-        return bool((self.inten | self.registers.get(0x340, 0)) >> (16 + channel) & 1)
+    def _enabled(self, event: int) -> bool:
+        return bool((self.inten | self.get(self._EVTEN)) >> (event - 0x100) // 4 & 1)
+
+    def _next_events(self, after: float) -> Iterator[tuple[float, int]]:
+        yield from super()._next_events(after)
+        yield self._next_multiple(0, after), self._OVRFLW
+        if self._enabled(self._TICK):
+            yield max(math.floor(after) + 1.0, math.floor(self._elapsed()) * 1.0), self._TICK
 
     def read(self, offset: int) -> int:
         """Return a register; COUNTER comes from the time."""
-        if offset == 0x504:
+        if offset == self._COUNTER:
             return self.count()
-        if offset in (0x340, 0x344, 0x348):
-            return self.registers.get(0x340, 0)
-        return super().read(offset)
+        return super().read(self._EVTEN if offset in (self._EVTENSET, self._EVTENCLR) else offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Keep the event routing; refuse the tick interrupt."""
-        enabled = self.registers.get(0x340, 0)
-        if offset == 0x344:
-            self.registers[0x340] = enabled | value
-        elif offset == 0x348:
-            self.registers[0x340] = enabled & ~value
+        """Keep the event routing."""
+        if offset in (self._EVTENSET, self._EVTENCLR):
+            enabled = self.get(self._EVTEN)
+            self.registers[self._EVTEN] = enabled | value if offset == self._EVTENSET else enabled & ~value
 
-    def write(self, offset: int, value: int) -> None:
-        """Write a register; TICK and OVRFLW interrupts are not modelled."""
-        super().write(offset, value)
-        if self.inten & 3:
-            self.host.limit("the firmware uses the TICK or OVRFLW interrupt of RTC, which is not modelled")
+    def _clock_changed(self) -> None:
+        """Count only while there is a clock."""
+        self.advance()
+        if self._started and self._clock.low_frequency:
+            self._start()
+        elif self._running:
+            self._stop()
+        self.host.deadlines_changed()
 
     def task(self, offset: int) -> None:
-        """Start, stop or clear."""
-        if offset == 0x000:
-            self._start()
-        elif offset == 0x004:
-            self._stop()
-        elif offset == 0x008:
-            self._clear()
-        elif offset == 0x00C:
-            self._anchor(float(0xFFFFF0))
+        """Start, stop, clear, or go to shortly before the overflow."""
+        if offset in (0x000, 0x004):
+            self._started = offset == 0x000
+            self._clock_changed()
+        else:
+            self._anchor(0.0 if offset == 0x008 else float(self._NEAR_OVERFLOW))

@@ -15,6 +15,7 @@ from harness.boards.virtual.peripheral import Peripheral
 if TYPE_CHECKING:
     from harness.boards.virtual.line import Line
     from harness.boards.virtual.memory import Memory
+    from harness.boards.virtual.nrf52840 import Page
     from harness.boards.virtual.nvmc import CodeWatcher
     from harness.boards.virtual.peripheral import Host
 
@@ -42,17 +43,17 @@ class Pins:
 class Uarte(Peripheral):
     """The UART at 0x40002000."""
 
-    irq = 2
+    tasks = (_STARTRX, _STOPRX, _STARTTX, _STOPTX, _FLUSHRX)
     events = (CTS, NCTS, RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED)
 
-    def __init__(self, host: Host, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
+    def __init__(self, host: Host, page: Page, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
         """Connect to the board's serial line."""
         self._memory = memory
         self._watcher = watcher
         self._line = line
         self._pins = pins
         self.overruns = 0
-        super().__init__(host)
+        super().__init__(host, page)
 
     def reset(self) -> None:
         """Stop both directions and lose what was under way."""
@@ -198,9 +199,11 @@ class Uarte(Peripheral):
         """Let the line move: bytes from the host into RAM, bytes to the host out."""
         sent = self._line.flush()
         if self._sending is not None and sent:
-            self._amount[_TXD_AMOUNT], self._sending = self._sending, None
+            size = self._amount[_TXD_AMOUNT] = self._sending
+            self._sending = None
             self._idle_polls = 0
-            self.raise_events([TXDRDY, ENDTX])
+            self._raise_for_each(TXDRDY, size)
+            self.raise_events([ENDTX])
         data = self._line.receive()
         if not data or not self.enabled or not self._receiving:
             return
@@ -223,12 +226,16 @@ class Uarte(Peripheral):
             part, data = data[: size - self._got], data[size - self._got :]
             self._to_ram(address + self._got, part)
             self._got += len(part)
-            if part:
-                self.raise_events([RXDRDY])
+            self._raise_for_each(RXDRDY, len(part))
             if self._got >= size:
                 self._end_reception(stopped=False)
         if self._armed is not None and self._got >= self._armed[1]:
             self._end_reception(stopped=False)
+
+    def _raise_for_each(self, event: int, count: int) -> None:
+        """Raise an event that comes with each byte. The CPU sees it once; what PPI connects to it counts bytes."""
+        for _ in range(count if event in self.routed else min(count, 1)):
+            self.raise_events([event])
 
     def _end_reception(self, *, stopped: bool) -> None:
         self._amount[_RXD_AMOUNT] = self._got

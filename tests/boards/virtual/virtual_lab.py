@@ -146,9 +146,9 @@ def running_lab(name="lab", **board):
 
 
 @contextmanager
-def halted_counts(**board):
-    """counts.elf, started and halted: `call` runs one of its functions."""
-    firmware = load("counts")
+def halted_counts(name="counts", **board):
+    """An image, started and halted: `call` runs one of its functions."""
+    firmware = load(name)
     with VirtualNrf52840("nano33", **board) as twin, session(twin) as opened:
         flash(opened, firmware)
         start(opened, firmware)
@@ -169,6 +169,15 @@ class Caller:
         self.target.write_core_register("sp", self.symbols["stack_top"])
         self.target.write_core_register("xpsr", 0x01000000)
         self.target.write_core_register("pc", self.symbols[name] & ~1)
+
+    def word(self, name, index=0):
+        return struct.unpack("<I", self.twin.machine.memory.read(self.symbols[name] + 4 * index, 4))[0]
+
+    def restart(self):
+        """Reset, and halt once the image has set itself up."""
+        self.target.reset()
+        wait_until(lambda: self.twin.machine.sleeping)
+        self.target.halt()
 
     def wait(self):
         wait_until(lambda: self.twin.machine.halted or self.twin.crash)
