@@ -12,15 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
-from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, Uc
-from unicorn.arm_const import (
-    UC_ARM_REG_LR,
-    UC_ARM_REG_PC,
-    UC_ARM_REG_R0,
-    UC_ARM_REG_SP,
-    UC_CPU_ARM_CORTEX_M4,
-)
+from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_ARM_REG_SP
 
+from harness.boards.virtual.binding import cortex_m4
 from harness.boards.virtual.counter import BlockCounter
 from harness.build import emit_c, plan_memory
 
@@ -143,12 +137,11 @@ class CortexModel:
         run_compiler([gcc, *cortex_flags(), *link, *files, *kernels, "-lm", "-o", image])
         self._output = graph.output
         self._flash = np.zeros(FLASH_BYTES, np.uint8)
-        self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
-        self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        self._uc = cortex_m4()
         self._uc.mem_map(RAM, RAM_BYTES)
         self._load(image)
         self._uc.mem_map_ptr(0, FLASH_BYTES, 5, self._flash.ctypes.data)
-        self._counter = BlockCounter(self._uc, [(0, self._flash)], lambda _address, _size, _facts: True)
+        self._counter = BlockCounter(self._uc, [(0, self._flash)], lambda _address, _code, _facts: frozenset())
         self.instructions = self.stack_bytes = 0
         description = STACK_TOP - STACK_BYTES - 64
         self._call("hil_model_setup", description)

@@ -116,6 +116,10 @@ class Chip:
         """Trap FP instructions, or let them run, as CPACR now says."""
         self.engine.fpu_access_changed(enabled=self.scs.fpu_enabled)
 
+    def traps_changed(self) -> None:
+        """Refuse unaligned accesses and division by zero, or let them run, as CCR now says."""
+        self.engine.traps_changed(unaligned=self.scs.traps_unaligned, zero=self.scs.traps_division)
+
     def reset_requested(self) -> None:
         """Reset before the next block, on behalf of AIRCR."""
         self._reset_wanted |= RESET_SOFT
@@ -300,6 +304,7 @@ class Chip:
         self.bus.reset(reason)
         self.scs.reset()
         self.fpu_access_changed()
+        self.traps_changed()
         sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))
         self.cpu.reset(sp, pc)
         self.engine.reset()

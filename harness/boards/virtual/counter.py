@@ -15,7 +15,9 @@ import numpy as np
 from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual import native, thumb
-from harness.boards.virtual.binding import uclib
+from harness.boards.virtual.binding import hook
+from harness.boards.virtual.cpu import Cpu
+from harness.boards.virtual.register_file import find_registers
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 
 NO_LIMIT = 2**64 - 1
+_SIZE = _COUNT = 0xFFFF
+_OUTDATED = 1 << 30  # in an entry's bytes: a block is here, but must be looked at again
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 
 
@@ -42,7 +46,7 @@ class BlockProfile:
 
 
 class _Region:
-    """Counting table of one memory: {u32 bytes, u32 instructions, u64 executions} per halfword."""
+    """Counting table of one memory: {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword."""
 
     def __init__(self, base: int, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         self.base = base
@@ -56,9 +60,18 @@ class _Region:
     def context(self) -> int:
         return (int(self.table.ctypes.data) - 8 * self.base) & NO_LIMIT
 
+    def code(self, address: int, size: int) -> bytes:
+        return self.memory[address - self.base : address - self.base + size].tobytes()
+
     def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
         first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
         return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
+
+
+def _pack(registers: frozenset[int]) -> int:
+    """Return up to four register numbers as they stand in the table."""
+    numbers = [*registers, *[next(iter(registers), 0)] * 4]
+    return sum(number << shift for number, shift in zip(numbers, (16, 20, 24, 28), strict=False))
 
 
 class BlockCounter:
@@ -68,7 +81,7 @@ class BlockCounter:
         self,
         uc: Any,
         memories: list[tuple[int, np.ndarray[Any, np.dtype[np.uint8]]]],
-        on_block: Callable[[int, int, thumb.CodeFacts], bool],
+        on_block: Callable[[int, bytes, thumb.CodeFacts], frozenset[int] | None],
         *,
         allow_native: bool = True,
     ) -> None:
@@ -77,14 +90,18 @@ class BlockCounter:
         Args:
             uc: the CPU emulator.
             memories: where code may run: first address and content of each.
-            on_block: called in the emulator's thread before a block that may need attention runs, with its
-                address, bytes and facts; False stops the CPU before the block.
+            on_block: called in the emulator's thread before a block runs for the first time, with its address, code
+                and facts. It returns up to four registers that must be multiples of four whenever the block starts,
+                or None to stop the CPU before the block.
             allow_native: False forces the slower counter in Python, for comparison.
         """
         self._uc = uc
         self._regions = [_Region(base, memory) for base, memory in memories]
         self._on_block = on_block
-        self._header = np.zeros(4, np.uint64)
+        self._cpu = Cpu(uc)
+        self.on_unaligned: Callable[[int, bytes], None] = lambda _address, _code: None
+        self.on_forget: Callable[[int, int], None] = lambda _begin, _end: None
+        self._header = np.zeros(native.HEADER_WORDS, np.uint64)
         self._header_view = memoryview(self._header.data)
         self._header_view[native.LIMIT] = NO_LIMIT
         self._last_size = 0
@@ -93,30 +110,25 @@ class BlockCounter:
         self.stopped_at: int | None = None
         self.failure: BaseException | None = None
         self._slow = _BLOCK_CALLBACK(self._slow_path)
-        self._handles = [ctypes.c_size_t() for _ in self._regions]
+        self._page: native.ExecutablePage | None = None
         self.description = self._hook(native.stubs_for_this_host() if allow_native else None)
 
     def _hook(self, stubs: native.Stubs | None) -> str:
         slow = ctypes.cast(self._slow, ctypes.c_void_p).value or 0
         self._header_view[native.SLOW] = slow
         callback, description = slow, "block counter in Python (slow)"
-        if stubs is not None:
-            self._page = native.executable([stubs.block(int(self._header.ctypes.data))])
+        registers = None if stubs is None else find_registers(self._uc)
+        if stubs is not None and registers is None:
+            description = "block counter in Python (slow: the registers of the CPU emulator weren't found)"
+        elif stubs is not None and registers is not None:
+            self._header_view[native.REGISTERS] = registers
+            header = int(self._header.ctypes.data)
+            self._page = native.executable([stubs.block(header), *(stubs.watch(mask, header) for mask in native.MASKS)])
             description = "block counter in Python (slow: the system allows no executable memory)"
             if self._page is not None:
                 callback, description = self._page.addresses[0], f"native block counter ({stubs.name})"
-        for region, handle in zip(self._regions, self._handles, strict=True):
-            status = uclib.uc_hook_add(
-                self._uc._uch,  # noqa: SLF001 - the binding has no public way to add a native callback
-                ctypes.byref(handle),
-                uc_const.UC_HOOK_BLOCK,
-                ctypes.c_void_p(callback),
-                ctypes.c_void_p(region.context),
-                ctypes.c_uint64(region.base),
-                ctypes.c_uint64(region.end - 1),
-            )
-            if status != uc_const.UC_ERR_OK:
-                raise EmulatorError(f"the CPU emulator refused the instruction counter (error {status})")
+        for region in self._regions:
+            hook(self._uc, uc_const.UC_HOOK_BLOCK, callback, region.context, region.base, region.end - 1)
         self._uc.hook_add(uc_const.UC_HOOK_EDGE_GENERATED, self._on_translation)
         return description
 
@@ -129,6 +141,25 @@ class BlockCounter:
         except BaseException as error:  # noqa: BLE001 - nothing may cross the C code; the run loop raises it
             self.failure = error
             self.stop_soon()
+
+    def watch(self, address: int, register: int, mask: int, slow: int) -> int:
+        """Call back before the instruction at `address` runs if its register isn't as it should be.
+
+        Args:
+            address: of the instruction.
+            register: number of the core register.
+            mask: of its bits, which should be 0; or 0, if the register itself should not be.
+            slow: address of the C function to call. Without machine code, it is called at each execution.
+
+        Returns:
+            The handle of the callback.
+        """
+        callback, context = slow, 0
+        if self._page is not None:
+            self._header_view[native.WATCHED] = slow
+            callback = self._page.addresses[1 + native.MASKS.index(mask)]
+            context = self._header_view[native.REGISTERS] + 4 * register
+        return hook(self._uc, uc_const.UC_HOOK_CODE, callback, context, address, address)
 
     @property
     def total(self) -> int:
@@ -167,32 +198,52 @@ class BlockCounter:
             return
         region = self._region_of(address)
         words, row = region.words, 2 * (address - region.base)
-        if words[row] != size:
-            code = region.memory[address - region.base : address - region.base + size].tobytes()
-            facts = thumb.scan(code)
-            special = facts.first_fp is not None or facts.unmasks
-            if special and not self._on_block(address, size, facts):
-                self._stop_here(address)
-                return
+        if words[row] & ~native.CHECKED != size and not self._admit(region, address, size):
+            return
+        if words[row] & native.CHECKED and not self._aligned(words[row + 1]):
             self._retire(region, row)
-            if facts.unmasks:  # stays unknown, so that each execution comes here
-                self._unstable[address] = size
-                header[native.TOTAL] += facts.instructions
-                header[native.LAST] = address
-                key = (address, facts.instructions)
-                self._retired[key] = self._retired.get(key, 0) + 1
-                return
-            words[row] = size
-            words[row + 1] = facts.instructions
-        header[native.TOTAL] += words[row + 1]
+            self.on_unaligned(address, region.code(address, size))
+            self._stop_here(address)
+            return
+        header[native.TOTAL] += words[row + 1] & _COUNT
         header[native.LAST] = address
         region.longs[row // 2 + 1] += 1
+
+    def _admit(self, region: _Region, address: int, size: int) -> bool:
+        """Look at a block that is new here; False if nothing is left to do for this execution of it."""
+        code = region.code(address, size)
+        facts = thumb.scan(code)
+        registers = self._on_block(address, code, facts)
+        if registers is None:
+            self._stop_here(address)
+            return False
+        row = 2 * (address - region.base)
+        self._retire(region, row)
+        packed = _pack(registers)
+        if facts.unmasks:  # stays unknown, so that each execution comes here
+            if registers and not self._aligned(packed):
+                self.on_unaligned(address, code)
+                self._stop_here(address)
+                return False
+            header = self._header_view
+            self._unstable[address] = size
+            header[native.TOTAL] += facts.instructions
+            header[native.LAST] = address
+            key = (address, facts.instructions)
+            self._retired[key] = self._retired.get(key, 0) + 1
+            return False
+        region.words[row] = size | native.CHECKED * bool(registers)
+        region.words[row + 1] = facts.instructions | packed
+        return True
+
+    def _aligned(self, packed: int) -> bool:
+        return not any(self._cpu.number(packed >> shift & 0xF) & 3 for shift in (16, 20, 24, 28))
 
     def _retire(self, region: _Region, row: int) -> None:
         """Move an entry's executions aside, for its block is about to be cut differently."""
         executions = region.longs[row // 2 + 1]
         if executions:
-            key = (region.base + row // 2, region.words[row + 1])
+            key = (region.base + row // 2, region.words[row + 1] & _COUNT)
             self._retired[key] = self._retired.get(key, 0) + executions
         region.words[row] = 0
         region.longs[row // 2 + 1] = 0
@@ -202,8 +253,8 @@ class BlockCounter:
         address = self._header_view[native.LAST]
         for region in self._regions:
             if region.base <= address < region.end:
-                size = region.words[2 * (address - region.base)] or self._unstable.get(address, 0)
-                return address, size
+                size = region.words[2 * (address - region.base)] & _SIZE
+                return address, size or self._unstable.get(address, 0)
         return address, 0
 
     def uncount_after(self, pc: int) -> None:
@@ -212,8 +263,12 @@ class BlockCounter:
         if not address <= pc < address + size:
             return
         region = self._region_of(address)
-        rest = region.memory[pc - region.base : address + size - region.base].tobytes()
-        self._header_view[native.TOTAL] -= max(thumb.count(rest) - 1, 0)
+        self._header_view[native.TOTAL] -= max(thumb.count(region.code(pc, address + size - pc)) - 1, 0)
+
+    def uncount_from(self, pc: int) -> None:
+        """Take back the instruction at `pc`, before which the last block was left, and what is behind it."""
+        self.uncount_after(pc)
+        self._header_view[native.TOTAL] -= 1
 
     def set_total(self, total: int) -> None:
         """Correct the total, after a debugger's step, whose length is known better elsewhere."""
@@ -237,6 +292,7 @@ class BlockCounter:
         for region in self._regions:
             if begin < region.end and end > region.base:
                 region.rows(begin - reach, end)[:] = 0
+        self.on_forget(begin - reach, end)
         self._unstable = {at: size for at, size in self._unstable.items() if not begin - reach <= at < end}
         self._retired = {key: n for key, n in self._retired.items() if not begin - reach <= key[0] < end}
 
@@ -245,6 +301,7 @@ class BlockCounter:
         for region in self._regions:
             for index in np.flatnonzero(region.table.reshape(-1, 4)[:, 0]):
                 self._retire(region, 4 * int(index))
+                region.words[4 * int(index)] = _OUTDATED  # so that `has_code` knows of it
 
     def clear_profile(self) -> None:
         """Start the execution profile anew. The total stays."""
@@ -258,7 +315,7 @@ class BlockCounter:
         for region in self._regions:
             table = region.table.reshape(-1, 4)
             for index in np.flatnonzero(table.view(np.uint64)[:, 1]):
-                key = (region.base + 2 * int(index), int(table[index, 1]))
+                key = (region.base + 2 * int(index), int(table[index, 1]) & _COUNT)
                 rows[key] = rows.get(key, 0) + int(table.view(np.uint64)[index, 1])
         keys = sorted(rows)
         return BlockProfile(

@@ -23,6 +23,8 @@ REGISTERS: dict[str, int] = {
 }
 CORE = [*(f"r{n}" for n in range(13)), "sp", "lr", "pc", "xpsr"]
 
+STACK_POINTERS = ("sp", "msp", "psp")
+
 THUMB = 1 << 24
 IPSR = 0x1FF
 IT_STATE = 0x0600FC00
@@ -42,10 +44,16 @@ class Cpu:
         value = int(self.uc.reg_read(REGISTERS[name])) & 0xFFFFFFFF
         return value & ~1 if name == "pc" else value
 
+    def number(self, register: int) -> int:
+        """Return one of r0 to r14 by its number."""
+        return self.read(CORE[register])
+
     def write(self, name: str, value: int) -> None:
         """Set a register. Writing pc keeps the Thumb state that xPSR says."""
         if name == "pc":
             value = value & ~1 | bool(self.read("xpsr") & THUMB)
+        elif name in STACK_POINTERS:
+            value &= ~3
         register = arm.UC_ARM_REG_XPSR_NZCVQG if name == "xpsr" else REGISTERS[name]  # with the GE flags
         self.uc.reg_write(register, value & 0xFFFFFFFF)
         if name in ("xpsr", "control"):
@@ -62,6 +70,12 @@ class Cpu:
         for clear; left set, they would make the next block one that stands in an IT block, and drop instructions.
         """
         self.uc.reg_write(arm.UC_ARM_REG_EPSR, THUMB)
+
+    def align_stack_pointers(self) -> None:
+        """Clear bits 0 and 1 of the stack pointers: on the chip they are always 0, here an instruction sets them."""
+        for name in STACK_POINTERS:
+            if (value := self.read(name)) & 3:
+                self.write(name, value)
 
     def branch(self, address: int) -> None:
         """Continue at `address`; bit 0 says whether in Thumb state, as in a vector."""
@@ -91,7 +105,7 @@ class Cpu:
             self.write(f"r{n}", 0)
         self.write("fpscr", 0)
         self.write("psp", 0)
-        self.write("msp", sp & ~3)
-        self.write("sp", sp & ~3)
+        self.write("msp", sp)
+        self.write("sp", sp)
         self.write("lr", 0xFFFFFFFF)
         self.branch(pc)

@@ -6,16 +6,16 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual import thumb
-from harness.boards.virtual.binding import Uc, UcError
+from harness.boards.virtual.binding import UcError, cortex_m4
 from harness.boards.virtual.bus import PPB, PPB_BYTES
 from harness.boards.virtual.counter import NO_LIMIT, BlockCounter
 from harness.boards.virtual.cpu import THUMB, Cpu
 from harness.boards.virtual.memory import CODE_RAM_BASE, FICR_BASE, RAM_BASE, RAM_BYTES, UICR_BASE
 from harness.boards.virtual.ram_pages import RamPages
+from harness.boards.virtual.suspects import Suspects
 from harness.boards.virtual.watch import WriteWatch
 from harness.errors import EmulatorError
 
@@ -43,6 +43,7 @@ class Stop(enum.Enum):
     FETCH = "at an address that holds no code"
     UNDEFINED = "at an undefined instruction"
     STATE = "not in Thumb state"
+    SUSPECT = "before an instruction that may be refused"
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ class Engine:
         """
         self._memory = memory
         self._program = program
-        self.uc = Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB | uc_const.UC_MODE_MCLASS)
-        self.uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+        self.uc = cortex_m4()
         for base, content in memory.regions:
             protection = {
                 0: uc_const.UC_PROT_READ | uc_const.UC_PROT_EXEC,
@@ -100,6 +100,7 @@ class Engine:
             self._on_block,
             allow_native=allow_native,
         )
+        self.suspects = Suspects(self.cpu, self.counter, memory)
         self.watch = WriteWatch(self.cpu)
         self.breakpoints: frozenset[int] = frozenset()
         self.fp_traps: set[int] = set()
@@ -164,14 +165,26 @@ class Engine:
             self._fail(error)
         return False
 
-    def _on_block(self, address: int, _size: int, facts: thumb.CodeFacts) -> bool:
-        """Look at a block before it first runs; False if it must not run as it is."""
+    def _on_block(self, address: int, code: bytes, facts: thumb.CodeFacts) -> frozenset[int] | None:
+        """Look at a block before it first runs: see `BlockCounter`."""
         if facts.first_fp is not None and self.trap_fp and address + facts.first_fp not in self.fp_traps:
             self.fp_traps.add(address + facts.first_fp)
-            return False
+            return None
         if facts.unmasks:
             self.on_unmask()
-        return True
+        return self.suspects.admit(address, code)
+
+    @property
+    def traps(self) -> set[int]:
+        """Addresses of instructions that must be decided on one by one."""
+        return self.fp_traps | self.suspects.all_traps
+
+    def traps_changed(self, *, unaligned: bool, zero: bool) -> None:
+        """Refuse any unaligned access, and division by zero, from now on, or let them run."""
+        if self.suspects.set_traps(unaligned=unaligned, zero=zero):
+            self.counter.rescan()
+            self.flush_wanted = True
+            self.counter.stop_soon()
 
     def fpu_access_changed(self, *, enabled: bool) -> None:
         """Trap FP instructions from now on, or let them run."""
@@ -184,7 +197,7 @@ class Engine:
         self.counter.stop_soon()
 
     def _apply_traps(self, skip: int | None) -> None:
-        wanted = (self.breakpoints | self.fp_traps) - {skip}
+        wanted = (self.breakpoints | self.traps) - {skip}
         if wanted != self._exits:
             self._exits = wanted
             self.uc.ctl_exits_enabled(enable=True)
@@ -194,6 +207,7 @@ class Engine:
     def prepare(self, skip: int | None = None) -> None:
         """Bring traps and translations up to date; `skip` is an address that must not trap now."""
         self._apply_traps(skip)
+        self.suspects.prepare()
         if self.flush_wanted:
             self.flush_wanted = False
             self.uc.ctl_flush_tb()
@@ -207,7 +221,7 @@ class Engine:
         Raises:
             EmulatorError: the emulator stopped for a reason that isn't the firmware's.
         """
-        self.access = self._interrupt = self.counter.stopped_at = None
+        self.access = self._interrupt = self.counter.stopped_at = self.suspects.stopped_at = None
         xpsr = self.cpu.read("xpsr")
         begin = self.cpu.read("pc") | bool(xpsr & THUMB)
         error: int | None = None
@@ -215,7 +229,7 @@ class Engine:
             self.uc.emu_start(begin, _NEVER, count=count)
         except UcError as raised:
             error = raised.errno
-        failure = self.failure or self.counter.failure or self._ram_pages.failure
+        failure = self.failure or self.counter.failure or self._ram_pages.failure or self.suspects.failure
         if failure is not None:
             raise EmulatorError(f"the virtual board failed inside: {failure!r}") from failure
         return self._reason(error, count)
@@ -230,6 +244,11 @@ class Engine:
             return self._interrupt_reason(self._interrupt, pc)
         if self.counter.stopped_at is not None:
             return Stop.BOUNDARY
+        if self.suspects.stopped_at is not None:
+            if self.suspects.stopped_at != pc:
+                raise EmulatorError(f"the CPU emulator went on to {pc:#010x} from {self.suspects.stopped_at:#010x}")
+            self.counter.uncount_from(pc)
+            return Stop.SUSPECT
         return self._quiet_reason(pc, count) if error is None else self._error_reason(error, pc)
 
     def _error_reason(self, error: int, pc: int) -> Stop:
@@ -309,6 +328,8 @@ class Engine:
             issued = thumb.instructions_in_it(thumb.it_state(xpsr))
         else:
             issued = 1 + (thumb.instructions_in_it(instruction) if thumb.is_it(instruction) else 0)
+        self.suspects.skip = pc
+        self.flush_wanted = True  # the emulator doesn't count in code that it translated without a count
         self.prepare(skip=pc)
         before = self.counter.total
         self.counter.set_limit(NO_LIMIT)

@@ -25,6 +25,7 @@ _HALTED_PUMP_S = 0.02  # DMA goes on while the core is halted
 _WFE_S = 0.001
 _CLOSE_S = 0.05
 _MHZ16 = 16e6
+_ERASED = 0xFFFFFFFF
 
 
 class Machine(Chip):
@@ -166,7 +167,8 @@ class Machine(Chip):
         if pc in self.engine.breakpoints and pc != self._skip_trap:
             self.halt(dbg.DFSR_BKPT)
             return
-        if pc in self.engine.breakpoints or pc in self.engine.fp_traps:
+        self.engine.suspects.disarm(pc)
+        if pc in self.engine.breakpoints or pc in self.engine.traps:
             self._single(pc)
             return
         self._skip_trap = None
@@ -181,15 +183,29 @@ class Machine(Chip):
 
     def _single(self, pc: int) -> int:
         """Execute the instruction at `pc`, although a trap may be there; return how many were issued."""
-        if pc in self.engine.fp_traps and condition_holds(self.cpu.read("xpsr")):
+        fault = self._refusal(pc) if condition_holds(self.cpu.read("xpsr")) else None
+        if fault is not None:
             self.engine.counter.add(1)
-            text = "an FP instruction, but CPACR doesn't enable the FPU"
-            self._fault(Fault("usage fault NOCP", text, cfsr=scs_module.NOCP))
+            self._fault(fault)
             return 1
         self._skip_trap = None
+        self.engine.suspects.arm(pc)
         stop, issued = self.engine.step()
+        self.cpu.align_stack_pointers()
         self._handle(stop)
         return issued
+
+    def _refusal(self, pc: int) -> Fault | None:
+        """Return why the core doesn't execute the instruction at `pc`, which the emulator would; None if it does."""
+        if pc in self.engine.fp_traps:
+            text = "an FP instruction, but CPACR doesn't enable the FPU"
+            return Fault("usage fault NOCP", text, cfsr=scs_module.NOCP)
+        wrong = self.engine.suspects.fault_at(pc)
+        if wrong is None:
+            return None
+        text, bit, address = wrong
+        kind = {scs_module.UNALIGNED: "UNALIGNED", scs_module.DIVBYZERO: "DIVBYZERO"}[bit]
+        return Fault(f"usage fault {kind}", text, cfsr=bit, address=address)
 
     def _step(self) -> None:
         if self._single(self.cpu.read("pc")):
@@ -210,8 +226,18 @@ class Machine(Chip):
             self.halt(dbg.DFSR_BKPT)
         elif stop is Stop.EXCEPTION_RETURN:
             self._leave()
+        elif stop is Stop.SUSPECT:
+            self._suspect()
         elif stop not in (Stop.BOUNDARY, Stop.TRAP):
             self._fault(self._fault_of(stop))
+
+    def _suspect(self) -> None:
+        """Decide on the instruction that the CPU stopped before, or on those of the IT block that it begins."""
+        pc = self.cpu.read("pc")
+        if self.engine.suspects.begins_it_block(pc):
+            self.engine.suspects.arm(pc)
+        else:
+            self._single(pc)
 
     def _fault_of(self, stop: Stop) -> Fault:
         pc = self.cpu.read("pc")
@@ -257,7 +283,7 @@ class Machine(Chip):
         try:
             number = self.exceptions.raise_fault(fault)
         except LockupError as error:
-            self._lock_up(Crash("lockup", str(error), pc, before, fault.address))
+            self._lock_up(Crash("lockup", self._no_vectors(pc) or str(error), pc, before, fault.address))
             return
         if fault.is_call and number == fault.exception:
             return
@@ -265,6 +291,20 @@ class Machine(Chip):
         self.crash = Crash(fault.kind, fault.text, pc, before | status, fault.address)
         if number == HARD_FAULT and self.debug.catches(dbg.VC_HARDERR):
             self.halt(dbg.DFSR_VCATCH)
+
+    def _no_vectors(self, pc: int) -> str | None:
+        """Say that the CPU stands where a reset put it, without a vector table; None if that isn't so."""
+        sp, entry = (self.memory.read_word(address) or 0 for address in (0, 4))
+        runs = self.memory.in_ram(sp - 4, 4) and entry & 1 and self.memory.find(entry & ~1, 2)
+        if runs or pc != entry & ~1:
+            return None
+        holds = (
+            "flash is empty there" if sp == entry == _ERASED else f"the words there are {sp:#010x} and {entry:#010x}"
+        )
+        return (
+            f"no vector table at 0x00000000, where a reset looks for one: {holds}. An image that is linked to another "
+            "address starts only behind a bootloader, or if a debugger sets sp, pc and VTOR"
+        )
 
     def _lock_up(self, crash: Crash) -> None:
         self.crash = crash

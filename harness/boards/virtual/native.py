@@ -13,58 +13,125 @@ import struct
 import sys
 from dataclasses import dataclass
 
-# The counter's header, in u64: instructions so far, where to stop, last block, address of the slow path.
-TOTAL, LIMIT, LAST, SLOW = range(4)
+# The counter's header, in u64: instructions so far, where to stop, last block, address of the slow path, address of
+# the emulated r0 to r15, address of the slow path for a watched instruction.
+TOTAL, LIMIT, LAST, SLOW, REGISTERS, WATCHED = range(6)
+HEADER_WORDS = 6
+MASKS = (3, 1, 0)  # of `Stubs.watch`
+CHECKED = 1 << 31  # in an entry's bytes: its four registers must be multiples of four
 
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """The callback of one processor and calling convention.
+    """The callbacks of one processor and calling convention.
 
-    `block` counts: its table holds {u32 bytes, u32 instructions, u64 executions} per halfword and its context
-    is the table's address less 8 x the first address, so that 8 x address leads to the entry. A block of
-    another size than the entry's, or a total at the limit, goes to the slow path with unchanged arguments.
+    `block` counts: its table holds {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword and its
+    context is the table's address less 8 x the first address, so that 8 x address leads to the entry. A block of
+    another size than the entry's, or a total at the limit, goes to the slow path with unchanged arguments. So does an
+    entry that is CHECKED and one of whose four registers, a number in each four bits, isn't a multiple of four.
+
+    The others look at one instruction: their context is the address of an emulated register, which goes to the slow
+    path where it is not a multiple of four (`word`) or of two (`half`), or is 0 (`zero`).
     """
 
     name: str
     block_before: bytes  # the header's address follows
     block_after: bytes
+    word: tuple[bytes, bytes]  # what stands before and behind the header's address
+    half: tuple[bytes, bytes]
+    zero: tuple[bytes, bytes]
 
     def block(self, header: int) -> bytes:
         """Return the counting callback for a header at that address."""
         return self.block_before + struct.pack("<Q", header) + self.block_after
 
+    def watch(self, mask: int, header: int) -> bytes:
+        """Return the callback for one instruction: `mask` of its register must be 0, or the register not, if 0."""
+        before, after = {3: self.word, 1: self.half, 0: self.zero}[mask]
+        return before + struct.pack("<Q", header) + after
+
+
+_X86_64_WATCHED = (
+    "7501"  # jne slow
+    "c3"  # ret
+    "49b8"  # slow: mov r8, header
+)
+_X86_64_JUMP = bytes.fromhex("41ff6028")  # jmp [r8+40]
 
 X86_64_SYSTEM_V = Stubs(
     name="x86-64",
     block_before=bytes.fromhex("49b8"),  # mov r8, header
     block_after=bytes.fromhex(
         "3914f1"  # cmp [rcx+rsi*8], edx
-        "751e"  # jne slow
-        "498b00"  # mov rax, [r8]
-        "493b4008"  # cmp rax, [r8+8]
-        "7315"  # jae slow
+        "751e"  # jne other
         "448b4cf104"  # mov r9d, [rcx+rsi*8+4]
+        "498b00"  # count: mov rax, [r8]
+        "493b4008"  # cmp rax, [r8+8]
+        "7366"  # jae slow
         "4c01c8"  # add rax, r9
         "498900"  # mov [r8], rax
         "48ff44f108"  # inc qword [rcx+rsi*8+8]
         "49897010"  # mov [r8+16], rsi
         "c3"  # ret
+        "8b04f1"  # other: mov eax, [rcx+rsi*8]
+        "31d0"  # xor eax, edx
+        "3d00000080"  # cmp eax, CHECKED
+        "754a"  # jne slow
+        "8b44f104"  # mov eax, [rcx+rsi*8+4]
+        "4d8b5020"  # mov r10, [r8+32]
+        "4189c3"  # mov r11d, eax
+        "41c1eb1c"  # shr r11d, 28
+        "478b0c9a"  # mov r9d, [r10+r11*4]
+        "4189c3"  # mov r11d, eax
+        "41c1eb18"  # shr r11d, 24
+        "4183e30f"  # and r11d, 15
+        "470b0c9a"  # or r9d, [r10+r11*4]
+        "4189c3"  # mov r11d, eax
+        "41c1eb14"  # shr r11d, 20
+        "4183e30f"  # and r11d, 15
+        "470b0c9a"  # or r9d, [r10+r11*4]
+        "4189c3"  # mov r11d, eax
+        "41c1eb10"  # shr r11d, 16
+        "4183e30f"  # and r11d, 15
+        "470b0c9a"  # or r9d, [r10+r11*4]
+        "41f6c103"  # test r9b, 3
+        "440fb7c8"  # movzx r9d, ax
+        "7491"  # je count
         "41ff6018"  # slow: jmp [r8+24]
     ),
+    word=(bytes.fromhex("f60103" + _X86_64_WATCHED), _X86_64_JUMP),  # test byte [rcx], 3
+    half=(bytes.fromhex("f60101" + _X86_64_WATCHED), _X86_64_JUMP),  # test byte [rcx], 1
+    zero=(
+        bytes.fromhex(
+            "833900"  # cmp dword [rcx], 0
+            "7401"  # je slow
+            "c3"  # ret
+            "49b8"  # slow: mov r8, header
+        ),
+        _X86_64_JUMP,
+    ),
+)
+
+_AARCH64_WATCHED = (
+    "41000054"  # b.ne slow
+    "c0035fd6"  # ret
+    "8a000058"  # slow: ldr x10, header
+    "491540f9"  # ldr x9, [x10, #40]
+    "20011fd6"  # br x9
+    "1f2003d5"  # nop, so that the header's address is aligned
 )
 
 AARCH64 = Stubs(
     name="aarch64",
     block_before=bytes.fromhex(
         "690c018b"  # add x9, x3, x1, lsl #3
-        "2a020058"  # ldr x10, header
+        "6a040058"  # ldr x10, header
         "2b314029"  # ldp w11, w12, [x9]
         "7f01026b"  # cmp w11, w2
-        "61010054"  # b.ne slow
-        "4d3940a9"  # ldp x13, x14, [x10]
+        "61010054"  # b.ne other
+        "4d3940a9"  # count: ldp x13, x14, [x10]
         "bf010eeb"  # cmp x13, x14
-        "02010054"  # b.hs slow
+        "62030054"  # b.hs slow
         "ad010c8b"  # add x13, x13, x12
         "4d0100f9"  # str x13, [x10]
         "2e0540f9"  # ldr x14, [x9, #8]
@@ -72,11 +139,42 @@ AARCH64 = Stubs(
         "2e0500f9"  # str x14, [x9, #8]
         "410900f9"  # str x1, [x10, #16]
         "c0035fd6"  # ret
+        "6b01024a"  # other: eor w11, w11, w2
+        "0d00b052"  # mov w13, CHECKED
+        "7f010d6b"  # cmp w11, w13
+        "01020054"  # b.ne slow
+        "4b1140f9"  # ldr x11, [x10, #32]
+        "8d7d1c53"  # lsr w13, w12, #28
+        "6e796db8"  # ldr w14, [x11, x13, lsl #2]
+        "8d6d1853"  # ubfx w13, w12, #24, #4
+        "6f796db8"  # ldr w15, [x11, x13, lsl #2]
+        "ce010f2a"  # orr w14, w14, w15
+        "8d5d1453"  # ubfx w13, w12, #20, #4
+        "6f796db8"  # ldr w15, [x11, x13, lsl #2]
+        "ce010f2a"  # orr w14, w14, w15
+        "8d4d1053"  # ubfx w13, w12, #16, #4
+        "6f796db8"  # ldr w15, [x11, x13, lsl #2]
+        "ce010f2a"  # orr w14, w14, w15
+        "8c3d0012"  # and w12, w12, #0xffff
+        "df050072"  # tst w14, #3
+        "80fcff54"  # b.eq count
         "490d40f9"  # slow: ldr x9, [x10, #24]
         "20011fd6"  # br x9
-        "1f2003d5"  # nop, so that the header's address is aligned
     ),
     block_after=b"",
+    word=(bytes.fromhex("690040b93f050072" + _AARCH64_WATCHED), b""),  # ldr w9, [x3]; tst w9, #3
+    half=(bytes.fromhex("690040b93f010072" + _AARCH64_WATCHED), b""),  # ldr w9, [x3]; tst w9, #1
+    zero=(
+        bytes.fromhex(
+            "690040b9"  # ldr w9, [x3]
+            "49000034"  # cbz w9, slow
+            "c0035fd6"  # ret
+            "6a000058"  # slow: ldr x10, header
+            "491540f9"  # ldr x9, [x10, #40]
+            "20011fd6"  # br x9
+        ),
+        b"",
+    ),
 )
 
 

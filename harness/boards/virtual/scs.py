@@ -14,6 +14,7 @@ CPUID_CORTEX_M4 = 0x410FC241
 ICTR, SYST_CSR, SYST_RVR, SYST_CVR, SYST_CALIB = 0x004, 0x010, 0x014, 0x018, 0x01C
 CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24
 CFSR, HFSR, MMFAR, BFAR, CPACR, STIR = 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xF00
+MPU_TYPE, MPU_CTRL, MPU_CTRL_ENABLE = 0xD90, 0xD94, 1
 FPCCR, FPCAR, FPDSCR, MVFR0, MVFR1 = 0xF34, 0xF38, 0xF3C, 0xF40, 0xF44
 
 # CFSR: MemManage in bits 0 to 7, BusFault in 8 to 15, UsageFault in 16 to 31.
@@ -37,7 +38,7 @@ _IDENTITY = {  # Cortex-M4 with FPU
     0xD68: 0x21232231,
     0xD6C: 0x01111131,
     0xD70: 0x01310132,
-    0xD90: 0,  # no MPU
+    **dict.fromkeys(range(MPU_TYPE, MPU_TYPE + 0x2C, 4), 0),  # an MPU of no regions; the chip's has eight
     MVFR0: 0x10110021,
     MVFR1: 0x11000011,
     SYST_CALIB: 1 << 31,
@@ -52,6 +53,9 @@ class ScsHost(Protocol):
 
     def fpu_access_changed(self) -> None:
         """Check FP instructions again."""
+
+    def traps_changed(self) -> None:
+        """Act on what CCR says of unaligned accesses and division by zero."""
 
     def attention(self) -> None:
         """Look for exceptions to take before the next block."""
@@ -92,6 +96,16 @@ class SystemControl:
     def fpu_enabled(self) -> bool:
         """True if CPACR lets privileged code use the FPU."""
         return self.cpacr >> 20 & 3 in (1, 3) and self.cpacr >> 22 & 3 in (1, 3)
+
+    @property
+    def traps_unaligned(self) -> bool:
+        """True if every unaligned access of a halfword or word is refused, not only those of A3.2.1."""
+        return bool(self.plain[CCR] & CCR_UNALIGN_TRP)
+
+    @property
+    def traps_division(self) -> bool:
+        """True if SDIV and UDIV by zero are refused."""
+        return bool(self.plain[CCR] & CCR_DIV_0_TRP)
 
     def read(self, offset: int, cpu: Cpu | None) -> int:
         """Return a register; `cpu` is None where its registers can't be read now."""
@@ -171,8 +185,12 @@ class SystemControl:
             self.bfar = value
         elif offset not in _IDENTITY:
             self.plain[offset] = value
-        if offset == CCR and value & (CCR_UNALIGN_TRP | CCR_DIV_0_TRP):
-            self._host.limit("the firmware traps unaligned access or division by zero, which is not modelled")
+        if offset == CCR:
+            self._host.traps_changed()
+        elif offset == MPU_CTRL and value & MPU_CTRL_ENABLE:
+            self._host.limit(
+                "the firmware switches on the MPU, which isn't modelled: MPU_TYPE says that it has no regions"
+            )
 
     def _write_aircr(self, value: int) -> None:
         if value >> 16 != _VECTKEY:

@@ -93,6 +93,29 @@ def test_step_over_an_it_block_counts_it_whole(caller):
     assert caller.target.read_core_register("pc") == (caller.symbols["count_it"] & ~1) + 4 + 2 + 2 + 2 + 2 + 4
 
 
+def test_step_over_a_branch_to_code_that_ran_executes_only_the_branch(caller):
+    ram = 0x20010000
+    target = caller.target
+    target.write_memory_block8(ram, struct.pack("<3H", 0x3001, 0xE7FF, 0xE7FC))  # adds r0, #1; b next; next: b first
+    target.write_core_register("pc", ram)
+    stepped = 0
+    for _ in range(300):
+        target.resume()
+        time.sleep(0.001)
+        target.halt()
+        if target.read_core_register("pc") != ram + 4:
+            continue
+        before, r0 = caller.twin.instructions(), target.read_core_register("r0")
+        target.step()
+        assert target.read_core_register("pc") == ram
+        assert target.read_core_register("r0") == r0
+        assert caller.twin.instructions() - before == 1
+        stepped += 1
+        if stepped == 3:
+            return
+    pytest.fail("it was never halted at the branch")
+
+
 def test_a_faulting_instruction_counts_and_the_rest_of_its_block_does_not():
     firmware = load("counts")
     with VirtualNrf52840("nano33") as twin, session(twin) as opened:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import struct
 
 import pytest
-from virtual_lab import VirtualNrf52840, describe, load, session, start, wait_until
+from virtual_lab import VirtualNrf52840, describe, flash, load, session, start, wait_until
 
 FAULT_MAGIC = 0xFA017E57
 NOCP, UNDEFINSTR, INVSTATE = 1 << 19, 1 << 16, 1 << 17
 PRECISERR, IMPRECISERR, IBUSERR, BFARVALID = 1 << 9, 1 << 10, 1 << 8, 1 << 15
 FORCED, DEBUGEVT = 1 << 30, 1 << 31
+MPU_TYPE, MPU_CTRL = 0xE000ED90, 0xE000ED94
 
 
 def handler_saw(lab):
@@ -121,6 +122,7 @@ def test_empty_board_locks_up_and_a_halt_at_reset_is_no_crash():
     with VirtualNrf52840("nano33") as twin:
         wait_until(lambda: twin.crash)
         assert twin.crash.kind == "lockup"
+        assert "no vector table at 0x00000000, where a reset looks for one: flash is empty there" in twin.crash.text
         with session(twin) as opened:
             opened.target.reset_and_halt()
             assert twin.crash is None
@@ -132,6 +134,30 @@ def test_empty_board_locks_up_and_a_halt_at_reset_is_no_crash():
             wait_until(lambda: twin.machine.halted)
             assert opened.target.read_core_register("pc") == 0x20000002
             assert twin.crash is None
+
+
+def test_image_that_a_reset_does_not_reach_locks_up_and_says_why():
+    with VirtualNrf52840("nano33") as twin, session(twin) as opened:
+        flash(opened, load("lab"))  # linked to 0x10000
+        opened.target.reset()
+        wait_until(lambda: twin.crash)
+        assert "no vector table at 0x00000000" in describe(twin.crash)
+        assert "flash is empty there" in describe(twin.crash)
+
+
+def test_mpu_is_said_to_be_missing_and_switching_it_on_stops_the_board(caller):
+    assert caller.target.read32(MPU_TYPE) == 0
+    caller.target.write32(MPU_CTRL, 0)  # to switch it off is no harm
+    code = struct.pack("<4H", 0x6008, 0xF3BF, 0x8F6F, 0xBE00)  # str r0, [r1]; isb; bkpt
+    caller.target.write_memory_block8(0x20002000, list(code))
+    caller.target.write_core_register("r0", 5)  # PRIVDEFENA, ENABLE
+    caller.target.write_core_register("r1", MPU_CTRL)
+    caller.target.write_core_register("pc", 0x20002000)
+    caller.target.resume()
+    wait_until(lambda: caller.twin.crash)
+    assert caller.twin.crash.kind == "emulator limit"
+    assert "MPU" in caller.twin.crash.text
+    assert not caller.twin.machine.halted  # it didn't come as far as the BKPT
 
 
 def test_describe_without_symbols_gives_addresses(lab):

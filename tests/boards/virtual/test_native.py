@@ -11,7 +11,7 @@ from unicorn import arm64_const, x86_const
 from harness.boards.virtual import native
 
 CODE, DATA, SLOW = 0x10000, 0x40000, 0x18000
-HEADER, TABLE, STACK = DATA, DATA + 0x1000, DATA + 0xF000
+HEADER, REGISTERS, TABLE, STACK = DATA, DATA + 0x800, DATA + 0x1000, DATA + 0xF000
 
 X86_ARGUMENTS = [x86_const.UC_X86_REG_RDI, x86_const.UC_X86_REG_RSI, x86_const.UC_X86_REG_RDX]
 X86_ARGUMENTS += [x86_const.UC_X86_REG_RCX, x86_const.UC_X86_REG_R8, x86_const.UC_X86_REG_R9]
@@ -86,3 +86,36 @@ def test_block_counts_a_known_block_and_leaves_the_rest_to_the_slow_path(process
         processor.uc.mem_write(HEADER + 8, struct.pack("<Q", limit))
         assert processor.call(code, 7, address, 10, context) == way
     assert processor.longs(HEADER, 1) == [1008]
+
+
+def test_checked_block_needs_four_registers_to_be_multiples_of_four(processor):
+    code, address = processor.stubs.block(HEADER), 0x24
+    processor.uc.mem_write(HEADER, struct.pack("<6Q", 1000, 2**63, 0, SLOW, REGISTERS, 0))
+    entry = struct.pack("<IHHQ", 10 | native.CHECKED, 4, 0xE831, 0)
+    processor.uc.mem_write(TABLE + 8 * address, entry)
+    for register in range(15):
+        for value in (0, 1, 2, 3, 0x20000004, 0xFFFFFFFF):
+            processor.uc.mem_write(HEADER, struct.pack("<Q", 1000))
+            values = [0xFFFFFFF7] * 16
+            for checked in (1, 3, 8, 14):
+                values[checked] = 0x20000010
+            values[register] = value
+            processor.uc.mem_write(REGISTERS, struct.pack("<16I", *values))
+            bad = register in (1, 3, 8, 14) and value % 4
+            assert processor.call(code, 7, address, 10, TABLE) == ("slow" if bad else "done")
+            assert processor.longs(HEADER, 1) == [1000 if bad else 1004]
+            if bad:
+                assert processor.arguments(4) == [7, address, 10, TABLE]
+    assert processor.call(code, 7, address, 12, TABLE) == "slow"  # another length
+
+
+@pytest.mark.parametrize("mask", native.MASKS)
+def test_watched_instruction_goes_on_unless_its_register_is_suspicious(processor, mask):
+    code = processor.stubs.watch(mask, HEADER)
+    processor.uc.mem_write(HEADER, struct.pack("<6Q", 0, 0, 0, 0, 0, SLOW))
+    for value in (0, 1, 2, 3, 4, 0x20000002, 0x80000000, 0xFFFFFFFF):
+        processor.uc.mem_write(REGISTERS, struct.pack("<II", value, 0 if value else 0xFFFFFFFF))
+        suspicious = value & mask if mask else value == 0
+        assert processor.call(code, 7, 0x1234, 4, REGISTERS) == ("slow" if suspicious else "done")
+        if suspicious:
+            assert processor.arguments(4) == [7, 0x1234, 4, REGISTERS]
