@@ -37,7 +37,7 @@ lint: $(VENV)/test
 labgrid: $(LABGRID)/made
 
 clean:
-	rm -rf $(VENV) $(LABGRID) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
+	rm -rf $(VENV) $(LABGRID) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
 	$(MAKE) -C firmware clean
 
 define NEW_ENOUGH
