@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from harness.reference import low_agreement
 from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults, pruned
@@ -47,7 +48,14 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         group: one suite on one setup.
         comparison: of its variants with their baselines.
     """
-    found = [*_faults(group), *_incomplete(group), *_disagreeing(comparison), *_emulated(group), *_power(group)]
+    found = [
+        *_faults(group),
+        *_incomplete(group),
+        *_disagreeing(comparison),
+        *_unlike(group),
+        *_emulated(group),
+        *_power(group),
+    ]
     found += [*_units(group, comparison), *_noisy(comparison.repeatability)]
     return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
@@ -103,6 +111,14 @@ def _disagreeing(comparison: Comparison) -> Iterable[Caveat]:
         more = len(comparison.disagreements) - _NAMED
         text = f"{said}{f'; and {more} more' if more > 0 else ''}. One of them, or what emulates it, is wrong."
         yield Caveat("Boards disagree", f"{text} Find out which before using any figure of these boards.", "failed")
+
+
+def _unlike(group: Group) -> Iterable[Caveat]:
+    """Name the variants that don't predict what their reference does."""
+    for row in plain_rows(group.complete):
+        said = low_agreement(row)
+        if said is not None:
+            yield Caveat("Unlike the reference", _sentence(f"{row['variant']}: {said}"), "failed")
 
 
 def _units(group: Group, comparison: Comparison) -> Iterable[Caveat]:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 DType = Literal["string", "Int64", "Float64", "datetime"]
 
@@ -62,6 +62,18 @@ CASES: Final[tuple[Column, ...]] = (
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
+    Column("agreement", "Float64", "share", "predictions that equal the reference's / samples", score=True),
+    Column("agreement_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
+    Column("agreement_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
+    Column(
+        "reference_difference_max",
+        "Float64",
+        "",
+        "greatest difference of a real-valued output from the reference's; missing if that has classes only",
+        score=True,
+    ),
+    Column("reference", "string", "", "file and array of the reference; missing if the variant has none"),
+    Column("reference_sha256", "string", "", "SHA-256 of what it says of the inputs that were run"),
     Column("counter", "string", "", "what a tick is: cycles (hardware) or instructions (emulators)"),
     Column("clock_hz", "Int64", "Hz", "frequency of the counter as the board announced it"),
     Column("ticks_median", "Float64", "ticks", "median over inferences", score=True),
