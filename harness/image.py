@@ -113,7 +113,7 @@ def load_image(path: Path, kind: BoardKind | None = None) -> Image:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{path}: can't be read: {error.strerror}; build it with `make -C firmware`") from error
+        raise ImageError(f"{path}: can't be read: {error.strerror}; `hil build` makes one of a model") from error
     try:
         image = _parse(path, content)
     except (ELFError, UnicodeDecodeError, ValueError, IndexError, KeyError, AssertionError) as error:
@@ -152,7 +152,7 @@ def check_image(image: Image, kind: BoardKind) -> None:
 
 def _parse(path: Path, content: bytes) -> Image:
     if not content.startswith(b"\x7fELF"):
-        raise ImageError(f"{path}: not an ELF file; images are built with `make -C firmware`")
+        raise ImageError(f"{path}: not an ELF file; `hil build` makes images of models")
     elf = ELFFile(io.BytesIO(content))
     if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC":
         raise ImageError(
