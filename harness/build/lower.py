@@ -95,6 +95,9 @@ def lower(graph: Graph) -> Program:
             problems.append(str(error))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             problems.append(str(unsupported(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
+    computed = {storage[t.index].root for t in (graph.input, *(step.output for step in steps))}
+    if not problems and storage[graph.output.index].root not in computed:
+        problems.append(f"{graph.source}: its output is a constant, which nothing computes. Export it again.")
     _report(graph, problems)
     return Program(tuple(steps), storage)
 

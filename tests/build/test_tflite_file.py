@@ -149,6 +149,12 @@ def test_a_constant_behind_a_reshape_is_no_memory_that_nobody_filled(tmp_path):
     refused(tmp_path, operators, "operator 0 (RESHAPE): a constant input", start=x)
 
 
+def test_an_output_that_nothing_computes_is_refused(tmp_path):
+    x, values = image(), constant(np.ones((1, 4)), "int8", (0.1,))
+    operators = [Op("RELU", [x], image()), Op("DEQUANTIZE", [values], T((1, 4), "float32"))]
+    refused(tmp_path, operators, "its output is a constant")
+
+
 def test_a_vector_longer_than_the_file_ends_at_once(tmp_path):
     """Shapes are read number by number; a damaged length must not make that an hour."""
     content = bytearray((DATA / "chain00_int8.tflite").read_bytes())
