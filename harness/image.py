@@ -114,7 +114,7 @@ def load_image(path: Path, kind: BoardKind | None = None) -> Image:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{path}: can't be read: {error.strerror}; build it with `make -C firmware`") from error
+        raise ImageError(f"{path}: can't be read: {error.strerror}; `hil build` makes one of a model") from error
     try:
         image = _parse(path, content)
     except HilError:
@@ -170,7 +170,7 @@ def check_image(image: Image, kind: BoardKind) -> None:
 
 def _parse(path: Path, content: bytes) -> Image:
     if not content.startswith(b"\x7fELF"):
-        raise ImageError(f"{path}: not an ELF file; images are built with `make -C firmware`")
+        raise ImageError(f"{path}: not an ELF file; `hil build` makes images of models")
     elf = ELFFile(io.BytesIO(content))
     if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC" or elf.elfclass != 32 or not elf.little_endian:
         raise ImageError(

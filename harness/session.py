@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness import recovery
 from harness.errors import BoardError, ConfigError, HilError, ImageError, LeaseLostError, MeasurementError
 from harness.image import Image, load_image
@@ -19,6 +21,7 @@ from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.power.meter import Job
 from harness.recovery import Attempts, Step
+from harness.reference import Reference, agreement_columns, load_reference
 from harness.starting import start_image
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class _Case:
     image: Image
     inputs: tuple[bytes, ...]
     labels: tuple[int, ...]
+    reference: Reference | None
     on_progress: Callable[[str, int, int], None]
     force_flash: bool
     meter: Meter | None
@@ -190,6 +194,7 @@ def _prepare(
         image=image,
         inputs=tuple(tensor.tobytes() for tensor in tensors),
         labels=tuple(int(label) for label in data.labels[:count]),
+        reference=load_reference(suite, variant, card.output, range(count)),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
         meter=meter,
@@ -249,10 +254,12 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
     predictions: list[int] = []
     ticks: list[int] = []
     crcs: list[int] = []
+    outputs: list[Any] = []
     # The first inference after a reset finds cold caches; it is run and not recorded.
     link.infer(case.inputs[0])
     for index, inference in enumerate(link.infer_each(case.inputs)):
-        predictions.append(predict(output.decode(inference.output)))
+        outputs.append(output.decode(inference.output))
+        predictions.append(predict(outputs[-1]))
         ticks.append(inference.ticks[0])
         crcs.append(zlib.crc32(inference.output))
         record.sample(
@@ -278,12 +285,19 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
         "accuracy_high": accuracy.high,
+        **_agreement(case, predictions, outputs),
         "ram_stack_bytes": ram.stack_bytes,
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,
         **counter_columns(counted, board.counter, info.counter_hz),
         **energy,
     }
+
+
+def _agreement(case: _Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:
+    if case.reference is None:
+        return {}
+    return agreement_columns(case.reference, predictions, np.stack(outputs), case.image.card.output)
 
 
 def _record_repeats(case: _Case, link: Link, record: CaseRecord) -> None:

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from harness.reference import low_agreement
 from harness.report.escape import printable
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text_table import TIGHT_GAP, cell, longest_word, text_table
@@ -91,6 +92,10 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
         _print_table(console, counter, [_VARIANT, *ticks], rows)
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
+    _print_table(console, "agreement with the reference", [_VARIANT, *_AGREEMENT], rows)
+    for row in rows:
+        if (low := low_agreement(row)) is not None:
+            console.print(Text(f"{row['variant']}: {low}\n", style="yellow"))
     _print_energy(console, rows)
     memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column is not _COMPRESSED]
     _print_table(console, "memory, bytes", [_VARIANT, *memory], rows)
@@ -180,11 +185,21 @@ def _accuracy(row: Row, _rows: Sequence[Row]) -> str:
     return f"{100 * row['accuracy']:.{_decimals(row)}f} %"
 
 
-def _interval(row: Row, _rows: Sequence[Row]) -> str:
-    if row["accuracy_low"] is None:
-        return _NONE
-    places = _decimals(row)
-    return f"{100 * row['accuracy_low']:.{places}f} to {100 * row['accuracy_high']:.{places}f} %"
+def _share(name: str) -> Callable[[Row, Sequence[Row]], str]:
+    def cell(row: Row, _rows: Sequence[Row]) -> str:
+        return _NONE if row.get(name) is None else f"{100 * row[name]:.{_decimals(row)}f} %"
+
+    return cell
+
+
+def _interval(name: str) -> Callable[[Row, Sequence[Row]], str]:
+    def cell(row: Row, _rows: Sequence[Row]) -> str:
+        if row.get(f"{name}_low") is None:
+            return _NONE
+        places = _decimals(row)
+        return f"{100 * row[f'{name}_low']:.{places}f} to {100 * row[f'{name}_high']:.{places}f} %"
+
+    return cell
 
 
 def _decimals(row: Row) -> int:
@@ -210,7 +225,12 @@ _TECHNIQUE = _Column("technique", _text("technique"), left=True)
 _SCORES = (
     _Column("samples", _count("samples")),
     _Column("accuracy", _accuracy),
-    _Column("95 % interval", _interval),
+    _Column("95 % interval", _interval("accuracy")),
+)
+_AGREEMENT = (
+    _Column("equal predictions", _share("agreement")),
+    _Column("95 % interval", _interval("agreement")),
+    _Column("greatest difference", _decimal("reference_difference_max")),
 )
 _LATENCY = tuple(_Column(name, _count(f"latency_us_{name}")) for name in ("median", "p95", "min", "max"))
 _COMPRESSED = _Column("compressed", _count("flash_compressed_bytes"))

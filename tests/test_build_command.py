@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 import harness
-from harness.build import parse_tflite
+from engine.tflite_writer import Op, T, constant, write_tflite
+from harness import interpreters
+from harness.build import lower, parse_tflite
 from harness.cli import main
 from harness.image import load_image
 
@@ -268,3 +271,68 @@ def test_the_example_of_an_own_engine_predicts_what_its_weights_say(build, toolc
     assert f"{100 * accuracy:.1f} %" in readme
     if "(15:12.2.rel1-1)" in toolchain.version:  # another compiler makes other code
         assert f"{results.cases['ticks_median'].item():,.0f} instructions" in readme
+
+
+@pytest.fixture
+def product(tmp_path):
+    """A model of one MUL of its input with a constant."""
+    x = T((1, 8), "float32")
+    weights = constant(np.linspace(-2, 2, 8, dtype=np.float32)[np.newaxis], "float32")
+    path = tmp_path / "product.tflite"
+    path.write_bytes(write_tflite([Op("MUL", [x, weights], T((1, 8), "float32"))]))
+    return path
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_an_image_is_compared_with_an_interpreter(build, objects, product):
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
+    result = build(product, *BOARD, *objects)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"\nChecked: 4 made-up inputs on the virtual board and in litert [\d.]+: ", result.output)
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_a_miscompiled_image_is_never_written(build, objects, product, monkeypatch, tmp_path):
+    """The compiler is made to err as it did when it took the old field of an operator's code for the new one."""
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
+    right = lower.KERNELS[("MUL", "float32")]
+
+    def wrong(*arguments):
+        step = right(*arguments)
+        return replace(step, kernel=step.kernel.replace("mul", "add"))
+
+    monkeypatch.setitem(lower.KERNELS, ("MUL", "float32"), wrong)
+    (tmp_path / "product.elf").write_bytes(b"of yesterday")
+    result = build(product, *BOARD, *objects)
+    assert result.exit_code == 1
+    assert re.search(
+        r"product\.tflite: the image doesn't compute what litert [\d.]+ does: on made-up input 0", result.output
+    )
+    assert (tmp_path / "product.elf").read_bytes() == b"of yesterday"
+    result = build(product, *BOARD, *objects, "--no-check")
+    assert result.exit_code == 0
+    assert "product.elf: not compared with an interpreter (--no-check)." in result.output
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_litert_alone_is_enough_for_an_int8_model(build, objects, monkeypatch):
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
+    monkeypatch.setitem(interpreters.PACKAGES, "tflite-micro", "no-such-package")
+    result = build(DATA / "chain00_int8.tflite", *BOARD, *objects)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"and in litert [\d.]+: (equal bit for bit|within \d+ steps)\.", result.output)
+
+
+@pytest.mark.usefixtures("toolchain")
+def test_without_an_interpreter_the_image_is_made_and_how_to_install_one_said(build, objects, monkeypatch, tmp_path):
+    for name in interpreters.PACKAGES:
+        monkeypatch.setitem(interpreters.PACKAGES, name, "no-such-package")
+    result = build(DATA / "chain00_int8.tflite", *BOARD, *objects)
+    assert result.exit_code == 0, result.output
+    assert (
+        "chain00_int8.elf: not compared with an interpreter, as none is installed: pip install --pre" in result.output
+    )
+    assert (tmp_path / "chain00_int8.elf").is_file()
+    result = build(DATA / "chain00_int8.tflite", *BOARD, *objects, "--check")
+    assert result.exit_code == 1
+    assert "--check: not compared with an interpreter" in result.output

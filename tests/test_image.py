@@ -83,7 +83,7 @@ def test_compressed_flash_can_be_unpacked_to_what_is_programmed(prebuilt, nano33
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(ImageError, match=r"nothing.elf: can't be read: No such file.*make -C firmware"):
+    with pytest.raises(ImageError, match=r"nothing.elf: can't be read: No such file.*`hil build` makes one of a model"):
         load_image(tmp_path / "nothing.elf")
 
 

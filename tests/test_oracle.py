@@ -6,7 +6,7 @@ import pytest
 
 from harness.boards.opening import open_board
 from harness.config import load_suite
-from oracle import ROOT, compare
+from oracle import ROOT, compare_variant, holds, words
 
 SUITES = [load_suite(path) for path in sorted((ROOT / "suites").glob("*.yaml"))]
 CASES = [(suite, variant) for suite in SUITES for variant in suite.variants]
@@ -17,9 +17,9 @@ CASES = [(suite, variant) for suite in SUITES for variant in suite.variants]
 def test_200_images_agree_with_the_reference_interpreter(suite, nano33, name):
     pytest.importorskip("tflite_micro" if name == "int8" else "ai_edge_litert", reason="the oracle isn't installed")
     with open_board(nano33, "virtual") as board:
-        agreement = compare(board, suite, suite.variant(name), 200)
-    assert agreement.samples == 200
-    assert agreement.holds, agreement
+        agreement = compare_variant(board, suite, suite.variant(name), 200)
+    assert agreement.inputs == 200
+    assert holds(agreement), words(agreement)
 
 
 @pytest.mark.slow
@@ -28,6 +28,6 @@ def test_every_variant_agrees_with_the_reference_interpreter(suite, variant, nan
     pytest.importorskip("tflite_micro", reason="the oracle isn't installed")
     pytest.importorskip("ai_edge_litert", reason="the oracle isn't installed")
     with open_board(nano33, "virtual") as board:
-        agreement = compare(board, suite, variant, 20)
-    assert agreement.samples == 20
-    assert agreement.holds, agreement
+        agreement = compare_variant(board, suite, variant, 20)
+    assert agreement.inputs == 20
+    assert holds(agreement), words(agreement)

@@ -86,6 +86,7 @@ def lower(graph: Graph) -> Program:
         try:
             x, y = _first(graph, operator, operator.inputs), _first(graph, operator, operator.outputs)
             if operator.kind in VIEWS:
+                _check_view(graph, operator, x, y)
                 storage[y.index] = storage[x.index]
             else:
                 layer = steps[-1].layer + 1 if steps else 0
@@ -94,8 +95,18 @@ def lower(graph: Graph) -> Program:
             problems.append(str(error))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             problems.append(str(unsupported(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
+    computed = {storage[t.index].root for t in (graph.input, *(step.output for step in steps))}
+    if not problems and storage[graph.output.index].root not in computed:
+        problems.append(f"{graph.source}: its output is a constant, which nothing computes. Export it again.")
     _report(graph, problems)
     return Program(tuple(steps), storage)
+
+
+def _check_view(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> None:
+    if x.data is not None:
+        raise unsupported(graph, operator, "a constant input", "a model whose constants were folded by the converter")
+    if x.dtype != y.dtype:
+        raise unsupported(graph, operator, f"{x.dtype} to {y.dtype}", "one type, as it only renames")
 
 
 def _first(graph: Graph, operator: Operator, tensors: tuple[int, ...]) -> Tensor:

@@ -7,9 +7,11 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.build.check import check_image
 from harness.build.emit import emit_c
 from harness.build.sizes import check_output, check_regions, explain, layer_sizes, too_large
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
@@ -18,7 +20,7 @@ from harness.errors import ConfigError
 from harness.image import load_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.build.graph import Graph
     from harness.build.plan import Plan
@@ -51,11 +53,12 @@ class Making:
 
 @dataclass(frozen=True)
 class Made:
-    """An image, how full the regions of the linker script are, and what the compiler warned of."""
+    """An image, how full the regions of the linker script are, what the compiler warned of, how it was checked."""
 
     image: Image
     regions: tuple[Region, ...]
     warnings: str
+    checked: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,21 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     return folder / "model.c"
 
 
-def make_model_image(graph: Graph, plan: Plan, making: Making, out: Path, name: str) -> Made:
+def make_model_image(
+    graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
+) -> Made:
     """Compile a planned model into an image.
 
+    Args:
+        graph: the model.
+        plan: its layers in memory.
+        making: how images are made.
+        out: the ELF file to write.
+        name: of the model.
+        model: the .tflite file, to check the image against an interpreter before it is written; None: no check.
+
     Raises:
-        ConfigError: it doesn't compile or doesn't fit; the message says why.
+        ConfigError: it doesn't compile or doesn't fit, or computes something else; the message says why.
     """
     check_output(graph.source, graph.output.bytes)
     with working_folder() as work:
@@ -102,10 +115,13 @@ def make_model_image(graph: Graph, plan: Plan, making: Making, out: Path, name: 
         ]
         why = explain(layer_sizes(graph, plan, plain=making.plain), plan.arena_bytes)
         why.append(f"The next input waits outside of the arena: {graph.input.bytes:,} B.")
-        return make_image(Parts(graph.source, units, why=why), making, work, out)
+        verify = None if model is None else partial(check_image, model=model, graph=graph, kind=making.target.kind)
+        return make_image(Parts(graph.source, units, why=why), making, work, out, verify)
 
 
-def make_image(parts: Parts, making: Making, work: Path, out: Path) -> Made:
+def make_image(
+    parts: Parts, making: Making, work: Path, out: Path, verify: Callable[[Image], str] | None = None
+) -> Made:
     """Compile and link; write the image only if it is one that this harness can run.
 
     Args:
@@ -113,9 +129,10 @@ def make_image(parts: Parts, making: Making, work: Path, out: Path) -> Made:
         making: how.
         work: a folder for what is only needed meanwhile.
         out: the ELF file to write.
+        verify: looks at the image before it is written, raises if it is wrong, and says what was seen.
 
     Raises:
-        ConfigError: it doesn't compile, link or fit, or `out` can't be written.
+        ConfigError: it doesn't compile, link or fit, is wrong, or `out` can't be written.
     """
     objects, warnings = compile_units(making.toolchain, parts.units, work / "objects", making.kept or work / "kept")
     cxx = any(unit.cxx for unit in parts.units)
@@ -131,14 +148,15 @@ def make_image(parts: Parts, making: Making, work: Path, out: Path) -> Made:
             problem = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack."
             raise too_large(parts.source, kind, [problem], parts.why)
         raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{_hint(linked.problem)}")
-    load_image(elf, kind)
+    image = load_image(elf, kind)
+    checked = "" if verify is None else verify(image)
     try:
         part = out.with_name(f"{out.name}.part")
         shutil.copyfile(elf, part)
         part.replace(out)
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
-    return Made(load_image(out, kind), linked.regions, warnings)
+    return Made(load_image(out, kind), linked.regions, warnings, checked)
 
 
 def make_folder(folder: Path) -> None:

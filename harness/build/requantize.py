@@ -60,10 +60,11 @@ def activation_range(activation: int, scale: float, zero_point: int) -> tuple[in
         KeyError: the activation is not one of none, ReLU, ReLU6, ReLU -1 to 1.
     """
     low, high = {NONE: (None, None), RELU: (0, None), RELU6: (0, 6), RELU_N1_TO_1: (-1, 1)}[activation]
-    return (
-        -128 if low is None else max(-128, zero_point + _round_away(np.float32(low) / np.float32(scale))),
-        127 if high is None else min(127, zero_point + _round_away(np.float32(high) / np.float32(scale))),
-    )
+    with np.errstate(over="ignore"):  # infinite for the least of scales, which `_round_away` refuses
+        return (
+            -128 if low is None else max(-128, zero_point + _round_away(np.float32(low) / np.float32(scale))),
+            127 if high is None else min(127, zero_point + _round_away(np.float32(high) / np.float32(scale))),
+        )
 
 
 def _round_away(value: np.float32) -> int:

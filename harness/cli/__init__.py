@@ -71,6 +71,7 @@ for _command in (
     farm.serve,
     models.build,
     models.profile,
+    models.reference,
     models.search,
     outcomes.battery,
     outcomes.compare,

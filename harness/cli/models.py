@@ -47,6 +47,12 @@ from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load
     help="Run the first layers in R x C patches, which takes less RAM; auto: those that take the least.",
 )
 @click.option("--keep-overlap", is_flag=True, help="With --patches: keep what rows of patches share (C is 1).")
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Run the image on the virtual board and compare its outputs with tflite-micro's or LiteRT's "
+    "(default: if one of them is installed).",
+)
 @LAB
 def build(
     model: Path | None,
@@ -65,6 +71,7 @@ def build(
     werror: bool,  # noqa: FBT001 (click passes it)
     patches: str | None,
     keep_overlap: bool,  # noqa: FBT001 (click passes it)
+    check: bool | None,  # noqa: FBT001 (click passes it)
     lab: str | None,
 ) -> None:
     """Make a firmware image of a model, and print what it takes of the board.
@@ -74,7 +81,8 @@ def build(
     hil profile model.elf --device nano33
     hil flash model.elf --device nano33
 
-    The model is float32 or full int8. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
+    The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
+    written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
     """  # noqa: D301 (click reads the \b)
     from harness.build.own_engine import OwnEngine
     from harness.commands.build import Wish, build_engine, build_model
@@ -83,15 +91,48 @@ def build(
         raise click.UsageError("give a model or --engine-dir, one of them")
     if keep_overlap and patches is None:
         raise click.UsageError("--keep-overlap goes with --patches")
-    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross, patches, keep_overlap)
+    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross, patches, keep_overlap, check)
     if model is not None:
         if include or exclude or define or heap:
             raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
         build_model(model, load_lab(lab), wish)
     elif engine_dir is not None:
-        if emit_c or plain or patches:
-            raise click.UsageError("--emit-c, --plain and --patches go with a model")
+        if emit_c or plain or patches or check:
+            raise click.UsageError("--emit-c, --plain, --patches and --check go with a model")
         build_engine(OwnEngine(engine_dir, include, define, heap, exclude), load_lab(lab), wish)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.tflite")
+@click.argument("suite", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where the outputs go."
+)
+@click.option(
+    "--variant", metavar="NAME", help="Bring the inputs to the model's size as this variant's `resize:` says."
+)
+@click.option(
+    "--interpreter",
+    type=click.Choice(["auto", "tflite-micro", "litert"]),
+    default="auto",
+    show_default=True,
+    help="auto: tflite-micro for integers, LiteRT for float32, the other if only that is there.",
+)
+def reference(model: Path, suite: Path, output: Path, variant: str | None, interpreter: Any) -> None:
+    """Save what MODEL.tflite gives on all inputs of SUITE, to hold boards against it.
+
+    \b
+    hil reference model.tflite suite.yaml -o reference.npz
+    then in the suite: reference: {file: reference.npz, array: outputs}
+
+    An interpreter on this computer runs the model with TensorFlow Lite's reference kernels; inputs are scaled, resized
+    and quantized as for a board. That finds faults of firmware and link. Outputs that you save where the model was
+    trained, in the same form, also find inputs of another order or scale. Needs pip install --pre tflite-micro, or
+    ai-edge-litert, and "tinyml-hil[build]".
+    """  # noqa: D301 (click reads the \b)
+    from harness.commands.reference import make_reference
+
+    make_reference(model, suite, variant, None if interpreter == "auto" else interpreter, output)
 
 
 @click.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.build.check import missing_check
 from harness.build.making import Made, Making, make_folder, make_model_image, write_model
 from harness.build.own_engine import make_engine_image
 from harness.build.patch import Patches
@@ -49,6 +50,7 @@ class Wish:
         cross: what the names of the compiler's programs begin with.
         patches: "auto", ROWSxCOLUMNS or ROWSxCOLUMNS@LAYERS; None: the model isn't cut.
         keep_overlap: of patches, instead of computing it again.
+        check: compare the image with an interpreter; None: if that can be done here.
     """
 
     board: str
@@ -61,13 +63,15 @@ class Wish:
     cross: str = "arm-none-eabi-"
     patches: str | None = None
     keep_overlap: bool = False
+    check: bool | None = None
 
 
 def build_model(path: Path, lab: Lab, wish: Wish) -> None:
     """Compile a .tflite file, and print what it takes.
 
     Raises:
-        ConfigError: the file, the board, the compiler or the output is wrong, or the model doesn't fit.
+        ConfigError: the file, the board, the compiler or the output is wrong, the model doesn't fit, or the image
+            computes something else.
     """
     kind = _kind(lab, wish.board)
     name = _name(wish.name, path.stem)
@@ -82,7 +86,12 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
     check_plan(graph, plan, layers, kind)
     out = _output(wish.out, name)
     making = _making(lab, kind, wish)
-    _print_made(make_model_image(graph, plan, making, out, name), making, layers)
+    unchecked = "not compared with an interpreter (--no-check)" if wish.check is False else missing_check(kind)
+    if wish.check and unchecked is not None:
+        raise ConfigError(f"--check: {unchecked}")
+    made = make_model_image(graph, plan, making, out, name, model=path if unchecked is None else None)
+    _print_made(made, making, layers)
+    click.echo(f"{out}: {unchecked}." if unchecked is not None else made.checked)
 
 
 def _plan(graph: Graph, wish: Wish) -> Plan:

@@ -132,7 +132,8 @@ def _prebuilt_finding() -> Finding:
         return Finding(
             "optional",
             "Prebuilt images",
-            f"none in {_PREBUILT.absolute()}; run this in a lab folder (`hil init` makes one), or `make -C firmware`",
+            f"none in {_PREBUILT.absolute()}; run this in a lab folder (`hil init` makes one), or make images "
+            "of models with `hil build`",
         )
     try:
         for path in images:

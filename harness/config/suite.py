@@ -71,17 +71,22 @@ Limits = Mapping[str, Limit]
 
 
 class VariantEntry(Model):
-    """A variant as it stands under `variants:`. `resize` says how inputs come to its size, if that is another."""
+    """A variant as it stands under `variants:`.
+
+    `resize` says how inputs come to its size, if that is another; `reference` holds the outputs, or classes, that the
+    model gave where it was trained.
+    """
 
     image: Annotated[str, Field(min_length=1)]
     technique: Annotated[str, Field(min_length=1)]
     baseline: str | None = None
     resize: Literal["area", "bilinear"] | None = None
+    reference: ArrayFile | None = None
     limits: Limits = Field(default_factory=dict)
 
 
 class Variant(VariantEntry):
-    """One optimized model. `limits` are the suite's with its own over them; `line` is where it stands."""
+    """One optimized model. `limits` and `reference` are the suite's or its own; `line` is where it stands."""
 
     name: Name
     line: int
@@ -92,6 +97,7 @@ class _SuiteFile(Model):
     title: str | None = None
     inputs: Inputs
     labels: ArrayFile
+    reference: ArrayFile | None = None
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     metric: Literal["top1"] = "top1"
     samples: Annotated[int, Field(ge=1)] | None = None
@@ -207,7 +213,8 @@ def _build_variant(document: Document, top: _SuiteFile, name: str) -> Variant:
     entry = document.build(VariantEntry, top.variants[name], where)
     check_limits_known(document, entry.limits, (*where, "limits"))
     limits = {**top.limits, **entry.limits}
-    fields = {**dict(entry), "limits": limits, "name": name, "line": document.line(where)}
+    reference = entry.reference or top.reference
+    fields = {**dict(entry), "limits": limits, "reference": reference, "name": name, "line": document.line(where)}
     return document.build(Variant, fields, where)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from harness.reference import low_agreement
 from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults, pruned
@@ -52,6 +53,7 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         *_incomplete(group),
         *_judged(group),
         *_disagreeing(comparison),
+        *_unlike(group),
         *_emulated(group),
         *_power(group),
     ]
@@ -122,6 +124,14 @@ def _disagreeing(comparison: Comparison) -> Iterable[Caveat]:
         more = len(comparison.disagreements) - _NAMED
         text = f"{said}{f'; and {more} more' if more > 0 else ''}. One of them, or what emulates it, is wrong."
         yield Caveat("Boards disagree", f"{text} Find out which before using any figure of these boards.", "failed")
+
+
+def _unlike(group: Group) -> Iterable[Caveat]:
+    """Name the variants that don't predict what their reference does."""
+    for row in plain_rows(group.complete):
+        said = low_agreement(row)
+        if said is not None:
+            yield Caveat("Unlike the reference", _sentence(f"{row['variant']}: {said}"), "failed")
 
 
 def _units(group: Group, comparison: Comparison) -> Iterable[Caveat]:

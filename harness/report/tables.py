@@ -79,8 +79,11 @@ def variants(group: Group, images: Images) -> Table:
     latency = any(known(row["latency_us_median"]) for row in rows)
     ticks = group.counter
     columns: list[tuple[str, Callable[[dict[str, Any]], Cell]]] = [
-        ("accuracy", _accuracy),
-        ("95 % interval", _interval),
+        ("accuracy", _share("accuracy")),
+        ("95 % interval", _interval("accuracy")),
+        ("agrees with reference", _share("agreement")),
+        ("its 95 % interval", _interval("agreement")),
+        ("greatest difference", _decimal("reference_difference_max")),
         (f"{ticks} (median)", _figure("ticks_median")),
     ]
     if not latency:
@@ -194,18 +197,28 @@ def _device(row: dict[str, Any]) -> Cell:
     return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
-def _accuracy(row: dict[str, Any]) -> Cell:
-    if not known(row["accuracy"]):
-        return Cell(NONE)
-    return Cell(numbers.percent(float(row["accuracy"]), int(row["samples"])), float(row["accuracy"]))
+def _share(name: str) -> Callable[[dict[str, Any]], Cell]:
+    def cell(row: dict[str, Any]) -> Cell:
+        if not known(row[name]):
+            return Cell(NONE)
+        return Cell(numbers.percent(float(row[name]), int(row["samples"])), float(row[name]))
+
+    return cell
 
 
-def _interval(row: dict[str, Any]) -> Cell:
-    if not known(row["accuracy_low"]) or not known(row["accuracy_high"]):
-        return Cell(NONE)
-    digits = numbers.decimals(int(row["samples"]))
-    ends = float(row["accuracy_low"]), float(row["accuracy_high"])
-    return Cell(f"{100 * ends[0]:.{digits}f} to {100 * ends[1]:.{digits}f} %", ends[0])
+def _interval(name: str) -> Callable[[dict[str, Any]], Cell]:
+    def cell(row: dict[str, Any]) -> Cell:
+        if not known(row[f"{name}_low"]) or not known(row[f"{name}_high"]):
+            return Cell(NONE)
+        digits = numbers.decimals(int(row["samples"]))
+        ends = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+        return Cell(f"{100 * ends[0]:.{digits}f} to {100 * ends[1]:.{digits}f} %", ends[0])
+
+    return cell
+
+
+def _decimal(name: str) -> Callable[[dict[str, Any]], Cell]:
+    return lambda row: Cell(f"{float(row[name]):.3g}", float(row[name])) if known(row[name]) else Cell(NONE)
 
 
 def _figure(name: str, digits: int = 0) -> Callable[[dict[str, Any]], Cell]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.build import parse_tflite, plan_memory
+from harness.build.check import missing_check
 from harness.build.making import Making, make_model_image
 from harness.build.sizes import check_plan, layer_sizes
 from harness.errors import ConfigError
@@ -76,7 +77,8 @@ class Maker:
         plan = plan_memory(graph)
         check_plan(graph, plan, layer_sizes(graph, plan), self.making.target.kind)
         out = model.with_suffix(".elf")
-        make_model_image(graph, plan, self.making, out, f"{self.space.task}_{candidate.name}")
+        checked = model if missing_check(self.making.target.kind) is None else None
+        make_model_image(graph, plan, self.making, out, f"{self.space.task}_{candidate.name}", model=checked)
         return out
 
     def _run(self, candidate: Candidate, command: list[str], log: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.interpreters import open_interpreter
+
 
 class Int8Oracle:
     """TFLite Micro's interpreter, with every tensor kept."""
@@ -28,17 +30,11 @@ class FloatOracle:
     """LiteRT's interpreter."""
 
     def __init__(self, path):
-        reason = "ai-edge-litert, the oracle of float32 models, isn't installed"
-        litert = pytest.importorskip("ai_edge_litert.interpreter", reason=reason)
-        self._interpreter = litert.Interpreter(str(path))
-        self._interpreter.allocate_tensors()
-        self._x = self._interpreter.get_input_details()[0]["index"]
-        self._y = self._interpreter.get_output_details()[0]["index"]
+        pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
+        self._interpreter = open_interpreter(path, ["litert"])
 
     def run(self, values):
-        self._interpreter.set_tensor(self._x, values)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._y)
+        return self._interpreter.run(values).reshape(self._interpreter.output.shape)
 
 
 def oracle_of(graph, path):

@@ -10,11 +10,11 @@ from engine.random_models import UNARY, random_model
 from engine.targets import FIRMWARE, compiler
 from harness.boards.opening import open_board
 from harness.build import parse_tflite, plan_memory
+from harness.build.check import board_outputs
 from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
 from harness.build.toolchain import find_toolchain
 from harness.config import Lab
-from oracle import board_outputs
 
 pytestmark = pytest.mark.slow
 

@@ -206,6 +206,14 @@ def test_a_run_from_before_pools_has_none(tmp_path):
     assert cases[["device", "pool", "host"]].to_numpy().tolist() == [["bench-1", pd.NA, pd.NA]]
 
 
+def test_a_run_from_before_references_has_none(tmp_path):
+    run = make_run(tmp_path)
+    gone = [column.name for column in CASES if column.name.startswith(("agreement", "reference"))]
+    assert len(gone) == 6
+    rewrite(run / "cases.parquet", lambda t: version(t.drop_columns(gone), 4))
+    assert load_results(tmp_path).cases[gone].isna().all(axis=None)
+
+
 def test_a_column_that_nobody_knows_is_ignored(tmp_path):
     run = make_run(tmp_path)
     rewrite(run / "cases.parquet", lambda t: t.append_column("extra", pa.array([1])))

@@ -1,0 +1,181 @@
+"""Holds what an image computes on the virtual board against what an interpreter makes of the same model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.boards.opening import open_board
+from harness.config.lab import Device
+from harness.errors import BoardError, ImageError
+from harness.interpreters import INSTALL, NoInterpreterError, installed, open_interpreter, order_for
+from harness.link.client import Link
+from harness.starting import start_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from harness.boards.base import Board
+    from harness.build.graph import Graph
+    from harness.config import BoardKind
+    from harness.image import Image
+    from harness.interpreters import Interpreter, Name
+    from harness.model_card import TensorSpec
+
+_INPUTS = 4
+_CANDIDATES = 24
+_SEED = 20
+
+
+class MiscompiledError(ImageError):
+    """An image doesn't compute what its model says."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How outputs compare with those of an interpreter.
+
+    Attributes:
+        inputs: that were compared.
+        equal: outputs that are equal bit for bit.
+        predictions: outputs whose largest value is at the same index.
+        largest: difference between two elements, in steps for integers.
+        allowed: what is allowed of it.
+        first: place of the first element that differs by more, [input, element]; None: there is none.
+    """
+
+    inputs: int
+    equal: int
+    predictions: int
+    largest: float
+    allowed: float
+    first: tuple[int, int] | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the differences are those that are allowed."""
+        return self.first is None
+
+
+def integers(graph: Graph) -> bool:
+    """Whether a model computes with integers, and doesn't only store or pass them."""
+    passed = ("QUANTIZE", "DEQUANTIZE")
+    computed = [operator.outputs[0] for operator in graph.operators if operator.kind not in passed]
+    return any(graph.tensors[index].dtype != "float32" for index in computed)
+
+
+def board_outputs(board: Board, image: Image, inputs: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Run input tensors on a board, flashing the image if it isn't there. Returns [N, outputs], raw."""
+    link = Link(board.link(), board.name)
+    start_image(board, image, link)
+    results = link.infer_each(tensor.tobytes() for tensor in inputs)
+    return np.stack([image.card.output.decode(result.output) for result in results])
+
+
+def compare(interpreter: Interpreter, ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> Difference:
+    """Compare outputs, both [N, outputs] and raw, with what the interpreter allows."""
+    distance = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
+    allowed = interpreter.allowed(float(np.abs(theirs.astype(np.float64)).max()))
+    wrong = np.argwhere(~(distance <= allowed))  # NaN is wrong, too
+    return Difference(
+        inputs=len(ours),
+        equal=int(np.count_nonzero((ours == theirs).all(axis=1))),
+        predictions=int(np.count_nonzero(ours.argmax(axis=1) == theirs.argmax(axis=1))),
+        largest=float(distance.max()),
+        allowed=allowed,
+        first=(int(wrong[0][0]), int(wrong[0][1])) if len(wrong) else None,
+    )
+
+
+def missing_check(kind: BoardKind) -> str | None:
+    """Say why images for a kind of board can't be checked on this computer; None if they can."""
+    if kind.twin is None:
+        return f"not compared with an interpreter, as {kind.title} has no virtual board"
+    if not installed():
+        return f"not compared with an interpreter, as none is installed: {INSTALL}"
+    return None
+
+
+def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str:
+    """Run an image on the virtual board on a few made-up inputs, the same ones each time, beside an interpreter.
+
+    Args:
+        image: the image.
+        model: the .tflite file that it was made of.
+        graph: what that holds.
+        kind: the kind of board; it has a virtual one.
+
+    Returns:
+        What was compared, in one line; or why nothing could be.
+
+    Raises:
+        MiscompiledError: it doesn't run, or its outputs differ by more than they may.
+    """
+    try:
+        interpreter = open_interpreter(model, _order(graph))
+    except NoInterpreterError as error:
+        return f"Not compared with an interpreter: {error}."
+    tensors, theirs = _telling(interpreter)
+    try:
+        with open_board(Device(name=kind.name, kind=kind), "virtual") as board:
+            ours = board_outputs(board, image, tensors)
+    except BoardError as error:
+        raise MiscompiledError(
+            f"{model}: the image doesn't run on the virtual board, and was not written: {error}. --no-check builds it "
+            "all the same"
+        ) from error
+    found = compare(interpreter, ours, theirs)
+    unit = "" if interpreter.output.dtype == "float32" else " steps"
+    if found.first is not None:
+        sample, element = found.first
+        raise MiscompiledError(
+            f"{model}: the image doesn't compute what {interpreter.title} does: on made-up input {sample} its output "
+            f"{element} is {ours[sample, element]!s}, not {theirs[sample, element]!s} ({found.equal} of {found.inputs} "
+            f"outputs are equal, the largest difference is {found.largest:.3g}{unit}, {found.allowed:.3g} is allowed). "
+            "That is a fault of the compiler or the engine: no image was written. Please report it with the model; "
+            "--no-check builds it all the same, to look at it"
+        )
+    how = "equal bit for bit" if found.equal == found.inputs else f"within {found.largest:.2g}{unit}"
+    same = (
+        " (every input gives the same output: that says little)" if len({row.tobytes() for row in theirs}) == 1 else ""
+    )
+    return f"Checked: {found.inputs} made-up inputs on the virtual board and in {interpreter.title}: {how}{same}."
+
+
+def _order(graph: Graph) -> tuple[Name, ...]:
+    if integers(graph):
+        return order_for(integers=True)
+    # TensorFlow Lite Micro knows one scale of a tensor that is dequantized, and takes the first of several.
+    several = any(operator.kind == "DEQUANTIZE" for operator in graph.operators)
+    return ("litert",) if several else order_for(integers=False)
+
+
+def _telling(interpreter: Interpreter) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return inputs on which a model gives outputs of many different values, and those outputs.
+
+    Noise over the whole range drives many models to one saturated output, which would hide a wrong layer.
+    """
+    candidates = list(_candidates(interpreter.input))
+    outputs = [interpreter.run(tensor) for tensor in candidates]
+    order = sorted(range(len(candidates)), key=lambda i: (-len(np.unique(outputs[i])), i))[:_INPUTS]
+    return np.stack([candidates[i].reshape(-1) for i in order]), np.stack([outputs[i] for i in order])
+
+
+def _candidates(spec: TensorSpec) -> Iterator[NDArray[np.generic]]:
+    """Make noise of several contrasts around several levels, and ramps, always the same."""
+    rng = np.random.default_rng(_SEED)
+    for index in range(_CANDIDATES):
+        contrast, level = (1.0, 0.5, 0.1)[index % 3], (0.0, 0.5, -0.5)[index // 3 % 3]
+        shape = rng.uniform(-1, 1, spec.size) if index % 4 else np.sin(np.arange(spec.size) * rng.uniform(0.01, 1))
+        values = np.clip(level + contrast * shape, -1, 1)
+        if spec.dtype == "float32":
+            yield (2 * values).astype(np.float32)
+        else:
+            limits = np.iinfo(spec.dtype)
+            middle, half = (limits.max + limits.min) / 2, (limits.max - limits.min) / 2
+            yield np.rint(middle + half * values).astype(spec.dtype)
