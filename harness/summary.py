@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     else:
         _print_table(console, "accuracy", [_VARIANT, _TECHNIQUE, *scores], rows)
         _print_table(console, counter, [_VARIANT, *ticks], rows)
+    for remark in remarks(rows):
+        console.print(Text(f"{remark.text}\n", style="yellow" if remark.tone == "warning" else ""))
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
     _print_energy(console, rows)
