@@ -155,7 +155,7 @@ def _rows(drafts: Sequence[_Draft | Row], policy: Policy) -> tuple[Row, ...]:
 
 def _source(draft: _Draft) -> str:
     """Return what the energies of a pair come from."""
-    return " and ".join(dict.fromkeys(str(side.row["power_source"]) for side in (draft.a, draft.b)))
+    return " and ".join(dict.fromkeys(str(side.row["power_source"] or "unknown source") for side in (draft.a, draft.b)))
 
 
 def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -> Row:
