@@ -56,7 +56,7 @@ def compare_variant(board: Board, suite: Suite, variant: Variant, samples: int |
     """Run one variant on the board and on its oracle."""
     image = load_image(suite.image_path(variant, board.kind), board.kind)
     data = suite.load_data(samples)
-    inputs = input_tensors(data, image.card.input, variant.resize, len(data))
+    inputs = input_tensors(data, image.card.input, variant.resize)
     interpreter, theirs = oracle_outputs(model_of(image), image, inputs)
     return compare(interpreter, board_outputs(board, image, inputs), theirs)
 
@@ -78,17 +78,21 @@ def main() -> int:
     """Compare all variants of the suites."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("suites", nargs="*", type=Path, help="suite files; default: all of suites/")
-    parser.add_argument("--samples", type=int, default=None, help="inputs to compare, all of the suite's by default")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=None,
+        help="inputs to compare, of each class its share; default: all of the suite's",
+    )
     parser.add_argument("--backend", choices=["auto", "hardware", "virtual"], default="virtual")
     options = parser.parse_args()
     device = Lab.load(None).select(["nano33"])[0]
     backend, _ = choose_backend(device, options.backend)
     failed = False
     for suite in map(load_suite, options.suites or sorted((ROOT / "suites").glob("*.yaml"))):
-        samples = options.samples and min(options.samples, len(suite.load_data()))
         for variant in suite.variants:
             with open_board(device, backend) as board:
-                result = compare_variant(board, suite, variant, samples)
+                result = compare_variant(board, suite, variant, options.samples)
             failed |= not holds(result)
             print(f"{suite.task}::{variant.name} on {backend}: {words(result)}", flush=True)
     return 1 if failed else 0

@@ -40,7 +40,7 @@ def benchmark(
         suites: paths of suite files.
         device: a device, kind or tag, or "all".
         backend: "auto" takes the real board if it is attached, else the virtual one.
-        samples: use only the first so many inputs.
+        samples: use only so many inputs of each suite, of each class its share; all if there are no more.
         results_dir: where the run's folder is made.
         lab_file: devices.yaml of another lab than the current folder's.
         retries: after a failure of board or link.

@@ -79,7 +79,7 @@ def crosscheck(
         suites: paths of suite files.
         device: one device or kind.
         backends: the two.
-        samples: use only the first so many inputs.
+        samples: use only so many inputs of each suite, of each class its share; all if there are no more.
         results_dir: where the two runs go.
         lab_file: devices.yaml, if it isn't the current folder's.
         on_run: called before each run with its backend.

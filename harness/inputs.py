@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,20 +20,67 @@ if TYPE_CHECKING:
     Resize = Literal["area", "bilinear"]
 
 
-def input_tensors(data: SuiteData, spec: TensorSpec, resize: Resize | None, count: int) -> NDArray[np.generic]:
-    """Return the first `count` inputs as a model takes them, [count, spec.size] of the tensor's type.
+def input_tensors(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> NDArray[np.generic]:
+    """Return inputs as a model takes them, [N, spec.size] of the tensor's type.
 
     Args:
         data: the suite's inputs.
         spec: the model's input.
         resize: how a variant's inputs are brought to the model's size; None: they must have it.
-        count: how many.
 
     Raises:
         ImageError: they don't fit, or can't be resized to fit.
     """
-    real = data.real()[:count]
-    return spec.encode(real if resize is None else resized(real, spec.shape, resize))
+    return spec.encode(model_inputs(data, spec, resize))
+
+
+def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> NDArray[np.float32]:
+    """Return the real values that a model gets, float32 [N, ...] of its input's shape but for dimensions of 1.
+
+    Args:
+        data: the suite's inputs.
+        spec: the model's input.
+        resize: as for `input_tensors`.
+
+    Raises:
+        ImageError: they don't fit, or can't be resized to fit.
+    """
+    real = data.real()
+    if resize is not None:
+        real = resized(real, spec.shape, resize)
+    check_shape(real.shape[1:], spec.shape)
+    return real
+
+
+def check_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Refuse an input whose values would go to other places than the model expects.
+
+    Dimensions of 1 don't matter. Where one side has only one other dimension it is flat: its order can't be checked.
+
+    Args:
+        given: shape of one input.
+        wanted: shape of the model's input.
+
+    Raises:
+        ImageError: the shapes differ; says how to transpose the inputs where that makes them fit.
+    """
+    theirs, ours = (tuple(size for size in shape if size > 1) for shape in (given, wanted))
+    if math.prod(given) != math.prod(wanted):
+        raise ImageError(
+            f"inputs of {math.prod(given):,} values (shape {given}) for a model whose input has {math.prod(wanted):,} "
+            f"(shape {wanted}); use the inputs that the model was made for"
+        )
+    if theirs == ours or len(theirs) <= 1 or len(ours) <= 1:
+        return
+    hint = "give them in the shape that the model was made for"
+    if sorted(theirs) == sorted(ours):
+        hint = "these are the same dimensions in another order"
+        if len(set(theirs)) == len(theirs):
+            places = [place for place, size in enumerate(given) if size > 1]
+            axes = [0, *(1 + places[theirs.index(size)] for size in ours)]
+            axes += [1 + place for place, size in enumerate(given) if size == 1]
+            hint += f": save numpy.transpose(inputs, {tuple(axes)})"
+    raise ImageError(f"inputs of shape {given} for a model whose input has shape {wanted}; {hint}")
 
 
 def resized(inputs: NDArray[np.float32], shape: tuple[int, ...], how: Resize) -> NDArray[np.float32]:
@@ -54,6 +102,12 @@ def resized(inputs: NDArray[np.float32], shape: tuple[int, ...], how: Resize) ->
     if len(shape) != 4 or shape[0] != 1:
         raise ImageError(f"inputs can't be resized for a model whose input has shape {shape}; remove `resize:`")
     images = _as_images(inputs, shape)
+    (height, width), (rows, columns) = images.shape[1:3], shape[1:3]
+    if (height - width) * (rows - columns) < 0 and min(height, width, rows, columns) > 1:
+        raise ImageError(
+            f"inputs of {height} x {width} can't be resized to {rows} x {columns}: what is wide would become tall; "
+            "transpose them"
+        )
     if how == "area":
         return _mean(_mean(images, 1, shape[1]), 2, shape[2]).astype(np.float32)
     return _between(_between(images, 2, shape[2]), 1, shape[1])

@@ -106,7 +106,13 @@ def _options(add: Callable[..., None]) -> None:
         default="auto",
         help="auto (default): hardware if it is attached, else an emulator",
     )
-    add("--samples", type=_positive, default=None, metavar="N", help="use only the first N inputs of each suite")
+    add(
+        "--samples",
+        type=_positive,
+        default=None,
+        metavar="N",
+        help="use only N inputs of each suite, of each class its share",
+    )
     add(
         "--results-dir", type=_folder, default="results", metavar="DIR", help="where runs are stored (default: results)"
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.config import load_suite
-from harness.config.data import load_array
+from harness.config.data import load_array, to_real
 from harness.errors import ConfigError, ImageError
-from harness.inputs import input_tensors
+from harness.inputs import check_shape, input_tensors
 
 if TYPE_CHECKING:
     from harness.image import Image
@@ -45,13 +45,13 @@ def suite_input(image: Image, path: Path, sample: int) -> ProfileInput:
         ConfigError: the suite is wrong, has no such sample, or its samples are not for this model.
     """
     suite = load_suite(path)
-    data = suite.load_data()
+    data = suite.load_all()
     if sample >= len(data):
         raise ConfigError(f"{path}: there is no sample {sample}; the suite has 0 to {len(data) - 1}")
     resize = next((variant.resize for variant in suite.variants if Path(variant.image).stem == image.path.stem), None)
-    one = replace(data, raw=data.raw[sample : sample + 1], labels=data.labels[sample : sample + 1])
+    one = data.take(np.array([sample]))
     try:
-        tensor = input_tensors(one, image.card.input, resize, 1)
+        tensor = input_tensors(one, image.card.input, resize)
     except ImageError as error:
         raise ConfigError(f"{path}: {error}") from error
     return ProfileInput(tensor.tobytes(), f"sample {sample} of {suite.task} ({path})")
@@ -64,11 +64,14 @@ def file_input(spec: TensorSpec, path: Path) -> ProfileInput:
         ConfigError: the file is missing, or holds another number or type of values.
     """
     values = load_array(path, None)
-    if values.size != spec.size:
-        raise ConfigError(f"{path}: {values.size} values (shape {values.shape}), but the model's input is {spec.shape}")
+    try:
+        check_shape(values.shape, spec.shape)
+    except ImageError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if values.dtype.kind == "f":
+        values = to_real(values, 1.0, 0.0)
         if not np.isfinite(values).all():
-            raise ConfigError(f"{path}: a value is not a finite number")
+            raise ConfigError(f"{path}: a value is not a finite number in float32")
         return ProfileInput(spec.encode(values.reshape(1, -1)).tobytes(), f"{path}, real values")
     if values.dtype != np.dtype(spec.dtype):
         raise ConfigError(f"{path}: values of type {values.dtype}; give floats (real values) or {spec.dtype} (raw)")

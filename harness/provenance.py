@@ -11,6 +11,8 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from harness.config.subset import SEED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -40,7 +42,7 @@ def provenance(
     return {
         "harness_version": metadata.version("tinyml-hil"),
         "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "seed": 0,
+        "seed": SEED,
         "config": config,
         "git_revision": _git_revision(),
         "python": sys.version.split()[0],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.config import Suite, SuiteData, Variant
+    from harness.config import Suite, Variant
     from harness.model_card import TensorSpec
 
 #: Below this share of equal predictions, with its interval, something else than rounding differs.
@@ -41,23 +41,14 @@ class Reference:
     sha256: str
 
 
-def all_data(suite: Suite) -> SuiteData:
-    """Read all inputs of a suite, also where it says that fewer are used: a reference has a row for each.
-
-    Raises:
-        ConfigError: they are missing or wrong.
-    """
-    return suite.model_copy(update={"samples": None}).load_data()
-
-
-def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: Sequence[int]) -> Reference | None:
+def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
     """Read what a variant's reference says of some inputs.
 
     Args:
         suite: the task.
         variant: names the reference.
         output: the model's output.
-        places: of the inputs in the suite's data.
+        places: of the inputs in the suite's data, shape [N].
 
     Returns:
         None if the variant has no reference.
@@ -74,7 +65,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: S
         values = load_array(suite.path.parent / source.file, source.array)
     except ConfigError as error:
         raise ConfigError(f"{suite.path}: reference: {error}") from error
-    count = len(all_data(suite))
+    count = len(suite.load_all())
     if values.ndim < 1 or len(values) != count:
         rows = len(values) if values.ndim else 1
         raise ConfigError(
@@ -86,8 +77,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: S
     else:
         outputs = _outputs(values, output, where)
         classes = outputs.argmax(axis=1).astype(np.int64)
-    rows_of = np.asarray(places, np.int64)
-    classes, outputs = classes[rows_of], None if outputs is None else outputs[rows_of]
+    classes, outputs = classes[places], None if outputs is None else outputs[places]
     content = classes.tobytes() + (b"" if outputs is None else outputs.tobytes())
     return Reference(name, classes, outputs, hashlib.sha256(content).hexdigest())
 

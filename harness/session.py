@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness import recovery
-from harness.errors import BoardError, ConfigError, HilError, ImageError, LeaseLostError, MeasurementError
+from harness.case_inputs import data_columns, range_columns
+from harness.errors import BoardError, HilError, ImageError, LeaseLostError, MeasurementError
 from harness.image import Image, load_image
-from harness.inputs import input_tensors
+from harness.inputs import model_inputs
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.accuracy import predict, top1
@@ -41,13 +42,15 @@ _REPEATED_INPUTS, _REPEATS = 20, 4
 
 @dataclass(frozen=True)
 class _Case:
-    """What one case is made of."""
+    """What one case is made of. `places` are those of the inputs in the suite's data: what pairs them with others."""
 
     board: Board
     image: Image
     inputs: tuple[bytes, ...]
     labels: tuple[int, ...]
     reference: Reference | None
+    places: tuple[int, ...]
+    inputs_columns: dict[str, Any]
     on_progress: Callable[[str, int, int], None]
     force_flash: bool
     meter: Meter | None
@@ -79,7 +82,7 @@ def run_case(
         variant: which of its models.
         data: inputs and labels.
         run: where results go.
-        samples: how many of the inputs to use, None for all.
+        samples: how many of the inputs to use, of each class its share; None for all.
         retries: how often a failure of the infrastructure is retried.
         force_flash: flash even if the board already holds the image.
         on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
@@ -99,8 +102,10 @@ def run_case(
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
-        known["inputs_sha256"] = data.digest(len(data) if samples is None else samples)
-        case = _prepare(board, suite, variant, data, image, samples, on_progress, meter, force_flash=force_flash)
+        data = data.chosen(samples)
+        known |= data_columns(suite, data)
+        case = _prepare(board, suite, variant, data, image, on_progress, meter, force_flash=force_flash)
+        known |= case.inputs_columns
         measured = _attempt(case, record, run, known, retries)
     except HilError as error:
         if not isinstance(error, BoardError) or (final and not isinstance(error, LeaseLostError)):
@@ -169,7 +174,6 @@ def _prepare(
     variant: Variant,
     data: SuiteData,
     image: Image,
-    samples: int | None,
     on_progress: Callable[[str, int, int], None] | None,
     meter: Meter | None,
     *,
@@ -182,19 +186,18 @@ def _prepare(
             f"{image.path}: the model has {card.output.size} outputs, but {suite.path} lists "
             f"{len(suite.classes)} classes"
         )
-    count = len(data) if samples is None else samples
-    if not 1 <= count <= len(data):
-        raise ConfigError(f"{suite.path}: {count} samples were asked for, but there are {len(data)}")
     try:
-        tensors = input_tensors(data, card.input, variant.resize, count)
+        real = model_inputs(data, card.input, variant.resize)
     except ImageError as error:
         raise ImageError(f"{image.path}: {error}") from error
     return _Case(
         board=board,
         image=image,
-        inputs=tuple(tensor.tobytes() for tensor in tensors),
-        labels=tuple(int(label) for label in data.labels[:count]),
-        reference=load_reference(suite, variant, card.output, range(count)),
+        inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
+        labels=tuple(data.labels.tolist()),
+        places=tuple(data.places.tolist()),
+        reference=load_reference(suite, variant, card.output, data.places),
+        inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
         meter=meter,
@@ -263,7 +266,7 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
         ticks.append(inference.ticks[0])
         crcs.append(zlib.crc32(inference.output))
         record.sample(
-            sample=index,
+            sample=case.places[index],
             label=case.labels[index],
             prediction=predictions[-1],
             ticks=ticks[-1],
@@ -307,7 +310,7 @@ def _record_repeats(case: _Case, link: Link, record: CaseRecord) -> None:
         inference = link.infer(tensor, _REPEATS)
         for repeat, ticks in enumerate(inference.ticks, 1):
             record.sample(
-                sample=index,
+                sample=case.places[index],
                 repeat=repeat,
                 label=case.labels[index],
                 prediction=predict(output.decode(inference.output)),

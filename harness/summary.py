@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.reference import low_agreement
 from harness.report.escape import printable
+from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text_table import TIGHT_GAP, cell, longest_word, text_table
 
@@ -90,6 +91,8 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     else:
         _print_table(console, "accuracy", [_VARIANT, _TECHNIQUE, *scores], rows)
         _print_table(console, counter, [_VARIANT, *ticks], rows)
+    for remark in remarks(rows):
+        console.print(Text(f"{remark.text}\n", style="yellow" if remark.tone == "warning" else ""))
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
     _print_table(console, "agreement with the reference", [_VARIANT, *_AGREEMENT], rows)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,6 +59,59 @@ def test_shapes_that_do_not_go_together_are_refused(shape, model, message):
 def test_inputs_are_resized_then_quantized():
     data = SuiteData(np.array([[[0, 100], [100, 200]]], np.uint8), np.zeros(1, np.int64), 0.01, 0.0)
     spec = TensorSpec(shape=(1, 1, 1, 1), dtype="int8", scale=0.5, zero_point=-1)
-    assert input_tensors(data, spec, "area", 1).tolist() == [[1]]
+    assert input_tensors(data, spec, "area").tolist() == [[1]]
     with pytest.raises(ImageError, match="4 values"):
-        input_tensors(data, spec, None, 1)
+        input_tensors(data, spec, None)
+
+
+def spec_of(*shape):
+    return TensorSpec(shape=shape, dtype="float32")
+
+
+def data_of(*shape):
+    return SuiteData(ramp(3, *shape), np.zeros(3, np.int64), 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [((28, 28), (1, 28, 28, 1)), ((100, 1, 6), (1, 100, 1, 6)), ((100, 6), (1, 1, 100, 6)), ((490,), (1, 49, 10, 1)),
+     ((49, 10), (1, 490)), ((1, 49, 10), (49, 10))],
+)  # fmt: skip
+def test_only_dimensions_of_one_may_differ_unless_a_side_is_flat(given, wanted):
+    assert np.array_equal(input_tensors(data_of(*given), spec_of(*wanted), None), ramp(3, math.prod(given)))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ((49, 10), (1, 10, 49)),
+        ((3, 16, 20), (1, 16, 20, 3)),
+        ((6, 1, 100), (1, 100, 1, 6)),
+        ((2, 3, 4, 1), (1, 4, 2, 3)),
+    ],
+)
+def test_another_order_is_refused_with_the_transposition_that_mends_it(given, wanted):
+    data = data_of(*given)
+    with pytest.raises(ImageError, match="the same dimensions in another order") as caught:
+        input_tensors(data, spec_of(*wanted), None)
+    axes = re.search(r"numpy\.transpose\(inputs, \(([\d, ]+)\)\)", str(caught.value))
+    mended = replace(data, raw=np.transpose(data.raw, [int(axis) for axis in axes[1].split(",")]))
+    # Each value goes to the place whose indices are its own, in the model's order of the dimensions.
+    found = input_tensors(mended, spec_of(*wanted), None)[1].reshape([size for size in wanted if size > 1])
+    theirs, ours = ([size for size in shape if size > 1] for shape in (given, wanted))
+    there = data.raw[1].reshape(theirs)
+    for index in np.ndindex(*ours):
+        assert found[index] == there[tuple(index[ours.index(size)] for size in theirs)]
+
+
+def test_other_sizes_of_as_many_values_are_refused():
+    with pytest.raises(
+        ImageError, match=r"inputs of shape \(20, 24\) for a model whose input has shape \(1, 40, 12, 1\)"
+    ):
+        input_tensors(data_of(20, 24), spec_of(1, 40, 12, 1), None)
+
+
+def test_resizing_does_not_lay_an_image_on_its_side():
+    with pytest.raises(ImageError, match="what is wide would become tall"):
+        input_tensors(data_of(4, 8), spec_of(1, 8, 4, 1), "bilinear")
+    assert input_tensors(data_of(4, 8), spec_of(1, 2, 4, 1), "area").shape == (3, 8)

@@ -52,7 +52,7 @@ def test_a_sample_is_what_a_run_of_the_suite_sends(root, prebuilt, kind):
     path = root / "suites" / "fashion_mnist.yaml"
     image = load_image(prebuilt / f"fashion_mnist_{kind}.elf")
     chosen = suite_input(image, path, 5)
-    assert chosen.data == image.card.input.encode(load_suite(path).load_data(6).real())[5].tobytes()
+    assert chosen.data == image.card.input.encode(load_suite(path).load_data().real())[5].tobytes()
     assert chosen.origin == f"sample 5 of fashion_mnist ({path})"
 
 
@@ -71,7 +71,7 @@ def small_image(prebuilt):
 
 
 def test_a_suite_for_another_model(root, small_image):
-    with pytest.raises(ConfigError, match=r"fashion_mnist\.yaml: samples of 784 values .* for a model whose input"):
+    with pytest.raises(ConfigError, match=r"fashion_mnist\.yaml: inputs of 784 values .* for a model whose input"):
         suite_input(small_image, root / "suites" / "fashion_mnist.yaml", 0)
 
 
@@ -83,7 +83,7 @@ def test_a_sample_is_resized_as_for_the_variant_of_the_image(root, tmp_path, sma
     path.write_text(
         text.replace("    image: fashion_mnist_int8\n", "    image: fashion_mnist_int8\n    resize: area\n")
     )
-    real = load_suite(path).load_data(1).real().reshape(14, 2, 14, 2).mean((1, 3), dtype=np.float32)
+    real = load_suite(path).load_data().real()[0].reshape(14, 2, 14, 2).mean((1, 3), dtype=np.float32)
     expected = small_image.card.input.encode(real[None]).astype(int).ravel()
     # In another precision the last step may be another.
     assert np.abs(np.frombuffer(suite_input(small_image, path, 0).data, np.int8) - expected).max() <= 1
@@ -111,9 +111,14 @@ def test_real_values_for_a_float_model(array):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (np.zeros(783), r"783 values \(shape \(783,\)\), but the model's input is \(1, 28, 28, 1\)"),
+        (
+            np.zeros(783),
+            r"inputs of 783 values \(shape \(783,\)\) for a model whose input has 784 \(shape \(1, 28, 28, 1\)\)",
+        ),
         (np.zeros(784, np.int16), r"values of type int16; give floats \(real values\) or int8 \(raw\)"),
         (np.full(784, np.nan), "not a finite number"),
+        (np.full(784, 1e300), "not a finite number in float32"),
+        (np.zeros((14, 56)), r"inputs of shape \(14, 56\) for a model whose input has shape \(1, 28, 28, 1\)"),
     ],
 )
 def test_files_that_are_no_input(array, values, words):

@@ -134,7 +134,9 @@ def renode_install(
     metavar="FILE",
     help="On this suite (default: all in suites/).",
 )
-@click.option("--samples", type=click.IntRange(1), metavar="N", help="Use only the first N inputs of each suite.")
+@click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="Use only N inputs of each suite, of each class its share."
+)
 @RESULTS
 @LAB
 @WAIT

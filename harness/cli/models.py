@@ -184,7 +184,9 @@ def profile(image: Path, device: str, lab: str | None, functions: bool, **option
 @click.option("--candidates", type=click.IntRange(1), default=32, show_default=True, help="Try at most so many.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses them, if there are more.")
 @click.option("--train", type=click.IntRange(1), metavar="N", help="Train at most the N largest within the limits.")
-@click.option("--samples", type=click.IntRange(1), metavar="N", help="Use the first N validation inputs.")
+@click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="Use N validation inputs, of each class its share."
+)
 @click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

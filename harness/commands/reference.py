@@ -16,7 +16,7 @@ from harness.errors import ConfigError, ImageError
 from harness.inputs import input_tensors
 from harness.interpreters import open_interpreter, order_for
 from harness.measure.accuracy import predict, top1
-from harness.reference import all_data, real_outputs
+from harness.reference import real_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def make_reference(model: Path, suite_path: Path, variant: str | None, wanted: N
     """
     suite = load_suite(suite_path)
     resize = None if variant is None else suite.variant(variant).resize
-    data = all_data(suite)
+    data = suite.load_all()
     try:
         content = model.read_bytes()
     except OSError as error:
@@ -57,7 +57,7 @@ def make_reference(model: Path, suite_path: Path, variant: str | None, wanted: N
             "classes"
         )
     try:
-        tensors = input_tensors(data, interpreter.input, resize, len(data))
+        tensors = input_tensors(data, interpreter.input, resize)
     except ImageError as error:
         raise ConfigError(f"{model}: {error}{_resize_hint(suite.variants, variant)}") from error
     click.echo(f"{model.name} in {interpreter.title}, {len(tensors):,} inputs of {suite.path}", err=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from harness.config.document import did_you_mean
+from harness.config.subset import stratified
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,44 +19,115 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+#: How files begin that numpy saved: one array, or several in a ZIP archive.
+_NPY: Final = b"\x93NUMPY"
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+
+#: What people have instead, by how it begins.
+_OTHERS: Final = {
+    b"RIFF": "a WAV file",
+    b"\x80": "a pickle",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"PAR1": "a Parquet file",
+    b"\x89HDF": "an HDF5 file",
+    b"MATLAB": "a MATLAB file",
+}
+#: And by name, where the beginning says nothing.
+_BY_NAME: Final = {
+    ".csv": "a table as text",
+    ".txt": "a table as text",
+    ".tsv": "a table as text",
+    ".wav": "a WAV file",
+    ".pkl": "a pickle",
+    ".pickle": "a pickle",
+    ".mat": "a MATLAB file",
+}
+_HOW: Final = {
+    "a table as text": "numpy.savez(FILE, inputs=numpy.loadtxt(TABLE, delimiter=',', dtype=numpy.float32))",
+    "a WAV file": "numpy.savez(FILE, inputs=numpy.stack([scipy.io.wavfile.read(path)[1] for path in PATHS]))",
+}
+
 
 @dataclass(frozen=True)
 class SuiteData:
-    """Inputs as they are stored, and what they are.
+    """Inputs as they are stored, and what they are. All arrays have a row for each input, in the same order.
 
     Attributes:
         raw: the inputs, shape [N, ...], in the type of the file.
         labels: the index of the right class of each, int64, shape [N].
         scale: real value of one step of `raw`.
         offset: real value of a raw 0.
+        indices: place of each input in the suite's data, ascending, int64, shape [N]; None: these are all of them.
+        asked: how many inputs were asked for; None: all.
     """
 
     raw: NDArray[Any]
     labels: NDArray[np.int64]
     scale: float
     offset: float
+    indices: NDArray[np.int64] | None = None
+    asked: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def digest(self, count: int) -> str:
-        """Return the SHA-256 of the first `count` inputs, their labels and their scale."""
-        content = self.raw[:count].tobytes() + self.labels[:count].tobytes() + f"{self.scale} {self.offset}".encode()
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Place of each input in the suite's data, int64, shape [N]: what pairs the inputs of two runs."""
+        return np.arange(len(self), dtype=np.int64) if self.indices is None else self.indices
+
+    def take(self, rows: NDArray[np.int64]) -> SuiteData:
+        """Return only some rows, of every array that has a row for each input.
+
+        Args:
+            rows: which, ascending, int64.
+        """
+        return replace(self, raw=self.raw[rows], labels=self.labels[rows], indices=self.places[rows])
+
+    def chosen(self, count: int | None) -> SuiteData:
+        """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
+
+        Args:
+            count: how many; None: all.
+
+        Raises:
+            ConfigError: fewer than one is asked for.
+        """
+        if count is None:
+            return self
+        if count < 1:
+            raise ConfigError(f"at least 1 sample is needed, not {count}")
+        return replace(self.take(stratified(self.labels, count)), asked=count)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the inputs, their labels and their scale."""
+        content = self.raw.tobytes() + self.labels.tobytes() + f"{self.scale} {self.offset}".encode()
         return hashlib.sha256(content).hexdigest()
 
     def real(self) -> NDArray[np.float32]:
         """Return the inputs as the model was trained on them: scale * raw + offset, shape [N, ...]."""
-        values: NDArray[np.float64] = self.raw.astype(np.float64) * self.scale + self.offset
+        return to_real(self.raw, self.scale, self.offset)
+
+
+def to_real(raw: NDArray[Any], scale: float, offset: float) -> NDArray[np.float32]:
+    """Return scale * raw + offset in float32; what is too large for it becomes infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: NDArray[np.float64] = raw.astype(np.float64) * scale + offset
         return values.astype(np.float32)
 
 
 def load_array(path: Path, array: str | None) -> NDArray[Any]:
-    """Read one array of an .npz file, or a whole .npy file.
+    """Read one array of an .npz file, or a whole .npy file. Nothing is ever unpickled.
 
     Raises:
-        ConfigError: the file or array is missing or damaged, or isn't made of numbers.
+        ConfigError: the file or array is missing or damaged, of another kind, or isn't made of numbers.
     """
     try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY))
+        if not start.startswith((_NPY, *_ZIP)):
+            raise ConfigError(_not_numpy(path, start))
         values = np.load(path, allow_pickle=False)
         if isinstance(values, np.lib.npyio.NpzFile):
             with values as several:
@@ -66,12 +139,32 @@ def load_array(path: Path, array: str | None) -> NDArray[Any]:
                 values = several[array]
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path} can't be read as an .npz or .npy file: {error}") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        what = f'{path}: array "{array}"' if array else str(path)
+        if "allow_pickle" in str(error):
+            raise ConfigError(
+                f"{what} holds Python objects, which are not read, because they can run code; save plain numbers: "
+                "numpy.savez(FILE, inputs=numpy.asarray(inputs, dtype=numpy.float32))"
+            ) from None
+        raise ConfigError(f"{what} can't be read as an .npz or .npy file: {error}") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         what = f'{path}: array "{array}"' if array else str(path)
-        raise ConfigError(f"{what} must be made of numbers, not {values.dtype}")
+        hint = "; save it as numbers, with .astype(numpy.uint8)" if values.dtype.kind == "b" else ""
+        raise ConfigError(f"{what} must be made of numbers, not {values.dtype}{hint}")
     return values
+
+
+def _not_numpy(path: Path, start: bytes) -> str:
+    """Say what is taken instead of a file that is something else, and how to make it."""
+    kind = next((words for head, words in _OTHERS.items() if start.startswith(head)), None)
+    kind = kind or _BY_NAME.get(path.suffix.lower())
+    how = _HOW.get(kind or "", "numpy.savez(FILE, inputs=inputs, labels=labels)")
+    if not start:
+        return f"{path} can't be read as an .npz or .npy file: it is empty"
+    return (
+        f"{path} can't be read as an .npz or .npy file{f': it is {kind}' if kind else ''}; inputs and labels are "
+        f"arrays of numbers that numpy saved. Make one in Python: {how}"
+    )
 
 
 def build_data(
@@ -81,11 +174,10 @@ def build_data(
     classes: int,
     scale: float,
     offset: float,
-    samples: int | None,
     inputs_name: str,
     labels_name: str,
 ) -> SuiteData:
-    """Check inputs and labels against each other and take the first `samples`.
+    """Check inputs and labels against each other.
 
     Args:
         raw: inputs, shape [N, ...].
@@ -93,20 +185,18 @@ def build_data(
         classes: how many classes there are.
         scale: real value of one step of `raw`.
         offset: real value of a raw 0.
-        samples: how many to use; None: all.
         inputs_name: what errors call the inputs.
         labels_name: what errors call the labels.
 
     Raises:
-        ConfigError: counts differ, there is nothing, a label is no class, an input is not finite, or
-            more samples are asked for than there are.
+        ConfigError: counts differ, there is nothing, a label is no class, or an input is not finite in float32.
     """
-    if raw.ndim < 1 or len(raw) == 0:
+    if raw.ndim < 1 or raw.size == 0:
         raise ConfigError(f"{inputs_name} is empty")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ConfigError(
             f"{labels_name} must be a list of whole numbers (class indices), "
-            f"not {labels.dtype} of shape {list(labels.shape)}"
+            f"not {labels.dtype} of shape {list(labels.shape)}{_label_hint(labels)}"
         )
     if len(raw) != len(labels):
         raise ConfigError(f"{inputs_name} has {len(raw)} inputs, but {labels_name} has {len(labels)} labels")
@@ -117,11 +207,31 @@ def build_data(
             f"{labels_name}: label {int(labels[first])} of sample {first} is not one of the "
             f"{classes} classes (0 to {classes - 1})"
         )
-    if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        first = int(np.flatnonzero(~np.isfinite(raw.reshape(len(raw), -1)).all(axis=1))[0])
-        raise ConfigError(f"{inputs_name}: sample {first} contains a value that is not a finite number")
-    if samples is not None and samples < 1:
-        raise ConfigError(f"at least 1 sample is needed, not {samples}")
-    if samples is not None and samples > len(raw):
-        raise ConfigError(f"{samples} samples were asked for, but {inputs_name} has only {len(raw)}")
-    return SuiteData(raw[:samples], labels[:samples].astype(np.int64), scale, offset)
+    data = SuiteData(raw, labels.astype(np.int64), scale, offset)
+    _require_finite(raw, data.real(), inputs_name)
+    return data
+
+
+def _require_finite(raw: NDArray[Any], real: NDArray[np.float32], name: str) -> None:
+    """Refuse what is not finite, as it is stored or as the float32 that a model gets."""
+    finite = np.isfinite(real).reshape(len(real), -1)
+    if finite.all():
+        return
+    first = int(np.flatnonzero(~finite.all(axis=1))[0])
+    value = raw.reshape(len(raw), -1)[first][~finite[first]][0]
+    if not np.isfinite(value):
+        raise ConfigError(f"{name}: sample {first} contains a value that is not a finite number ({value})")
+    raise ConfigError(
+        f"{name}: sample {first} contains {value:g}, which is too large for a model's numbers (float32) once scale and "
+        "offset are applied"
+    )
+
+
+def _label_hint(labels: NDArray[Any]) -> str:
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        return "; if each row has a 1 at its class, save labels.argmax(axis=1)"
+    if labels.size and labels.ndim > 1 and labels.size == len(labels):
+        return "; save labels.reshape(-1)"
+    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.trunc(labels)).all():
+        return "; save labels.astype(numpy.int64)"
+    return ""

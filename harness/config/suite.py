@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -100,6 +101,7 @@ class _SuiteFile(Model):
     reference: ArrayFile | None = None
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     metric: Literal["top1"] = "top1"
+    first: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     images: str = "../firmware/prebuilt"
     limits: Limits = Field(default_factory=dict)
@@ -107,7 +109,11 @@ class _SuiteFile(Model):
 
 
 class Suite(Model):
-    """What a suite file says. `sha256` is that of the file, `samples` None means all of them."""
+    """What a suite file says.
+
+    `sha256` is that of the file. Its data are the `first` inputs of the arrays, None: all. `samples` is how many of
+    these are used unless a run says otherwise, of each class its share; None: all.
+    """
 
     path: Path
     sha256: str
@@ -117,6 +123,7 @@ class Suite(Model):
     labels: ArrayFile
     classes: tuple[str, ...]
     metric: Literal["top1"]
+    first: int | None
     samples: int | None
     images: str
     variants: tuple[Variant, ...]
@@ -155,28 +162,46 @@ class Suite(Model):
         raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")
 
     def load_data(self, samples: int | None = None) -> SuiteData:
-        """Read inputs and labels.
+        """Read the inputs and labels that a run uses, the same ones for every variant.
 
         Args:
-            samples: how many to use; None: what the suite says, else all.
+            samples: how many, of each class its share; all if there are no more. None: what the suite says, else all.
 
         Raises:
             ConfigError: a file or array is missing, or they don't fit together.
         """
-        folder = self.path.parent
         try:
-            return build_data(
-                load_array(folder / self.inputs.file, self.inputs.array),
-                load_array(folder / self.labels.file, self.labels.array),
-                classes=len(self.classes),
-                scale=self.inputs.scale,
-                offset=self.inputs.offset,
-                samples=self.samples if samples is None else samples,
-                inputs_name=_name(self.inputs),
-                labels_name=_name(self.labels),
-            )
+            return self._read().chosen(self.samples if samples is None else samples)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
+
+    def load_all(self) -> SuiteData:
+        """Read all inputs and labels of the suite, also where it says that fewer are used.
+
+        Raises:
+            ConfigError: a file or array is missing, or they don't fit together.
+        """
+        try:
+            return self._read()
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
+
+    def _read(self) -> SuiteData:
+        folder = self.path.parent
+        data = build_data(
+            load_array(folder / self.inputs.file, self.inputs.array),
+            load_array(folder / self.labels.file, self.labels.array),
+            classes=len(self.classes),
+            scale=self.inputs.scale,
+            offset=self.inputs.offset,
+            inputs_name=_name(self.inputs),
+            labels_name=_name(self.labels),
+        )
+        if self.first is None:
+            return data
+        if self.first > len(data):
+            raise ConfigError(f'"first: {self.first}", but {_name(self.inputs)} has only {len(data)} inputs')
+        return replace(data, raw=data.raw[: self.first], labels=data.labels[: self.first])
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -202,6 +227,7 @@ def load_suite(path: Path | str) -> Suite:
         labels=top.labels,
         classes=top.classes,
         metric=top.metric,
+        first=top.first,
         samples=top.samples,
         images=top.images,
         variants=variants,

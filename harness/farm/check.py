@@ -100,9 +100,9 @@ def task_for(kind: BoardKind, suites: Sequence[Path]) -> Task:
                 image = load_image(suite.image_path(variant, kind), kind)
                 if image.card.input.dtype == "int8":
                     data = suite.load_data(_INPUTS)
-                    tensors = input_tensors(data, image.card.input, variant.resize, len(data))
+                    tensors = input_tensors(data, image.card.input, variant.resize)
                     inputs = tuple(tensor.tobytes() for tensor in tensors)
-                    return Task(suite.task, variant.name, image, inputs, data.digest(len(data)))
+                    return Task(suite.task, variant.name, image, inputs, data.digest())
     looked = ", ".join(map(str, suites)) or "no suites"
     raise ConfigError(
         f"there is no int8 image for the kind {kind.name} to check boards with; looked for the images of {looked}. Run "

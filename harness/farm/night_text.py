@@ -130,7 +130,7 @@ def _size(row: Row) -> float:
 
 
 def _change(row: Row) -> str:
-    metric = row.unit if row.metric == "ticks" else row.metric.replace("_", " ")
+    metric = row.name.replace("_", " ")
     return f"{row.b.suite}/{row.b.variant} on {row.b.place}: {metric} {show_change(row, row.change)}"
 
 

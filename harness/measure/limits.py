@@ -71,6 +71,8 @@ def _figure(value: float) -> str:
 
 
 def _of(name: str, row: Mapping[str, Any]) -> str:
+    if name.startswith(("energy_", "inferences_per_joule", "current_", "idle_current")):
+        return f" (energy: {row.get('power_source')})"
     if name != "accuracy":
         return ""
     interval = f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}"

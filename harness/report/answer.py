@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
+from harness.report.chance import guessing, guessing_sentence
 from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
-from harness.report.metrics import METRICS
+from harness.report.metrics import METRICS, energy_name
 from harness.report.pairing import SampleCache
 from harness.report.units import unit_spreads
 from harness.store.results import plain_rows
@@ -32,7 +33,7 @@ _AXES: Final = {
     "accuracy": "highest accuracy",
     "latency": "shortest latency",
     "ticks": "fewest {counter}",
-    "energy": "least energy",
+    "energy": "least {energy}",
     "peak_ram": "least RAM",
     "flash": "least flash",
 }
@@ -50,7 +51,8 @@ class Axis:
     Attributes:
         metric: name in `harness.report.metrics.METRICS`.
         title: highest accuracy, fewest instructions, least RAM...
-        leaders: the variants that nothing was found better than, the best figure first.
+        leaders: the variants that nothing was found better than, the best figure first; none where the figures are not
+            better than guessing.
         value: the best figure, with its unit.
         sentence: how much better it is than the next, or what it can't be told from.
         settled: whether one variant leads, or several are shown to be the same: no more samples are needed.
@@ -89,8 +91,12 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
     """
     policy = policy or Policy()
     cases = group.complete
+    plain = plain_rows(cases)
+    poor = guessing(plain)
+    chance = guessing_sentence(poor, len(plain)) if poor and len(poor) == len(plain) else ""
     if len(cases) < 2:
-        return Answer(_too_few(cases), (), policy)
+        lead = _too_few(cases)
+        return Answer(f"{lead} {chance}." if chance else lead, (), policy)
     names = [name for name in _AXES if len(_having(name, cases)) > 1]
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
     orders = {name: _ordered(name, cases) for name in names}
@@ -102,8 +108,12 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
         if all(other in rows[name] for other in order["variant"].iloc[1:]):
             without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
             axes[name] = _axis(name, order, rows[name], group.counter, without)
+    if chance and "accuracy" in axes:
+        axes["accuracy"] = replace(axes["accuracy"], leaders=(), sentence=f"{chance}.", settled=False)
     found = tuple(axes[name] for name in names if name in axes)
-    lead = _lead(found, len(cases))
+    lead = _lead(tuple(axis for axis in found if axis.leaders), len(cases))
+    if chance:
+        lead = f"{chance}, and none has the {_AXES['accuracy']}. {lead}".strip()
     if refused:
         lead = f"{lead} Not compared: {'; '.join(refused)}.".strip()
     return Answer(lead, found, policy)
@@ -160,12 +170,11 @@ def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, wi
     beaten = [other for other in others if rows[other].verdict == "worse"]
     unsure = [other for other in level if rows[other].verdict == "can't tell"]
     sentence = _level_sentence(level, beaten, unsure, rows) if level else _lead_sentence(beaten[0], rows[beaten[0]])
-    simulated = name == "energy" and bool((order["power_source"] == "simulated").any())
     if without:
         sentence += f" {_names(without)} {'has' if len(without) == 1 else 'have'} no figure."
     return Axis(
         metric=name,
-        title=_AXES[name].format(counter=counter) + (" (simulated)" if simulated else ""),
+        title=_AXES[name].format(counter=counter, energy=energy_name(order["power_source"])),
         leaders=(str(best["variant"]), *level),
         value=_value(best, METRICS[name].column, counter),
         sentence=sentence,
@@ -251,7 +260,7 @@ def _interval(row: Row) -> str:
 def _margin(row: Row) -> str:
     if row.scale == "ratio":
         return f"{100 * row.margin:g} %"
-    return f"{100 * row.margin:g} points" if row.unit == "share" else f"{row.margin:,g} {row.unit}"
+    return f"{100 * row.margin:g} points" if row.unit == "share" else f"{row.margin:,.0f} {row.unit}"
 
 
 def _value(row: Any, column: str, counter: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.reference import low_agreement
+from harness.report.remarks import remarks
 from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults, pruned
@@ -57,7 +58,7 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         *_emulated(group),
         *_power(group),
     ]
-    found += [*_units(group, comparison), *_noisy(comparison.repeatability)]
+    found += [*_units(group, comparison), *_noisy(comparison.repeatability), *_inputs(group)]
     return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
 
@@ -162,6 +163,12 @@ def _noisy(repeatability: Sequence[Repeatability]) -> Iterable[Caveat]:
         yield Caveat("Noisy board", f"{text}{more}. Differences of this size mean nothing.", "warning")
 
 
+def _inputs(group: Group) -> Iterable[Caveat]:
+    """Say what is to be known of the inputs and of accuracies that guessing gives, as the terminal does."""
+    for remark in remarks(plain_rows(group.cases)):
+        yield Caveat(remark.title, remark.text, remark.tone)
+
+
 def _few_samples(group: Group) -> Iterable[Caveat]:
     rows = group.complete.dropna(subset=["accuracy_low", "accuracy_high"])
     if rows.empty:
@@ -183,7 +190,7 @@ def _refused(group: Group, comparison: Comparison) -> Iterable[Caveat]:
     reasons: dict[str, list[str]] = {}
     for row in comparison.rows:
         if row.verdict == "refused" and {row.a.variant, row.b.variant} <= complete:
-            what = "" if row.metric == "all" else f" ({row.metric.replace('_', ' ')})"
+            what = "" if row.metric == "all" else f" ({row.name.replace('_', ' ')})"
             reasons.setdefault(row.reason.removeprefix("refused: "), []).append(
                 f"{row.b.variant} with {row.a.variant}{what}"
             )

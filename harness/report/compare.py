@@ -125,7 +125,10 @@ def compare_history(
             continue
         for name in policy.metrics:
             column = METRICS[name].column
-            known = sorted((night for night in nights if night[column] is not None), key=lambda night: night[column])
+            known = [night for night in nights if night[column] is not None]
+            if name == "energy":  # nights of another source don't say what is usual for this one
+                known = [night for night in known if night["power_source"] == row["power_source"]] or known
+            known.sort(key=lambda night: night[column])
             base = known[(len(known) - 1) // 2] if known else nights[-1]
             spread = _spread([night[column] for night in known]) if row["backend"] == "hardware" else 0.0
             pairs.append(Pair(base, row, (name,), spread))

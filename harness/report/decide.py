@@ -115,7 +115,7 @@ def compare_sides(
             units = spread_of(spreads or {}, name, b.row)
             evidence = compare_metric(metric, a, b, repeat, match.spread, units, policy, rng)
             if evidence is not None:
-                drafts.append(_Draft(a, b, metric, evidence, policy.margin(metric)))
+                drafts.append(_Draft(a, b, metric, evidence, policy.margin(metric, a.row[metric.column])))
     return _rows(drafts, policy), tuple(item for item in known.values() if item is not None)
 
 
@@ -153,6 +153,11 @@ def _rows(drafts: Sequence[_Draft | Row], policy: Policy) -> tuple[Row, ...]:
     )
 
 
+def _source(draft: _Draft) -> str:
+    """Return what the energies of a pair come from."""
+    return " and ".join(dict.fromkeys(str(side.row["power_source"] or "unknown source") for side in (draft.a, draft.b)))
+
+
 def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -> Row:
     evidence, metric = draft.evidence, draft.metric
     a_value, b_value = draft.a.row[metric.column], draft.b.row[metric.column]
@@ -176,6 +181,7 @@ def _row(draft: _Draft, p_value: float | None, family: Family, policy: Policy) -
             *evidence.caveats,
             *(note for note in (evidence.detail, evidence.units and evidence.units.words) if note),
         ),
+        source=_source(draft) if metric.name == "energy" else None,
     )
     if evidence.verdict is not None or evidence.change is None:
         return row

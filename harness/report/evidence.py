@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from harness.report.chance import always_right, guessed
 from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.repeat import MAD_TO_SD
 from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
 from harness.report.units import other_units
+from harness.store.cases import SIMULATED
 from harness.store.place import place_of
 
 if TYPE_CHECKING:
@@ -137,6 +139,11 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     correct = [answer == label for answer in answers]
     gained = int(np.count_nonzero(correct[1] & ~correct[0]))
     lost = int(np.count_nonzero(correct[0] & ~correct[1]))
+    rights = [int(np.count_nonzero(side)) for side in correct]
+    if guessed(rights, label):
+        reason = f"can't tell: neither is shown to be better than {always_right(label)}"
+        change = (gained - lost) / count
+        return Evidence("share", count, change, verdict="can't tell", reason=reason, averages=False)
     estimate = accuracy_difference(gained, lost, count, level=policy.level)
     note = f"of {count:,} inputs {gained:,} are right only now and {lost:,} only before; {other:,} answers differ"
     return Evidence("share", count, estimate.change, estimate=estimate, flips=(gained, lost), detail=note)
@@ -215,5 +222,6 @@ def _energy(unit: str, a: Side, b: Side) -> Evidence:
     if why is not None:
         return Evidence(unit, verdict="refused", reason=f"refused: {why}")
     change = float(b.row["energy_uj"]) / float(a.row["energy_uj"])
-    reason = f"can't tell: {100 * (change - 1):+.2f} %, but one figure for each side says nothing of their spread"
+    made = " of simulated energy" if a.row["power_source"] == SIMULATED else ""
+    reason = f"can't tell: {100 * (change - 1):+.2f} %{made}, but one figure for each side says nothing of their spread"
     return Evidence(unit, change=change, verdict="can't tell", reason=reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from harness.report import plots
-from harness.report.metrics import METRICS
+from harness.report.metrics import METRICS, energy_name
 from harness.report.plots.canvas import svg
 from harness.report.plots.scatter import COSTS
 from harness.report.setup import complete, same_inputs
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HISTORY: Final = ("energy", "accuracy", "peak_ram", "flash")
 
 _EMULATED = "Instructions of an emulated CPU, not latency."
+_SIMULATED = "Simulated power: says nothing about a real board."
 _FRONT = (
     "Filled points are on the Pareto front: no variant costs as little and is as accurate by the figures alone. "
     "Vertical lines: 95 % interval of the accuracy."
@@ -88,9 +89,12 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
     found, still = [], []
     for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
         rows = same_inputs(complete(group.past, metric.column))
+        if metric.name == "energy" and len(rows):  # of one source: those of two can't be held against each other
+            rows = rows[rows["power_source"] == rows.sort_values("started_utc")["power_source"].iloc[-1]]
         if len(rows["run"].unique()) < 2:
             continue
         name = group.counter if metric.name == "ticks" else metric.name.replace("peak_ram", "peak RAM")
+        name = energy_name(rows["power_source"]) if metric.name == "energy" else name
         spread = rows.groupby("variant", observed=True)[metric.column].agg(["min", "max"])
         if (spread["min"] == spread["max"]).all():
             still.append(name)
@@ -104,6 +108,7 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
             caption += " Ringed: a change for the worse."
         said = tuple(f"{variant}: {shift.reason}" for variant, shift in shifts)
         warning = _EMULATED if group.emulated and metric.name == "ticks" else ""
+        warning = _SIMULATED if name.startswith("simulated") else warning
         drawn = plots.history(rows, metric.column, worse)
         found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{metric.name}-", warning, said))
     past = complete(group.past)
@@ -129,13 +134,12 @@ def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
         if having.empty or not one_source:
             continue
         cost = COSTS[column]
-        name = cost.title.format(counter=group.counter).removesuffix(" (median)")
+        energy = energy_name(having["power_source"]) if column == "energy_uj" else ""
+        name = cost.title.format(counter=group.counter, energy=energy).removesuffix(" (median)")
         largest = "largest window" if column == "energy_uj" else "95th percentile"
         spread = f" Horizontal lines: smallest to {largest}." if cost.low else ""
         warning = _EMULATED if group.emulated and column == "ticks_median" else ""
-        if column == "energy_uj" and "simulated" in str(having["power_source"].iloc[0]).lower():
-            warning = "Simulated power: says nothing about a real board."
-            name = f"simulated {name}"
+        warning = _SIMULATED if energy.startswith("simulated") else warning
         drawn = plots.accuracy_against(having, column)
         yield _chart(drawn, f"Accuracy against {name}", _FRONT + spread, f"{prefix}s{number}-", warning)
 

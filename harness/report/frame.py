@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from harness.report.metrics import METRICS, USUAL, Metric, Scale
+from harness.report.metrics import METRICS, USUAL, Metric, Scale, energy_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +40,15 @@ class Policy:
     resamples: int = 2000
     seed: int = 0
 
-    def margin(self, metric: Metric) -> float:
-        """Return the least difference of interest of a metric."""
-        return self.margins.get(metric.name, metric.margin)
+    def margin(self, metric: Metric, baseline: float | None) -> float:
+        """Return the least difference of interest of a metric from a baseline: a share for a ratio, else in its unit.
+
+        Args:
+            metric: what is compared.
+            baseline: its value that others are held against; None if it isn't known.
+        """
+        chosen = self.margins.get(metric.name)
+        return metric.least_difference(baseline) if chosen is None else chosen
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Row:
         samples_needed: can't tell: about how many paired inputs in all would; None: no number is known.
         caveats: what shakes trust in it: noise, few samples, another unit of the board, another engine.
         notes: the caveats, and the counts behind the change.
+        source: of an energy, what measured it, or `simulated`; both where the sides differ; None for other metrics.
     """
 
     a: CaseId
@@ -116,6 +123,14 @@ class Row:
     samples_needed: int | None = None
     caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    source: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the metric is called where people read it: ticks are what was counted, energy has its source."""
+        if self.metric == "ticks":
+            return self.unit
+        return self.metric if self.source is None else energy_name(self.source.split(" and "))
 
 
 @dataclass(frozen=True)

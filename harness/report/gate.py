@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from harness.errors import ConfigError
@@ -184,6 +184,9 @@ def _hint(limit: Limit, comparison: Comparison) -> str:
 
 def _check(limit: Limit, row: Row) -> Check:
     what = f"{row.b.suite}/{row.b.variant} on {row.b.place}"
+    head, _, change = row.reason.partition(": ")
+    if row.verdict == "same" and change:  # a limit may be below the least difference of interest
+        row = replace(row, reason=f"{change} ({head})")
     if row.change is None or row.family_low is None or row.family_high is None or row.low is None or row.high is None:
         return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}", row.b)
     base = row.a_value or 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frame import Policy
-from harness.report.metrics import METRICS
+from harness.report.metrics import METRICS, energy_name
 from harness.report.setup import placed
 from harness.report.shifts import Piece, pieces
 from harness.report.units import spread_of, unit_spreads
@@ -71,6 +71,7 @@ class Series:
         unit: of its values; `instructions` or `cycles` for ticks.
         points: a row for each run, oldest first: run, started_utc, git_revision, device, value.
         shifts: where it changed, oldest first.
+        source: of an energy, what measured it, or `simulated`; a series has one source.
     """
 
     place: str
@@ -81,6 +82,7 @@ class Series:
     unit: str
     points: pd.DataFrame
     shifts: tuple[Shift, ...]
+    source: str | None = None
 
 
 #: What has to be equal for two cases to be points of one series. Another engine or clock begins another series.
@@ -115,14 +117,18 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
             if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
                 continue
             there = once[once[metric.column].notna()]
-            if not there.empty:
-                points = [row for row in plain if row[metric.column] is not None]
-                margin = max(policy.margin(metric), _of_units(metric, points, spreads, policy.level))
-                found.append(_series(metric, there, margin))
+            sources = there["power_source"].unique() if metric.name == "energy" and len(there) else [None]
+            for source in sources if len(there) else ():
+                mine = there if source is None else there[there["power_source"] == source]
+                runs = set(mine["run"])
+                points = [row for row in plain if row["run"] in runs]
+                first = float(mine[metric.column].iloc[0])
+                margin = max(policy.margin(metric, first), _of_units(metric, points, spreads, policy.level))
+                found.append(_series(metric, mine, margin, source))
     return tuple(found)
 
 
-def _series(metric: Metric, rows: pd.DataFrame, margin: float) -> Series:
+def _series(metric: Metric, rows: pd.DataFrame, margin: float, source: str | None) -> Series:
     first = rows.iloc[0]
     columns = ["run", "started_utc", "git_revision", "device", metric.column]
     points = rows[columns].rename(columns={metric.column: "value"}).reset_index(drop=True)
@@ -134,7 +140,8 @@ def _series(metric: Metric, rows: pd.DataFrame, margin: float) -> Series:
         metric=metric.name,
         unit=first["counter"] if metric.name == "ticks" else metric.unit,
         points=points,
-        shifts=tuple(find_shifts(metric, points, margin)),
+        shifts=tuple(find_shifts(metric, points, margin, metric.name if source is None else energy_name([source]))),
+        source=source,
     )
 
 
@@ -145,25 +152,27 @@ def _of_units(metric: Metric, points: Sequence[Mapping[str, Any]], spreads: Spre
     return 0.0 if one or spread is None else spread.floor(level) - 1
 
 
-def find_shifts(metric: Metric, points: pd.DataFrame, margin: float) -> list[Shift]:
+def find_shifts(metric: Metric, points: pd.DataFrame, margin: float, name: str | None = None) -> list[Shift]:
     """Return the steps and drifts of a series.
 
     Args:
         metric: what the values are.
         points: a row for each run, oldest first: run, started_utc, git_revision, value.
         margin: least difference of interest; smaller changes are not returned.
+        name: what the values are called; None: as the metric.
     """
     values = points["value"].to_numpy(dtype=np.float64)
     ratio = metric.scale == "ratio"
     scaled = np.log(values) if ratio else values
     found = pieces(scaled, _floor(metric, margin, values))
     shifts = []
+    name = name or metric.name
     for number, piece in enumerate(found):
         if number:
             before = found[number - 1]
-            shifts.append(_shift("step", metric, points, piece.first, piece.first, _end(before), _start(piece)))
+            shifts.append(_shift("step", metric, name, points, piece.first, piece.first, _end(before), _start(piece)))
         if piece.slope:
-            shifts.append(_shift("drift", metric, points, piece.first, piece.last, _start(piece), _end(piece)))
+            shifts.append(_shift("drift", metric, name, points, piece.first, piece.last, _start(piece), _end(piece)))
     none = 1.0 if ratio else 0.0
     return [
         shift for shift in shifts if abs(shift.change - none) >= margin > 0 or (not margin and shift.change != none)
@@ -191,6 +200,7 @@ def _end(piece: Piece) -> float:
 def _shift(
     kind: Literal["step", "drift"],
     metric: Metric,
+    name: str,
     points: pd.DataFrame,
     first: int,
     last: int,
@@ -209,7 +219,7 @@ def _shift(
     revision = str(point["git_revision"]) if pd.notna(point["git_revision"]) else None
     verdict: Verdict = "better" if up == metric.more_is_better else "worse"
     where = f"in run {point['run']}" if kind == "step" else f"over {last - first + 1} runs since {point['run']}"
-    reason = f"{verdict}: {'a step' if kind == 'step' else 'a slow drift'} of {words} in {metric.name} {where}"
+    reason = f"{verdict}: {'a step' if kind == 'step' else 'a slow drift'} of {words} in {name} {where}"
     return Shift(
         kind, first, last, str(point["run"]), revision, point["started_utc"], before, after, change, verdict, reason
     )

@@ -82,7 +82,7 @@ def _baseline(comparison: Comparison) -> Iterable[str]:
     yield ""
     worse = [row for row in comparison.rows if row.verdict == "worse"]
     for row in worse[:_MOST_ROWS]:
-        yield f"- {escaped(f'{row.b.suite}::{row.b.variant}')}: {escaped(row.metric)} {escaped(row.reason)}"
+        yield f"- {escaped(f'{row.b.suite}::{row.b.variant}')}: {escaped(row.name)} {escaped(row.reason)}"
     if len(worse) > _MOST_ROWS:
         yield f"- and {len(worse) - _MOST_ROWS} more"
     if worse:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+from harness.store.cases import SIMULATED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Scale = Literal["ratio", "difference"]
 
@@ -18,7 +23,8 @@ class Metric:
         unit: unit of its values; "ticks" is what the case's counter counts.
         scale: whether two values are compared by their ratio or by their difference.
         more_is_better: True for accuracy.
-        margin: default least difference of interest: a share for a ratio, else in `unit`.
+        margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1.
+        least: what it is at least, in bytes, however small the baseline is.
     """
 
     name: str
@@ -27,8 +33,23 @@ class Metric:
     scale: Scale
     more_is_better: bool
     margin: float
+    least: float = 0.0
+
+    def least_difference(self, baseline: float | None) -> float:
+        """Return the default least difference of interest from a baseline: a share for a ratio, else in `unit`.
+
+        Args:
+            baseline: the value of the baseline; None if it isn't known.
+        """
+        return max(self.least, self.margin * abs(baseline or 0.0)) if self.unit == "bytes" else self.margin
 
 
+def _size(name: str, column: str) -> Metric:
+    """Return a size in bytes. Less than 64 of them are alignment or a longer text: no model is chosen for it."""
+    return Metric(name, column, "bytes", "difference", more_is_better=False, margin=0.01, least=64)
+
+
+#: Everything that can be compared, and the one place where least differences of interest stand.
 METRICS: Final = {
     metric.name: metric
     for metric in (
@@ -36,13 +57,13 @@ METRICS: Final = {
         Metric("ticks", "ticks_median", "ticks", "ratio", more_is_better=False, margin=0.01),
         Metric("latency", "latency_us_median", "us", "ratio", more_is_better=False, margin=0.01),
         Metric("energy", "energy_uj", "uJ", "ratio", more_is_better=False, margin=0.01),
-        Metric("peak_ram", "ram_peak_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("ram_static", "ram_static_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("ram_arena", "ram_arena_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("ram_stack", "ram_stack_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("ram_heap", "ram_heap_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("flash", "flash_bytes", "bytes", "difference", more_is_better=False, margin=0),
-        Metric("flash_compressed", "flash_compressed_bytes", "bytes", "difference", more_is_better=False, margin=0),
+        _size("peak_ram", "ram_peak_bytes"),
+        _size("ram_static", "ram_static_bytes"),
+        _size("ram_arena", "ram_arena_bytes"),
+        _size("ram_stack", "ram_stack_bytes"),
+        _size("ram_heap", "ram_heap_bytes"),
+        _size("flash", "flash_bytes"),
+        _size("flash_compressed", "flash_compressed_bytes"),
     )
 }
 
@@ -57,3 +78,15 @@ ALIASES: Final = {
     "ram": "peak_ram",
     "ram_peak": "peak_ram",
 }
+
+
+def energy_name(sources: Iterable[str | None]) -> str:
+    """Return what an energy is called: it never stands anywhere without what it comes from.
+
+    Args:
+        sources: `power_source` of the cases that it is shown of.
+    """
+    known = sorted({source for source in sources if isinstance(source, str)})
+    if known == [SIMULATED]:
+        return "simulated energy"
+    return f"energy ({', '.join(known)})" if known else "energy (unknown source)"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
-from harness.report.metrics import METRICS
+from harness.report.metrics import METRICS, energy_name
 from harness.report.setup import known, records
-from harness.store.cases import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,8 +93,8 @@ def variants(group: Group, images: Images) -> Table:
             ("latency (p95), µs", _figure("latency_us_p95", 1)),
         ]
     if any(known(row["energy_uj"]) for row in rows):
-        simulated = any(row["power_source"] == SIMULATED for row in rows)
-        columns.append(("simulated energy, µJ" if simulated else "energy, µJ", _figure("energy_uj", 1)))
+        name = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
+        columns.append((f"{name}, µJ", _figure("energy_uj", 1)))
     columns += [
         ("peak RAM, bytes", _figure("ram_peak_bytes")),
         ("flash, bytes", _figure("flash_bytes")),
@@ -116,7 +115,8 @@ def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
     if not metrics:
         return None
     pairs = dict.fromkeys((row.a, row.b) for row in rows)
-    titles = [counter if name == "ticks" else _TITLES.get(name, name.replace("_", " ")) for name in metrics]
+    called = {row.metric: row.name for row in rows}
+    titles = [counter if name == "ticks" else _TITLES.get(name, called[name].replace("_", " ")) for name in metrics]
     lines = []
     for a, b in pairs:
         mine = {row.metric: row for row in rows if (row.a, row.b) == (a, b)}

@@ -77,6 +77,7 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
         "shifts": [
             {**asdict(shift), "started_utc": str(shift.started_utc), "place": item.place, "backend": item.backend}
             | {"suite": item.suite, "variant": item.variant, "metric": item.metric, "unit": item.unit}
+            | {"source": item.source}
             for item in series
             for shift in item.shifts
         ],
@@ -141,10 +142,8 @@ def _metric(row: Row, *, narrow: bool) -> str:
     """Name a metric with its unit: ticks are what the counter counts; bytes go without saying where it is narrow."""
     if row.metric == "all":
         return ""
-    if row.metric == "ticks":
-        return row.unit
-    plain = row.unit == "share" or (narrow and row.unit == "bytes")
-    return row.metric if plain else f"{row.metric}, {row.unit}"
+    plain = row.metric == "ticks" or row.unit == "share" or (narrow and row.unit == "bytes")
+    return row.name if plain else f"{row.name}, {row.unit}"
 
 
 def show_value(row: Row, value: float | None) -> str:
@@ -187,7 +186,7 @@ def _of_group(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
     if any(row.samples_needed is not None for row in rows):
         yield "can't tell: so many more inputs would tell, if the change is what it seems to be."
     for row in rows:
-        what = row.b.variant if row.metric == "all" else f"{row.b.variant}, {row.metric}"
+        what = row.b.variant if row.metric == "all" else f"{row.b.variant}, {row.name}"
         if row.verdict == "refused" or (row.verdict == "can't tell" and row.samples_needed is None):
             yield f"{what}: {row.reason}."
         for caveat in row.caveats:

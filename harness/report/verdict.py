@@ -173,4 +173,4 @@ def _signed(metric: Metric, value: float) -> str:
 def _size(metric: Metric, margin: float) -> str:
     if metric.scale == "ratio":
         return f"{100 * margin:g} %"
-    return f"{100 * margin:g} points" if metric.unit == "share" else f"{margin:,g} {metric.unit}"
+    return f"{100 * margin:g} points" if metric.unit == "share" else f"{margin:,.0f} {metric.unit}"

@@ -68,6 +68,31 @@ CASES: Final[tuple[Column, ...]] = (
     Column(
         "samples", "Int64", "", "inputs that were run; each is scored once, further repeats are in the sample table"
     ),
+    Column("samples_asked", "Int64", "", "inputs that were asked for; missing: all"),
+    Column("classes", "Int64", "", "classes of the suite"),
+    Column("classes_seen", "Int64", "", "how many of them occur among the labels of the inputs"),
+    Column(
+        "majority_share",
+        "Float64",
+        "share",
+        "the most frequent class among these labels: what always answering it scores",
+    ),
+    Column("inputs_min", "Float64", "", "smallest real value that the model gets"),
+    Column("inputs_max", "Float64", "", "largest real value that the model gets"),
+    Column(
+        "inputs_saturated", "Float64", "share", "values outside of what the input tensor of `inputs_range_of` can hold"
+    ),
+    Column("inputs_codes", "Int64", "", "different codes that the values come to in that tensor, of 256"),
+    Column(
+        "inputs_values", "Int64", "", "different values that they stand for; counted only if the codes are below 32"
+    ),
+    Column(
+        "inputs_range_of",
+        "string",
+        "",
+        "variant whose input tensor says the range: this one, or another if it is float32",
+    ),
+    Column("inputs_note", "string", "", "why the range is another variant's, or is not known"),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),

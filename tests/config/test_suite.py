@@ -168,11 +168,22 @@ GOOD_IMAGES, GOOD_LABELS = np.zeros((3, 2), np.uint8), np.array([0, 1, 2])
         ({"images": GOOD_IMAGES, "labels": GOOD_LABELS[:2]}, "has 3 inputs, but data.npz[labels] has 2 labels"),
         ({"images": GOOD_IMAGES[:0], "labels": GOOD_LABELS[:0]}, "data.npz[images] is empty"),
         ({"images": np.array(["a", "b", "c"]), "labels": GOOD_LABELS}, "must be made of numbers"),
-        ({"images": np.array([{}, {}, {}]), "labels": GOOD_LABELS}, "can't be read"),
+        ({"images": np.array([{}, {}, {}]), "labels": GOOD_LABELS}, "holds Python objects, which are not read"),
+        ({"images": np.array([1j, 2, 3]), "labels": GOOD_LABELS}, "must be made of numbers, not complex128"),
+        (
+            {"images": np.array([True, False, True]), "labels": GOOD_LABELS},
+            "not bool; save it as numbers, with .astype(",
+        ),
+        (
+            {"images": np.array([0, 1, 1e300]), "labels": GOOD_LABELS},
+            "sample 2 contains 1e+300, which is too large for",
+        ),
+        ({"images": np.array([2**64 - 1] * 3, np.uint64) * GOOD_LABELS[0], "labels": np.eye(3, dtype=int)}, "argmax"),
+        ({"images": GOOD_IMAGES, "labels": np.array([0, np.nan, 2])}, "must be a list of whole numbers"),
         ({"images": GOOD_IMAGES, "labels": np.array([0, 1, 3])}, "label 3 of sample 2 is not one of the 3 classes"),
         ({"images": GOOD_IMAGES, "labels": np.array([0, -1, 2])}, "label -1 of sample 1"),
-        ({"images": GOOD_IMAGES, "labels": np.array([0.0, 1.0, 2.0])}, "must be a list of whole numbers"),
-        ({"images": GOOD_IMAGES, "labels": GOOD_LABELS.reshape(3, 1)}, "must be a list of whole numbers"),
+        ({"images": GOOD_IMAGES, "labels": np.array([0.0, 1.0, 2.0])}, "save labels.astype(numpy.int64)"),
+        ({"images": GOOD_IMAGES, "labels": GOOD_LABELS.reshape(3, 1)}, "save labels.reshape(-1)"),
         ({"images": np.array([0, 1, np.nan]), "labels": GOOD_LABELS}, "sample 2 contains a value that is not a finite"),
     ],
 )
@@ -193,10 +204,37 @@ def test_damaged_data(write, tmp_path, content):
         suite.load_data()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.csv", b"1,2\n3,4\n", "it is a table as text; .*numpy.loadtxt"),
+        ("x.wav", b"RIFF\x24\0\0\0WAVEfmt ", "it is a WAV file; .*scipy.io.wavfile.read"),
+        ("x.pkl", b"\x80\x04\x95", "it is a pickle; .*numpy.savez"),
+        ("x.npy", b"\x80\x04\x95", "it is a pickle; .*numpy.savez"),
+        ("x.dat", b"hello", "file; inputs and labels are arrays of numbers that numpy saved"),
+    ],
+)
+def test_other_files_get_no_unsafe_advice(write, tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    text = SUITE.replace("{file: data.npz, array: images, scale: 0.5, offset: -1}", f"{{file: {name}}}")
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_suite(write(text)).load_data()
+    assert "pickle=" not in str(caught.value)
+
+
+def test_the_suite_may_be_the_first_of_a_file(write):
+    suite = load_suite(write(SUITE.replace("images: images", "first: 4")))
+    assert suite.load_data().places.tolist() == [0, 1, 2, 3]
+    assert set(suite.load_data(2).places) < {0, 1, 2, 3}
+    with pytest.raises(ConfigError, match=r'"first: 7", but data.npz\[images\] has only 6 inputs'):
+        load_suite(write(SUITE.replace("images: images", "first: 7"))).load_data()
+
+
 def test_missing_data_and_too_many_samples(write, tmp_path):
     suite = load_suite(write())
-    with pytest.raises(ConfigError, match=r"7 samples were asked for, but data.npz\[images\] has only 6"):
-        suite.load_data(7)
+    everything = suite.load_data(7)
+    assert (len(everything), everything.asked) == (6, 7)
+    assert everything.digest() == suite.load_data().digest()
     with pytest.raises(ConfigError, match="at least 1 sample"):
         suite.load_data(0)
     (tmp_path / "data.npz").unlink()

@@ -124,6 +124,7 @@ def record_case(run: Run, variant: Made, setting: Setting) -> dict[str, Any]:
     counter = "cycles" if setting.backend == "hardware" else "instructions"
     return case.finish(
         status="complete",
+        majority_share=max(map(labels.count, labels)) / len(labels),
         accuracy=score.value,
         accuracy_low=score.low,
         accuracy_high=score.high,

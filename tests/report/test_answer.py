@@ -55,6 +55,14 @@ def test_who_is_worse_is_said_where_several_lead(tmp_path):
     assert flash.sentence == "good and twin are equal; bad is worse."
 
 
+def test_a_few_bytes_make_no_leader(tmp_path):
+    found = answered(record_run(tmp_path, [GOOD, replace(GOOD, name="near", flash=9008, arena=1004), BAD]))
+    assert axes(found)["peak_ram"].leaders == ("good", "near")
+    worse = answered(record_run(tmp_path, [GOOD, replace(GOOD, name="near", flash=9008)]))
+    assert (axes(worse)["flash"].leaders, axes(worse)["flash"].settled) == (("good", "near"), True)
+    assert "near is the same as good within 90 bytes" in axes(worse)["flash"].sentence
+
+
 def test_instructions_within_the_least_difference_are_level(tmp_path):
     near = replace(GOOD, name="near", ticks=1005)
     run = record_run(tmp_path, [GOOD, near])
@@ -85,8 +93,8 @@ def test_one_energy_figure_each_names_no_leader(tmp_path):
 def test_simulated_energy_is_called_so_wherever_it_is_named(tmp_path):
     setting = Setting(energy_uj=100, power_source="simulated")
     found = answered(record_run(tmp_path, [GOOD, BAD], setting))
-    assert axes(found)["energy"].title == "least energy (simulated)"
-    assert "least energy (simulated)" in found.lead
+    assert axes(found)["energy"].title == "least simulated energy"
+    assert "least simulated energy" in found.lead
 
 
 def test_a_case_that_failed_is_not_in_the_answer(tmp_path):

@@ -10,6 +10,7 @@ from harness.report.compare import Policy, compare_boards, compare_history, comp
 from harness.report.decide import Match, compare_sides
 from harness.report.gate import check_limits, parse_limits
 from harness.report.history import history
+from harness.report.metrics import METRICS
 from harness.report.units import UnitSpread
 from harness.store import load_results
 
@@ -212,12 +213,31 @@ def test_accuracy_is_paired(side):
 
 
 def test_memory_is_compared_exactly_and_what_is_missing_says_why(side):
-    a, b = side(ram_peak_bytes=1000), side(ram_peak_bytes=1001)
+    a, b = side(ram_peak_bytes=1000), side(ram_peak_bytes=1065)
     row = rows_of(a, b)["peak_ram"]
-    assert (row.verdict, row.change, row.exact) == ("worse", 1, True)
+    assert (row.verdict, row.change, row.exact) == ("worse", 65, True)
     row = rows_of(a, side(ram_reason="no probe"))["peak_ram"]
     assert (row.verdict, row.change) == ("can't tell", None)
     assert "has no peak_ram: no probe" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(30_000, 30_004, "same"), (30_000, 30_299, "same"), (30_000, 30_301, "worse"), (30_000, 29_690, "better"),
+     (332, 328, "same"), (332, 396, "worse"), (0, 64, "worse"), (0, 63, "same")],
+)  # fmt: skip
+def test_a_few_bytes_are_no_news(side, before, after, verdict):
+    columns = ("flash_bytes", "flash_compressed_bytes", "ram_peak_bytes", "ram_stack_bytes")
+    a, b = (side(**dict.fromkeys(columns, value)) for value in (before, after))
+    metrics = ("flash", "flash_compressed", "peak_ram", "ram_stack")
+    found = compare_sides([Match(a, b, metrics)], Policy())[0]
+    assert {row.verdict for row in found} == {verdict}
+    exact = compare_sides([Match(a, b, metrics)], Policy(margins=dict.fromkeys(metrics, 0.0)))[0]
+    assert {row.verdict for row in exact} == {"worse" if after > before else "better"}
+
+
+def test_every_metric_has_a_least_difference():
+    assert all(metric.least_difference(30_000) > 0 for metric in METRICS.values())
 
 
 def test_a_margin_is_the_least_difference_that_matters(side):

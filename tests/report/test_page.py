@@ -209,7 +209,7 @@ def test_a_baseline_has_a_table_of_its_own(tmp_path):
     assert any("worse" in kind for kind in rows["int8"])
     assert not any("worse" in kind for kind in rows["float32"])
     assert f"Against {comparison.a}: 1 worse, 39 same." in Reader(render_page(page)).said()
-    assert "- fashion\\_mnist::int8: ticks worse" in render_markdown(page)
+    assert "- fashion\\_mnist::int8: instructions worse" in render_markdown(page)
 
 
 def test_runs_that_were_left_out_are_the_first_thing_to_know(emulated):

@@ -117,7 +117,9 @@ def test_simulated_energy_is_called_so_on_its_axis(tmp_path, hardware):
     made = record_run(tmp_path, VARIANTS[:2], Setting(samples=20, energy_uj=9, power_source="simulated"))
     said = texts(plots.accuracy_against(load_results(made).cases, "energy_uj"))
     assert any(text.startswith("simulated energy") for text in said)
-    assert any(text.startswith("energy per") for text in texts(plots.accuracy_against(hardware.cases, "energy_uj")))
+    assert any(
+        text.startswith("energy (ppk2) per") for text in texts(plots.accuracy_against(hardware.cases, "energy_uj"))
+    )
 
 
 def test_a_ram_part_that_was_not_measured_is_named_and_gives_no_total(results):

@@ -58,7 +58,7 @@ def test_a_baseline_is_named_by_its_run(results):
     done = hil("--results-dir", results, "--baseline", before.name, "--markdown", "-")
     assert done.exit_code == 0
     assert f"### Against {before.name}" in done.output
-    assert "int8: ticks worse" in done.output
+    assert "int8: instructions worse" in done.output
 
 
 def test_a_baseline_of_nights_is_drawn_as_history(results, tmp_path):

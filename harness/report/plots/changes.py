@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
+from harness.report.metrics import energy_name
 from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import COSTS
@@ -49,6 +50,8 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     require_one_setup(rows, "history")
     if rows.empty:
         raise ValueError(f"history: no complete case has {metric}")
+    if metric.startswith("energy") and len(rows["power_source"].unique()) > 1:
+        raise ValueError("history: energy from different power sources can't be compared: select one")
     rows = rows.sort_values(["started_utc", "case"])
     runs = rows.drop_duplicates("run")["run"].tolist()
     rows = rows.assign(_at=rows["run"].map({run: at for at, run in enumerate(runs)}))
@@ -137,7 +140,8 @@ def _label(axes: Axes, changed: list[tuple[str, Any, Any]], labels: list[str]) -
 
 def _name(metric: str, rows: pd.DataFrame) -> str:
     if metric in COSTS:
-        return COSTS[metric].label(str(rows["counter"].iloc[0])).split(",")[0]
+        energy = energy_name(rows["power_source"]) if metric == "energy_uj" else ""
+        return COSTS[metric].title.format(counter=rows["counter"].iloc[0], energy=energy)
     return metric.replace("_", " ")
 
 

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.report import numbers
+from harness.report.metrics import energy_name
 from harness.report.pareto import front
 from harness.report.plots.canvas import ACCENT, INK, MUTED, PAPER, RULE, SMALL, WIDTH, blank, shorten, style, text_width
 from harness.report.plots.labels import Box, place
@@ -44,9 +45,9 @@ class Cost:
     low: str | None = None
     high: str | None = None
 
-    def label(self, counter: str) -> str:
-        """Return the axis's label."""
-        name = self.title.format(counter=counter)
+    def label(self, counter: str, energy: str) -> str:
+        """Return the axis's label. `energy` is what an energy is called, with its source."""
+        name = self.title.format(counter=counter, energy=energy)
         return f"{name}, {self.unit}" if self.unit else name
 
 
@@ -55,7 +56,7 @@ COSTS: Final = {
     for cost in (
         Cost("ticks_median", "{counter} per inference (median)", low="ticks_min", high="ticks_p95"),
         Cost("latency_us_median", "latency (median)", "ms", 1e-3, "latency_us_min", "latency_us_p95"),
-        Cost("energy_uj", "energy per inference", "µJ", 1.0, "energy_uj_min", "energy_uj_max"),
+        Cost("energy_uj", "{energy} per inference", "µJ", 1.0, "energy_uj_min", "energy_uj_max"),
         Cost("ram_peak_bytes", "peak RAM", "KiB", 1 / 1024),
         Cost("flash_bytes", "flash", "KiB", 1 / 1024),
         Cost("flash_compressed_bytes", "flash, compressed", "KiB", 1 / 1024),
@@ -136,8 +137,8 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
     scale = ", log scale" if axes.get_xscale() == "log" else ""
-    simulated = "simulated " if cost.column == "energy_uj" and (rows["power_source"] == "simulated").any() else ""
-    axes.set_xlabel(simulated + cost.label(counter) + scale, loc="right")
+    energy = energy_name(rows["power_source"]) if cost.column == "energy_uj" else ""
+    axes.set_xlabel(cost.label(counter, energy) + scale, loc="right")
     low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
     high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
     pad = max(0.06 * (high - low), 0.2)

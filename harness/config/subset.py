@@ -1,0 +1,60 @@
+"""Which inputs of a suite are used when not all of them are: some of every class, the same ones everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+#: Seed of everything random in a run; each case row carries it.
+SEED: Final = 0
+
+
+def stratified(labels: NDArray[np.int64], count: int, seed: int = SEED) -> NDArray[np.int64]:
+    """Choose inputs so that each class has its share of them, and at least one as long as there are enough.
+
+    The choice depends on the labels, the count and the seed only, not on a library's random numbers: every variant,
+    board, process, retry and computer gets the same inputs. A smaller choice is part of every larger one.
+
+    Args:
+        labels: class index of each input, shape [N].
+        count: how many inputs are wanted; all of them if there are no more.
+        seed: of the order of the inputs within a class.
+
+    Returns:
+        Indices of the chosen inputs, ascending, int64, shape [min(count, N)].
+    """
+    if count >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    order = _shuffled(len(labels), seed)
+    ranks = np.empty(len(labels), dtype=np.int64)
+    sizes = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        ranks[mine], sizes[mine] = np.arange(len(mine)), len(mine)
+    # The first of each class come first; the others follow evenly, so that every beginning has each class's share.
+    places = np.where(ranks == 0, -1.0, (ranks + 0.5) / sizes)
+    chosen = order[np.argsort(places[order], kind="stable")][:count]
+    return np.sort(chosen)
+
+
+def class_counts(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how often each class occurs that does, in the order of the classes."""
+    return np.unique(labels, return_counts=True)[1].astype(np.int64)
+
+
+def majority_share(labels: NDArray[Any]) -> float:
+    """Return the share of the most frequent class among labels: what always answering it scores."""
+    return int(class_counts(labels).max()) / len(labels)
+
+
+def _shuffled(count: int, seed: int) -> NDArray[np.int64]:
+    """Return 0 to count - 1 in an order that a hash gives: the same with every version of every library."""
+    keys = [hashlib.sha256(f"{seed}/{index}".encode()).digest() for index in range(count)]
+    return np.array(sorted(range(count), key=keys.__getitem__), dtype=np.int64)
