@@ -9,8 +9,8 @@ import numpy as np
 
 from harness.commands.printing import print_table
 from harness.errors import PowerError
-from harness.power.judge import mean_idle
-from harness.power.replay import Trace, find_pulses, load_trace
+from harness.power.judge import implausible, mean_idle
+from harness.power.replay import Trace, find_pulses, load_trace, remarks, whole_batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,21 +18,49 @@ if TYPE_CHECKING:
     from harness.power.pulses import Capture
 
 _PLOT_POINTS = 4000
+_LEAST_A, _MOST_A = 1e-6, 1.0  # what microcontroller boards take while they work
 
 
-def show_trace(path: Path, inferences: int, voltage_v: float | None, idle_s: float, plot: Path | None) -> None:
+def show_trace(
+    path: Path,
+    inferences: int,
+    voltage_v: float | None,
+    idle_s: float,
+    plot: Path | None,
+    *,
+    sync: str | None = None,
+    batches: int | None = None,
+) -> None:
     """Print what a trace says about the inferences in it, and draw it if asked for.
 
+    Args:
+        path: of the trace.
+        inferences: how many are in it.
+        voltage_v: supply in volt, if the file doesn't say it.
+        idle_s: how long the board idles at both ends.
+        plot: file for the drawing.
+        sync: column or input that the sync pin is wired to.
+        batches: how often the sync pin must go high.
+
     Raises:
-        PowerError: the trace can't be read, or the sync pin never goes high in it.
+        PowerError: the trace can't be read, the sync pin doesn't mark whole batches in it, or the currents can't be
+            those of a board that infers.
     """
-    trace = load_trace(path, voltage_v)
+    trace = load_trace(path, voltage_v, sync)
     capture = find_pulses(trace, idle_s)
-    whole = [pulse for pulse in capture.pulses if not pulse.damaged]
-    if not whole or len(whole) != len(capture.pulses):
-        cut = len(capture.pulses) - len(whole)
-        why = f"{cut} times it is cut off or lies beside lost samples" if cut else "it never goes high"
-        raise PowerError(f"{path}: the sync pin doesn't mark whole batches ({why})")
+    whole = whole_batches(path, trace, capture, batches)
+    problem, reason = implausible(capture)
+    current = sum(pulse.charge for pulse in whole) / sum(pulse.end - pulse.start for pulse in whole)
+    if not problem and not trace.simulated and not _LEAST_A <= current <= _MOST_A:
+        problem, reason = (
+            "current",
+            (
+                f"the mean current is {current:g} A during inferences, and a microcontroller takes {_LEAST_A:g} to "
+                f"{_MOST_A:g} A; is the column in uA or mA? Its name must say so, like current_ua or Current(mA)"
+            ),
+        )
+    if problem:
+        raise PowerError(f"{path}: {reason}")
     high = sum(pulse.end - pulse.start for pulse in whole)
     energy_uj = 1e6 * sum(pulse.energy for pulse in whole) / trace.rate_hz / inferences
     idle = mean_idle(capture)
@@ -43,7 +71,7 @@ def show_trace(path: Path, inferences: int, voltage_v: float | None, idle_s: flo
         ("sync pin high", f"{high / trace.rate_hz:.6f} s{' of simulated time' if trace.simulated else ''}"),
         ("energy per inference", f"{energy_uj:.4g} uJ"),
         ("less idle", "-" if net is None else f"{net:.4g} uJ"),
-        ("mean current", f"{1e6 * sum(pulse.charge for pulse in whole) / high:.4g} uA"),
+        ("mean current", f"{1e6 * current:.4g} uA"),
         ("peak current", f"{1e6 * max(pulse.peak_a for pulse in whole):.4g} uA"),
         ("idle current", "-" if idle is None else f"{1e6 * idle.current_a:.4g} uA"),
         ("samples", f"{capture.samples} at {trace.rate_hz:g} Hz, {capture.lost} lost"),
@@ -51,6 +79,8 @@ def show_trace(path: Path, inferences: int, voltage_v: float | None, idle_s: flo
     print_table(_title(path, trace), ("what", "value"), rows)
     if not trace.simulated:
         click.echo("The board's clock was not checked: the number of inferences is yours, and not the board's.")
+    for remark in remarks(trace, capture, batches):
+        click.echo(f"note: {remark}")
     if plot is not None:
         _draw(trace, capture, _title(path, trace), plot)
         click.echo(f"Plot: {plot}")

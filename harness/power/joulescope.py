@@ -59,6 +59,7 @@ class Driver(Protocol):
 class _Signal:
     """What has come of one signal and isn't given away yet."""
 
+    most_missing: int  # samples that may be skipped in one place
     first: int | None = None  # number of the first sample that is kept
     parts: list[tuple[Floats, Flags]] = field(default_factory=list)
 
@@ -71,10 +72,18 @@ class _Signal:
 
         Levels come eight to a byte, so the last byte may have held more of them than there were: a number that is
         lower than expected tells, and they are dropped.
+
+        Raises:
+            PowerError: a number can't be that of the samples beside it.
         """
         if self.first is None:
             self.first = number
         missing = number - self.end
+        if not -8 < missing <= self.most_missing:
+            raise PowerError(
+                f"the samples' numbers jump by {missing}, from {self.end} to {number}; use a USB port of its own and a "
+                "computer that has time"
+            )
         if missing > 0:
             last = next((part[-1] for part, _ in reversed(self.parts) if len(part)), data[0])
             self.parts.append((np.full(missing, float(last)), np.ones(missing, np.bool_)))
@@ -129,6 +138,7 @@ class Joulescope:
         self._queue: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
         self._signals: dict[str, _Signal] = {}
         self._heard = 0.0
+        self._most_missing = int(_SILENT_S * rate_hz)
         model = "js110" if "js110" in self._path else "js220"
         try:
             driver.open(self._path, "defaults")
@@ -150,7 +160,7 @@ class Joulescope:
             PowerError: the driver refuses.
         """
         self._queue = queue.SimpleQueue()
-        self._signals = {topic: _Signal() for topic in self._topics}
+        self._signals = {topic: _Signal(self._most_missing) for topic in self._topics}
         self._heard = time.monotonic()
         try:
             for topic in self._topics:
@@ -216,7 +226,10 @@ class Joulescope:
             data = np.asarray(value["data"])
             if topic == self._topics[-1]:
                 data = np.unpackbits(data.astype(np.uint8), bitorder="little")
-            self._signals[topic].add(number, data.astype(float))
+            try:
+                self._signals[topic].add(number, data.astype(float))
+            except PowerError as error:
+                raise PowerError(f"{self._name}: {error}") from error
 
     def _chunk(self) -> Chunk | None:
         signals = [self._signals[topic] for topic in self._topics]
@@ -228,11 +241,22 @@ class Joulescope:
             return None
         (current, lost), (voltage, lost_v), (level, lost_g) = (signal.take(begin, end) for signal in signals)
         logic = np.where(level > 0, self._sync, 0).astype(np.uint8)
-        over = int(np.count_nonzero(~np.isfinite(current) | (np.abs(current) > self.info.limit_a)))
-        return Chunk(np.nan_to_num(current), voltage, logic, lost | lost_v | lost_g, 0, over)
+        gone = np.isnan(current) | np.isnan(voltage)  # how the driver marks samples that it lost
+        over = int(np.count_nonzero(np.abs(current) > self.info.limit_a))
+        return Chunk(_filled(current, gone), _filled(voltage, gone), logic, lost | lost_v | lost_g | gone, 0, over)
 
     def _gone(self, error: Exception) -> PowerError:
         return PowerError(f"{self._name}: the driver reports {error}; was it unplugged?")
+
+
+def _filled(values: Floats, gone: Flags) -> Floats:
+    """Put what lies between its neighbours where a value is gone; 0 if all of them are."""
+    if not gone.any():
+        return values
+    places = np.arange(len(values))
+    if gone.all():
+        return np.zeros(len(values))
+    return np.interp(places, places[~gone], values[~gone])
 
 
 def _choose(paths: Sequence[str], serial: str | None) -> str:

@@ -23,6 +23,8 @@ LOADING_TICKS_PER_BYTE: Final = 2
 IDLE_TOLERANCE: Final = 0.1
 _LATENCY_S = 0.1  # of a monitor's start and stop
 _LEAST_CHANGE = 0.02  # of the idle current
+_NOISE = 0.05  # of the current during inferences: what a monitor's zero may be off when a board sleeps deeply
+_LEAST_V, _MOST_V = 0.9, 30.0  # supplies of microcontroller boards
 
 
 @dataclass(frozen=True)
@@ -218,15 +220,10 @@ def _idle_problem(capture: Capture, info: MonitorInfo) -> tuple[str, str] | None
 
 
 def _electrical_problem(work: Work, capture: Capture, info: MonitorInfo) -> tuple[str, str]:
-    idle = mean_idle(capture)
+    problem, reason = implausible(capture)
+    if problem:
+        return problem, f"{info.name}: {reason}"
     high = sum(pulse.end - pulse.start for pulse in capture.pulses)
-    current = sum(pulse.charge for pulse in capture.pulses) / high
-    if idle is not None and abs(current - idle.current_a) <= _LEAST_CHANGE * abs(idle.current_a):
-        return "no change", (
-            f"{info.name}: the current is {1e6 * current:.1f} uA during inferences and {1e6 * idle.current_a:.1f} uA "
-            "without; does it measure another board than the one that the sync pin belongs to, or only its "
-            "regulator's input?"
-        )
     seconds = high / info.sample_rate_hz
     slack = len(capture.pulses) * 2 / info.sample_rate_hz
     low = work.seconds * (1 - CLOCK_TOLERANCE) - slack
@@ -236,6 +233,35 @@ def _electrical_problem(work: Work, capture: Capture, info: MonitorInfo) -> tupl
             f"{info.name}: {work.inferences} inferences took {seconds:.6f} s by the monitor's clock and "
             f"{work.seconds:.6f} s by the board's counter at {work.counter_hz / 1e6:g} MHz; more than "
             f"{100 * CLOCK_TOLERANCE:g} % apart, so one of the clocks is not what it says"
+        )
+    return "", ""
+
+
+def implausible(capture: Capture) -> tuple[str, str]:
+    """Say why currents and voltages can't be those of a board that infers; empty texts if they can.
+
+    Returns:
+        A short name and a sentence.
+    """
+    high = sum(pulse.end - pulse.start for pulse in capture.pulses)
+    current = sum(pulse.charge for pulse in capture.pulses) / high
+    idle = mean_idle(capture)
+    if current <= 0 or (idle is not None and idle.current_a < 0 and -idle.current_a > _NOISE * current):
+        return "reversed", (
+            f"the mean current is {1e6 * current:.1f} uA during inferences"
+            + (f" and {1e6 * idle.current_a:.1f} uA without" if idle is not None else "")
+            + ", and a board takes current, it doesn't give any; are the leads swapped?"
+        )
+    if not _LEAST_V <= capture.voltage_v <= _MOST_V:
+        return "voltage", (
+            f"the supply is {capture.voltage_v:g} V, and boards run on {_LEAST_V:g} to {_MOST_V:g} V; is it in "
+            "millivolt, or from another input?"
+        )
+    if idle is not None and abs(current - idle.current_a) <= _LEAST_CHANGE * abs(idle.current_a):
+        return "no change", (
+            f"the current is {1e6 * current:.1f} uA during inferences and {1e6 * idle.current_a:.1f} uA "
+            "without; does it measure another board than the one that the sync pin belongs to, or only its "
+            "regulator's input?"
         )
     return "", ""
 

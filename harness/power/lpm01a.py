@@ -89,7 +89,7 @@ class Lpm01a(SerialMonitor):
             PowerError: it doesn't acknowledge.
         """
         rest = self._command("start")
-        self._collector = Collector(self._name, self.info.sample_rate_hz, self.info.voltage_v)
+        self._collector = Collector(self._name, self.info.sample_rate_hz, self.info.voltage_v, self.info.limit_a)
         self._decoder = (BinaryDecoder if self._binary else AsciiDecoder)(self._collector)
         self._heard = time.monotonic()
         self._decoder.feed(rest)

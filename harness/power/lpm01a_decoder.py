@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.errors import PowerError
 from harness.power.base import Chunk
+from harness.power.serial_monitor import SILENT_S
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 #: Level of the inputs at the sample before a falling edge of the sync pin: all of them, as only one is looked at.
 _MARK: Final = 0xFF
 _STAMP_TOLERANCE_S = 0.003  # stamps are in milliseconds
+#: A stamp can't be later than its samples by more than a pause that ends the stream, nor earlier than by so much.
+_LATE_S, _EARLY_S = SILENT_S, 0.5
+_LONGEST = 512  # bytes of a line or a message
 _META, _ERROR, _INFO, _STAMP, _END, _OVER = 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5
 _TAIL = b"\xff\xff"
 _SIZES = {_STAMP: 9, _END: 4, _OVER: 4}
 _SAMPLE = re.compile(rb"(\d{4})([+-])(\d{2})")
-_STAMP_LINE = re.compile(rb"TimeStamp: (\d+)s (\d+)ms")
+_STAMP_LINE = re.compile(rb"TimeStamp: (\d{1,9})s (\d{1,3})ms")
 
 
 class Collector:
@@ -30,11 +34,12 @@ class Collector:
     have been: those that are missing are put before it, and marked as lost.
     """
 
-    def __init__(self, monitor: str, rate_hz: float, voltage_v: float) -> None:
+    def __init__(self, monitor: str, rate_hz: float, voltage_v: float, limit_a: float) -> None:
         self.ended = False
         self._monitor = monitor
         self._rate_hz = rate_hz
         self._voltage_v = voltage_v
+        self._limit_a = limit_a
         self._first_stamp_ms: int | None = None
         self._given = 0  # samples since the first stamp, lost ones included
         self._last_a = 0.0
@@ -48,14 +53,25 @@ class Collector:
             self._parts.append((current_a, False))
             self._given += len(current_a)
             self._last_a = float(current_a[-1])
+            self._over += int(np.count_nonzero(current_a > self._limit_a))
 
     def stamp(self, milliseconds: int) -> None:
-        """Take a time stamp."""
+        """Take a time stamp.
+
+        Raises:
+            PowerError: it can't be the time of the samples beside it, so a byte of it is damaged.
+        """
         if self._first_stamp_ms is None:
             self._first_stamp_ms = milliseconds
             return
         due = (milliseconds - self._first_stamp_ms) * self._rate_hz / 1000
         missing = int(due) - self._given
+        if not -_EARLY_S <= missing / self._rate_hz <= _LATE_S:
+            stamp_s, samples_s = due / self._rate_hz, self._given / self._rate_hz
+            raise PowerError(
+                f"{self._monitor}: a time stamp says {stamp_s:.3f} s where {samples_s:.3f} s of samples have come: "
+                "bytes were damaged on the way; use a USB port of its own"
+            )
         if missing > _STAMP_TOLERANCE_S * self._rate_hz:
             self._parts.append((np.full(missing, self._last_a), True))
             self._given += missing
@@ -100,6 +116,8 @@ class AsciiDecoder:
             PowerError: the monitor reports an error, or a line can't be.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST:
+            raise self._collector.unclear(self._rest)
         values = []
         for raw in lines:
             line = raw.strip(b"\r\x00 ")
@@ -161,7 +179,9 @@ class BinaryDecoder:
         """Take what begins with F0; return its size, 0 if it isn't whole."""
         kind = buffer[position + 1]
         if kind in (_ERROR, _INFO):
-            end = buffer.find(_TAIL, position)
+            end = buffer.find(_TAIL, position, position + _LONGEST)
+            if end < 0 and len(buffer) - position > _LONGEST:
+                raise self._collector.unclear(buffer[position:])
             if end >= 0 and kind == _ERROR:
                 raise self._collector.failed(buffer[position + 2 : end].decode("ascii", "replace"))
             return end + 2 - position if end >= 0 else 0

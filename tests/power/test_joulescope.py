@@ -11,7 +11,7 @@ from harness.errors import PowerError
 from harness.power.joulescope import Joulescope, _Signal
 from harness.power.judge import Plan
 from harness.power.virtual.activity import resample
-from harness.power.windows import Task, measure
+from harness.power.windows import Task, WindowsError, measure
 from power.scripted import ScriptedBoard
 
 RATE = 100_000
@@ -104,7 +104,7 @@ def test_skipped_numbers_are_lost_samples():
     board = ScriptedBoard(3e-3, 1e-4)
     scope = Joulescope(FakeDriver(board), None, 2.5, RATE, 2)
     for signal, size in (("i", 1), ("v", 1), ("gpi/2", 8)):
-        scope._signals.setdefault(f"{PATH}/s/{signal}", _Signal())
+        scope._signals.setdefault(f"{PATH}/s/{signal}", _Signal(RATE))
         for number in (0, 64):
             value = {"sample_id": 20 * number, "decimate_factor": 20, "data": np.ones(32 // size, np.uint8)}
             scope._on_data(f"{PATH}/s/{signal}/!data", value)
@@ -112,6 +112,37 @@ def test_skipped_numbers_are_lost_samples():
     chunk = scope._chunk()
     assert (len(chunk), chunk.lost.sum()) == (96, 32)
     assert chunk.lost[32:64].all()
+
+
+def streamed(*parts):
+    """What becomes of such pieces of current: (number of the first sample, samples)."""
+    scope = Joulescope(FakeDriver(ScriptedBoard(3e-3, 1e-4)), None, 2.5, RATE, 2)
+    scope._signals = {f"{PATH}/s/{signal}": _Signal(RATE) for signal in ("i", "v", "gpi/2")}
+    for number, current in parts:
+        shape = {"sample_id": 20 * number, "decimate_factor": 20}
+        scope._on_data(f"{PATH}/s/i/!data", {**shape, "data": np.array(current)})
+        scope._on_data(f"{PATH}/s/v/!data", {**shape, "data": np.full(len(current), 2.5)})
+        scope._on_data(f"{PATH}/s/gpi/2/!data", {**shape, "data": np.zeros(len(current) // 8, np.uint8)})
+    scope._collect()
+    return scope._chunk()
+
+
+def test_a_number_that_jumps_invents_no_samples():
+    with pytest.raises(PowerError, match=r"Joulescope 001234: the samples' numbers jump by \d+, from 8 to"):
+        streamed((0, [1e-3] * 8), (2**40, [1e-3] * 8))
+
+
+def test_what_the_driver_lost_counts_as_lost_and_not_as_no_current():
+    chunk = streamed((0, [1e-3, np.nan, 3e-3, 3e-3, 3e-3, 3e-3, 3e-3, 3e-3]))
+    assert chunk.lost.tolist() == [False, True, *[False] * 6]
+    assert chunk.current_a[1] == pytest.approx(2e-3)
+    assert chunk.over_range == 0
+
+
+def test_reversed_leads_are_no_energy():
+    board = ScriptedBoard(-3e-3, -1e-4)
+    with pytest.raises(WindowsError, match="are the leads swapped"):
+        windows(FakeDriver(board), board, Plan(window_s=0.2, windows=3, idle_s=0.1))
 
 
 def test_the_right_one_is_chosen():

@@ -14,7 +14,7 @@ QUICK = Plan(window_s=0.5, samples=1000, windows=3, idle_s=0.1)
 
 
 def collector(rate=1000):
-    return Collector("LPM01A", rate, 3.0)
+    return Collector("LPM01A", rate, 3.0, 0.05)
 
 
 def windows(board, kind, rate, plan=QUICK, *, noise_a=0.0, trouble=None):
@@ -61,6 +61,34 @@ def test_missing_samples_show_at_the_next_stamp():
     BinaryDecoder(found).feed(data + b"\xf0\xf3" + (150).to_bytes(4, "big") + b"\x00\xff\xff")
     chunk = found.take()
     assert (len(chunk), chunk.lost.sum()) == (150, 50)
+
+
+@pytest.mark.parametrize(("kind", "stamp"), [
+    (BinaryDecoder, b"\xf0\xf3" + (2_000_000_000).to_bytes(4, "big") + b"\x00\xff\xff"),
+    (BinaryDecoder, b"\xf0\xf3" + (10_000).to_bytes(4, "big") + b"\x00\xff\xff"),
+    (AsciiDecoder, b"TimeStamp: 999999999s 999ms, buff 00%\r\n"),
+])  # fmt: skip
+def test_a_damaged_stamp_invents_no_samples(kind, stamp):
+    found = collector()
+    ascii_ = kind is AsciiDecoder
+    first = b"TimeStamp: 000s 000ms, buff 00%\r\n" if ascii_ else b"\xf0\xf3" + bytes(5) + b"\xff\xff"
+    data = first + (encode_ascii if ascii_ else encode_binary)(np.full(100, 1e-3))
+    with pytest.raises(PowerError, match=r"a time stamp says .* where 0.100 s of samples have come"):
+        kind(found).feed(data + stamp)
+    assert len(found.take()) == 100
+
+
+def test_a_stamp_that_goes_back_is_damaged():
+    found = collector()
+    data = b"\xf0\xf3" + bytes(5) + b"\xff\xff" + encode_binary(np.full(1000, 1e-3))
+    with pytest.raises(PowerError, match=r"a time stamp says 0.001 s where 1.000 s"):
+        BinaryDecoder(found).feed(data + b"\xf0\xf3" + (1).to_bytes(4, "big") + b"\x00\xff\xff")
+
+
+def test_a_damaged_sample_is_beyond_the_range():
+    found = collector()
+    BinaryDecoder(found).feed(b"\xf0\xf3" + bytes(5) + b"\xff\xff" + b"\x52\xa0\x02\xa0")
+    assert found.take().over_range == 1
 
 
 @pytest.mark.parametrize("data", [b"\xf0\xf3\x00\x00\x00\x00\x00\x12\xff", b"\xf0\x77"])
