@@ -7,7 +7,7 @@ import struct
 import zlib
 
 from fuzzing import amounts, chances, fuzz, spoil
-from harness.errors import LinkError
+from harness.errors import HilError
 from harness.link import messages
 from harness.link.frame import CRC, HEADER, MAGIC, Decoder
 
@@ -69,7 +69,7 @@ def test_a_payload_is_understood_or_refused_in_words(cases):
     def check(chance):
         parse = PARSERS[chance.choice(sorted(PARSERS))]
         payload = chance.choice((chance.randbytes(chance.randrange(120)), spoil(chance, GOOD)))
-        with contextlib.suppress(LinkError):
+        with contextlib.suppress(HilError):
             parse(payload)
         assert messages.describe_fault(payload[:32])
 
