@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def probe_lease(device: Device, probe: Probe) -> Lease:
     """Return the lease of an attached probe, by its serial number, else by its place."""
-    key = probe.uid if probe.serial else probe.location or probe.uid
+    key = probe.uid.lower() if probe.serial else probe.location or probe.uid  # programs spell ids in either case
     return Lease(device.name, "probe", key, kind=device.kind.name)
 
 
@@ -56,4 +56,4 @@ def is_on(holder: Holder, device: Device) -> bool:
         own |= {device.probe, device.probe.removeprefix("usb:")}
     if device.port is not None:
         own |= {word for word in (device.port.serial, device.port.location) if word is not None}
-    return bool(names & own)
+    return not {name.lower() for name in names}.isdisjoint(word.lower() for word in own)

@@ -222,7 +222,8 @@ def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
         for key, value in (("probe", device.probe), ("port", device.port)):
             if value is None:
                 continue
-            other = owner.setdefault((key, value), device.name)
+            same = value.casefold() if isinstance(value, str) else value  # systems spell a probe's id in either case
+            other = owner.setdefault((key, same), device.name)
             if other != device.name:
                 raise document.error(("devices", device.name, key), f"is the same as that of {other}")
     monitors: dict[tuple[str, str | None], str] = {}

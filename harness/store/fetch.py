@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
 from harness.json_file import make_folder
-from harness.store.folders import parse_time, remove_folder, runs_in, wanted
+from harness.store.folders import newest_run, parse_time, remove_folder, runs_in, wanted
 from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
 from harness.store.names import point_latest
 from harness.store.remote import UnreachableError, as_folder, is_url, open_remote
@@ -80,7 +80,8 @@ def local(path: str) -> Path:
     for gone in {run.name for run in runs_in(folder)} - set(names):
         remove_folder(folder / gone)
     _fetch_tags(remote, folder)
-    point_latest(folder, runs_in(folder)[-1].name)
+    if newest := newest_run(folder):
+        point_latest(folder, newest)
     return folder
 
 

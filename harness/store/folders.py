@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
+from harness.json_file import read_json
 from harness.store.journal import JOURNAL, journals
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def find_run(path: PathLike) -> Path:
     if is_run(folder):
         return folder.resolve() if folder.is_symlink() else folder
     if given.name == "latest" and given.parent.is_dir():
-        names = [run.name for run in runs_in(given.parent)]
-        newest = f"; the newest of {len(names)} in {given.parent} is {names[-1]}: name it instead" if names else ""
+        last, count = newest_run(given.parent), len(runs_in(given.parent))
+        newest = f"; the newest of {count} in {given.parent} is {last}: name it instead" if last else ""
         raise StoreError(f"{given} is lost, or points at no run{newest or '; there are none beside it'}")
     if not given.exists():
         raise StoreError(f"{given}: there is no such run; `hil results` lists them")
@@ -69,6 +70,41 @@ def runs_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise StoreError(f"{folder}: there is no such results folder; runs make it")
     return sorted(path for path in folder.iterdir() if not path.is_symlink() and is_run(path))
+
+
+def newest_run(folder: Path) -> str | None:
+    """Return the name of the run in a results folder that was begun last; None if it holds none.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    return max((run.name for run in runs_in(folder)), key=lambda name: _order(folder / name), default=None)
+
+
+def order_of_next(folder: Path, name: str) -> list[str | int]:
+    """Return what a new run's run.json says as `order`: greater than that of the run that was the latest until now.
+
+    Names begin with a time, and a clock may be set back: then a run goes by the latest one's name and a number.
+
+    Args:
+        folder: the results folder.
+        name: of the new run.
+    """
+    latest = folder / "latest"
+    try:
+        before = latest.readlink().name if latest.is_symlink() else latest.read_text(encoding="utf-8").strip()
+    except OSError:
+        return [name, 0]
+    above, steps = _order(folder / before)
+    return list(max((name, 0), (above, steps + 1)))
+
+
+def _order(run: Path) -> tuple[str, int]:
+    """Return where a run stands among others: by its run.json, else by its name."""
+    match (read_json(run / "run.json") or {}).get("order"):
+        case [str(above), int(steps)]:
+            return max((run.name, 0), (above, steps))
+    return run.name, 0
 
 
 def is_run(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import HilError, StoreError
 from harness.json_file import make_folder, write_json
-from harness.store.folders import find_run, runs_in
+from harness.store.folders import find_run, newest_run
 from harness.store.manifest import FILES_FILE, Manifest, entry_of, manifest_of, read_manifest
 from harness.store.names import point_latest
 from harness.store.remote import as_folder, is_url, open_remote
@@ -119,10 +119,10 @@ def _to_folder(run: Path, manifest: Manifest, root: Path) -> Path:
 
 def _point_at_newest(root: Path) -> None:
     """Let the store's `latest` be its newest run; another host's may appear before an older one is pointed at."""
-    pointed, newest = "", runs_in(root)[-1].name
-    while newest != pointed:
+    pointed, newest = None, newest_run(root)
+    while newest is not None and newest != pointed:
         point_latest(root, newest)
-        pointed, newest = newest, runs_in(root)[-1].name
+        pointed, newest = newest, newest_run(root)
 
 
 def _copy(run: Path, manifest: Manifest, folder: Path) -> None:

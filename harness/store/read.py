@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from harness.store.results import Names
+    from harness.store.schema import DType
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,13 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
     frame = empty(RUNS)
     if not rows:
         return frame
+    data = {column.name: [_typed(row.get(column.name), column.dtype) for row in rows] for column in RUNS}
+    return pd.DataFrame(data, dtype=object).astype(frame.dtypes.to_dict())
+
+
+def _typed(value: object, dtype: DType) -> object:
+    """Return what run.json says if a column of that type can hold it, else None."""
     types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float}
-    data = {
-        column.name: [value if isinstance(value := row.get(column.name), types[column.dtype]) else None for row in rows]
-        for column in RUNS
-    }
-    return pd.DataFrame(data).astype(frame.dtypes.to_dict())
+    if not isinstance(value, types[dtype]) or isinstance(value, bool):
+        return None
+    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

@@ -17,6 +17,7 @@ from harness.errors import StoreError
 from harness.json_file import create_json, read_json, write_json
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
+from harness.store.folders import order_of_next
 from harness.store.journal import Journal, journal_of, journals, write_error
 from harness.store.names import point_latest, run_name
 from harness.store.schema import CASES, SCHEMA_VERSION
@@ -79,7 +80,7 @@ class Run:
         try:
             path = results_dir / run_name()
             path.mkdir(parents=True)
-            run = cls(path, provenance)
+            run = cls(path, {**provenance, "order": order_of_next(results_dir, path.name)})
             point_latest(results_dir, path.name)
         except OSError as error:
             raise write_error(results_dir, error) from error
@@ -102,7 +103,9 @@ class Run:
             if (path / CASES_FILE).is_file():
                 raise StoreError(f"{path}: the run has ended; nobody can join it any more")
             first = not (path / RUN_FILE).exists()
-            run = cls(path, provenance, writer)
+            run = cls(
+                path, {**provenance, "order": order_of_next(path.parent, path.name)} if first else provenance, writer
+            )
             if first:  # who joins late must not hide a newer run
                 point_latest(path.parent, path.name)
         except OSError as error:

@@ -36,6 +36,7 @@ _ARROW = {
     "Float64": pa.float64(),
     "datetime": pa.timestamp("us", tz="UTC"),
 }
+_MANY = 2**63  # numbers of the tables have 64 bits
 _METADATA = {b"hil.schema_version": str(SCHEMA_VERSION).encode()}
 
 #: What a sample's line in the journal holds, in this order.
@@ -115,7 +116,7 @@ class Contents:
         self.cases[number] = case
 
     def _take(self, record: dict[str, Any] | Damage) -> None:
-        if isinstance(record, Damage):
+        if isinstance(record, Damage) or not whole(record):
             self.damaged_lines += 1
             return
         kind, number = record["t"], record["case"]
@@ -164,6 +165,47 @@ class Contents:
         return found
 
 
+def whole(record: Mapping[str, Any]) -> bool:
+    """Tell whether a journal's record has what its kind must have; one that hasn't counts as a damaged line."""
+    kind, number, values = record.get("t"), record.get("case"), record.get("v")
+    if not isinstance(kind, str) or not isinstance(number, int) or not 0 <= number < _MANY:
+        return False
+    if kind in ("begin", "finish"):
+        columns = record.get("columns")
+        return isinstance(columns, dict) and _fits(columns, finished=kind == "finish") and _count(record, "attempt", 0)
+    if kind == "restart":
+        return _count(record, "attempt", None)
+    if kind == "sample":
+        return _is_row(values, len(SAMPLE_FIELDS)) and all(
+            value is None or (type(value) is int and -_MANY <= value < _MANY) for value in values or ()
+        )
+    width = {"layers": len(LAYER_FIELDS), "windows": len(WINDOW_FIELDS)}.get(kind)
+    return width is None or (isinstance(values, list) and all(_is_row(row, width) for row in values))
+
+
+def _count(record: Mapping[str, Any], name: str, default: int | None) -> bool:
+    value = record.get(name, default)
+    return isinstance(value, int) and 0 <= value < _MANY
+
+
+def _is_row(values: object, width: int) -> bool:
+    return isinstance(values, list) and len(values) == width
+
+
+def _fits(columns: Mapping[str, Any], *, finished: bool) -> bool:
+    """Tell whether the values of a case are of its columns' types."""
+    if finished and not (isinstance(columns.get("status"), str) and isinstance(columns.get("samples"), int)):
+        return False
+    try:
+        row = {**columns}
+        if isinstance(row.get("started_utc"), str):
+            row["started_utc"] = datetime.fromisoformat(row["started_utc"]).astimezone(UTC)
+        pa.RecordBatch.from_pylist([row], schema=arrow_schema(CASES))
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return False
+    return True
+
+
 def _row(number: int, case: _Case) -> dict[str, Any]:
     row: dict[str, Any] = {**case.begin, "case": number}
     if case.finish is None:
@@ -195,10 +237,10 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
     Raises:
         StoreError: they can't be written, or read back differently; the journal is left alone.
     """
-    contents = Contents.of(journals(folder), counts)
-    rows = contents.rows()
-    samples = sum(case.recorded + case.repeats for case in contents.cases.values())
     try:
+        contents = Contents.of(journals(folder), counts)
+        rows = contents.rows()
+        samples = sum(case.recorded + case.repeats for case in contents.cases.values())
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
         write_table(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
         for name, found in (("layers", contents.layer_rows()), ("windows", contents.window_rows())):
@@ -208,6 +250,8 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
         write_table(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
     except OSError as error:
         raise write_error(folder, error, folder) from error
+    except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise StoreError(f"{folder}: its journal holds what no table can: {error}; the journal is kept") from error
     return contents
 
 
@@ -220,7 +264,7 @@ def _sample_batches(contents: Contents) -> Iterator[pa.RecordBatch]:
         mine = {number for number, source in contents.sources.items() if source == journal}
         attempt = dict.fromkeys(mine, 0)
         for record in read_journal(journal):
-            if isinstance(record, Damage) or record["case"] not in mine:
+            if isinstance(record, Damage) or not whole(record) or record["case"] not in mine:
                 continue
             number = record["case"]
             if record["t"] in ("begin", "restart"):

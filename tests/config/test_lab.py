@@ -146,6 +146,11 @@ def test_all_without_devices():
             3,
             "devices.b.probe: is the same as that of a",
         ),
+        (
+            "devices:\n  a: {kind: nano33, probe: 0240abcd}\n  b: {kind: nano33, probe: 0240ABCD}\n",
+            3,
+            "devices.b.probe: is the same as that of a",
+        ),
     ],
 )
 def test_bad_devices(tmp_path, text, line, words):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from filelock import BaseFileLock, FileLock
 
 from harness.errors import StoreError
 from harness.store import Run, find_run, list_runs, load_results, recover, schema
+from harness.store.folders import newest_run
 from harness.store.journal import write_error
 from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION
 
@@ -221,6 +223,17 @@ def test_latest_points_at_the_newest(tmp_path):
         run = Run.create(tmp_path, {})
         run.close()
         assert find_run(tmp_path / "latest") == run.path
+
+
+def test_a_clock_that_was_set_back_hides_no_run(tmp_path, monkeypatch):
+    for name in ("20260102T000000Z-aaaaaa", "20260101T000000Z-bbbbbb", "20260101T000001Z-cccccc"):
+        monkeypatch.setattr("harness.store.runs.run_name", lambda name=name: name)
+        Run.create(tmp_path, {}).close()
+    shutil.rmtree(tmp_path / "20260101T000000Z-bbbbbb")
+    assert newest_run(tmp_path) == name
+    (tmp_path / "latest").unlink()
+    with pytest.raises(StoreError, match=f"the newest of 2 in .* is {name}"):
+        find_run(tmp_path / "latest")
 
 
 def test_latest_may_be_a_file(tmp_path, monkeypatch):
