@@ -117,6 +117,10 @@ def to_real(raw: NDArray[Any], scale: float, offset: float) -> NDArray[np.float3
         return values.astype(np.float32)
 
 
+#: An array may unpack to so many bytes: a compressed file of a few KB can hold gigabytes of zeros.
+MOST_BYTES: Final = 2**31
+
+
 def load_array(path: Path, array: str | None) -> NDArray[Any]:
     """Read one array of an .npz file, or a whole .npy file. Nothing is ever unpickled.
 
@@ -136,6 +140,11 @@ def load_array(path: Path, array: str | None) -> NDArray[Any]:
                     raise ConfigError(f'{path} holds several arrays; say which with "array:": {names}')
                 if array not in several.files:
                     raise ConfigError(f'{path} has no array "{array}"{did_you_mean(array, several.files)}')
+                parts = several.zip.infolist() if several.zip is not None else []
+                size = max((part.file_size for part in parts if part.filename.removesuffix(".npy") == array), default=0)
+                if size > MOST_BYTES:
+                    most = f"at most {MOST_BYTES:,} are read; split it"
+                    raise ConfigError(f'{path}: array "{array}" unpacks to {size:,} bytes, and {most}')
                 values = several[array]
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None

@@ -5,7 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from harness.config.data import load_array
 from harness.config.subset import stratified
+from harness.errors import ConfigError
 
 PINNED = [10, 16, 25, 31, 38, 39]
 
@@ -43,3 +45,12 @@ def test_every_computer_makes_the_same_choice():
 def test_within_a_class_inputs_are_not_the_first_ones():
     assert set(stratified(SORTED, 30).tolist()) - {int(np.flatnonzero(label == SORTED)[0]) for label in range(9)}
     assert stratified(np.zeros(1000, int), 100).mean() == pytest.approx(500, abs=100)
+
+
+def test_an_array_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, inputs=np.zeros(10_000, np.uint8))
+    assert len(load_array(path, "inputs")) == 10_000
+    monkeypatch.setattr("harness.config.data.MOST_BYTES", 9_999)
+    with pytest.raises(ConfigError, match='array "inputs" unpacks to 10,128 bytes, and at most 9,999 are read'):
+        load_array(path, "inputs")

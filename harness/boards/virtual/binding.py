@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
+import os
 from importlib.metadata import version
 from typing import Any
 
@@ -18,14 +20,17 @@ Uc: Any = _untyped.Uc
 UcError: Any = _untyped.UcError
 
 _uclib: Any = _untyped.uclib
+#: Bytes that the emulator maps for code that it has translated, and what goes with it.
+_TRANSLATIONS = 2**30 + 2**26
 
 
 def cortex_m4() -> Any:
     """Return an emulated Cortex-M4 without memory.
 
     Raises:
-        EmulatorError: the installed emulator makes another core of it.
+        EmulatorError: the installed emulator makes another core of it, or this process may not have the memory.
     """
+    _reserve()
     # With UC_MODE_MCLASS the emulator ignores the model and makes a Cortex-M33, which executes more instructions.
     uc = Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB)
     uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
@@ -36,6 +41,23 @@ def cortex_m4() -> Any:
             f"({arm.UC_CPU_ARM_CORTEX_M4}); install the version that this package asks for"
         )
     return uc
+
+
+def _reserve() -> None:
+    """Look whether the emulator will get its memory: it ends the whole process, without a word, if it doesn't.
+
+    Raises:
+        EmulatorError: it won't.
+    """
+    if os.name != "posix":
+        return
+    try:
+        mmap.mmap(-1, _TRANSLATIONS).close()
+    except OSError as error:
+        raise EmulatorError(
+            f"the CPU emulator needs {_TRANSLATIONS // 2**20} MiB of address space, and this process may not have as "
+            f"much ({error}); raise the limit (ulimit -v) or let fewer programs run"
+        ) from error
 
 
 def hook(uc: Any, kind: int, callback: int, context: int, begin: int, end: int) -> int:

@@ -222,3 +222,20 @@ def test_port_opens_exclusively(lab):
     with pytest.raises(serial.SerialException):
         serial.serial_for_url(lab.twin.port, baudrate=1_000_000, exclusive=True)
     first.close()
+
+
+WITHOUT_MEMORY = """
+import resource
+from harness.boards.virtual.binding import cortex_m4
+from harness.errors import EmulatorError
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+try:
+    cortex_m4()
+except EmulatorError as error:
+    print(error)
+"""
+
+
+def test_without_memory_for_the_emulator_a_board_says_so():
+    done = subprocess.run([sys.executable, "-c", WITHOUT_MEMORY], capture_output=True, text=True, check=False)
+    assert "the CPU emulator needs 1088 MiB of address space" in done.stdout
