@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fuzzing import amounts, chances, fuzz, spoil
-
 from harness.build import emit_c, parse_tflite, plan_memory
 from harness.build.sizes import layer_sizes
 from harness.errors import ConfigError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fuzzing import amounts, chances, damaged, fuzz
 
+from fuzzing import amounts, chances, damaged, fuzz
 from harness.config import Lab, load_suite
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
