@@ -62,6 +62,7 @@ $(VENV)/run: pyproject.toml requirements-run.txt
 	@echo "setting up $(VENV) (about 700 MB; a minute with a warm package cache)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) requirements-run.txt
+	rm -rf *.egg-info build
 	$(EDIT)
 	touch $@
 

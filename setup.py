@@ -9,7 +9,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 _ROOT = Path(__file__).parent
-# harness.starter's FOLDERS and SOURCE_FOLDERS; a build can't import the package yet.
+# harness.files.starter's FOLDERS and SOURCE_FOLDERS; a build can't import the package yet.
 _FOLDERS = (
     "suites",
     "firmware/prebuilt",

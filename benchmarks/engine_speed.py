@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
 from harness.build import Graph, parse_tflite, plan_memory
 from harness.build.graph import Operator, Quantization, Tensor
 from harness.build.making import Making, make_model_image
@@ -28,7 +29,6 @@ from harness.build.toolchain import find_toolchain
 from harness.config import Lab
 from harness.link.client import Link
 from harness.measure.memory import measure_peak_ram
-from harness.starting import start_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Board

@@ -34,9 +34,9 @@ from fakes.labgrid_farm import LabgridFarm, find_labgrid  # noqa: E402 (after th
 from harness import load_results  # noqa: E402
 from harness.config.health import HealthRules  # noqa: E402
 from harness.errors import HilError  # noqa: E402
-from harness.farm.health import HealthBook  # noqa: E402
 from harness.farm.night import PLAN, Night  # noqa: E402
-from harness.json_file import read_json  # noqa: E402
+from harness.files.json_file import read_json  # noqa: E402
+from harness.health.book import HealthBook  # noqa: E402
 
 #: What is wrong with the bad boards, in this order.
 BAD = {

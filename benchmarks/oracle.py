@@ -18,17 +18,17 @@ import numpy as np
 
 from harness.boards.opening import choose_backend, open_board
 from harness.build.check import board_outputs, compare
+from harness.build.interpreters import open_interpreter
 from harness.config import Lab, load_suite
-from harness.image import load_image
-from harness.inputs import input_tensors
-from harness.interpreters import open_interpreter
+from harness.image.elf import load_image
+from harness.image.input_tensors import input_tensors
 
 if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.build.check import Difference
+    from harness.build.interpreters import Interpreter
     from harness.config import Suite, Variant
-    from harness.image import Image
-    from harness.interpreters import Interpreter
+    from harness.image.elf import Image
 
 ROOT = Path(__file__).parent.parent
 

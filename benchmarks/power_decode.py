@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
 from harness.config import Lab
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.power.ppk2 import Ppk2
@@ -27,7 +28,6 @@ from harness.power.ppk2_decoder import Ppk2Decoder
 from harness.power.pulses import PulseFinder
 from harness.power.virtual.activity import Segment
 from harness.power.virtual.ppk2 import METADATA, Trouble, VirtualPpk2, encode
-from harness.starting import start_image
 
 ROOT = Path(__file__).parents[1]
 PIECE = 4 * 1000  # bytes: what a read of a busy port gives

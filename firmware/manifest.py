@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from harness.image import load_image
+from harness.image.elf import load_image
 
 
 def main(folder: Path) -> None:

@@ -6,11 +6,11 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import HilError, StoreError
-from harness.farm.patience import NOW, Patience
-from harness.options import Options
+from harness.locks.waiting import NOW, Patience
+from harness.run.options import Options
+from harness.run.session import Session
 from harness.store import load_results
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def benchmark(
         each=each,
         patience=patience,
     )
-    bench = Bench.build(options)
+    bench = Session.build(options)
     bench.suites = {suite.path: suite for suite in loaded}
     with contextlib.closing(bench):
         for suite in loaded:

@@ -17,7 +17,7 @@ from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain
 from harness.config import Lab, load_suite
 from harness.errors import ConfigError
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 #: Modules whose tests share what is slow to make: one process of pytest-xdist runs them all, and begins with them.
-TOGETHER = {"tests/report/test_browser.py", "tests/test_engine_speed.py", "tests/test_fault_table.py"}
+TOGETHER = {"tests/report/test_browser.py", "tests/engine/test_engine_speed.py", "tests/run/test_fault_table.py"}
 #: What the user says of Renode, for the tests that run on it.
 HIL_RENODE = pytest.StashKey[str | None]()
 
@@ -156,7 +156,7 @@ def patient(monkeypatch):
 @pytest.fixture
 def patient_check(monkeypatch):
     """Let a health check ask nothing a second time only because this computer is busy."""
-    monkeypatch.setattr("harness.farm.check.Timing", partial(Timing, boot=60.0, reply=60.0))
+    monkeypatch.setattr("harness.health.check.Timing", partial(Timing, boot=60.0, reply=60.0))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 import harness
 from example_table import tables
-from harness.image import load_image
+from harness.image.elf import load_image
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "results" / "example"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.config import BoardKind
-    from harness.image import Image
+    from harness.image.elf import Image
 
 Backend = Literal["hardware", "virtual", "renode"]
 Counter = Literal["cycles", "instructions"]

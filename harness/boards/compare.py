@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.image import Image
+    from harness.image.elf import Image
 
 #: Vectors, build id and model card: where another image is in flash, these differ, and the rest needn't be read.
 _GLANCE = 1024

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.config import BoardKind
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _ROW = 16
 

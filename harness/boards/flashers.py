@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from harness.config import Device
     from harness.config.access import CommandFlasher, SerialLines
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _LINES_SHOWN = 5
 _BOSSAC_S = 60.0

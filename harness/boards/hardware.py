@@ -13,16 +13,16 @@ from harness.boards.leases import port_lease, probe_lease
 from harness.boards.probe import ProbeBoard
 from harness.boards.usb_power import UsbPower
 from harness.errors import BoardError, ConfigError, HilError
-from harness.farm.lease import take_all
-from harness.farm.patience import NOW
+from harness.locks.lease import take_all
+from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.serial_stream import SerialStream
     from harness.config import Device
-    from harness.farm.patience import Patience
-    from harness.image import Image
+    from harness.image.elf import Image
+    from harness.locks.waiting import Patience
 
 _RESUME_S = 10.0
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.boards.discover import attached_ports, find_port
 from harness.boards.matching import port_key
-from harness.farm.lease import Lease
+from harness.locks.lease import Lease
 
 if TYPE_CHECKING:
     from harness.boards.discover import Probe
     from harness.config import Device
-    from harness.farm.holder import Holder
+    from harness.locks.holder import Holder
 
 
 def probe_lease(device: Device, probe: Probe) -> Lease:

@@ -15,15 +15,15 @@ from harness.boards.probe import ProbeBoard
 from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, LinkError, ProbeError
-from harness.farm.lease import take_all
-from harness.farm.patience import NOW
+from harness.locks.lease import take_all
+from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.boards.base import Backend
     from harness.config import Device
-    from harness.farm.patience import Patience
+    from harness.locks.waiting import Patience
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard

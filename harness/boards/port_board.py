@@ -9,16 +9,16 @@ from harness.boards.hardware import power_of
 from harness.boards.held import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
 from harness.errors import BoardError
-from harness.farm.patience import NOW
-from harness.image import check_image
+from harness.image.elf import check_image
+from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.config import Device
-    from harness.farm.lease import Lease
-    from harness.farm.patience import Patience
-    from harness.image import Image
+    from harness.image.elf import Image
+    from harness.locks.lease import Lease
+    from harness.locks.waiting import Patience
 
 _REOPEN_S = 10.0
 

@@ -17,14 +17,14 @@ from harness.boards.serial_stream import SerialStream, reopen
 from harness.boards.stopped import why_stopped
 from harness.config.access import SerialLines
 from harness.errors import BoardError, FlashError, HilError, ProbeError
-from harness.image import check_image
+from harness.image.elf import check_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.boards.base import Backend
     from harness.config import BoardKind
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _VTOR = 0xE000ED08
 _XPSR_THUMB = 1 << 24

@@ -11,7 +11,7 @@ import serial
 from harness.boards.port_holder import port_holders
 from harness.config.access import SerialLines
 from harness.errors import LinkError
-from harness.ready import ready, write_all
+from harness.link.poll import ready, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

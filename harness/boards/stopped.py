@@ -12,7 +12,7 @@ from harness.link.messages import FAULT_BYTES, describe_fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _FAULT_EXCEPTIONS = range(2, 7)  # NMI, HardFault, MemManage, BusFault, UsageFault
 _SETTLE_S = 0.1

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
+from harness.build.interpreters import INSTALL, NoInterpreterError, installed, open_interpreter, order_for
 from harness.config.lab import Device
 from harness.errors import BoardError, ImageError
-from harness.interpreters import INSTALL, NoInterpreterError, installed, open_interpreter, order_for
 from harness.link.client import Link
-from harness.starting import start_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.build.graph import Graph
+    from harness.build.interpreters import Interpreter, Name
     from harness.config import BoardKind
-    from harness.image import Image
-    from harness.interpreters import Interpreter, Name
-    from harness.model_card import TensorSpec
+    from harness.image.elf import Image
+    from harness.image.model_card import TensorSpec
 
 _INPUTS = 4
 _CANDIDATES = 24

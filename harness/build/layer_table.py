@@ -1,4 +1,4 @@
-"""The table of layers that is kept in an image's file (docs/profile.md); `harness.layer_table` reads it."""
+"""The table of layers that is kept in an image's file (docs/profile.md); `harness.image.layer_table` reads it."""
 
 from __future__ import annotations
 

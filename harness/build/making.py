@@ -17,7 +17,7 @@ from harness.build.sizes import check_output, check_regions, explain, layer_size
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
 from harness.build.toolchain import compile_units, link
 from harness.errors import ConfigError
-from harness.image import load_image
+from harness.image.elf import load_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.build.plan import Plan
     from harness.build.sources import Target
     from harness.build.toolchain import Region, Toolchain, Unit
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _UNDEFINED = re.compile(r"undefined reference to `([^']+)'")
 _SYSTEM_CALLS = {"_close", "_exit", "_fstat", "_getpid", "_isatty", "_kill", "_lseek", "_read", "_write"}

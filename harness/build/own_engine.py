@@ -12,8 +12,8 @@ from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit
 from harness.errors import ConfigError, ImageError
-from harness.json_file import parse_json
-from harness.model_card import ModelCard, parse_card
+from harness.files.json_file import parse_json
+from harness.image.model_card import ModelCard, parse_card
 
 if TYPE_CHECKING:
     from pathlib import Path

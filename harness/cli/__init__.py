@@ -10,7 +10,7 @@ import click
 from harness.cli import boards, farm, models
 from harness.cli import results as outcomes
 from harness.errors import HilError
-from harness.terminal import INTERNAL_ERROR, harmless_output
+from harness.text.terminal import INTERNAL_ERROR, harmless_output
 
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 

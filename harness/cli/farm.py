@@ -82,7 +82,7 @@ def reserve(
     hil reserve --cancel r17
     """  # noqa: D301 (click reads the \b)
     from harness.commands import reserve as commands
-    from harness.farm.state import now
+    from harness.locks.state import now
 
     context = click.get_current_context()
     given = {name for name in context.params if context.get_parameter_source(name) is not _DEFAULT}

@@ -44,7 +44,7 @@ TIMEOUT = click.option(
 
 def patience_of(wait: bool, timeout: float | None) -> Any:  # noqa: FBT001 (click passes it)
     """Return what `--wait` and `--timeout` mean; a limit alone says that waiting is wanted."""
-    from harness.farm.patience import NOW, Patience
+    from harness.locks.waiting import NOW, Patience
 
     if not wait and timeout is None:
         return NOW

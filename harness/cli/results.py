@@ -78,7 +78,7 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
     """
     from harness.commands.results import prune_runs
     from harness.errors import ReservationError
-    from harness.farm.times import parse_duration
+    from harness.text.times import parse_duration
 
     try:
         length = parse_duration(keep_raw)

@@ -21,7 +21,7 @@ from harness.build.toolchain import find_toolchain
 from harness.commands.printing import print_table
 from harness.config.document import did_you_mean
 from harness.errors import ConfigError
-from harness.starter import firmware_root
+from harness.files.starter import firmware_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
 from harness.store import find_run, load_results
 from harness.store.results import join_results
-from harness.terminal import echo_styled
+from harness.text.terminal import echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path

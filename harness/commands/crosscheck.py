@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.boards.opening import choose_backend
+from harness.cli.crosscheck_backends import EXIT_CODES, crosscheck, verdict
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
-from harness.crosscheck import EXIT_CODES, crosscheck, verdict
 from harness.errors import ConfigError
-from harness.farm.patience import NOW
+from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.config import Lab
-    from harness.farm.patience import Patience
+    from harness.locks.waiting import Patience
 
 _WORD = {True: "equal", False: "DIFFERENT", None: "not compared"}
 

@@ -20,7 +20,7 @@ from harness.commands.printing import print_table
 from harness.config.edit import device_yaml
 from harness.errors import HilError
 from harness.farm.labgrid_inventory import ask_inventory
-from harness.farm.state import hostname
+from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

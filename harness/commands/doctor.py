@@ -14,6 +14,7 @@ from pyocd.target import TARGET
 
 from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.opening import Wanted, choose_backend
+from harness.boards.start_image import check_chip, start_image
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
 from harness.commands.doctor_power import power_findings
@@ -23,23 +24,22 @@ from harness.commands.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
 from harness.farm.access import opened
-from harness.farm.patience import NOW
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
+from harness.locks.waiting import NOW
 from harness.measure.finding import Finding, State
 from harness.measure.link_health import link_findings
-from harness.report.escape import printable
-from harness.starting import check_chip, start_image
-from harness.terminal import echo_styled
+from harness.text.escape import printable
+from harness.text.terminal import echo_styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.boards.base import Board
     from harness.config import BoardKind, Device, Lab
-    from harness.farm.patience import Patience
-    from harness.image import Image
+    from harness.image.elf import Image
+    from harness.locks.waiting import Patience
 
 _MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}
 _PREBUILT = Path("firmware/prebuilt")

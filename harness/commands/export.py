@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.errors import StoreError
-from harness.report.escape import csv_text
 from harness.report.junit import junit
 from harness.store import find_run, load_results
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
 from harness.store.schema import SCHEMA_VERSION
-from harness.terminal import echo_data
+from harness.text.escape import csv_text
+from harness.text.terminal import echo_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

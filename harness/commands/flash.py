@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.boards.opening import Wanted, choose_backend
+from harness.boards.start_image import start_image
 from harness.errors import ConfigError
 from harness.farm.access import opened
-from harness.farm.patience import NOW
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.starting import start_image
+from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Board
     from harness.config import Device, Lab
-    from harness.farm.patience import Patience
+    from harness.locks.waiting import Patience
 
 
 def single_device(lab: Lab, selector: str) -> Device:

@@ -11,18 +11,18 @@ import click
 from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.errors import ConfigError
-from harness.farm.patience import NOW
-from harness.farm.retest import open_book, retest
-from harness.farm.state import stamp, username
-from harness.report.escape import printable
+from harness.health.retest import open_book, retest
+from harness.locks.state import stamp, username
+from harness.locks.waiting import NOW
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.config import Lab
-    from harness.farm.health import Judged
-    from harness.farm.judge_health import Health, Rate
-    from harness.farm.patience import Patience
+    from harness.health.book import Judged
+    from harness.health.rules import Health, Rate
+    from harness.locks.waiting import Patience
 
 _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames again", "drift", "reason")
 

@@ -9,7 +9,7 @@ import click
 from harness.commands.adding import Attached, Wish, add_attached
 from harness.config import Lab
 from harness.errors import ConfigError, StoreError
-from harness.starter import starter_files, starter_root
+from harness.files.starter import starter_files, starter_root
 
 if TYPE_CHECKING:
     from pathlib import Path

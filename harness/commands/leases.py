@@ -12,19 +12,19 @@ from harness.boards.leases import is_on
 from harness.commands.printing import print_table
 from harness.errors import ConfigError, HilError
 from harness.farm.access import Access
-from harness.farm.holder import since_words
 from harness.farm.labgrid import Labgrid
 from harness.farm.labgrid_inventory import ask_inventory
 from harness.farm.labgrid_janitor import janitor
-from harness.farm.listing import list_leases
-from harness.farm.state import is_here, state_folder, username
-from harness.report.escape import printable
+from harness.locks.holder import since_words
+from harness.locks.listing import list_leases
+from harness.locks.state import is_here, state_folder, username
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from harness.config import Device, Lab
-    from harness.farm.holder import Holder
+    from harness.locks.holder import Holder
 
 
 def show_leases(lab: Lab, *, as_json: bool) -> None:

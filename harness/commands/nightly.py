@@ -14,7 +14,7 @@ from harness.farm.host import Wish
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import plan_cases
 from harness.farm.nightly import run_night
-from harness.farm.times import show_length
+from harness.text.times import show_length
 
 if TYPE_CHECKING:
     from harness.config import Lab

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from harness.text_table import cell, text_table
+from harness.text.table import cell, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,22 +11,22 @@ import click
 from harness.boards.opening import Wanted, choose_backend
 from harness.commands.printing import console, print_table
 from harness.farm.access import opened
-from harness.farm.patience import NOW
-from harness.function_profile import profile_functions
-from harness.image import load_image
-from harness.profile import profile_image
-from harness.profile_input import file_input, random_input, suite_input
+from harness.image.elf import load_image
+from harness.locks.waiting import NOW
+from harness.profile.functions import profile_functions
+from harness.profile.inputs import file_input, random_input, suite_input
+from harness.profile.layers import profile_image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Backend
     from harness.config import Device
-    from harness.farm.patience import Patience
-    from harness.function_profile import FunctionProfile
-    from harness.image import Image
-    from harness.profile import LayerShare, Profile
-    from harness.profile_input import ProfileInput
+    from harness.image.elf import Image
+    from harness.locks.waiting import Patience
+    from harness.profile.functions import FunctionProfile
+    from harness.profile.inputs import ProfileInput
+    from harness.profile.layers import LayerShare, Profile
 
 _BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
 _OTHER_COLUMNS = 101

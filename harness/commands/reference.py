@@ -11,20 +11,20 @@ import numpy as np
 
 from harness.build import parse_tflite
 from harness.build.check import integers
+from harness.build.interpreters import open_interpreter, order_for
 from harness.config import load_suite
 from harness.errors import ConfigError, ImageError
-from harness.inputs import input_tensors
-from harness.interpreters import open_interpreter, order_for
+from harness.image.input_tensors import input_tensors
 from harness.measure.accuracy import predict, top1
-from harness.reference import real_outputs
+from harness.measure.reference import real_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.build.interpreters import Name
     from harness.config import Suite
     from harness.config.suite import Variant
-    from harness.interpreters import Name
 
 #: Between two lines of progress.
 _EVERY_S = 5.0

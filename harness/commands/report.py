@@ -17,7 +17,7 @@ from harness.report.markdown import render_markdown
 from harness.report.page import render_page
 from harness.store import load_results
 from harness.store.results import join_results
-from harness.terminal import echo_data
+from harness.text.terminal import echo_data
 
 if TYPE_CHECKING:
     from pathlib import Path

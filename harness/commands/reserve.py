@@ -13,8 +13,8 @@ from harness.errors import ConfigError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
 from harness.farm.reservation import to_json
-from harness.farm.state import username
-from harness.farm.times import minute, parse_duration, parse_start, show_time
+from harness.locks.state import username
+from harness.text.times import minute, parse_duration, parse_start, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,8 +11,8 @@ import click
 
 from harness.commands.printing import print_table
 from harness.errors import ConfigError
-from harness.farm.times import show_length
 from harness.report.baseline import tag_run
+from harness.report.summary import render
 from harness.store import find_run, list_runs, load_results, recover
 from harness.store.fetch import is_cached, local
 from harness.store.folders import pruned
@@ -22,8 +22,8 @@ from harness.store.publish import publish
 from harness.store.remote import is_url
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
-from harness.summary import render
-from harness.terminal import echo_styled
+from harness.text.terminal import echo_styled
+from harness.text.times import show_length
 
 if TYPE_CHECKING:
     from datetime import timedelta

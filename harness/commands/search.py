@@ -18,11 +18,11 @@ from harness.commands.flash import single_device
 from harness.commands.printing import print_table
 from harness.config.suite import Limit
 from harness.errors import ConfigError
-from harness.farm.patience import NOW
+from harness.files.starter import firmware_root
+from harness.locks.waiting import NOW
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
 from harness.search.space import read_limit
-from harness.starter import firmware_root
 from harness.store.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from harness.config import Lab
     from harness.config.suite import Limits
-    from harness.farm.patience import Patience
+    from harness.locks.waiting import Patience
     from harness.search import Judged, Space
 
 _COUNTED = {"hardware": "cycles"}

@@ -12,9 +12,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from harness.config.document import Model, read_document
 from harness.errors import ConfigError, ReservationError, StoreError
-from harness.farm.times import parse_duration
 from harness.report.baseline import history_nights
 from harness.report.gate import parse_limits
+from harness.text.times import parse_duration
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,6}s")
 

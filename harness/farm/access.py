@@ -12,12 +12,12 @@ from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.errors import ConfigError, FarmError, HilError, ReservedError
 from harness.farm.calendar import Calendar
-from harness.farm.health import HealthBook
 from harness.farm.labgrid_janitor import janitor
-from harness.farm.patience import NOW, Patience, Wait
 from harness.farm.place_hold import LabgridJob
-from harness.farm.state import hostname, is_here, now, state_folder, username
-from harness.farm.times import show_time
+from harness.health.book import HealthBook
+from harness.locks.state import hostname, is_here, now, state_folder, username
+from harness.locks.waiting import NOW, Patience, Wait
+from harness.text.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.farm.event import Event, may_be_the_image
+from harness.health.event import Event, may_be_the_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from harness.farm.booking import Request, earliest
 from harness.farm.reservation import Change, Reservation, clean_owner, clean_purpose
 from harness.farm.reservation_files import Contents, ReservationFiles
 from harness.farm.sharing import check_boards, check_length, check_rights, check_share, check_start, no_gap
-from harness.farm.state import state_folder
-from harness.farm.times import minute, show_length, show_time
+from harness.locks.state import state_folder
+from harness.text.times import minute, show_length, show_time
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from harness.farm.state import hostname
 from harness.farm.worker import Exit
+from harness.locks.state import hostname
 from harness.store.names import writer_name
 
 if TYPE_CHECKING:

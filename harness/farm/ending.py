@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, PlannedCase
-from harness.farm.state import hostname, now
-from harness.json_file import read_json
+from harness.files.json_file import read_json
+from harness.locks.state import hostname, now
 from harness.store.names import writer_name
 from harness.store.runs import CASES_FILE, Run, finish_shared
 

@@ -6,8 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.json_file import read_json
-from harness.report.escape import xml_text
+from harness.files.json_file import read_json
+from harness.text.escape import xml_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,9 +13,9 @@ from harness.errors import HilError, StoreError
 from harness.farm.night import FINISHED, NightExit
 from harness.farm.night_report import Judged, judge_night, write_report, write_text
 from harness.farm.night_text import NightFacts, real_changes, summarize
-from harness.farm.quarantine import Ledger
-from harness.farm.state import now, stamp
-from harness.json_file import read_json, write_json
+from harness.files.json_file import read_json, write_json
+from harness.health.quarantine import Ledger
+from harness.locks.state import now, stamp
 from harness.report.junit import junit
 from harness.store import load_results
 from harness.store.journal import journals

@@ -15,12 +15,12 @@ from harness.farm.crew import Crew, Slot
 from harness.farm.ending import end_night
 from harness.farm.night import usable
 from harness.farm.queue import Queue
-from harness.farm.retest import open_book
-from harness.farm.state import hostname, is_here, now, stamp
-from harness.json_file import read_json, write_json
-from harness.report.escape import printable
+from harness.files.json_file import read_json, write_json
+from harness.health.retest import open_book
+from harness.locks.state import hostname, is_here, now, stamp
 from harness.store.names import writer_name
 from harness.store.runs import CASES_FILE
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

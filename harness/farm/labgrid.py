@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError, ReservedError
 from harness.farm.labgrid_text import parse_bookings, parse_places, parse_resources
-from harness.farm.state import hostname
+from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.farm.labgrid import Labgrid, unknown_place
-from harness.farm.state import hostname, username
+from harness.locks.state import hostname, username
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError, FarmError
-from harness.farm.state import hostname, lives, now, stamp, username
-from harness.json_file import make_folder, read_json, write_json
+from harness.files.json_file import make_folder, read_json, write_json
+from harness.locks.state import hostname, lives, now, stamp, username
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from harness.farm.labgrid_text import parse_places, parse_resources
-from harness.farm.state import username
-from harness.json_file import read_json, write_json
+from harness.files.json_file import read_json, write_json
+from harness.locks.state import username
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

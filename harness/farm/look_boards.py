@@ -13,11 +13,11 @@ from harness.boards.leases import is_on
 from harness.errors import HilError
 from harness.farm.calendar import Calendar
 from harness.farm.facts import line, moment, number, read_facts
-from harness.farm.health import HealthBook
-from harness.farm.holder import Holder
-from harness.farm.lease_files import LeaseFiles, is_locked, lease_folder
 from harness.farm.seen import BoardSeen, BookingSeen, HealthSeen, LeaseSeen, QuarantineSeen
-from harness.farm.state import is_here
+from harness.health.book import HealthBook
+from harness.locks.holder import Holder
+from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder
+from harness.locks.state import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.config import Device, Lab
-    from harness.farm.health import Judged
-    from harness.farm.quarantine import Quarantine
     from harness.farm.reservation import Reservation
     from harness.farm.seen import BoardState, Doing
+    from harness.health.book import Judged
+    from harness.health.quarantine import Quarantine
 
 #: What reading files that somebody else may have damaged can raise.
 DAMAGE = (HilError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.farm.event import checked_name, from_line
 from harness.farm.facts import line, moment
-from harness.farm.lines import read_lines
 from harness.farm.look_boards import DAMAGE, Book
+from harness.files.json_lines import read_lines
+from harness.health.event import checked_name, from_line
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from harness.config import Lab
-    from harness.farm.event import Event
     from harness.farm.seen import BookingSeen
+    from harness.health.event import Event
 
 _EVENTS, _CHANGES = 60, 40
 

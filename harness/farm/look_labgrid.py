@@ -10,7 +10,7 @@ from harness.errors import HilError
 from harness.farm.facts import line
 from harness.farm.labgrid import Labgrid
 from harness.farm.labgrid_view import look_shared
-from harness.farm.state import username
+from harness.locks.state import username
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

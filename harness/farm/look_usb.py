@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.boards.discover import BY_LOCATION, attached_ports, attached_probes
 from harness.boards.matching import match_devices
 from harness.farm.facts import line
-from harness.farm.state import is_here
+from harness.locks.state import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config import load_suite
 from harness.errors import ConfigError, FarmError, StoreError
-from harness.farm.state import hostname, now, stamp
-from harness.image import load_image
-from harness.json_file import create_json, make_folder, read_json, write_json
-from harness.pools import group
+from harness.files.json_file import create_json, make_folder, read_json, write_json
+from harness.image.elf import load_image
+from harness.locks.state import hostname, now, stamp
+from harness.run.targets import group
 from harness.store.durations import durations
 from harness.store.journal import write_error
 from harness.store.names import run_name
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.config import BoardKind, Device, Lab, Suite, Variant
     from harness.config.nightly import Nightly
-    from harness.pools import Target
+    from harness.run.targets import Target
 
 PLAN = "plan.json"
 FINISHED = "finished.json"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len, set_cell_size
 
-from harness.farm.times import show_length, show_time
 from harness.report.content import standing
-from harness.report.escape import printable
 from harness.report.gate import uncompared
 from harness.report.text import show_change
 from harness.store.place import where
+from harness.text.escape import printable
+from harness.text.times import show_length, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,12 +11,12 @@ from filelock import FileLock, Timeout
 
 from harness.config import load_suite
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.event import checked_name
 from harness.farm.finish import Outcome
 from harness.farm.host import Host
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import FINISHED, Night, image_sha256, night_order, nights_folder, plan_night, unfinished
-from harness.farm.state import hostname, now, state_folder
+from harness.health.event import checked_name
+from harness.locks.state import hostname, now, state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

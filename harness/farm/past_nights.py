@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from harness.errors import StoreError
 from harness.farm.finish import Outcome
 from harness.farm.night import FINISHED, PLAN
-from harness.json_file import read_json
+from harness.files.json_file import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from harness.farm.event import may_be_the_image
 from harness.farm.night import usable
-from harness.farm.state import hostname, lives, now, stamp
-from harness.json_file import create_json, make_folder, read_json, write_json
+from harness.files.json_file import create_json, make_folder, read_json, write_json
+from harness.health.event import may_be_the_image
+from harness.locks.state import hostname, lives, now, stamp
 from harness.store.commits import committed
 
 if TYPE_CHECKING:

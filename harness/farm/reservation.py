@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from harness.farm.state import stamp
+from harness.locks.state import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

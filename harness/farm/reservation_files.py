@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import ReservationError
 from harness.farm.reservation import Reservation, from_json, to_json
-from harness.json_file import create_json, make_folder, read_json, write_json
+from harness.files.json_file import create_json, make_folder, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

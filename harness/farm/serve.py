@@ -19,7 +19,7 @@ from urllib.parse import quote
 from harness.errors import ConfigError
 from harness.farm.door import Door, in_url, is_loopback
 from harness.farm.site import TEXT, Reply, Site
-from harness.farm.state import hostname
+from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from harness.farm.watch import Watch

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from harness.errors import ReservationError
-from harness.farm.times import show_length, show_time
+from harness.text.times import show_length, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,9 +15,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.farm.seen import plain
-from harness.farm.state import now
-from harness.farm.times import show_time
-from harness.report.escape import xml_text
+from harness.locks.state import now
+from harness.text.escape import xml_text
+from harness.text.times import show_time
 
 if TYPE_CHECKING:
     from datetime import datetime

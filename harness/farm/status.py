@@ -11,7 +11,7 @@ from harness.farm.look_labgrid import PlacesSeen
 from harness.farm.look_nights import night_folders, read_night
 from harness.farm.look_runs import newest_runs
 from harness.farm.seen import Status
-from harness.farm.state import find_state, hostname
+from harness.locks.state import find_state, hostname
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

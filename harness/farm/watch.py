@@ -16,9 +16,9 @@ from harness.farm.look_nights import find_night, night_cases, read_night, run_of
 from harness.farm.look_runs import find_run_folder, read_report, run_cases
 from harness.farm.look_usb import Unplugged, unplugged_boards
 from harness.farm.seen import Status
-from harness.farm.state import find_state, now
 from harness.farm.status import snapshot
-from harness.farm.times import show_time
+from harness.locks.state import find_state, now
+from harness.text.times import show_time
 
 if TYPE_CHECKING:
     from harness.farm.look_history import History

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.bench import Bench
 from harness.config import Lab, load_suite
 from harness.errors import (
     BoardError,
@@ -36,12 +35,13 @@ from harness.errors import (
 )
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import Claim, Heartbeat, Queue
-from harness.farm.retest import open_book, retest
-from harness.farm.state import hostname, now
-from harness.options import Options, SharedRun
+from harness.health.retest import open_book, retest
+from harness.locks.state import hostname, now
 from harness.power.meter import PowerOptions
-from harness.progress import Watch
-from harness.signals import end_on_signal, ignore, on_stop
+from harness.run.options import Options, SharedRun
+from harness.run.progress import Watch
+from harness.run.session import Session
+from harness.run.signals import end_on_signal, ignore, on_stop
 from harness.store.commits import committed
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Worker:
     night: Night
     base: Path
     device: str
-    bench: Bench
+    bench: Session
     queue: Queue
     stopped: threading.Event = field(default_factory=threading.Event)
     _suites: dict[str, Suite] = field(default_factory=dict)
@@ -200,7 +200,7 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, wr
         power=PowerOptions(night.options["power"]),
         shared=SharedRun(night.run, writer, waits=False),
     )
-    return Worker(night, base, device, Bench.build(options), Queue(folder, night.run, writer))
+    return Worker(night, base, device, Session.build(options), Queue(folder, night.run, writer))
 
 
 def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:

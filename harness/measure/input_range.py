@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.model_card import TensorSpec
+    from harness.image.model_card import TensorSpec
 
 #: A greater share of values outside of the range calls for a warning. Models quantized with minimum and maximum of
 #: their calibration data see hardly any; docs/results.md says what the shipped suites have.

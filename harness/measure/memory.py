@@ -11,7 +11,7 @@ from harness.errors import MeasurementError
 
 if TYPE_CHECKING:
     from harness.boards.base import Board
-    from harness.image import Image
+    from harness.image.elf import Image
     from harness.link.client import Link
 
 

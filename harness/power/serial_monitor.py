@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import serial
 
 from harness.errors import PowerError
-from harness.ready import ready, write_all
+from harness.link.poll import ready, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

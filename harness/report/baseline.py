@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.json_file import write_json
+from harness.files.json_file import write_json
 from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
 from harness.store.journal import journals
 from harness.store.read import load_results

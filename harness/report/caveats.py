@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.reference import low_agreement
+from harness.measure.reference import low_agreement
 from harness.report.remarks import remarks
 from harness.report.setup import records
 from harness.report.units import CAUSES, spread_of

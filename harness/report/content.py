@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from harness.report.answer import Answer, answer
 from harness.report.caveats import Caveat, caveats
 from harness.report.compare import compare_variants
-from harness.report.escape import printable
 from harness.report.figures import Chart, charts, history_charts
 from harness.report.groups import Group, grouped
 from harness.report.history import history
@@ -18,6 +17,7 @@ from harness.report.tables import Images, Table, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
 from harness.store.results import plain_rows
 from harness.store.schema import CASES
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

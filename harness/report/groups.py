@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.report.escape import printable
 from harness.report.setup import SETUP, known, records, setup_of
 from harness.store.folders import injected_faults
 from harness.store.place import boards_of, spelled
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     import pandas as pd

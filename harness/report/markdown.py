@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.report.content import heading, standing
-from harness.report.escape import printable
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from harness.report.escape import printable
 from harness.report.evidence import TWO_UNITS
 from harness.report.frame import flat
 from harness.report.units import CAUSES, SAME_IMAGE
 from harness.store.place import boards_of, spelled, where
-from harness.text_table import cell, text_table
+from harness.text.escape import printable
+from harness.text.table import cell, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

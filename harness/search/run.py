@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.bench import Bench
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
-from harness.farm.patience import NOW
-from harness.image import load_image
+from harness.image.elf import load_image
+from harness.locks.waiting import NOW
 from harness.measure.limits import check_limits
-from harness.options import Options
+from harness.run.options import Options
+from harness.run.session import Session
 from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from harness.boards.opening import Wanted
     from harness.config.suite import Limits
-    from harness.farm.patience import Patience
+    from harness.locks.waiting import Patience
     from harness.search.making import Maker, Stage
     from harness.search.space import Candidate
 
@@ -135,7 +135,7 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         patience=search.patience,
     )
     kept = []
-    bench = Bench.build(options)
+    bench = Session.build(options)
     bench.suites = {path: suite}
     with contextlib.closing(bench):
         for variant in suite.variants:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.json_file import create_json, read_json
+from harness.files.json_file import create_json, read_json
 from harness.store.journal import Damage, journal_of, listed, read_journal, write_error
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
-from harness.json_file import make_folder
+from harness.files.json_file import make_folder
 from harness.store.folders import newest_run, parse_time, remove_folder, runs_in, wanted
 from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
 from harness.store.names import point_latest

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.json_file import read_json
+from harness.files.json_file import read_json
 from harness.store.journal import JOURNAL, journals
 
 if TYPE_CHECKING:

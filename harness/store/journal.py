@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.json_file import parse_json
+from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
-from harness.json_file import write_json
+from harness.files.json_file import write_json
 from harness.store.files import load_table
 from harness.store.folders import ended, pruned, remove_folder, runs_in, started
 from harness.store.journal import journals

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.errors import HilError, StoreError
-from harness.json_file import make_folder, write_json
+from harness.files.json_file import make_folder, write_json
 from harness.store.folders import find_run, newest_run
 from harness.store.manifest import FILES_FILE, Manifest, entry_of, manifest_of, read_manifest
 from harness.store.names import point_latest

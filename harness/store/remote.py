@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from harness.errors import ConfigError, HilError, StoreError
-from harness.json_file import parse_json
+from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
-from harness.json_file import create_json, read_json, write_json
+from harness.files.json_file import create_json, read_json, write_json
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
 from harness.store.folders import order_of_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.errors import StoreError
-from harness.json_file import parse_json
+from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path

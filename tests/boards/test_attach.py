@@ -7,10 +7,10 @@ from pyocd.core import exceptions
 
 from harness.boards.opening import open_board
 from harness.boards.probe import ProbeBoard
+from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
 from harness.errors import ConfigError, FlashError, ProbeError
 from harness.link.client import Link
-from harness.starting import start_image
 
 BOOTLOADER = bytes(range(256))
 

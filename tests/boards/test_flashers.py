@@ -20,14 +20,14 @@ from harness.boards.hardware import HardwareBoard
 from harness.boards.opening import choose_backend
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
+from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
 from harness.config.access import CommandFlasher, SerialLines
 from harness.config.lab import PortMatch
 from harness.errors import BoardError, ConfigError, FlashError, LinkError
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
-from harness.session import run_case
-from harness.starting import start_image
+from harness.run.case import run_case
 from harness.store import Run, load_results
 
 ASK = """#!/usr/bin/env python3

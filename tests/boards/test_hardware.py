@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from pyocd.core import exceptions
 
-from harness.bench import Bench
 from harness.boards.hardware import HardwareBoard
+from harness.boards.start_image import start_image
 from harness.boards.usb_power import UsbPower
-from harness.boards.virtual.probe import VirtualProbe
+from harness.boards.virtual.debug.probe import VirtualProbe
 from harness.config import Lab
 from harness.config.access import CommandFlasher
 from harness.errors import BoardError, BusyError, FlashError
-from harness.farm.lease import Lease
 from harness.link.client import Link
-from harness.options import Options
-from harness.pools import Target
-from harness.recovery import open_patiently
-from harness.session import run_case
-from harness.starting import start_image
+from harness.locks.lease import Lease
+from harness.run.case import run_case
+from harness.run.options import Options
+from harness.run.retry import open_patiently
+from harness.run.session import Session
+from harness.run.targets import Target
 from harness.store import Run
 
 
@@ -37,7 +37,7 @@ def bench(attached, nano33, tmp_path, monkeypatch):
         device = attached.device(nano33, **keys)
         lab = Lab(path=None, sha256=None, kinds=(device.kind,), devices=(device,))
         options = Options(("bench",), "hardware", None, tmp_path / "results", 5, retries)
-        made.append(Bench(options, lab, (Target("bench", "hardware", (device,), ("said the test",)),)))
+        made.append(Session(options, lab, (Target("bench", "hardware", (device,), ("said the test",)),)))
         return made[-1]
 
     yield make

@@ -19,9 +19,9 @@ from harness.boards.opening import open_board
 from harness.config import Lab
 from harness.config.lab import PortMatch
 from harness.errors import BusyError, LeaseLostError
-from harness.farm.lease import TTL_S, Lease
-from harness.farm.lease_files import is_locked, lease_folder
-from harness.farm.patience import Patience
+from harness.locks.lease import TTL_S, Lease
+from harness.locks.lease_files import is_locked, lease_folder
+from harness.locks.waiting import Patience
 
 NANO, DAPLINK = (0x2341, 0x005A), (0x0D28, 0x0204)
 

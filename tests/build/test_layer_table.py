@@ -8,7 +8,7 @@ import pytest
 
 from harness.build import parse_tflite, plan_memory
 from harness.build.layer_table import layer_table_json
-from harness.layer_table import parse_layers
+from harness.image.layer_table import parse_layers
 
 DATA = Path(__file__).parents[1] / "engine" / "data"
 MODELS = Path(__file__).parents[2] / "firmware" / "models"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
 from harness.build.making import Making
 from harness.build.own_engine import OwnEngine, make_engine_image
 from harness.build.sources import target_for
@@ -19,7 +20,6 @@ from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.memory import measure_peak_ram
-from harness.starting import start_image
 
 ROOT = Path(__file__).parents[2]
 CARD = {

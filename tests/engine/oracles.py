@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.interpreters import open_interpreter
+from harness.build.interpreters import open_interpreter
 
 
 class Int8Oracle:

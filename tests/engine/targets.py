@@ -14,8 +14,8 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_ARM_REG_SP
 
-from harness.boards.virtual.binding import cortex_m4
-from harness.boards.virtual.counter import BlockCounter
+from harness.boards.virtual.core.binding import cortex_m4
+from harness.boards.virtual.core.counter import BlockCounter
 from harness.build import emit_c, plan_memory
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"

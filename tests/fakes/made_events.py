@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from harness.farm.event import Event
+from harness.health.event import Event
 
 START = datetime(2026, 3, 1, 22, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ from harness.boards.leases import virtual_lease
 from harness.config import Lab
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
-from harness.farm.event import Event
-from harness.farm.health import HealthBook
-from harness.farm.lease import Lease
+from harness.health.book import HealthBook
+from harness.health.event import Event
+from harness.locks.lease import Lease
 from harness.store import Run
 
 if TYPE_CHECKING:

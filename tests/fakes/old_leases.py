@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.farm.lease import _HEART
-from harness.json_file import read_json, write_json
+from harness.files.json_file import read_json, write_json
+from harness.locks.lease import _HEART
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.farm.lease import Lease
+    from harness.locks.lease import Lease
 
 
 def hang(lease: Lease, silent_s: float) -> None:

@@ -19,7 +19,7 @@ from harness.errors import BusyError, ConfigError, ReservationError, ReservedErr
 from harness.farm.booking import Request, earliest
 from harness.farm.calendar import Calendar
 from harness.farm.reservation import clean_owner, clean_purpose
-from harness.farm.times import minute, parse_duration, parse_start, show_length, show_time
+from harness.text.times import minute, parse_duration, parse_start, show_length, show_time
 
 NOW = datetime(2026, 11, 21, 13, 0, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)

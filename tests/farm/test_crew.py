@@ -12,7 +12,7 @@ import pytest
 from harness.farm.crew import Crew, Slot
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import CaseState, Claim
-from harness.farm.state import hostname, now
+from harness.locks.state import hostname, now
 
 
 @pytest.fixture

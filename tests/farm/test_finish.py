@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.farm import finish
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.past_nights import nights, show_night
-from harness.farm.quarantine import Ledger
+from harness.health.quarantine import Ledger
 
 VARIANTS = ("float32", "int8", "sparse")
 

@@ -18,8 +18,8 @@ from harness.farm.crew import Slot
 from harness.farm.host import progress
 from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
 from harness.farm.queue import CaseState
-from harness.farm.state import now
-from harness.json_file import write_json
+from harness.files.json_file import write_json
+from harness.locks.state import now
 from harness.store import Run
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from harness.farm import crew
 from harness.farm.host import Host, Wish
 from harness.farm.night import plan_night
 from harness.farm.nightly import run_night
-from harness.json_file import write_json
+from harness.files.json_file import write_json
 from harness.store import Run
 from harness.store.runs import finish_shared
 
@@ -203,6 +203,6 @@ def test_a_board_that_is_due_is_tested_when_the_night_begins(wish, state):
 
 
 def _ground():
-    from harness.farm.judge_health import Ground
+    from harness.health.rules import Ground
 
     return Ground("silent", ())

@@ -15,7 +15,7 @@ import pytest
 from harness.errors import FarmError
 from harness.farm.night import PlannedCase
 from harness.farm.queue import BOARDS, DEATHS, Heartbeat, Queue
-from harness.json_file import read_json, write_json
+from harness.files.json_file import read_json, write_json
 from harness.store.commits import commit
 
 BOARDS_OF_RACK = ("b1", "b2", "b3", "b4")

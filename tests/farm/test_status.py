@@ -23,7 +23,6 @@ from harness.farm import watch as watching
 from harness.farm.asking import Asking
 from harness.farm.facts import flag, line, moment, number, read_facts, text
 from harness.farm.finish import finish_night
-from harness.farm.lease_files import LeaseFiles
 from harness.farm.look_history import board_history
 from harness.farm.look_labgrid import held_places
 from harness.farm.look_usb import missing_boards, unplugged_boards
@@ -31,6 +30,7 @@ from harness.farm.night import NightExit
 from harness.farm.seen import plain
 from harness.farm.status import snapshot
 from harness.farm.watch import Watch
+from harness.locks.lease_files import LeaseFiles
 from harness.store.folders import is_run
 from harness.store.journal import journal_line
 

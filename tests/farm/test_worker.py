@@ -23,8 +23,8 @@ from harness.errors import StoreError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
 from harness.farm.night import Night, plan_night
-from harness.farm.state import now
 from harness.farm.worker import Exit, make_worker
+from harness.locks.state import now
 from harness.store.commits import committed
 from harness.store.journal import journals
 from harness.store.runs import finish_shared
@@ -154,7 +154,7 @@ def test_a_worker_that_is_told_to_end_more_than_once_ends_in_order(night, tmp_pa
 
 _LOST = """
 import os, signal
-from harness.signals import end_on_signal
+from harness.run.signals import end_on_signal
 
 class HalfMade:
     def __del__(self):
@@ -198,14 +198,14 @@ def test_a_worker_under_nohup_outlives_its_terminal(night, tmp_path):
 
 _LATE = """
 import os, signal, sys
-from harness.bench import Bench
+from harness.run.session import Session
 from harness.farm.worker import main
 
-def told(self, close=Bench.close):
+def told(self, close=Session.close):
     os.kill(os.getpid(), signal.SIGTERM)
     close(self)
 
-Bench.close = told
+Session.close = told
 main(sys.argv[1:])
 """
 

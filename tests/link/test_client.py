@@ -12,7 +12,7 @@ import pytest
 from fakes.lines import CreditWatch, GarbageLine, LateLine, LyingLine, NoisyLine, SilentLine
 from harness.boards.opening import open_board
 from harness.errors import BoardResetError, ImageError, LinkError, MeasurementError
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.frame import Reply, Request, encode_header
 from harness.link.messages import parse_info

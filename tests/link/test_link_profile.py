@@ -10,12 +10,12 @@ import pytest
 from fakes.lines import CreditWatch, NoisyLine, OlderAgent
 from harness.boards.opening import open_board
 from harness.errors import LinkError, MeasurementError, NoLayersError, UnknownRequestError
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.frame import Decoder, Reply, Request, encode_header
 from harness.link.messages import parse_profile, parse_result
 from harness.link.timing import Timing
-from harness.profile_input import random_input
+from harness.profile.inputs import random_input
 
 QUICK = Timing(boot=0.3, reply=0.3, inference=5.0, quiet=0.05, step=0.03)
 #: Instructions by which the sum of the layers and an ordinary inference may differ (docs/link-protocol.md).

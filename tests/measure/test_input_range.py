@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.case_inputs import range_columns
 from harness.config import load_suite, shipped_kinds
-from harness.image import load_image
-from harness.inputs import model_inputs
+from harness.image.elf import load_image
+from harness.image.input_tensors import model_inputs
+from harness.image.model_card import TensorSpec
+from harness.measure.input_columns import range_columns
 from harness.measure.input_range import FEW_CODES, SATURATED_LIMIT, input_range, input_warnings
-from harness.model_card import TensorSpec
 
 KIND = shipped_kinds()["nano33"]
 BYTE = TensorSpec(shape=(1, 4, 4, 1), dtype="int8", scale=1 / 255, zero_point=-128)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fakes.lines import NoisyLine
+from harness.boards.start_image import start_image
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.link_health import ClockSample, judge_clock, judge_throughput, link_findings, measure_clock
-from harness.starting import start_image
 
 
 def test_a_clean_link(board, image):

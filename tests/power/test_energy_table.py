@@ -1,4 +1,4 @@
-from harness.summary import render
+from harness.report.summary import render
 
 ROW = {
     "suite": "s",

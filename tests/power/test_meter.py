@@ -11,7 +11,7 @@ from harness.link.client import Link
 from harness.power.meter import MLPERF_PLAN, Meter, PowerOptions
 from harness.power.opening import OPENERS
 from harness.power.virtual.profile import NRF52840
-from harness.session import run_case
+from harness.run.case import run_case
 from harness.store import Run, load_results
 
 SIMULATED = "monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows: 2, idle_s: 0.1"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import harness.bench
-import harness.collection
-import harness.progress
-import harness.summary
+import harness.pytest_plugin.items
+import harness.report.summary
+import harness.run.progress
+import harness.run.session
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]

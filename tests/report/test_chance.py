@@ -15,9 +15,9 @@ from harness.report.compare import compare_variants
 from harness.report.content import compose
 from harness.report.groups import grouped
 from harness.report.markdown import render_markdown
+from harness.report.summary import render
 from harness.store import load_results
 from harness.store.results import plain_rows
-from harness.summary import render
 
 #: Both are right on a tenth of the inputs of ten classes, as coins are; one of them is smaller.
 COINS = (

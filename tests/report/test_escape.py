@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 
-from harness.report.escape import printable
+from harness.text.escape import printable
 
 _MARKS = ("LEFT-TO-RIGHT MARK", "RIGHT-TO-LEFT MARK", "ARABIC LETTER MARK")
 _CLASSES = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

@@ -4,10 +4,10 @@ import json
 
 from harness.report.compare import Policy
 from harness.report.decide import Match, compare_sides
-from harness.report.escape import csv_text, printable, xml_text
 from harness.report.frame import Comparison
 from harness.report.gate import check_limits, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
+from harness.text.escape import csv_text, printable, xml_text
 
 
 def comparison(a, b):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from fakes.made_cases import write_run
 from harness.cli import main
 from harness.errors import StoreError
-from harness.json_file import write_json
+from harness.files.json_file import write_json
 from harness.report.baseline import tag_run
 from harness.report.compare import compare_runs
 from harness.report.content import compose

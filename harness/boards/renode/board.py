@@ -12,7 +12,7 @@ from harness.boards.held import HeldBoard
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError
-from harness.image import check_image
+from harness.image.elf import check_image
 from harness.link.messages import FAULT_BYTES, describe_fault
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.boards.renode.find import Renode
     from harness.boards.renode.stream import SocketStream
     from harness.config import Device
-    from harness.image import Image
+    from harness.image.elf import Image
 
 #: Scripts that make a board, by the emulated chip that a kind names as its `twin`.
 PLATFORMS = {"nrf52840": "nano33"}

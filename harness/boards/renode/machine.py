@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.renode.find import Renode
-    from harness.image import Image
+    from harness.image.elf import Image
 
 _COMMAND_S = 20.0
 _LOAD_S = 120.0  # the first platform takes about 2 s more than later ones, on an idle machine

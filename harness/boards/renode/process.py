@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.boards.renode.rpc import RobotServer
 from harness.errors import EmulatorError
-from harness.ready import ready
+from harness.link.poll import ready
 
 if TYPE_CHECKING:
     from harness.boards.renode.find import Renode

@@ -7,20 +7,20 @@ import itertools
 import os
 from typing import TYPE_CHECKING, Self
 
-from harness.boards.virtual.dap import DebugPort
-from harness.boards.virtual.faults import ActiveFault, Fault, activate, parse_fault
-from harness.boards.virtual.line import Line
+from harness.boards.virtual.chips.uarte import Pins
+from harness.boards.virtual.core.wake import Wake
+from harness.boards.virtual.debug.dap import DebugPort
+from harness.boards.virtual.faults.parse import ActiveFault, Fault, activate, parse_fault
 from harness.boards.virtual.machine import Machine
-from harness.boards.virtual.serial_port import open_port
-from harness.boards.virtual.uarte import Pins
-from harness.boards.virtual.wake import Wake
+from harness.boards.virtual.ports.serial_line import Line
+from harness.boards.virtual.ports.serial_port import open_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from harness.boards.virtual.counter import BlockProfile
-    from harness.boards.virtual.crash import Crash
+    from harness.boards.virtual.core.counter import BlockProfile
+    from harness.boards.virtual.core.crash import Crash
 
 _NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
 _serial_numbers = itertools.count(1)
@@ -83,7 +83,7 @@ class VirtualNrf52840:
 
     def start(self) -> None:
         """Power on, and let pyOCD find the probe."""
-        from harness.boards.virtual import probe  # noqa: PLC0415 - pyOCD takes a while to import
+        from harness.boards.virtual.debug import probe  # noqa: PLC0415 - pyOCD takes a while to import
 
         if not self._started:
             self._started = True
@@ -92,7 +92,7 @@ class VirtualNrf52840:
 
     def close(self) -> None:
         """Power off. Safe to call twice."""
-        from harness.boards.virtual import probe  # noqa: PLC0415 - as above
+        from harness.boards.virtual.debug import probe  # noqa: PLC0415 - as above
 
         if self._closed:
             return

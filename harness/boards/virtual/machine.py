@@ -7,15 +7,15 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual import debug as dbg
-from harness.boards.virtual import scs as scs_module
-from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
-from harness.boards.virtual.counter import NO_LIMIT
-from harness.boards.virtual.crash import Crash
-from harness.boards.virtual.engine import Stop
-from harness.boards.virtual.exceptions import Fault, LockupError
-from harness.boards.virtual.nvic import HARD_FAULT
-from harness.boards.virtual.thumb import condition_holds
+from harness.boards.virtual.chips.chip import INSTRUCTIONS_PER_TICK, Chip
+from harness.boards.virtual.core import scs as scs_module
+from harness.boards.virtual.core.counter import NO_LIMIT
+from harness.boards.virtual.core.crash import Crash
+from harness.boards.virtual.core.engine import Stop
+from harness.boards.virtual.core.exceptions import Fault, LockupError
+from harness.boards.virtual.core.nvic import HARD_FAULT
+from harness.boards.virtual.core.thumb import condition_holds
+from harness.boards.virtual.debug import core_debug as dbg
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:

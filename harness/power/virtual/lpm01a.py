@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from harness.boards.virtual.serial_port import PtyPort
+from harness.boards.virtual.ports.serial_port import PtyPort
+from harness.link.poll import ready
 from harness.power.lpm01a import RATES
 from harness.power.virtual.activity import Activity, resample
-from harness.ready import ready
 
 if TYPE_CHECKING:
     from harness.power.base import Floats

@@ -7,15 +7,15 @@ import os
 import pytest
 
 from fakes.small_suite import write_small_suite
-from harness.bench import Bench
 from harness.boards.renode import RenodeBoard, find_renode
 from harness.boards.renode.find import HOW_TO_GET_IT
+from harness.boards.start_image import restart_image, start_image
+from harness.cli.crosscheck_backends import crosscheck
 from harness.config import load_suite
-from harness.crosscheck import crosscheck
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
-from harness.options import Options
-from harness.starting import restart_image, start_image
+from harness.run.options import Options
+from harness.run.session import Session
 
 AIRCR, SYSRESETREQ = 0xE000ED0C, 0x05FA0004  # Armv7-M B3.2.6
 UICR_PSELRESET = 0x10001200
@@ -88,7 +88,7 @@ def test_what_bootloaders_write_and_wait_for(renode, nano33):
 @pytest.mark.usefixtures("renode")
 def test_images_that_begin_alike_need_one_attempt_each(root, tmp_path):
     suite = load_suite(root / "suites" / "fashion_mnist.yaml")
-    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench = Session.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
     bench.suites = {suite.path: suite}
     try:
         for name in ("sparse_int8", "student_int8"):

@@ -10,16 +10,16 @@ import pytest
 
 import harness
 from fakes.small_suite import write_small_suite
-from harness.bench import Bench
 from harness.boards.opening import choose_backend, open_board
 from harness.boards.renode import RenodeBoard, machine, process, require_renode
 from harness.boards.renode.board import chip_id
+from harness.boards.start_image import restart_image, start_image
 from harness.config import load_suite
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError, HilError
-from harness.image import load_image
+from harness.image.elf import load_image
 from harness.link.client import Link
-from harness.options import Options
-from harness.starting import restart_image, start_image
+from harness.run.options import Options
+from harness.run.session import Session
 
 AIRCR, SYSRESETREQ = 0xE000ED0C, 0x05FA0004  # Armv7-M B3.2.6
 
@@ -151,7 +151,7 @@ def test_images_that_begin_alike_need_one_attempt_each(stand_in, root, nano33, t
     pair = [suite.variant(name) for name in ("sparse_int8", "student_int8")]
     starts = {load_image(suite.image_path(variant, nano33.kind)).segments[0].data[:8] for variant in pair}
     assert len(starts) == 1
-    bench = Bench.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
+    bench = Session.build(Options(("nano33",), "renode", None, tmp_path, samples=2, retries=0))
     bench.suites = {suite.path: suite}
     try:
         for variant in pair:
@@ -234,7 +234,7 @@ def test_after_close(open_renode, image):
 def test_a_run_goes_on_with_another_renode_each_time_that_one_dies(stand_in, root, tmp_path, deaths):
     """No retry is spent on a reset, which a dead Renode can't do."""
     options = Options(("nano33",), "renode", None, tmp_path, samples=20, retries=deaths)
-    bench = Bench.build(options)
+    bench = Session.build(options)
     suite = load_suite(write_small_suite(tmp_path / "suite.yaml", root))
     bench.suites = {suite.path: suite}
     killed = []

@@ -53,7 +53,7 @@ def test_boards_come_and_go_while_others_are_looked_for():
 
 def test_importing_registers_nothing_and_pyocd_list_shows_nothing():
     code = (
-        "import harness.boards.virtual.probe\n"
+        "import harness.boards.virtual.debug.probe\n"
         "from pyocd.probe import aggregator\n"
         "assert 'virtual' not in aggregator.PROBE_CLASSES\n"
     )
@@ -226,7 +226,7 @@ def test_port_opens_exclusively(lab):
 
 WITHOUT_MEMORY = """
 import resource
-from harness.boards.virtual.binding import cortex_m4
+from harness.boards.virtual.core.binding import cortex_m4
 from harness.errors import EmulatorError
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 try:

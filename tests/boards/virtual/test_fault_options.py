@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench import Bench
 from harness.boards.virtual import Fault, VirtualNrf52840, parse_fault
 from harness.errors import ConfigError
-from harness.options import Options
+from harness.run.options import Options
+from harness.run.session import Session
 
 
 def test_text_of_a_fault():
@@ -46,7 +46,7 @@ def test_damage_does_not_depend_on_how_the_bytes_come(fault):
 
 def test_header_and_provenance_name_the_faults(tmp_path):
     faults = ("serial.flip=1e-4",)
-    bench = Bench.build(Options(("nano33",), "virtual", None, Path(tmp_path), 2, 0, faults))
+    bench = Session.build(Options(("nano33",), "virtual", None, Path(tmp_path), 2, 0, faults))
     assert any("INJECTED FAULT serial.flip=1e-4" in line for line in bench.header())
     run = bench._open_run()
     assert '"serial.flip=1e-4"' in (run.path / "run.json").read_text()
@@ -55,4 +55,4 @@ def test_header_and_provenance_name_the_faults(tmp_path):
 
 def test_unknown_fault_is_refused_before_anything_runs(tmp_path):
     with pytest.raises(ConfigError, match=r"there is no fault .serial\.flop."):
-        Bench.build(Options(("nano33",), "virtual", None, Path(tmp_path), 2, 0, ("serial.flop=1",)))
+        Session.build(Options(("nano33",), "virtual", None, Path(tmp_path), 2, 0, ("serial.flop=1",)))

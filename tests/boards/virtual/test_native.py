@@ -8,7 +8,7 @@ import pytest
 import unicorn
 from unicorn import arm64_const, x86_const
 
-from harness.boards.virtual import native
+from harness.boards.virtual.core import native
 
 CODE, DATA, SLOW = 0x10000, 0x40000, 0x18000
 HEADER, REGISTERS, TABLE, STACK = DATA, DATA + 0x800, DATA + 0x1000, DATA + 0xF000

@@ -11,7 +11,7 @@ import unicorn
 from unicorn import arm_const
 from virtual_lab import halted_counts, wait_until
 
-from harness.boards.virtual.binding import cortex_m4
+from harness.boards.virtual.core.binding import cortex_m4
 
 CODE, DATA, VECTORS, HANDLER = 0x20002000, 0x20010000, 0x20000C00, 0x20003000
 UNDEFINSTR, UNALIGNED, DIVBYZERO, FORCED = 1 << 16, 1 << 24, 1 << 25, 1 << 30

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from virtual_lab import VirtualNrf52840, session
 
-from harness.boards.virtual.nrf52840 import PAGES
-from harness.boards.virtual.register_names import described_registers
+from harness.boards.virtual.chips.nrf52840 import PAGES
+from harness.boards.virtual.chips.register_names import described_registers
 
 PAGE = 0x1000
 # What Nordic's description doesn't say, or what depends on the state.

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from harness.boards.virtual import thumb
+from harness.boards.virtual.core import thumb
 
 
 def code(*halfwords):

@@ -1,0 +1,1 @@
+"""The chips around the CPU: memories and peripherals."""

@@ -1,0 +1,145 @@
+"""The bus: which peripheral answers at which address, for the CPU and for the debugger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.boards.virtual.chips.gpio import Gpio, Gpiote
+from harness.boards.virtual.chips.nrf52840 import PAGES
+from harness.boards.virtual.chips.nvmc import Nvmc
+from harness.boards.virtual.chips.peripheral import Peripheral, Registers
+from harness.boards.virtual.chips.peripherals import (
+    ClockPower,
+    CryptoEngine,
+    EventGenerator,
+    RandomNumbers,
+    Temperature,
+)
+from harness.boards.virtual.chips.ppi import Ppi
+from harness.boards.virtual.chips.timers import Rtc, Timer
+from harness.boards.virtual.chips.uarte import Pins, Uarte
+from harness.boards.virtual.chips.watchdog import Watchdog
+from harness.boards.virtual.debug.core_debug import SYSTEM_ROM_TABLE
+
+if TYPE_CHECKING:
+    from harness.boards.virtual.chips.memory import Memory
+    from harness.boards.virtual.chips.nvmc import CodeWatcher
+    from harness.boards.virtual.chips.peripheral import Host
+    from harness.boards.virtual.core.cpu import Cpu
+    from harness.boards.virtual.core.scs import SystemControl
+    from harness.boards.virtual.debug.core_debug import DebugRegisters
+    from harness.boards.virtual.ports.serial_line import Line
+
+PAGE = 0x1000
+PPB, PPB_BYTES = 0xE0000000, 0x100000
+_SCS = 0xE000E000
+_ROM_TABLE = 0xF0000000
+_POLLS = 1000  # reads of one page in a row, after which the CPU must be waiting for something
+
+
+class Bus:
+    """Peripherals and the private bus of the core."""
+
+    def __init__(
+        self,
+        host: Host,
+        watcher: CodeWatcher,
+        memory: Memory,
+        line: Line,
+        pins: Pins,
+        seed: str,
+    ) -> None:
+        """Build the peripherals of the nRF52840; those that aren't modelled have at least their registers."""
+        self.clock_power = ClockPower(host, PAGES[0x40000000])
+        self.uarte = Uarte(host, PAGES[0x40002000], memory, watcher, line, pins)
+        self.nvmc = Nvmc(host, PAGES[0x4001E000], memory, watcher)
+        self.gpio = Gpio(host, PAGES[0x50000000])
+        self._watchdog = Watchdog(host, PAGES[0x40010000], self.clock_power)
+        self.pages: dict[int, Peripheral] = {base: Registers(host, page) for base, page in PAGES.items()}
+        self.ppi = Ppi(host, PAGES[0x4001F000], self.pages, self.write)
+        modelled: list[Peripheral] = [
+            self.clock_power,
+            self.uarte,
+            self.nvmc,
+            self.gpio,
+            self._watchdog,
+            self.ppi,
+            Gpiote(host, PAGES[0x40006000], self.gpio),
+            Temperature(host, PAGES[0x4000C000]),
+            RandomNumbers(host, PAGES[0x4000D000], seed),
+            CryptoEngine(host, PAGES[0x5002B000]),
+        ]
+        for base, channels in {0x08: 4, 0x09: 4, 0x0A: 4, 0x1A: 6, 0x1B: 6}.items():
+            modelled.append(Timer(host, PAGES[0x40000000 + (base << 12)], channels))
+        for base, channels in {0x0B: 3, 0x11: 4, 0x24: 4}.items():
+            modelled.append(Rtc(host, PAGES[0x40000000 + (base << 12)], channels, self.clock_power))
+        modelled += [EventGenerator(host, PAGES[base]) for base in range(0x40014000, 0x4001A000, PAGE)]
+        self.pages.update({peripheral.page.base: peripheral for peripheral in modelled})
+        self.timed = [peripheral for peripheral in modelled if type(peripheral).deadline is not Peripheral.deadline]
+        self._read_page, self._reads = 0, 0
+
+    def spans(self) -> list[tuple[int, int]]:
+        """Return address and length of each run of pages that answer."""
+        spans: list[tuple[int, int]] = []
+        for base in [*sorted(self.pages), _ROM_TABLE]:
+            if spans and sum(spans[-1]) == base:
+                spans[-1] = (spans[-1][0], spans[-1][1] + PAGE)
+            else:
+                spans.append((base, PAGE))
+        return spans
+
+    def reset(self, reason: int) -> None:
+        """Reset every peripheral that a reset for this reason (bits of RESETREAS; 0: power-on) reaches."""
+        for peripheral in self.pages.values():
+            if not reason or reason & ~peripheral.survives:
+                peripheral.reset()
+        if self._watchdog.running:
+            self.clock_power.force_low_frequency()
+
+    def read(self, address: int, size: int, *, debugger: bool = False) -> int | None:
+        """Read a peripheral register, or None where there is none."""
+        base = address & -PAGE
+        if base == _ROM_TABLE:
+            return SYSTEM_ROM_TABLE.get(address & ~3, 0) >> 8 * (address & 3) & (1 << 8 * size) - 1
+        peripheral = self.pages.get(base)
+        if peripheral is None:
+            return None
+        if base != self._read_page:
+            self._read_page, self._reads = base, 0
+        elif not debugger:
+            self._reads += 1
+            if self._reads > _POLLS:
+                peripheral.polled(address % PAGE & ~3)
+        return peripheral.read(address % PAGE & ~3) >> 8 * (address & 3) & (1 << 8 * size) - 1
+
+    def write(self, address: int, value: int) -> bool:
+        """Write a peripheral register; False where there is none. Narrow writes act as words, as on the APB."""
+        peripheral = self.pages.get(address & -PAGE)
+        if peripheral is None:
+            return address & -PAGE == _ROM_TABLE
+        self._read_page = 0
+        peripheral.write(address % PAGE & ~3, value)
+        return True
+
+
+class PrivateBus:
+    """What the core has for itself at 0xE0000000."""
+
+    def __init__(self, scs: SystemControl, debug: DebugRegisters, cpu: Cpu) -> None:
+        """Join system control and debug registers."""
+        self._scs = scs
+        self._debug = debug
+        self._cpu = cpu
+
+    def read(self, address: int, size: int, *, debugger: bool) -> int:
+        """Read a register; 0 where there is none."""
+        word = address & ~3
+        value = self._debug.read(word, debugger=debugger)
+        if value is None:
+            value = self._scs.read(word - _SCS, self._cpu) if _SCS <= word < _SCS + PAGE else 0
+        return value >> 8 * (address & 3) & (1 << 8 * size) - 1
+
+    def write(self, address: int, value: int, size: int, *, debugger: bool) -> None:
+        """Write a register. Only priorities can be written in bytes."""
+        if not self._debug.write(address, value, debugger=debugger) and _SCS <= address < _SCS + PAGE:
+            self._scs.write(address - _SCS, value, size)

@@ -1,0 +1,315 @@
+"""The chip as a whole: its parts, what its peripherals ask of it, and what a debugger does to it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from harness.boards.virtual.chips.bus import Bus, PrivateBus
+from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
+from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
+from harness.boards.virtual.chips.peripherals import RESET_SOFT, RESET_WATCHDOG
+from harness.boards.virtual.core.engine import Engine
+from harness.boards.virtual.core.exceptions import Exceptions
+from harness.boards.virtual.core.nvic import Nvic
+from harness.boards.virtual.core.scs import SystemControl
+from harness.boards.virtual.debug import core_debug as dbg
+from harness.errors import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.boards.virtual.chips.uarte import Pins
+    from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.core.wake import Wake
+    from harness.boards.virtual.ports.serial_line import Line
+
+INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
+
+
+class Chip:
+    """CPU, memories and peripherals. Every method is safe to call from any thread.
+
+    The board's own time, which only its timers see, advances by one core cycle per instruction and by the
+    host's time while the board sleeps.
+    """
+
+    def __init__(self, line: Line, wake: Wake, pins: Pins, chip_id: int, seed: str, *, allow_native: bool) -> None:
+        """Build the chip, unpowered until `start`."""
+        self._condition = threading.Condition(threading.RLock())
+        self._wake = wake
+        self._line = line
+        self.memory = Memory(chip_id)
+        self.halted = self.sleeping = self.locked_up = False
+        self.in_reset = False
+        self.crash: Crash | None = None
+        self.failure: BaseException | None = None
+        self.idle_seconds = 0.0
+        self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
+        self._limit_text: str | None = None
+        self._bus_fault_text: str | None = None
+        self._halt_reason = 0
+        self._step_wanted = False
+        self._skip_trap: int | None = None
+        self._reset_wanted = 0  # why, as bits of RESETREAS
+        self.event_time: float | None = None
+        self.hung = False
+        self.boots = 0
+        self._alarms: list[tuple[int, Callable[[], None]]] = []
+        self._pausing = 0
+        self._busy = False
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._slept_ticks = 0.0
+        self.nvic = Nvic()
+        self.nvic.on_enabled = self._interrupts_enabled
+        self.bus = Bus(self, self, self.memory, line, pins, seed)
+        self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
+        self.cpu = self.engine.cpu
+        self.scs = SystemControl(self, self.nvic)
+        self.debug = dbg.DebugRegisters(self)
+        self.private = PrivateBus(self.scs, self.debug, self.cpu)
+        self.engine.map_private_bus(self.private)
+        self.engine.on_unmask = self._on_unmask
+        self.exceptions = Exceptions(self.cpu, self.memory, self.scs)
+        self._reset(0)
+
+    # ------------------------------------------------------------------ what peripherals ask for
+
+    def set_interrupt_line(self, irq: int, *, high: bool) -> None:
+        """Drive one interrupt line of the NVIC."""
+        if self.nvic.set_line(irq, high=high):
+            self.attention()
+
+    def _interrupts_enabled(self, lines: int) -> None:
+        if lines >> FPU_IRQ & 1:
+            self.limit("the firmware enables the interrupt of FP exceptions (FPU), which isn't modelled")
+
+    def ticks(self) -> float:
+        """Return the time since power-on in ticks of 16 MHz."""
+        if self.event_time is not None:
+            return self.event_time
+        return self.engine.counter.total / INSTRUCTIONS_PER_TICK + self._slept_ticks
+
+    def asleep_ticks(self) -> float:
+        """Return how much of `ticks` the CPU has slept."""
+        return self._slept_ticks
+
+    def cycles(self) -> float:
+        """Return the time since power-on in cycles of 64 MHz."""
+        return self.ticks() * INSTRUCTIONS_PER_TICK
+
+    def instructions(self) -> int:
+        """Return the instructions issued since power-on."""
+        return self.engine.counter.total
+
+    def attention(self) -> None:
+        """Look at interrupts, deadlines and requests before the next block."""
+        self.engine.counter.stop_soon()
+
+    def deadlines_changed(self) -> None:
+        """Compute anew until when the CPU may run undisturbed."""
+        self.attention()
+
+    def fpu_access_changed(self) -> None:
+        """Trap FP instructions, or let them run, as CPACR now says."""
+        self.engine.fpu_access_changed(enabled=self.scs.fpu_enabled)
+
+    def traps_changed(self) -> None:
+        """Refuse unaligned accesses and division by zero, or let them run, as CCR now says."""
+        self.engine.traps_changed(unaligned=self.scs.traps_unaligned, zero=self.scs.traps_division)
+
+    def reset_requested(self) -> None:
+        """Reset before the next block, on behalf of AIRCR."""
+        self._reset_wanted |= RESET_SOFT
+        self.attention()
+
+    def watchdog_bites(self) -> None:
+        """Reset before the next block, on behalf of the watchdog."""
+        self._reset_wanted |= RESET_WATCHDOG
+        self.attention()
+
+    def event_raised(self, address: int) -> None:
+        """Pass an event on to the tasks that PPI connects to it."""
+        self.bus.ppi.pass_on(address)
+
+    def limit(self, text: str) -> None:
+        """Stop the board before the next block: the firmware does something that isn't modelled."""
+        self._limit_text = self._limit_text or text
+        self.attention()
+
+    def bus_fault(self, text: str) -> None:
+        """Raise an imprecise bus fault before the next block."""
+        self._bus_fault_text = self._bus_fault_text or text
+        self.attention()
+
+    def code_changed(self, begin: int, end: int) -> None:
+        """Forget translations of [begin, end), whose content has changed."""
+        spans = [(begin, end)]
+        if RAM_BASE <= begin < RAM_BASE + RAM_BYTES:
+            spans.append((begin - RAM_BASE + CODE_RAM_BASE, end - RAM_BASE + CODE_RAM_BASE))
+        for first, last in spans:
+            if self.engine.counter.has_code(first, last):
+                self.engine.counter.forget(first, last)
+                self.engine.flush_wanted = True
+                self.attention()
+
+    def _on_unmask(self) -> None:
+        if self.nvic.candidates():
+            self.attention()
+
+    # ------------------------------------------------------------------ what an injected fault asks for
+
+    def at_instruction(self, total: int, action: Callable[[], None]) -> None:
+        """Do something between two blocks, once `total` instructions were issued since power-on."""
+        self._alarms.append((total, action))
+        self.attention()
+
+    def _due_alarm(self) -> Callable[[], None] | None:
+        for alarm in self._alarms:
+            if alarm[0] <= self.engine.counter.total:
+                self._alarms.remove(alarm)
+                return alarm[1]
+        return None
+
+    def reset_by_itself(self, reason: int) -> None:
+        """Reset as the watchdog does; for an action of `at_instruction`."""
+        self._reset(reason)
+
+    def lose_power(self, noise: bytes) -> None:
+        """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
+        self.memory.write_ram(RAM_BASE, noise)
+        self.code_changed(RAM_BASE, RAM_BASE + len(noise))
+        self.bus.clock_power.reset_reason = 0
+        self._reset(0)
+
+    # ------------------------------------------------------------------ what the debugger asks for
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold the CPU between two blocks, so that registers and code can be changed.
+
+        Raises:
+            EmulatorError: the board has failed or is closed.
+        """
+        with self._condition:
+            self._pausing += 1
+            try:
+                while self._busy:
+                    self.engine.counter.stop_soon()
+                    self._wake.wake()
+                    self._condition.wait(0.1)
+                self.check()
+                yield
+            finally:
+                self._pausing -= 1
+                self._condition.notify_all()
+
+    def check(self) -> None:
+        """Raise what stopped the emulator, if anything did.
+
+        Raises:
+            EmulatorError: the board has failed or is closed.
+        """
+        if self.failure is not None:
+            raise EmulatorError(f"the virtual board failed inside: {self.failure}") from self.failure
+        if self._closing:
+            raise EmulatorError("the virtual board is closed")
+
+    def halt(self, reason: int) -> None:
+        """Halt the core; the caller holds `paused`."""
+        self.halted = True
+        self.debug.control |= dbg.C_HALT
+        self.debug.dfsr |= reason
+
+    def resume(self, *, step: bool) -> None:
+        """Let the core go on, or take one step; the caller holds `paused`."""
+        self._step_wanted = step
+        self._skip_trap = self.cpu.read("pc")
+        self.halted = False
+
+    def breakpoints_changed(self) -> None:
+        """Take over the breakpoints; the caller holds `paused`."""
+        self.engine.breakpoints = self.debug.breakpoints
+
+    def pc_written(self) -> None:
+        """Forget a lockup: the debugger has put the core somewhere else."""
+        self.locked_up = False
+        self.sleeping = False
+        self.crash = None
+        self._skip_trap = None
+
+    def reset(self, reason: int) -> None:
+        """Reset the chip; `reason` is a bit of RESETREAS."""
+        with self.paused():
+            self._reset(reason)
+
+    def hold_in_reset(self, *, asserted: bool, reason: int) -> None:
+        """Drive the reset pin."""
+        with self.paused():
+            released = self.in_reset and not asserted
+            self.in_reset = asserted
+            if released:
+                self._reset(reason)
+
+    def erase_all(self) -> None:
+        """Erase flash, UICR and RAM, as CTRL-AP does."""
+        with self.paused():
+            self.bus.nvmc.erase_all()
+            self.memory.ram[:] = 0
+            self.engine.counter.forget(0, 0x20000000 + len(self.memory.ram))
+            self.engine.flush_wanted = True
+
+    def debug_read(self, address: int, size: int) -> int:
+        """Read a register of the core's private bus for the debugger."""
+        with self._condition:
+            return self.private.read(address, size, debugger=True)
+
+    def debug_write(self, address: int, value: int, size: int) -> bool:
+        """Write a register of the core's private bus for the debugger."""
+        with self.paused():
+            self.private.write(address, value, size, debugger=True)
+            if self._reset_wanted:  # a reset through the debugger is done when the write is
+                self._reset(self._reset_wanted)
+        return True
+
+    def debug_read_peripheral(self, address: int, size: int) -> int | None:
+        """Read a peripheral register for the debugger; None where there is none."""
+        with self._condition:
+            return self.bus.read(address, size, debugger=True)
+
+    def debug_write_peripheral(self, address: int, value: int) -> bool:
+        """Write a peripheral register for the debugger; False where there is none."""
+        with self.paused():
+            return self.bus.write(address, value)
+
+    def debug_write_memory(self, address: int, data: bytes) -> bool:
+        """Write memory for the debugger; False where that can't be written now."""
+        address = data_address(address)
+        with self.paused():
+            if self.memory.write_ram(address, data):
+                self.code_changed(address, address + len(data))
+                return True
+            return self.bus.nvmc.program(address, data)
+
+    def _reset(self, reason: int) -> None:
+        self._reset_wanted, self._step_wanted = 0, False
+        self._limit_text = self._bus_fault_text = None
+        self.halted = self.sleeping = self.locked_up = False
+        self.crash = None
+        self.hung = False
+        self.boots += 1
+        self.bus.clock_power.reset_reason |= reason
+        self.bus.reset(reason)
+        self.scs.reset()
+        self.fpu_access_changed()
+        self.traps_changed()
+        sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))
+        self.cpu.reset(sp, pc)
+        self.engine.reset()
+        self.debug.reset_seen = True
+        self.debug.control &= ~dbg.C_HALT
+        self._skip_trap = None
+        if self.debug.catches(dbg.VC_CORERESET):
+            self.halt(dbg.DFSR_VCATCH)

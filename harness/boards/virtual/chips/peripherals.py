@@ -1,0 +1,199 @@
+"""The small peripherals: clock and power, random numbers, temperature, software interrupts, crypto engine."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from harness.boards.virtual.chips.peripheral import Peripheral, Registers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.boards.virtual.chips.nrf52840 import Page
+    from harness.boards.virtual.chips.peripheral import Host
+
+RESET_PIN, RESET_WATCHDOG, RESET_SOFT, RESET_LOCKUP = 1, 2, 4, 8  # bits of RESETREAS
+
+_RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
+_HFCLKRUN, _HFCLKSTAT, _LFCLKRUN, _LFCLKSTAT, _LFCLKSRCCOPY, _LFCLKSRC = (0x408, 0x40C, 0x414, 0x418, 0x41C, 0x518)
+_CTIV = 0x538
+_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED = 0x100, 0x104, 0x10C, 0x110, 0x128, 0x12C
+_RAM_POWER, _RAM_POWER_END = 0x900, 0x990
+_QUARTER_SECOND = 4e6  # in ticks of 16 MHz
+
+
+class ClockPower(Peripheral):
+    """CLOCK and POWER, which share their registers' page. Clocks start at once; the supply never fails."""
+
+    tasks = tuple(range(0x000, 0x01C, 4))
+    events = (_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED)
+
+    def __init__(self, host: Host, page: Page) -> None:
+        """Start from power-on: no reset reason."""
+        self.reset_reason = 0
+        self._retained = {_GPREGRET: 0, _GPREGRET2: 0}
+        self.on_low_frequency: list[Callable[[], None]] = []  # called when that clock has started or stopped
+        super().__init__(host, page)
+
+    def reset(self) -> None:
+        """Return to the reset state; the reset reason and the retention registers stay."""
+        super().reset()
+        self._hfxo = False
+        self._lf_running = self._lf_forced = False
+        self._calibrate_at: float | None = None
+
+    @property
+    def low_frequency(self) -> bool:
+        """True while the clock of RTC and WDT runs."""
+        return self._lf_running or self._lf_forced
+
+    def force_low_frequency(self) -> None:
+        """Start the low-frequency clock for the watchdog, until the next reset."""
+        self._lf_forced = True
+        self._low_frequency_changed()
+
+    def _low_frequency_changed(self) -> None:
+        for call in self.on_low_frequency:
+            call()
+
+    def read(self, offset: int) -> int:
+        """Return a register; clock states come from what was started."""
+        if offset in self._retained:
+            return self._retained[offset]
+        source = self.get(_LFCLKSRC) & 3
+        return {
+            _RESETREAS: self.reset_reason,
+            _HFCLKRUN: int(self._hfxo),
+            _HFCLKSTAT: 1 << 16 | int(self._hfxo),
+            _LFCLKRUN: int(self._lf_running),
+            _LFCLKSTAT: self.low_frequency << 16 | source,
+            _LFCLKSRCCOPY: source,
+        }.get(offset, super().read(offset))
+
+    def written(self, offset: int, value: int) -> None:
+        """Act on the registers that do more than remember."""
+        if offset == _RESETREAS:
+            self.reset_reason &= ~value
+        elif offset in self._retained:
+            self._retained[offset] = value & 0xFF
+        elif offset == _SYSTEMOFF and value & 1:
+            self.host.limit("the firmware entered System OFF, which is not modelled")
+        elif _RAM_POWER <= offset < _RAM_POWER_END and offset & 0xF:  # POWERSET, POWERCLR; a section keeps its content
+            power = offset & ~0xF
+            now = self.get(power)
+            self.registers[power] = now | value if offset & 0xF == 4 else now & ~value
+
+    def task(self, offset: int) -> None:
+        """Start and stop the oscillators; calibrate, now or later."""
+        if offset == 0x000:
+            self._hfxo = True
+            self.raise_events([_HFCLKSTARTED])
+        elif offset == 0x004:
+            self._hfxo = False
+        elif offset in (0x008, 0x00C):
+            self._lf_running = offset == 0x008
+            self._low_frequency_changed()
+            if self._lf_running:
+                self.raise_events([_LFCLKSTARTED])
+        elif offset == 0x010:
+            self.raise_events([_DONE])
+        elif offset == 0x014:
+            self._calibrate_at = self.host.ticks() + (self.get(_CTIV) & 0x7F) * _QUARTER_SECOND
+            self.raise_events([_CTSTARTED])
+            self.host.deadlines_changed()
+        else:
+            self._calibrate_at = None
+            self.raise_events([_CTSTOPPED])
+
+    def deadline(self) -> float | None:
+        """Return when the calibration timer runs out."""
+        return self._calibrate_at
+
+    def advance(self) -> None:
+        """Let the calibration timer run out."""
+        if self._calibrate_at is not None and self.host.ticks() >= self._calibrate_at:
+            self._calibrate_at = None
+            self.raise_events([_CTTO])
+
+
+class RandomNumbers(Peripheral):
+    """RNG: a sequence that depends on the board's seed and on how often it was started."""
+
+    tasks = (0x000, 0x004)
+    events = (0x100,)
+    _VALUE = 0x508
+
+    def __init__(self, host: Host, page: Page, seed: str) -> None:
+        """Draw from a generator seeded by `seed` and the boot number."""
+        self._seed = seed
+        self._boots = 0
+        super().__init__(host, page)
+
+    def reset(self) -> None:
+        """Start another sequence: the noise of a real part doesn't repeat either."""
+        super().reset()
+        self._running = False
+        self._boots += 1
+        self._random = random.Random(f"{self._seed}/{self._boots}")  # noqa: S311 - must repeat from run to run
+
+    def _draw(self) -> None:
+        self.registers[self._VALUE] = self._random.randrange(256)
+        self.raise_events([0x100])
+        if self.short(0):  # VALRDY_STOP
+            self._running = False
+
+    def task(self, offset: int) -> None:
+        """Start drawing, or stop."""
+        self._running = offset == 0x000
+        if self._running:
+            self._draw()
+
+    def event_written(self, offset: int) -> None:
+        """Draw the next value once the last one was taken."""
+        if self._running and not self.event[offset]:
+            self._draw()
+
+
+class Temperature(Peripheral):
+    """TEMP: it is always 25 degrees Celsius, and measuring takes no time."""
+
+    tasks = (0x000,)
+    events = (0x100,)
+    _TEMP = 0x508
+    _QUARTER_DEGREES = 100
+
+    def task(self, offset: int) -> None:
+        """Measure."""
+        del offset
+        self.registers[self._TEMP] = self._QUARTER_DEGREES
+        self.raise_events([0x100])
+
+
+class EventGenerator(Peripheral):
+    """EGU: each task sets the event of the same number."""
+
+    tasks = tuple(range(0x000, 0x040, 4))
+    events = tuple(range(0x100, 0x140, 4))
+
+    def task(self, offset: int) -> None:
+        """Trigger."""
+        self.raise_events([0x100 + offset])
+
+
+class CryptoEngine(Registers):
+    """The registers behind CRYPTOCELL. Few of them are documented; the engine itself isn't modelled."""
+
+    def read(self, offset: int) -> int:
+        """Read a documented register; another one stops the board."""
+        self._check(offset)
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a documented register; another one stops the board."""
+        self._check(offset)
+        super().write(offset, value)
+
+    def _check(self, offset: int) -> None:
+        if offset not in self.page.layout:
+            self.host.limit(f"the firmware uses CryptoCell (at {self.page.base + offset:#x}), which isn't modelled")

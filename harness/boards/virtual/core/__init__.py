@@ -1,0 +1,1 @@
+"""The CPU of the virtual board: execution, exceptions, instruction counts."""

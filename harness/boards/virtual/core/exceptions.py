@@ -1,0 +1,183 @@
+"""Takes exceptions and returns from them as a Cortex-M4 does (Armv7-M manual, B1.5.6 to B1.5.8).
+
+The CPU emulator leaves this to us: it stops, we stack the frame, fetch the vector and let it go on.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.boards.virtual.core import scs as scs_module
+from harness.boards.virtual.core.cpu import CONTROL_FPCA, CONTROL_SPSEL, IPSR, IT_STATE, THUMB
+from harness.boards.virtual.core.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, SVCALL, USAGE_FAULT
+from harness.boards.virtual.core.scs import SHCSR_ENABLE
+
+if TYPE_CHECKING:
+    from harness.boards.virtual.chips.memory import Memory
+    from harness.boards.virtual.core.cpu import Cpu
+    from harness.boards.virtual.core.scs import SystemControl
+
+_BASIC_FRAME, _FP_FRAME = 0x20, 0x68
+_MEM_MANAGE_BITS, _BUS_BITS = 0xFF, 0xFF00
+
+
+class LockupError(Exception):
+    """The CPU can't take the exception that it must take."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A synchronous fault, or a system call.
+
+    Attributes:
+        kind: its name in a crash record.
+        text: what happened.
+        cfsr: bits to set in CFSR.
+        hfsr: bits to set in HFSR.
+        address: the data address concerned.
+        is_call: True for SVC, which is no fault.
+    """
+
+    kind: str
+    text: str
+    cfsr: int = 0
+    hfsr: int = 0
+    address: int | None = None
+    is_call: bool = False
+
+    @property
+    def exception(self) -> int:
+        """The exception that it raises if that is enabled."""
+        if self.is_call:
+            return SVCALL
+        if self.cfsr & _MEM_MANAGE_BITS:
+            return MEM_MANAGE
+        if self.cfsr & _BUS_BITS:
+            return BUS_FAULT
+        return USAGE_FAULT if self.cfsr else HARD_FAULT
+
+
+class Exceptions:
+    """Exception entry and return of one CPU."""
+
+    def __init__(self, cpu: Cpu, memory: Memory, scs: SystemControl) -> None:
+        """Work on these registers, memories and system registers."""
+        self._cpu = cpu
+        self._memory = memory
+        self._scs = scs
+
+    def raise_fault(self, fault: Fault) -> int:
+        """Take a fault: set the status registers, stack, and continue at the handler.
+
+        Returns:
+            The exception that was taken, after escalation.
+
+        Raises:
+            LockupError: it can't be taken.
+        """
+        scs = self._scs
+        scs.cfsr |= fault.cfsr
+        scs.hfsr |= fault.hfsr
+        if fault.address is not None and fault.cfsr & scs_module.PRECISERR:
+            scs.bfar = fault.address
+            scs.cfsr |= scs_module.BFARVALID
+        number = fault.exception
+        running = scs.nvic.running_priority(self._cpu)
+        enabled = number not in SHCSR_ENABLE or scs.shcsr & SHCSR_ENABLE[number]
+        if number != HARD_FAULT and (not enabled or scs.nvic.priority(number) >= running):
+            number = HARD_FAULT
+            scs.hfsr |= scs_module.HFSR_FORCED
+        if number == HARD_FAULT and running <= -1:
+            raise LockupError(f"{fault.text}, while in a handler of the highest priority")
+        self.enter(number)
+        return number
+
+    def enter(self, number: int) -> None:
+        """Stack the frame and continue at the handler of exception `number`.
+
+        Raises:
+            LockupError: the stack or the vector table is unusable even for a HardFault.
+        """
+        cpu, nvic = self._cpu, self._scs.nvic
+        if not self._push():
+            if number == HARD_FAULT:
+                raise LockupError(f"the stack pointer {cpu.read('sp'):#010x} leaves no room in RAM for HardFault")
+            self._scs.cfsr |= scs_module.STKERR
+            self._scs.hfsr |= scs_module.HFSR_FORCED
+            number = HARD_FAULT
+        vector = self._memory.read_word(self._scs.vtor + 4 * number)
+        if vector is None:
+            raise LockupError(f"there is no memory at vector {self._scs.vtor + 4 * number:#010x}")
+        nvic.take(number)
+        cpu.write("xpsr", cpu.read("xpsr") & ~IPSR | number)
+        cpu.branch(vector)
+
+    def _push(self) -> bool:
+        """Stack the frame of the interrupted code and enter handler mode; False if that isn't RAM."""
+        cpu = self._cpu
+        xpsr, control, sp = cpu.read("xpsr"), cpu.read("control"), cpu.read("sp")
+        handler = bool(xpsr & IPSR)
+        with_fp = bool(control & CONTROL_FPCA) and bool(self._scs.plain[scs_module.FPCCR] & scs_module.FPCCR_ASPEN)
+        size = _FP_FRAME if with_fp else _BASIC_FRAME
+        align = self._scs.plain[scs_module.CCR] & scs_module.CCR_STKALIGN or with_fp
+        frame = (sp - size) & (~4 if align else ~0)
+        saved = xpsr & ~(1 << 9) | (bool(sp & 4) and bool(align)) << 9
+        words = [cpu.read(name) for name in ("r0", "r1", "r2", "r3", "r12", "lr", "pc")] + [saved]
+        if with_fp:
+            words += [cpu.read(f"s{n}") for n in range(16)] + [cpu.read("fpscr"), 0]
+        stacked = self._memory.write_ram(frame, struct.pack(f"<{len(words)}I", *words))
+        if stacked:
+            cpu.write("sp", frame)
+        psp = not handler and control & CONTROL_SPSEL
+        exc_return = 0xFFFFFFF1 if handler else 0xFFFFFFFD if psp else 0xFFFFFFF9
+        cpu.write("lr", exc_return & ~0x10 if with_fp else exc_return)
+        cpu.write("control", control & ~CONTROL_FPCA)
+        # Any exception number switches to handler mode and MSP; `enter` sets the right one.
+        cpu.write("xpsr", xpsr & ~(IPSR | IT_STATE) | HARD_FAULT)
+        return stacked
+
+    def leave(self, exc_return: int) -> int:
+        """Return from the running handler.
+
+        Args:
+            exc_return: the value that the handler branched to.
+
+        Returns:
+            The exception that ended.
+
+        Raises:
+            LockupError: the frame can't be unstacked; on silicon a fault, here the end.
+        """
+        cpu, nvic = self._cpu, self._scs.nvic
+        number = cpu.read("xpsr") & IPSR
+        if exc_return | 0x1F != 0xFFFFFFFF or exc_return & 0xF not in (0x1, 0x9, 0xD):
+            raise LockupError(f"the handler of {scs_module.exception_name(number)} returned to {exc_return:#010x}")
+        with_fp, psp, to_handler = not exc_return & 0x10, exc_return & 0xF == 0xD, exc_return & 0xF == 0x1
+        frame = cpu.read("psp" if psp else "sp")
+        size = _FP_FRAME if with_fp else _BASIC_FRAME
+        data = self._memory.read(frame, size)
+        if data is None:
+            raise LockupError(f"no stack frame at {frame:#010x} to return to")
+        words = struct.unpack(f"<{size // 4}I", data)
+        nvic.leave(number)
+        saved = words[7]
+        if to_handler == (saved & IPSR == 0):
+            raise LockupError(f"EXC_RETURN {exc_return:#010x} disagrees with the stacked xPSR {saved:#010x}")
+        sp = frame + size | (saved >> 9 & 1) << 2
+        if number != 2:
+            cpu.write("faultmask", 0)
+        cpu.write("psp" if psp else "sp", sp)
+        cpu.write("xpsr", saved & ~(1 << 9))
+        control = cpu.read("control") & ~(CONTROL_SPSEL | CONTROL_FPCA)
+        cpu.write("control", control | (CONTROL_SPSEL if psp else 0) | (CONTROL_FPCA if with_fp else 0))
+        for name, value in zip(("r0", "r1", "r2", "r3", "r12", "lr"), words, strict=False):
+            cpu.write(name, value)
+        if with_fp:
+            for n in range(16):
+                cpu.write(f"s{n}", words[8 + n])
+            cpu.write("fpscr", words[24])
+        cpu.write("xpsr", saved & ~(1 << 9) | THUMB * bool(saved & THUMB))
+        cpu.write("pc", words[6])
+        return number

@@ -1,0 +1,273 @@
+"""System control space: SCB, SysTick and the door to the NVIC, as firmware and debugger see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from harness.boards.virtual.core import nvic as nvic_module
+from harness.boards.virtual.core.nvic import FIRST_IRQ, PENDSV, SYSTICK, Nvic
+
+if TYPE_CHECKING:
+    from harness.boards.virtual.core.cpu import Cpu
+
+CPUID_CORTEX_M4 = 0x410FC241
+ICTR, SYST_CSR, SYST_RVR, SYST_CVR, SYST_CALIB = 0x004, 0x010, 0x014, 0x018, 0x01C
+CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24
+CFSR, HFSR, MMFAR, BFAR, CPACR, STIR = 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xF00
+MPU_TYPE, MPU_CTRL, MPU_CTRL_ENABLE = 0xD90, 0xD94, 1
+FPCCR, FPCAR, FPDSCR, MVFR0, MVFR1 = 0xF34, 0xF38, 0xF3C, 0xF40, 0xF44
+
+# CFSR: MemManage in bits 0 to 7, BusFault in 8 to 15, UsageFault in 16 to 31.
+IACCVIOL, DACCVIOL = 1 << 0, 1 << 1
+IBUSERR, PRECISERR, IMPRECISERR, UNSTKERR, STKERR, BFARVALID = (1 << bit for bit in (8, 9, 10, 11, 12, 15))
+UNDEFINSTR, INVSTATE, INVPC, NOCP, UNALIGNED, DIVBYZERO = (1 << bit for bit in (16, 17, 18, 19, 24, 25))
+HFSR_VECTTBL, HFSR_FORCED, HFSR_DEBUGEVT = 1 << 1, 1 << 30, 1 << 31
+SHCSR_ENABLE = {nvic_module.MEM_MANAGE: 1 << 16, nvic_module.BUS_FAULT: 1 << 17, nvic_module.USAGE_FAULT: 1 << 18}
+CCR_STKALIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP = 1 << 9, 1 << 4, 1 << 3
+FPCCR_ASPEN = 1 << 31
+_VECTKEY = 0x05FA
+_IDENTITY = {  # Cortex-M4 with FPU
+    ICTR: 1,
+    CPUID: CPUID_CORTEX_M4,
+    0xD40: 0x30,
+    0xD44: 0x200,
+    0xD48: 0x100000,
+    0xD50: 0x100030,
+    0xD60: 0x1101110,
+    0xD64: 0x2112000,
+    0xD68: 0x21232231,
+    0xD6C: 0x01111131,
+    0xD70: 0x01310132,
+    **dict.fromkeys(range(MPU_TYPE, MPU_TYPE + 0x2C, 4), 0),  # an MPU of no regions; the chip's has eight
+    MVFR0: 0x10110021,
+    MVFR1: 0x11000011,
+    SYST_CALIB: 1 << 31,
+}
+
+
+class ScsHost(Protocol):
+    """What the system control space asks of the chip."""
+
+    def reset_requested(self) -> None:
+        """Reset the core after the current instruction."""
+
+    def fpu_access_changed(self) -> None:
+        """Check FP instructions again."""
+
+    def traps_changed(self) -> None:
+        """Act on what CCR says of unaligned accesses and division by zero."""
+
+    def attention(self) -> None:
+        """Look for exceptions to take before the next block."""
+
+    def cycles(self) -> float:
+        """Return the time in cycles of 64 MHz."""
+
+    def deadlines_changed(self) -> None:
+        """Say that SysTick may fire earlier or later than before."""
+
+    def limit(self, text: str) -> None:
+        """Stop the board: the firmware does something that isn't modelled."""
+
+
+class SystemControl:
+    """SCB and SysTick registers. Offsets are from 0xE000E000."""
+
+    def __init__(self, host: ScsHost, nvic: Nvic) -> None:
+        """Start as after reset."""
+        self._host = host
+        self.nvic = nvic
+        self.reset()
+
+    def reset(self) -> None:
+        """Return to the state after reset."""
+        self.nvic.reset()
+        self.vtor = 0
+        self.cpacr = 0
+        self.cfsr = self.hfsr = self.mmfar = self.bfar = 0
+        self.shcsr = 0
+        self.plain = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000}
+        self._prigroup = 0
+        self._systick_csr = self._systick_reload = 0
+        self._systick_from = 0.0  # when the count was last at its reload value
+        self._systick_seen = 0
+
+    @property
+    def fpu_enabled(self) -> bool:
+        """True if CPACR lets privileged code use the FPU."""
+        return self.cpacr >> 20 & 3 in (1, 3) and self.cpacr >> 22 & 3 in (1, 3)
+
+    @property
+    def traps_unaligned(self) -> bool:
+        """True if every unaligned access of a halfword or word is refused, not only those of A3.2.1."""
+        return bool(self.plain[CCR] & CCR_UNALIGN_TRP)
+
+    @property
+    def traps_division(self) -> bool:
+        """True if SDIV and UDIV by zero are refused."""
+        return bool(self.plain[CCR] & CCR_DIV_0_TRP)
+
+    def read(self, offset: int, cpu: Cpu | None) -> int:
+        """Return a register; `cpu` is None where its registers can't be read now."""
+        if 0x100 <= offset < 0x500:
+            return self.nvic.read(offset - 0x100)
+        if offset in (SYST_CSR, SYST_RVR, SYST_CVR):
+            return self._read_systick(offset)
+        if SHPR1 <= offset < SHPR1 + 12:
+            first = 4 + offset - SHPR1
+            return int.from_bytes(self.nvic.priorities[first : first + 4], "little")
+        if offset == ICSR:
+            return self._read_icsr(cpu)
+        return {
+            VTOR: self.vtor,
+            AIRCR: 0xFA050000 | self._prigroup << 8,
+            SHCSR: self.shcsr,
+            CFSR: self.cfsr,
+            HFSR: self.hfsr,
+            MMFAR: self.mmfar,
+            BFAR: self.bfar,
+            CPACR: self.cpacr,
+            **_IDENTITY,
+        }.get(offset, self.plain.get(offset, 0))
+
+    def _read_icsr(self, cpu: Cpu | None) -> int:
+        waiting = self.nvic.candidates()
+        active = self.nvic.active[-1] if self.nvic.active else 0
+        first = (waiting & -waiting).bit_length() - 1 if waiting else 0
+        pending = self.nvic.system_pending
+        del cpu
+        return (
+            active
+            | (len(self.nvic.active) < 2) << 11  # RETTOBASE
+            | first << 12
+            | bool(self.nvic.pending) << 22
+            | (pending >> SYSTICK & 1) << 26
+            | (pending >> PENDSV & 1) << 28
+        )
+
+    def write(self, offset: int, value: int, size: int = 4) -> None:
+        """Write a register."""
+        if 0x100 <= offset < 0x500:
+            self.nvic.write(offset - 0x100, value, size)
+            self._host.attention()
+        elif offset in (SYST_CSR, SYST_RVR, SYST_CVR):
+            self._write_systick(offset, value)
+        elif SHPR1 <= offset < SHPR1 + 12:
+            for index, byte in enumerate(value.to_bytes(4, "little")[:size]):
+                self.nvic.set_priority(4 + offset - SHPR1 + index, byte)
+            self._host.attention()
+        elif offset == ICSR:
+            self._write_icsr(value)
+        elif offset == AIRCR:
+            self._write_aircr(value)
+        elif offset == CPACR:
+            self.cpacr = value & 0x00F00000
+            self._host.fpu_access_changed()
+        elif offset == STIR:
+            self.nvic.pending |= 1 << (value & 0x1FF) & (1 << nvic_module.IRQS) - 1
+            self._host.attention()
+        else:
+            self._write_state(offset, value)
+
+    def _write_state(self, offset: int, value: int) -> None:
+        """Write a register that only keeps state."""
+        if offset == VTOR:
+            self.vtor = value & 0x3FFFFF80
+        elif offset == CFSR:
+            self.cfsr &= ~value
+        elif offset == HFSR:
+            self.hfsr &= ~value
+        elif offset == SHCSR:
+            self.shcsr = value & 0x70000
+        elif offset == MMFAR:
+            self.mmfar = value
+        elif offset == BFAR:
+            self.bfar = value
+        elif offset not in _IDENTITY:
+            self.plain[offset] = value
+        if offset == CCR:
+            self._host.traps_changed()
+        elif offset == MPU_CTRL and value & MPU_CTRL_ENABLE:
+            self._host.limit(
+                "the firmware switches on the MPU, which isn't modelled: MPU_TYPE says that it has no regions"
+            )
+
+    def _write_aircr(self, value: int) -> None:
+        if value >> 16 != _VECTKEY:
+            return
+        self._prigroup = value >> 8 & 7
+        self.nvic.group_mask = 0xFF & ~((2 << self._prigroup) - 1)
+        if value & 5:  # SYSRESETREQ, VECTRESET
+            self._host.reset_requested()
+
+    def _write_icsr(self, value: int) -> None:
+        pending = self.nvic.system_pending
+        pending |= (value >> 31 & 1) << nvic_module.NMI | (value >> 28 & 1) << PENDSV | (value >> 26 & 1) << SYSTICK
+        pending &= ~((value >> 27 & 1) << PENDSV | (value >> 25 & 1) << SYSTICK)
+        self.nvic.system_pending = pending
+        self._host.attention()
+
+    def _read_systick(self, offset: int) -> int:
+        self.advance()
+        if offset == SYST_RVR:
+            return self._systick_reload
+        if offset == SYST_CSR:
+            value = self._systick_csr
+            self._systick_csr &= ~(1 << 16)
+            return value
+        if not self._systick_csr & 1 or not self._systick_reload:
+            return 0
+        elapsed = int(self._host.cycles() - self._systick_from)
+        return self._systick_reload - elapsed % (self._systick_reload + 1)
+
+    def _write_systick(self, offset: int, value: int) -> None:
+        self.advance()
+        if offset == SYST_RVR:
+            self._systick_reload = value & 0xFFFFFF
+        elif offset == SYST_CSR:
+            if value & 1 and not value & 4:
+                self._host.limit("the firmware clocks SysTick from outside the core, which is not modelled")
+            if value & 1 and not self._systick_csr & 1:
+                self._restart_systick()
+            self._systick_csr = value & 7
+        else:
+            self._systick_csr &= ~(1 << 16)
+            self._restart_systick()
+        self._host.deadlines_changed()
+
+    def _restart_systick(self) -> None:
+        self._systick_from = self._host.cycles()
+        self._systick_seen = 0
+
+    def deadline(self) -> float | None:
+        """Return when SysTick's interrupt is next due, in ticks of 16 MHz; None if never."""
+        if self._systick_csr & 3 != 3 or not self._systick_reload:
+            return None
+        return (self._systick_from + (self._systick_seen + 1) * (self._systick_reload + 1)) / 4
+
+    def advance(self) -> None:
+        """Note the SysTick periods that have passed."""
+        if not self._systick_csr & 1 or not self._systick_reload:
+            return
+        periods = int((self._host.cycles() - self._systick_from) / (self._systick_reload + 1) + 1e-9)
+        if periods > self._systick_seen:
+            self._systick_seen = periods
+            self._systick_csr |= 1 << 16
+            if self._systick_csr & 2:
+                self.nvic.system_pending |= 1 << SYSTICK
+                self._host.attention()
+
+
+def exception_name(number: int) -> str:
+    """Return what an exception is called."""
+    names = {
+        nvic_module.NMI: "NMI",
+        nvic_module.HARD_FAULT: "HardFault",
+        nvic_module.MEM_MANAGE: "MemManage",
+        nvic_module.BUS_FAULT: "BusFault",
+        nvic_module.USAGE_FAULT: "UsageFault",
+        nvic_module.SVCALL: "SVCall",
+        PENDSV: "PendSV",
+        SYSTICK: "SysTick",
+    }
+    return names.get(number, f"interrupt {number - FIRST_IRQ}")

@@ -1,0 +1,251 @@
+"""The core's debug registers: halting, stepping, register transfer, breakpoints, cycle counter, ROM table."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from harness.boards.virtual.chips.nrf52840 import PART, REVISION
+
+if TYPE_CHECKING:
+    from harness.boards.virtual.core.cpu import Cpu
+
+DHCSR, DCRSR, DCRDR, DEMCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000ED30
+DWT_CTRL, DWT_CYCCNT, FP_CTRL, FP_COMP0 = 0xE0001000, 0xE0001004, 0xE0002000, 0xE0002008
+C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
+_CONTROL_BITS = C_DEBUGEN | C_HALT | C_STEP | C_MASKINTS
+S_REGRDY, S_HALT, S_SLEEP, S_LOCKUP, S_RETIRE_ST, S_RESET_ST = (1 << bit for bit in (16, 17, 18, 19, 24, 25))
+DFSR_HALTED, DFSR_BKPT, DFSR_VCATCH = 1 << 0, 1 << 1, 1 << 3
+VC_CORERESET, VC_HARDERR, TRCENA = 1 << 0, 1 << 10, 1 << 24
+_DBGKEY = 0xA05F
+_COMPARATORS = 6
+_POLL_SECONDS = 0.0003
+_REGISTER_NAMES = {
+    **{n: f"r{n}" for n in range(13)},
+    13: "sp",
+    14: "lr",
+    15: "pc",
+    16: "xpsr",
+    17: "msp",
+    18: "psp",
+    33: "fpscr",
+    **{64 + n: f"s{n}" for n in range(32)},
+}
+_SPECIAL = ("primask", "basepri", "faultmask", "control")  # DCRSR 20, lowest byte first
+
+
+def _component(part: int, component_class: int, designer: int = 0x43B, revision: int = 0) -> list[int]:
+    """Return the ID registers from PIDR4 on (CoreSight architecture, B2.2); Arm's JEP106 code is 4, 0x3B."""
+    jep, continuation = designer & 0x7F, designer >> 8
+    return [
+        *(continuation, 0, 0, 0),
+        *(part & 0xFF, part >> 8 | (jep & 0xF) << 4, revision << 4 | 8 | jep >> 4, 0),
+        *(0x0D, component_class << 4, 0x05, 0xB1),
+    ]
+
+
+def _rom() -> dict[int, int]:
+    table = {0xE00FF000: 0xFFF0F003, 0xE00FF004: 0xFFF02003, 0xE00FF008: 0xFFF03003}  # SCS, DWT, FPB
+    components = {
+        0xE00FF000: _component(PART, 1, 0x244),  # Nordic's ROM table
+        0xE000E000: _component(0x00C, 0xE),
+        0xE0001000: _component(0x002, 0xE),
+        0xE0002000: _component(0x003, 0xE),
+    }
+    for base, values in components.items():
+        table.update({base + 0xFD0 + 4 * index: value for index, value in enumerate(values)})
+    return table
+
+
+_ROM = _rom()
+# The chip's own table, which Nordic's start-up code reads to learn part and revision.
+SYSTEM_ROM_TABLE = {
+    0xF0000000: 0xF00FF003,  # the core's table at 0xE00FF000
+    **{0xF0000FD0 + 4 * n: value for n, value in enumerate(_component(PART, 1, 0x244, REVISION))},
+}
+
+
+class DebugHost(Protocol):
+    """What the debug registers control."""
+
+    cpu: Cpu
+    halted: bool
+    sleeping: bool
+    locked_up: bool
+
+    def halt(self, reason: int) -> None:
+        """Halt the core; `reason` goes to DFSR."""
+
+    def resume(self, *, step: bool) -> None:
+        """Let the core run, or execute one instruction."""
+
+    def breakpoints_changed(self) -> None:
+        """Act on `DebugRegisters.breakpoints`."""
+
+    def pc_written(self) -> None:
+        """Learn that the debugger set the program counter."""
+
+    def instructions(self) -> int:
+        """Return the instructions issued since power-on."""
+
+
+class DebugRegisters:
+    """DHCSR, DCRSR, DCRDR, DEMCR, DFSR, DWT and FPB. A reset of the core leaves them alone."""
+
+    def __init__(self, host: DebugHost) -> None:
+        """Start as after power-on."""
+        self._host = host
+        self.control = 0  # the C_ bits of DHCSR
+        self.reset_seen = True
+        self.dfsr = 0
+        self.demcr = 0
+        self.breakpoints: frozenset[int] = frozenset()
+        self._dcrdr = 0
+        self._comparators = [0] * _COMPARATORS
+        self._fpb_enabled = False
+        self._dwt_control = 0
+        self._cycles_at_zero = 0
+        self._cycles_stopped = 0
+
+    @property
+    def enabled(self) -> bool:
+        """True while a debugger holds C_DEBUGEN."""
+        return bool(self.control & C_DEBUGEN)
+
+    def catches(self, bits: int) -> bool:
+        """Tell whether the core must halt at these events of DEMCR."""
+        return self.enabled and bool(self.demcr & bits)
+
+    @property
+    def _counting(self) -> bool:
+        return bool(self._dwt_control & 1 and self.demcr & TRCENA)
+
+    def _cycle_count(self) -> int:
+        if not self._counting:
+            return self._cycles_stopped
+        return self._host.instructions() - self._cycles_at_zero & 0xFFFFFFFF
+
+    def _set_cycle_count(self, value: int) -> None:
+        self._cycles_stopped = value
+        self._cycles_at_zero = self._host.instructions() - value
+
+    def preset_cycle_count(self, value: int) -> None:
+        """Let CYCCNT go on from another value."""
+        self._set_cycle_count(value)
+
+    def slip_cycle_count(self, ticks: int) -> None:
+        """Let CYCCNT jump ahead."""
+        self._set_cycle_count(self._cycle_count() + ticks)
+
+    def read(self, address: int, *, debugger: bool) -> int | None:
+        """Return a register, or None if it isn't one of these."""
+        if address == DWT_CYCCNT:
+            return self._cycle_count()
+        if address == DHCSR:
+            if debugger and not (self._host.halted or self._host.sleeping):
+                # A debugger that polls a running CPU without a pause would keep Python's lock from the CPU's thread.
+                time.sleep(_POLL_SECONDS)
+            return self._read_dhcsr(clear=debugger)
+        if FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
+            return self._comparators[(address - FP_COMP0) // 4]
+        if address in (DCRDR, DEMCR, DFSR, DWT_CTRL, FP_CTRL):
+            return {
+                DCRDR: self._dcrdr,
+                DEMCR: self.demcr,
+                DFSR: self.dfsr,
+                DWT_CTRL: self._dwt_control,  # no watchpoint comparators
+                FP_CTRL: _COMPARATORS << 4 | self._fpb_enabled,
+            }[address]
+        return _ROM.get(address)
+
+    def _read_dhcsr(self, *, clear: bool) -> int:
+        host = self._host
+        value = self.control | S_REGRDY
+        value |= S_HALT if host.halted else S_RETIRE_ST
+        value |= S_SLEEP if host.sleeping and not host.halted else 0
+        value |= S_LOCKUP if host.locked_up and not host.halted else 0
+        if self.reset_seen:
+            value |= S_RESET_ST
+            self.reset_seen = not clear
+        return value
+
+    def write(self, address: int, value: int, *, debugger: bool) -> bool:
+        """Write a register; False if it isn't one of these."""
+        if address == DHCSR:
+            if debugger and value >> 16 == _DBGKEY:
+                self._write_dhcsr(value)
+        elif address == DCRSR:
+            if debugger and self._host.halted:
+                self._transfer(value)
+        elif address == DCRDR:
+            self._dcrdr = value
+        elif address in (DEMCR, DWT_CTRL, DWT_CYCCNT):
+            self._write_counting(address, value)
+        elif address == DFSR:
+            self.dfsr &= ~value
+        elif address == FP_CTRL or FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
+            self._write_breakpoints(address, value)
+        else:
+            return address in _ROM
+        return True
+
+    def _write_counting(self, address: int, value: int) -> None:
+        """Start, stop or set the cycle counter; it keeps its value while it stands."""
+        count = value if address == DWT_CYCCNT else self._cycle_count()
+        if address == DEMCR:
+            self.demcr = value
+        elif address == DWT_CTRL:
+            self._dwt_control = value & 1
+        self._set_cycle_count(count)
+
+    def _write_breakpoints(self, address: int, value: int) -> None:
+        if address != FP_CTRL:
+            self._comparators[(address - FP_COMP0) // 4] = value
+        elif value & 2:  # KEY
+            self._fpb_enabled = bool(value & 1)
+        self._update_breakpoints()
+
+    def _write_dhcsr(self, value: int) -> None:
+        host = self._host
+        self.control = value & _CONTROL_BITS
+        if not value & C_DEBUGEN:
+            self.control = 0
+            if host.halted:
+                host.resume(step=False)
+        elif value & C_HALT:
+            if not host.halted:
+                host.halt(DFSR_HALTED)
+        elif host.halted:
+            host.resume(step=bool(value & C_STEP))
+
+    def _transfer(self, selector: int) -> None:
+        """Move one core register to or from DCRDR."""
+        cpu, number, write = self._host.cpu, selector & 0x7F, selector >> 16 & 1
+        if number == 20:
+            if write:
+                for index, name in enumerate(_SPECIAL):
+                    cpu.write(name, self._dcrdr >> 8 * index & 0xFF)
+            else:
+                self._dcrdr = sum((cpu.read(name) & 0xFF) << 8 * index for index, name in enumerate(_SPECIAL))
+            return
+        register = _REGISTER_NAMES.get(number)
+        if register is None:
+            return
+        if not write:
+            self._dcrdr = cpu.read(register)
+            return
+        cpu.write(register, self._dcrdr)
+        if register == "pc":
+            self._host.pc_written()
+
+    def _update_breakpoints(self) -> None:
+        """Collect the addresses of the enabled comparators (FPB revision 1)."""
+        addresses = set()
+        if self._fpb_enabled:
+            for value in self._comparators:
+                if value & 1:
+                    for bit, offset in ((30, 0), (31, 2)):
+                        if value >> bit & 1:
+                            addresses.add((value & 0x1FFFFFFC) + offset)
+        self.breakpoints = frozenset(addresses)
+        self._host.breakpoints_changed()

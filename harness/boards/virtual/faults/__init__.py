@@ -1,0 +1,1 @@
+"""Faults that are put into a virtual board on purpose."""

@@ -1,0 +1,1 @@
+"""The serial port of the virtual board."""

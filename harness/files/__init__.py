@@ -1,0 +1,1 @@
+"""Small files that processes share, and the files that come with the package."""

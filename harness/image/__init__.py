@@ -1,0 +1,1 @@
+"""Firmware images: what they hold, and the tensors that go into their models."""

@@ -1,0 +1,303 @@
+"""Firmware images: an ELF with its segments, build id, model card, symbols and section sizes."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import io
+import itertools
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection, SymbolTableSection
+
+from harness.errors import HilError, ImageError
+from harness.image.layer_table import LayerSpec, parse_layers
+from harness.image.model_card import ModelCard, parse_card
+from harness.link.frame import MAX_PAYLOAD
+from harness.link.messages import INFO_BYTES, MOST_ID_BYTES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.config import BoardKind
+
+_REQUIRED_SYMBOLS = ("__stack_bottom", "__stack_top", "__paint_pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes to program at a flash address."""
+
+    address: int
+    data: bytes = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        """First address behind it."""
+        return self.address + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One firmware image, fully read and checked for what every later step needs.
+
+    Attributes:
+        path: where it was read from.
+        sha256: of the file, hexadecimal.
+        build_id: GNU build id, hexadecimal; the running board reports it too.
+        card: the model card.
+        layers: what the layers of the model are, in order; None if the image doesn't say.
+        segments: what goes to flash, by address, not overlapping.
+        vectors: address of the vector table.
+        symbols: values by name.
+        toolchain: what the compiler says of itself.
+        flash_bytes: bytes programmed.
+        ram_static_bytes: .data, .bss and the like, less the tensor arena and the heap.
+        ram_arena_bytes: the tensor arena.
+    """
+
+    path: Path
+    sha256: str
+    build_id: str
+    card: ModelCard
+    layers: tuple[LayerSpec, ...] | None
+    segments: tuple[Segment, ...]
+    vectors: int
+    symbols: dict[str, int] = field(repr=False)
+    functions: tuple[tuple[int, int, str], ...] = field(repr=False)
+    toolchain: str
+    flash_bytes: int
+    ram_static_bytes: int
+    ram_arena_bytes: int
+
+    @property
+    def flash_compressed_bytes(self) -> int:
+        """What the programmed bytes take when compressed by zlib (level 9), as for an update over the air."""
+        return len(zlib.compress(b"".join(segment.data for segment in self.segments), 9))
+
+    @property
+    def stack(self) -> tuple[int, int]:
+        """Lowest address of the stack region, and the first one above it."""
+        return self.symbols["__stack_bottom"], self.symbols["__stack_top"]
+
+    @property
+    def heap(self) -> tuple[int, int]:
+        """Lowest address of the heap region, and the first one above it; equal if there is none."""
+        bottom = self.symbols.get("__heap_bottom", 0)
+        return bottom, self.symbols.get("__heap_top", bottom)
+
+    def function_at(self, address: int) -> str | None:
+        """Name of the function that holds `address`, or None."""
+        index = bisect.bisect_right(self.functions, (address, 0xFFFFFFFF, "")) - 1
+        if index >= 0:
+            start, size, name = self.functions[index]
+            if start <= address < start + max(size, 2):
+                return name
+        return None
+
+
+def load_image(path: Path, kind: BoardKind | None = None) -> Image:
+    """Read an image, and check that it belongs on a kind of board.
+
+    Args:
+        path: the ELF file.
+        kind: the kind of board that it shall run on, or None to read only.
+
+    Raises:
+        ImageError: not there, truncated, not an ARM ELF, without build id or model card, for another board, or
+            outside the board's flash or RAM.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: can't be read: {error.strerror}; `hil build` makes one of a model") from error
+    try:
+        image = _parse(path, content)
+    except HilError:
+        raise
+    except Exception as error:  # the parser of ELF files raises whatever its data structures do on damaged ones
+        what = str(error) or type(error).__name__
+        raise ImageError(f"{path}: not a readable ELF file ({what}); build it again") from error
+    if kind is not None:
+        check_image(image, kind)
+    return image
+
+
+def check_image(image: Image, kind: BoardKind) -> None:
+    """Check that `image` is for `kind` and fits into its flash.
+
+    Raises:
+        ImageError: it isn't, or doesn't.
+    """
+    if image.card.board != kind.name:
+        raise ImageError(
+            f"{image.path}: built for board {image.card.board!r}, but the device is a {kind.name!r} ({kind.title}); "
+            f"build the model for {kind.name}"
+        )
+    start, end = kind.flash.start, kind.flash.start + kind.flash.size
+    for segment in image.segments:
+        if segment.address < start or segment.end > end:
+            raise ImageError(
+                f"{image.path}: needs flash 0x{segment.address:X} to 0x{segment.end:X}, but {kind.title} has "
+                f"0x{start:X} to 0x{end:X} ({kind.flash.size} bytes) for applications"
+            )
+    ram_end = kind.ram.start + kind.ram.size
+    bottom, top = image.stack
+    heap_bottom, heap_top = image.heap
+    if heap_bottom and not kind.ram.start <= heap_bottom <= heap_top <= ram_end:
+        raise ImageError(
+            f"{image.path}: its heap lies at 0x{heap_bottom:X} to 0x{heap_top:X}, outside the RAM of {kind.title} "
+            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
+        )
+    if image.ram_static_bytes + image.ram_arena_bytes > kind.ram.size:
+        raise ImageError(
+            f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
+            f"but {kind.title} has {kind.ram.size} bytes of RAM"
+        )
+    odd = [f"0x{address:X}" for address in (bottom, top, heap_bottom, heap_top) if address % 4]
+    if odd:
+        raise ImageError(f"{image.path}: its stack or heap begins or ends at {odd[0]}, which is no multiple of 4")
+    if not kind.ram.start <= bottom < top <= ram_end:
+        raise ImageError(
+            f"{image.path}: its stack lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} "
+            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
+        )
+
+
+def _parse(path: Path, content: bytes) -> Image:
+    if not content.startswith(b"\x7fELF"):
+        raise ImageError(f"{path}: not an ELF file; `hil build` makes images of models")
+    elf = ELFFile(io.BytesIO(content))
+    if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC" or elf.elfclass != 32 or not elf.little_endian:
+        raise ImageError(
+            f"{path}: an ELF for {elf['e_machine']} ({elf['e_type']}, {elf.elfclass} bits, "
+            f"{'little' if elf.little_endian else 'big'}-endian), not an ARM executable; "
+            "use the .elf that arm-none-eabi-gcc linked"
+        )
+    card_bytes = _content(path, elf, ".hil_card")
+    if card_bytes is None:
+        raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
+    card = parse_card(card_bytes, str(path))
+    build_id = _build_id(path, elf)
+    _check_info(path, len(card_bytes), len(bytes.fromhex(build_id)))
+    segments = _segments(path, elf, len(content))
+    symbols, functions = _symbols(elf)
+    for name in _REQUIRED_SYMBOLS:
+        if name not in symbols:
+            raise ImageError(f"{path}: no symbol {name}; link with the linker script of the board, and don't strip it")
+    arena, static = _ram(elf)
+    return Image(
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        build_id=build_id,
+        card=card,
+        layers=_layers(path, elf),
+        segments=segments,
+        vectors=_vectors(path, elf, segments),
+        symbols=symbols,
+        functions=functions,
+        toolchain=_toolchain(path, elf),
+        flash_bytes=sum(len(segment.data) for segment in segments),
+        ram_static_bytes=static,
+        ram_arena_bytes=arena,
+    )
+
+
+def _segments(path: Path, elf: ELFFile, size: int) -> tuple[Segment, ...]:
+    found = []
+    for segment in elf.iter_segments("PT_LOAD"):
+        if segment["p_filesz"]:
+            if segment["p_offset"] + segment["p_filesz"] > size:
+                raise ImageError(f"{path}: truncated: a segment ends behind the end of the file; build it again")
+            found.append(Segment(segment["p_paddr"], segment.data()))
+    if not found:
+        raise ImageError(f"{path}: holds nothing to program")
+    found.sort(key=lambda segment: segment.address)
+    for lower, upper in itertools.pairwise(found):
+        if upper.address < lower.end:
+            raise ImageError(f"{path}: segments overlap at 0x{upper.address:X}")
+    return tuple(found)
+
+
+def _build_id(path: Path, elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".note.gnu.build-id")
+    if isinstance(section, NoteSection):
+        for note in section.iter_notes():
+            if note["n_type"] == "NT_GNU_BUILD_ID":
+                return str(note["n_desc"])
+    raise ImageError(f"{path}: no GNU build id; link with -Wl,--build-id=sha1")
+
+
+def _check_info(path: Path, card_bytes: int, id_bytes: int) -> None:
+    """Refuse what the agent can't announce (docs/link-protocol.md, INFO)."""
+    if not 1 <= id_bytes <= MOST_ID_BYTES:
+        raise ImageError(
+            f"{path}: its GNU build id has {id_bytes} bytes, not 1 to {MOST_ID_BYTES}; link with -Wl,--build-id=sha1"
+        )
+    room = MAX_PAYLOAD - INFO_BYTES - id_bytes
+    if card_bytes > room:
+        raise ImageError(
+            f"{path}: its model card has {card_bytes} bytes, but the board can announce at most {room}; shorten it"
+        )
+
+
+def _content(path: Path, elf: ELFFile, name: str) -> bytes | None:
+    """Return what is in a section; None if there is no such section."""
+    section = elf.get_section_by_name(name)
+    if section is None:
+        return None
+    if section.compressed:  # a few bytes could unpack to gigabytes, and nothing of ours is compressed
+        raise ImageError(f"{path}: section {name} is compressed; link it without")
+    return bytes(section.data())
+
+
+def _layers(path: Path, elf: ELFFile) -> tuple[LayerSpec, ...] | None:
+    table = _content(path, elf, ".hil_layers")
+    return parse_layers(table, str(path)) if table else None
+
+
+def _vectors(path: Path, elf: ELFFile, segments: tuple[Segment, ...]) -> int:
+    section = elf.get_section_by_name(".vectors")
+    if section is None:
+        raise ImageError(f"{path}: no vector table (section .vectors)")
+    address = int(section["sh_addr"])
+    if not any(segment.address <= address and address + 8 <= segment.end for segment in segments):
+        raise ImageError(f"{path}: its vector table at 0x{address:X} lies in no segment that is programmed")
+    return address
+
+
+def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], ...]]:
+    table = elf.get_section_by_name(".symtab")
+    values: dict[str, int] = {}
+    functions = []
+    if isinstance(table, SymbolTableSection):
+        for symbol in table.iter_symbols():
+            if not symbol.name or symbol.name.startswith("$"):
+                continue
+            if symbol["st_info"]["type"] == "STT_FUNC":
+                functions.append((symbol["st_value"] & ~1, symbol["st_size"], symbol.name))
+            if symbol["st_info"]["bind"] != "STB_LOCAL" or symbol.name not in values:
+                values[symbol.name] = symbol["st_value"]
+    return values, tuple(sorted(functions))
+
+
+def _ram(elf: ELFFile) -> tuple[int, int]:
+    """Return the bytes of the tensor arena, and of all other writable sections but the heap, which is measured."""
+    arena = static = 0
+    for section in elf.iter_sections():
+        flags = section["sh_flags"]
+        if flags & SH_FLAGS.SHF_ALLOC and flags & SH_FLAGS.SHF_WRITE:
+            if section.name == ".arena":
+                arena += section["sh_size"]
+            elif section.name != ".heap":
+                static += section["sh_size"]
+    return arena, static
+
+
+def _toolchain(path: Path, elf: ELFFile) -> str:
+    text = (_content(path, elf, ".comment") or b"").split(b"\0")[0].decode(errors="replace")
+    return text or "unknown"

@@ -1,0 +1,1 @@
+"""One lock per probe or port of this computer, and who holds it."""

@@ -1,0 +1,127 @@
+"""Where the work of an inference goes, by layer of the model, as the board itself counts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.boards.start_image import start_image
+from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
+from harness.link.client import Link
+from harness.link.timing import Timing
+
+if TYPE_CHECKING:
+    from harness.boards.base import Board, Counter
+    from harness.image.elf import Image
+    from harness.image.layer_table import LayerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShare:
+    """One layer's part of an inference.
+
+    Attributes:
+        layer: its number, from 0.
+        spec: what the layer is; None if the image doesn't say.
+        ticks: of the board's counter.
+        share: of the whole inference, 0 to 1.
+    """
+
+    layer: int
+    spec: LayerSpec | None
+    ticks: int
+    share: float
+
+    @property
+    def ticks_per_mac(self) -> float | None:
+        """Ticks per multiply-accumulate; None if the layer has none, or isn't known to have any."""
+        return self.ticks / self.spec.macs if self.spec is not None and self.spec.macs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One inference by layer.
+
+    Attributes:
+        counter: what the ticks are.
+        layers: in the order of execution; none if the engine can't tell.
+        total: ticks of the inference that was measured by layer, less what the measuring costs.
+        inference: ticks of an ordinary inference on the same input, right before.
+        why_no_layers: if there are none.
+    """
+
+    counter: Counter
+    layers: tuple[LayerShare, ...]
+    total: int
+    inference: int
+    why_no_layers: str | None = None
+
+    @property
+    def rest(self) -> int:
+        """Ticks of the inference that belong to no layer; all of them if there are no layers."""
+        return self.total - sum(row.ticks for row in self.layers)
+
+
+def profile_image(board: Board, image: Image, data: bytes) -> Profile:
+    """Start an image, flashing it unless the board holds it already, and profile an inference.
+
+    Args:
+        board: open.
+        image: what to run.
+        data: the input tensor, raw.
+
+    Raises:
+        HilError: as `start_image` and `profile_layers`.
+    """
+    link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+    start_image(board, image, link, force=False)
+    return profile_layers(link, image, data, board.counter)
+
+
+def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> Profile:
+    """Profile an inference on a board that runs `image`.
+
+    Ordinary and profiled inferences are run twice, and the second of each is taken: the first finds cold caches.
+
+    Args:
+        link: connected.
+        image: what the board runs.
+        data: the input tensor, raw.
+        counter: what the board counts.
+
+    Raises:
+        ImageError: the image was linked with an agent that knows no profiles.
+        MeasurementError: the profiled inference gave another output than the ordinary one, or other layers than the
+            image lists.
+        BoardError: the link failed.
+    """
+    ordinary = link.infer(data, 2)
+    inference = ordinary.ticks[-1]
+    try:
+        link.profile(data)
+        measured = link.profile(data)
+    except NoLayersError:
+        why = "the engine in this image doesn't tell one layer from another"
+        return Profile(counter, (), inference, inference, why)
+    except UnknownRequestError as error:
+        raise ImageError(
+            f"{image.path}: too old to be profiled: its agent doesn't know how. Build it again with the agent of this "
+            f"release, or see where instructions go with `--functions` ({error})"
+        ) from error
+    if measured.output != ordinary.output:
+        raise MeasurementError(
+            f"{image.path}: the inference that was measured by layer gave another output than the ordinary one (first "
+            f"bytes {measured.output[:16].hex(' ')}, {ordinary.output[:16].hex(' ')}), so its engine's "
+            "hil_model_profile() doesn't do what hil_model_invoke() does"
+        )
+    specs = image.layers
+    if specs is not None and len(specs) != len(measured.layers):
+        raise MeasurementError(
+            f"{image.path}: the board reports {len(measured.layers)} layers, but the image lists {len(specs)}; "
+            "build the image again"
+        )
+    rows = (
+        LayerShare(number, specs[number] if specs is not None else None, ticks, ticks / measured.total)
+        for number, ticks in enumerate(measured.layers)
+    )
+    return Profile(counter, tuple(rows), measured.total, inference)

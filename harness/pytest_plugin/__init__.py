@@ -1,0 +1,1 @@
+"""The pytest plugin: `pytest suites/ --device nano33`."""

@@ -1,0 +1,164 @@
+"""Suite files as pytest sees them: a file that holds one item per variant and device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from harness.config import load_suite
+from harness.errors import HilError, QuarantinedError, StoreError
+from harness.store.schema import CASE_COLUMNS
+from harness.text.escape import printable, xml_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from harness.config import Suite, Variant
+    from harness.run.progress import Watch
+    from harness.run.session import Session
+    from harness.run.targets import Target
+
+#: pytest's "tests failed"; what a run that can't write its results ends with.
+_STORE_EXIT_CODE = 1
+
+
+class SuiteFile(pytest.File):
+    """A suite. Its items are ordered by target, so that one board flashes its variants one after another."""
+
+    bench: Session
+    watch: Callable[[str], Watch]
+
+    @classmethod
+    def build(
+        cls,
+        parent: pytest.Collector,
+        path: Path,
+        bench: Session,
+        watch: Callable[[str], Watch],
+    ) -> Self:
+        """Make the collector of a suite file.
+
+        Args:
+            parent: the folder it is in.
+            path: the file.
+            bench: the devices to measure on.
+            watch: gives the progress callback for an item's name.
+        """
+        node: Self = cls.from_parent(parent, path=path)
+        node.bench, node.watch = bench, watch
+        return node
+
+    def collect(self) -> Iterator[VariantItem]:
+        """Yield an item for each target and variant.
+
+        Raises:
+            ConfigError: the suite file is wrong, or the command line names a variant that it doesn't have.
+        """
+        suite = load_suite(shortest(self.path))
+        for argument in self.config.args:
+            file, _, named = argument.partition("::")
+            if named and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
+                suite.variant(named.partition("[")[0])
+        self.bench.suites[suite.path] = suite
+        several = len(self.bench.targets) > 1
+        for target in self.bench.targets:
+            for variant in suite.variants:
+                name = f"{variant.name}[{target.name}]" if several else variant.name
+                item: VariantItem = VariantItem.from_parent(self, name=name)
+                item.suite, item.variant, item.target = suite, variant, target
+                item.bench, item.watch = self.bench, self.watch
+                yield item
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002 (pytest's)
+        """Show a mistake in the file as a message, without a traceback."""
+        return _message(self, excinfo) or super().repr_failure(excinfo)
+
+
+class VariantItem(pytest.Item):
+    """One variant of a suite on one board, or on any board of a pool: one case of the results.
+
+    Attributes:
+        number: of the case in a run that several processes write; None in any other.
+    """
+
+    suite: Suite
+    variant: Variant
+    target: Target
+    bench: Session
+    watch: Callable[[str], Watch]
+    number: int | None = None
+    row: dict[str, Any] | None = None
+    unchecked: tuple[str, ...] = ()
+    counter: str | None = None
+
+    def runtest(self) -> None:
+        """Measure the case. A failed measurement and an exceeded limit fail the item; a full disk ends the session.
+
+        It is skipped if its boards are in quarantine.
+        """
+        bench, before = self.bench, self.bench.record
+        self.row, self.unchecked, self.counter = None, (), None  # pytest-rerunfailures runs an item again
+        watch = self.watch(self.name)
+        try:
+            self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
+        except StoreError as error:
+            pytest.exit(printable(str(error)), returncode=_STORE_EXIT_CODE)
+        except QuarantinedError as error:
+            pytest.skip(printable(str(error)))
+        finally:
+            watch.clear()
+            if self.row is None and bench.record is not None and bench.record is not before:
+                self.row = bench.record.row
+            if self.row is not None:
+                self.user_properties = properties(self.row)
+            self.counter = bench.rack.counter_in_use(self.row["device"]) if self.row else None
+        self.unchecked = limits.unchecked
+        if limits.exceeded:
+            pytest.fail("\n".join(limits.exceeded), pytrace=False)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what the harness reports as a message; the traceback comes with -v."""
+        if isinstance(excinfo.value, HilError):  # its words can be a board's
+            return _message(self, excinfo) or printable(str(super().repr_failure(excinfo, style)))
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Point at the variant's line in the suite file."""
+        return self.path, self.variant.line - 1, self.name
+
+
+def properties(row: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Return what is known of a case, by column, as pytest's `--junitxml` takes it; what is missing has no property.
+
+    Args:
+        row: of the case.
+    """
+    known = [(name, value) for name in CASE_COLUMNS if (value := row.get(name)) is not None]
+    return [("emulated", row["backend"] != "hardware"), *((name, _simple(value)) for name, value in known)]
+
+
+def _simple(value: object) -> object:
+    """Return a value as pytest-xdist can send it."""
+    return value if type(value) in (bool, int, float) else xml_text(str(value))
+
+
+def in_order(items: list[pytest.Item], bench: Session) -> None:
+    """Keep the suites' items of one target together; everything else stays where it was."""
+    rank = {target.name: number for number, target in enumerate(bench.targets)}
+    places = [place for place, item in enumerate(items) if isinstance(item, VariantItem)]
+    cases = sorted((item for item in items if isinstance(item, VariantItem)), key=lambda item: rank[item.target.name])
+    for place, item in zip(places, cases, strict=True):
+        items[place] = item
+
+
+def shortest(path: Path) -> Path:
+    """Return a path as short as it can be said from here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _message(node: pytest.Collector | pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str | None:
+    if isinstance(excinfo.value, HilError) and node.config.option.verbose < 1:
+        return printable(str(excinfo.value))
+    return None

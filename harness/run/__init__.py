@@ -1,0 +1,1 @@
+"""One run of measuring: its cases, the boards that they are measured on, and what is done when those fail."""

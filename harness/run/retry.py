@@ -1,0 +1,191 @@
+"""What is done after a failure of the infrastructure: from the gentlest step to the last one, then giving up."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+from harness.errors import (
+    BoardError,
+    BusyError,
+    EmulatorError,
+    FarmError,
+    FlashError,
+    GivenUpError,
+    LeaseLostError,
+    LockedError,
+    ProbeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.boards.base import Board
+    from harness.boards.usb_power import UsbPower
+    from harness.store.cases import CaseRecord
+
+AnyBoard = TypeVar("AnyBoard", bound="Board")
+#: So many cases in a row that the board never answered in, and it is the board rather than an image.
+_SILENT_CASES = 2
+#: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
+_PAUSE_S = 1.5
+#: A reset goes through what has failed here: the probe, the emulator, or the image that it would start.
+_BEYOND_RESET = (ProbeError, EmulatorError, FlashError)
+#: No retry unlocks a part, and another run's board is not to be touched.
+_FINAL = (LockedError, LeaseLostError)
+
+
+class Step(StrEnum):
+    """How the next attempt begins."""
+
+    RESET = "reset"
+    REFLASH = "reflash"
+    POWER_CYCLE = "power cycle"
+    REOPEN = "opening again"
+
+
+def plan(retries: int, *, power: bool) -> tuple[Step, ...]:
+    """Return the steps of a case's retries, in their order.
+
+    Args:
+        retries: how often to try again.
+        power: whether the board's power can be switched; that is one more attempt, and the last.
+    """
+    if retries == 0:
+        return ()
+    return (Step.RESET, *[Step.REFLASH] * (retries - 1), *[Step.POWER_CYCLE] * power)
+
+
+def choose(planned: Step, error: BoardError, *, answered: bool, opened: bool = True) -> Step:
+    """Return the step to take instead of one that can't help.
+
+    A reset doesn't help where the image isn't known to be in flash, nor where the probe is lost or the emulator has
+    ended: that must be opened or started again. A board that isn't open can only be opened again, or lose its power.
+    """
+    if not opened:
+        return Step.POWER_CYCLE if planned is Step.POWER_CYCLE else Step.REOPEN
+    if planned is Step.RESET and (not answered or isinstance(error, _BEYOND_RESET)):
+        return Step.REFLASH
+    return planned
+
+
+def prepare(board: Board, step: Step) -> None:
+    """Do what a step needs before the image is started.
+
+    Raises:
+        BoardError: the board can't be reached, or its power can't be switched.
+    """
+    if step is Step.POWER_CYCLE:
+        board.power_cycle()
+    elif step is Step.REFLASH:
+        board.reconnect()
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts of one case: what is recorded of those that fail, and what comes next.
+
+    Attributes:
+        record: of the case.
+        log: takes a line for the board's log.
+        steps: how the retries begin, from `plan`.
+        before: attempts that other boards have had.
+    """
+
+    record: CaseRecord
+    log: Callable[[str], None]
+    steps: tuple[Step, ...]
+    before: int = 0
+
+    def failed(self, error: BoardError, reason: str, *, answered: bool, opened: bool = True) -> Step:
+        """Record an attempt that failed, and return how the next one begins.
+
+        Args:
+            error: what ended it.
+            reason: the same in words, for people.
+            answered: whether the firmware answered in it.
+            opened: whether the board was open.
+
+        Raises:
+            BoardError: of the error's type, if that was the last attempt, or if no retry can help.
+        """
+        number = self.record.attempt - self.before
+        last = number >= len(self.steps) or isinstance(error, _FINAL)
+        step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
+        then = f"next: {step}" if step else "given up"
+        self.log(f"attempt {number + 1}: {reason} ({then})")
+        if isinstance(error, _FINAL):
+            raise error
+        if step is None:
+            raise type(error)(f"{reason} (attempt {number + 1} of {len(self.steps) + 1})") from error
+        self.record.restart(f"{reason} ({then})")
+        return step
+
+
+def open_patiently(
+    open_board: Callable[[], AnyBoard], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
+) -> AnyBoard:
+    """Open a board, and try again while the attempts last.
+
+    Args:
+        open_board: opens it.
+        attempts: of the case that needs it.
+        power: what switches its power, if anything does.
+        pause_s: how long to wait before another try.
+
+    Raises:
+        BusyError: another run has it.
+        BoardError: it can't be opened.
+        ConfigError: the configuration is wrong, which no retry changes.
+    """
+    step: Step | None = None
+    while True:
+        try:
+            if step is Step.POWER_CYCLE and power is not None:
+                power.cycle()
+            return open_board()
+        except BusyError:
+            raise  # its board is well: who has it must be waited for
+        except BoardError as error:
+            step = attempts.failed(error, str(error), answered=False, opened=False)
+            time.sleep(pause_s)
+
+
+@dataclass
+class Standing:
+    """What a run knows of one board: whether to go on with it.
+
+    Attributes:
+        given_up: why the board is not used any more in this run; None as long as it is.
+    """
+
+    given_up: str | None = None
+    _silent: int = 0
+
+    def worked(self) -> None:
+        """Note that the board answered."""
+        self._silent = 0
+
+    def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
+        """Note that a case failed for good.
+
+        A board that can't be opened is given up, unless another run has it or took it, or the farm didn't answer. Probe
+        or flash failing is the board's fault. Firmware that never answers may be the image's, so it takes two cases in
+        a row. Firmware that answered and then failed says nothing about the board.
+        """
+        if isinstance(error, (BusyError, FarmError, LeaseLostError)):
+            return
+        self._silent = 0 if answered else self._silent + 1
+        if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:
+            self.given_up = str(error)
+
+    def check(self, board: str) -> None:
+        """Refuse a board that was given up.
+
+        Raises:
+            GivenUpError: it was, with the reason.
+        """
+        if self.given_up is not None:
+            raise GivenUpError(f"{board}: not tried again in this run, because it was given up: {self.given_up}")

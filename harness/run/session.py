@@ -1,0 +1,263 @@
+"""One session of measuring: what cases can be asked of, the boards that are used, and the run that is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.boards.virtual import parse_fault
+from harness.config import Lab
+from harness.errors import BoardError, ConfigError, HilError, LeaseLostError, MeasurementError, QuarantinedError
+from harness.farm.labgrid_inventory import with_places
+from harness.locks.state import hostname
+from harness.measure.limits import LimitCheck, check_limits
+from harness.run.boards import Rack
+from harness.run.case import begin_case, run_case
+from harness.run.failover import Case
+from harness.run.provenance import provenance
+from harness.run.targets import LeftOut, Target, make_targets
+from harness.store import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from harness.boards.base import Backend, Board
+    from harness.config import Device, Suite, SuiteData, Variant
+    from harness.run.options import Options
+    from harness.store.cases import CaseRecord
+
+#: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
+_BOARDS_PER_CASE = 3
+#: So often a case is begun again because its board was taken away: a coordinator restarted, a host was suspended.
+_LOSSES = 2
+_MEANING: dict[Backend, str] = {
+    "hardware": "a real board, counts cycles",
+    "virtual": "emulated Cortex-M4, counts instructions; not latency",
+    "renode": "emulated by Renode, counts instructions; not latency",
+}
+
+
+@dataclass
+class Session:
+    """The boards of one session, opened when first needed, and the run that their results go to.
+
+    Attributes:
+        options: what the user chose.
+        lab: what devices.yaml says.
+        targets: what cases can be asked of.
+        left_out: selected devices that can't be used, and why.
+        record: of the case that was begun last.
+    """
+
+    options: Options
+    lab: Lab
+    targets: tuple[Target, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    suites: dict[Path, Suite] = field(default_factory=dict)
+    run: Run | None = None
+    record: CaseRecord | None = None
+    _numbers: dict[tuple[str, Path, str], int] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)
+    _data: dict[Path, SuiteData] = field(default_factory=dict)
+    rack: Rack = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rack = Rack(self.lab, self.targets, self.options, self._log)
+
+    @classmethod
+    def build(cls, options: Options) -> Self:
+        """Find the devices that are meant and decide on the backend of each.
+
+        Raises:
+            ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
+            FarmError: labgrid, which has the tags of the devices, doesn't answer.
+        """
+        lab = with_places(Lab.load(options.lab_file), options.selectors)
+        targets, left_out = make_targets(lab.select(options.selectors), options.backend, each=options.each)
+        for target in targets:
+            for fault in (fault for device in target.devices for fault in device.faults):
+                parse_fault(fault)
+        for fault in options.virtual_faults:
+            parse_fault(fault)
+            for target in targets:
+                if target.backend != "virtual":
+                    raise ConfigError(
+                        f"{target.name} is a {target.backend} board, and faults can be injected into virtual ones "
+                        "only; leave out `--virtual-fault`, or add `--backend virtual`"
+                    )
+        return cls(options, lab, targets, left_out)
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The boards of all targets."""
+        return tuple(device for target in self.targets for device in target.devices)
+
+    def header(self) -> list[str]:
+        """Say which boards will be used, what they are, and why."""
+        lines = []
+        for target in self.targets:
+            for number, (device, why) in enumerate(zip(target.devices, target.whys, strict=True)):
+                name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
+                if number == 0 or target.pool is None:
+                    lines.append(f"hil: {name} on {target.backend}: {_MEANING[target.backend]}")
+                else:
+                    lines.append(f"hil: {name} on {target.backend}: shares the cases")
+                lines.append(f"     because {why}")
+                lines += self.rack.meters[device.name].header()
+                lines += self.rack.notices(device)
+        lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
+        lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self._faults()]
+        return lines
+
+    def _faults(self) -> list[str]:
+        """Return the faults that are injected on purpose; a fault of one board says of which."""
+        of_boards = [f"{device.name}: {fault}" for device in self.devices for fault in device.faults]
+        return [*self.options.virtual_faults, *of_boards]
+
+    def any_board(self, target: Target) -> Board:
+        """Return the open board of a target, or of the first in its pool that can be opened.
+
+        Raises:
+            HilError: none can.
+        """
+        return self.rack.any_board(target)
+
+    def measure(
+        self,
+        target: Target,
+        suite: Suite,
+        variant: Variant,
+        on_progress: Callable[[str, int, int], None] | None,
+        number: int | None = None,
+        *,
+        final: bool = True,
+    ) -> tuple[dict[str, Any], LimitCheck]:
+        """Run one case and hold it against its limits.
+
+        A case that was measured before in this session is measured anew, and what is measured last counts.
+
+        A case whose board fails goes to another board of the pool, if there is one, at most to so many that a bad image
+        isn't tried on the whole farm.
+
+        Args:
+            target: the board, or any of which boards.
+            suite: the task.
+            variant: which of its models.
+            on_progress: called with the stage, how much is done, and of how much.
+            number: of the case in a run that several processes write; one that is done already isn't measured again.
+            final: whether a failure of the boards ends the case; if not, another process may take it.
+
+        Returns:
+            The row of the case, and what came of the limits.
+
+        Raises:
+            QuarantinedError: the case was skipped, because its boards are out of use; it is recorded with the reason.
+            HilError: the case failed; it is recorded with the reason.
+        """
+        run = self._open_run()
+        done = None if number is None or number in self._begun else run.finished(number)
+        if done is not None:
+            if done["status"] != "complete":
+                raise MeasurementError(str(done["reason"]))
+            return done, check_limits(variant.limits, done)
+        key = (target.name, suite.path, variant.name)
+        if number is None:
+            number = self._numbers.setdefault(key, len(self._numbers))
+        self._begun.add(number)
+        first = self.rack.order(target)[0]
+        where = {"pool": target.pool, "host": hostname()}
+        record = begin_case(run, first.name, first.kind, target.backend, suite, variant, number=number, **where)
+        self.record = record
+        case = Case(target, suite, variant, record, run, on_progress)
+        try:
+            data = self._load(suite)
+            row = self._measured(case, data, final=final)
+        except HilError as error:
+            if record.row is None and (final or not isinstance(error, BoardError)):
+                if isinstance(error, QuarantinedError):  # none of the boards that are left was tried
+                    record.finish(status="skipped", reason=str(error), attempts=record.attempt)
+                else:
+                    record.finish(status="failed", reason=str(error))
+            raise
+        return row, check_limits(variant.limits, row)
+
+    def _measured(self, case: Case, data: SuiteData, *, final: bool) -> dict[str, Any]:
+        """Measure a case on one board after the other, until one of them works."""
+        limit = min(_BOARDS_PER_CASE, len(case.target.devices))
+        while True:
+            board, device = self.rack.take(case)
+            last = len(case.failed) + 1 >= limit
+            try:
+                row = run_case(
+                    board,
+                    case.suite,
+                    case.variant,
+                    data,
+                    case.run,
+                    retries=self.options.retries,
+                    force_flash=self.options.force_flash,
+                    on_progress=case.on_progress,
+                    record=case.record,
+                    meter=self.rack.meters[device.name],
+                    final=last and final,
+                )
+            except LeaseLostError as error:
+                self.rack.let_go(device)
+                if case.lost == _LOSSES or not final:
+                    raise
+                case.lose(error)
+            except BoardError as error:
+                self.rack.failed(case, device, error)
+                if last:
+                    raise
+                self.rack.let_go(device)
+                case.give_up(device, error)
+            except MeasurementError as error:
+                self.rack.worked(case, device, error)
+                raise
+            else:
+                self.rack.worked(case, device)
+                return row
+
+    def close(self) -> None:
+        """Let go of all boards, then write the tables. Safe to call twice.
+
+        Raises:
+            StoreError: the tables can't be written; the journal is kept.
+        """
+        self.rack.close()
+        if self.run is not None:
+            self.run.close()
+
+    def _log(self, device: str, text: str) -> None:
+        if self.run is not None:
+            self.run.log(device, text)
+
+    def _open_run(self) -> Run:
+        if self.run is None:
+            options: dict[str, Any] = {
+                "backend": self.options.backend,
+                "samples": self.options.samples,
+                "force_flash": self.options.force_flash,
+                "allow_mass_erase": self.options.allow_mass_erase,
+                "power": self.options.power.wanted,
+                "mlperf_rules": self.options.power.mlperf_rules,
+            }
+            if self._faults():
+                options["virtual_faults"] = self._faults()
+            if self.options.each:
+                options["each"] = True
+            about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)
+            shared = self.options.shared
+            self.run = (
+                Run.create(self.options.results_dir, about)
+                if shared is None
+                else Run.join(shared.path, about, shared.writer)
+            )
+        return self.run
+
+    def _load(self, suite: Suite) -> SuiteData:
+        if suite.path not in self._data:
+            self._data[suite.path] = suite.load_data(self.options.samples)
+        return self._data[suite.path]

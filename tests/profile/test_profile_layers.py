@@ -1,0 +1,135 @@
+"""Profiles by layer on the virtual board: what is measured, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from fakes.lines import OlderAgent
+from harness.boards.opening import open_board
+from harness.build import parse_tflite, plan_memory
+from harness.build.making import Making, make_model_image
+from harness.build.patch import Patches
+from harness.build.sources import target_for
+from harness.build.toolchain import find_toolchain
+from harness.errors import ConfigError, ImageError, MeasurementError
+from harness.image.elf import load_image
+from harness.link.client import Link
+from harness.profile.functions import profile_functions
+from harness.profile.inputs import random_input
+from harness.profile.layers import profile_image, profile_layers
+
+
+@pytest.fixture(scope="module")
+def image(prebuilt):
+    return load_image(prebuilt / "fashion_mnist_float32.elf")
+
+
+@pytest.fixture(scope="module")
+def data(image):
+    return random_input(image.card.input).data
+
+
+@pytest.fixture(scope="module")
+def board(nano33):
+    with open_board(nano33, "virtual") as opened:
+        yield opened
+
+
+@pytest.fixture
+def link(board, image):
+    board.flash(image)
+    stream = board.link()
+    stream.drain()
+    board.reset()
+    connected = Link(stream, board.name)
+    connected.connect()
+    return connected
+
+
+def test_layers_and_rest_are_the_whole(board, image, data):
+    profile = profile_image(board, image, data)
+    assert profile.counter == "instructions"
+    assert [row.spec for row in profile.layers] == list(image.layers)
+    assert [row.layer for row in profile.layers] == list(range(10))
+    assert sum(row.ticks for row in profile.layers) + profile.rest == profile.total
+    assert sum(row.share for row in profile.layers) == pytest.approx(1 - profile.rest / profile.total)
+    assert abs(profile.total - profile.inference) <= 16
+    assert profile.layers[2].ticks_per_mac == profile.layers[2].ticks / 451_584
+    assert profile.layers[9].ticks_per_mac is None
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_board_that_runs_the_image_is_not_flashed(board, image, data):
+    first = profile_image(board, image, data)
+    board.notes.clear()
+    assert profile_image(board, image, data) == first
+    assert board.notes == ["flashing fashion_mnist_float32.elf skipped: its flash was read and is equal"]
+
+
+def test_an_image_that_lists_other_layers_than_it_has(link, image, data):
+    wrong = replace(image, layers=image.layers[:-1])
+    with pytest.raises(MeasurementError, match=r"float32\.elf: the board reports 10 layers, but the image lists 9"):
+        profile_layers(link, wrong, data, "instructions")
+
+
+def test_an_image_that_lists_no_layers(link, image, data):
+    profile = profile_layers(link, replace(image, layers=None), data, "cycles")
+    assert len(profile.layers) == 10
+    assert {row.spec for row in profile.layers} == {row.ticks_per_mac for row in profile.layers} == {None}
+    assert profile.counter == "cycles"
+
+
+def test_a_profiled_inference_that_gives_another_output(nano33, root):
+    image = load_image(root / "tests" / "images" / "wrong.elf")
+    with (
+        open_board(nano33, "virtual") as board,
+        pytest.raises(MeasurementError, match=r"wrong\.elf: .* gave another output .*hil_model_profile\(\) doesn't do"),
+    ):
+        profile_image(board, image, bytes(784))
+
+
+def test_an_image_whose_agent_is_too_old(board, link, image, data):
+    link = Link(OlderAgent(board.link()), board.name)
+    link.connect(after_reset=False)
+    with pytest.raises(ImageError, match=r"float32\.elf: too old to be profiled: .* Build it again"):
+        profile_layers(link, image, data, "instructions")
+
+
+@pytest.fixture
+def patched_image(root, nano33, tmp_path):
+    """An image whose first three layers run in nine patches, which are copied out of the input."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc isn't installed")
+    graph = parse_tflite(root / "firmware" / "models" / "fashion_mnist" / "fashion_mnist_int8.tflite")
+    plan = plan_memory(graph, Patches(rows=3, columns=3, layers=3))
+    making = Making(target_for(nano33.kind, [nano33.kind], root / "firmware"), find_toolchain("arm-none-eabi-"))
+    return make_model_image(graph, plan, making, tmp_path / "patched.elf", "patched").image
+
+
+def test_the_patches_of_a_layer_are_one_layer(board, patched_image, prebuilt):
+    whole = load_image(prebuilt / "fashion_mnist_int8.elf")
+    data = random_input(whole.card.input).data
+    patched, ordinary = profile_image(board, patched_image, data), profile_image(board, whole, data)
+    assert abs(patched.total - patched.inference) <= 16
+    assert [row.spec.kernel for row in patched.layers] == [row.spec.kernel for row in ordinary.layers]
+    assert [row.spec.output for row in patched.layers] == [row.spec.output for row in ordinary.layers]
+    for one, other in zip(patched.layers[:3], ordinary.layers[:3], strict=True):
+        # The first two repeat what overlaps.
+        assert one.ticks > other.ticks
+        assert one.spec.macs > other.spec.macs or one.layer > 0
+        assert one.spec.parameters == other.spec.parameters
+    for one, other in zip(patched.layers[3:], ordinary.layers[3:], strict=True):
+        assert abs(one.ticks - other.ticks) <= 4
+        assert one.spec == other.spec
+    assert sum(row.spec.macs for row in patched.layers) == patched_image.card.macs > whole.card.macs
+
+
+def test_only_the_virtual_board_counts_by_function(image, data):
+    class Real:
+        name = "desk"
+
+    with pytest.raises(ConfigError, match="desk: only the virtual board can count by function"):
+        profile_functions(Real(), image, data)
