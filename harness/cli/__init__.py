@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli import boards, farm, models
+from harness.cli import boards, farm, health, models, quarantine, release
 from harness.cli import results as outcomes
 from harness.errors import HilError
 from harness.text.terminal import INTERNAL_ERROR, harmless_output
@@ -62,11 +62,11 @@ for _command in (
     boards.flash,
     boards.init,
     boards.renode,
-    farm.health,
+    health.health,
     farm.leases,
     farm.nightly,
-    farm.quarantine,
-    farm.release,
+    quarantine.quarantine,
+    release.release,
     farm.reserve,
     farm.serve,
     models.build,

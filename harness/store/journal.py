@@ -106,16 +106,22 @@ def journal_line(record: Mapping[str, Any]) -> bytes:
     return _HEAD % zlib.crc32(body) + body + _TAIL
 
 
-def read_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+def read_journal(path: Path, skip: str | None = None) -> Iterator[dict[str, Any] | Damage]:
     """Yield the records of a journal one by one, and `Damage` where a line is not one.
+
+    Args:
+        path: of the journal.
+        skip: a kind of record that is passed over unread, since there may be millions; None reads all.
 
     Raises:
         StoreError: the file can't be read.
     """
+    passed = None if skip is None else b'{"t":"%s",' % skip.encode()
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                yield _parse(line, number)
+                if passed is None or not line.startswith(passed, _HEAD_BYTES):
+                    yield _parse(line, number)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
 
