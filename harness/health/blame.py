@@ -21,7 +21,7 @@ class Blame:
     """Whose fault the failures among some trials were.
 
     Attributes:
-        culprits: of each failure. "undecided" are those of an image that only one board has run, and never with success.
+        culprits: of each failure. "undecided": only this board has run the image, and it never worked.
         suspects: the boards that each suspect image failed on, sorted.
     """
 

@@ -101,7 +101,7 @@ class HealthBook(Ledger):
         return tuple(self._judged(name, known) for name in dict.fromkeys((*first, *others)))
 
     def release(self, device: str, by: str, why: str = "", when: datetime | None = None) -> Quarantine:
-        """Take a board back, as `Ledger.release`; also what a host recorded whose clock is ahead counts as before it."""
+        """Take a board back, as `Ledger.release`; what a host recorded whose clock is ahead was before it, too."""
         past = [trial.when for trial in self.trials() if trial.device == device]
         return super().release(device, by, why, max([when or self._clock(), *past]))
 

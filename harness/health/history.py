@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import StoreError
 from harness.files.json_lines import append_line, read_lines, rewrite_lines
-from harness.health.known_outputs import Outputs
+from harness.health.known_outputs import Outputs  # noqa: TC001 (what reads the checks needs it)
 from harness.health.trial import Trial, trials_of
 from harness.locks.state import stamp
 
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-_CASE_COLUMNS = (
-    *("run", "case", "device", "status", "image_sha256", "inputs_sha256", "harness_version"),
-    *("counter", "clock_hz", "ticks_median"),
-)
-#: So many of a results folder are read at most, so that a look at it stays quick.
+#: What trials take from the cases of a run.
+_CASE_COLUMNS = "run case device status inputs_sha256 harness_version counter clock_hz ticks_median".split()
+#: So many runs of a results folder are read at most, so that a look at it stays quick.
 _MOST_RUNS = 500
 #: No run takes longer: one that was begun so long before a window says nothing in it.
 _LONGEST_RUN = timedelta(days=2)
-#: So many checks are kept once the file is so large.
+#: So many checks are kept once their file is so large.
 _MOST_CHECKS, _LARGE_BYTES = 2000, 4 << 20
 
 
@@ -44,15 +42,16 @@ class RunHistory:
         self._ended: dict[str, list[Trial]] = {}
 
     def trials(self, since: datetime) -> list[Trial]:
-        """Return the trials of the last 500 runs that ended since a time; those of damaged runs are left out, warned of.
+        """Return what the last 500 runs say of the time since then; a damaged run is left out with a warning.
 
-        Faults that were injected on purpose are nobody's, so such a run says nothing.
+        Runs that are still being written are read, too. Faults that were injected on purpose are nobody's, so a run
+        with `--virtual-fault` says nothing.
         """
         from harness.store.folders import started  # noqa: PLC0415 (what reads tables is slow to import)
         from harness.store.journal import listed  # noqa: PLC0415
 
         found: list[Trial] = []
-        folders = sorted(path for path in listed(self._folder) if not path.is_symlink() and path.is_dir())
+        folders = sorted(path for path in listed(self._folder) if path.is_dir() and not path.is_symlink())
         begun = [(started(path, {}), path) for path in folders]
         young = [path for when, path in begun if when is None or when >= since - _LONGEST_RUN]
         for path in young[-_MOST_RUNS:]:
@@ -63,58 +62,43 @@ class RunHistory:
         return [trial for trial in found if trial.when >= since]
 
     def _of_run(self, path: Path) -> list[Trial]:
-        from harness.store.folders import injected_faults  # noqa: PLC0415
+        from harness.store.attempts import attempts_of  # noqa: PLC0415
+        from harness.store.files import load_table  # noqa: PLC0415
+        from harness.store.folders import injected_faults, is_run  # noqa: PLC0415
         from harness.store.journal import journals  # noqa: PLC0415
         from harness.store.runs import read_run_file  # noqa: PLC0415
 
         if path.name in self._ended:
             return self._ended[path.name]
-        writing = journals(path)
-        if not writing and not (path / "cases.parquet").is_file():
+        going = journals(path)
+        if not is_run(path) or injected_faults(read_run_file(path)):
             return []
-        if injected_faults(read_run_file(path)):
-            trials = []
-        elif writing:
-            try:
-                return trials_of(*_journaled(path.name, writing))
-            except StoreError:
-                if journals(path) == writing:
-                    raise
-                return self._of_run(path)  # it has just ended
-        else:
-            trials = trials_of(*_tables(path))
-        self._ended[path.name] = trials
-        return trials
+        attempts = attempts_of(path)
+        try:
+            cases = _cases_in(path.name, going) if going else None
+        except StoreError:
+            if journals(path) == going:
+                raise
+            return self._of_run(path)  # it has ended just now
+        if cases is None:
+            cases = load_table(path / "cases.parquet", "cases", _CASE_COLUMNS).to_pylist()
+            self._ended[path.name] = trials_of(attempts, cases)
+        return trials_of(attempts, cases)
 
 
-def _tables(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the attempts and cases of a run that has ended. A run of an older harness has no attempts."""
-    from harness.store.files import load_table  # noqa: PLC0415
-
-    if not (path / "attempts.parquet").is_file():
-        return [], []
-    attempts = load_table(path / "attempts.parquet", "attempts").to_pylist()
-    return attempts, load_table(path / "cases.parquet", "cases", _CASE_COLUMNS).to_pylist()
-
-
-def _journaled(run: str, journals: Sequence[Path]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the attempts and cases of a run that is being written, or was killed."""
+def _cases_in(run: str, journals: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return what journals say of the cases of a run so far; `status` is None where a case hasn't ended."""
     from harness.store.journal import Damage, read_journal  # noqa: PLC0415
+    from harness.store.tables import whole  # noqa: PLC0415
 
-    attempts: list[dict[str, Any]] = []
     cases: dict[int, dict[str, Any]] = {}
     for path in journals:
-        for record in read_journal(path, skip="sample"):
-            if isinstance(record, Damage):
-                continue
-            number, columns = record.get("case"), record.get("columns")
-            if not isinstance(number, int) or not isinstance(columns, dict):
-                continue
-            if record.get("t") == "attempt":
-                attempts.append({**columns, "run": run, "case": number})
-            elif record.get("t") in ("begin", "finish") and cases.get(number, {}).get("status") != "complete":
-                cases[number] = {"status": None, **cases.get(number, {}), **columns, "run": run, "case": number}
-    return attempts, [{name: case.get(name) for name in _CASE_COLUMNS} for case in cases.values()]
+        for record in read_journal(path, ("begin", "finish")):
+            if not isinstance(record, Damage) and whole(record):
+                case = cases.setdefault(record["case"], dict.fromkeys(_CASE_COLUMNS))
+                if case["status"] != "complete":  # by another process
+                    case |= {**record["columns"], "run": run, "case": record["case"]}
+    return list(cases.values())
 
 
 @dataclass(frozen=True)

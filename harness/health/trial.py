@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime  # noqa: TC002 (what reads the checks needs it)
@@ -105,8 +104,8 @@ def trials_of(attempts: Iterable[Row], cases: Iterable[Row]) -> list[Trial]:
     """Return what cases told about their boards, in the order of time.
 
     The attempts of one board at one case are one trial: it failed if its last attempt did. What is nobody's fault is
-    none: a board that was busy, reserved or taken away, and what configuration, disk or user did. Nor is a case that
-    is still being measured and may be tried again.
+    none: a board that was busy, reserved or taken away, and what configuration, disk or user did. Nor is what may
+    still be tried again: the last failure of a board at a case that hasn't ended.
 
     Args:
         attempts: rows of the attempts table, in any order.
@@ -114,76 +113,68 @@ def trials_of(attempts: Iterable[Row], cases: Iterable[Row]) -> list[Trial]:
             taken to have ended.
     """
     known = {(row["run"], row["case"]): row for row in cases}
-    boards: defaultdict[tuple[str, int], defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in sorted(attempts, key=lambda row: _time(row["ended"])):
-        boards[row["run"], row["case"]][row["device"]].append(row)
+    tried: defaultdict[tuple[str, int, str], list[Row]] = defaultdict(list)
+    newest: dict[tuple[str, str, int | None], Row] = {}
+    for row in sorted(attempts, key=lambda row: row["ended"]):
+        tried[row["run"], row["case"], row["device"]].append(row)
+        newest["device", row["device"], None] = newest["case", row["run"], row["case"]] = row
     trials = []
-    for key, tried in boards.items():
-        case = known.get(key, {"status": "ended"})
-        newest = max(tried, key=lambda device: _time(tried[device][-1]["ended"]))
-        for device, rows in tried.items():
-            outcome = _outcome(rows[-1])
-            may_go_on = device == newest and case.get("status") is None
-            if outcome == "ok" or (outcome == "failed" and not may_go_on):
-                trials.append(_trial(rows, case, outcome))
+    for (run, number, device), rows in tried.items():
+        case, last = known.get((run, number), {"status": "ended"}), rows[-1]
+        pending = case["status"] is None and last is newest["device", device, None] is newest["case", run, number]
+        outcome = _outcome(last)
+        if outcome == "ok" or (outcome == "failed" and not pending):
+            trials.append(_trial(rows, case, outcome))
     return sorted(trials, key=lambda trial: trial.when)
 
 
 def _outcome(last: Row) -> Outcome | None:
     """Judge a board's last attempt at a case; None if it says nothing about the board."""
     error = getattr(errors, last["error"] or "", None)
-    if last["outcome"] == "ok" or _is(error, (MeasurementError,)):
+    if last["outcome"] == "ok" or _is(error, MeasurementError):
         return "ok"  # a measurement that makes no sense came from a board that answered
-    failed = last["outcome"] == "failed" and _is(error, (BoardError,)) and not _is(error, _NOT_ITS_FAULT)
+    failed = last["outcome"] == "failed" and _is(error, BoardError) and not _is(error, _NOT_ITS_FAULT)
     return "failed" if failed else None
 
 
 def _trial(rows: Sequence[Row], case: Row, outcome: Outcome) -> Trial:
-    last = rows[-1]
+    last, failed = rows[-1], outcome == "failed"
+    opened = [row for row in rows if row["stage"] != "open"]
     own = case.get("device") == last["device"]  # else the figures in the case's row are another board's
-    frames = [row["retransmissions"] for row in rows if row["retransmissions"] is not None]
-    seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
-    uids = [row["board_uid"] for row in rows if row["board_uid"] is not None]
-    ran = any(row["stage"] != "open" for row in rows)
     return Trial(
-        when=_time(last["ended"]),
+        when=last["ended"],
         host=last["host"] or "",
         device=last["device"],
         kind=last["board"],
         backend=last["backend"],
         outcome=outcome,
-        board_uid=uids[-1] if uids else None,
+        board_uid=next((row["board_uid"] for row in reversed(rows) if row["board_uid"]), None),
         run=last["run"],
         case=last["case"],
-        suite=last.get("suite"),
-        variant=last.get("variant"),
-        image_sha256=case.get("image_sha256") if ran else None,
+        suite=last["suite"],
+        variant=last["variant"],
+        image_sha256=opened[-1]["image_sha256"] if opened else None,
         inputs_sha256=case.get("inputs_sha256"),
         harness_version=case.get("harness_version"),
-        error=last["error"] if outcome == "failed" else None,
-        reason=shown(str(last["reason"])) if outcome == "failed" else None,
+        error=last["error"] if failed else None,
+        reason=shown(str(last["reason"])) if failed else None,
         attempts=len(rows),
-        retransmissions=sum(frames) if frames else None,
+        retransmissions=sum(row["retransmissions"] or 0 for row in opened) if opened else None,
         ticks_median=case.get("ticks_median") if own else None,
-        counter=case.get("counter"),
+        counter=case.get("counter") if own else None,
         clock_hz=case.get("clock_hz") if own else None,
-        duration_s=sum(seconds) if seconds else None,
+        duration_s=sum(row["seconds"] or 0.0 for row in rows),
     )
 
 
-def _time(value: datetime | str) -> datetime:
-    """Return a time that a table or a journal holds."""
-    return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
-
-
-def _is(error: object, bases: tuple[type[HilError], ...]) -> bool:
-    return isinstance(error, type) and issubclass(error, bases)
+def _is(error: object, base: type[HilError] | tuple[type[HilError], ...]) -> bool:
+    return isinstance(error, type) and issubclass(error, base)
 
 
 def layer_of(error: str | None) -> Layer:
     """Say what failed by the class name of the error: link, probe, flash, or something else."""
     found = getattr(errors, error or "", None)
-    return next((layer for layer, base in _LAYERS if _is(found, (base,))), "other")
+    return next((layer for layer, base in _LAYERS if _is(found, base)), "other")
 
 
 def may_be_the_image(error: str | None) -> bool:
