@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of
+from harness.cli.options import LAB, load_lab
 
 
 @click.command()

@@ -18,6 +18,4 @@ def release(device: str, reason: str, lab: str | None) -> None:
     """Take DEVICE back into use."""
     found = open_book(load_lab(lab)).release(device, username(), reason)
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"
-    click.echo(
-        printable(f"{device}: in use again. It was quarantined since {since} by {found.by}: {found.reason}")
-    )
+    click.echo(printable(f"{device}: in use again. It was quarantined since {since} by {found.by}: {found.reason}"))

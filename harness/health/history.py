@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: What trials take from the cases of a run.
-_CASE_COLUMNS = "run case device status inputs_sha256 harness_version counter clock_hz ticks_median".split()
+_CASE_COLUMNS = (
+    *("run", "case", "device", "status", "inputs_sha256", "harness_version"),
+    *("counter", "clock_hz", "ticks_median"),
+)
 #: So many runs of a results folder are read at most, so that a look at it stays quick.
 _MOST_RUNS = 500
 #: No run takes longer: one that was begun so long before a window says nothing in it.
