@@ -47,8 +47,8 @@ class RunHistory:
     def trials(self, since: datetime) -> list[Trial]:
         """Return what the last 500 runs say of the time since then; a damaged run is left out with a warning.
 
-        Runs that are still being written are read, too. Faults that were injected on purpose are nobody's, so a run
-        with `--virtual-fault` says nothing.
+        Runs that are still being written are read, too. A run with `--virtual-fault` says nothing: these faults are
+        nobody's. Those that devices.yaml gives to a virtual board are the board's own, and count.
         """
         from harness.store.folders import started  # noqa: PLC0415 (what reads tables is slow to import)
         from harness.store.journal import listed  # noqa: PLC0415
@@ -74,7 +74,10 @@ class RunHistory:
         if path.name in self._ended:
             return self._ended[path.name]
         going = journals(path)
-        if not is_run(path) or injected_faults(read_run_file(path)):
+        faults = (injected_faults(read_run_file(path)) or "").split(", ")
+        if not is_run(path) or any(
+            fault and ": " not in fault for fault in faults
+        ):  # `b1: swd.locked` is that board's own
             return []
         attempts = attempts_of(path)
         try:

@@ -84,12 +84,16 @@ def test_a_damaged_run_is_left_out_with_a_warning_and_an_older_one_has_no_attemp
         assert known(book) == [("c", True)]
 
 
-def test_faults_that_were_injected_on_purpose_are_nobodys(book, night, tmp_path):
-    about = {**ABOUT, "config": {"options": {"virtual_faults": ["board.hang"]}}}
-    with Run.create(tmp_path / "results", about) as run:
-        record(run, night("a", "int8", "LinkError"), 0)
-        assert known(book) == []
-    assert known(book) == []
+def test_faults_that_a_run_injects_are_nobodys_and_those_of_a_board_in_devices_yaml_its_own(book, night, tmp_path):
+    for faults, counts in (
+        (["board.hang", "b: swd.locked"], False),
+        (["b: board.hang,inference=3", "c: swd.locked"], True),
+    ):
+        about = {**ABOUT, "config": {"options": {"virtual_faults": faults}}}
+        with Run.create(tmp_path / "results", about) as run:
+            record(run, night("b", "int8", "LinkError"), 0)
+            assert known(book) == [("b", False)] * counts
+        assert known(book) == [("b", False)] * counts
 
 
 def test_only_the_boards_of_the_lab_count_and_on_their_own_backend(tell, tmp_path, monkeypatch):
