@@ -45,7 +45,7 @@ def lab(pytester, monkeypatch):
     # On a busy computer, lines of progress would come between the dots.
     monkeypatch.setattr("harness.run.progress._LINE_SECONDS", math.inf)
     # Hypothesis would be imported anew in each inner run.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     suites = pytester.mkdir("suites")
     shutil.copytree(ROOT / "firmware" / "prebuilt" / "nano33", suites / "images" / "nano33")
     shutil.copy(ROOT / "suites" / "data" / "fashion_mnist_test1000.npz", suites / "test.npz")
