@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import load_suite
 from harness.errors import HilError, StoreError
+from harness.farm.lab_access import LabAccess
 from harness.locks.waiting import NOW, Patience
 from harness.run.options import Options
 from harness.run.session import Session
@@ -62,7 +63,7 @@ def benchmark(
         each=each,
         patience=patience,
     )
-    bench = Session.build(options)
+    bench = Session.build(options, LabAccess.of(options))
     bench.suites = {suite.path: suite for suite in loaded}
     with contextlib.closing(bench):
         for suite in loaded:

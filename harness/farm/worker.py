@@ -33,6 +33,7 @@ from harness.errors import (
     ReservationError,
     StoreError,
 )
+from harness.farm.lab_access import LabAccess
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import Claim, Heartbeat, Queue
 from harness.health.retest import open_book, retest
@@ -78,6 +79,7 @@ class Worker:
         night: its night.
         base: the folder that the paths of suites are from.
         device: the name of its board.
+        access: to that board.
         bench: with that board.
         queue: where cases come from.
         stopped: set once it is told to end, because the exception that says so may be lost in a callback.
@@ -86,6 +88,7 @@ class Worker:
     night: Night
     base: Path
     device: str
+    access: LabAccess
     bench: Session
     queue: Queue
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -118,7 +121,7 @@ class Worker:
     def _measure(self, case: PlannedCase, claim: Claim) -> Exit | None:
         """Measure a case; return how the worker ends if its board can't go on."""
         target = replace(self.bench.targets[0], pool=case.pool)
-        access, device = self.bench.rack.access, self.bench.targets[0].devices[0]
+        access, device = self.access, self.bench.targets[0].devices[0]
         watch = Watch(None, self.stopped)
         try:
             access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
@@ -151,7 +154,7 @@ class Worker:
     def _before_reservations(self, cases: list[PlannedCase]) -> list[PlannedCase]:
         """Return the cases that end before somebody else has the board; all if none does, to be told who."""
         with suppress(ReservationError):  # to be told that, too
-            free_s = self.bench.rack.access.free_s(self.bench.targets[0].devices[0])
+            free_s = self.access.free_s(self.bench.targets[0].devices[0])
             return [case for case in cases if (case.seconds or 0.0) < free_s] or cases
         return cases
 
@@ -200,7 +203,8 @@ def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, wr
         power=PowerOptions(night.options["power"]),
         shared=SharedRun(night.run, writer, waits=False),
     )
-    return Worker(night, base, device, Session.build(options), Queue(folder, night.run, writer))
+    access = LabAccess.of(options)
+    return Worker(night, base, device, access, Session.build(options, access), Queue(folder, night.run, writer))
 
 
 def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:

@@ -111,9 +111,11 @@ def _in_parallel(config: pytest.Config) -> bool:
 def _bench(config: pytest.Config) -> Session:
     """Return the boards of this session."""
     if _BENCH not in config.stash:
+        from harness.farm.lab_access import LabAccess
         from harness.run.session import Session
 
-        config.stash[_BENCH] = Session.build(chosen_options(config))
+        options = chosen_options(config)
+        config.stash[_BENCH] = Session.build(options, LabAccess.of(options))
     return config.stash[_BENCH]
 
 

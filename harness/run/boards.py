@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.boards.hardware import power_of
@@ -14,51 +13,43 @@ from harness.boards.renode import keep_log
 from harness.errors import (
     BoardError,
     BusyError,
-    ConfigError,
     FarmError,
     GivenUpError,
     HilError,
     LeaseLostError,
     QuarantinedError,
-    ReservedError,
-    StoreError,
 )
-from harness.farm.access import Access
-from harness.health.case_events import Part, event_of_part
-from harness.locks.state import hostname, now
 from harness.locks.waiting import NOW, Patience, Wait
 from harness.power.meter import Meter
 from harness.run.retry import Attempts, Standing, open_patiently, plan
-from harness.text.times import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.base import Backend, Board
     from harness.boards.opening import OpenBoard
-    from harness.config import Device, Lab
+    from harness.config import Device
+    from harness.run.access import Access
     from harness.run.failover import Case
     from harness.run.options import Options
     from harness.run.targets import Target
 
 #: Seconds between two rounds of asking for the boards of a target, if others have them: at least, at most.
 _POOL_POLL_S = 0.7, 1.3
-#: Reservations that begin within this time are worth a line.
-_SOON = timedelta(hours=12)
 
 
 class Rack:
     """The boards of a session.
 
     Args:
-        lab: what devices.yaml says.
+        access: how boards are opened.
         targets: what cases can be asked of.
         options: what the user chose.
         log: takes the name of a device and a line for its log.
     """
 
     def __init__(
-        self, lab: Lab, targets: tuple[Target, ...], options: Options, log: Callable[[str, str], None]
+        self, access: Access, targets: tuple[Target, ...], options: Options, log: Callable[[str, str], None]
     ) -> None:
         self._options = options
         self._targets = targets
@@ -66,9 +57,9 @@ class Rack:
         self._run = None if options.shared is None else options.shared.path.name
         self._patience = replace(options.patience, run=self._run)
         self._boards: dict[str, OpenBoard] = {}
-        self._noted = False
         self._health: defaultdict[str, Standing] = defaultdict(Standing)
-        self.access = Access(lab)
+        self.access = access
+        access.log = log
         devices = [device for target in targets for device in target.devices]
         self.meters = {device.name: Meter(device, options.power) for device in devices}
 
@@ -141,7 +132,7 @@ class Rack:
         wait, alone = Wait(self._patience), self._alone(case.target)
         while True:
             busy: list[BusyError] = []
-            suspects = self._suspects(case)
+            suspects = self.access.failing(case.run.path.name) if case.failed else set()
             left = [device for device in self.order(case.target) if device.name not in {*case.failed, *case.unfit}]
             for device in sorted(left, key=lambda device: device.name in suspects):
                 if device.name in suspects and self._own(busy):
@@ -163,47 +154,19 @@ class Rack:
                 raise busy[0]
             self._again(wait, busy)
 
-    def _suspects(self, case: Case) -> set[str]:
-        """Return the boards whose last case in this run failed, if one has failed with this case, too."""
-        book = self.access.book
-        if not case.failed or book is None:
-            return set()
-        try:
-            events = book.events()
-        except StoreError:
-            return set()
-        last = {event.device: event.ok for event in events if event.run == case.run.path.name}
-        return {device for device, ok in last.items() if not ok}
-
     def failed(self, case: Case, device: Device, error: BoardError) -> None:
         """Note that a board failed with a case, before that is handed on or ended."""
         self._health[device.name].failed(error, answered=case.record.answered)
-        self._note(case, device, error, opened=True)
+        self.access.board_done(case, device, self.backend(device), error, opened=True)
 
     def worked(self, case: Case, device: Device, error: HilError | None = None) -> None:
         """Note that a board did its part of a case; `error` is what else was wrong."""
         self._health[device.name].worked()
-        self._note(case, device, error, opened=True)
+        self.access.board_done(case, device, self.backend(device), error, opened=True)
 
     def given_up(self, device: str) -> bool:
         """Whether a board has failed so that this process doesn't use it any more."""
         return self._health[device].given_up is not None
-
-    def notices(self, device: Device) -> list[str]:
-        """Say what a user should know of a board before it is used: that it is out of use, or reserved now or soon."""
-        lines = []
-        found = self.access.book.quarantined(device.name) if self.access.book and self._counts(device) else None
-        if found is not None:
-            lines.append(f"     NOT USED: {found.text}")
-        try:
-            self.access.permit(device)
-        except ReservedError as error:
-            lines.append(f"     {str(error).removeprefix(f'{device.name} is ')}")
-            return lines
-        after = self.access.reserved_next(device)
-        if after is not None and after.start - now() < _SOON:
-            lines.append(f"     reserved by {after.owner} from {show_time(after.start, now())} on")
-        return lines
 
     def counter_in_use(self, device: str) -> str | None:
         """Say how an open virtual board counts instructions; None for any other board."""
@@ -233,31 +196,33 @@ class Rack:
             meter.close()
         self._let_go_of_all()
         self.access.close()
-        if self._noted:
-            with suppress(StoreError):  # the next run will do it
-                self._review()
 
     def _check(self, device: Device) -> None:
         """Refuse a board that is out of use: in quarantine, or given up by this process."""
-        if self._counts(device) and self.access.book is not None:
-            self.access.book.check(device.name)
+        self.access.check(device)
         self._health[device.name].check(device.name)
 
     def _opened(self, device: Device, case: Case, patience: Patience) -> OpenBoard:
         """Open a device's board for a case, with as many attempts as the case may have."""
         if device.name in self._boards:
-            self.access.touch(device)
             return self._boards[device.name]
         power = power_of(device) if self.backend(device) == "hardware" else None
         steps = plan(self._options.retries, power=power is not None)
-        attempts = Attempts(case.record, lambda text: self._log(device.name, text), steps, case.record.handed_on)
+        attempts = Attempts(
+            case.record,
+            device.name,
+            lambda text: self._log(device.name, text),
+            steps,
+            lambda row: self.access.attempt_ended(device, row),
+            before=case.record.handed_on,
+        )
         try:
             board = open_patiently(lambda: self.board(device, patience), attempts, power)
         except BusyError:
             raise
         except BoardError as error:
             self._health[device.name].failed(error, answered=False, opened=False)
-            self._note(case, device, error, opened=False)
+            self.access.board_done(case, device, self.backend(device), error, opened=False)
             raise
         keep_log(board, case.run.path / "logs")
         return board
@@ -286,31 +251,3 @@ class Rack:
         if self._options.shared is not None and not self._options.shared.waits:
             return []
         return [error for error in busy if error.run is not None and error.run == self._run]
-
-    def _counts(self, device: Device) -> bool:
-        """Whether what a board does is held for or against it: not with faults that this run injects on purpose."""
-        return self.access.shared(device) and not self._options.virtual_faults
-
-    def _note(self, case: Case, device: Device, error: HilError | None, *, opened: bool) -> None:
-        """Write into the book of health what a case says of its board."""
-        book = self.access.book
-        if book is None or not self._counts(device):
-            return
-        part = Part(
-            case.record, case.run.path.name, device, self.backend(device), case.suite, case.variant, opened=opened
-        )
-        event = event_of_part(part, error, host=hostname(), when=now())
-        if event is None:
-            return
-        try:
-            book.record(event)
-            self._noted = True
-            if error is not None:  # it looks at all boards and takes a moment, so the others come at the end
-                self._review()
-        except (ConfigError, StoreError) as problem:  # the results matter more
-            self._log(device.name, f"its health can't be noted: {problem}")
-
-    def _review(self) -> None:
-        self._noted = False
-        for made in self.access.book.review() if self.access.book is not None else ():
-            self._log(made.device, made.text)

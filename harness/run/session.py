@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.errors import BoardError, ConfigError, HilError, LeaseLostError, MeasurementError, QuarantinedError
-from harness.farm.labgrid_inventory import with_places
 from harness.locks.state import hostname
 from harness.measure.limits import LimitCheck, check_limits
+from harness.run.access import Access
 from harness.run.boards import Rack
 from harness.run.case import begin_case, run_case
 from harness.run.failover import Case
@@ -44,14 +45,14 @@ class Session:
 
     Attributes:
         options: what the user chose.
-        lab: what devices.yaml says.
+        access: how boards are opened, and whether they may be used.
         targets: what cases can be asked of.
         left_out: selected devices that can't be used, and why.
         record: of the case that was begun last.
     """
 
     options: Options
-    lab: Lab
+    access: Access
     targets: tuple[Target, ...]
     left_out: tuple[LeftOut, ...] = ()
     suites: dict[Path, Suite] = field(default_factory=dict)
@@ -63,18 +64,21 @@ class Session:
     rack: Rack = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rack = Rack(self.lab, self.targets, self.options, self._log)
+        self.rack = Rack(self.access, self.targets, self.options, self._log)
 
     @classmethod
-    def build(cls, options: Options) -> Self:
+    def build(cls, options: Options, access: Access | None = None) -> Self:
         """Find the devices that are meant and decide on the backend of each.
+
+        Args:
+            options: what the user chose.
+            access: to the boards of the lab; None if nobody shares them.
 
         Raises:
             ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
-            FarmError: labgrid, which has the tags of the devices, doesn't answer.
         """
-        lab = with_places(Lab.load(options.lab_file), options.selectors)
-        targets, left_out = make_targets(lab.select(options.selectors), options.backend, each=options.each)
+        access = access or Access(Lab.load(options.lab_file))
+        targets, left_out = make_targets(access.lab.select(options.selectors), options.backend, each=options.each)
         for target in targets:
             for fault in (fault for device in target.devices for fault in device.faults):
                 parse_fault(fault)
@@ -86,7 +90,12 @@ class Session:
                         f"{target.name} is a {target.backend} board, and faults can be injected into virtual ones "
                         "only; leave out `--virtual-fault`, or add `--backend virtual`"
                     )
-        return cls(options, lab, targets, left_out)
+        return cls(options, access, targets, left_out)
+
+    @property
+    def lab(self) -> Lab:
+        """What devices.yaml says."""
+        return self.access.lab
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -105,7 +114,7 @@ class Session:
                     lines.append(f"hil: {name} on {target.backend}: shares the cases")
                 lines.append(f"     because {why}")
                 lines += self.rack.meters[device.name].header()
-                lines += self.rack.notices(device)
+                lines += self.access.notices(device)
         lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
         lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self._faults()]
         return lines
@@ -176,9 +185,9 @@ class Session:
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
                 if isinstance(error, QuarantinedError):  # none of the boards that are left was tried
-                    record.finish(status="skipped", reason=str(error), attempts=record.attempt)
+                    record.finish(status="skipped", reason=str(error), attempts=record.ended)
                 else:
-                    record.finish(status="failed", reason=str(error))
+                    record.finish(status="failed", reason=str(error), attempts=record.ended)
             raise
         return row, check_limits(variant.limits, row)
 
@@ -201,6 +210,7 @@ class Session:
                     record=case.record,
                     meter=self.rack.meters[device.name],
                     final=last and final,
+                    on_attempt=partial(self.access.attempt_ended, device),
                 )
             except LeaseLostError as error:
                 self.rack.let_go(device)

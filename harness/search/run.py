@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
+from harness.farm.lab_access import LabAccess
 from harness.image.elf import load_image
 from harness.locks.waiting import NOW
 from harness.measure.limits import check_limits
@@ -135,7 +136,7 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         patience=search.patience,
     )
     kept = []
-    bench = Session.build(options)
+    bench = Session.build(options, LabAccess.of(options))
     bench.suites = {path: suite}
     with contextlib.closing(bench):
         for variant in suite.variants:

@@ -15,6 +15,7 @@ import pytest
 from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
+from harness.farm.lab_access import LabAccess
 from harness.health.retest import open_book
 from harness.locks.state import now, username
 from harness.locks.waiting import Patience
@@ -28,6 +29,10 @@ HANGS = 'faults: ["board.hang,inference=3,times=0"]'
 VANISHES = 'faults: ["swd.unplug,after=12,times=0"]'
 
 
+def build(options):
+    return Session.build(options, LabAccess.of(options))
+
+
 @pytest.fixture
 def make(tmp_path):
     """Make a bench of virtual boards; each is given what else stands in its entry."""
@@ -39,7 +44,7 @@ def make(tmp_path):
             chosen = Options(
                 ("nano33",), "auto", tmp_path / "devices.yaml", tmp_path / "results", 3, retries, **options
             )
-            return opened.enter_context(contextlib.closing(Session.build(chosen)))
+            return opened.enter_context(contextlib.closing(build(chosen)))
 
         yield bench
 
@@ -133,9 +138,9 @@ def test_a_reservation_that_begins_soon_is_announced(make):
     book(bench, "anna", now() + timedelta(hours=2))
     assert any("reserved by anna from" in line for line in bench.header())
     device = bench.devices[0]
-    bench.rack.access.permit(device, 60)
+    bench.access.permit(device, 60)
     with pytest.raises(ReservedError, match=r"reserved by anna from .* too soon for what takes 9000 s"):
-        bench.rack.access.permit(device, 9000)
+        bench.access.permit(device, 9000)
 
 
 @pytest.mark.parametrize(("times", "status"), [(1, "complete"), (3, "failed")])
@@ -160,8 +165,8 @@ def test_a_case_whose_board_is_taken_away_is_begun_again(make, suite, tmp_path, 
 
 def test_a_twin_that_nobody_configured_is_nobodys(suite, tmp_path):
     options = Options(("nano33",), "virtual", None, tmp_path / "results", 3, 0)
-    with contextlib.closing(Session.build(options)) as bench:
-        assert not bench.rack.access.shared(bench.devices[0])
+    with contextlib.closing(build(options)) as bench:
+        assert not bench.devices[0].lab
         assert measure(bench, suite)["pool"] is None
 
 
@@ -193,9 +198,7 @@ def test_workers_that_want_each_others_boards_do_not_wait_for_ever(tmp_path, sui
     def work(turn):
         shared = SharedRun(path, f"w{turn}", turn)
         where = tmp_path / "devices.yaml", tmp_path / "results"
-        with contextlib.closing(
-            Session.build(Options(("all",), "auto", *where, 3, 0, each=True, shared=shared))
-        ) as bench:
+        with contextlib.closing(build(Options(("all",), "auto", *where, 3, 0, each=True, shared=shared))) as bench:
             order = bench.targets if turn == 0 else bench.targets[::-1]
             bench.measure(order[0], suite, suite.variant("int8"), None, number=2 * turn)
             meeting.wait(60)
@@ -218,7 +221,7 @@ def test_from_a_board_that_fails_a_case_goes_to_no_other_one_that_has_failed(tmp
     path, where = tmp_path / "results" / run_name(), (tmp_path / "devices.yaml", tmp_path / "results")
 
     def bench(writer):
-        return Session.build(Options(("nano33",), "auto", *where, 3, 0, shared=SharedRun(path, writer)))
+        return build(Options(("nano33",), "auto", *where, 3, 0, shared=SharedRun(path, writer)))
 
     def failures():
         return [event.device for event in book.events() if not event.ok]
@@ -247,7 +250,7 @@ def test_who_has_claimed_a_case_does_not_wait_for_a_board_of_the_same_run(tmp_pa
     path, where = tmp_path / "results" / run_name(), (tmp_path / "devices.yaml", tmp_path / "results")
 
     def bench(writer):
-        return Session.build(Options(("b1",), "auto", *where, 1, 0, shared=SharedRun(path, writer, waits=False)))
+        return build(Options(("b1",), "auto", *where, 1, 0, shared=SharedRun(path, writer, waits=False)))
 
     with contextlib.closing(bench("one")) as first, contextlib.closing(bench("two")) as second:
         first.measure(first.targets[0], suite, suite.variant("int8"), None, number=0, final=False)

@@ -149,7 +149,7 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
 @click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
 @click.option(
     "--table",
-    type=click.Choice(["cases", "samples", "layers", "windows"]),
+    type=click.Choice(["cases", "samples", "layers", "windows", "attempts"]),
     default="cases",
     show_default=True,
     help="With --csv or --json: which table.",
