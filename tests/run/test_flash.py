@@ -13,7 +13,7 @@ from fakes.attached import SERIAL
 from fakes.stale_image import zero_weights
 from harness.boards.opening import open_board
 from harness.cli import main
-from harness.commands.flash import flash_proof
+from harness.cli.flash import flash_proof
 from harness.image.elf import load_image
 from harness.store import load_results
 
