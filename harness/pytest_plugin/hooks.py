@@ -146,7 +146,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         parent.config.stash[_UNASKED].append(shortest(file_path))
         return None
     from harness.pytest_plugin.items import SuiteFile
-    from harness.run.progress import watch_terminal
+    from harness.pytest_plugin.progress import watch_terminal
 
     config = parent.config
     stopped = config.stash[_STOPPED]
