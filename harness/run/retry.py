@@ -115,6 +115,7 @@ class Attempts:
         log: takes a line for the board's log.
         steps: how the retries begin, from `plan`.
         on_ended: takes the row of each attempt, once it is written.
+        image_sha256: of the image that is run; None until it is read.
         current: what goes on; None between two attempts.
         retransmissions: frames sent again in the attempts that have ended; None before the first one has ended.
     """
@@ -124,6 +125,7 @@ class Attempts:
     log: Callable[[str], None]
     steps: tuple[Step, ...]
     on_ended: Callable[[Mapping[str, Any]], None] | None = None
+    image_sha256: str | None = None
     current: Attempt | None = field(default_factory=Attempt)
     retransmissions: int | None = None
 
@@ -150,6 +152,7 @@ class Attempts:
         row = self.record.attempt_ended(
             device=self.device,
             board_uid=chip_name(attempt.info) if attempt.info else None,
+            image_sha256=None if attempt.stage == "open" else self.image_sha256,
             stage=attempt.stage,
             outcome="ok" if error is None else "lost" if isinstance(error, _NO_BOARDS_FAULT) else "failed",
             error=None if error is None else type(error).__name__,
