@@ -43,17 +43,13 @@ class Gatherer:
     """Looks at a farm, any number of times.
 
     Attributes:
-        lab: the boards; its file is read again when it was edited.
+        lab: the boards; its file is read again each time.
         results: the results folder.
     """
 
     lab: Lab
     results: Path
-    _edited: tuple[int, int] | None = field(init=False)
     _had: set[Path] = field(default_factory=set, init=False)
-
-    def __post_init__(self) -> None:
-        self._edited = _edited(self.lab)
 
     def look(self) -> Everything:
         """Return how everything is now; what couldn't be read is named in it."""
@@ -103,19 +99,16 @@ class Gatherer:
         return not holds and folder in self._had
 
     def _read_lab(self) -> None:
-        """Read devices.yaml again if it was edited; as long as it is wrong, the one before counts.
+        """Read devices.yaml again, which may have been edited; as long as it is wrong, what it said before counts.
 
         Raises:
             ConfigError: it is wrong.
         """
         path = self.lab.path or find_lab(None, [Path()])  # `hil devices --add` may have made it since
-        edited = _edited(self.lab)
-        if path is not None and (edited != self._edited or self.lab.path is None):
-            try:
-                self.lab = Lab.load(path)
-            except ConfigError as error:
-                raise ConfigError(f"{error}; shown is what it said before") from error
-            self._edited = _edited(self.lab)
+        try:
+            self.lab = self.lab if path is None else Lab.load(path)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; shown is what it said before") from error
 
 
 _GONE = "the state folder is gone, so that quarantines and reservations can't be told"
@@ -172,12 +165,3 @@ def _missing(lab: Lab, unknown: list[str]) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 (the libraries of USB raise what they like)
         unknown.append(f"what is plugged in can't be told: {error}")
         return {}
-
-
-def _edited(lab: Lab) -> tuple[int, int] | None:
-    """Return what changes when devices.yaml does; None if it isn't there."""
-    try:
-        about = None if lab.path is None else lab.path.stat()
-    except OSError:
-        return None
-    return None if about is None else (about.st_mtime_ns, about.st_size)
