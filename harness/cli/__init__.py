@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "site": "Write web pages about boards, who has them, health, reservations, nights and runs into DIR.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
 }
-_MOVING: Final = dict.fromkeys(("health", "leases", "nightly", "quarantine", "release", "reserve"), "farm")
+_MOVING: Final = dict.fromkeys(("leases", "nightly", "reserve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 

@@ -16,7 +16,7 @@ from harness.farm.ending import end_night
 from harness.farm.night import usable
 from harness.farm.queue import Queue
 from harness.files.json_file import read_json, write_json
-from harness.health.retest import open_book
+from harness.health.book import open_book
 from harness.locks.state import hostname, is_here, now, stamp
 from harness.store.names import writer_name
 from harness.store.runs import CASES_FILE
@@ -80,7 +80,7 @@ class Host:
         self._since = now()
         self._said = time.monotonic()
         self._words = ""
-        self._book = open_book(wish.lab)
+        self._book = open_book(wish.lab, wish.results_dir)
         self._looked = -math.inf
         self._well = time.monotonic()
         self._crew = Crew(night, self._slots(), self._arguments(), self._out_of_use, check=wish.nightly.check)

@@ -15,7 +15,7 @@ from harness.farm.finish import Outcome
 from harness.farm.host import Host
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import FINISHED, Night, image_sha256, night_order, nights_folder, plan_night, unfinished
-from harness.health.event import checked_name
+from harness.health.quarantine import checked_name
 from harness.locks.state import hostname, now, state_folder
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.farm.night import usable
 from harness.files.json_file import create_json, make_folder, read_json, write_json
-from harness.health.event import may_be_the_image
+from harness.health.trial import may_be_the_image
 from harness.locks.state import hostname, lives, now, stamp
 from harness.store.commits import committed
 

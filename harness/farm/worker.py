@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -36,7 +36,8 @@ from harness.errors import (
 from harness.farm.lab_access import LabAccess
 from harness.farm.night import Night, PlannedCase
 from harness.farm.queue import Claim, Heartbeat, Queue
-from harness.health.retest import open_book, retest
+from harness.health.book import open_book
+from harness.health.check import check_board
 from harness.locks.state import hostname, now
 from harness.power.meter import PowerOptions
 from harness.run.options import Options, SharedRun
@@ -217,7 +218,8 @@ def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:
     (device,) = lab.select([name])
     suites = dict.fromkeys(base / case.suite for case in night.cases if name in case.devices)
     try:
-        found = retest(lab, device, suites=list(suites))
+        with closing(LabAccess(lab)) as access:
+            found = check_board(lab, device, access, night.run.parent, suites=list(suites))
     except ConfigError as error:  # measuring says what else is wrong
         _say(f"{name} isn't checked: {error}")
         return True

@@ -16,8 +16,6 @@ from harness.farm.site.model import Board, Change, Held, Reserved
 from harness.farm.site.values import DAMAGE, moment, number, text, tried
 from harness.files.json_file import read_json
 from harness.files.json_lines import read_lines
-from harness.health.book import HealthBook
-from harness.health.event import checked_name, from_line
 from harness.locks.holder import Holder
 from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder
 from harness.locks.state import is_here
@@ -29,10 +27,11 @@ if TYPE_CHECKING:
 
     from harness.config import Device, Lab
     from harness.farm.site.model import BoardState, Doing
-    from harness.health.event import Event
+    from harness.health.book import HealthBook
     from harness.health.rules import Health
+    from harness.health.trial import Trial
 
-_EVENTS, _CHANGES = 60, 40
+_TRIALS, _CHANGES = 60, 40
 _GUARD_S = 0.5
 
 
@@ -41,8 +40,9 @@ class Source:
     """Where boards are looked for.
 
     Attributes:
-        lab: the boards and the rules.
+        lab: the boards.
         state: the state folder.
+        book: tells the boards' health.
         when: now.
         missing: why boards of this host can't be reached, by name.
         doing: what the running night does with them, by name.
@@ -51,6 +51,7 @@ class Source:
 
     lab: Lab
     state: Path
+    book: HealthBook
     when: datetime
     missing: Mapping[str, str] = field(default_factory=dict)
     doing: Mapping[str, Doing] = field(default_factory=dict)
@@ -100,13 +101,12 @@ def reservations(source: Source, unknown: list[str]) -> dict[str, list[Reserved]
 def health(source: Source, unknown: list[str]) -> dict[str, Health]:
     """Return the health of each board; a board of which it can't be told is left out, and named in `unknown`."""
     names = [device.name for device in source.lab.devices]
-    book = _book(source)
     found: dict[str, Health] = {}
     if not source.gone:
-        known = tried(lambda: {one.health.device: one.health for one in book.all()}, {}, unknown)
+        known = tried(lambda: {one.health.device: one.health for one in source.book.all()}, {}, unknown)
         for name in names:
             try:  # nothing is known of it, or one of the others is damaged
-                found[name] = known[name] if name in known else book.summary(name).health
+                found[name] = known[name] if name in known else source.book.summary(name).health
             except DAMAGE:
                 continue
     untold = [name for name in names if name not in found]
@@ -114,12 +114,19 @@ def health(source: Source, unknown: list[str]) -> dict[str, Health]:
     return found
 
 
-def history(source: Source, device: str, unknown: list[str]) -> tuple[list[Event], list[Change]]:
-    """Return the last cases and checks of a board, and what became of its quarantines; the newest first."""
-    return (
-        tried(lambda: _events(source.state, device), [], unknown),
-        tried(lambda: _changes(source.state, device), [], unknown),
-    )
+def history(source: Source, unknown: list[str]) -> dict[str, tuple[list[Trial], list[Change]]]:
+    """Return the last cases and checks of each board, and what became of its quarantines; the newest first."""
+    trials = tried(source.book.trials, (), unknown)[::-1]
+    lines = tried(lambda: read_lines(source.state / "quarantine" / "history.jsonl"), [], unknown)[::-1]
+    found = {}
+    for device in source.lab.devices:
+        own = [one for one in lines if one.get("device") == device.name][:_CHANGES]
+        changes = [
+            Change(moment(one.get("when")), text(one.get("what")), text(one.get("by")), text(one.get("reason")))
+            for one in own
+        ]
+        found[device.name] = ([trial for trial in trials if trial.device == device.name][:_TRIALS], changes)
+    return found
 
 
 def missing_boards(lab: Lab) -> dict[str, str]:
@@ -154,7 +161,7 @@ def _board(
     obstacles: list[tuple[BoardState, str]] = []
     quarantine = None
     try:
-        quarantine = _book(source).quarantined(device.name)
+        quarantine = source.book.quarantined(device.name)
     except DAMAGE:
         obstacles.append(("unknown", "its quarantine file is damaged, so no run uses it"))
     if source.gone:
@@ -202,23 +209,3 @@ def _held(held: Sequence[Holder]) -> Held | None:
         heartbeat=moment(oldest.heartbeat),
         expired=oldest.state(time.monotonic()) == "expired",
     )
-
-
-def _book(source: Source) -> HealthBook:
-    return HealthBook(source.state, source.lab.farm.health, lambda: source.when)
-
-
-def _events(state: Path, device: str) -> list[Event]:
-    name = checked_name(device, "the device")
-    paths = sorted((state / "health").glob(f"*/{name}.jsonl"))
-    found = [event for path in paths for entry in read_lines(path) if (event := from_line(entry)) is not None]
-    return sorted(found, key=lambda event: event.when, reverse=True)[:_EVENTS]
-
-
-def _changes(state: Path, device: str) -> list[Change]:
-    entries = read_lines(state / "quarantine" / "history.jsonl")
-    own = [entry for entry in entries if entry.get("device") == device]
-    return [
-        Change(moment(one.get("when")), text(one.get("what")), text(one.get("by")), text(one.get("reason")))
-        for one in reversed(own[-_CHANGES:])
-    ]

@@ -51,9 +51,9 @@ def pages(found: Everything, *, refresh: bool = False) -> dict[str, bytes]:
             path = _path(f"night/{_file_name(night.id)}", still=twin and not night.finished)
             drawn[path] = _draw("night", again, night=night, cases=found.cases[night.id], at=at)
     for board in status.boards:
-        events, changes, unknown = found.histories[board.name]
-        content = {"board": board, "events": events, "changes": changes, "unknown": unknown, "at": at}
-        drawn[f"board/{_file_name(board.name)}.html"] = _draw("board", 0, **content)
+        trials, changes = found.histories[board.name]
+        page = _draw("board", 0, board=board, trials=trials, changes=changes, unknown=found.untold, at=at)
+        drawn[f"board/{_file_name(board.name)}.html"] = page
     reports = [(f"report/{_file_name(run.name)}.html", run.report) for run in status.runs]
     reports += [(f"night/{_file_name(night.id)}.report.html", night.report) for night in status.nights]
     drawn |= {path: _guarded(page) for path, page in reports if page is not None}

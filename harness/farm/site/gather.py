@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,14 @@ from harness.farm.site.boards import Source, boards, history, listed, missing_bo
 from harness.farm.site.model import Status
 from harness.farm.site.runs import night_cases, nights, runs
 from harness.farm.site.values import tried
+from harness.health.book import HealthBook
 from harness.locks.state import find_state, hostname, now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.farm.site.model import Board, Case, Change, Night
-    from harness.health.event import Event
+    from harness.health.trial import Trial
 
 _NIGHTS, _RUNS = 7, 10
 
@@ -29,12 +31,13 @@ class Everything:
 
     Attributes:
         status: for the first page.
-        histories: last cases and changes of each board, and what can't be read of them, by the board's name.
+        histories: last cases and changes of each board, by its name; `untold` is what can't be read of them.
         cases: of each night, by its id.
     """
 
     status: Status
-    histories: dict[str, tuple[list[Event], list[Change], list[str]]]
+    histories: dict[str, tuple[list[Trial], list[Change]]]
+    untold: list[str]
     cases: dict[str, list[Case]]
 
 
@@ -49,11 +52,19 @@ class Gatherer:
 
     lab: Lab
     results: Path
+    _book: tuple[tuple[Lab, Path], HealthBook] | None = field(default=None, init=False)
     _had: set[Path] = field(default_factory=set, init=False)
 
     def look(self) -> Everything:
         """Return how everything is now; what couldn't be read is named in it."""
         unknown: list[str] = []
+        with warnings.catch_warnings(record=True) as warned:  # of runs that health leaves out
+            warnings.simplefilter("always")
+            found = self._look(unknown)
+        said = dict.fromkeys((*found.status.unknown, *(str(one.message) for one in warned)))
+        return replace(found, status=replace(found.status, unknown=tuple(said)))
+
+    def _look(self, unknown: list[str]) -> Everything:
         tried(self._read_lab, None, unknown)
         lab, results, state, when = self.lab, self.results, find_state(self.lab), now()
         gone = [folder for folder in (state, results) if self._is_gone(folder)]
@@ -61,16 +72,16 @@ class Gatherer:
         newest = tried(lambda: nights(state, results, when, _NIGHTS), [], unknown)
         night = next((one for one in newest[:1] if one.finished is None), None)
         doing = night.boards if night is not None and night.state == "running" else {}
-        source = Source(lab, state, when, _missing(lab, unknown), doing, _GONE if state in gone else "")
+        source = Source(
+            lab, state, self._health_book(state), when, _missing(lab, unknown), doing, _GONE if state in gone else ""
+        )
         found = boards(source, unknown)
         written = tried(lambda: runs(results, _RUNS), [], unknown)
         if night is not None and night.verdict == "running":
             written = [replace(one, state="running") if one.name == night.run else one for one in written]
         unknown += [f"night {one.id}: {one.problem}" for one in newest if one.problem]
-        histories = {}
-        for board in found:
-            untold: list[str] = []
-            histories[board.name] = (*history(source, board.name, untold), untold)
+        untold: list[str] = []
+        histories = history(source, untold)
         status = Status(
             at=when,
             host=hostname(),
@@ -84,7 +95,14 @@ class Gatherer:
             nights=tuple(newest),
             runs=tuple(written),
         )
-        return Everything(status, histories, {one.id: night_cases(state, one, results) for one in newest})
+        return Everything(status, histories, untold, {one.id: night_cases(state, one, results) for one in newest})
+
+    def _health_book(self, state: Path) -> HealthBook:
+        """Return the same book as long as the lab is the same, since it reads a run that has ended only once."""
+        if self._book is None or self._book[0] != (self.lab, state):
+            book = HealthBook(state, self.lab.farm.health, self.results, devices=self.lab.devices)
+            self._book = ((self.lab, state), book)
+        return self._book[1]
 
     def _is_gone(self, folder: Path) -> bool:
         """Whether a folder that had something in it has nothing now, as when a network folder is unmounted."""
