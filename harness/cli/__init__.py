@@ -9,6 +9,8 @@ import click
 
 from harness.cli import boards, farm, models
 from harness.cli import results as outcomes
+from harness.cli.nightly import nightly
+from harness.cli.worker import worker
 from harness.errors import HilError
 from harness.text.terminal import INTERNAL_ERROR, harmless_output
 
@@ -64,7 +66,7 @@ for _command in (
     boards.renode,
     farm.health,
     farm.leases,
-    farm.nightly,
+    farm.farm,
     farm.quarantine,
     farm.release,
     farm.reserve,
@@ -78,5 +80,7 @@ for _command in (
     outcomes.report,
     outcomes.results,
     outcomes.trace,
+    nightly,
+    worker,
 ):
     main.add_command(_command)

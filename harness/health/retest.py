@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.config import Device, Lab
-    from harness.health.check import Check
+    from harness.health.check import Check, Task
     from harness.locks.waiting import Patience
 
 
@@ -35,6 +35,7 @@ def retest(
     device: Device,
     *,
     suites: Sequence[Path] | None = None,
+    task: Task | None = None,
     faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
     patience: Patience = NOW,
@@ -45,6 +46,7 @@ def retest(
         lab: that the device is of.
         device: attached to this host, or virtual.
         suites: whose first int8 image is used; None for those in the lab's folder.
+        task: what to check with, instead of one of `suites`.
         faults: on purpose, of a virtual board (docs/faults.md).
         on_step: told what is done next.
         patience: whether to wait while somebody else has the board.
@@ -60,7 +62,9 @@ def retest(
     state, book = state_folder(lab), open_book(lab)
     # The twin of a real board that isn't attached would say that the real one is well.
     backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
-    task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites)
+    task = task or task_for(
+        device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites
+    )
     siblings = load_answers(state, device, backend, task.key)
     check = check_board(
         device,

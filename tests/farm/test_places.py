@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.farm.host import Wish
 
 from fakes.labgrid_farm import LabgridFarm
 from fakes.small_suite import write_small_suite
@@ -16,7 +17,6 @@ from harness.config import Lab
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError, FarmError
 from harness.farm import nightly
-from harness.farm.host import Wish
 from harness.farm.labgrid_inventory import with_places
 
 DEVICES = """\
