@@ -101,6 +101,7 @@ class BoardWorker:
         )
         worker.post = self.post
         await worker
+        _say(f"is at {place.scheduler}", ENDED)
         try:
             while worker.status in (Status.running, Status.paused) and not self.post.stopped.is_set():
                 self._holder = await asyncio.to_thread(self._held_by)
@@ -186,7 +187,7 @@ def _end_with_parent(worker: BoardWorker) -> None:
 
 
 def _say(text: str, code: int) -> int:
-    sys.stdout.write(f"{' '.join(text.split())}\n")
+    print(" ".join(text.split()), flush=True)  # noqa: T201 (to who started this)
     return code
 
 
