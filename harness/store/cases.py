@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, WINDOW_FIELDS
+from harness.store.schema import ATTEMPT_FIELDS, CASE_COLUMNS, CASES, KEY_NAMES, LAYER_FIELDS, WINDOW_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SIMULATED = "simulated"
 
 Status = Literal["complete", "failed", "skipped"]
+#: How far an attempt came.
+Stage = Literal["open", "flash", "start", "measure", "energy"]
 
 
 class CaseRecord:
@@ -33,6 +35,7 @@ class CaseRecord:
     Attributes:
         attempt: how many attempts have failed, or don't count any more.
         handed_on: how many of them other boards have had, or were made before the case was begun anew.
+        ended: how many attempts have ended, and have a row.
         answered: whether the firmware on this board has answered.
         recorded: samples of this attempt.
         row: of the finished case; None as long as it isn't.
@@ -55,6 +58,7 @@ class CaseRecord:
         self.number = number
         self.attempt = earlier
         self.handed_on = earlier
+        self.ended = 0
         self.answered = False
         self.recorded = 0
         self.row: dict[str, Any] | None = None
@@ -129,6 +133,25 @@ class CaseRecord:
         values = [[_plain(row.get(name)) for name in fields] for row in rows]
         self._journal.append({"t": kind, "case": self.number, "v": values})
 
+    def attempt_ended(self, **columns: Any) -> dict[str, Any]:
+        """Record how an attempt ended, before the next one begins or the case ends.
+
+        Args:
+            columns: `device`, and those of the attempts table from `board_uid` on; `host` if it isn't the case's.
+
+        Returns:
+            The row, with the columns that say which case it is of.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: a column is unknown.
+        """
+        row = {"host": self._columns.get("host"), **columns}
+        self._rows("attempts", "attempts", ATTEMPT_FIELDS, [{**row, "ended": columns["ended"].isoformat()}])
+        self.ended += 1
+        known = {name: self._columns.get(name) for name in KEY_NAMES}
+        return {**known, "attempt": self.ended, **row}
+
     def restart(self, reason: str) -> None:
         """Drop the samples, layers and power windows of an attempt that failed and begin the next one.
 
@@ -180,7 +203,7 @@ class CaseRecord:
             raise ValueError("a case that is not complete has a reason, and only that")
         row = {**self._columns, **checked(columns), "status": status, "reason": reason, "samples": self.recorded}
         row["duration_s"] = time.monotonic() - self._start
-        row.setdefault("attempts", self.attempt + 1)
+        row.setdefault("attempts", self.ended or self.attempt + 1)
         _fill_reasons(row)
         if judge is not None:
             row |= checked(judge(row))

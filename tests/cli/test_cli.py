@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.boards.discover import Port, Probe
-from harness.cli import main
+from harness.cli import COMMANDS, main
 from harness.commands.profile import bar
 from harness.store import Run
 
@@ -52,6 +52,22 @@ def test_version_and_help(hil):
     text = hil("--help").output
     for command in ("devices", "doctor", "flash", "profile", "results"):
         assert f"  {command} " in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_a_command_what_it_says_itself(hil, name):
+    done = hil(name, "--help")
+    assert done.exit_code == 0
+    assert " ".join(done.output.split("\n\n")[1].split()) == COMMANDS[name]
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    code = "import sys; sys.argv = ['hil', '--help']; import harness.cli\ntry: harness.cli.main()\n"
+    code += (
+        "finally: print(sorted(name for name in sys.modules if name.startswith(('harness.cli.', 'pandas', 'numpy'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["flash"], ["flash", "x.elf"], ["results", "show", "--no"]])

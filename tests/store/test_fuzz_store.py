@@ -42,6 +42,9 @@ def test_a_run_is_recovered_or_refused(cases, tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "template"], check=False)
     template = find_run(tmp_path / "template" / "latest").resolve()
     records = [record for record in read_journal(template / JOURNAL) if not isinstance(record, Damage)]
+    ended = "2026-03-01T12:00:00+00:00"
+    attempt = ["b1", "host", None, "start", "failed", "LinkError", "silent", False, 0, 1.5, ended]
+    records.insert(1, {"t": "attempts", "case": 0, "v": [attempt]})
     about = (template / "run.json").read_bytes()
     folder = tmp_path / "runs" / template.name
 
@@ -63,6 +66,8 @@ def test_a_run_is_recovered_or_refused(cases, tmp_path):
                 load_results(folder.parent)
             with contextlib.suppress(HilError):
                 recover(folder)
-                assert len(load_results(folder).samples) <= 6
+                results = load_results(folder)
+                assert len(results.samples) <= 6
+                assert len(results.attempts) <= 1
 
     fuzz(cases, chances(), check)
