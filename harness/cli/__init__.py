@@ -37,9 +37,9 @@ COMMANDS: Final = {
     "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
     "serve": "Show boards, leases, health, reservations and nights in a browser.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
-    "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786, until it is stopped.",
+    "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
-_MOVING: Final = dict.fromkeys(("health", "leases", "quarantine", "release", "reserve", "serve"), "farm")
+_MOVING: Final = dict.fromkeys(("leases", "reserve", "serve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 

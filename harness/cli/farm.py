@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of
+from harness.cli.options import LAB, load_lab
 
 
 @click.command()
@@ -154,58 +154,6 @@ def _reject_others(mode: str, given: set[str]) -> None:
     wrong = [_OPTIONS[one] for one in _OPTIONS if one in given - known]
     if wrong:
         raise click.UsageError(f"{', '.join(wrong)} can't be said with {name}")
-
-
-@click.command()
-@click.argument("device", required=False)
-@click.option("--check", is_flag=True, help="Check DEVICE now: flash, read back, run known inputs.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@LAB
-@WAIT
-@TIMEOUT
-def health(
-    device: str | None,
-    check: bool,  # noqa: FBT001 (click passes it)
-    as_json: bool,  # noqa: FBT001 (click passes it)
-    lab: str | None,
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
-) -> None:
-    """Show how well the boards work, and why some are not used."""
-    from harness.commands.health import check_now, show_health
-
-    loaded = load_lab(lab)
-    if check and (device is None or as_json):
-        raise click.UsageError("--check needs a DEVICE, and goes without --json")
-    if not check and (wait or timeout is not None):
-        raise click.UsageError("--wait and --timeout go with --check")
-    if device is not None and check:
-        if not check_now(loaded, device, patience_of(wait, timeout)):
-            raise SystemExit(1)
-    else:
-        show_health(loaded, device, as_json=as_json)
-
-
-@click.command()
-@click.argument("device")
-@click.option("--reason", required=True, metavar="TEXT", help="Why, for the next one who misses it.")
-@LAB
-def quarantine(device: str, reason: str, lab: str | None) -> None:
-    """Take DEVICE out of use until somebody releases it."""
-    from harness.commands.health import set_quarantine
-
-    set_quarantine(load_lab(lab), device, reason)
-
-
-@click.command()
-@click.argument("device")
-@click.option("--reason", default="", metavar="TEXT", help="What was done about it.")
-@LAB
-def release(device: str, reason: str, lab: str | None) -> None:
-    """Take DEVICE back into use."""
-    from harness.commands.health import end_quarantine
-
-    end_quarantine(load_lab(lab), device, reason)
 
 
 @click.group()

@@ -17,9 +17,9 @@ from harness.cli.options import LAB, load_lab
 )
 @LAB
 def worker(scheduler: str | None, devices: tuple[str, ...], certificates: Path | None, lab: str | None) -> None:
-    """Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786, until it is stopped.
+    """Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.
 
-    Each board of devices.yaml that is attached here, or virtual, becomes a worker that is named after it. While nobody
+    It does so until it is stopped. Each board of devices.yaml that is attached here, or virtual, becomes a worker that is named after it. While nobody
     answers at ADDRESS the boards are free, and it is asked again. See docs/farm.md.
     """
     import signal

@@ -24,6 +24,8 @@ from harness.locks.state import hostname
 #: How the process ends: the scheduler is gone or it was told to; it is refused, which starting it again won't change.
 ENDED, REFUSED = 0, 41
 _LOOK_S: Final = 1.0
+#: How long the scheduler may take to answer before the board is let go of.
+_SILENT_S: Final = 8.0
 #: How long a case that is under way may take to let go of its board, once the process is to end.
 _LET_GO_S: Final = 20.0
 
@@ -71,6 +73,7 @@ class BoardWorker:
         (self._device,) = Lab.load(lab_file).select([place.device])
         self.post = Post(place.device, lab_file, Path(place.folder))
         self._holder: str | None = None
+        self._scheduler: str | None = None
 
     async def run(self) -> int:
         """Offer the board until the scheduler is gone or this process is told to end.
@@ -104,6 +107,8 @@ class BoardWorker:
         _say(f"is at {place.scheduler}", ENDED)
         try:
             while worker.status in (Status.running, Status.paused) and not self.post.stopped.is_set():
+                if not await self._is_known(worker):
+                    break
                 self._holder = await asyncio.to_thread(self._held_by)
                 wanted = Status.paused if self._holder else Status.running
                 if worker.status in (Status.running, Status.paused) and worker.status != wanted:
@@ -115,6 +120,15 @@ class BoardWorker:
                 await worker.close(timeout=5, executor_wait=False)
             await asyncio.to_thread(self.post.busy.acquire, timeout=_LET_GO_S)
         return ENDED
+
+    async def _is_known(self, worker: Any) -> bool:
+        """Whether the scheduler that has this worker still answers; a new one at its address knows nothing of it."""
+        try:
+            named = await asyncio.wait_for(worker.scheduler.identity(n_workers=0), _SILENT_S)
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            return False
+        first, self._scheduler = self._scheduler or named["id"], named["id"]
+        return bool(first == named["id"])
 
     def end_soon(self) -> None:
         """Let a case that is under way end, and see that the process does."""

@@ -49,8 +49,8 @@ def configure() -> None:
     except ImportError as error:
         raise ConfigError(f"a farm needs dask.distributed ({error}): {INSTALL}") from error
     dask.config.set(_DASK)
-    for name in ("distributed", "distributed.worker", "distributed.core", "distributed.scheduler"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said in our words
 
 
 def versions() -> dict[str, str]:

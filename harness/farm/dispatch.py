@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from harness.health.event import may_be_the_image
+from harness.health.trial import may_be_the_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -17,9 +17,9 @@ from harness.farm.order import missing, order_case, pack
 from harness.farm.task import check, measure
 from harness.farm.tries import add_try, read_tries
 from harness.files.json_file import write_json
+from harness.health.book import HealthBook
 from harness.health.check import task_for
-from harness.health.retest import open_book
-from harness.locks.state import hostname, now, stamp
+from harness.locks.state import hostname, now, stamp, state_folder
 from harness.run.provenance import provenance
 from harness.store.commits import committed
 from harness.store.names import writer_name
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.farm.cluster import Cluster
     from harness.farm.dispatch import Standing
     from harness.farm.night import Night, PlannedCase
+    from harness.health.history import Check
 
 _POLL_S: Final = 0.3
 #: How often the scheduler is asked which boards there are.
@@ -151,7 +152,8 @@ class Driver:
         self._wish, self._night, self._cluster, self._keep_workers = wish, night, cluster, keep_workers
         self._devices = {device.name: device for device in devices}
         self._suites: dict[str, Suite] = {}
-        self._book = open_book(wish.lab)
+        rules, results = wish.lab.farm.health, night.run.parent
+        self._book = HealthBook(state_folder(wish.lab), rules, results, devices=devices)
         self._tries = read_tries(night.folder)
         self._earlier: defaultdict[int, int] = defaultdict(int)
         self._done = set(committed(night.run))
@@ -339,7 +341,11 @@ class Driver:
             task = task_for(self._devices[seat.device].kind, list(suites))
         except ConfigError:  # measuring says what else is wrong
             return
-        self._submit(seat, None, check, pack((task, self._wish.least_s), {}), self._wish.least_s, frozenset())
+        case = next(case for case in self._night.cases if seat.device in case.devices)
+        siblings = self._book.checks.siblings(seat.device, case.kind, case.backend, task.key)
+        limit = self._wish.least_s
+        order = (task, siblings, self._wish.lab.farm.health, case.backend, limit)
+        self._submit(seat, None, check, pack(order, {}), limit, frozenset())
         seat.state, seat.reason = "checking", ""
 
     def _submit(
@@ -416,9 +422,16 @@ class Driver:
                 self._earlier[job.case.number] += 1
         if outcome != "done":
             self._log(seat, f"{name}: {outcome}: {reason}")
+        self._judge(seat, outcome, told.get("check"))
+
+    def _judge(self, seat: Seat, outcome: Outcome, found: Check | None) -> None:
+        """Apply the rules of health to what a board did."""
+        if found is not None:
+            self._book.checks.add(found)
+            self._book.tested(seat.device, ok=found.ok, reason=found.reason)
         if outcome == "failed":
             seat.check_due = seat.shared and self._wish.nightly.check
-            with suppress(StoreError):  # the next failure, or the end of the night, will do it
+            with suppress(StoreError):  # the next failure will do it
                 self._book.review()
 
     def _take(self, case: PlannedCase, told: Mapping[str, Any]) -> None:

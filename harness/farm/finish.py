@@ -248,7 +248,7 @@ def _unused(folder: Path, plan: Mapping[str, Any], used: set[str]) -> list[tuple
     ledger = Ledger(folder.parent.parent, HealthRules())
     for name in sorted({str(device) for case in plan.get("cases", ()) for device in case.get("devices", ())}):
         try:
-            quarantine = ledger.get(name)
+            quarantine = ledger.quarantined(name)
         except HilError as error:
             found[name] = str(error)
             continue

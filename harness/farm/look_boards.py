@@ -65,15 +65,16 @@ class Book:
     Args:
         lab: the boards and the rules.
         state: the state folder.
+        results: the results folder.
         when: now.
         gone: why nothing can be told of any board; "" if the folder is as it should be.
     """
 
-    def __init__(self, lab: Lab, state: Path, when: datetime, gone: str = "") -> None:
+    def __init__(self, lab: Lab, state: Path, results: Path, when: datetime, gone: str = "") -> None:
         self.unknown: list[str] = []
         self._when, self._gone = when, gone
         self._calendar = Calendar(state, lab.farm.reservations)
-        self._health = HealthBook(state, lab.farm.health, lambda: when)
+        self._health = HealthBook(state, lab.farm.health, results, devices=lab.devices, clock=lambda: when)
         self._bookings = self._read_bookings()
 
     def health(self, device: str) -> HealthSeen | None:

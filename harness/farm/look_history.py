@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.farm.facts import line, moment
 from harness.farm.look_boards import DAMAGE, Book
 from harness.files.json_lines import read_lines
-from harness.health.event import checked_name, from_line
+from harness.health.book import HealthBook
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.config import Lab
     from harness.farm.seen import BookingSeen
-    from harness.health.event import Event
+    from harness.health.trial import Trial
 
 _EVENTS, _CHANGES = 60, 40
 
@@ -58,12 +58,13 @@ class History:
     unknown: tuple[str, ...]
 
 
-def board_history(lab: Lab, state: Path, device: str, when: datetime) -> History:
+def board_history(lab: Lab, state: Path, results: Path, device: str, when: datetime) -> History:
     """Read what is known of a board of devices.yaml.
 
     Args:
         lab: the boards.
         state: the state folder.
+        results: the results folder.
         device: a board's name.
         when: now.
     """
@@ -71,28 +72,22 @@ def board_history(lab: Lab, state: Path, device: str, when: datetime) -> History
     events: list[EventSeen] = []
     changes: list[ChangeSeen] = []
     try:
-        events = _events(state, device)
+        judged = HealthBook(state, lab.farm.health, results, devices=lab.devices, clock=lambda: when)
+        own = [trial for trial in judged.trials() if trial.device == device]
+        events = [_seen(trial) for trial in reversed(own[-_EVENTS:])]
     except DAMAGE as error:
         unknown.append(line(str(error)))
     try:
         changes = _changes(state, device)
     except DAMAGE as error:
         unknown.append(line(str(error)))
-    book = Book(lab, state, when)
+    book = Book(lab, state, results, when)
     return History(
         tuple(events), tuple(changes), tuple(book.bookings(device)), tuple(dict.fromkeys((*unknown, *book.unknown)))
     )
 
 
-def _events(state: Path, device: str) -> list[EventSeen]:
-    name = checked_name(device, "the device")
-    paths = sorted((state / "health").glob(f"*/{name}.jsonl"))
-    found = [event for path in paths for entry in read_lines(path) if (event := from_line(entry)) is not None]
-    found.sort(key=lambda event: event.when, reverse=True)
-    return [_seen(event) for event in found[:_EVENTS]]
-
-
-def _seen(event: Event) -> EventSeen:
+def _seen(event: Trial) -> EventSeen:
     return EventSeen(
         when=event.when,
         host=line(event.host, 64),

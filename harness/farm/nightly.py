@@ -20,7 +20,7 @@ from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json
-from harness.health.event import checked_name
+from harness.health.quarantine import checked_name
 from harness.locks.state import hostname, is_here, now, stamp, state_folder
 from harness.store.commits import committed
 from harness.store.names import writer_name

@@ -58,7 +58,7 @@ def snapshot(
     night = next((one for one in nights[:1] if one.finished is None), None)
     runs = _tried(lambda: newest_runs(results, _RUNS), puzzles)
     held = _tried(held_leases, puzzles)
-    book = Book(lab, state, when, gone)
+    book = Book(lab, state, results, when, gone)
     doing = night.boards if night is not None and night.state == "running" else {}
     elsewhere = Elsewhere(missing or {}, places.holders, doing)
     boards = tuple(look_at(device, book, held, elsewhere, when) for device in lab.devices)

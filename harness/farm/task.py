@@ -23,7 +23,7 @@ from harness.errors import (
 )
 from harness.farm.lab_access import LabAccess
 from harness.farm.order import Order, lay_out, unpack
-from harness.health.retest import retest
+from harness.health.check import examine
 from harness.locks.state import hostname
 from harness.power.meter import PowerOptions
 from harness.run.options import Options, SharedRun
@@ -80,18 +80,23 @@ def measure(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the board with an image whose answers are known; the result is like that of `measure`, without records."""
+    """Check the board with an image whose answers are known.
+
+    Returns:
+        As `measure`, without records; `check` is what the board's health is judged by.
+    """
     post: Post = _post()
     told: dict[str, Any] = {"device": post.device, "host": hostname(), "outcome": "done", "error": None, "reason": None}
     try:
-        (task, limit_s), _ = unpack(sent, "the driver of the night")
+        (task, siblings, rules, backend, limit_s), _ = unpack(sent, "the driver of the night")
         os.environ["HIL_PURPOSE"] = "nightly check"
         with post.busy, _ended_after(limit_s):
             lab = Lab.load(post.lab_file)
             (device,) = lab.select([post.device])
-            found = retest(lab, device, task=task)
+            found = examine(device, LabAccess(lab), task, siblings, rules, backend=backend)
     except BaseException as error:  # noqa: BLE001 (as above)
         return told | _ended(error, post)
+    told["check"] = found
     return told if found.ok else told | {"outcome": "failed", "error": "HealthCheck", "reason": found.reason}
 
 

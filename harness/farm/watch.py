@@ -108,7 +108,7 @@ class Watch:
         board = next((one for one in self.status().boards if one.name == name), None)
         if board is None:
             return None
-        return board, board_history(self._lab, find_state(self._lab), board.name, now())
+        return board, board_history(self._lab, find_state(self._lab), self._results, board.name, now())
 
     def night(self, name: str) -> tuple[NightSeen, list[dict[str, str]]] | None:
         """Return a night and its cases: those of its run once that has ended; None if there is none of that name."""

@@ -107,6 +107,7 @@ def run_case(
     )
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
+        attempts.image_sha256 = image.sha256
         known |= _image_columns(image)
         data = data.chosen(samples)
         known |= data_columns(suite, data)

@@ -116,6 +116,7 @@ class Attempts:
         steps: how the retries begin, from `plan`.
         on_ended: takes the row of each attempt, once it is written.
         before: attempts that other boards have had.
+        image_sha256: of the image that is run; None until it is read.
         current: what goes on; None between two attempts.
     """
 
@@ -125,6 +126,7 @@ class Attempts:
     steps: tuple[Step, ...]
     on_ended: Callable[[Mapping[str, Any]], None] | None = None
     before: int = 0
+    image_sha256: str | None = None
     current: Attempt | None = field(default_factory=Attempt)
 
     def begin(self) -> Attempt:
@@ -148,6 +150,7 @@ class Attempts:
         row = self.record.attempt_ended(
             device=self.device,
             board_uid=chip_name(attempt.info) if attempt.info else None,
+            image_sha256=None if attempt.stage == "open" else self.image_sha256,
             stage=attempt.stage,
             outcome="ok" if error is None else "lost" if isinstance(error, _NO_BOARDS_FAULT) else "failed",
             error=None if error is None else type(error).__name__,
