@@ -4,9 +4,9 @@
 
 Several "hosts" on this machine, each a `hil worker` of its own with its share of the boards, a scheduler, and
 `hil nightly`, which talk to each other by TLS on loopback. The boards are virtual; some of them hang, vanish or lie.
-Meanwhile workers, the hosts' own processes, the scheduler and the driver are killed with SIGKILL and come back, as after
-a power cut. At the end the run is held against one without any of that: every planned case once, none lost, none doubled,
-the same predictions and counts, the bad boards in quarantine and no other.
+Meanwhile the processes of boards and hosts, the scheduler and the driver are killed with SIGKILL and come back, as
+after a power cut. At the end the run is held against one without any of that: every planned case once, none lost, none
+doubled, the same predictions and counts, the bad boards in quarantine and no other.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from harness.cli.options import LAB, load_lab
 def worker(scheduler: str | None, devices: tuple[str, ...], certificates: Path | None, lab: str | None) -> None:
     """Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.
 
-    It does so until it is stopped. Each board of devices.yaml that is attached here, or virtual, becomes a worker that is named after it. While nobody
-    answers at ADDRESS the boards are free, and it is asked again. See docs/farm.md.
+    It does so until it is stopped. Each board of devices.yaml that is attached here, or virtual, becomes a worker that
+    is named after it. While nobody answers at ADDRESS the boards are free, and it is asked again. See docs/farm.md.
     """
     import signal
     from typing import Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -155,7 +155,7 @@ class Driver:
         rules, results = wish.lab.farm.health, night.run.parent
         self._book = HealthBook(state_folder(wish.lab), rules, results, devices=devices)
         self._tries = read_tries(night.folder)
-        self._earlier: defaultdict[int, int] = defaultdict(int)
+        self._earlier = defaultdict(int, Counter(one.case for one in self._tries if one.outcome == "lost"))
         self._done = set(committed(night.run))
         self._seats: dict[str, Seat] = {}
         self._results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -377,8 +377,13 @@ class Driver:
                 break
             wait = 0.001
             seat = self._seats[name]
-            if seat.job is not None and seat.job.future is future:
-                self._ended(seat, seat.job, _result(future))
+            if seat.job is None or seat.job.future is not future:
+                continue
+            told = _result(future)
+            if told["outcome"] == "lost" and self._cluster.workers() is None:
+                self._due.pop("every look", None)  # the scheduler is gone, and with it what it knew of its tasks
+                return
+            self._ended(seat, seat.job, told)
         at = time.monotonic()
         for seat in self._seats.values():
             job = seat.job
@@ -583,12 +588,13 @@ def why_left(case: PlannedCase, state: Standing, left_s: float) -> tuple[str, st
 
 def _result(future: Any) -> Mapping[str, Any]:
     """Return what a worker sent, or that it was lost."""
+    from distributed import KilledWorker  # noqa: PLC0415 (slow, and not always installed)
+
     if future.status == "finished":
         told = future.result()
         if isinstance(told, dict) and "outcome" in told:
             return told
-    try:
-        why = f"{type(future.exception(timeout=1)).__name__}: {future.exception(timeout=1)}"
-    except Exception as error:  # noqa: BLE001 (cancelled, or the scheduler is gone)
-        why = type(error).__name__
-    return {"outcome": "lost", "reason": f"its worker died ({why.partition(chr(10))[0][:200]})"}
+    if future.status == "error" and not isinstance(future.exception(timeout=1), KilledWorker):
+        error = future.exception(timeout=1)
+        return {"outcome": "lost", "reason": f"its worker failed: {type(error).__name__}: {error}"}
+    return {"outcome": "lost", "reason": "its worker died"}
