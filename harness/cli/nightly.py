@@ -34,7 +34,7 @@ def nightly(
     Ends with 0 if all is well, 1 if a case failed or got worse than allowed, 5 if nothing was measured, 6 if a limit
     can't be told, 7 if cases are left. See docs/nightly.md.
     """
-    from harness.commands.printing import print_table
+    from harness.cli.tables import print_table
     from harness.config.nightly import load_nightly
     from harness.errors import ConfigError
     from harness.farm.driver import Wish

@@ -12,8 +12,10 @@ from harness.config.health import HealthRules
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
 from harness.farm import finish
+from harness.farm.dispatch import Try
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.past_nights import nights, show_night
+from harness.farm.tries import add_try
 from harness.health.quarantine import Ledger
 
 VARIANTS = ("float32", "int8", "sparse")
@@ -229,9 +231,7 @@ def test_boards_that_were_not_used_say_why(farm):
     run = farm.measure()
     plan = planned(run)
     plan["cases"][0]["devices"] = ["nano33", "bench-2", "bench-3"]
-    Ledger(farm.folder.parents[1], HealthRules()).by_person(
-        "bench-2", "its USB socket is loose", "sam", datetime.now(UTC)
-    )
+    Ledger(farm.folder.parents[1], HealthRules()).quarantine("bench-2", "its USB socket is loose", "sam")
     (farm.folder / "hosts").mkdir()
     boards = {
         "bench-3": {"state": "unavailable", "case": None, "reason": "not attached"},
@@ -239,10 +239,8 @@ def test_boards_that_were_not_used_say_why(farm):
     }
     (farm.folder / "hosts" / "host1.json").write_text(json.dumps({"boards": boards}))
     (farm.folder / "hosts" / "host2.json").write_text("{")
-    (farm.folder / "claims").mkdir()
     for number, (device, reason) in enumerate([("bench-4", "no ACK"), ("nano33", "once")]):
-        about = {"device": device, "reason": reason, "error": "LinkError"}
-        (farm.folder / "claims" / f"{number}.0.failed.json").write_text(json.dumps(about))
+        add_try(farm.folder, Try(number, device, "failed", "LinkError", reason))
     done = farm.finish(run, plan)
     lines = check_screen(done.summary)
     assert "  not used: bench-2: quarantined: its USB socket is loose" in lines

@@ -1,0 +1,212 @@
+"""`hil nightly` from its files to its exit code, on virtual boards and a scheduler of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes.small_suite import write_small_suite
+from harness import load_results
+from harness.boards.leases import virtual_lease
+from harness.config import Lab
+from harness.config.nightly import Nightly
+from harness.errors import ConfigError, StoreError
+from harness.farm.driver import Wish
+from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
+from harness.farm.nightly import run_night
+from harness.farm.tries import read_tries
+from harness.files.json_file import write_json
+from harness.store import Run
+from harness.store.commits import committed
+
+ROOT = Path(__file__).parents[2]
+VOWELS = ROOT / "suites" / "japanese_vowels.yaml"
+BOARDS = """\
+devices:
+  b1: {kind: nano33, backend: virtual, tags: [fast]}
+  b2: {kind: nano33, backend: virtual}
+  real: {kind: nano33, probe: "nowhere", port: {serial: "nowhere"}}
+"""
+
+
+@pytest.fixture
+def state():
+    return Path(os.environ["HIL_STATE"])
+
+
+@pytest.fixture
+def lab(tmp_path):
+    (tmp_path / "devices.yaml").write_text(BOARDS)
+    return Lab.load(tmp_path / "devices.yaml")
+
+
+@pytest.fixture
+def wish(tmp_path, lab):
+    """What `hil nightly` is asked for, and what it said."""
+
+    def make(*, resume=False, missing_s=600.0, **options):
+        suite = write_small_suite(tmp_path / "s.yaml", ROOT)
+        options = {"samples": 2, "baseline": None, "check": False, "budget": timedelta(hours=1)} | options
+        nightly = Nightly(suites=(suite,), **options)
+        return Wish(lab, nightly, tmp_path, tmp_path / "results", resume, said.append, missing_s=missing_s)
+
+    said: list[str] = []
+    make.said = said
+    return make
+
+
+def plan(wish, state):
+    devices = wish.lab.select(wish.nightly.devices)
+    return plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
+
+
+def over(night):
+    """Let a night be one of long ago, that was cut off."""
+    folder = night.folder.rename(night.folder.with_name("2020-02-29"))
+    content = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps({**content, "id": folder.name, "deadline": content["created"]}))
+    return folder
+
+
+# ---- its plan
+
+
+def test_boards_of_a_kind_share_the_cases_but_not_with_emulators(lab, tmp_path):
+    cases = plan_cases(lab.devices, Nightly(suites=(VOWELS,)), ROOT, tmp_path)
+    pools = {(case.target, case.pool, case.backend, case.devices) for case in cases}
+    assert pools == {
+        ("nano33-virtual", "nano33", "virtual", ("b1", "b2")),
+        ("nano33-hardware", "nano33", "hardware", ("real",)),
+    }
+    assert sorted(case.number for case in cases) == list(range(18))
+    assert {case.suite for case in cases} == {"suites/japanese_vowels.yaml"}
+
+
+def test_each_asks_every_board(lab, tmp_path):
+    cases = plan_cases(lab.select(["b1", "b2"]), Nightly(suites=(VOWELS,), each=True), ROOT, tmp_path)
+    assert {(case.target, case.pool, case.devices) for case in cases} == {("b1", None, ("b1",)), ("b2", None, ("b2",))}
+
+
+def test_what_took_longest_comes_first_after_what_was_never_run(lab, tmp_path):
+    with Run.create(tmp_path / "results", {}) as run:
+        for variant, seconds in (("int8", 5.0), ("student_int8", 50.0)):
+            keys = {"device": "b1", "board": "nano33", "backend": "virtual", "suite": "japanese_vowels"}
+            case = run.begin_case(**keys, variant=variant)
+            case._start -= seconds
+            case.finish(status="complete")
+    cases = plan_cases(lab.select(["b1"]), Nightly(suites=(VOWELS,)), ROOT, tmp_path / "results")
+    assert [case.variant for case in cases][-2:] == ["student_int8", "int8"]
+
+
+def test_the_second_night_of_a_day_has_a_number(wish, state):
+    wanted = wish(devices=("b1",))
+    assert unfinished(state) is None
+    first = plan(wanted, state)
+    assert unfinished(state) == first == Night.load(first.folder)
+    write_json(first.folder / FINISHED, {})
+    assert unfinished(state) is None
+    second = plan(wanted, state)
+    assert unfinished(state) == second != first
+    (second.folder / "plan.json").write_text('{"created": ')
+    with pytest.raises(StoreError, match=r"plan\.json is missing or damaged"):
+        unfinished(state)
+
+
+# ---- its end
+
+
+def test_resuming_ends_a_night_whose_time_is_over_and_begins_none(wish, state):
+    wanted = wish(devices=("b1",), resume=True)
+    over(plan(wanted, state))
+    assert run_night(wanted).state == "nothing measured"
+    assert run_night(wanted) is None
+
+
+def test_a_host_whose_name_cant_be_a_files_is_told_so(wish, monkeypatch):
+    monkeypatch.setenv("HIL_HOST", "lab/pc")
+    with pytest.raises(ConfigError, match=r"the host 'lab/pc' can't be the name of a file.*HIL_HOST"):
+        run_night(wish())
+
+
+def test_a_lock_that_cant_be_opened_is_named_with_what_to_do(wish, state, monkeypatch):
+    monkeypatch.setenv("HIL_HOST", "lab-pc")
+    (state / "nights" / ".lab-pc.lock").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"\.lab-pc\.lock can't be opened: .* give you access, or remove it"):
+        run_night(wish())
+
+
+@pytest.mark.slow
+def test_a_night_on_two_boards_gives_what_one_board_gives_alone(wish, state, tmp_path):
+    """An old night that was cut off is ended first; a board that isn't attached is waited for, then left out."""
+    wanted = wish(devices=("b1", "b2", "real"), check=True, missing_s=30.0)
+    old = over(plan(wanted, state))
+    outcome = run_night(wanted)
+    assert (outcome.exit_code, dict(outcome.counts)) == (7, {"complete": 2, "failed": 0, "skipped": 2})
+    assert "none of real was free, well and offered by a worker" in outcome.summary
+    assert any("real: no worker offers it" in line for line in outcome.summary.splitlines())
+    assert json.loads((old / "finished.json").read_text())["state"] == "nothing measured"
+    assert any("its time is over: it is ended first" in line for line in wish.said)
+    (night,) = (Night.load(path) for path in (state / "nights").glob("*/") if path != old)
+    assert sorted(one.case for one in read_tries(night.folder)).count(-1) == 2  # both were checked
+    results = load_results(night.run)
+    assert set(results.cases["device"][results.cases["status"] == "complete"]) == {"b1", "b2"}
+    assert set(results.cases["run"]) == {night.run.name}
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "s.yaml")]
+    command += ["--device", "b1", "--samples", "2", "--results-dir", str(tmp_path / "alone")]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    keys = ["variant", "sample", "repeat"]
+    here, alone = (
+        table.samples[[*keys, "prediction", "ticks", "output_crc"]].sort_values(keys).reset_index(drop=True)
+        for table in (results, load_results(tmp_path / "alone"))
+    )
+    assert here.equals(alone)
+    assert len(here) == 4
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_goes_on_and_a_board_that_a_person_holds_is_left_alone(lab, state, tmp_path):
+    shutil.copy(VOWELS, tmp_path / "s.yaml")
+    text = VOWELS.read_text().replace("data/", f"{VOWELS.parent}/data/")
+    text += f"\nimages: {ROOT / 'firmware' / 'prebuilt'}\n" if "\nimages:" not in text else ""
+    (tmp_path / "s.yaml").write_text(text)
+    (tmp_path / "nightly.yaml").write_text(
+        "suites: [s.yaml]\ndevices: [b1, b2]\nsamples: 20\ncheck: false\nbaseline: null\n"
+    )
+    command = [sys.executable, "-m", "harness", "nightly"]
+    held = virtual_lease(lab.select(["b2"])[0])
+    held.acquire()
+    try:
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as first:
+            deadline = time.monotonic() + 300
+            while not (done := _done(state)):
+                assert first.poll() is None, first.stdout.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            first.send_signal(signal.SIGKILL)
+        again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        held.release()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "goes on: 9 cases" in again.stdout
+    assert "9 complete" in again.stdout
+    assert "1 board measured: b1" in again.stdout
+    results = load_results(tmp_path / "results")
+    assert sorted(results.cases["case"]) == list(range(9))
+    assert done  # and what was done then wasn't measured again:
+    (night,) = (Night.load(path) for path in (state / "nights").glob("*/"))
+    assert sorted(one.case for one in read_tries(night.folder) if one.outcome == "done") == list(range(9))
+
+
+def _done(state):
+    plans = list((state / "nights").glob("*/plan.json"))
+    return len(committed(Night.load(plans[0].parent).run)) if plans else 0
