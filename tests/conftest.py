@@ -19,6 +19,7 @@ from harness.errors import ConfigError
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
+from skipped import pytest_terminal_summary  # noqa: F401 (the last section of what is said)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
