@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.boards.leases import is_on
 from harness.config import Lab
@@ -20,6 +20,9 @@ from harness.farm.cluster import configure, difference, is_loopback, scheduler_v
 from harness.farm.task import Post
 from harness.locks.listing import list_leases
 from harness.locks.state import hostname
+
+if TYPE_CHECKING:
+    from harness.config import Device
 
 #: How the process ends: the scheduler is gone or it was told to; it is refused, which starting it again won't change.
 ENDED, REFUSED = 0, 41
@@ -99,7 +102,7 @@ class BoardWorker:
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
             local_directory=str(self.post.folder),
-            startup_information={"hil": self._offer},
+            startup_information={"hil": lambda _worker: offer_of(self._device)},
             metrics={"hil": self._now},
         )
         worker.post = self.post
@@ -149,18 +152,6 @@ class BoardWorker:
         if wrong is not None:
             raise FarmError(wrong)
 
-    def _offer(self, _worker: object) -> dict[str, Any]:
-        """Return what the driver of a night should know of the board."""
-        device = self._device
-        return {
-            "versions": versions(),
-            "device": device.name,
-            "kind": device.kind.name,
-            "tags": list(device.tags),
-            "backend": device.backend or ("hardware" if device.hardware else "virtual"),
-            "host": hostname(),
-        }
-
     def _now(self, _worker: object) -> dict[str, Any]:
         return {"holder": self._holder}
 
@@ -173,6 +164,19 @@ class BoardWorker:
                 if holder.pid != os.getpid() and is_on(holder, self._device):
                     return f"{holder.owner} ({holder.purpose})"
         return None
+
+
+def offer_of(device: Device) -> dict[str, Any]:
+    """Return what the driver of a night should know of a board."""
+    return {
+        "versions": versions(),
+        "device": device.name,
+        "kind": device.kind.name,
+        "tags": list(device.tags),
+        "backend": device.backend or ("hardware" if device.hardware else "virtual"),
+        "shared": device.hardware or device.backend is not None,
+        "host": hostname(),
+    }
 
 
 def main(text: str) -> int:

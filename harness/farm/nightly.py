@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from harness.config import Device
-from harness.errors import ConfigError, HilError
+from harness.errors import ConfigError, FarmError, HilError
 from harness.farm.cluster import Cluster
 from harness.farm.dispatch import standings
 from harness.farm.driver import Driver, SchedulerGoneError, end_case, why_left
@@ -73,39 +73,70 @@ def run_night(wish: Wish) -> Outcome | None:
             return _run(wish, night, devices, cluster)
 
 
+def measure_suite(wish: Wish, state: Path) -> Path:
+    """Measure one suite as a night does, without its checks and its end, and return the folder of the run.
+
+    Args:
+        wish: with the suite, the boards and the scheduler.
+        state: for the plan; not the lab's.
+
+    Raises:
+        ConfigError, FarmError, StoreError: as `run_night`; also if the scheduler goes away for good.
+    """
+    with Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
+        devices = _devices(wish, cluster)
+        night = plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
+        try:
+            _measured(wish, night, devices, cluster)
+        except SchedulerGoneError as error:
+            raise FarmError(f"the scheduler at {cluster.address} is gone") from error
+    _finish_run(night)
+    return night.run
+
+
 def _run(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> Outcome:
     notes: list[str] = []
     if not (night.run / CASES_FILE).is_file():
-        with ExitStack() as ending:
-            keep: Callable[[], None] = lambda: None  # noqa: E731
-            if cluster.own:
-                workers = OwnWorkers(wish.lab, night, devices, cluster.address)
-                ending.callback(workers.stop)
-                keep = workers.keep
-            driver = Driver(wish, night, devices, cluster, keep)
-            try:
-                driver.measure()
-            except SchedulerGoneError:
-                return _cut_off(night, cluster.address)
-            notes = driver.notes()
+        try:
+            notes = _measured(wish, night, devices, cluster)
+        except SchedulerGoneError:
+            return _cut_off(night, cluster.address)
     return _end(wish, night, notes)
+
+
+def _measured(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> list[str]:
+    """Measure what the run lacks, and return what is to be said of boards."""
+    with ExitStack() as ending:
+        keep: Callable[[], None] = lambda: None  # noqa: E731
+        if cluster.own:
+            workers = OwnWorkers(wish.lab, night, devices, cluster.address)
+            ending.callback(workers.stop)
+            keep = workers.keep
+        driver = Driver(wish, night, devices, cluster, keep)
+        driver.measure()
+        return driver.notes()
 
 
 def _end(wish: Wish, night: Night, notes: Sequence[str] = ()) -> Outcome:
     """Record what was not measured, write the tables, the report and the site."""
-    tries = read_tries(night.folder)
-    if not (night.run / CASES_FILE).is_file():
-        done = set(committed(night.run))
-        states = standings(tries, done)
-        left_s = (night.deadline - now()).total_seconds()
-        with Run.join(night.run, {"harness_version": None}, writer_name(hostname(), "end")) as run:
-            for case in night.cases:
-                if case.number not in done:
-                    status, reason = why_left(case, states[case.number], left_s)
-                    end_case(run, case, status, reason, 0, tries)  # those of the boards are added
-        finish_shared(night.run)
+    _finish_run(night)
     plan = read_json(night.folder / PLAN) or {}
     return finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, wish.lab.farm.store)
+
+
+def _finish_run(night: Night) -> None:
+    """Give a row to what was not measured, and write the tables."""
+    if (night.run / CASES_FILE).is_file():
+        return
+    tries, done = read_tries(night.folder), set(committed(night.run))
+    states = standings(tries, done)
+    left_s = (night.deadline - now()).total_seconds()
+    with Run.join(night.run, {"harness_version": None}, writer_name(hostname(), "end")) as run:
+        for case in night.cases:
+            if case.number not in done:
+                status, reason = why_left(case, states[case.number], left_s)
+                end_case(run, case, status, reason, 0, tries)  # those of the boards are added
+    finish_shared(night.run)
 
 
 def _cut_off(night: Night, address: str) -> Outcome:
@@ -133,7 +164,7 @@ def _devices(wish: Wish, cluster: Cluster) -> list[Device]:
             words = {"all", offer.get("device"), offer.get("kind"), *offer.get("tags", ())}
             if words.isdisjoint(wanted) or offer["kind"] not in kinds:
                 continue
-            name, kind, backend = offer["device"], kinds[offer["kind"]], offer["backend"]
+            name, kind, backend = offer["device"], kinds[offer["kind"]], offer["backend"] if offer["shared"] else None
             found[name] = Device(name=name, kind=kind, backend=backend, host=offer["host"], tags=tuple(offer["tags"]))
     try:
         chosen = lab.select(wanted)

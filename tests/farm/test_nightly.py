@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -151,7 +150,7 @@ def test_a_night_on_two_boards_gives_what_one_board_gives_alone(wish, state, tmp
     old = over(plan(wanted, state))
     outcome = run_night(wanted)
     assert (outcome.exit_code, dict(outcome.counts)) == (7, {"complete": 2, "failed": 0, "skipped": 2})
-    assert "none of real was free, well and offered by a worker" in outcome.summary
+    assert "no board could take it: none of real was free" in outcome.summary
     assert any("real: no worker offers it" in line for line in outcome.summary.splitlines())
     assert json.loads((old / "finished.json").read_text())["state"] == "nothing measured"
     assert any("its time is over: it is ended first" in line for line in wish.said)
@@ -166,7 +165,10 @@ def test_a_night_on_two_boards_gives_what_one_board_gives_alone(wish, state, tmp
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     keys = ["variant", "sample", "repeat"]
     here, alone = (
-        table.samples[[*keys, "prediction", "ticks", "output_crc"]].sort_values(keys).reset_index(drop=True)
+        table.samples[[*keys, "prediction", "ticks", "output_crc"]]
+        .astype({"variant": str})
+        .sort_values(keys)
+        .reset_index(drop=True)
         for table in (results, load_results(tmp_path / "alone"))
     )
     assert here.equals(alone)
@@ -175,12 +177,8 @@ def test_a_night_on_two_boards_gives_what_one_board_gives_alone(wish, state, tmp
 
 @pytest.mark.slow
 def test_a_driver_that_is_killed_goes_on_and_a_board_that_a_person_holds_is_left_alone(lab, state, tmp_path):
-    shutil.copy(VOWELS, tmp_path / "s.yaml")
-    text = VOWELS.read_text().replace("data/", f"{VOWELS.parent}/data/")
-    text += f"\nimages: {ROOT / 'firmware' / 'prebuilt'}\n" if "\nimages:" not in text else ""
-    (tmp_path / "s.yaml").write_text(text)
     (tmp_path / "nightly.yaml").write_text(
-        "suites: [s.yaml]\ndevices: [b1, b2]\nsamples: 20\ncheck: false\nbaseline: null\n"
+        f"suites: [{VOWELS}]\ndevices: [b1, b2]\nsamples: 20\ncheck: false\nbaseline: null\n"
     )
     command = [sys.executable, "-m", "harness", "nightly"]
     held = virtual_lease(lab.select(["b2"])[0])
