@@ -52,6 +52,7 @@ class _Wish:
     python: str | None
     as_json: bool
     patience: Patience
+    scheduler: str | None
 
 
 @click.command()
@@ -68,6 +69,7 @@ class _Wish:
 @click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--scheduler", metavar="ADDRESS", help="A farm's, like tls://lab:8786: measure on its boards at once.")
 @LAB
 @WAIT
 @TIMEOUT
@@ -106,7 +108,18 @@ def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
     say(f"{device.name} on {backend} ({why}); {len(candidates)} of {space.size} candidates; limits: {_words(limits)}")
     maker = Maker(space, wish.out, making, wish.python or sys.executable)
     judged = run_search(
-        Search(maker, wish.device, wish.backend, lab_file, limits, wish.train, wish.samples, say, wish.patience),
+        Search(
+            maker,
+            wish.device,
+            wish.backend,
+            lab_file,
+            limits,
+            wish.train,
+            wish.samples,
+            say,
+            wish.patience,
+            scheduler=wish.scheduler or lab.farm.scheduler,
+        ),
         candidates,
     )
     if wish.as_json:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from harness.config import Device
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.cluster import Cluster
+from harness.farm.cluster import Cluster, versions
 from harness.farm.dispatch import standings
 from harness.farm.driver import Driver, SchedulerGoneError, end_case, why_left
 from harness.farm.finish import Outcome, finish_night
@@ -131,7 +131,7 @@ def _finish_run(night: Night) -> None:
     tries, done = read_tries(night.folder), set(committed(night.run))
     states = standings(tries, done)
     left_s = (night.deadline - now()).total_seconds()
-    with Run.join(night.run, {"harness_version": None}, writer_name(hostname(), "end")) as run:
+    with Run.join(night.run, {"harness_version": versions()["harness"]}, writer_name(hostname(), "end")) as run:
         for case in night.cases:
             if case.number not in done:
                 status, reason = why_left(case, states[case.number], left_s)

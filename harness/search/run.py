@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.config import load_suite
+from harness.config import Lab, load_suite
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.lab_access import LabAccess
 from harness.image.elf import load_image
@@ -17,12 +19,14 @@ from harness.run.options import Options
 from harness.run.session import Session
 from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
+from harness.store import load_results
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.boards.opening import Wanted
+    from harness.config import Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
     from harness.search.making import Maker, Stage
@@ -71,6 +75,7 @@ class Search:
         say: called with each line of progress.
         patience: whether to wait while somebody else has the board.
         on_progress: as for `harness.benchmark`.
+        scheduler: address of a farm's, on whose boards candidates are measured all at once; None for this computer's.
     """
 
     maker: Maker
@@ -83,6 +88,7 @@ class Search:
     say: Callable[[str], None]
     patience: Patience = NOW
     on_progress: Callable[[str, int, int], None] | None = None
+    scheduler: str | None = None
 
 
 def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -126,35 +132,65 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         return []
     path = write_suite(search.maker, [candidate for candidate, _ in made.values()], stage)
     suite = load_suite(path)
+    kept = []
+    for variant, row in _rows(search, suite, _COST_SAMPLES if stage == "cost" else search.samples):
+        candidate, macs = made[variant]
+        if isinstance(row, str):
+            judged[candidate.name] = Judged(candidate, "failed", row, macs=macs)
+            search.say(f"  {candidate.name}: {row}")
+            continue
+        each = _check(search, Judged(candidate, "dominated", "", row, trained=stage == "train", macs=macs))
+        if each.verdict == "over a limit":
+            judged[candidate.name] = each
+        else:
+            kept.append(each)
+    return kept
+
+
+def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure the variants of a suite; yield the name of each with its row, or with why it has none."""
+    runs = search.maker.folder / "runs"
+    if search.scheduler is not None:
+        yield from _rows_of_farm(search, suite, samples, runs)
+        return
     options = Options(
         selectors=(search.device,),
         backend=search.backend,
         lab_file=search.lab_file,
-        results_dir=search.maker.folder / "runs",
-        samples=_COST_SAMPLES if stage == "cost" else search.samples,
+        results_dir=runs,
+        samples=samples,
         retries=2,
         patience=search.patience,
     )
-    kept = []
     bench = Session.build(options, LabAccess.of(options))
-    bench.suites = {path: suite}
+    bench.suites = {suite.path: suite}
     with contextlib.closing(bench):
         for variant in suite.variants:
-            candidate, macs = made[variant.name]
             try:
-                row, _ = bench.measure(bench.targets[0], suite, variant, search.on_progress)
+                yield variant.name, bench.measure(bench.targets[0], suite, variant, search.on_progress)[0]
             except StoreError:
                 raise
             except HilError as error:
-                judged[candidate.name] = Judged(candidate, "failed", str(error), macs=macs)
-                search.say(f"  {candidate.name}: {error}")
-                continue
-            each = _check(search, Judged(candidate, "dominated", "", row, trained=stage == "train", macs=macs))
-            if each.verdict == "over a limit":
-                judged[candidate.name] = each
-            else:
-                kept.append(each)
-    return kept
+                yield variant.name, str(error)
+
+
+def _rows_of_farm(
+    search: Search, suite: Suite, samples: int | None, runs: Path
+) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure them on the boards of a farm, all at once."""
+    from harness.config.nightly import Nightly  # noqa: PLC0415 (only a farm needs them, and they are slow)
+    from harness.farm.driver import Wish  # noqa: PLC0415
+    from harness.farm.nightly import measure_suite  # noqa: PLC0415
+
+    asked = Nightly(
+        suites=(suite.path,), devices=(search.device,), backend=search.backend, samples=samples, check=False
+    )
+    lab = Lab.load(search.lab_file)
+    wish = Wish(lab, asked, suite.path.parent, runs, resume=False, say=search.say, scheduler=search.scheduler)
+    with tempfile.TemporaryDirectory() as state:
+        run = measure_suite(wish, Path(state))
+    for row in plain_rows(load_results(run).cases):
+        yield str(row["variant"]), row if row["status"] == "complete" else str(row["reason"])
 
 
 def _check(search: Search, each: Judged) -> Judged:
