@@ -35,11 +35,11 @@ COMMANDS: Final = {
     "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
     "results": "List the runs in a results folder; show, recover, tag or export one.",
     "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
-    "serve": "Show boards, leases, health, reservations and nights in a browser.",
+    "site": "Write web pages about boards, who has them, health, reservations, nights and runs into DIR.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
     "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
-_MOVING: Final = dict.fromkeys(("leases", "reserve", "serve"), "farm")
+_MOVING: Final = dict.fromkeys(("leases", "reserve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 

@@ -24,24 +24,6 @@ def leases(as_json: bool, janitor: bool, lab: str | None) -> None:  # noqa: FBT0
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any that is free.")
-@click.option("--token", envvar="HIL_TOKEN", help="What visitors must know; better in $HIL_TOKEN, where `ps` lacks it.")
-@click.option(
-    "--results-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: the farm's store, else results."
-)
-@LAB
-def serve(host: str, port: int, token: str | None, results_dir: Path | None, lab: str | None) -> None:
-    """Show boards, leases, health, reservations and nights in a browser.
-
-    The page can only be read. Only this computer can open it unless --host says otherwise; then visitors need a token.
-    """
-    from harness.commands.serve import serve as run
-
-    run(load_lab(lab), results_dir, host, port, token)
-
-
-@click.command()
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only boards with this tag, too.")
 @click.option("--for", "length", metavar="LENGTH", help="How long: 90m, 2h, 1h30m, 1d.")

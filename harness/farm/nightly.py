@@ -18,6 +18,7 @@ from harness.farm.dispatch import standings
 from harness.farm.driver import Driver, SchedulerGoneError, end_case, why_left
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
+from harness.farm.site import write_site
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
@@ -121,7 +122,13 @@ def _end(wish: Wish, night: Night, notes: Sequence[str] = ()) -> Outcome:
     """Record what was not measured, write the tables, the report and the site."""
     _finish_run(night)
     plan = read_json(night.folder / PLAN) or {}
-    return finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, wish.lab.farm.store)
+    outcome = finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, wish.lab.farm.store)
+    if wish.lab.farm.site is not None:
+        try:
+            wish.say(f"the site is in {write_site(wish.lab, night.run.parent, wish.lab.farm.site)}")
+        except HilError as error:  # the night is done, and its results are written
+            wish.say(f"the site isn't written: {error}")
+    return outcome
 
 
 def _finish_run(night: Night) -> None:

@@ -1,17 +1,13 @@
-"""The status page in a real browser: no string of a board runs, nothing is refused, all of it fits on a phone."""
+"""The site in a real browser, from its files: no string of a board runs, nothing is refused, all fits on a phone."""
 
 from __future__ import annotations
-
-import threading
-import time
 
 import pytest
 
 from chromium import INSTALL, Browser, find_chromium
-from fakes.made_farm import Farm, finish, put
+from fakes.made_farm import REPORT, Farm, finish, put
 from fakes.recorded_runs import VARIANTS, record_run
-from harness.farm.serve import Server
-from harness.farm.watch import Watch
+from harness.farm.site import write_site
 from harness.report.content import compose
 from harness.report.page import render_page
 from harness.store import load_results
@@ -20,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_chromium() is None, reas
 
 EVIL = '"><img src=x onerror="document.title=1"><script>document.title=2;alert(1)</script>'
 LONG = "W" * 200
-PATHS = ("", "board/bench-1", "board/bench-3", "night/2026-11-20", "night/2026-11-21", "?still")
+PATHS = ("index.html", "board/bench-1.html", "board/bench-3.html", "night/2026-11-20.html", "night/2026-11-21.html")
 
 _STICKS_OUT = """
 Array.from(document.querySelectorAll("body *"))
@@ -55,7 +51,7 @@ _CONTRAST = """
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Serve a farm whose every string is hostile or long; return its address."""
+    """Write the site of a farm whose every string is hostile or long; return its address and the name of a run."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("site")
         patch.setenv("HIL_HOST", "here")
@@ -74,14 +70,13 @@ def site(tmp_path_factory):
         night = farm.night("2026-11-21", run=odd, age_h=1)
         doing = {"bench-4": {"state": EVIL, "case": EVIL, "reason": LONG}, f"{EVIL}-2": {"state": "measuring"}}
         put(night / "hosts" / "here.json", {"host": EVIL, "state": "measuring", "boards": doing})
-        finish(farm.night("2026-11-20", run=odd), farm.now, exit_code=1, state=EVIL, summary=f"{EVIL}\n{LONG}")
-        with Server(Watch(farm.lab, farm.results), "127.0.0.1", 0) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            yield server.url, run.name
-            server.shutdown()
-            thread.join()
+        ended = farm.night("2026-11-20", run=odd)
+        finish(ended, farm.now, exit_code=1, state=EVIL, summary=f"{EVIL}\n{LONG}")
+        script = "<head><script>document.title = 3</script><body onload='document.title = 4'>"
+        put(ended / "report.html", REPORT.replace("<head>", script))
+        page = write_site(farm.lab, farm.results, folder / "a site")
         farm.close()
+    return page.parent.as_uri() + "/", run.name
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +93,10 @@ def test_no_string_runs_and_nothing_is_refused(site, browser, path, dark, tmp_pa
     assert browser.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length") == 0
     assert browser.evaluate("document.title.length") > 3
     text = browser.evaluate("document.body.innerText")
-    if path in ("", "board/bench-1"):
-        short = f"{EVIL[:61]}..."
-        assert (f"{short}: {EVIL}" if path == "" else f"held by {short}") in text
+    if path in ("index.html", "board/bench-1.html"):
+        assert (f"{EVIL}: {EVIL}" if path == "index.html" else f"held by\n{EVIL}") in text.replace(
+            "held by ", "held by\n"
+        )
     assert '"><img src=x onerror="document.title=1"><script>' in text
     browser.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 10_000
@@ -123,7 +119,7 @@ def test_all_text_can_be_read(site, browser, path, dark, width):
 
 
 def test_tables_stay_tables_for_a_screen_reader_on_a_phone(site, browser):
-    browser.open(site[0], 360)
+    browser.open(f"{site[0]}index.html", 360)
     nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
     roles = [node["role"]["value"] for node in nodes if not node["ignored"]]
     names = [node["name"]["value"] for node in nodes if node["role"]["value"] == "table"]
@@ -133,27 +129,25 @@ def test_tables_stay_tables_for_a_screen_reader_on_a_phone(site, browser):
 
 
 def test_a_board_is_one_click_away_and_back(site, browser):
-    browser.open(f"{site[0]}?still", 1280)
-    assert browser.evaluate("document.querySelector('tbody a').getAttribute('href')") == "/board/bench-1"
-    browser.open(f"{site[0]}board/bench-1", 1280)
-    assert browser.evaluate("document.querySelector('.eyebrow a').getAttribute('href')") == "/"
+    browser.open(f"{site[0]}index.html", 1280)
+    there = browser.evaluate("document.querySelector('tbody a').href")
+    assert there == f"{site[0]}board/bench-1.html"
+    browser.open(there, 1280)
+    assert browser.evaluate("document.querySelector('.eyebrow a').href") == f"{site[0]}index.html"
 
 
-def test_a_report_works_in_its_sandbox_and_reaches_nothing(site, browser):
-    browser.open(f"{site[0]}reports/{site[1]}/", 1280)
+def test_a_report_works_and_no_script_of_anybody_else_does(site, browser):
+    browser.open(f"{site[0]}report/{site[1]}.html", 1280)
     assert browser.complaints() == []
     assert browser.evaluate("document.querySelectorAll('table.sortable th button').length") > 5, "our script ran"
-    assert browser.evaluate("self.origin") == "null"
     browser.evaluate("document.querySelector('table.sortable th button').click()")
     assert browser.evaluate("document.querySelectorAll('th[aria-sort]').length") == 1
     script = "const made = document.createElement('script'); made.textContent = 'document.title = 9'; "
     browser.evaluate(f"{script} document.body.append(made)")
     assert browser.evaluate("document.title") != "9"
-    browser.evaluate(
-        "fetch('/status.json').then(() => { document.title = '9' }, () => { document.title = 'kept out' })"
-    )
-    deadline = time.monotonic() + 60
-    while browser.evaluate("document.title") not in ("9", "kept out"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    assert browser.evaluate("document.title") == "kept out"
+
+
+def test_a_report_that_somebody_has_replaced_runs_nothing(site, browser):
+    browser.open(f"{site[0]}night/2026-11-20.report.html", 1280)
+    assert browser.evaluate("document.title") == "A report"
+    assert browser.evaluate("document.querySelector('h1').textContent") == "A report"

@@ -1,13 +1,17 @@
-"""What the status page shows: plain facts, each of which may be unknown. All text is printable."""
+"""What the site shows: plain values, each of which may be unknown. What draws them makes all text harmless."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.farm.night import NightExit
+
+if TYPE_CHECKING:
+    from harness.health.quarantine import Quarantine
+    from harness.health.rules import Health
 
 #: What a night's end is called that failed in nothing.
 _VERDICTS = {NightExit.OK: "passed", NightExit.UNCHECKED: "unchecked", NightExit.LEFT: "incomplete"}
@@ -16,7 +20,7 @@ BoardState = Literal["free", "held", "reserved", "quarantined", "elsewhere", "mi
 
 
 @dataclass(frozen=True)
-class LeaseSeen:
+class Held:
     """Who holds a board on this host. `expired` if that process shows no sign of life."""
 
     owner: str
@@ -24,54 +28,13 @@ class LeaseSeen:
     host: str
     pid: int
     run: str | None
-    holds: tuple[str, ...]
     since: datetime | None
     heartbeat: datetime | None
     expired: bool
 
 
 @dataclass(frozen=True)
-class HealthSeen:
-    """A board's health over the window of the rules.
-
-    Attributes:
-        state: well, suspect, quarantined or unknown.
-        cases: how many there were, whoever is to blame for failures.
-        ok: how many of `counted` cases the infrastructure carried through; None if none counts.
-        low: lower end of the 95 % Wilson interval of that share; `high` is the upper one.
-        attempts: per case; `retransmissions` likewise, None if there was no link.
-        in_a_row: counted failures since the last success.
-        notes: what a person should know.
-        last: when the newest event was.
-    """
-
-    state: str
-    cases: int
-    ok: int | None
-    counted: int | None
-    low: float | None
-    high: float | None
-    attempts: float | None
-    retransmissions: float | None
-    in_a_row: int
-    notes: tuple[str, ...]
-    last: datetime | None
-
-
-@dataclass(frozen=True)
-class QuarantineSeen:
-    """Why a board is not used, and what brings it back; `passed` of its `tests` since the last failure."""
-
-    reason: str
-    by: str
-    since: datetime
-    retest_after: datetime | None
-    tests: int
-    passed: int
-
-
-@dataclass(frozen=True)
-class BookingSeen:
+class Reserved:
     """A reservation, as far as one board goes: `end` is when it stops keeping that one."""
 
     id: str
@@ -92,7 +55,7 @@ class Doing:
 
 
 @dataclass(frozen=True)
-class BoardSeen:
+class Board:
     """A board.
 
     Attributes:
@@ -100,10 +63,10 @@ class BoardSeen:
         kind: of board; `tags` and `host` as configured, None for any host.
         backend: hardware or virtual.
         state: what it can be used for now; `why` in words, "" for a free one.
-        lease: who holds it on this host.
+        held: who holds it on this host.
         health: None if it can't be told.
         quarantine: None if it is in use.
-        reservation: the one that keeps it now; `booked` the next one.
+        reservations: from now on, by their start; the first may have begun.
         doing: in the night that runs.
     """
 
@@ -114,17 +77,26 @@ class BoardSeen:
     host: str | None
     state: BoardState
     why: str
-    lease: LeaseSeen | None
-    health: HealthSeen | None
-    quarantine: QuarantineSeen | None
-    reservation: BookingSeen | None
-    booked: BookingSeen | None
+    held: Held | None
+    health: Health | None
+    quarantine: Quarantine | None
+    reservations: tuple[Reserved, ...]
     doing: Doing | None
 
 
 @dataclass(frozen=True)
-class HostSeen:
-    """A computer in the newest night; `alive` if it showed a sign of life lately."""
+class Change:
+    """A line of the quarantine's log: quarantined, released, passed a test, failed a test."""
+
+    when: datetime | None
+    what: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """A computer in a night; `alive` if it showed a sign of life lately."""
 
     name: str
     state: str
@@ -133,7 +105,19 @@ class HostSeen:
 
 
 @dataclass(frozen=True)
-class NightSeen:
+class Case:
+    """A case of a night or a run: measured, or still to be measured on `device`."""
+
+    number: str
+    suite: str
+    variant: str
+    device: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Night:
     """A night.
 
     Attributes:
@@ -147,7 +131,7 @@ class NightSeen:
         exit_code: of `hil nightly`; None until it ended.
         regressed: whether something was found to be worse than `fail_on` allows; None if that isn't known.
         summary: as `hil nightly` printed it.
-        report: whether there is a page.
+        report: its report page, None if there is none that may be shown.
         hosts: that take part, and what they do with which board.
         problem: what can't be read of it; "" if all can.
     """
@@ -165,8 +149,8 @@ class NightSeen:
     exit_code: int | None
     regressed: bool | None
     summary: str
-    report: bool
-    hosts: tuple[HostSeen, ...]
+    report: bytes | None
+    hosts: tuple[Host, ...]
     boards: dict[str, Doing]
     problem: str
 
@@ -183,7 +167,7 @@ class NightSeen:
 
 
 @dataclass(frozen=True)
-class RunSeen:
+class Run:
     """A run in the results folder.
 
     Attributes:
@@ -193,7 +177,7 @@ class RunSeen:
         started: when.
         devices: the boards.
         counts: outcomes of its cases; None while it isn't finished, or can't be read.
-        report: whether there is a page.
+        report: its report page, None if there is none that may be shown.
     """
 
     name: str
@@ -201,7 +185,7 @@ class RunSeen:
     started: datetime | None
     devices: tuple[str, ...]
     counts: dict[str, int] | None
-    report: bool
+    report: bytes | None
 
     @property
     def verdict(self) -> str:
@@ -213,7 +197,7 @@ class RunSeen:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything on the page.
+    """Everything on the first page.
 
     Attributes:
         at: when it was looked at, UTC.
@@ -222,6 +206,7 @@ class Status:
         unknown: what could not be read.
         night: the one that runs or was stopped before its end, if that is the newest one.
         nights: the newest ones, the newest first; with `night`.
+        runs: likewise.
     """
 
     at: datetime
@@ -231,18 +216,21 @@ class Status:
     results: str
     concerns: tuple[str, ...]
     unknown: tuple[str, ...]
-    boards: tuple[BoardSeen, ...]
-    hosts: tuple[HostSeen, ...]
-    night: NightSeen | None
-    nights: tuple[NightSeen, ...]
-    runs: tuple[RunSeen, ...]
+    boards: tuple[Board, ...]
+    night: Night | None
+    nights: tuple[Night, ...]
+    runs: tuple[Run, ...]
 
 
 def plain(value: object) -> Any:
-    """Return facts as JSON holds them: objects by field, times as ISO 8601 in UTC. What isn't a number is null."""
+    """Return values as JSON holds them: objects by field, times as ISO 8601 in UTC. What isn't a number is null.
+
+    Of a report page only whether there is one.
+    """
     if is_dataclass(value):
         content = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        return content | ({"verdict": value.verdict} if isinstance(value, NightSeen | RunSeen) else {})
+        own = {"verdict": value.verdict, "report": value.report is not None} if isinstance(value, Night | Run) else {}
+        return content | own
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):
