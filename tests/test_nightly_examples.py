@@ -16,8 +16,8 @@ import yaml
 from harness.cli import main
 from harness.config.nightly import Nightly, load_nightly
 from harness.farm.finish import SUMMARY
-from harness.farm.night_report import MARKDOWN, REPORT
 from harness.report.gate import parse_limits
+from harness.report.night import MARKDOWN, REPORT
 
 FOLDER = Path(__file__).parents[1] / "examples" / "nightly"
 UNITS = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.timer")])

@@ -37,9 +37,9 @@ def nightly(
     from harness.cli.tables import print_table
     from harness.config.nightly import load_nightly
     from harness.errors import ConfigError
-    from harness.farm.driver import Wish
     from harness.farm.night import plan_cases
     from harness.farm.nightly import run_night
+    from harness.farm.seats import Wish
     from harness.text.times import show_length
 
     loaded, wanted = load_lab(lab), load_nightly(file)

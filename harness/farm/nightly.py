@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -15,24 +17,26 @@ from harness.config import Device
 from harness.errors import ConfigError, FarmError, HilError
 from harness.farm.cluster import Cluster, versions
 from harness.farm.dispatch import standings
-from harness.farm.driver import Driver, SchedulerGoneError, end_case, why_left
+from harness.farm.driver import Driver, SchedulerGoneError
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
+from harness.farm.seats import end_case, why_left
 from harness.farm.site import write_site
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
 from harness.locks.state import hostname, is_here, now, stamp, state_folder
+from harness.store import load_results
 from harness.store.commits import committed
 from harness.store.names import writer_name
+from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE, Run, finish_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.config import Lab
-    from harness.farm.driver import Wish
+    from harness.farm.seats import Wish
 
 #: Of a lock: another user may run the next night.
 _FOR_ALL = 0o666
@@ -74,25 +78,28 @@ def run_night(wish: Wish) -> Outcome | None:
             return _run(wish, night, devices, cluster)
 
 
-def measure_suite(wish: Wish, state: Path) -> Path:
-    """Measure one suite as a night does, without its checks and its end, and return the folder of the run.
+def measure_suite(wish: Wish) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure one suite on the boards of a farm as a night does, without its checks, its report and its folder.
 
     Args:
-        wish: with the suite, the boards and the scheduler.
-        state: for the plan; not the lab's.
+        wish: with the suite, the boards, the scheduler, and where the run goes.
+
+    Yields:
+        The name of each variant with its row, or with why it has none.
 
     Raises:
         ConfigError, FarmError, StoreError: as `run_night`; also if the scheduler goes away for good.
     """
-    with Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
+    with TemporaryDirectory() as state, Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
         devices = _devices(wish, cluster)
-        night = plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
+        night = plan_night(Path(state), devices, wish.nightly, wish.base, wish.results_dir)
         try:
             _measured(wish, night, devices, cluster)
         except SchedulerGoneError as error:
             raise FarmError(f"the scheduler at {cluster.address} is gone") from error
-    _finish_run(night)
-    return night.run
+        _finish_run(night)
+    for row in plain_rows(load_results(night.run).cases):
+        yield str(row["variant"]), row if row["status"] == "complete" else str(row["reason"])
 
 
 def _run(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> Outcome:

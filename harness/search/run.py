@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.config import Lab, load_suite
+from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.lab_access import LabAccess
 from harness.image.elf import load_image
@@ -19,11 +17,10 @@ from harness.run.options import Options
 from harness.run.session import Session
 from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
-from harness.store import load_results
-from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from harness.boards.opening import Wanted
     from harness.config import Suite
@@ -75,7 +72,8 @@ class Search:
         say: called with each line of progress.
         patience: whether to wait while somebody else has the board.
         on_progress: as for `harness.benchmark`.
-        scheduler: address of a farm's, on whose boards candidates are measured all at once; None for this computer's.
+        elsewhere: measures the variants of a suite on other boards all at once: told the suite, how many samples, and
+            the folder of the runs, it yields the name of each with its row, or with why it has none. None: on `device`.
     """
 
     maker: Maker
@@ -88,7 +86,7 @@ class Search:
     say: Callable[[str], None]
     patience: Patience = NOW
     on_progress: Callable[[str, int, int], None] | None = None
-    scheduler: str | None = None
+    elsewhere: Callable[[Suite, int | None, Path], Iterator[tuple[str, Mapping[str, Any] | str]]] | None = None
 
 
 def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -150,8 +148,8 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
 def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
     """Measure the variants of a suite; yield the name of each with its row, or with why it has none."""
     runs = search.maker.folder / "runs"
-    if search.scheduler is not None:
-        yield from _rows_of_farm(search, suite, samples, runs)
+    if search.elsewhere is not None:
+        yield from search.elsewhere(suite, samples, runs)
         return
     options = Options(
         selectors=(search.device,),
@@ -172,25 +170,6 @@ def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[s
                 raise
             except HilError as error:
                 yield variant.name, str(error)
-
-
-def _rows_of_farm(
-    search: Search, suite: Suite, samples: int | None, runs: Path
-) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
-    """Measure them on the boards of a farm, all at once."""
-    from harness.config.nightly import Nightly  # noqa: PLC0415 (only a farm needs them, and they are slow)
-    from harness.farm.driver import Wish  # noqa: PLC0415
-    from harness.farm.nightly import measure_suite  # noqa: PLC0415
-
-    asked = Nightly(
-        suites=(suite.path,), devices=(search.device,), backend=search.backend, samples=samples, check=False
-    )
-    lab = Lab.load(search.lab_file)
-    wish = Wish(lab, asked, suite.path.parent, runs, resume=False, say=search.say, scheduler=search.scheduler)
-    with tempfile.TemporaryDirectory() as state:
-        run = measure_suite(wish, Path(state))
-    for row in plain_rows(load_results(run).cases):
-        yield str(row["variant"]), row if row["status"] == "complete" else str(row["reason"])
 
 
 def _check(search: Search, each: Judged) -> Judged:

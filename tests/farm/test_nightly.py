@@ -19,9 +19,9 @@ from harness.boards.leases import virtual_lease
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import ConfigError, StoreError
-from harness.farm.driver import Wish
 from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
 from harness.farm.nightly import run_night
+from harness.farm.seats import Wish
 from harness.farm.tries import read_tries
 from harness.files.json_file import write_json
 from harness.store import Run
