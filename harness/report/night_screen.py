@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from harness.farm.night_report import Judged
     from harness.report.frame import Row
+    from harness.report.night import Judged
 
 LINES: Final = 24
 COLUMNS: Final = 80
