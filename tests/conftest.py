@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fuzzing  # noqa: F401 (the profile of hypothesis, for every test)
 from fakes.attached import AttachedTwin
 from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain
@@ -20,13 +19,19 @@ from harness.errors import ConfigError
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
+from skipped import pytest_terminal_summary  # noqa: F401 (the last section of what is said)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 #: Modules whose tests share what is slow to make: one process of pytest-xdist runs them all, and begins with them.
-TOGETHER = {"tests/report/test_browser.py", "tests/engine/test_engine_speed.py", "tests/run/test_fault_table.py"}
+TOGETHER = {
+    "tests/engine/test_engine_speed.py",
+    "tests/report/test_browser.py",
+    "tests/report/test_page.py",
+    "tests/run/test_fault_table.py",
+}
 #: What the user says of Renode, for the tests that run on it.
 HIL_RENODE = pytest.StashKey[str | None]()
 
@@ -122,6 +127,13 @@ def toolchain():
         return find_toolchain()
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kept_objects(tmp_path_factory, pytestconfig):
+    """A folder of compiled kernels that all tests of a run share, in every process: most of the time of a build."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if hasattr(pytestconfig, "workerinput") else folder) / "kept-objects"
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of
-from harness.commands.flash import single_device
-from harness.commands.printing import print_table
+from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.tables import print_table
 from harness.farm.lab_access import LabAccess
 from harness.health.book import open_book
 from harness.health.check import check_board

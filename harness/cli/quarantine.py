@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.options import LAB, load_lab
-from harness.commands.flash import single_device
+from harness.cli.options import LAB, load_lab, single_device
 from harness.errors import ConfigError
 from harness.health.book import open_book
 from harness.locks.state import username

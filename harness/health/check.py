@@ -30,7 +30,7 @@ from harness.measure.link_health import link_findings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.boards.base import Board
+    from harness.boards.base import Backend, Board
     from harness.config import BoardKind, Device, Lab
     from harness.config.health import HealthRules
     from harness.image.elf import Image
@@ -138,6 +138,51 @@ def check_board(
     backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
     task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites)
     siblings = book.checks.siblings(device.name, device.kind.name, backend, task.key)
+    check = examine(
+        device,
+        access,
+        task,
+        siblings,
+        lab.farm.health,
+        backend=backend,
+        faults=faults,
+        on_step=on_step,
+        patience=patience,
+    )
+    book.checks.add(check)
+    book.tested(device.name, ok=check.ok, reason=check.reason)
+    book.review()
+    return check
+
+
+def examine(
+    device: Device,
+    access: Access,
+    task: Task,
+    siblings: Sequence[Outputs],
+    rules: HealthRules,
+    *,
+    backend: Backend,
+    faults: Sequence[str] = (),
+    on_step: Callable[[str], None] = lambda _step: None,
+    patience: Patience = NOW,
+) -> Check:
+    """Check a board from flashing to answers, and write nothing: who asked for it may be on another computer.
+
+    Args:
+        device: attached to this host, or virtual.
+        access: opens the board.
+        task: what it is checked with.
+        siblings: what other boards of its kind and backend answered when they were well.
+        rules: what it takes to pass.
+        backend: what the board runs on.
+        faults: on purpose, as for `check_board`.
+        on_step: told what is done next.
+        patience: whether to wait while somebody else has the board.
+
+    Raises:
+        BusyError, FarmError, LeaseLostError: the board can't be had, so nothing can be said about it.
+    """
     started = time.monotonic()
     known: dict[str, Any] = {"suite": task.suite, "variant": task.variant}
     outputs: Outputs | None = None
@@ -145,7 +190,7 @@ def check_board(
     try:
         on_step("open")
         with access.open(device, backend, faults, patience=patience) as board:
-            outputs = _ask(board, task, siblings, lab.farm.health, known, on_step)
+            outputs = _ask(board, task, siblings, rules, known, on_step)
     except (BusyError, FarmError, LeaseLostError):
         raise
     except HilError as problem:
@@ -167,11 +212,7 @@ def check_board(
         duration_s=time.monotonic() - started,
         **known,
     )
-    check = Check(trial, task.key, outputs)
-    book.checks.add(check)
-    book.tested(device.name, ok=check.ok, reason=check.reason)
-    book.review()
-    return check
+    return Check(trial, task.key, outputs)
 
 
 def _ask(

@@ -126,6 +126,11 @@ def read_journal(path: Path, kinds: Sequence[str] | None = None) -> Iterator[dic
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
 
 
+def parse_journal(data: bytes) -> list[dict[str, Any] | Damage]:
+    """Return the records of a journal that came from elsewhere as bytes, and `Damage` where a line is not one."""
+    return [_parse(line, number) for number, line in enumerate(data.splitlines(keepends=True), start=1)]
+
+
 def write_error(path: Path, error: OSError, run: Path | None = None) -> StoreError:
     """Say that results can't be written, and what to do.
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
 from harness.cli import main
-from harness.cli.crosscheck_backends import compare_runs, crosscheck, verdict
+from harness.cli.crosscheck.comparison import compare_runs, measure, verdict
 from harness.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_cycles_and_instructions_are_not_compared():
 
 def test_without_a_suite(tmp_path):
     with pytest.raises(ConfigError, match="no suite"):
-        crosscheck((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
+        measure((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
@@ -165,6 +165,7 @@ def test_an_emulator_that_miscounts(stand_in):
     assert result.output.count("4 of 4 differ") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 def test_an_emulator_that_measures_nothing(stand_in):
     result = stand_in("virtual", "renode", "--samples", "4", trap="wild=0x30000000")
