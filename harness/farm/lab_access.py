@@ -65,7 +65,8 @@ class LabAccess(Access):
         """
         if self._farm.book is not None and self._counts(device):
             if self._failed:  # here the case is over: while it may be tried again, its failures don't count
-                self._review()
+                with suppress(StoreError):  # the results matter more
+                    self._review()
             self._farm.book.check(device.name)
         self._farm.touch(device)
 
