@@ -33,7 +33,7 @@ class LabAccess(Access):
 
     Args:
         lab: the boards, and how they are shared.
-        results_dir: whose runs tell how the boards are.
+        results_dir: whose runs tell how the boards are; None if somebody else judges them.
         judges: whether what a board does is held for or against it: not with faults that the run injects on purpose.
 
     Raises:
@@ -44,6 +44,7 @@ class LabAccess(Access):
         super().__init__(lab)
         self._farm = FarmAccess(lab, results_dir)
         self._judges = judges
+        self._reviews = results_dir is not None
         self._noted = self._failed = False
 
     @classmethod
@@ -55,7 +56,8 @@ class LabAccess(Access):
             FarmError: labgrid, which has the tags of the devices, doesn't answer.
         """
         lab = with_places(Lab.load(options.lab_file), options.selectors)
-        return cls(lab, options.results_dir, judges=not options.virtual_faults)
+        alone = options.shared is None or options.shared.waits  # else its driver judges, who knows what siblings did
+        return cls(lab, options.results_dir if alone else None, judges=not options.virtual_faults)
 
     def check(self, device: Device) -> None:
         """Refuse a board that is in quarantine, and note that this user wants it.
@@ -123,7 +125,7 @@ class LabAccess(Access):
 
     def attempt_ended(self, device: Device, attempt: Mapping[str, Any]) -> None:
         """Note that there is something to judge: at the next `check` if it failed, else when the run ends."""
-        if self._counts(device):
+        if self._reviews and self._counts(device):
             self._noted = True
             self._failed = self._failed or attempt["outcome"] == "failed"
 
