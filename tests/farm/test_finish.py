@@ -11,6 +11,7 @@ from fakes.made_cases import write_run
 from harness.config.health import HealthRules
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
+from harness.farm import finish
 from harness.farm.dispatch import Try
 from harness.farm.finish import finish_night
 from harness.farm.tries import add_try
