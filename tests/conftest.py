@@ -124,6 +124,13 @@ def toolchain():
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def kept_objects(tmp_path_factory, pytestconfig):
+    """A folder of compiled kernels that all tests of a run share, in every process: most of the time of a build."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if hasattr(pytestconfig, "workerinput") else folder) / "kept-objects"
+
+
 @pytest.fixture(autouse=True)
 def own_leases(tmp_path_factory, monkeypatch):
     """Runs of other users of this computer must not hold the boards that a test makes up."""

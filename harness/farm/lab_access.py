@@ -120,12 +120,6 @@ class LabAccess(Access):
         """
         return self._farm.free_s(device)
 
-    def failing(self, run: str) -> set[str]:
-        """Return the names of the boards whose last case in a run failed, also those of its other processes."""
-        trials = self._farm.book.trials() if self._farm.book is not None else ()
-        last = {trial.device: trial.ok for trial in trials if trial.run == run}
-        return {device for device, ok in last.items() if not ok}
-
     def attempt_ended(self, device: Device, attempt: Mapping[str, Any]) -> None:
         """Note that there is something to judge: at the next `check` if it failed, else when the run ends."""
         if self._counts(device):

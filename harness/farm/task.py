@@ -121,7 +121,7 @@ def _measured(order: Order, post: Post) -> dict[str, Any]:
     try:
         session = Session.build(options, access)
         access.permit(session.devices[0], order.seconds)  # people go first: a reservation may begin in the night
-        session.rack.ready(session.devices[0])
+        session.boards.ready(session.devices[0])
         session.suites[suite.path] = suite
         target = replace(session.targets[0], pool=order.pool)
         session.measure(target, suite, variant, Watch(None, post.stopped), order.number, final=False)

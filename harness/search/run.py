@@ -160,12 +160,12 @@ def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[s
         retries=2,
         patience=search.patience,
     )
-    bench = Session.build(options, LabAccess.of(options))
-    bench.suites = {suite.path: suite}
-    with contextlib.closing(bench):
+    session = Session.build(options, LabAccess.of(options))
+    session.suites = {suite.path: suite}
+    with contextlib.closing(session):
         for variant in suite.variants:
             try:
-                yield variant.name, bench.measure(bench.targets[0], suite, variant, search.on_progress)[0]
+                yield variant.name, session.measure(session.targets[0], suite, variant, search.on_progress)[0]
             except StoreError:
                 raise
             except HilError as error:
