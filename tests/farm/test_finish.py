@@ -11,6 +11,7 @@ from fakes.made_cases import write_run
 from harness.config.health import HealthRules
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
+from harness.farm import finish
 from harness.farm.dispatch import Try
 from harness.farm.finish import finish_night
 from harness.farm.tries import add_try
@@ -306,7 +307,6 @@ def test_tags_that_cannot_be_read_stop_pruning_and_not_the_night(farm):
     assert "is damaged" in json.loads((farm.folder / "finished.json").read_text())["prune_error"]
 
 
-@pytest.mark.parametrize("step", ["write_report", "publish_to", "prune"])
 def test_a_night_that_has_ended_is_only_read(farm):
     run = farm.measure()
     done = farm.finish(run)
@@ -315,4 +315,29 @@ def test_a_night_that_has_ended_is_only_read(farm):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-# ---- past nights
+@pytest.mark.parametrize("step", ["write_report", "publish_to", "prune"])
+def test_killed_on_the_way_it_is_done_again_with_the_same_outcome(farm, tmp_path, monkeypatch, step):
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_args, **_kwargs):
+        raise KilledError
+
+    farm.before()
+    run = farm.measure(ticks=[1100] * 30)
+    plan = planned(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, step, killed)
+        with pytest.raises(KilledError):
+            farm.finish(run, plan, store=str(tmp_path / "store"), fail_on="ticks>2%")
+    assert not (farm.folder / "finished.json").exists()
+    if step == "prune":  # as if it had got so far: the comparison can't be made again
+        for night in farm.results.glob("2*"):
+            if night != run:
+                (night / "samples.parquet").unlink()
+                about = json.loads((night / "run.json").read_text())
+                (night / "run.json").write_text(json.dumps({**about, "pruned_utc": "2026-11-21T00:00:00+00:00"}))
+    done = farm.finish(run, plan, store=str(tmp_path / "store"), fail_on="ticks>2%")
+    assert (done.exit_code, done.regressed) == (1, True)
+    assert "latency +10.00 %" in done.summary
+    assert not (farm.folder / "outcome.json").exists()
