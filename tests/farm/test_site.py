@@ -19,6 +19,7 @@ from urllib.parse import unquote, urljoin
 import pytest
 
 from fakes.made_farm import REPORT, Farm, finish, hold, put
+from fakes.recorded_runs import VARIANTS
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import ConfigError
@@ -93,7 +94,7 @@ class Reader(HTMLParser):
 
 def running(farm, **plan):
     folder = farm.night("2026-11-21", age_h=1, **plan)
-    doing = {"bench-1": {"state": "measuring", "case": 2, "reason": ""}}
+    doing = {"bench-1": {"state": "measuring", "case": f"fashion_mnist::{VARIANTS[2].name}", "reason": ""}}
     put(folder / "hosts" / "here.json", {"host": "here", "state": "measuring", "boards": doing})
     return folder
 
@@ -251,7 +252,7 @@ def test_only_boards_of_this_host_can_be_missing_from_it(farm, monkeypatch):
 
 def test_a_running_night_shows_progress_and_what_each_board_does(farm):
     folder = running(farm)
-    tries = [(0, "done"), (1, "failed"), (1, "done"), (2, "lost"), (-1, "failed")]
+    tries = [(0, "done"), (1, "failed"), (1, "done"), (2, "lost"), (4, "unavailable"), (-1, "failed")]
     lines = [json.dumps({"case": case, "device": "bench-2", "outcome": outcome}) for case, outcome in tries]
     put(folder / "tries.jsonl", "\n".join([*lines, '{"case": 3, "outc']))
     other = farm.results / "20260101T000000Z-other0"
@@ -264,7 +265,7 @@ def test_a_running_night_shows_progress_and_what_each_board_does(farm):
         (night["run"], "running"),
         (other.name, "unfinished"),
     ]
-    assert look.board("bench-1")["doing"]["case"] == "case 2"
+    assert look.board("bench-1")["doing"]["case"] == f"fashion_mnist::{VARIANTS[2].name}"
     assert look.concerns == []
     page = look.read("night/2026-11-21.html")
     assert '<progress max="6" value="2"' in page
