@@ -17,9 +17,11 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin
 
 import pytest
+from click.testing import CliRunner
 
 from fakes.made_farm import REPORT, Farm, finish, hold, put
 from fakes.recorded_runs import VARIANTS
+from harness.cli import main
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import ConfigError
@@ -710,6 +712,10 @@ def test_the_command_writes_a_site_and_says_where(farm):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Site: public/index.html\n", "")
     assert run.name in (farm.folder / "public" / "index.html").read_text("utf-8")
     assert (farm.folder / "public" / "report" / f"{run.name}.html").exists()
+    nowhere = CliRunner().invoke(main, ["site", "--lab", str(farm.folder / "devices.yaml")])
+    assert (nowhere.exit_code, nowhere.output.splitlines()[-1]) == (
+        *(2, "Error: say where to: hil site DIR, or `farm: {site: DIR}` in devices.yaml"),
+    )
 
 
 @pytest.mark.slow
