@@ -17,8 +17,11 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin
 
 import pytest
+from click.testing import CliRunner
 
 from fakes.made_farm import REPORT, Farm, finish, hold, put
+from fakes.recorded_runs import VARIANTS
+from harness.cli import main
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import ConfigError
@@ -93,7 +96,7 @@ class Reader(HTMLParser):
 
 def running(farm, **plan):
     folder = farm.night("2026-11-21", age_h=1, **plan)
-    doing = {"bench-1": {"state": "measuring", "case": 2, "reason": ""}}
+    doing = {"bench-1": {"state": "measuring", "case": f"fashion_mnist::{VARIANTS[2].name}", "reason": ""}}
     put(folder / "hosts" / "here.json", {"host": "here", "state": "measuring", "boards": doing})
     return folder
 
@@ -251,7 +254,7 @@ def test_only_boards_of_this_host_can_be_missing_from_it(farm, monkeypatch):
 
 def test_a_running_night_shows_progress_and_what_each_board_does(farm):
     folder = running(farm)
-    tries = [(0, "done"), (1, "failed"), (1, "done"), (2, "lost"), (-1, "failed")]
+    tries = [(0, "done"), (1, "failed"), (1, "done"), (2, "lost"), (4, "unavailable"), (-1, "failed")]
     lines = [json.dumps({"case": case, "device": "bench-2", "outcome": outcome}) for case, outcome in tries]
     put(folder / "tries.jsonl", "\n".join([*lines, '{"case": 3, "outc']))
     other = farm.results / "20260101T000000Z-other0"
@@ -264,7 +267,7 @@ def test_a_running_night_shows_progress_and_what_each_board_does(farm):
         (night["run"], "running"),
         (other.name, "unfinished"),
     ]
-    assert look.board("bench-1")["doing"]["case"] == "case 2"
+    assert look.board("bench-1")["doing"]["case"] == f"fashion_mnist::{VARIANTS[2].name}"
     assert look.concerns == []
     page = look.read("night/2026-11-21.html")
     assert '<progress max="6" value="2"' in page
@@ -709,6 +712,10 @@ def test_the_command_writes_a_site_and_says_where(farm):
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Site: public/index.html\n", "")
     assert run.name in (farm.folder / "public" / "index.html").read_text("utf-8")
     assert (farm.folder / "public" / "report" / f"{run.name}.html").exists()
+    nowhere = CliRunner().invoke(main, ["site", "--lab", str(farm.folder / "devices.yaml")])
+    assert (nowhere.exit_code, nowhere.output.splitlines()[-1]) == (
+        *(2, "Error: say where to: hil site DIR, or `farm: {site: DIR}` in devices.yaml"),
+    )
 
 
 @pytest.mark.slow

@@ -55,14 +55,19 @@ def night_cases(state: Path, night: Night, results: Path) -> list[Case]:
         return rows
     tries = _tries(folder)
     done = {one["case"] for one in tries if one.get("outcome") == "done"}
-    failed = Counter(one["case"] for one in tries if one.get("outcome") != "done")
-    at_work = {doing.case: board for board, doing in night.boards.items()} if night.state == "running" else {}
+    failed = Counter(one["case"] for one in tries if one.get("outcome") in ("failed", "lost"))
+    at_work = night.boards if night.state == "running" else {}
     cases = []
     for entry in map(mapping, plan.get("cases") or ()):
         case = number(entry.get("number"))
         if case is None:
             continue
-        board = at_work.get(f"case {case}")
+        name = f"{entry.get('task')}::{entry.get('variant')}"
+        names = (name, f"{name}[{entry.get('target')}]")
+        said = entry.get("devices")
+        able: list[Any] = said if isinstance(said, list) else []
+        boards = {} if case in done else at_work
+        board = next((board for board in boards if at_work[board].case in names and board in able), None)
         times = failed[case]
         cases.append(
             Case(
@@ -203,9 +208,8 @@ def _hosts(folder: Path, when: datetime) -> tuple[tuple[Host, ...], dict[str, Do
         hosts.append(Host(name, text(content.get("state")) or "unknown", heartbeat, alive))
         for board, said in mapping(content.get("boards")).items():
             doing = mapping(said)
-            case = doing.get("case")
-            shown = f"case {case}" if number(case) is not None else text(case)
-            boards[board] = Doing(name, text(doing.get("state")) or "unknown", shown, text(doing.get("reason")))
+            state = text(doing.get("state")) or "unknown"
+            boards[board] = Doing(name, state, text(doing.get("case")), text(doing.get("reason")))
     return tuple(hosts), boards
 
 
