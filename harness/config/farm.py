@@ -41,16 +41,25 @@ class ReservationLimits(Model):
 class Farm(Model):
     """How the boards of this lab are shared between people, processes and hosts.
 
-    `engine` says what keeps two users from one board: `local` locks on this host, `labgrid` its places as well.
-    `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
-    `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
-    `reservations` says how long and how often boards are lent.
-    `health` says from when on a board is taken out of use.
+    Attributes:
+        scheduler: address of the Dask scheduler that the workers of several hosts connect to (`tls://lab:8786`); None
+            for one of this host alone.
+        certificates: a folder with `ca.pem`, `cert.pem` and `key.pem`, for connections to other hosts.
+        calendar: an iCalendar file, or the URL of one, whose events reserve boards; None for the state folder's own.
+        state: a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
+        store: where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
+        site: a folder for the pages that show boards and nights, renewed by each night; None writes none.
+        labgrid: how labgrid is reached, for the devices that have a place in it.
+        health: from when on a board is taken out of use.
     """
 
     engine: Literal["local", "labgrid"] = "local"
+    scheduler: Text | None = None
+    certificates: Path | None = None
+    calendar: Text | None = None
     state: Path | None = None
     store: Text | None = None
+    site: Path | None = None
     labgrid: LabgridOptions = LabgridOptions()
     reservations: ReservationLimits = ReservationLimits()
     health: HealthRules = HealthRules()
