@@ -48,8 +48,14 @@ class DeviceEntry(Model):
     backend: Literal["virtual"] | None = None
     faults: tuple[Text, ...] = ()
     host: Text | None = None
-    place: Text | None = None
     labgrid: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, data: object) -> object:
+        if isinstance(data, dict) and "place" in data:
+            raise ValueError('"place" is gone: `labgrid: PLACE` names the place in labgrid, and says that it has one')
+        return data
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -88,7 +94,6 @@ class Device(Model):
     backend: Literal["virtual"] | None = None
     faults: tuple[str, ...] = ()
     host: str | None = None
-    place: str | None = None
     labgrid: str | None = None
     lab: Path | None = Field(default=None, exclude=True, repr=False)
 
@@ -200,7 +205,7 @@ def _rooted(farm: Farm, folder: Path) -> Farm:
         if value is not None and "://" not in str(value)
     }
     client = farm.labgrid.client
-    if Path(client).name != client:  # a path; a bare name is looked up in PATH
+    if client is not None and Path(client).name != client:  # a path; a bare name is looked up in PATH
         rooted = str(folder / Path(client).expanduser())
         changes["labgrid"] = farm.labgrid.model_copy(update={"client": rooted})
     return farm.model_copy(update=changes)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.boards.start_image import start_image
 from harness.config import load_suite
 from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError, LinkError, MeasurementError
-from harness.farm.access import opened
+from harness.farm.lab_access import opened
 from harness.health.event import Event, shown
 from harness.health.known_outputs import Answers, difference, hold_against
 from harness.image.elf import load_image
