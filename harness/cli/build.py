@@ -2,11 +2,68 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.build.check import missing_check
+from harness.build.making import Made, Making, make_folder, make_model_image, write_model
+from harness.build.own_engine import OwnEngine, make_engine_image
+from harness.build.patch import Patches
+from harness.build.plan import choose_patches, plan_memory
+from harness.build.sizes import LayerSize, check_plan, layer_sizes
+from harness.build.sources import target_for
+from harness.build.tflite_file import parse_tflite
+from harness.build.toolchain import find_toolchain
 from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
+from harness.config.document import did_you_mean
+from harness.errors import ConfigError
+from harness.files.starter import firmware_root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.build.graph import Graph
+    from harness.build.plan import Plan
+    from harness.config import BoardKind, Lab
+
+_PATCHES = re.compile(r"auto|(?P<rows>\d{1,3})x(?P<columns>\d{1,3})(@(?P<layers>\d{1,3}))?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What the user asked for.
+
+    Attributes:
+        board: kind of board.
+        output: the image, or a folder for it; None for the current folder.
+        name: of the model; None for the file's.
+        emit_c: write the C files there and compile nothing.
+        plain: call the plain C kernels.
+        werror: warnings in our own sources are errors.
+        objects: folder of objects that are kept for the next image.
+        cross: what the names of the compiler's programs begin with.
+        patches: "auto", ROWSxCOLUMNS or ROWSxCOLUMNS@LAYERS; None: the model isn't cut.
+        keep_overlap: of patches, instead of computing it again.
+        check: compare the image with an interpreter; None: if that can be done here.
+    """
+
+    board: str
+    output: Path | None = None
+    name: str | None = None
+    emit_c: Path | None = None
+    plain: bool = False
+    werror: bool = False
+    objects: Path | None = None
+    cross: str = "arm-none-eabi-"
+    patches: str | None = None
+    keep_overlap: bool = False
+    check: bool | None = None
 
 
 @click.command()
@@ -55,23 +112,13 @@ from harness.cli.options import LAB, load_lab
 @LAB
 def build(
     model: Path | None,
-    board: str,
-    output: Path | None,
-    name: str | None,
-    emit_c: Path | None,
-    plain: bool,  # noqa: FBT001 (click passes it)
     engine_dir: Path | None,
     include: tuple[Path, ...],
     exclude: tuple[str, ...],
     define: tuple[str, ...],
     heap: int,
-    objects: Path | None,
-    cross: str,
-    werror: bool,  # noqa: FBT001 (click passes it)
-    patches: str | None,
-    keep_overlap: bool,  # noqa: FBT001 (click passes it)
-    check: bool | None,  # noqa: FBT001 (click passes it)
     lab: str | None,
+    **options: Any,
 ) -> None:
     """Make a firmware image of a model, and print what it takes of the board.
 
@@ -83,19 +130,177 @@ def build(
     The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
     written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
     """  # noqa: D301 (click reads the \b)
-    from harness.build.own_engine import OwnEngine
-    from harness.commands.build import Wish, build_engine, build_model
-
+    wish = _Wish(**options)
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
-    if keep_overlap and patches is None:
+    if wish.keep_overlap and wish.patches is None:
         raise click.UsageError("--keep-overlap goes with --patches")
-    wish = Wish(board, output, name, emit_c, plain, werror, objects, cross, patches, keep_overlap, check)
     if model is not None:
         if include or exclude or define or heap:
             raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
-        build_model(model, load_lab(lab), wish)
+        _build_model(model, load_lab(lab), wish)
     elif engine_dir is not None:
-        if emit_c or plain or patches or check:
+        if wish.emit_c or wish.plain or wish.patches or wish.check:
             raise click.UsageError("--emit-c, --plain, --patches and --check go with a model")
-        build_engine(OwnEngine(engine_dir, include, define, heap, exclude), load_lab(lab), wish)
+        _build_engine(OwnEngine(engine_dir, include, define, heap, exclude), load_lab(lab), wish)
+
+
+def _build_model(path: Path, lab: Lab, wish: _Wish) -> None:
+    """Compile a .tflite file, and print what it takes.
+
+    Raises:
+        ConfigError: the file, the board, the compiler or the output is wrong, the model doesn't fit, or the image
+            computes something else.
+    """
+    kind = _kind(lab, wish.board)
+    name = _name(wish.name, path.stem)
+    graph = parse_tflite(path)
+    plan = _plan(graph, wish)
+    layers = layer_sizes(graph, plan, plain=wish.plain)
+    _print_layers(name, layers, plan)
+    if wish.emit_c is not None:
+        write_model(graph, plan, wish.emit_c, board=kind.name, name=name)
+        click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
+        return
+    check_plan(graph, plan, layers, kind)
+    out = _output(wish.output, name)
+    making = _making(lab, kind, wish)
+    unchecked = "not compared with an interpreter (--no-check)" if wish.check is False else missing_check(kind)
+    if wish.check and unchecked is not None:
+        raise ConfigError(f"--check: {unchecked}")
+    made = make_model_image(graph, plan, making, out, name, model=path if unchecked is None else None)
+    _print_made(made, making, layers)
+    click.echo(f"{out}: {unchecked}." if unchecked is not None else made.checked)
+
+
+def _plan(graph: Graph, wish: _Wish) -> Plan:
+    """Plan the whole model, or cut as the user wants it."""
+    whole = plan_memory(graph)
+    if wish.patches is None:
+        return whole
+    match = _PATCHES.fullmatch(wish.patches)
+    if match is None:
+        raise ConfigError(f"--patches {wish.patches}: write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)")
+    grid = (int(match["rows"]), int(match["columns"])) if match["rows"] else None
+    if grid and match["layers"]:
+        plan = plan_memory(graph, Patches(*grid, int(match["layers"]), wish.keep_overlap))
+    else:
+        chosen = choose_patches(graph, grid=grid, cached=wish.keep_overlap)
+        if chosen is None:
+            raise ConfigError(
+                f"{graph.source}: --patches {wish.patches}: no such patches make the arena smaller than "
+                f"{whole.arena_bytes:,} B, which the layers behind them need; build it without --patches"
+            )
+        plan = plan_memory(graph, chosen)
+    click.echo(
+        f"{plan.patches}: arena {plan.arena_bytes:,} B instead of {whole.arena_bytes:,} "
+        f"({plan.arena_bytes / whole.arena_bytes:.2f}x), {plan.macs:,} MACs instead of {whole.macs:,} "
+        f"({plan.macs / whole.macs:.2f}x)."
+    )
+    return plan
+
+
+def _build_engine(engine: OwnEngine, lab: Lab, wish: _Wish) -> None:
+    """Compile an engine of the user's own, and print what it takes.
+
+    Raises:
+        ConfigError: the folder, the board, the compiler or the output is wrong, or the image doesn't fit.
+    """
+    kind = _kind(lab, wish.board)
+    out = _output(wish.output, _name(wish.name, engine.folder.resolve().name))
+    making = _making(lab, kind, wish)
+    made = make_engine_image(engine, making, out)
+    if made.warnings:
+        click.echo(made.warnings.rstrip(), err=True)
+    _print_made(made, making, ())
+
+
+def _kind(lab: Lab, name: str) -> BoardKind:
+    for kind in lab.kinds:
+        if kind.name == name:
+            return kind
+    names = [kind.name for kind in lab.kinds]
+    near = did_you_mean(name, names)
+    hint = near if near.endswith("?") else "."
+    raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(names)}.')
+
+
+def _name(given: str | None, stem: str) -> str:
+    """Return a name that can stand in a suite, on a command line and in C."""
+    if given is not None:
+        if not _NAME.fullmatch(given):
+            raise ConfigError(
+                f"--name {given!r}: at most 64 letters, digits, dots, dashes and underscores, and no dot, dash or "
+                "underscore first; suites and results use the name"
+            )
+        return given
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-")[:64] or "model"
+    if name != stem:
+        click.echo(f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.")
+    return name
+
+
+def _output(out: Path | None, name: str) -> Path:
+    """Return the image's path; what can be known now about why it can't be written is said now."""
+    path = Path(f"{name}.elf") if out is None else out / f"{name}.elf" if out.is_dir() else out
+    part = path.with_name(f"{path.name}.part")
+    try:
+        make_folder(path.parent)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
+    return path
+
+
+def _making(lab: Lab, kind: BoardKind, wish: _Wish) -> Making:
+    target = target_for(kind, lab.kinds, firmware_root().resolve())
+    kept = None if wish.objects is None else wish.objects.resolve()
+    return Making(target, find_toolchain(wish.cross), wish.plain, wish.werror, kept)
+
+
+def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
+    numbers = ("op", "MACs", "flash", "RAM in use", "scratch")
+    rows = [
+        (
+            str(layer.operator),
+            layer.kind,
+            layer.kernel,
+            "x".join(map(str, layer.shape)),
+            f"{layer.macs:,}",
+            f"{layer.flash_bytes:,}",
+            f"{layer.arena_bytes:,}",
+            f"{layer.scratch_bytes:,}",
+        )
+        for layer in layers
+    ]
+    peak = max((layer.arena_bytes for layer in layers), default=0)
+    flash = sum(layer.flash_bytes for layer in layers)
+    rows.append(("", "sum or peak", "", "", f"{plan.macs:,}", f"{flash:,}", f"{peak:,}", ""))
+    columns = ("op", "operator", "kernel", "output", "MACs", "flash", "RAM in use", "scratch")
+    print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, right=numbers)
+    click.echo(f"{plan.macs:,} MACs, {plan.parameters:,} parameters, arena {plan.arena_bytes:,} B.")
+
+
+def _print_made(made: Made, making: Making, layers: Sequence[LayerSize]) -> None:
+    image, kind = made.image, making.target.kind
+    constants = sum(layer.flash_bytes for layer in layers)
+    what = f" (constants {constants:,}, code and the rest {image.flash_bytes - constants:,})" if layers else ""
+    bottom, top = image.stack
+    low, high = image.heap
+    heap = f", heap {high - low:,}" if high > low else ""
+    ram = image.ram_static_bytes + image.ram_arena_bytes + high - low
+    click.echo(f"Flash: {_of(image.flash_bytes, kind.flash.size)}{what}.")
+    click.echo(
+        f"RAM: {_of(ram, kind.ram.size)} (static {image.ram_static_bytes:,}, arena {image.ram_arena_bytes:,}{heap}), "
+        f"and the stack, for which {top - bottom:,} B are left."
+    )
+    regions = ", ".join(f"{region.name} {_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
+    click.echo(f"Regions of {making.target.script.name}: {regions}.")
+    kernels = ", plain C kernels" if making.plain else ""
+    click.echo(f"{image.path}: build id {image.build_id}, {making.toolchain.version}{kernels}.")
+    click.echo(f"Look at it: hil profile {image.path} --device {kind.name}")
+
+
+def _of(used: int, size: int) -> str:
+    return f"{used:,} of {size:,} B ({100 * used / size:.1f} %)"

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of
+from harness.boards.opening import Wanted, choose_backend
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.tables import console, print_table
+from harness.farm.access import opened
+from harness.image.elf import load_image
+from harness.profile.functions import FunctionProfile, profile_functions
+from harness.profile.inputs import file_input, random_input, suite_input
+from harness.profile.layers import profile_image
+
+if TYPE_CHECKING:
+    from harness.boards.base import Backend
+    from harness.config import Device
+    from harness.image.elf import Image
+    from harness.profile.inputs import ProfileInput
+    from harness.profile.layers import LayerShare, Profile
+
+_BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
+_OTHER_COLUMNS = 101
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_NOT_CYCLES = "Instructions are not cycles: a real board may spend its time elsewhere."
 
 
 @click.command()
@@ -24,28 +45,167 @@ from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load
 @LAB
 @WAIT
 @TIMEOUT
-def profile(image: Path, device: str, lab: str | None, functions: bool, **options: Any) -> None:  # noqa: FBT001
+def profile(
+    image: Path,
+    device: str,
+    backend: Wanted,
+    suite: Path | None,
+    sample: int | None,
+    file: Path | None,
+    functions: bool,  # noqa: FBT001 (click passes it)
+    as_json: bool,  # noqa: FBT001 (click passes it)
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
     """Show which layers of IMAGE an inference spends its cycles or instructions in.
 
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
-    from harness.commands.flash import single_device
-    from harness.commands.profile import show_functions, show_layers
-
-    suite, sample, file = options["suite"], options["sample"], options["file"]
     if suite and file:
         raise click.UsageError("--suite and --input exclude each other")
     if sample is not None and not suite:
         raise click.UsageError("--sample goes with --suite")
-    show = show_functions if functions else show_layers
     chosen = single_device(load_lab(lab), device)
-    show(
-        image,
-        chosen,
-        options["backend"],
-        suite=suite,
-        sample=sample or 0,
-        file=file,
-        as_json=options["as_json"],
-        patience=patience_of(options["wait"], options["timeout"]),
+    loaded = load_image(image, chosen.kind)
+    given = _choose_input(loaded, suite, sample or 0, file)
+    where: Backend = "virtual"  # no other counts by function
+    if not functions or backend != "auto":
+        where, why = choose_backend(chosen, backend)
+    if not functions and not as_json:
+        click.echo(f"{chosen.name} on {where} ({why})")
+    with opened(chosen, where, patience=patience_of(wait, timeout)) as board:
+        found = (profile_functions if functions else profile_image)(board, loaded, given.data)
+        notes = list(board.notes)
+    if as_json:
+        content = _functions_content(found) if isinstance(found, FunctionProfile) else _layers_content(found)
+        click.echo(json.dumps(_heading(image, loaded, chosen, where, given) | content, indent=2))
+        return
+    for note in () if functions else notes:
+        click.echo(f"{note[0].upper()}{note[1:]}.")
+    click.echo(f"Input: {given.origin}.")
+    title = f"{loaded.card.model} on {chosen.name}, {where} backend"
+    if isinstance(found, FunctionProfile):
+        _print_functions(found, title)
+    elif found.layers:
+        _print_layers(found, title)
+    else:
+        click.echo(f"No layers: {found.why_no_layers}.")
+        click.echo(f"The whole inference takes {found.inference:,} {found.counter}.")
+    if isinstance(found, FunctionProfile) or found.counter == "instructions":
+        click.echo(_NOT_CYCLES)
+
+
+def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
+    """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
+    if suite is not None:
+        return suite_input(image, suite, sample)
+    if file is not None:
+        return file_input(image.card.input, file)
+    return random_input(image.card.input)
+
+
+def _print_functions(profile: FunctionProfile, title: str) -> None:
+    print_table(
+        title,
+        ("function", "instructions per inference", "share"),
+        [(row.function, f"{row.instructions:,.0f}", f"{100 * row.share:.1f} %") for row in profile.functions],
+        right=("instructions per inference", "share"),
     )
+    total = sum(row.instructions for row in profile.functions)
+    click.echo(f"Total: {total:,.0f}. The board's own counter says {profile.counter:,.0f} for the inference alone.")
+
+
+def bar(share: float, columns: int, *, blocks: bool) -> str:
+    """Return a bar.
+
+    Args:
+        share: of the longest bar, 0 to 1.
+        columns: how wide the longest is.
+        blocks: whether the output can show block characters; `#` otherwise.
+    """
+    if not blocks:
+        return "#" * round(share * columns)
+    whole, part = divmod(round(share * columns * 8), 8)
+    return _EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")
+
+
+def _print_layers(profile: Profile, title: str) -> None:
+    counter = profile.counter
+    longest = max(row.ticks for row in profile.layers) or 1
+    out = console()
+    columns = min(max(out.width - _OTHER_COLUMNS, _BAR_COLUMNS[0]), _BAR_COLUMNS[1])
+    blocks = out.encoding.lower().startswith("utf")
+    rows = [_cells(row, bar(row.ticks / longest, columns, blocks=blocks)) for row in profile.layers]
+    share = profile.rest / profile.total
+    rows.append(("", "outside layers", "", "", "", f"{profile.rest:,}", _percent(share), "", ""))
+    known = [row.spec for row in profile.layers if row.spec is not None]
+    macs, moved = sum(spec.macs for spec in known), sum(spec.bytes_moved for spec in known)
+    sums = (f"{macs:,}", f"{moved:,}") if known else ("-", "-")
+    average = f"{profile.total / macs:.2f}" if macs else None
+    rows.append(("", "total", "", *sums, f"{profile.total:,}", _percent(1.0), average, ""))
+    headings = ("layer", "operator", "output", "MACs", "bytes moved", counter, "share", "per MAC", "")
+    print_table(title, headings, rows, right=("layer", "MACs", "bytes moved", counter, "share", "per MAC"))
+    difference = profile.total - profile.inference
+    more = f"{abs(difference):,} {'more' if difference >= 0 else 'fewer'}"
+    click.echo(
+        f"An ordinary inference on this input takes {profile.inference:,} {counter}; measured by layer it is {more} "
+        f"({100 * abs(difference) / profile.inference:.2f} %)."
+    )
+
+
+def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
+    spec = row.spec
+    what: tuple[str | None, ...] = (None, None, None, None)
+    if spec is not None:
+        what = (spec.kind, "x".join(map(str, spec.output)), f"{spec.macs:,}", f"{spec.bytes_moved:,}")
+    per_mac = None if row.ticks_per_mac is None else f"{row.ticks_per_mac:.2f}"
+    return (str(row.layer), *what, f"{row.ticks:,}", _percent(row.share), per_mac, chart)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _heading(path: Path, image: Image, device: Device, backend: Backend, chosen: ProfileInput) -> dict[str, Any]:
+    return {
+        "image": str(path),
+        "image_sha256": image.sha256,
+        "build_id": image.build_id,
+        "model": image.card.model,
+        "device": device.name,
+        "backend": backend,
+        "input": chosen.origin,
+    }
+
+
+def _layers_content(profile: Profile) -> dict[str, Any]:
+    counter = profile.counter
+    rows: list[dict[str, Any]] = []
+    for row in profile.layers:
+        spec: dict[str, Any] = {} if row.spec is None else row.spec.model_dump(mode="json")
+        measured = {counter: row.ticks, "share": row.share, f"{counter}_per_mac": row.ticks_per_mac}
+        rows.append({"layer": row.layer} | spec | measured)
+    sums = {
+        key: sum(row[key] for row in rows) if rows and all(key in row for row in rows) else None
+        for key in ("macs", "bytes_moved", "parameters")
+    }
+    content: dict[str, Any] = {
+        "counter": counter,
+        "layers": rows,
+        "rest": {counter: profile.rest},
+        "total": {counter: profile.total} | sums,
+        "inference": {counter: profile.inference},
+    }
+    if profile.why_no_layers is not None:
+        content["why_no_layers"] = profile.why_no_layers
+    return content
+
+
+def _functions_content(profile: FunctionProfile) -> dict[str, Any]:
+    total = sum(row.instructions for row in profile.functions)
+    return {
+        "counter": "instructions",
+        "functions": [asdict(row) for row in profile.functions],
+        "total": {"instructions": total, "inference": profile.counter},
+    }

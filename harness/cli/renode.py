@@ -6,6 +6,11 @@ from pathlib import Path
 
 import click
 
+from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
+from harness.boards.renode.install import asset, checked_sha256, checksum_in, install
+from harness.errors import ConfigError
+from harness.measure.finding import Finding
+
 
 @click.group()
 def renode() -> None:
@@ -29,8 +34,33 @@ def renode_install(
     if_missing: bool,  # noqa: FBT001 (click passes it)
 ) -> None:
     """Install the official portable release into your cache."""
-    from harness.commands.renode import install_renode
-
     if sha256 and sha256_file:
         raise click.UsageError("--sha256 and --sha256-file exclude each other")
-    install_renode(archive, sha256, sha256_file, if_missing=if_missing)
+    there = find_renode() if if_missing else None
+    if there is not None:
+        click.echo(f"Renode {there.version or 'of unknown version'} is there already: {there.program} ({there.origin})")
+        return
+    url, wanted = asset()
+    if sha256_file is not None:
+        wanted = checksum_in(sha256_file, url.rpartition("/")[2])
+    elif sha256 is not None:
+        wanted = checked_sha256(sha256)
+    installed = install(wanted, archive, click.echo)
+    click.echo(f"Renode {installed.version} is at {installed.program}; `--backend renode` uses it.")
+    found = find_renode()
+    if found is not None and found.program != installed.program:
+        click.echo(f"But {found.program} ({found.origin}) comes first.")
+
+
+def renode_finding() -> Finding:
+    """Say whether Renode is there, which version, and where it was found."""
+    try:
+        found = find_renode()
+    except ConfigError as error:
+        return Finding("problem", "Renode", str(error))
+    if found is None:
+        return Finding("optional", "Renode", f"not found, a second emulator. {HOW_TO_GET_IT}")
+    where = f"{found.program} ({found.origin})"
+    if found.warning is not None:
+        return Finding("optional", "Renode", f"{where}: {found.warning}")
+    return Finding("ok", "Renode", f"{found.version}, {where}")

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import READ_RESULTS
+from harness.cli.options import READ_RESULTS, locate
+from harness.errors import StoreError
+from harness.report.baseline import find_baseline
+from harness.report.compare import compare_history, compare_runs
+from harness.report.content import compose
+from harness.report.markdown import render_markdown
+from harness.report.page import render_page
+from harness.store import load_results
+from harness.store.results import join_results
+from harness.text.terminal import echo_data
+
+if TYPE_CHECKING:
+    from harness.report.frame import Comparison
+    from harness.store import Results
+
+_PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What the user asked for, as it was written."""
+
+    runs: tuple[str, ...]
+    html: Path | None
+    markdown: Path | None
+    baseline: str | None
+    results_dir: Path
 
 
 @click.command()
@@ -15,9 +44,7 @@ from harness.cli.options import READ_RESULTS
 @click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
 @READ_RESULTS
-def report(
-    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
-) -> None:
+def report(**options: Any) -> None:
     """Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
 
     \b
@@ -27,7 +54,62 @@ def report(
 
     The page is one file that needs no network. See docs/report.md.
     """  # noqa: D301 (click reads the \b)
-    from harness.commands.report import Wish
-    from harness.commands.report import report as write
+    wish = _Wish(**options)
+    results, left_out = _load(wish)
+    if results.cases.empty:
+        raise StoreError("there is nothing to report: no case was recorded in these runs")
+    results, comparison = _against(results, wish)
+    page = compose(results, baseline=comparison, left_out=left_out)
+    html = wish.html
+    if html is None and wish.markdown is None:
+        html = _newest(results) / "report.html"
+    if html is not None:
+        file = html if html.suffix.lower() in (".html", ".htm") else html / _PAGE
+        _write(file, render_page(page))
+        click.echo(f"Report: {file}", err=str(wish.markdown) == "-")
+    if wish.markdown is not None and str(wish.markdown) == "-":
+        echo_data(render_markdown(page))
+    elif wish.markdown is not None:
+        _write(wish.markdown, render_markdown(page))
+        click.echo(f"Summary: {wish.markdown}")
 
-    write(Wish(runs, html, markdown, baseline, results_dir))
+
+def _load(wish: _Wish) -> tuple[Results, list[str]]:
+    """Return the runs, and what is to be said of those that can't be read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = load_results([locate(run, wish.results_dir) for run in wish.runs or ("latest",)])
+    left_out = []
+    for warning in caught:
+        text = str(warning.message)
+        if text.startswith("left out: "):
+            left_out.append(text.removeprefix("left out: "))
+            click.echo(f"hil: {text}", err=True)
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return results, left_out
+
+
+def _against(results: Results, wish: _Wish) -> tuple[Results, Comparison | None]:
+    """Hold the newest run against the baseline; a baseline of several nights also becomes its history."""
+    if wish.baseline is None:
+        return results, None
+    folder = _newest(results)
+    current = load_results(folder)
+    found = find_baseline(wish.baseline, wish.results_dir, folder)
+    if found.nights is None:
+        return results, compare_runs(found.results, current)
+    return join_results(found.results, results), compare_history(found.results, current)[0]
+
+
+def _newest(results: Results) -> Path:
+    newest = results.cases.sort_values("started_utc")["run"].iloc[-1]
+    return next(run.path for run in results.stored if run.path.name == newest)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{file} can't be written: {error.strerror}") from error

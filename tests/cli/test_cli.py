@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from harness.boards.discover import Port, Probe
 from harness.cli import COMMANDS, main
-from harness.commands.profile import bar
+from harness.cli.profile import bar
 from harness.store import Run
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def hil(tmp_path, monkeypatch):
 
 
 def attach(monkeypatch, probes=(), ports=()):
-    for place in ("harness.commands.adding", "harness.commands.doctor"):
+    for place in ("harness.cli.devices.adding", "harness.cli.doctor"):
         monkeypatch.setattr(f"{place}.attached_probes", lambda: list(probes))
         monkeypatch.setattr(f"{place}.attached_ports", lambda: list(ports))
 
@@ -90,8 +90,8 @@ def test_v_shows_the_traceback(hil):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_is_130():
-    code = "import sys, time, harness.store, harness.commands.results as r\n"
-    code += "r.show_runs = lambda _: (print('here', flush=True), time.sleep(60))\n"
+    code = "import sys, time, harness.store, harness.cli.results as r\n"
+    code += "r._show_runs = lambda _: (print('here', flush=True), time.sleep(60))\n"
     code += "import harness.cli; sys.argv = ['hil', 'results']; harness.cli.main()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"here\n"
