@@ -37,7 +37,7 @@ COMMANDS: Final = {
     "serve": "Show boards, leases, health, reservations and nights in a browser.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
 }
-_MOVING: Final = dict.fromkeys(("health", "leases", "nightly", "quarantine", "release", "reserve", "serve"), "farm")
+_MOVING: Final = dict.fromkeys(("health", "nightly", "quarantine", "release", "serve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 

@@ -125,8 +125,8 @@ def boards_of(lab: Lab, selectors: Sequence[str], tags: Sequence[str]) -> list[s
     names = [device.name for device in lab.devices if all(device.name in found for found in wanted)]
     if not names:
         raise ConfigError(
-            f"no board of {lab.path or 'a devices.yaml, which is missing here,'} is {' and '.join([*selectors, *tags])}; "
-            "only what stands under `devices:` can be reserved, and everybody has a virtual board of their own.\n"
+            f"no board of {lab.path or 'a devices.yaml, which is missing here,'} is {' and '.join([*selectors, *tags])}"
+            "; only what stands under `devices:` can be reserved, and everybody has a virtual board of their own.\n"
             f"{lab.known()}"
         )
     return names
@@ -139,7 +139,9 @@ def _reject_others(mode: str) -> None:
     wrong = [
         parameter.opts[0] if isinstance(parameter, click.Option) else "SELECTOR"
         for parameter in context.command.params
-        if parameter.name and context.get_parameter_source(parameter.name) is not _DEFAULT and parameter.name not in known
+        if parameter.name
+        and context.get_parameter_source(parameter.name) is not _DEFAULT
+        and parameter.name not in known
     ]
     if wrong:
         raise click.UsageError(f"{', '.join(wrong)} can't be said with {name}")

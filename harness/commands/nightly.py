@@ -11,7 +11,6 @@ from harness.cli.tables import print_table
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
 from harness.farm.host import Wish
-from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import plan_cases
 from harness.farm.nightly import run_night
 from harness.text.times import show_length
@@ -37,7 +36,7 @@ def run_nightly(lab: Lab, file: Path, results_dir: str | None, *, resume: bool, 
     folder = Path(usual if results_dir is None else results_dir)
     base = file.parent.resolve()
     if dry_run:
-        cases = plan_cases(with_places(lab, nightly.devices), nightly, base, folder)
+        cases = plan_cases(lab, nightly, base, folder)
         rows = [
             (case.name, ", ".join(case.devices), "-" if case.seconds is None else f"{case.seconds:.0f} s")
             for case in cases

@@ -58,7 +58,7 @@ class Farm(Model):
             raise ValueError('"engine" is gone: give each board that labgrid shares its place, `labgrid: PLACE`')
         if isinstance(data, dict) and "reservations" in data:
             raise ValueError(
-                '"reservations" is gone: boards are reserved by events of a calendar (`calendar: FILE or URL`), and who '
-                "may enter those is up to it"
+                '"reservations" is gone: boards are reserved by events of a calendar (`calendar: FILE or URL`), and '
+                "who may enter those is up to it"
             )
         return data

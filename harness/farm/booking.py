@@ -13,7 +13,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from harness.errors import ReservationError
-from harness.farm.calendar import parse_calendar, read_file
+from harness.farm.calendar import parse_calendar, read_file, shown_user, utc
 from harness.files.json_file import make_folder, write_file
 from harness.locks.state import hostname
 from harness.text.escape import one_line
@@ -87,7 +87,8 @@ def reserve(calendar: Calendar, wish: Booking, when: datetime, *, count: int = 1
         found = earliest(taken, wish.start, latest, wish.length, count)
         if found is None or (found[0] > wish.start and not queue):
             raise _none_free(wish, when, None if found is None else found[0])
-        made = Booking(found[1], found[0], wish.length, wish.owner, wish.purpose, secrets.token_hex(3))
+        purpose = one_line(wish.purpose)[:200]
+        made = Booking(found[1], found[0], wish.length, shown_user(wish.owner), purpose, secrets.token_hex(3))
         _drop_old(document, when)
         document.add_component(_event(made, when))
     return made
@@ -102,7 +103,7 @@ def cancel(calendar: Calendar, event_id: str, user: str, when: datetime, *, forc
     with _changing(calendar) as document:
         event, booking = _found(calendar, document, event_id, user, when, force=force)
         event["STATUS"] = "CANCELLED"
-        event.add("COMMENT", f"cancelled by {user}")
+        event.add("COMMENT", f"cancelled by {shown_user(user)}")
         _touch(event, when)
     return booking
 
@@ -122,14 +123,16 @@ def extend(
             shared = sorted(set(one.devices) & set(old.devices))
             if shared and one.id != str(event["UID"]):
                 possible = one.start - end
-                advice = f"--for {show_length(possible)} is possible" if possible > timedelta() else "it can't be longer"
+                advice = (
+                    f"--for {show_length(possible)} is possible" if possible > timedelta() else "it can't be longer"
+                )
                 raise ReservationError(
                     f"{old.id} can't be extended: {shared[0]} is reserved from {show_time(one.start, when)}; {advice}"
                 )
         event.pop("DURATION", None)
         event.pop("DTEND", None)
         event.add("DTEND", end + length)
-        event.add("COMMENT", f"extended by {user}")
+        event.add("COMMENT", f"extended by {shown_user(user)}")
         _touch(event, when)
     return Booking(old.devices, old.start, old.length + length, old.owner, old.purpose, old.id)
 
@@ -245,7 +248,9 @@ def _found(
     if len(events) > 1 or "RRULE" in events[0] or "RDATE" in events[0]:
         raise ReservationError(f"{shown} recurs: change it with a calendar program")
     if not one.is_of(user) and not force:
-        raise ReservationError(f"{shown} is {one.owner}'s, and you are {user}; ask them, or use --force (it is recorded)")
+        raise ReservationError(
+            f"{shown} is {one.owner}'s, and you are {user}; ask them, or use --force (it is recorded)"
+        )
     booking = Booking(one.devices, one.start, one.end - one.start, one.owner, one.purpose, short_id(one.id))
     return events[0], booking
 
@@ -264,8 +269,8 @@ def _touch(event: Component, when: datetime) -> None:
 
 def _drop_old(document: Component, when: datetime) -> None:
     """Remove what `hil reserve` wrote and has long been over; what else is in the file stays."""
-    document.subcomponents = [
-        part
-        for part in document.subcomponents
-        if not (str(part.get("UID", "")).endswith(_OURS) and "DTEND" in part and part["DTEND"].dt < when - _KEPT)
-    ]
+
+    def old(part: Any) -> bool:
+        return str(part.get("UID", "")).endswith(_OURS) and "DTEND" in part and utc(part["DTEND"].dt) < when - _KEPT
+
+    document.subcomponents = [part for part in document.subcomponents if not old(part)]

@@ -56,7 +56,12 @@ class Reservation:
 
     def is_of(self, user: str) -> bool:
         """Whether a user of the harness is its organizer."""
-        return user.casefold() in self.users
+        return shown_user(user).casefold() in self.users
+
+
+def shown_user(name: str) -> str:
+    """Return a user's name as calendars hold it: on one line, of at most 64 characters that do no harm."""
+    return one_line(name).strip()[:64]
 
 
 class Calendar:
@@ -106,7 +111,9 @@ class Calendar:
         read = self._read
         if read is None or read[0] != tuple(contents.values()) or not read[1] <= start <= end <= read[2]:
             last = max(end, start + _AHEAD) + _AHEAD / 14  # so that not each look expands them anew
-            found = [one for source, text in contents.items() for one in _expanded(self._lab, source, text, start, last)]
+            found = [
+                one for source, text in contents.items() for one in _expanded(self._lab, source, text, start, last)
+            ]
             found.sort(key=lambda one: (one.start, one.id))
             read = self._read = (tuple(contents.values()), start, last, found)
         return [one for one in read[3] if one.start < end and start < one.end]
@@ -216,9 +223,10 @@ def _expanded(lab: Lab, source: str, content: bytes, start: datetime, end: datet
     document = parse_calendar(source, content)
     boards = _boards_by_name(lab)
     events = document.walk("VEVENT")
-    for event in events:
-        _require_sound(source, event)
     meant = {str(event.get("UID", "")) for event in events if _named(event, boards)}
+    for event in events:
+        if str(event.get("UID", "")) in meant:
+            _require_sound(source, event)
     document.subcomponents = [
         part for part in document.subcomponents if part.name != "VEVENT" or str(part.get("UID", "")) in meant
     ]
@@ -228,7 +236,7 @@ def _expanded(lab: Lab, source: str, content: bytes, start: datetime, end: datet
     try:
         for event in of(document).between(start - _AROUND, end + _AROUND):
             devices = _named(event, boards)
-            began, ended = _utc(event["DTSTART"].dt), _utc(event["DTEND"].dt)
+            began, ended = utc(event["DTSTART"].dt), utc(event["DTEND"].dt)
             if devices and began < end and start < ended and not _free(event):
                 owner, users = _organizer(event)
                 name, purpose = str(event.get("UID", "")), one_line(str(event.get("SUMMARY", "")))[:200]
@@ -256,7 +264,7 @@ def _free(event: Component) -> bool:
     return str(event.get("STATUS", "")).upper() == "CANCELLED" or str(event.get("TRANSP", "")).upper() == "TRANSPARENT"
 
 
-def _require_sound(source: str, event: Component) -> None:
+def _require_sound(source: str, event: Any) -> None:
     """Refuse an event of which it isn't known when it is: to guess would lend one board to two."""
     name = f"event {one_line(str(event.get('UID', 'without UID')))[:60]}"
     for key, why in event.errors:
@@ -269,12 +277,14 @@ def _require_sound(source: str, event: Component) -> None:
             raise _damaged(source, f"{name}: nothing says what the time zone {zone} is")
     if "DTSTART" not in event:
         raise _damaged(source, f"{name} has no DTSTART")
+    if "DTEND" in event and utc(event["DTEND"].dt) < utc(event["DTSTART"].dt):
+        raise _damaged(source, f"{name} ends before it begins")
     rule: Any = event.get("RRULE")
     if rule is not None and not {"SECONDLY", "MINUTELY"}.isdisjoint(rule.get("FREQ", ())):
         raise _damaged(source, f"{name} repeats more often than each hour")
 
 
-def _utc(when: date) -> datetime:
+def utc(when: date) -> datetime:
     """Return a time in UTC; one without a zone, and the midnight that a day begins at, are this computer's."""
     return (when if isinstance(when, datetime) else datetime.combine(when, time())).astimezone(UTC)
 
@@ -288,5 +298,5 @@ def _organizer(event: Component) -> tuple[str, frozenset[str]]:
     if address.lower().startswith("mailto:"):
         address = address[7:]
     common = str(said.params.get("CN", "")).strip()
-    users = {name.casefold() for name in (address, address.partition("@")[0], common) if name}
-    return one_line(common or address)[:64], frozenset(users)
+    users = {shown_user(name).casefold() for name in (address, address.partition("@")[0], common) if name}
+    return shown_user(common or address), frozenset(users)

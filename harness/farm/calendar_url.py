@@ -71,8 +71,8 @@ def fetch_calendar(url: str, folder: Path, parse: Callable[[str, bytes], object]
             copy = path.read_bytes() if fetched is not None and path.is_file() else None
         if copy is None or fetched is None:
             raise ReservationError(
-                f"the calendar at {shown_url(url)} can't be fetched ({problem}), and no earlier copy is there, so nobody "
-                "knows which boards are reserved"
+                f"the calendar at {shown_url(url)} can't be fetched ({problem}), and no earlier copy is there, so "
+                "nobody knows which boards are reserved"
             )
         said = {key: about.get(key) for key in ("etag", "modified")}
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A board's place in labgrid, acquired for as long as a run uses the board, so that labgrid's users and we don't collide.
+"""A board's place in labgrid, acquired for as long as a run uses the board, against its users' other jobs.
 
 labgrid runs in an environment of its own (its pyserial and ours own the same folder), so it is a program here, not a
 library. Only the lock is labgrid's: probe, serial port and power monitor stay local to the host that owns them.
@@ -61,12 +61,17 @@ class Labgrid:
         """
         name, wait = device.labgrid or device.name, Wait(patience)
         while True:
-            refusal = self._try(name)
-            if refusal is None:
-                return Place(self, device.name, name)
-            holder = self.holder(name)
-            if holder is None and "acquired" not in refusal:  # so it is something else that keeps us from it
-                raise FarmError(f"{device.name}: place {name} of labgrid at {self._address}: {refusal}")
+            holder = self.holder(name)  # so it is known by exactly this name: the client takes "bench" for bench-1, too
+            if holder is None:
+                try:
+                    self._run(name, "acquire")
+                    return Place(self, device.name, name)
+                except _RefusedError as error:
+                    holder = self.holder(name)  # somebody was quicker, or it is something else, such as no exporter
+                    if holder is None and "already acquired" not in str(error):
+                        raise FarmError(
+                            f"{device.name}: place {name} of labgrid at {self._address}: {error}"
+                        ) from error
             if holder is not None and self._is_dead(holder):
                 self.release(name, holder)
                 continue
@@ -81,15 +86,6 @@ class Labgrid:
     def release(self, name: str, holder: str | None = None) -> None:
         """Free a place if `holder` (default: this job) has it: the coordinator compares. Raises as `acquire`."""
         self._run(name, "release-from", holder or self.identity)
-
-    def _try(self, name: str) -> str | None:
-        """Acquire a place; return why not, or None."""
-        try:
-            self.holder(name)  # it is known by exactly this name: the client takes "bench" for bench-1, if that is all
-            said = self._run(name, "acquire")
-        except _RefusedError as error:
-            return str(error)
-        return None if f"acquired place {name}" in said.splitlines() else one_line(said)
 
     def _is_dead(self, holder: str) -> bool:
         """Whether a place is held by a job of this user and host whose process is gone, as after `kill -9`."""
@@ -125,7 +121,7 @@ class Labgrid:
                 f"labgrid's coordinator at {self._address} can't be reached. Start it with `labgrid-coordinator -l "
                 f'{self._address}`, or say where it is: `farm: {{labgrid: {{coordinator: "HOST:PORT"}}}}`'
             )
-        if "match" in done.stderr and "place" in done.stderr and "resource" not in done.stderr or done.returncode == 0:
+        if done.returncode == 0 or "place pattern" in done.stderr or "matches multiple places" in done.stderr:
             raise ConfigError(f"labgrid has no place {name}: `labgrid-client -p {name} create`, or mend `labgrid:`")
         raise _RefusedError(one_line(" ".join(f"{done.stdout} {done.stderr}".split()[-40:])))
 

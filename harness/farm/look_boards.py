@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.config import Device, Lab
-    from harness.farm.reservation import Reservation
+    from harness.farm.calendar import Reservation
     from harness.farm.seen import BoardState, Doing
     from harness.health.book import Judged
     from harness.health.quarantine import Quarantine
@@ -72,9 +73,8 @@ class Book:
     def __init__(self, lab: Lab, state: Path, when: datetime, gone: str = "") -> None:
         self.unknown: list[str] = []
         self._when, self._gone = when, gone
-        self._calendar = Calendar(state, lab.farm.reservations)
         self._health = HealthBook(state, lab.farm.health, lambda: when)
-        self._bookings = self._read_bookings()
+        self._bookings = self._read_bookings(lab)
 
     def health(self, device: str) -> HealthSeen | None:
         """Return a board's health, None if it can't be told."""
@@ -116,17 +116,15 @@ class Book:
 
     def bookings(self, device: str) -> list[BookingSeen]:
         """Return the reservations of a board from now on, by their start; the first may have begun."""
-        found = []
-        for one in self._bookings:
-            end = self._calendar.ends(one, device, self._when)
-            if device in one.devices and end > max(self._when, one.start):
-                found.append(BookingSeen(one.id, line(one.owner, 64), line(one.purpose), one.start, end))
-        return found
+        return [
+            BookingSeen(line(one.id), line(one.owner, 64), line(one.purpose), one.start, one.end)
+            for one in self._bookings
+            if device in one.devices
+        ]
 
-    def _read_bookings(self) -> Sequence[Reservation]:
+    def _read_bookings(self, lab: Lab) -> Sequence[Reservation]:
         try:
-            self.unknown += [f"the reservation in {path.name} is damaged" for path in self._calendar.damaged()]
-            return self._calendar.current(self._when)
+            return Calendar.of(lab).reservations(self._when, self._when + timedelta(days=31))
         except DAMAGE as error:
             self.unknown.append(line(str(error)))
             return ()

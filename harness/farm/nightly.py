@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from harness.config import load_suite
-from harness.errors import ConfigError, FarmError, HilError
+from harness.errors import ConfigError, HilError
 from harness.farm.finish import Outcome
 from harness.farm.host import Host
-from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import FINISHED, Night, image_sha256, night_order, nights_folder, plan_night, unfinished
 from harness.health.event import checked_name
 from harness.locks.state import hostname, now, state_folder
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
 
 #: Of a lock: another user may run the next night.
 _FOR_ALL = 0o666
-#: How long to wait for labgrid's coordinator where its tags say which boards are meant.
-_LABGRID_S = 300.0
-_LABGRID_POLL_S = 2.0
 
 
 def run_night(wish: Wish) -> Outcome | None:
@@ -59,7 +54,7 @@ def run_night(wish: Wish) -> Outcome | None:
         if night is None:
             if wish.resume:
                 return None
-            lab = _with_places(wish)
+            lab = wish.lab
             missed = _missed(state, wish)
             if missed is not None:
                 return missed
@@ -97,27 +92,6 @@ def _run(wish: Wish, night: Night) -> Outcome:
 
 def _hour(night: Night) -> str:
     return f"{night.deadline.astimezone():%H:%M %Z}"
-
-
-def _with_places(wish: Wish) -> Lab:
-    """Return the lab with labgrid's tags; after a power cut its coordinator may start later than this host.
-
-    Raises:
-        ConfigError: labgrid's client isn't installed.
-        FarmError: the coordinator can't be reached, for too long.
-    """
-    begun = time.monotonic()
-    said = False
-    while True:
-        try:
-            return with_places(wish.lab, wish.nightly.devices)
-        except FarmError as error:
-            if time.monotonic() - begun > _LABGRID_S:
-                raise
-            if not said:
-                wish.say(f"waiting up to {_LABGRID_S / 60:.0f} min: {error}")
-            said = True
-        time.sleep(_LABGRID_POLL_S)
 
 
 def _missed(state: Path, wish: Wish) -> Outcome | None:

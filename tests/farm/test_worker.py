@@ -20,7 +20,7 @@ from harness.boards.leases import virtual_lease
 from harness.config import Lab
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
-from harness.farm.booking import Request
+from harness.farm.booking import Booking, reserve
 from harness.farm.calendar import Calendar
 from harness.farm.night import Night, plan_night
 from harness.farm.worker import Exit, make_worker
@@ -28,6 +28,7 @@ from harness.locks.state import now
 from harness.store.commits import committed
 from harness.store.journal import journals
 from harness.store.runs import finish_shared
+from harness.text.times import minute
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,14 +61,14 @@ def test_a_calendar_that_cant_be_read_costs_no_case(night, worker, capsys):
     assert "reservations" in capsys.readouterr().out
 
 
-def test_a_board_that_is_somebody_elses_soon_measures_what_ends_before(night, worker, capsys):
+def test_a_board_that_is_somebody_elses_soon_measures_what_ends_before(night, worker, capsys, tmp_path):
     plan = night.folder / "plan.json"
     content = json.loads(plan.read_text())
     content["cases"] = [{**case, "seconds": 1000.0 - 990 * place} for place, case in enumerate(content["cases"])]
     plan.write_text(json.dumps(content))
     worker.night = Night.load(night.folder)
-    soon = Request(("b1",), "b1", timedelta(hours=1), "somebody", start=now() + timedelta(minutes=10))
-    Calendar(night.folder.parents[1]).reserve(soon, now())
+    soon = Booking(("b1",), minute(now()) + timedelta(minutes=10), timedelta(hours=1), "somebody")
+    reserve(Calendar.of(Lab.load(tmp_path / "devices.yaml")), soon, now())
     assert worker.run() is Exit.UNAVAILABLE
     long, short = worker.night.cases
     assert list(committed(night.run)) == [short.number]
