@@ -58,6 +58,7 @@ class LabAccess(Access):
         state = _state(lab) if lab.devices else None
         self.book = HealthBook(state, lab.farm.health) if state is not None else None
         self.calendar = Calendar.of(lab)
+        self._labgrid = Labgrid(lab.farm.labgrid)
         self._judges = judges
         self._noted = False
 
@@ -101,7 +102,7 @@ class LabAccess(Access):
         self._await_end(device, patience)
         place = None
         if device.labgrid is not None and (backend == "hardware" or device.backend is not None):  # hosts share no twin
-            place = Labgrid(self.lab.farm.labgrid).acquire(device, patience)
+            place = self._labgrid.acquire(device, patience)
         try:
             board = super().open(device, backend, faults, unlock=unlock, patience=patience)
         except BaseException:

@@ -50,6 +50,7 @@ class Labgrid:
         self._client = options.client
         self._host, self._user = _plain(hostname()), f"hil-{_plain(username())}-{os.getpid()}-{secrets.token_hex(3)}"
         self.identity = f"{self._host}/{self._user}"
+        self._held: set[str] = set()
 
     def acquire(self, device: Device, patience: Patience) -> Place:
         """Acquire the place of a device.
@@ -65,14 +66,14 @@ class Labgrid:
             if holder is None:
                 try:
                     self._run(name, "acquire")
+                    self._held.add(name)
                     return Place(self, device.name, name)
                 except _RefusedError as error:
                     holder = self.holder(name)  # somebody was quicker, or it is something else, such as no exporter
                     if holder is None and "already acquired" not in str(error):
-                        raise FarmError(
-                            f"{device.name}: place {name} of labgrid at {self._address}: {error}"
-                        ) from error
-            if holder is not None and self._is_dead(holder):
+                        raise FarmError(f"{device.name}: place {name} of labgrid: {error}") from error
+            lost = holder == self.identity and name not in self._held  # acquired or released while it didn't answer
+            if holder is not None and (lost or self._is_dead(holder)):
                 self.release(name, holder)
                 continue
             words = f"{device.name}: its place {name} in labgrid is in use by {holder or 'somebody'}"
@@ -85,6 +86,7 @@ class Labgrid:
 
     def release(self, name: str, holder: str | None = None) -> None:
         """Free a place if `holder` (default: this job) has it: the coordinator compares. Raises as `acquire`."""
+        self._held.discard(name)
         self._run(name, "release-from", holder or self.identity)
 
     def _is_dead(self, holder: str) -> bool:

@@ -59,11 +59,24 @@ def test_a_place_is_held_from_open_to_close_by_a_user_of_its_own(lab, labgrid_fa
         held = holder(labgrid_farm)
         assert held.startswith("host1/hil-")
         with access.open(device(lab, "b2"), "virtual"):
-            assert holder(labgrid_farm, "bench-2") not in (None, held)
+            assert holder(labgrid_farm, "bench-2") == held
+        with pytest.raises(BusyError, match=rf"in use by {held}"):
+            LabAccess(lab).open(device(lab, "b1"), "virtual")  # even by this process
         assert holder(labgrid_farm, "bench-2") is None
         board.guard()
     finally:
         board.close()
+    assert holder(labgrid_farm) is None
+
+
+def test_a_place_that_could_not_be_given_back_is_had_again(lab, labgrid_farm, monkeypatch):
+    access = LabAccess(lab)
+    board = access.open(device(lab, "b1"), "virtual")
+    with monkeypatch.context() as away:
+        away.setattr(driver, "_DEADLINE_S", 0.001)
+        board.close()
+    assert holder(labgrid_farm) is not None
+    access.open(device(lab, "b1"), "virtual").close()
     assert holder(labgrid_farm) is None
 
 
