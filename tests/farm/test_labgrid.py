@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said(lab, monkeypatch):
     labgrid = Labgrid(lab.farm.labgrid)
     with pytest.raises(ConfigError, match=r"labgrid has no place bench: "):  # which is the beginning of two
         labgrid.acquire(device(lab, "none"), NOW)
-    with pytest.raises(FarmError, match=r"gone: place unplugged of labgrid .*no matching remote resource"):
+    with pytest.raises(FarmError, match=r"gone: place unplugged of labgrid: .*no matching remote resource"):
         labgrid.acquire(device(lab, "gone"), NOW)
     away = lab.farm.labgrid.model_copy(update={"coordinator": "127.0.0.1:1"})
     with pytest.raises(FarmError, match=r"coordinator at 127\.0\.0\.1:1 can't be reached"):
