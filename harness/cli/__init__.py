@@ -39,7 +39,6 @@ COMMANDS: Final = {
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
     "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
-_MOVING: Final = dict.fromkeys(("leases", "reserve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 
@@ -52,7 +51,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"harness.cli.{_MOVING.get(cmd_name, cmd_name)}"), cmd_name)
+        command: click.Command = getattr(import_module(f"harness.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

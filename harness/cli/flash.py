@@ -9,7 +9,7 @@ import click
 from harness.boards.opening import Wanted, choose_backend
 from harness.boards.start_image import start_image
 from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
-from harness.farm.access import opened
+from harness.farm.lab_access import opened
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing

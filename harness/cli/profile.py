@@ -12,7 +12,7 @@ import click
 from harness.boards.opening import Wanted, choose_backend
 from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
 from harness.cli.tables import console, print_table
-from harness.farm.access import opened
+from harness.farm.lab_access import opened
 from harness.image.elf import load_image
 from harness.profile.functions import FunctionProfile, profile_functions
 from harness.profile.inputs import file_input, random_input, suite_input

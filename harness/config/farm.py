@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 (pydantic needs it)
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -16,53 +16,49 @@ Text = Annotated[str, Field(min_length=1)]
 class LabgridOptions(Model):
     """How labgrid is reached.
 
-    `coordinator` is its address (default: $LG_COORDINATOR, else 127.0.0.1:20408), `client` the program that is run; it
-    may live in a virtual environment of its own, because labgrid and pyserial don't go together in one.
+    Attributes:
+        coordinator: its address; None for $LG_COORDINATOR, else 127.0.0.1:20408.
+        client: the program that is run, which lives in an environment of its own, because labgrid and pyserial don't go
+            together in one; None for the one in $HIL_LABGRID_VENV, else `labgrid-client` from PATH.
     """
 
     coordinator: Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$")] | None = None
-    client: Text = "labgrid-client"
-
-
-class ReservationLimits(Model):
-    """What one person may reserve, so that all get their share.
-
-    `max_hours` is the length of one reservation, `max_per_user` how many of them somebody may have that aren't over,
-    `max_days_ahead` how far off one may begin. A board that its owner hasn't used `no_show_min` minutes after the
-    beginning is free for others again; 0 keeps it for them.
-    """
-
-    max_hours: Annotated[float, Field(gt=0, le=8784)] = 8.0
-    max_per_user: Annotated[int, Field(ge=1)] = 2
-    max_days_ahead: Annotated[float, Field(gt=0, le=3660)] = 14.0
-    no_show_min: Annotated[int, Field(ge=0, le=527040)] = 30
+    client: Text | None = None
 
 
 class Farm(Model):
     """How the boards of this lab are shared between people, processes and hosts.
 
-    `engine` says what keeps two users from one board: `local` locks on this host, `labgrid` its places as well.
-    `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
-    `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
-    `reservations` says how long and how often boards are lent.
-    `scheduler` is the lab's Dask scheduler, like tls://lab:8786; None starts one for each night, on this host alone.
-    `certificates` is the folder of this host's certificates (`hil farm certs`), which tls:// needs.
-    `site` is where each night writes the static site of the farm; None for nowhere.
-    `health` says from when on a board is taken out of use.
+    Attributes:
+        scheduler: address of the Dask scheduler that the workers of several hosts connect to (`tls://lab:8786`); None
+            for one of this host alone.
+        certificates: a folder with `ca.pem`, `cert.pem` and `key.pem`, for connections to other hosts.
+        calendar: an iCalendar file, or the URL of one, whose events reserve boards; None for the state folder's own.
+        state: a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
+        store: where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
+        site: a folder for the pages that show boards and nights, renewed by each night; None writes none.
+        labgrid: how labgrid is reached, for the devices that have a place in it.
+        health: from when on a board is taken out of use.
     """
 
-    engine: Literal["local", "labgrid"] = "local"
-    state: Path | None = None
-    store: Text | None = None
-    labgrid: LabgridOptions = LabgridOptions()
-    reservations: ReservationLimits = ReservationLimits()
     scheduler: Text | None = None
     certificates: Path | None = None
+    calendar: Text | None = None
+    state: Path | None = None
+    store: Text | None = None
     site: Path | None = None
+    labgrid: LabgridOptions = LabgridOptions()
     health: HealthRules = HealthRules()
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, data: Any) -> Any:
-        """`farm: labgrid` is short for `farm: {engine: labgrid}`."""
-        return {"engine": data} if isinstance(data, str) else data
+    def _current(cls, data: Any) -> Any:
+        """Say what came in place of keys that were here once."""
+        if data == "labgrid" or (isinstance(data, dict) and "engine" in data):
+            raise ValueError('"engine" is gone: give each board that labgrid shares its place, `labgrid: PLACE`')
+        if isinstance(data, dict) and "reservations" in data:
+            raise ValueError(
+                '"reservations" is gone: boards are reserved by events of a calendar (`calendar: FILE or URL`), and '
+                "who may enter those is up to it"
+            )
+        return data

@@ -48,7 +48,14 @@ class DeviceEntry(Model):
     backend: Literal["virtual"] | None = None
     faults: tuple[Text, ...] = ()
     host: Text | None = None
-    place: Text | None = None
+    labgrid: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current(cls, data: object) -> object:
+        if isinstance(data, dict) and "place" in data:
+            raise ValueError('"place" is gone: `labgrid: PLACE` names the place in labgrid, and says that it has one')
+        return data
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -69,8 +76,8 @@ class Device(Model):
     `power` is its power monitor; None if its energy isn't measured.
     `backend` is `virtual` for an emulated board that runs share like a real one, one at a time; `faults` are what goes
     wrong with it on purpose (docs/faults.md), to see what a farm makes of it.
-    `host` is the name of the computer that it is attached to, None for every one that reads this file; `place` its name
-    in labgrid, if that isn't its own.
+    `host` is the name of the computer that it is attached to, None for every one that reads this file; `labgrid`
+    the place in labgrid that is acquired before it is used.
     `lab` is the devices.yaml that it stands in; it is left out of what is stored, as it differs between computers.
     """
 
@@ -87,7 +94,7 @@ class Device(Model):
     backend: Literal["virtual"] | None = None
     faults: tuple[str, ...] = ()
     host: str | None = None
-    place: str | None = None
+    labgrid: str | None = None
     lab: Path | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -190,16 +197,16 @@ def find_lab(given: str | None, folders: Sequence[Path]) -> Path | None:
 
 def _rooted(farm: Farm, folder: Path) -> Farm:
     """Take the paths of `farm:` from where devices.yaml lies, whatever folder a command is run in."""
-    changes: dict[str, object] = {}
-    for name in ("state", "certificates", "site"):
-        path = getattr(farm, name)
-        if path is not None:
-            changes[name] = folder.resolve() / path.expanduser()
-    if farm.store is not None and "://" not in farm.store:
-        changes["store"] = str(folder.resolve() / Path(farm.store).expanduser())
+    folder = folder.resolve()
+    given = {key: getattr(farm, key) for key in ("state", "certificates", "site", "store", "calendar")}
+    changes: dict[str, object] = {
+        key: type(value)(folder / Path(value).expanduser())
+        for key, value in given.items()
+        if value is not None and "://" not in str(value)
+    }
     client = farm.labgrid.client
-    if Path(client).name != client:  # a path; a bare name is looked up in PATH
-        rooted = str(folder.resolve() / Path(client).expanduser())
+    if client is not None and Path(client).name != client:  # a path; a bare name is looked up in PATH
+        rooted = str(folder / Path(client).expanduser())
         changes["labgrid"] = farm.labgrid.model_copy(update={"client": rooted})
     return farm.model_copy(update=changes)
 

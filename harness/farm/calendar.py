@@ -1,245 +1,302 @@
-"""The hardware library: who has reserved which board, from when until when."""
+"""Who has reserved which board, and until when: events of iCalendar files (RFC 5545), as every calendar writes them.
+
+An event reserves the boards that its LOCATION names, separated by commas: devices, kinds, tags, or "all". They are its
+ORGANIZER's; an event without one keeps everybody away. What is cancelled, or shown as free, reserves nothing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from harness.config.farm import ReservationLimits
-from harness.errors import ReservationError, ReservedError
-from harness.farm.booking import Request, earliest
-from harness.farm.reservation import Change, Reservation, clean_owner, clean_purpose
-from harness.farm.reservation_files import Contents, ReservationFiles
-from harness.farm.sharing import check_boards, check_length, check_rights, check_share, check_start, no_gap
-from harness.locks.state import state_folder
-from harness.text.times import minute, show_length, show_time
+from harness.errors import ConfigError, ReservationError, ReservedError
+from harness.farm.calendar_url import fetch_calendar, shown_url
+from harness.locks.state import find_state
+from harness.text.escape import one_line
+from harness.text.times import show_time
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+
+    from icalendar import Component
 
     from harness.config import Lab
-    from harness.farm.booking import Span
 
-#: How long after the wanted time a queued reservation may begin.
-_QUEUE = timedelta(days=7)
-#: How often a booking is decided again if the lock doesn't work between hosts.
-_TRIES = 20
+#: How far ahead a run looks.
+_AHEAD = timedelta(days=14)
+#: A day is somewhere else the day before or after; what lies around the span that was asked for is dropped again.
+_AROUND = timedelta(days=1)
+_USED = ("DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "LOCATION", "ORGANIZER", "STATUS")
+_LARGEST = 16 << 20
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """One event, or one of those that a recurring event stands for.
+
+    Attributes:
+        id: its UID.
+        owner: its organizer, for people; says so if it has none.
+        users: the names that count as the organizer's, in lower case: name, address, and what is before the "@".
+        devices: names of the boards that it reserves.
+        start: from when on, UTC.
+        end: until when, UTC, excluded.
+        purpose: its summary; may be empty.
+    """
+
+    id: str
+    owner: str
+    users: frozenset[str]
+    devices: tuple[str, ...]
+    start: datetime
+    end: datetime
+    purpose: str
+
+    def is_of(self, user: str) -> bool:
+        """Whether a user of the harness is its organizer."""
+        return shown_user(user).casefold() in self.users
+
+
+def shown_user(name: str) -> str:
+    """Return a user's name as calendars hold it: on one line, of at most 64 characters that do no harm."""
+    return one_line(name).strip()[:64]
 
 
 class Calendar:
-    """The reservations of a farm. Every question takes the time that it is about, so that a clock can be injected.
+    """The reservations of a lab: those in its calendar, and those that `hil reserve` writes.
 
-    Bookings are promises, first come first served within the limits: none is moved for another.
+    Every question takes the time that it is about. Both files and the URL are looked at again with each.
 
     Args:
-        state: the state folder.
-        limits: what one user may have.
+        lab: whose boards are meant.
+        file: what `hil reserve` writes; read as well.
+        url: of a calendar elsewhere, None if there is none.
+        cache: folder for the last copy of that.
+        required: whether it is an error if `file` is missing, because devices.yaml names it.
+
+    Attributes:
+        file: the same.
+        warning: what to tell the user of the last look, None if all is well.
     """
 
-    def __init__(self, state: Path, limits: ReservationLimits | None = None) -> None:
-        self._files = ReservationFiles(state / "reservations")
-        self._limits = limits or ReservationLimits()
-        self._no_show = timedelta(minutes=self._limits.no_show_min)
+    def __init__(self, lab: Lab, file: Path, url: str | None, cache: Path, *, required: bool = False) -> None:
+        self.file = file
+        self.warning: str | None = None
+        self._lab, self._url, self._cache, self._required = lab, url, cache, required
+        self._read: tuple[tuple[bytes, ...], datetime, datetime, list[Reservation]] | None = None
 
     @classmethod
     def of(cls, lab: Lab) -> Self:
-        """Return the calendar of a lab.
+        """Return the calendar of a lab: `farm: {calendar: ...}`, and what lies in the state folder."""
+        state, said = find_state(lab), lab.farm.calendar
+        if said is not None and "://" not in said:
+            return cls(lab, Path(said), None, state / "calendar", required=True)
+        return cls(lab, state / "reservations.ics", said, state / "calendar")
+
+    @property
+    def sources(self) -> str:
+        """Where the reservations are, for people; of a URL only the host, as the rest is often a password."""
+        return str(self.file) if self._url is None else f"{shown_url(self._url)} and {self.file}"
+
+    def reservations(self, start: datetime, end: datetime) -> list[Reservation]:
+        """Return what is reserved at some time from `start` to `end`, by the beginning.
 
         Raises:
-            ConfigError: its state folder can't be used.
+            ReservationError: the calendar is damaged, missing, or its URL was never reached.
+            ConfigError: what reads calendars isn't installed.
         """
-        return cls(state_folder(lab), lab.farm.reservations)
-
-    def all(self) -> tuple[Reservation, ...]:
-        """Return all reservations of about the last month and the future by their start, over or not."""
-        return self._files.read().reservations
-
-    def current(self, when: datetime) -> tuple[Reservation, ...]:
-        """Return the reservations that aren't over at `when`, by their start."""
-        return self._current(self._files.read(), when)
-
-    def damaged(self) -> tuple[Path, ...]:
-        """Return the files that can't be understood. What they promised is unknown, so they keep no board."""
-        return self._files.read().damaged
-
-    def ends(self, reservation: Reservation, device: str, when: datetime) -> datetime:
-        """Return when a reservation stops keeping a board, as far as is known at `when`."""
-        return reservation.until(device, when, self._no_show)
-
-    def use_before(self, reservation: Reservation) -> datetime | None:
-        """Return when the boards must have been used, so that they aren't released; None if they never are."""
-        deadline = reservation.start + self._no_show
-        return deadline if self._no_show and deadline < reservation.end else None
-
-    def reserve(self, request: Request, when: datetime) -> Reservation:
-        """Book boards, at the wanted time or, if `request.queue` allows it, the first time after it that fits.
-
-        Raises:
-            ReservationError: a limit of the farm is exceeded, or the boards aren't free; says what would be possible.
-        """
-        request = replace(request, owner=clean_owner(request.owner), purpose=clean_purpose(request.purpose))
-        now = minute(when)
-        wanted = now if request.start is None else minute(request.start)
-        if not request.owner:
-            raise ReservationError("a reservation needs the name of its owner; set HIL_USER")
-        check_boards(request.devices, request.selector, request.count)
-        check_length(request.length, self._limits, "it would be")
-        check_start(wanted, self._limits, now)
-        latest = min(wanted + _QUEUE, now + timedelta(days=self._limits.max_days_ahead))
-        for _ in range(_TRIES):
-            with self._files.locked() as contents:
-                check_share(request.owner, self._current(contents, when), self._limits, when)
-                taken = {device: self._taken(contents, device, when) for device in request.devices}
-                found = earliest(taken, wanted, max(wanted, latest), request.length, request.count)
-                if found is None or (found[0] > wanted and not request.queue):
-                    later = None if found is None else found[0]
-                    raise no_gap(request.selector, request.count, wanted, when, later)
-                start, devices = found
-                by = clean_owner(request.by or request.owner)
-                note = (Change(when, by, f"booked for {request.owner}"),) if by != request.owner else ()
-                made = self._files.add(
-                    Reservation(
-                        id="",
-                        owner=request.owner,
-                        selector=clean_purpose(request.selector),
-                        devices=devices,
-                        start=start,
-                        end=start + request.length,
-                        purpose=request.purpose,
-                        created=when,
-                        changes=note,
-                    ),
-                    contents,
-                )
-                if made is not None:
-                    self._files.put_aside(contents, when)
-                    return made
-        raise ReservationError(
-            "other hosts book at the same time in spite of the lock: the state folder needs NFS locks"
-        )
-
-    def cancel(self, reservation_id: str, user: str, when: datetime, *, force: bool = False) -> Reservation:
-        """End a reservation now, or before it begins; returns it as it is then.
-
-        Raises:
-            ReservationError: there is no such one, it is over, or it is somebody else's and `force` isn't given.
-        """
-        with self._files.locked() as contents:
-            old = self._running(contents, reservation_id, when)
-            forced = check_rights(old, clean_owner(user), force=force)
-            change = Change(when, clean_owner(user), "cancelled", forced)
-            new = old.changed(change, ended=minute(when))
-            self._files.write(new)
-        return new
-
-    def extend(
-        self, reservation_id: str, user: str, length: timedelta, when: datetime, *, force: bool = False
-    ) -> Reservation:
-        """Let a reservation end later; returns it as it is then. Boards of it that were released stay so.
-
-        Raises:
-            ReservationError: there is no such one, it is over, it is somebody else's and `force` isn't given, it would
-                be longer than allowed, or one of its boards is booked by then.
-        """
-        with self._files.locked() as contents:
-            old = self._running(contents, reservation_id, when)
-            forced = check_rights(old, clean_owner(user), force=force)
-            released = [name for name in old.devices if self.ends(old, name, when) < old.end]
-            if released:
-                raise ReservationError(
-                    f"{', '.join(released)} of {old.id} was released, because nobody used it until "
-                    f"{show_time(self.ends(old, released[0], when), when)}; reserve it again"
-                )
-            check_length(old.end + length - old.start, self._limits, f"{old.id} would be")
-            for device in old.devices:
-                for start, end in self._taken(contents, device, when):
-                    if start < old.end + length and old.end < end:
-                        possible = start - old.end
-                        advice = f"--for {show_length(possible)} is possible" if possible else "so it can't be longer"
-                        raise ReservationError(
-                            f"{old.id} can't be extended: {device} is booked from {show_time(start, when)}; {advice}"
-                        )
-            change = Change(when, clean_owner(user), f"extended by {show_length(length)}", forced)
-            new = old.changed(change, end=old.end + length)
-            self._files.write(new)
-        return new
+        contents = self._contents()
+        read = self._read
+        if read is None or read[0] != tuple(contents.values()) or not read[1] <= start <= end <= read[2]:
+            last = max(end, start + _AHEAD) + _AHEAD / 14  # so that not each look expands them anew
+            found = [
+                one for source, text in contents.items() for one in _expanded(self._lab, source, text, start, last)
+            ]
+            found.sort(key=lambda one: (one.start, one.id))
+            read = self._read = (tuple(contents.values()), start, last, found)
+        return [one for one in read[3] if one.start < end and start < one.end]
 
     def active(self, device: str, when: datetime) -> Reservation | None:
-        """Return the reservation that keeps a board at `when`, None if nobody's does."""
-        return next((one for one in self.all() if one.start <= when < self.ends(one, device, when)), None)
+        """Return the reservation that keeps a board at a time: of several the one that began first. Raises as above."""
+        found = self.reservations(when, when + _AHEAD)
+        return next((one for one in found if device in one.devices and one.start <= when), None)
 
-    def check(self, device: str, user: str, when: datetime) -> None:
-        """See that nobody else has reserved a board for now.
+    def next(self, device: str, user: str, when: datetime) -> Reservation | None:
+        """Return somebody else's next reservation of a board in the coming two weeks, None if there is none."""
+        found = self.reservations(when, when + _AHEAD)
+        return next((one for one in found if device in one.devices and one.start > when and not one.is_of(user)), None)
+
+    def check(self, device: str, user: str, when: datetime, seconds: float = 0.0) -> None:
+        """See that nobody else has reserved a board for now, or for a time that begins within so many seconds.
 
         Raises:
             ReservedError: somebody has; says who, until when, what for, and when it is free.
+            ReservationError: as `reservations`.
         """
         now = self.active(device, when)
-        if now is None or now.owner == clean_owner(user):
-            return
-        end = free = self.ends(now, device, when)
-        following = [one for one in self.all() if one.start >= end and one.owner != clean_owner(user)]
-        for one in following:
-            if one.start <= free:
-                free = max(free, self.ends(one, device, when))
-        purpose = f" ({now.purpose})" if now.purpose else ""
-        after = "free after that" if free == end else f"then by others, free from {show_time(free, when)}"
-        words = f"{device} is reserved by {now.owner} until {show_time(end, when)}{purpose}"
-        raise ReservedError(words, f"{after}, or `hil reserve` another", holder=now.id)
+        if now is not None and not now.is_of(user):
+            free = now.end
+            for one in self.reservations(when, when + _AHEAD):
+                if device in one.devices and not one.is_of(user) and one.start <= free:
+                    free = max(free, one.end)
+            purpose = f" ({now.purpose})" if now.purpose else ""
+            after = "free after that" if free == now.end else f"then by others, free from {show_time(free, when)}"
+            words = f"{device} is reserved by {now.owner} until {show_time(now.end, when)}{purpose}"
+            raise ReservedError(words, f"{after}, or `hil reserve` another", holder=now.id)
+        after_now = self.next(device, user, when) if seconds else None
+        if after_now is not None and after_now.start < when + timedelta(seconds=seconds):
+            raise ReservedError(
+                f"{device} is reserved by {after_now.owner} from {show_time(after_now.start, when)} on, too soon for "
+                f"what takes {seconds:.0f} s"
+            )
 
-    def until(self, device: str, user: str, when: datetime) -> Reservation | None:
-        """Return the next reservation of a board by somebody else that begins after `when`, None if there is none."""
-        return next(
-            (
-                one
-                for one in self.all()
-                if one.start > when and one.owner != clean_owner(user) and self.ends(one, device, when) > one.start
-            ),
-            None,
-        )
+    def _contents(self) -> dict[str, bytes]:
+        """Return what each source holds, by its name for people."""
+        contents = {}
+        self.warning = None
+        content = read_file(self.file)
+        if content is not None:
+            contents[str(self.file)] = content
+        elif self._required:
+            raise ReservationError(
+                f"the calendar {self.file}, which devices.yaml names, isn't there, so nobody knows which boards are "
+                "reserved; put it there, or begin one with `hil reserve`"
+            )
+        if self._url is not None:
+            contents[shown_url(self._url)], self.warning = fetch_calendar(self._url, self._cache, parse_calendar)
+        return contents
 
-    def touch(self, device: str, user: str, when: datetime) -> None:
-        """Note that a user uses a board, or asked for it in vain, so that their reservation isn't taken for forgotten.
 
-        Call it when a lease is asked for and with each heartbeat: a run can have begun before the reservation did.
-        Only the first call in a reservation writes.
+def read_file(path: Path) -> bytes | None:
+    """Return what is in a calendar's file, None if there is none.
 
-        Raises:
-            ReservationError: it can't be written.
-        """
-        owner = clean_owner(user)
+    Raises:
+        ReservationError: it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ReservationError(f"the calendar {path} can't be read: {error.strerror or error}") from error
+    if len(content) > _LARGEST:
+        raise ReservationError(f"the calendar {path} is larger than {_LARGEST >> 20} MB, which none is")
+    return content
 
-        def unused(one: Reservation | None) -> bool:
-            return one is not None and one.owner == owner and device not in one.used
 
-        if not unused(self.active(device, when)):
-            return
-        with self._files.locked() as contents:
-            for one in contents.reservations:
-                if unused(one) and one.start <= when < self.ends(one, device, when):
-                    used = replace(one, used={**one.used, device: when})
-                    # Its time was over for somebody with a clock that is ahead, and the board is theirs now.
-                    if not any(
-                        other.id != one.id and other.start < used.end and one.start < self.ends(other, device, when)
-                        for other in contents.reservations
-                        if device in other.devices
-                    ):
-                        self._files.write(used)
+def parse_calendar(source: str, content: bytes) -> Component:
+    """Return the calendar that an iCalendar file holds.
 
-    def _current(self, contents: Contents, when: datetime) -> tuple[Reservation, ...]:
-        return tuple(one for one in contents.reservations if not one.over(when, self._no_show))
+    Args:
+        source: what to call the file in messages.
+        content: of it.
 
-    def _taken(self, contents: Contents, device: str, when: datetime) -> list[Span]:
-        spans = [(one.start, self.ends(one, device, when)) for one in contents.reservations if device in one.devices]
-        return [(start, end) for start, end in spans if start < end]
+    Raises:
+        ReservationError: it is damaged, or no such file.
+        ConfigError: what reads it isn't installed.
+    """
+    try:
+        from icalendar import Calendar as Document  # noqa: PLC0415 (an extra; and it takes a while)
+    except ImportError as error:
+        raise ConfigError("calendars need the extra `farm`: pip install 'tinyml-hil[farm]'") from error
+    try:
+        document = Document.from_ical(content)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise _damaged(source, error) from error
+    if document.name != "VCALENDAR":
+        raise _damaged(source, "it doesn't begin with BEGIN:VCALENDAR")
+    return document
 
-    def _running(self, contents: Contents, reservation_id: str, when: datetime) -> Reservation:
-        current = self._current(contents, when)
-        for one in contents.reservations:
-            if one.id == reservation_id:
-                if one in current:
-                    return one
-                raise ReservationError(f"{one.id} is over")
-        known = ", ".join(one.id for one in current) or "there are none"
-        raise ReservationError(f"no reservation is called {clean_owner(reservation_id)}; known: {known}")
+
+def _damaged(source: str, why: object) -> ReservationError:
+    said = one_line(str(why))[:200]
+    return ReservationError(
+        f"the calendar {source} is damaged, so nobody knows which boards are reserved: {said}. Mend or replace it"
+    )
+
+
+def _expanded(lab: Lab, source: str, content: bytes, start: datetime, end: datetime) -> list[Reservation]:
+    """Return what a calendar reserves of a lab in a span, each occurrence of a recurring event by itself."""
+    document = parse_calendar(source, content)
+    boards = _boards_by_name(lab)
+    events = document.walk("VEVENT")
+    meant = {str(event.get("UID", "")) for event in events if _named(event, boards)}
+    for event in events:
+        if str(event.get("UID", "")) in meant:
+            _require_sound(source, event)
+    document.subcomponents = [
+        part for part in document.subcomponents if part.name != "VEVENT" or str(part.get("UID", "")) in meant
+    ]
+    from recurring_ical_events import of  # noqa: PLC0415 (as above)
+
+    found = []
+    try:
+        for event in of(document).between(start - _AROUND, end + _AROUND):
+            devices = _named(event, boards)
+            began, ended = utc(event["DTSTART"].dt), utc(event["DTEND"].dt)
+            if devices and began < end and start < ended and not _free(event):
+                owner, users = _organizer(event)
+                name, purpose = str(event.get("UID", "")), one_line(str(event.get("SUMMARY", "")))[:200]
+                found.append(Reservation(name, owner, users, devices, began, ended, purpose))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise _damaged(source, error) from error
+    return found
+
+
+def _boards_by_name(lab: Lab) -> dict[str, list[str]]:
+    """Return the names of the boards that each word in a LOCATION means, by the word in lower case."""
+    found: dict[str, list[str]] = {}
+    for device in lab.devices:
+        for word in {device.name, device.kind.name, *device.tags, "all"}:
+            found.setdefault(word.casefold(), []).append(device.name)
+    return found
+
+
+def _named(event: Component, boards: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    words = [word.strip().casefold() for word in str(event.get("LOCATION", "")).split(",")]
+    return tuple(dict.fromkeys(name for word in words for name in boards.get(word, ())))
+
+
+def _free(event: Component) -> bool:
+    return str(event.get("STATUS", "")).upper() == "CANCELLED" or str(event.get("TRANSP", "")).upper() == "TRANSPARENT"
+
+
+def _require_sound(source: str, event: Any) -> None:
+    """Refuse an event of which it isn't known when it is: to guess would lend one board to two."""
+    name = f"event {one_line(str(event.get('UID', 'without UID')))[:60]}"
+    for key, why in event.errors:
+        if key in _USED:
+            raise _damaged(source, f"{name}: {key}: {why}")
+    for key in ("DTSTART", "DTEND"):
+        value: Any = event.get(key)
+        zone = value.params.get("TZID") if value is not None else None
+        if zone is not None and isinstance(value.dt, datetime) and value.dt.tzinfo is None:
+            raise _damaged(source, f"{name}: nothing says what the time zone {zone} is")
+    if "DTSTART" not in event:
+        raise _damaged(source, f"{name} has no DTSTART")
+    if "DTEND" in event and utc(event["DTEND"].dt) < utc(event["DTSTART"].dt):
+        raise _damaged(source, f"{name} ends before it begins")
+    rule: Any = event.get("RRULE")
+    if rule is not None and not {"SECONDLY", "MINUTELY"}.isdisjoint(rule.get("FREQ", ())):
+        raise _damaged(source, f"{name} repeats more often than each hour")
+
+
+def utc(when: date) -> datetime:
+    """Return a time in UTC; one without a zone, and the midnight that a day begins at, are this computer's."""
+    return (when if isinstance(when, datetime) else datetime.combine(when, time())).astimezone(UTC)
+
+
+def _organizer(event: Component) -> tuple[str, frozenset[str]]:
+    """Return the organizer's name, and all that count as it."""
+    said: Any = event.get("ORGANIZER")
+    if said is None:
+        return "an event without an organizer", frozenset()
+    address = str(said).strip()
+    if address.lower().startswith("mailto:"):
+        address = address[7:]
+    common = str(said.params.get("CN", "")).strip()
+    users = {shown_user(name).casefold() for name in (address, address.partition("@")[0], common) if name}
+    return shown_user(common or address), frozenset(users)

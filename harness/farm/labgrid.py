@@ -1,4 +1,4 @@
-"""labgrid shares boards between hosts: its places are locked and reserved through `labgrid-client`.
+"""A board's place in labgrid, acquired for as long as a run uses the board, against its users' other jobs.
 
 labgrid runs in an environment of its own (its pyserial and ours own the same folder), so it is a program here, not a
 library. Only the lock is labgrid's: probe, serial port and power monitor stay local to the host that owns them.
@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError, ReservedError
-from harness.farm.labgrid_text import parse_bookings, parse_places, parse_resources
-from harness.locks.state import hostname
+from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError
+from harness.locks.state import hostname, lives, username
+from harness.locks.waiting import Wait
+from harness.text.escape import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from harness.config import Device
     from harness.config.farm import LabgridOptions
-    from harness.farm.labgrid_text import Booking, Place, Resource
+    from harness.locks.waiting import Patience
 
-DEFAULT_COORDINATOR = "127.0.0.1:20408"  # labgrid's own
-#: A call takes about 0.4 s; the coordinator itself may wait 10 s for an exporter that hangs.
-DEADLINE_S = 10.0
+_DEFAULT_COORDINATOR = "127.0.0.1:20408"  # labgrid's own
+#: A call takes about 0.4 s of CPU time; the coordinator itself may wait 10 s for an exporter that hangs.
+_DEADLINE_S = 15.0
+#: Between two tries for a place that somebody has, and between two looks whether it is still ours.
+_RETRY_S, _LOOK_S = (2.0, 3.0), 30.0
+#: A coordinator that says nothing for so long may have forgotten the lock.
+_SILENCE_S = 120.0
 #: They would point the client at other places and files than those that are meant here, and its Python to our packages.
 _NOT_FOR_IT = frozenset(
     {"LG_PLACE", "PLACE", "LG_ENV", "LG_STATE", "STATE", "LG_INITIAL_STATE", "LG_TOKEN", "PYTHONPATH", "PYTHONHOME"}
@@ -32,208 +39,136 @@ _NOT_FOR_IT = frozenset(
 
 
 class Labgrid:
-    """One user of a labgrid coordinator.
+    """One job of ours as a user of labgrid's coordinator: locks are per user, so each job is one of its own.
 
     Args:
         options: the coordinator's address and the client program.
-        user: name that locks belong to, together with this host's; it needs to be different for every job.
-        deadline_s: the longest that one call of the client may take.
     """
 
-    def __init__(self, options: LabgridOptions, user: str, deadline_s: float = DEADLINE_S) -> None:
-        self.address = options.coordinator or os.environ.get("LG_COORDINATOR") or DEFAULT_COORDINATOR
-        self.identity = f"{_plain(hostname())}/{_plain(user)}"
+    def __init__(self, options: LabgridOptions) -> None:
+        self._address = options.coordinator or os.environ.get("LG_COORDINATOR") or _DEFAULT_COORDINATOR
         self._client = options.client
-        self._deadline_s = deadline_s
+        self._host, self._user = _plain(hostname()), f"hil-{_plain(username())}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.identity = f"{self._host}/{self._user}"
+        self._held: set[str] = set()
 
-    def places(self) -> list[Place]:
-        """Return every place.
-
-        Raises:
-            ConfigError: the client isn't installed.
-            FarmError: the coordinator can't be reached.
-        """
-        return parse_places(self.places_text())
-
-    def resources(self) -> list[Resource]:
-        """Return what the exporters offer, also what is unplugged for the moment. Raises as `places`."""
-        return parse_resources(self.resources_text())
-
-    def places_text(self) -> str:
-        """Return the places as the client prints them."""
-        return self._call("-v", "places")
-
-    def resources_text(self) -> str:
-        """Return the resources as the client prints them."""
-        return self._call("-vv", "resources")
-
-    def holder(self, place: str) -> str | None:
-        """Return who has a place, as `host/user`, or None.
+    def acquire(self, device: Device, patience: Patience) -> Place:
+        """Acquire the place of a device.
 
         Raises:
-            ConfigError: there is no such place.
+            BusyError: somebody has it; says who.
+            ConfigError: there is no such place, or labgrid's client isn't installed.
+            FarmError: the coordinator doesn't answer, or refuses.
         """
-        return self._known(place).acquired
+        name, wait = device.labgrid or device.name, Wait(patience)
+        while True:
+            holder = self.holder(name)  # so it is known by exactly this name: the client takes "bench" for bench-1, too
+            if holder is None:
+                try:
+                    self._run(name, "acquire")
+                    self._held.add(name)
+                    return Place(self, device.name, name)
+                except _RefusedError as error:
+                    holder = self.holder(name)  # somebody was quicker, or it is something else, such as no exporter
+                    if holder is None and "already acquired" not in str(error):
+                        raise FarmError(f"{device.name}: place {name} of labgrid: {error}") from error
+            lost = holder == self.identity and name not in self._held  # acquired or released while it didn't answer
+            if holder is not None and (lost or self._is_dead(holder)):
+                self.release(name, holder)
+                continue
+            words = f"{device.name}: its place {name} in labgrid is in use by {holder or 'somebody'}"
+            wait.again(BusyError(words, "wait until it is free, or add --wait", holder or ""), _RETRY_S)
 
-    def acquire(self, place: str) -> None:
-        """Lock a place, once, without waiting.
+    def holder(self, name: str) -> str | None:
+        """Return who has a place, as `host/user`, or None. Raises as `acquire`."""
+        found = re.search(r"^ +acquired: (\S+)$", self._run(name, "show"), re.MULTILINE)
+        return None if found is None or found[1] == "None" else one_line(found[1])
 
-        Raises:
-            BusyError: somebody has it.
-            ReservedError: it is free, but reserved for somebody else.
-            ConfigError: there is no such place.
-            FarmError: it can't be locked, or the coordinator didn't answer; then it may be locked all the same.
-        """
-        holder = self.holder(place)  # and the place is known: the client takes "bench-1" for bench-10, if that is all
-        if holder is not None:
-            raise BusyError(f"place {place} in labgrid is in use by {holder}")
-        done = self._run(f"--place={place}", "acquire")
-        if done.returncode == 0 and f"acquired place {place}" in done.stdout.splitlines():
-            return
-        said = _last_words(done)
-        if "Matching resource" not in said and "already acquired" in said:  # by somebody quicker
-            raise BusyError(f"place {place} in labgrid is in use by {self.holder(place) or 'another run'}")
-        if "was not reserved for" in said:
-            raise ReservedError(f"place {place} in labgrid is reserved for somebody else (labgrid-client reservations)")
-        if "has no matching remote resource" in said:
-            raise FarmError(f"place {place}: no exporter offers what it matches. Is labgrid-exporter running? {said}")
-        raise self._refused(f"place {place} can't be acquired", done)
+    def release(self, name: str, holder: str | None = None) -> None:
+        """Free a place if `holder` (default: this job) has it: the coordinator compares. Raises as `acquire`."""
+        self._held.discard(name)
+        self._run(name, "release-from", holder or self.identity)
 
-    def release(self, place: str) -> None:
-        """Give a place back; nothing happens if it isn't ours. Raises as `release_from`."""
-        self.release_from(place, self.identity)
+    def _is_dead(self, holder: str) -> bool:
+        """Whether a place is held by a job of this user and host whose process is gone, as after `kill -9`."""
+        found = re.fullmatch(rf"{re.escape(self._host)}/hil-{re.escape(_plain(username()))}-(\d+)-[0-9a-f]+", holder)
+        return found is not None and not lives(int(found[1]))
 
-    def release_from(self, place: str, holder: str) -> None:
-        """Free a place if, and only if, `holder` (`host/user`) has it: the coordinator compares.
-
-        Raises:
-            FarmError: the coordinator can't be reached or refuses.
-        """
-        done = self._run(f"--place={place}", "release-from", holder)
-        if done.returncode != 0 and not re.search(r"is not acquired|matches nothing", done.stderr):
-            raise self._refused(f"place {place} can't be released", done)
-
-    def reserve(self, tags: Mapping[str, str], priority: float = 0.0) -> Booking:
-        """Queue for a place that has all of the tags (`name` is the place's name).
-
-        labgrid forgets a reservation that isn't polled for 60 s.
-
-        Raises:
-            FarmError: the coordinator can't be reached, or refuses the tags.
-        """
-        filters = [f"{key}={value}" for key, value in tags.items()]
-        return parse_bookings(self._call("reserve", f"--prio={priority}", *filters))[-1]
-
-    def poll(self, token: str, wait_s: float = 5.0) -> Booking:
-        """Keep a reservation alive and return how it stands, at once when it has its place, else after `wait_s`.
-
-        Raises:
-            LeaseLostError: there is no such reservation (any more).
-            FarmError: the coordinator can't be reached.
-        """
-        done = self._run("wait", token, wait_s=wait_s)
-        found = parse_bookings(done.stdout)
-        if found:
-            return found[-1]
-        if "does not exist" in done.stderr:
-            raise LeaseLostError(
-                f"labgrid has no reservation {token} any more: it ran out, or the coordinator restarted"
-            )
-        raise self._refused(f"reservation {token} can't be polled", done)
-
-    def cancel(self, token: str) -> None:
-        """End a reservation; one that is gone is fine.
-
-        Raises:
-            FarmError: the coordinator can't be reached.
-        """
-        done = self._run("cancel-reservation", token)
-        if done.returncode != 0 and "does not exist" not in done.stderr:
-            raise self._refused(f"reservation {token} can't be cancelled", done)
-
-    def reservations(self) -> list[Booking]:
-        """Return every reservation, in the order in which they are served. Raises as `places`."""
-        return parse_bookings(self._call("reservations"))
-
-    def _known(self, place: str) -> Place:
-        places = {found.name: found for found in self.places()}
-        if place not in places:
-            raise ConfigError(unknown_place(place, list(places)))
-        return places[place]
-
-    def _call(self, *arguments: str) -> str:
-        done = self._run(*arguments)
-        if done.returncode != 0:
-            raise self._refused(f"labgrid-client {' '.join(arguments)} failed", done)
-        return done.stdout
-
-    def _run(self, *arguments: str, wait_s: float | None = None) -> subprocess.CompletedProcess[str]:
-        """Run the client. With `wait_s` it is ended after that time, and what it printed so far is its answer."""
-        command = [self._program(), "-x", self.address, *arguments]
-        process = subprocess.Popen(  # noqa: S603 (the program that devices.yaml names, without a shell)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=self._environment(),
-            start_new_session=True,  # Ctrl-C is for us: a call that was begun is ended in order
-        )
-        with process:
-            try:
-                out, problem = process.communicate(timeout=self._deadline_s if wait_s is None else wait_s)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                out, problem = process.communicate()
-                if wait_s is None or not out:
-                    raise FarmError(
-                        f"labgrid's coordinator at {self.address} didn't answer within {error.timeout:g} s"
-                    ) from error
-            except BaseException:
-                process.kill()
-                raise
-        if "Could not connect to coordinator" in problem:
-            raise FarmError(
-                f"labgrid's coordinator at {self.address} can't be reached. Start one with `labgrid-coordinator -l "
-                f"{self.address}`, or say where it is: `farm: {{engine: labgrid, labgrid: {{coordinator: "
-                f'"HOST:PORT"}}}}` in devices.yaml, or LG_COORDINATOR'
-            )
-        return subprocess.CompletedProcess(command, process.returncode, out, problem)
-
-    def _program(self) -> str:
-        found = shutil.which(self._client)
-        if found is None:
+    def _run(self, name: str, *arguments: str) -> str:
+        program = shutil.which(self._client_path())
+        if program is None:
             raise ConfigError(
-                f"{self._client} isn't there, and `farm: labgrid` in devices.yaml needs it. Install it in an "
-                "environment of its own: `python -m venv .labgrid && .labgrid/bin/pip install labgrid`; then name it: "
-                "`farm: {engine: labgrid, labgrid: {client: .labgrid/bin/labgrid-client}}`"
+                f"{self._client_path()} isn't there, and `labgrid:` in devices.yaml needs it: `python -m venv .labgrid "
+                "&& .labgrid/bin/pip install labgrid`, then `farm: {labgrid: {client: .labgrid/bin/labgrid-client}}`"
             )
-        return found
+        kept = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_IT}
+        try:
+            done = subprocess.run(  # noqa: S603 (the program that devices.yaml names, without a shell)
+                [program, "-x", self._address, f"--place={name}", *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_DEADLINE_S,
+                env={**kept, "LG_HOSTNAME": self._host, "LG_USERNAME": self._user},
+                start_new_session=True,  # Ctrl-C is for us: a call that was begun is ended in order
+            )
+        except subprocess.TimeoutExpired as error:
+            raise FarmError(f"labgrid's coordinator at {self._address} said nothing for {_DEADLINE_S:g} s") from error
+        if done.returncode == 0 and (arguments[0] != "show" or f"Place '{name}':" in done.stdout.splitlines()):
+            return done.stdout
+        if "Could not connect to coordinator" in done.stderr:
+            raise FarmError(
+                f"labgrid's coordinator at {self._address} can't be reached. Start it with `labgrid-coordinator -l "
+                f'{self._address}`, or say where it is: `farm: {{labgrid: {{coordinator: "HOST:PORT"}}}}`'
+            )
+        if done.returncode == 0 or "place pattern" in done.stderr or "matches multiple places" in done.stderr:
+            raise ConfigError(f"labgrid has no place {name}: `labgrid-client -p {name} create`, or mend `labgrid:`")
+        raise _RefusedError(one_line(" ".join(f"{done.stdout} {done.stderr}".split()[-40:])))
 
-    def _environment(self) -> dict[str, str]:
-        host, user = self.identity.split("/")
-        kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
-        return {**kept, "LG_HOSTNAME": host, "LG_USERNAME": user, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
-
-    def _refused(self, what: str, done: subprocess.CompletedProcess[str]) -> FarmError:
-        return FarmError(f"{what} (coordinator {self.address}): {_last_words(done)}")
+    def _client_path(self) -> str:
+        home = os.environ.get("HIL_LABGRID_VENV")
+        return self._client or (f"{home}/bin/labgrid-client" if home else "labgrid-client")
 
 
-def unknown_place(place: str, known: list[str]) -> str:
-    """Say that a place is missing, and how to make it."""
-    return (
-        f"labgrid has no place {place} (there is: {', '.join(known) or 'none'}). Make it with `labgrid-client "
-        f"-p {place} create` and `labgrid-client -p {place} add-match 'HOST/GROUP/*'`, or name the right one with "
-        "`place:` in devices.yaml"
-    )
+class _RefusedError(FarmError):
+    """The coordinator said no."""
+
+
+class Place:
+    """A place that this job has; what keeps labgrid's users from a board (`boards.held.Hold`)."""
+
+    def __init__(self, labgrid: Labgrid, board: str, name: str) -> None:
+        self._labgrid, self._board, self._name = labgrid, board, name
+        self._seen = self._asked = time.monotonic()
+        self._lost: str | None = None
+
+    def check(self) -> None:
+        """Look now and then whether the place is still ours; a coordinator that restarts forgets all locks.
+
+        Raises:
+            LeaseLostError: it isn't, or nobody could say so for minutes. Once lost is lost.
+        """
+        if self._lost is None and time.monotonic() - self._asked > _LOOK_S:
+            self._asked, holder = time.monotonic(), None
+            try:
+                holder = self._labgrid.holder(self._name)
+                if holder != self._labgrid.identity:
+                    self._lost = f"{holder or 'nobody'} has it now"
+                self._seen = time.monotonic()
+            except (FarmError, ConfigError) as error:
+                if time.monotonic() - self._seen > _SILENCE_S:
+                    self._lost = str(error)
+        if self._lost is not None:
+            raise LeaseLostError(f"{self._board}: its place {self._name} in labgrid is lost: {self._lost}")
+
+    def release(self) -> None:
+        """Give the place back. Safe to call twice."""
+        with suppress(FarmError, ConfigError):  # the coordinator is away, and forgets the lock when it restarts
+            self._labgrid.release(self._name)
 
 
 def _plain(name: str) -> str:
     """Make a name that labgrid can hold: it cuts `host/user` at the slash."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", name)
-
-
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    said = f"{done.stdout}\n{done.stderr}".strip().splitlines()
-    return " ".join(line.strip() for line in said[-3:]) or f"exit code {done.returncode}, no message"

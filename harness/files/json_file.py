@@ -54,6 +54,11 @@ def write_json(path: Path, content: Mapping[str, Any], mode: int | None = None) 
     Raises:
         OSError: it can't be written.
     """
+    write_file(path, _text(content), mode)
+
+
+def write_file(path: Path, content: bytes, mode: int | None = None) -> None:
+    """Replace a file by another content, as `write_json` does."""
     temporary = _written(path, content, mode)
     try:
         temporary.replace(path)
@@ -70,7 +75,7 @@ def create_json(path: Path, content: Mapping[str, Any]) -> bool:
     Raises:
         OSError: it can't be written.
     """
-    temporary = _written(path, content)
+    temporary = _written(path, _text(content))
     try:
         os.link(temporary, path)  # never replaces a file, also on network folders
     except FileExistsError:
@@ -145,15 +150,18 @@ def _content(path: Path, flags: int) -> bytes:
         os.close(file)
 
 
-def _written(path: Path, content: Mapping[str, Any], mode: int | None = None) -> Path:
+def _text(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _written(path: Path, content: bytes, mode: int | None = None) -> Path:
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8") as file:  # never through a link that lies there
+        with temporary.open("xb") as file:  # never through a link that lies there
             if mode is not None and os.name != "nt":
                 os.fchmod(file.fileno(), mode)
-            json.dump(content, file, indent=2)
-            file.write("\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:  # a full disk, or Ctrl-C

@@ -14,12 +14,13 @@ from click.testing import CliRunner
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab
-from harness.farm.booking import Request
+from harness.farm.booking import Booking, reserve
 from harness.farm.calendar import Calendar
 from harness.health.book import open_book
 from harness.locks.heartbeat import Heart
 from harness.locks.lease import Lease
 from harness.locks.state import now
+from harness.text.times import minute
 
 CRASHED = """
 import os, signal
@@ -72,8 +73,7 @@ def test_who_holds_what(lab):
 
 
 def test_what_others_have_reserved_or_is_out_of_use_is_not_free(lab):
-    request = Request(devices=("bench-1",), selector="bench-1", length=timedelta(hours=1), owner="ben")
-    Calendar.of(Lab.load(lab)).reserve(request, now())
+    reserve(Calendar.of(Lab.load(lab)), Booking(("bench-1",), minute(now()), timedelta(hours=1), "ben"), now())
     open_book(Lab.load(lab)).quarantine("bench-2", "smells of smoke", "ben")
     text = leases(lab)
     assert "\nbench-1: reserved by ben until " in text

@@ -21,7 +21,7 @@ devices:
   two: {<<: *one, probe: "usb:1-1.2", port: {location: "1-1.2", dtr: true}, power: {monitor: ppk2}}
 boards:
   nano33: {baud: 115200}
-farm: {engine: local, reservations: {max_hours: 8.5}, health: {}}
+farm: {calendar: lab.ics, labgrid: {coordinator: "lab:20408"}, health: {}}
 """
 #: What YAML 1.1 has more than one meaning for, and what its readers stumbled over.
 PIECES = (

@@ -172,3 +172,29 @@ def test_many_errors_are_cut_short(tmp_path):
 def test_a_missing_file():
     with pytest.raises(ConfigError, match="there is no such file"):
         Lab.load("nowhere/devices.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("farm: labgrid\n", "`labgrid: PLACE`"),
+        ("farm: {engine: local}\n", "`labgrid: PLACE`"),
+        ("farm: {reservations: {max_hours: 2}}\n", "`calendar: FILE or URL`"),
+        ("devices: {a: {kind: nano33, place: b}}\n", "`labgrid: PLACE` names the place"),
+    ],
+)
+def test_keys_that_are_gone_say_what_came_instead(tmp_path, text, instead):
+    (tmp_path / "devices.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="is gone") as caught:
+        Lab.load(tmp_path / "devices.yaml")
+    assert instead in str(caught.value)
+
+
+def test_paths_under_farm_are_taken_from_where_the_file_lies(tmp_path):
+    keys = ("state", "store", "site", "certificates", "calendar")
+    (tmp_path / "devices.yaml").write_text(f"farm: {{{', '.join(f'{key}: there/{key}' for key in keys)}}}\n")
+    farm = Lab.load(tmp_path / "devices.yaml").farm
+    assert {str(getattr(farm, key)) for key in keys} == {str(tmp_path / "there" / key) for key in keys}
+    (tmp_path / "devices.yaml").write_text("farm: {calendar: 'webcal://lab/a.ics', store: 's3://bucket'}\n")
+    farm = Lab.load(tmp_path / "devices.yaml").farm
+    assert (farm.calendar, farm.store) == ("webcal://lab/a.ics", "s3://bucket")

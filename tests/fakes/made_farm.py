@@ -13,12 +13,13 @@ from fakes.recorded_runs import VARIANTS, Setting, begin, memory, record_case
 from fakes.recorded_runs import about as about_run
 from harness.boards.leases import virtual_lease
 from harness.config import Lab
-from harness.farm.booking import Request
+from harness.farm.booking import Booking, reserve
 from harness.farm.calendar import Calendar
 from harness.health.book import HealthBook
 from harness.health.trial import Trial
 from harness.locks.lease import Lease
 from harness.store import Run
+from harness.text.times import minute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,7 @@ class Farm:
         names = [f"bench-{number}" for number in range(1, 9)]
         devices = {name: {"kind": "nano33", "backend": "virtual", "tags": ["ble", "rack-a"]} for name in names}
         devices["far-1"] = {"kind": "nano33", "backend": "virtual", "host": "attic"}
-        limits = {"max_hours": 100, "max_per_user": 20}
-        content = {"farm": {"state": "state", "reservations": limits}, "devices": devices}
+        content = {"farm": {"state": "state"}, "devices": devices}
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "devices.yaml").write_text(json.dumps(content))
         self.state, self.results = self.folder / "state", self.folder / "results"
@@ -75,8 +75,8 @@ class Farm:
 
     def reserve(self, name: str, owner: str, purpose: str, *, after_h: float = 0, hours: float = 2) -> None:
         start = self.now + timedelta(hours=after_h)
-        request = Request((name,), name, timedelta(hours=hours), owner, start=start, purpose=purpose)
-        Calendar(self.state, self.lab.farm.reservations).reserve(request, self.now)
+        wish = Booking((name,), minute(start), timedelta(hours=hours), owner, purpose)
+        reserve(Calendar.of(self.lab), wish, self.now)
 
     def events(self, name: str, outcomes: str, reason: str = "no answer within 5 s") -> None:
         """Record a case for each letter, a minute apart up to now: `.` worked, `x` failed in the link."""

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-
 import pytest
 from filelock import FileLock
 
 from fakes.labgrid_farm import LabgridFarm, find_labgrid
-from harness.config import Lab
 
-DEVICES = """\
-farm: labgrid
-devices:
-  bench-1: {kind: nano33, backend: virtual, tags: [fast]}
-  bench-2: {kind: nano33, backend: virtual}
-  far: {kind: nano33, backend: virtual, host: host2, place: bench-3}
-  lost: {kind: nano33, backend: virtual, place: bench}
-  unplugged: {kind: nano33, backend: virtual}
-  mixed: {kind: nano33, backend: virtual}
-"""
-PLACES = {
-    "bench-1": ("host1/bench-1/*", {"board": "nano33", "site": "window"}),
-    "bench-2": ("host1/bench-2/*", {"board": "nano33"}),
-    "bench-3": ("host2/bench-3/*", {"board": "nano33"}),
-    "unplugged": ("host1/nothing/*", {}),
-    "mixed": ("host1/mixed/*", {"board": "arduino"}),
-    "spare": ("host1/spare/*", {"board": "nano33"}),
-}
+#: What each place matches.
+PLACES = {"bench-1": "host1/bench-1/*", "bench-2": "host1/bench-2/*", "unplugged": "host1/nothing/*"}
 
 
 @pytest.fixture(scope="session")
@@ -43,28 +24,17 @@ def labgrid_programs(pytestconfig):
 
 @pytest.fixture(scope="session")
 def labgrid_session(labgrid_programs, tmp_path_factory):
-    with LabgridFarm(tmp_path_factory.mktemp("labgrid"), labgrid_programs) as farm:
-        farm.add_places(PLACES)
-        farm.start_coordinator()
-        farm.start_exporter("host1", ["bench-1", "bench-2", "mixed", "spare"])
-        farm.start_exporter("host2", ["bench-3"])
+    with LabgridFarm(tmp_path_factory.mktemp("labgrid"), labgrid_programs, PLACES) as farm:
+        farm.start_exporter("host1", ["bench-1", "bench-2"])
         yield farm
 
 
 @pytest.fixture
-def labgrid_farm(labgrid_session, monkeypatch, tmp_path):
-    """A coordinator, exporters host1 and host2, and places; this computer is host1. Nobody holds anything."""
+def labgrid_farm(labgrid_session, monkeypatch):
+    """A coordinator, an exporter host1, and places; this computer is host1. Nobody holds anything."""
     monkeypatch.setenv("HIL_HOST", "host1")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where processes share what they hear
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield labgrid_session
-    held = [place.name for place in labgrid_session.admin().places() if place.acquired]
+    held = [place for place in PLACES if labgrid_session.holder(place)]
     for place in held:
         labgrid_session.client("release", "--kick", place=place)
     assert held == [], "the test left places locked"
-
-
-@pytest.fixture
-def labgrid_lab(tmp_path):
-    (tmp_path / "devices.yaml").write_text(DEVICES)
-    return Lab.load(tmp_path / "devices.yaml")

@@ -1,134 +1,143 @@
-"""labgrid's client as a subprocess: what it can't do is said with the remedy; its queue is kept."""
+"""A board's place in labgrid, against a real coordinator with real exporters."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 
 from harness.config import Lab
-from harness.config.farm import LabgridOptions
 from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError
+from harness.farm import labgrid as driver
+from harness.farm.lab_access import LabAccess
 from harness.farm.labgrid import Labgrid
-from harness.farm.labgrid_inventory import UndescribedPlace, inventory
-from harness.farm.labgrid_queue import Queued
+from harness.locks.waiting import NOW, Patience
+
+DEVICES = """\
+farm: {{labgrid: {{coordinator: "{0.address}", client: "{0.client_program}"}}}}
+devices:
+  b1: {{kind: nano33, backend: virtual, labgrid: bench-1}}
+  b2: {{kind: nano33, backend: virtual, labgrid: bench-2}}
+  twin: {{kind: nano33, probe: P1, labgrid: bench-1}}
+  none: {{kind: nano33, backend: virtual, labgrid: bench}}
+  gone: {{kind: nano33, backend: virtual, labgrid: unplugged}}
+"""
+#: Takes a board's place, says so, and is killed by what reads it.
+HOLD = """
+import sys, time
+from harness.config import Lab
+from harness.farm.labgrid import Labgrid
+from harness.locks.waiting import NOW
+lab = Lab.load(sys.argv[1])
+Labgrid(lab.farm.labgrid).acquire(lab.devices[0], NOW)
+print("held", flush=True)
+time.sleep(600)
+"""
+pytestmark = [pytest.mark.slow, pytest.mark.labgrid]
 
 
-def test_a_missing_client_says_how_to_install_and_name_it():
-    labgrid = Labgrid(LabgridOptions(coordinator="127.0.0.1:1", client="no-labgrid-client"), "me")
-    with pytest.raises(ConfigError, match=r"no-labgrid-client isn't there.*pip install labgrid`.*labgrid: \{client: "):
-        labgrid.places()
+@pytest.fixture
+def lab(labgrid_farm, tmp_path):
+    path = tmp_path / "devices.yaml"
+    path.write_text(DEVICES.format(labgrid_farm))
+    return Lab.load(path)
 
 
-def test_a_client_given_by_its_path_is_beside_devices_yaml(tmp_path):
-    (tmp_path / "devices.yaml").write_text("farm: {engine: labgrid, labgrid: {client: .labgrid/bin/labgrid-client}}\n")
-    client = Lab.load(tmp_path / "devices.yaml").farm.labgrid.client
-    assert client == str(tmp_path / ".labgrid" / "bin" / "labgrid-client")
-    (tmp_path / "devices.yaml").write_text("farm: labgrid\n")
-    assert Lab.load(tmp_path / "devices.yaml").farm.labgrid.client == "labgrid-client"
+def device(lab, name):
+    return next(found for found in lab.devices if found.name == name)
 
 
-def test_the_coordinator_is_the_one_of_devices_yaml_then_of_the_environment(monkeypatch):
-    monkeypatch.setenv("LG_COORDINATOR", "lab:20408")
-    assert Labgrid(LabgridOptions(), "me").address == "lab:20408"
-    assert Labgrid(LabgridOptions(coordinator="other:1"), "me").address == "other:1"
-    monkeypatch.delenv("LG_COORDINATOR")
-    assert Labgrid(LabgridOptions(), "me").address == "127.0.0.1:20408"
+def holder(labgrid_farm, place="bench-1"):
+    return labgrid_farm.holder(place)
 
 
-def test_names_fit_into_labgrids_host_and_user(monkeypatch):
-    monkeypatch.setenv("HIL_HOST", "rack/2 left")
-    assert Labgrid(LabgridOptions(), "DOMAIN/me").identity == "rack-2-left/DOMAIN-me"
-
-
-@pytest.mark.labgrid
-def test_a_coordinator_that_is_not_there_is_named_with_how_to_start_one(labgrid_programs):
-    options = LabgridOptions(coordinator="127.0.0.1:1", client=str(labgrid_programs / "labgrid-client"))
-    with pytest.raises(FarmError, match=r"coordinator at 127\.0\.0\.1:1 can't be reached.*labgrid-coordinator -l"):
-        Labgrid(options, "me").places()
-
-
-@pytest.mark.labgrid
-def test_a_coordinator_that_hangs_ends_in_an_error(labgrid_farm):
-    labgrid_farm.pause("coordinator")
+def test_a_place_is_held_from_open_to_close_by_a_user_of_its_own(lab, labgrid_farm):
+    access = LabAccess(lab)
+    board = access.open(device(lab, "b1"), "virtual")
     try:
-        with pytest.raises(FarmError, match=r"didn't answer within 1\.5 s"):
-            Labgrid(labgrid_farm.options, "me", deadline_s=1.5).places()
+        held = holder(labgrid_farm)
+        assert held.startswith("host1/hil-")
+        with access.open(device(lab, "b2"), "virtual"):
+            assert holder(labgrid_farm, "bench-2") == held
+        with pytest.raises(BusyError, match=rf"in use by {held}"):
+            LabAccess(lab).open(device(lab, "b1"), "virtual")  # even by this process
+        assert holder(labgrid_farm, "bench-2") is None
+        board.guard()
     finally:
-        labgrid_farm.resume("coordinator")
+        board.close()
+    assert holder(labgrid_farm) is None
 
 
-@pytest.mark.labgrid
-def test_a_part_of_a_name_is_not_taken_for_the_place(labgrid_farm):
-    labgrid = Labgrid(labgrid_farm.options, "me")
-    with pytest.raises(ConfigError, match="labgrid has no place spar "):
-        labgrid.acquire("spar")
-    assert labgrid.holder("spare") is None
+def test_a_place_that_could_not_be_given_back_is_had_again(lab, labgrid_farm, monkeypatch):
+    access = LabAccess(lab)
+    board = access.open(device(lab, "b1"), "virtual")
+    with monkeypatch.context() as away:
+        away.setattr(driver, "_DEADLINE_S", 0.001)
+        board.close()
+    assert holder(labgrid_farm) is not None
+    access.open(device(lab, "b1"), "virtual").close()
+    assert holder(labgrid_farm) is None
 
 
-@pytest.mark.labgrid
-def test_what_the_user_set_for_labgrid_does_not_lead_elsewhere(labgrid_farm, monkeypatch):
-    monkeypatch.setenv("LG_PLACE", "bench-2")
-    monkeypatch.setenv("LG_ENV", "/nonexistent.yaml")
-    labgrid = Labgrid(labgrid_farm.options, "me")
-    labgrid.acquire("bench-1")
-    assert [place.name for place in labgrid.places() if place.acquired] == ["bench-1"]
-    labgrid.release_from("bench-1", "host1/somebody")
-    assert labgrid.holder("bench-1") == "host1/me", "only the one who has it is thrown out"
-    labgrid.release("bench-1")
-    labgrid.release("bench-1")
-    assert labgrid.holder("bench-1") is None
+def test_a_board_that_cannot_be_opened_gives_its_place_back(lab, labgrid_farm):
+    with pytest.raises(ConfigError, match="nonsense"):
+        LabAccess(lab).open(device(lab, "b1"), "virtual", ("nonsense",))
+    assert holder(labgrid_farm) is None
 
 
-@pytest.mark.labgrid
-@pytest.mark.slow
-def test_the_queue_serves_one_after_the_other_and_tags_are_anded(labgrid_farm):
-    first, second = Labgrid(labgrid_farm.options, "first"), Labgrid(labgrid_farm.options, "second")
-    tags = {"board": "nano33", "site": "window"}
-    with Queued(first, tags) as mine:
-        assert mine.wait(60.0) == "bench-1"
-        with Queued(second, tags) as theirs:
-            with pytest.raises(BusyError, match="no place with the tags board=nano33 site=window was free"):
-                theirs.wait(0.5)
-            assert {
-                one.owner: one.state for one in first.reservations() if one.owner in (first.identity, second.identity)
-            } == {
-                "host1/first": "allocated",
-                "host1/second": "waiting",
-            }
-            mine.__exit__(None, None, None)
-            assert theirs.wait(60.0) == "bench-1"
-            second.acquire("bench-1")
-            second.release("bench-1")
-    assert not {first.identity, second.identity} & {one.owner for one in first.reservations()}
+def test_what_somebody_else_has_is_refused_and_waited_for(lab, labgrid_farm):
+    labgrid_farm.client("acquire", place="bench-1", user="anna")
+    access = LabAccess(lab)
+    with pytest.raises(BusyError, match="b1: its place bench-1 in labgrid is in use by desk/anna; wait until"):
+        access.open(device(lab, "b1"), "virtual")
+    with access.open(device(lab, "twin"), "virtual"):  # which is nobody's
+        assert holder(labgrid_farm) == "desk/anna"
+
+    def tell(text):
+        assert "in use by desk/anna" in text
+        labgrid_farm.client("release", place="bench-1", user="anna")
+
+    with access.open(device(lab, "b1"), "virtual", patience=Patience(120.0, tell)):
+        assert holder(labgrid_farm).startswith("host1/hil-")
 
 
-@pytest.mark.labgrid
-@pytest.mark.slow
-def test_a_reservation_that_is_taken_away_is_noticed(labgrid_farm):
-    labgrid = Labgrid(labgrid_farm.options, "me")
-    with Queued(labgrid, {"name": "bench-3", "board": "none"}) as queued:
-        (booking,) = (one for one in labgrid.reservations() if one.owner == labgrid.identity)
-        labgrid_farm.client("cancel-reservation", booking.token)
-        with pytest.raises(LeaseLostError, match=f"no reservation {booking.token} any more"):
-            queued.wait(60.0)
+def test_a_lock_that_is_lost_ends_what_is_measured(lab, labgrid_farm, monkeypatch):
+    monkeypatch.setattr(driver, "_LOOK_S", 0.0)
+    with LabAccess(lab).open(device(lab, "b1"), "virtual") as board:
+        board.guard()
+        labgrid_farm.client("release", "--kick", place="bench-1")
+        labgrid_farm.client("acquire", place="bench-1", user="anna")
+        for _ in range(2):
+            with pytest.raises(LeaseLostError, match="place bench-1 in labgrid is lost: desk/anna has it now"):
+                board.guard()
+        labgrid_farm.client("release", place="bench-1", user="anna")
+        with pytest.raises(LeaseLostError):  # once lost is lost
+            board.guard()
 
 
-@pytest.mark.labgrid
-def test_the_inventory_has_the_tags_of_the_places_and_what_is_wrong(labgrid_farm, labgrid_lab):
-    found = inventory(Labgrid(labgrid_farm.options, "me"), labgrid_lab, "host1")
-    listed = {entry.device.name: entry for entry in found.devices}
-    assert listed["bench-1"].device.tags == ("fast", "board=nano33", "nano33", "site=window", "window")
-    assert {name: entry.problem for name, entry in listed.items() if entry.problem is None} == {
-        "bench-1": None,
-        "bench-2": None,
-        "far": None,
-    }
-    assert "labgrid has no place bench (there is:" in listed["lost"].problem
-    assert "start labgrid-exporter on host1" in listed["unplugged"].problem
-    assert "tagged board=arduino, but devices.yaml calls mixed a nano33" in listed["mixed"].problem
-    assert found.undescribed == (UndescribedPlace("spare", "nano33", "host1"),)
-    assert [device.name for device in found.lab.select(["window"])] == ["bench-1"]
-    elsewhere = inventory(Labgrid(labgrid_farm.options, "me"), labgrid_lab, "host9")
-    problems = {entry.device.name: entry.problem for entry in elsewhere.devices}
-    assert problems["bench-1"] == "place bench-1 is exported by host1, but bench-1 is attached to host9"
-    assert problems["far"] is None
-    assert elsewhere.undescribed == ()
+def test_a_job_that_was_killed_keeps_no_place(lab, labgrid_farm):
+    command = [sys.executable, "-c", HOLD, str(lab.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"in use by host1/hil-.*-{process.pid}-"):
+            Labgrid(lab.farm.labgrid).acquire(device(lab, "b1"), NOW)
+        process.kill()
+    assert holder(labgrid_farm) is not None
+    Labgrid(lab.farm.labgrid).acquire(device(lab, "b1"), NOW).release()
+    assert holder(labgrid_farm) is None
+
+
+def test_what_is_wrong_is_said(lab, monkeypatch):
+    labgrid = Labgrid(lab.farm.labgrid)
+    with pytest.raises(ConfigError, match=r"labgrid has no place bench: "):  # which is the beginning of two
+        labgrid.acquire(device(lab, "none"), NOW)
+    with pytest.raises(FarmError, match=r"gone: place unplugged of labgrid: .*no matching remote resource"):
+        labgrid.acquire(device(lab, "gone"), NOW)
+    away = lab.farm.labgrid.model_copy(update={"coordinator": "127.0.0.1:1"})
+    with pytest.raises(FarmError, match=r"coordinator at 127\.0\.0\.1:1 can't be reached"):
+        Labgrid(away).acquire(device(lab, "b1"), NOW)
+    monkeypatch.delenv("HIL_LABGRID_VENV", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigError, match=r"labgrid-client isn't there, and `labgrid:` in devices.yaml needs it"):
+        Labgrid(lab.farm.labgrid.model_copy(update={"client": None})).acquire(device(lab, "b1"), NOW)

@@ -196,6 +196,33 @@ def test_a_reserved_board_tells_for_whom_and_a_free_one_who_is_next(farm):
     assert re.search(r"carla: demo<span class=\"below\">from ", look.read("index.html"))
 
 
+def test_a_board_that_somebody_has_in_labgrid_is_held_and_the_others_may_be(farm):
+    content = json.loads((farm.folder / "devices.yaml").read_text())
+    content["farm"]["labgrid"] = {"client": str(farm.folder / "fake-client")}
+    for name in ("bench-1", "bench-2"):
+        content["devices"][name]["labgrid"] = f"place-{name}"
+    put(farm.folder / "devices.yaml", content)
+    said = {"place-bench-1": "ben-pc/ben", "place-bench-2": "None"}
+    shown = "".join(f"  {name}) echo \"Place '{name}':\"; echo '  acquired: {who}' ;;\n" for name, who in said.items())
+    client = farm.folder / "fake-client"
+    client.write_text(f"#!/bin/sh\ncase ${{3#--place=}} in\n{shown}esac\n")
+    client.chmod(0o755)
+    look = Look(farm)
+    assert (look.board("bench-1")["state"], look.board("bench-1")["why"]) == ("held", "by ben-pc/ben in labgrid")
+    assert (look.board("bench-2")["state"], look.unknown) == ("free", [])
+    client.write_text("#!/bin/sh\necho 'Could not connect to coordinator' >&2\nexit 1\n")
+    (unknown,) = Look(farm).unknown
+    assert unknown.startswith("who has boards in labgrid can't be told: labgrid's coordinator at ")
+
+
+def test_a_calendar_that_is_not_there_is_said(farm):
+    content = json.loads((farm.folder / "devices.yaml").read_text())
+    content["farm"]["calendar"] = "lost.ics"
+    put(farm.folder / "devices.yaml", content)
+    (unknown,) = Look(farm).unknown
+    assert "lost.ics, which devices.yaml names, isn't there" in unknown
+
+
 def test_quarantine_comes_before_everything_else(farm):
     farm.reserve("bench-1", "ben", "class")
     farm.hold("bench-1", "a test")
@@ -451,11 +478,11 @@ def test_no_damaged_file_breaks_the_site(farm, tmp_path, damage):
     finish(farm.night("2026-11-20", run=run), farm.now)
     for folder in (farm.state, farm.results, tmp_path / "leases"):
         for path in folder.rglob("*.*"):
-            if path.is_file() and path.suffix in (".json", ".jsonl", ".parquet"):
+            if path.is_file() and path.suffix in (".json", ".jsonl", ".parquet", ".ics"):
                 path.write_bytes(damage.encode("latin-1"))
     look = Look(farm)
     assert look.board("bench-4")["state"] == "unknown", "what may be quarantined isn't shown as free"
-    assert any("r1.json is damaged" in text for text in look.unknown)
+    assert any("reservations.ics" in text for text in look.unknown)
     assert any("2026-11-21: plan.json" in text for text in look.unknown)
     assert look.status["runs"][0]["counts"] is None
     assert {"board/bench-4.html", "night/2026-11-21.html"} <= look.files
@@ -463,7 +490,7 @@ def test_no_damaged_file_breaks_the_site(farm, tmp_path, damage):
 
 def test_unreadable_folders_are_unknown_and_not_empty(farm):
     (farm.state / "nights").write_text("a file")
-    (farm.state / "reservations").write_text("a file")
+    (farm.state / "reservations.ics").mkdir()
     unknown = " ".join(Look(farm).unknown)
     assert "nights" in unknown
     assert "reservations" in unknown

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
-from harness.farm.booking import Request
+from harness.farm.booking import Booking, cancel, reserve
 from harness.farm.calendar import Calendar
 from harness.farm.lab_access import LabAccess
 from harness.health.book import open_book
@@ -24,6 +24,7 @@ from harness.run.session import Session
 from harness.store import load_results
 from harness.store.names import run_name
 from harness.store.runs import finish_shared
+from harness.text.times import minute
 
 HANGS = 'faults: ["board.hang,inference=3,times=0"]'
 VANISHES = 'faults: ["swd.unplug,after=12,times=0"]'
@@ -93,9 +94,8 @@ def test_a_case_without_a_board_that_is_fit_is_skipped(make, suite):
 
 
 def book(bench, owner, start=None):
-    length = timedelta(hours=1)
-    request = Request(devices=("b1",), selector="b1", length=length, owner=owner, start=start, purpose="class")
-    return Calendar.of(bench.lab).reserve(request, now())
+    wish = Booking(("b1",), minute(start or now()), timedelta(hours=1), owner, "class")
+    return reserve(Calendar.of(bench.lab), wish, now())
 
 
 def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
@@ -103,11 +103,9 @@ def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
     mine = book(bench, "anna")
     with pytest.raises(ReservedError, match=r"b1 is reserved by anna"):
         measure(bench, suite)
-    Calendar.of(bench.lab).cancel(mine.id, "anna", now())
-    own = book(bench, username())
+    cancel(Calendar.of(bench.lab), mine.id, "anna", now())
+    book(bench, username())
     assert measure(bench, suite)["status"] == "complete"
-    (found,) = [one for one in Calendar.of(bench.lab).all() if one.id == own.id]
-    assert "b1" in found.used  # so that it isn't taken for forgotten
 
 
 def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
@@ -115,7 +113,7 @@ def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
 
     def give_up(text):  # once somebody is seen to wait for it
         said.append(text)
-        Calendar.of(bench.lab).cancel(mine.id, "anna", now())
+        cancel(Calendar.of(bench.lab), mine.id, "anna", now())
 
     bench = make("", patience=Patience(60.0, give_up))
     mine = book(bench, "anna")

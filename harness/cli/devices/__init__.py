@@ -12,7 +12,7 @@ from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
 from harness.config.edit import device_yaml
 from harness.errors import HilError
-from harness.farm.labgrid_inventory import ask_inventory
+from harness.farm.labgrid import Labgrid
 from harness.locks.state import hostname
 
 if TYPE_CHECKING:
@@ -73,21 +73,16 @@ def _show_devices(lab: Lab) -> None:
 
 
 def _print_places(lab: Lab) -> None:
-    """Print what labgrid knows of the devices, if it shares them between hosts."""
-    if lab.farm.engine != "labgrid":
-        return
-    try:
-        found = ask_inventory(lab)
-    except HilError as error:
-        click.echo(f"labgrid: {error}\n")
-        return
-    rows = [
-        (entry.device.name, entry.place, entry.holder or "free", ", ".join(entry.device.tags), entry.problem or "-")
-        for entry in found.devices
-    ]
-    print_table("Places in labgrid", ("device", "place", "held by", "tags", "problem"), rows)
-    for place in found.undescribed:
-        click.echo(f"labgrid has a {place.kind} here, at place {place.place}, that devices.yaml doesn't describe.")
+    """Print who has the places of the devices that have one in labgrid."""
+    labgrid, rows = Labgrid(lab.farm.labgrid), []
+    for device in lab.devices:
+        if device.labgrid is not None:
+            try:
+                rows.append((device.name, device.labgrid, labgrid.holder(device.labgrid) or "nobody"))
+            except HilError as error:
+                rows.append((device.name, device.labgrid, f"unknown: {error}"))
+    if rows:
+        print_table("Places in labgrid", ("device", "place", "held by"), rows)
 
 
 def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:

@@ -24,7 +24,7 @@ from harness.cli.options import BACKEND, LAB, TIMEOUT, WAIT, load_lab, patience_
 from harness.cli.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
-from harness.farm.access import opened
+from harness.farm.lab_access import opened
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing

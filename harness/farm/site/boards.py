@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
@@ -12,6 +13,7 @@ from harness.boards.discover import BY_LOCATION, attached_ports, attached_probes
 from harness.boards.leases import is_on
 from harness.boards.matching import match_devices
 from harness.farm.calendar import Calendar
+from harness.farm.labgrid import Labgrid
 from harness.farm.site.model import Board, Change, Held, Reserved
 from harness.farm.site.values import DAMAGE, moment, number, text, tried
 from harness.files.json_file import read_json
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _TRIALS, _CHANGES = 60, 40
 _GUARD_S = 0.5
+#: So far ahead reservations are shown.
+_AHEAD = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Source:
         book: tells the boards' health.
         when: now.
         missing: why boards of this host can't be reached, by name.
+        labgrid: who holds boards in labgrid, likewise.
         doing: what the running night does with them, by name.
         gone: why nothing can be told of any board; "" if the state folder is as it should be.
     """
@@ -54,6 +59,7 @@ class Source:
     book: HealthBook
     when: datetime
     missing: Mapping[str, str] = field(default_factory=dict)
+    labgrid: Mapping[str, str] = field(default_factory=dict)
     doing: Mapping[str, Doing] = field(default_factory=dict)
     gone: str = ""
 
@@ -85,16 +91,27 @@ def holders() -> list[Holder]:
 
 
 def reservations(source: Source, unknown: list[str]) -> dict[str, list[Reserved]]:
-    """Return the reservations of each board from now on, by their start."""
-    calendar = Calendar(source.state, source.lab.farm.reservations)
-    damaged = tried(calendar.damaged, (), unknown)
-    unknown += [f"the reservation in {path.name} is damaged" for path in damaged]
-    found: dict[str, list[Reserved]] = {}
-    for one in tried(lambda: calendar.current(source.when), (), unknown):
+    """Return the reservations of each board in the coming two weeks, by their start."""
+    calendar, found = Calendar.of(source.lab), dict[str, list[Reserved]]()
+    for one in tried(lambda: calendar.reservations(source.when, source.when + _AHEAD), [], unknown):
         for device in one.devices:
-            end = calendar.ends(one, device, source.when)
-            if end > max(source.when, one.start):
-                found.setdefault(device, []).append(Reserved(one.id, one.owner, one.purpose, one.start, end))
+            found.setdefault(device, []).append(Reserved(one.id, one.owner, one.purpose, one.start, one.end))
+    unknown += [calendar.warning] if calendar.warning else []
+    return found
+
+
+def labgrid_holders(lab: Lab, unknown: list[str]) -> dict[str, str]:
+    """Return who has boards in labgrid, as `host/user` by the boards' names; it takes half a second for each board."""
+    labgrid, found = Labgrid(lab.farm.labgrid), dict[str, str]()
+    for device in lab.devices:
+        if device.labgrid is None:
+            continue
+        try:
+            holder = labgrid.holder(device.labgrid)
+        except DAMAGE as error:
+            unknown.append(f"who has boards in labgrid can't be told: {error}")
+            break  # the next one would wait as long
+        found |= {device.name: holder} if holder else {}
     return found
 
 
@@ -171,6 +188,8 @@ def _board(
     if lease is not None:
         silent = "; it shows no sign of life, so the next run takes over" if lease.expired else ""
         obstacles.append(("held", f"by {lease.owner or 'a run that left no name'}{silent}"))
+    if device.name in source.labgrid:
+        obstacles.append(("held", f"by {source.labgrid[device.name]} in labgrid"))
     if device.name in source.missing:
         obstacles.append(("missing", source.missing[device.name]))
     if active is not None:

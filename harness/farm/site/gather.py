@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.config import Lab, find_lab
 from harness.errors import ConfigError
-from harness.farm.site.boards import Source, boards, history, listed, missing_boards
+from harness.farm.site.boards import Source, boards, history, labgrid_holders, listed, missing_boards
 from harness.farm.site.model import Status
 from harness.farm.site.runs import night_cases, nights, runs
 from harness.farm.site.values import tried
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.health.trial import Trial
 
 _NIGHTS, _RUNS = 7, 10
+_SLOW_S = 55.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Gatherer:
     lab: Lab
     results: Path
     _book: tuple[tuple[Lab, Path], HealthBook] | None = field(default=None, init=False)
+    _slow: tuple[float, dict[str, str], dict[str, str], list[str]] | None = field(default=None, init=False)
     _had: set[Path] = field(default_factory=set, init=False)
 
     def look(self) -> Everything:
@@ -72,9 +75,9 @@ class Gatherer:
         newest = tried(lambda: nights(state, results, when, _NIGHTS), [], unknown)
         night = next((one for one in newest[:1] if one.finished is None), None)
         doing = night.boards if night is not None and night.state == "running" else {}
-        source = Source(
-            lab, state, self._health_book(state), when, _missing(lab, unknown), doing, _GONE if state in gone else ""
-        )
+        missing, labgrid = self._reachable(unknown)
+        book, why = self._health_book(state), _GONE if state in gone else ""
+        source = Source(lab, state, book, when, missing, labgrid, doing, why)
         found = boards(source, unknown)
         written = tried(lambda: runs(results, _RUNS), [], unknown)
         if night is not None and night.verdict == "running":
@@ -96,6 +99,19 @@ class Gatherer:
             runs=tuple(written),
         )
         return Everything(status, histories, untold, {one.id: night_cases(state, one, results) for one in newest})
+
+    def _reachable(self, unknown: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Return which boards are missing, and who holds which in labgrid; it is slow, and done once a minute."""
+        if self._slow is None or time.monotonic() - self._slow[0] > _SLOW_S:
+            untold: list[str] = []
+            missing: dict[str, str] = {}
+            try:
+                missing = missing_boards(self.lab)
+            except Exception as error:  # noqa: BLE001 (the libraries of USB raise what they like)
+                untold.append(f"what is plugged in can't be told: {error}")
+            self._slow = (time.monotonic(), missing, labgrid_holders(self.lab, untold), untold)
+        unknown += self._slow[3]
+        return self._slow[1:3]
 
     def _health_book(self, state: Path) -> HealthBook:
         """Return the same book as long as the lab is the same, since it reads a run that has ended only once."""
@@ -175,11 +191,3 @@ def _judgement(night: Night) -> str:
     if failed:
         return f"failed: {failed} case{'s' if failed > 1 else ''} failed"
     return f"failed with exit code {night.exit_code}{'' if night.state == 'complete' else f': {night.state}'}"
-
-
-def _missing(lab: Lab, unknown: list[str]) -> dict[str, str]:
-    try:
-        return missing_boards(lab)
-    except Exception as error:  # noqa: BLE001 (the libraries of USB raise what they like)
-        unknown.append(f"what is plugged in can't be told: {error}")
-        return {}

@@ -8,6 +8,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
@@ -21,7 +22,6 @@ from harness.locks.state import find_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from harness.config import Lab
 
@@ -123,7 +123,8 @@ class Site:
         """Return size and time of what changes when something happens: locks, state, newest runs, devices.yaml."""
         lab, found = self._gatherer.lab, {}
         runs = sorted(_inside(self.results), key=lambda path: path.name)[-_RUNS:]
-        places = [lab.path, *_inside(lease_folder()), *_tree(find_state(lab)), self.results]
+        calendar = None if lab.farm.calendar is None or "://" in lab.farm.calendar else Path(lab.farm.calendar)
+        places = [lab.path, calendar, *_inside(lease_folder()), *_tree(find_state(lab)), self.results]
         for path in (*places, *(one for run in runs for one in (run, *_inside(run)))):
             with contextlib.suppress(OSError):
                 about = path.stat() if path else None

@@ -9,30 +9,37 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.boards.leases import is_on
+from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
-from harness.errors import ConfigError, HilError
-from harness.farm.access import Access
+from harness.errors import HilError
+from harness.farm.lab_access import LabAccess
 from harness.farm.labgrid import Labgrid
-from harness.farm.labgrid_inventory import ask_inventory
-from harness.farm.labgrid_janitor import janitor
 from harness.locks.holder import since_words
 from harness.locks.listing import list_leases
-from harness.locks.state import is_here, state_folder, username
+from harness.locks.state import is_here
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from harness.config import Device, Lab
     from harness.locks.holder import Holder
 
 
-def show_leases(lab: Lab, *, as_json: bool) -> None:
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@LAB
+def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
+    """Show who uses which board of this computer, since when, and which are free."""
+    _show(load_lab(lab), as_json=as_json)
+
+
+def _show(lab: Lab, *, as_json: bool) -> None:
     """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
     held, crashed = list_leases()
     monotonic_s = time.monotonic()
     free = [device.name for device in free_devices(lab, held)]
-    kept = {**_placed(lab, free), **_kept(lab)}
+    kept = _kept(lab, free)
     free = [name for name in free if name not in kept]
     if as_json:
         content = {
@@ -62,48 +69,22 @@ def show_leases(lab: Lab, *, as_json: bool) -> None:
         click.echo(f"Free ({lab.path}): {', '.join(free) or 'none'}")
 
 
-def _kept(lab: Lab) -> dict[str, str]:
+def _kept(lab: Lab, free: list[str]) -> dict[str, str]:
     """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
     kept: dict[str, str] = {}
-    access = Access(lab)
+    access, labgrid = LabAccess(lab), Labgrid(lab.farm.labgrid)
     for device in lab.devices:
         if not is_here(device):
             continue
         try:
-            if access.book is not None:
-                access.book.check(device.name)
+            access.check(device)
             access.permit(device)
+            holder = labgrid.holder(device.labgrid) if device.labgrid and device.name in free else None
+            if holder is not None:
+                kept[device.name] = f"held in labgrid by {holder}"
         except HilError as error:
             kept[device.name] = str(error).removeprefix(f"{device.name}: ").removeprefix(f"{device.name} is ")
     return kept
-
-
-def _placed(lab: Lab, names: Collection[str]) -> dict[str, str]:
-    """Return which of the boards labgrid says are somebody's, or can't be asked about, each with why."""
-    if lab.farm.engine != "labgrid" or not names:
-        return {}
-    try:
-        found = ask_inventory(lab).devices
-    except HilError as error:
-        return dict.fromkeys(names, f"unknown: {error}")
-    held = [entry for entry in found if entry.holder is not None and entry.device.name in names]
-    return {entry.device.name: f"held in labgrid by {entry.holder}" for entry in held}
-
-
-def free_dead_places(lab: Lab) -> None:
-    """Free the places in labgrid that jobs which have died still lock, and say which.
-
-    Raises:
-        ConfigError: the farm isn't shared by labgrid, or its client isn't installed.
-        FarmError: the coordinator doesn't answer.
-    """
-    if lab.farm.engine != "labgrid":
-        raise ConfigError("--janitor is for farms with `farm: labgrid` in devices.yaml; other locks free themselves")
-    released = janitor(Labgrid(lab.farm.labgrid, username()), state_folder(lab))
-    for entry in released:
-        click.echo(f"Freed {entry.place} of {entry.holder}: {entry.reason}")
-    if not released:
-        click.echo("No place is held by a job that has died.")
 
 
 def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:

@@ -1,1 +1,0 @@
-"""What each `hil` command does."""

@@ -1,0 +1,117 @@
+"""A calendar elsewhere: fetched with a time limit, kept, and its last copy used while it is away."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from harness.errors import ConfigError, HilError, ReservationError
+from harness.files.json_file import read_json, write_file, write_json
+from harness.locks.state import now, stamp
+from harness.text.times import show_length, show_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: How old a copy may get before the calendar is asked again, and how long after a failure it isn't.
+_FRESH = timedelta(minutes=1)
+_CONNECT_S, _WHOLE_S = 10.0, 20.0
+_LARGEST = 16 << 20
+_NOT_MODIFIED = 304
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as messages have it: without its path, which for private calendars is the password."""
+    return f"{urlsplit(url).scheme}://{urlsplit(url).hostname or '?'}/..."
+
+
+def fetch_calendar(url: str, folder: Path, parse: Callable[[str, bytes], object]) -> tuple[bytes, str | None]:
+    """Return what a calendar holds: fetched, or the last copy.
+
+    Args:
+        url: http, https or webcal.
+        folder: for the copy; made if missing.
+        parse: refuses what is no calendar; such an answer doesn't replace the copy.
+
+    Returns:
+        The content, and a warning if that is a copy because the calendar couldn't be fetched.
+
+    Raises:
+        ReservationError: it can't be fetched and there is no copy.
+        ConfigError: the URL is of another sort.
+    """
+    if urlsplit(url).scheme not in ("http", "https", "webcal"):
+        raise ConfigError(f"`farm: {{calendar: {shown_url(url)}}}` in devices.yaml is neither a file nor http or https")
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    path, about_path = folder / f"{name}.ics", folder / f"{name}.json"
+    about = read_json(about_path) or {}
+    copy = path.read_bytes() if path.is_file() else None
+    fetched, tried = _time(about.get("fetched")), _time(about.get("tried"))
+    problem = about.get("problem")
+    if copy is None or fetched is None or tried is None or not tried <= now() < tried + _FRESH:
+        tried = now()
+        try:
+            changed = _ask(url, about if copy is not None and fetched is not None else {})
+            if changed is not None:
+                copy, about = changed
+                parse(shown_url(url), copy)
+                with suppress(OSError):  # the next look fetches it again
+                    write_file(path, copy)
+            fetched, problem = tried, None
+        except (OSError, HTTPException, ValueError, HilError) as error:
+            problem = str(error)
+            copy = path.read_bytes() if fetched is not None and path.is_file() else None
+        if copy is None or fetched is None:
+            raise ReservationError(
+                f"the calendar at {shown_url(url)} can't be fetched ({problem}), and no earlier copy is there, so "
+                "nobody knows which boards are reserved"
+            )
+        said = {key: about.get(key) for key in ("etag", "modified")}
+        with suppress(OSError):
+            write_json(about_path, {**said, "fetched": stamp(fetched), "tried": stamp(tried), "problem": problem})
+    if problem is None:
+        return copy, None
+    age = show_length(now() - fetched)
+    return copy, (
+        f"the calendar at {shown_url(url)} can't be fetched ({problem}); its copy of {show_time(fetched, now())} "
+        f"counts, which is {age} old"
+    )
+
+
+def _ask(url: str, about: dict[str, object]) -> tuple[bytes, dict[str, object]] | None:
+    """Fetch a calendar, None if it is as `about` says that the copy is."""
+    asked = {"If-None-Match": about.get("etag"), "If-Modified-Since": about.get("modified")}
+    headers = {key: str(value) for key, value in asked.items() if value}
+    address = url.replace("webcal://", "https://", 1)
+    end = time.monotonic() + _WHOLE_S
+    try:
+        with urlopen(Request(address, headers=headers), timeout=_CONNECT_S) as answer:  # noqa: S310 (seen to be http)
+            content = bytearray()
+            while chunk := answer.read1(1 << 16):
+                content += chunk
+                if len(content) > _LARGEST:
+                    raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
+                if time.monotonic() > end:
+                    raise TimeoutError(f"not all of it came within {_WHOLE_S:g} s")
+            return bytes(content), {"etag": answer.headers["ETag"], "modified": answer.headers["Last-Modified"]}
+    except HTTPError as error:
+        with error:
+            if error.code == _NOT_MODIFIED:
+                return None
+        raise
+
+
+def _time(said: object) -> datetime | None:
+    try:
+        when = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
+    return when if when is not None and when.tzinfo is not None else None
