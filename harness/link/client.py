@@ -25,7 +25,7 @@ from harness.link.wire import LARGEST_GRANT, Wire
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.boards.base import ByteStream
+    from harness.link.byte_stream import ByteStream
 
 _SMALLEST_CHUNK = 64
 #: How many good chunks in a row double the next one: a sixth of them is damaged then, where a line carries most.

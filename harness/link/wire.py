@@ -17,7 +17,7 @@ from harness.link.timing import LinkCounters, Timing
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from harness.boards.base import ByteStream
+    from harness.link.byte_stream import ByteStream
 
 HEADER_BYTES = 16
 #: The most that a conversation of this harness announces at once, payload and CRC.

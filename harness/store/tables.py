@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.store.journal import Damage, journals, read_journal, write_error, writer_of
+from harness.files.journal_lines import Damage, read_journal
+from harness.store.journal import journals, write_error, writer_of
 from harness.store.schema import (
     CASES,
     KEY_NAMES,

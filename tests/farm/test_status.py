@@ -30,9 +30,9 @@ from harness.farm.night import NightExit
 from harness.farm.seen import plain
 from harness.farm.status import snapshot
 from harness.farm.watch import Watch
+from harness.files.journal_lines import journal_line
 from harness.locks.lease_files import LeaseFiles
 from harness.store.folders import is_run
-from harness.store.journal import journal_line
 
 DEEP = "[" * 100_000
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e"

@@ -1,0 +1,58 @@
+"""JSON lines that carry a CRC of their own, so that one torn by a kill or a full disk is told from a whole one."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import StoreError
+from harness.files.json_file import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+#: A line is `{"crc":"xxxxxxxx","record":` + record + `}`, the CRC-32 being that of the record's bytes.
+_HEAD = b'{"crc":"%08x","record":'
+_HEAD_BYTES = len(_HEAD % 0)
+_TAIL = b"}\n"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A line that is not what was written: torn by a kill, or spoiled by the disk."""
+
+    line: int
+
+
+def journal_line(record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of a journal."""
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
+    return _HEAD % zlib.crc32(body) + body + _TAIL
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+    """Yield the records of a journal one by one, and `Damage` where a line is not one.
+
+    Raises:
+        StoreError: the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _parse(line, number)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from error
+
+
+def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
+    body = line[_HEAD_BYTES : -len(_TAIL)]
+    if line != _HEAD % zlib.crc32(body) + body + _TAIL:
+        return Damage(number)
+    try:
+        record = parse_json(body)
+    except ValueError:
+        return Damage(number)
+    return record if isinstance(record, dict) else Damage(number)
