@@ -17,7 +17,7 @@ from harness.cli import main
 from harness.config.nightly import Nightly, load_nightly
 from harness.farm.finish import SUMMARY
 from harness.farm.night_report import MARKDOWN, REPORT
-from harness.report.gate import parse_limits
+from harness.report.gate import NIGHTLY_PARSERS, parse_limits
 
 FOLDER = Path(__file__).parents[1] / "examples" / "nightly"
 UNITS = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.timer")])
@@ -45,7 +45,7 @@ def unit(path):
 
 
 def test_nightly_yaml_says_what_is_so_anyway_and_sets_limits():
-    found = load_nightly(FOLDER / "nightly.yaml")
+    found = load_nightly(FOLDER / "nightly.yaml", NIGHTLY_PARSERS)
     default = Nightly()
     said = yaml.safe_load((FOLDER / "nightly.yaml").read_text())
     for name in set(said) - {"suites", "fail_on"}:

@@ -14,6 +14,7 @@ from harness.farm.host import Wish
 from harness.farm.labgrid_inventory import with_places
 from harness.farm.night import plan_cases
 from harness.farm.nightly import run_night
+from harness.report.gate import NIGHTLY_PARSERS
 from harness.text.times import show_length
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run_nightly(lab: Lab, file: Path, results_dir: str | None, *, resume: bool, 
         ConfigError: devices.yaml or nightly.yaml is wrong, or a night is running here already.
         StoreError: the results can't be written.
     """
-    nightly = load_nightly(file)
+    nightly = load_nightly(file, NIGHTLY_PARSERS)
     store = lab.farm.store
     if results_dir is not None and "://" in results_dir:
         raise ConfigError(

@@ -20,10 +20,10 @@ from harness.config.suite import Limit
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
 from harness.locks.waiting import NOW
+from harness.schema import CASE_COLUMNS
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
 from harness.search.space import read_limit
-from harness.store.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,13 +17,13 @@ from harness.files.json_file import read_json, write_json
 from harness.health.quarantine import Ledger
 from harness.locks.state import now, stamp
 from harness.report.junit import junit
+from harness.schema import CASES
 from harness.store import load_results
 from harness.store.journal import journals
 from harness.store.prune import prune
 from harness.store.publish import publish_to
 from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE
-from harness.store.schema import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.store.schema import CASE_COLUMNS
+from harness.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

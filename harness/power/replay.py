@@ -14,7 +14,7 @@ from harness.power.base import Chunk
 from harness.power.judge import IDLE_TOLERANCE
 from harness.power.pulses import PulseFinder
 from harness.power.trace_file import glitches, read_columns
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ from harness.report.history import history
 from harness.report.setup import known
 from harness.report.tables import Images, Table, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
+from harness.schema import CASES
 from harness.store.results import plain_rows
-from harness.store.schema import CASES
 from harness.text.escape import printable
 
 if TYPE_CHECKING:

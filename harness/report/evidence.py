@@ -13,7 +13,7 @@ from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.repeat import MAD_TO_SD
 from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
 from harness.report.units import other_units
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 from harness.store.place import place_of
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from harness.measure.reference import Reference, agreement_columns, load_referen
 from harness.power.meter import Job
 from harness.run import retry as recovery
 from harness.run.retry import Attempts, Step
+from harness.store.raw_windows import RawWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,7 +284,7 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
     counted = summarize(ticks)
     energy: dict[str, Any] = {}
     if case.meter is not None:
-        energy = case.meter.measure(board, Job(link, info, case.inputs, counted.median, record, run, case.on_progress))
+        energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
@@ -295,6 +296,20 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
         **counter_columns(counted, board.counter, info.counter_hz),
         **energy,
     }
+
+
+def _energy_job(case: _Case, link: Link, info: Info, ticks: float, record: CaseRecord, run: Run) -> Job:
+    stem = f"case{record.number}-attempt{record.attempt}-window"
+    return Job(
+        link,
+        info,
+        case.inputs,
+        ticks,
+        open_raw=lambda number, monitor, sync: RawWindow(run.path, f"{stem}{number}", monitor, sync),
+        on_windows=record.windows,
+        log=lambda text: run.log(case.board.name, text),
+        on_progress=case.on_progress,
+    )
 
 
 def _agreement(case: _Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:

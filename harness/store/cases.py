@@ -7,15 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.store.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, WINDOW_FIELDS
+from harness.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, SIMULATED, WINDOW_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.store.journal import Journal
-
-#: `power_source` of a power monitor that does not exist.
-SIMULATED = "simulated"
 
 Status = Literal["complete", "failed", "skipped"]
 

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
-from harness.store.journal import journals, write_error, writer_of
-from harness.store.schema import (
+from harness.schema import (
     CASES,
     KEY_NAMES,
     LAYER_FIELDS,
@@ -23,6 +22,7 @@ from harness.store.schema import (
     WINDOW_FIELDS,
     Column,
 )
+from harness.store.journal import journals, write_error, writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

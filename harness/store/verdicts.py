@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
+from harness.schema import CASES
 from harness.store.journal import write_error
 from harness.store.runs import CASES_FILE
-from harness.store.schema import CASES
 from harness.store.tables import arrow_schema, write_table
 
 if TYPE_CHECKING:

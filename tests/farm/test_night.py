@@ -20,6 +20,7 @@ from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinish
 from harness.farm.queue import CaseState
 from harness.files.json_file import write_json
 from harness.locks.state import now
+from harness.report.gate import NIGHTLY_PARSERS
 from harness.store import Run
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +156,7 @@ def test_progress_says_which_boards_are_waited_for_and_why():
 
 def written(tmp_path, text):
     (tmp_path / "nightly.yaml").write_text(text)
-    return load_nightly(tmp_path / "nightly.yaml")
+    return load_nightly(tmp_path / "nightly.yaml", NIGHTLY_PARSERS)
 
 
 def test_nightly_yaml(tmp_path):

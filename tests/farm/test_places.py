@@ -78,7 +78,7 @@ def test_a_night_that_needs_tags_waits_for_a_coordinator_that_starts_later(
 
     plan.unlink()
     monkeypatch.setattr(nightly, "_LABGRID_S", 0.0)
-    lab, asked = Lab.load(tmp_path / "devices.yaml"), load_nightly(tmp_path / "nightly.yaml")
+    lab, asked = Lab.load(tmp_path / "devices.yaml"), load_nightly(tmp_path / "nightly.yaml", {})
     wish = Wish(lab, asked, base=tmp_path, results_dir=tmp_path, resume=False, say=print)
     with pytest.raises(FarmError, match="can't be reached"):
         nightly.run_night(wish)
