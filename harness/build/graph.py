@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -77,3 +79,8 @@ class Graph:
     operators: tuple[Operator, ...]
     input: Tensor
     output: Tensor
+
+
+def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
+    """Return the error for an operator that can't be compiled, to be raised by the caller."""
+    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")

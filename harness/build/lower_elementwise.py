@@ -9,8 +9,9 @@ import numpy as np
 
 from harness.build import lookup, pairs
 from harness.build.geometry import repeat_period
+from harness.build.graph import unsupported
 from harness.build.requantize import NONE, RELU, RELU6, RELU_N1_TO_1, activation_range, channel
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

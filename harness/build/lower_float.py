@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build.geometry import mean_span
+from harness.build.graph import unsupported
 from harness.build.layout import groups_of_eight
 from harness.build.lower_elementwise import float_limits, fused
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 from harness.build.window import Window, window_of
 
 if TYPE_CHECKING:

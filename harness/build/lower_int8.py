@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.graph import unsupported
 from harness.build.layout import pair_rows
 from harness.build.lower_elementwise import int8_limits
 from harness.build.requantize import Channel, channel
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 from harness.build.window import Window, window_of
 
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.build.geometry import mean_span
+from harness.build.graph import unsupported
 from harness.build.lower_elementwise import int8_limits
 from harness.build.requantize import mean_scaling, softmax_scaling
-from harness.build.step import Step, quantization_of, unsupported
+from harness.build.step import Step, quantization_of
 from harness.build.window import window_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import ConfigError
+from harness.build.graph import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +81,6 @@ class Step:
     def flash_bytes(self) -> int:
         """Flash that the constants take."""
         return sum(array.bytes for array in self.arrays)
-
-
-def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
-    """Return the error for an operator that can't be compiled, to be raised by the caller."""
-    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
 
 
 def quantization_of(graph: Graph, operator: Operator, tensor: Tensor) -> Quantization:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.build.step import unsupported
+from harness.build.graph import unsupported
 
 if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator, Tensor
