@@ -44,7 +44,7 @@ class Board(Protocol):
         """Erase what the image needs, program it, read it back and compare.
 
         Args:
-            image: what to program.
+            image: the image to program.
             progress: called with the finished share, 0 to 1.
 
         Raises:

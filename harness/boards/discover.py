@@ -30,7 +30,7 @@ class Probe:
 
     Attributes:
         uid: what pyOCD knows it by.
-        description: maker and model.
+        description: what the probe calls itself: maker and model.
         serial: USB serial number; None if it has none, and `uid` was made up by pyOCD for as long as it is plugged in.
         location: where it is plugged in, None if that can't be told.
         usb: vendor and product, None if they can't be told.
@@ -158,7 +158,7 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     """Find the debug probe of a configured device, by its id, or by location if it has none.
 
     Args:
-        device: as configured.
+        device: the entry of devices.yaml.
         probes: what is attached; None to look.
 
     Raises:

@@ -85,7 +85,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     """Decide where a device's cases run.
 
     Args:
-        device: as selected.
+        device: the device that was asked for.
         wanted: `auto` takes the real board if it is attached, else Renode if it is installed, else the virtual one.
 
     Returns:
@@ -144,8 +144,8 @@ def open_board(
     """Open a device on a backend that `choose_backend` gave.
 
     Args:
-        device: as selected.
-        backend: where.
+        device: the device that was asked for.
+        backend: what is to stand behind it: hardware, virtual or renode.
         faults: what goes wrong on a virtual board (docs/faults.md).
         unlock: whether a locked part may be erased whole, bootloader included.
         patience: whether to wait while another run has the board.

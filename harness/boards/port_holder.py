@@ -10,7 +10,7 @@ def port_holders(port: str) -> list[str]:
     """Name the programs that have a port open, as far as this user may know; empty where that can't be found out.
 
     Args:
-        port: its path.
+        port: the path of the port.
     """
     wanted = os.path.realpath(port)
     found = []

@@ -52,8 +52,8 @@ class ProbeBoard(HeldBoard):
     """One board, open until `close`.
 
     Args:
-        name: of the device.
-        kind: what board it is.
+        name: the device, as devices.yaml calls it.
+        kind: its kind of board, which says chip, clock and links.
         backend: `hardware`, or `virtual` for the software twin.
         probe_uid: unique id of its debug probe.
         port: its serial port, a path or a pyserial URL.

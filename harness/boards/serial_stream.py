@@ -28,7 +28,7 @@ class SerialStream:
     """An open port, held exclusively.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         port: device path, or any URL that pyserial opens.
         baud: bits per second.
         lines: what DTR and RTS are set to before anything is sent.
@@ -186,11 +186,11 @@ def reopen(
     """Open a port that may be away for a while, and may come back under another name.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         locate: finds the port's path by what identifies it; raises LinkError while it isn't there.
         baud: bits per second.
         lines: what DTR and RTS are set to.
-        guard: of the stream.
+        guard: as of `SerialStream`: raises if the board isn't this run's any more.
         patience: how long it may take, seconds.
 
     Raises:

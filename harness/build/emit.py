@@ -30,9 +30,9 @@ def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]
     The same model always gives the same text: it holds no date and no path.
 
     Args:
-        graph: the model.
+        graph: the model, as read from its file.
         plan: its kernel calls and arena.
-        board: for the model card.
+        board: name of the board's kind, for the model card.
         name: the model's name, for the card.
     """
     card = card_json(graph, plan, board=board, name=name)

@@ -23,7 +23,7 @@ class Quantization:
 
     Attributes:
         scales: float32 values, one or one per channel.
-        zero_points: as many.
+        zero_points: as many as there are scales.
         axis: the dimension that channels are counted along.
     """
 

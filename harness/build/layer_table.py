@@ -18,8 +18,8 @@ def layer_table_json(graph: Graph, plan: Plan, *, plain: bool = False) -> str:
     into place included.
 
     Args:
-        graph: the model.
-        plan: its kernel calls.
+        graph: the model, as read from its file.
+        plan: the model's kernel calls, in order.
         plain: as built with -DHIL_PLAIN_C, whose kernels have other names and may have other constants.
     """
     layers: dict[int, list[Step]] = {}

@@ -43,7 +43,7 @@ class Step:
     """A call of a kernel.
 
     Attributes:
-        operator: what it computes.
+        operator: the operator that it computes.
         kernel: the C function, and the struct of the same or of another name.
         inputs: the tensors it reads from the arena, in the order of the C function's arguments.
         output: the tensor it writes.
@@ -55,7 +55,7 @@ class Step:
         scratch_of: that of the same kernel with another window, where it depends on the window.
         overread_bytes: how far behind an input the kernel may read (and ignore what it gets).
         in_place: the output may take the place of the first input, if nothing else needs that.
-        macs: multiply-accumulates.
+        macs: multiply-accumulates of one inference.
         parameters: weights and biases of the model.
         layer: position among the steps of the unpatched model.
     """

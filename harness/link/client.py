@@ -36,9 +36,9 @@ class Link:
     """A conversation with the agent on one board.
 
     Args:
-        stream: the serial line.
-        board: name for messages.
-        timing: how long to wait.
+        stream: what carries the bytes.
+        board: the name that messages give it.
+        timing: how long to wait for what.
         attempts: how often one request is sent before the link counts as broken.
         max_chunk: bytes of an input that travel in one frame, at most 4096; lowered while the line damages frames.
     """

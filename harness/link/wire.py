@@ -148,7 +148,7 @@ class Wire:
         """Send PINGs until one is answered. Returns how many bytes were sent, and whether one was.
 
         Args:
-            pings: how many at most.
+            pings: how many are sent at most.
             step: seconds to wait for each answer.
             patience: seconds to wait for the first one; None for `step`.
             asked: the numbers of the PINGs of this recovery. A late answer to one of them is as good: the device was at

@@ -107,7 +107,7 @@ class Monitor(Protocol):
         """End the stream, and return what was still on its way.
 
         Raises:
-            PowerError: as `read`.
+            PowerError: the monitor doesn't answer any more.
         """
         ...
 

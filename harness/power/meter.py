@@ -48,10 +48,10 @@ class Job:
     """One case whose energy is measured, after its predictions were.
 
     Attributes:
-        link: to the board.
-        info: what the board announced.
+        link: the link to the board.
+        info: what the board announced of itself.
         inputs: the case's input tensors.
-        ticks: of one inference, about.
+        ticks: what one inference takes, about.
         open_raw: opens the file for the samples of a window, from its number, the monitor, and which of the monitor's
             inputs is the sync pin.
         on_windows: called with the windows, as rows of the windows table; the rejected ones, too.

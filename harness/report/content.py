@@ -39,12 +39,12 @@ class Section:
         title: the suite's title, or its task; with the place if several sections are of one suite.
         place: board, backend and clock in words.
         facts: what was run, by name.
-        answer: who leads.
-        caveats: what to know.
-        table: its variants.
+        answer: which variants lead on which axis.
+        caveats: what a reader has to know before believing the figures.
+        table: one row for each variant.
         verdicts: each variant against its baseline; None if there is none.
         against: each variant against the baseline that was asked for; None if there is none.
-        charts: its figures.
+        charts: the drawings, with their captions.
         history: figures over runs.
         unchanged: a sentence on what did not change over runs.
         energy: why there is no energy, "" if there is.
@@ -73,7 +73,7 @@ class Page:
     """What a report says, before it is written as HTML or Markdown.
 
     Attributes:
-        sections: a group each.
+        sections: one for each group of cases that can be compared.
         images: numbered in the order in which the sections name them.
         runs: facts of each run that a section is about.
         history: a row for each run, if there are more than the sections are about; else None.

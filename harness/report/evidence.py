@@ -41,7 +41,7 @@ class Evidence:
         exact: whether chance has no part in it.
         estimate: the change with its interval, unless it is exact.
         verdict: where it is settled without looking at the interval: refused, or can't tell.
-        reason: of that verdict.
+        reason: a sentence on why the verdict is so.
         averages: whether more inputs would narrow the interval.
         flips: of an accuracy, how many inputs only b, and only a, has right.
         caveats: what shakes trust in it, or may mislead.
@@ -77,13 +77,13 @@ def compare_metric(
 
     Args:
         metric: what is compared.
-        a: the baseline.
+        a: the side that is the baseline.
         b: the other.
         repeat: how well each of the two repeats.
         between: what the figure varies by from run to run, a share; 0 if it is not known.
         units: by how much units of the board differ in it, None if that is not known or is what is asked.
-        policy: how to decide.
-        rng: for the bootstrap.
+        policy: margins, level and seed that decide.
+        rng: random numbers of the bootstrap.
     """
     cycles = a.row["counter"] == "cycles"
     units = units if units is not None and units.ratio > 1 and other_units(a.row, b.row) else None

@@ -32,7 +32,7 @@ class Limit:
     """How much a metric may change before it is a regression.
 
     Attributes:
-        text: as it was written.
+        text: the limit as the user wrote it.
         metric: what is limited.
         value: the change: a share for "%" (accuracy: of 1, so that 0.01 is a point), else in the metric's unit.
         relative: whether it is a share of the baseline's value.

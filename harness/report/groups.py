@@ -27,8 +27,8 @@ class RunFacts:
     """What is known of a run.
 
     Attributes:
-        name: of its folder.
-        about: what its run.json says.
+        name: folder name of the run.
+        about: the content of its run.json.
     """
 
     name: str

@@ -35,9 +35,9 @@ class Finding:
     Attributes:
         metric: what changed.
         change: ratio or difference.
-        span: its interval at `level`.
+        span: interval of the change at `level`.
         family_span: its interval at the family's level.
-        level: of `span`.
+        level: confidence level of `span`, like 0.95.
         family: all comparisons that are made at once.
         real: whether chance is ruled out; it always is for exact changes.
         exact: whether chance has no part in it.

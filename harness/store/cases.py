@@ -21,7 +21,7 @@ class CaseRecord:
     """One case being measured. Samples go to the journal as they come; `finish` ends it.
 
     Args:
-        journal: of this writer.
+        journal: where this writer's records go.
         number: of the case in its run.
         columns: what is known of it.
         commit: told the row of the finished case, and returns the one that counts; None where there is one writer.
@@ -31,7 +31,7 @@ class CaseRecord:
         attempt: how many attempts have failed, or don't count any more.
         handed_on: how many of them other boards have had, or were made before the case was begun anew.
         answered: whether the firmware on this board has answered.
-        recorded: samples of this attempt.
+        recorded: how many samples of this attempt were recorded.
         row: of the finished case; None as long as it isn't.
     """
 

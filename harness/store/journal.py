@@ -90,7 +90,7 @@ def write_error(path: Path, error: OSError, run: Path | None = None) -> StoreErr
 
     Args:
         path: what could not be written.
-        error: why.
+        error: what the system says.
         run: the folder of the run, if it has a journal to recover from.
     """
     what, remedy = _KINDS.get(error.errno or 0, ("the results folder can't be written", "Mend that"))

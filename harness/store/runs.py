@@ -41,8 +41,8 @@ class Run:
     """A run being written. Use it as a context manager, or call `close`.
 
     Args:
-        path: its folder.
-        provenance: what run.json says.
+        path: the run's folder.
+        provenance: what run.json says of where the figures come from.
         writer: name of this writer of a run that several processes write, each into a journal of its own; None for the
             only one, which also writes the tables at the end.
     """
@@ -125,7 +125,7 @@ class Run:
 
         Args:
             number: of the case in its run, which several writers must agree on; None counts this writer's cases.
-            columns: of the case table.
+            columns: what is known of the case, by column of the case table.
 
         Raises:
             StoreError: it could not be written.

@@ -284,9 +284,9 @@ def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 
     Args:
         path: the file, which may be there.
-        schema: of the table.
-        batches: its rows.
-        rows: how many.
+        schema: columns and types of the table.
+        batches: the rows, some at a time.
+        rows: how many rows there are.
 
     Raises:
         StoreError: it reads back differently.

@@ -25,7 +25,7 @@ def add_verdicts(run: Path, verdicts: Mapping[int, tuple[str, str | None]]) -> N
     """Add verdicts to the case table of a finished run; the worse one of each case stands, with the reasons of both.
 
     Args:
-        run: its folder.
+        run: the run's folder.
         verdicts: passed, unchecked or failed, and why, by the number of the case.
 
     Raises:

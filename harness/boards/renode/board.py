@@ -40,7 +40,7 @@ class RenodeBoard(HeldBoard):
 
     Args:
         device: as selected; its kind must be one that Renode can emulate.
-        renode: which Renode.
+        renode: the Renode that is installed.
         isolated: whether to ask the system to keep Renode's ports off the network.
 
     Attributes:

@@ -25,8 +25,8 @@ class SimulatedMonitor:
     """The real host code on a device that doesn't exist.
 
     Args:
-        twin: the virtual board.
-        supply: how it is configured.
+        twin: the virtual board that is measured.
+        supply: the device's `power:` in devices.yaml.
 
     Raises:
         PowerError: this system has no pseudo-terminals.

@@ -37,7 +37,7 @@ class BlockProfile:
     Attributes:
         address: of the block's first instruction, uint32.
         instructions: issued per execution, uint32.
-        executions: uint64.
+        executions: how often it was executed, uint64.
     """
 
     address: np.ndarray[Any, np.dtype[np.uint32]]
@@ -88,7 +88,7 @@ class BlockCounter:
         """Hook the CPU.
 
         Args:
-            uc: the CPU emulator.
+            uc: Unicorn's CPU emulator.
             memories: where code may run: first address and content of each.
             on_block: called in the emulator's thread before a block runs for the first time, with its address, code
                 and facts. It returns up to four registers that must be multiples of four whenever the block starts,
@@ -146,7 +146,7 @@ class BlockCounter:
         """Call back before the instruction at `address` runs if its register isn't as it should be.
 
         Args:
-            address: of the instruction.
+            address: where the instruction is.
             register: number of the core register.
             mask: of its bits, which should be 0; or 0, if the register itself should not be.
             slow: address of the C function to call. Without machine code, it is called at each execution.

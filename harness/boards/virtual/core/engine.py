@@ -71,8 +71,8 @@ class Engine:
         """Map the memories.
 
         Args:
-            memory: their contents.
-            bus: the peripherals.
+            memory: flash, RAM and information registers, which the CPU sees.
+            bus: the peripherals, by address.
             program: writes to flash or UICR; False if that is not possible.
             allow_native: False forces the instruction counter in Python.
         """

@@ -43,7 +43,7 @@ class Fault:
 
     Attributes:
         kind: its name in a crash record.
-        text: what happened.
+        text: a sentence on what happened.
         cfsr: bits to set in CFSR.
         hfsr: bits to set in HFSR.
         address: the data address concerned.

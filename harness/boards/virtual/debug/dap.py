@@ -38,7 +38,7 @@ class DebugPort:
         locked: APPROTECT: the AHB-AP refuses everything until CTRL-AP has erased the chip.
         before_transfer: called with the name of each transfer before it is done; may raise. A transfer of several
             words is a "read_block" or "write_block".
-        transfers: how many there were.
+        transfers: how many transfers there were.
     """
 
     def __init__(self, machine: Machine) -> None:

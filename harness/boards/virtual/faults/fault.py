@@ -40,7 +40,7 @@ class ActiveFault:
     """A fault that was put into a board.
 
     Attributes:
-        fault: which.
+        fault: what goes wrong.
         struck: how often it has happened so far.
     """
 
