@@ -49,7 +49,7 @@ pins:
 	echo 'setuptools>=77' | $(UV) -c requirements-test.txt -o requirements-run.txt pyproject.toml -
 
 clean:
-	rm -rf $(VENV) $(LABGRID) $(PINS) .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
+	rm -rf $(VENV) $(LABGRID) $(PINS) .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* build *.egg-info
 	$(MAKE) -C firmware clean
 
 define NEW_ENOUGH

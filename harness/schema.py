@@ -12,7 +12,7 @@ SCHEMA_VERSION: Final = 5
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
 
-DType = Literal["string", "Int64", "Float64", "datetime"]
+DType = Literal["string", "Int64", "Float64", "boolean", "datetime"]
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,26 @@ WINDOWS: Final[tuple[Column, ...]] = (
     Column("file", "string", "", "raw samples, in the run's folder"),
 )
 
+ATTEMPTS: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("attempt", "Int64", "", "number of the attempt at the case, from 1, in the order in which they ended"),
+    Column("host", "string", "", "computer that drove the board"),
+    Column("board_uid", "string", "", "chip id that the running board announced in it"),
+    Column("stage", "string", "", "how far it came: open, flash, start, measure or energy"),
+    Column(
+        "outcome",
+        "string",
+        "",
+        "ok; failed; or lost, if it was ended by what no board does: it was taken away, or the run was stopped",
+    ),
+    Column("error", "string", "", "class of the error that ended it, like LinkError"),
+    Column("reason", "string", "", "the same in words"),
+    Column("answered", "boolean", "", "whether the firmware answered"),
+    Column("retransmissions", "Int64", "", "frames sent again on the link"),
+    Column("seconds", "Float64", "s", "host time that it took"),
+    Column("ended", "datetime", "", "when it ended"),
+)
+
 RUNS: Final[tuple[Column, ...]] = (
     Column("run", "string", "", "the run's folder name"),
     Column("path", "string", "", "the run's folder"),
@@ -242,6 +262,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "samples": SAMPLES,
     "layers": LAYERS,
     "windows": WINDOWS,
+    "attempts": ATTEMPTS,
 }
 
 #: The columns that say which case a sample belongs to.
@@ -252,5 +273,11 @@ LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not 
 
 #: What the journal holds of a power window, in this order; `window` is its place.
 WINDOW_FIELDS: Final = tuple(column.name for column in WINDOWS if column.name not in (*KEY_NAMES, "window"))
+
+#: What the journal holds of an attempt, in this order. The board may be another one than the case's in the end.
+ATTEMPT_FIELDS: Final = (
+    "device",
+    *(column.name for column in ATTEMPTS if column.name not in (*KEY_NAMES, "attempt")),
+)
 
 CASE_COLUMNS: Final = {column.name: column for column in CASES}

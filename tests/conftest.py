@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import fuzzing  # noqa: F401 (the profile of hypothesis, for every test)
 from fakes.attached import AttachedTwin
 from harness.boards.opening import open_board
 from harness.build.toolchain import find_toolchain

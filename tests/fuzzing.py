@@ -4,75 +4,49 @@ from __future__ import annotations
 
 import os
 import random
-from typing import TYPE_CHECKING, TypeVar
+import time
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypothesis.strategies import SearchStrategy
-
-Value = TypeVar("Value")
-
-#: The same cases on every computer, in memory only, and no limit of time for one of them: a computer may stand still.
-settings.register_profile(
-    "hil", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
-settings.load_profile("hil")
+#: CPU time in seconds after which a fuzz test fails: 15 times what `many` cases may take, so no slow computer does it.
+TOO_LONG_S = 120.0
 
 
-def amounts(quick: int = 1000, many: int = 10_000) -> pytest.MarkDecorator:
+def amounts(quick: int, many: int) -> pytest.MarkDecorator:
     """Give a test its number of `cases`: once for the fast run, and once, marked slow, for the long one.
 
     Args:
-        quick: takes a second or two.
-        many: takes up to 20 seconds. The environment variable HIL_FUZZ, say 1000000, replaces it.
+        quick: takes less than a second of CPU time.
+        many: takes up to 8 seconds. The environment variable HIL_FUZZ, say 1000000, replaces it, and ends the limit.
     """
     said = os.environ.get("HIL_FUZZ")
     slow = pytest.param(int(said) if said else many, id="many", marks=pytest.mark.slow)
     return pytest.mark.parametrize("cases", [pytest.param(quick, id="quick"), slow])
 
 
-def fuzz(cases: int, values: SearchStrategy[Value], check: Callable[[Value], object]) -> None:
-    """Call `check` with so many values; what it raises fails the test, with the smallest value that does it."""
+def fuzz(cases: int, check: Callable[[random.Random], object]) -> None:
+    """Call `check` with so many generators of random numbers, each with a seed of its own: the same ones everywhere.
 
-    @settings(max_examples=cases)
-    @given(values)
-    def every(value: Value) -> None:
-        check(value)
-
-    every()
-
-
-def damaged(*good: bytes) -> SearchStrategy[bytes]:
-    """Make bytes that were good, before one to four accidents: flipped, lost, repeated or foreign bytes, an early end.
-
-    What happens is drawn at once, by one number: with hypothesis drawing each part, a case takes ten times as long.
+    What it raises fails the test, and says the seed: `check(random.Random(SEED))` does it again.
     """
-    return chances().map(lambda chance: spoil(chance, good))
-
-
-def chances() -> SearchStrategy[random.Random]:
-    """Make generators of random numbers, for a test that makes its cases itself."""
-    return st.integers(0, 2**64 - 1).map(_Chance)
-
-
-class _Chance(random.Random):
-    """Says its seed when a test has failed with it."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self._seed = seed
-
-    def __repr__(self) -> str:
-        return f"random.Random({self._seed})"
+    end = time.process_time() + (float("inf") if os.environ.get("HIL_FUZZ") else TOO_LONG_S)
+    for seed in range(cases):
+        try:
+            check(random.Random(seed))
+        except Exception as error:
+            error.add_note(f"made by random.Random({seed}), the {seed + 1}th of {cases} cases")
+            raise
+        if time.process_time() > end:
+            pytest.fail(f"{seed + 1} of {cases} cases took {TOO_LONG_S:.0f} s of CPU time: make them quicker, or fewer")
 
 
 def spoil(chance: random.Random, good: Sequence[bytes]) -> bytes:
-    """Return one of several good texts, damaged as `damaged` says."""
+    """Return one of several good texts after one to four accidents: bits flipped, bytes lost, repeated or foreign."""
     data = bytearray(chance.choice(good))
     for _ in range(chance.randint(1, 4)):
         at, length = chance.randrange(len(data) + 1), chance.randint(1, 16)
@@ -90,3 +64,30 @@ def spoil(chance: random.Random, good: Sequence[bytes]) -> bytes:
         elif accident == "cut":
             del data[at:]
     return bytes(data)
+
+
+#: What a program of another version, or a hand, may write where any other value stood.
+STRANGE = (
+    *(None, True, False, 0, -1, 1, 255, -129, 2**31, 2**32 - 1, 2**53 + 1, 2**63, -(2**200), 0.0, 0.5, -1.5, 1e-320),
+    *(1e39, 1e308, "", "0", "0.5", "1", "int8", "uint8", "float32", "\0"),
+    *("é", "complete", "2026-13-01T00:00:00", [], [[]], {}, [1, 2], [None, -1], {"status": "complete"}),
+)
+
+
+#: What isn't JSON, or no text, but is written and read as such by Python's json.
+NOT_JSON = (float("nan"), float("inf"), -float("inf"), "\ud800")
+
+
+def replace_value(chance: random.Random, record: Any, values: Sequence[object] = STRANGE) -> None:
+    """Put something strange where a value of what JSON can hold stood, at any depth, or take it away."""
+    place = record
+    while isinstance(place, dict | list) and place:
+        key = chance.choice(sorted(place) if isinstance(place, dict) else range(len(place)))
+        if isinstance(place[key], dict | list) and chance.random() < 0.6:
+            place = place[key]
+        elif isinstance(place, dict) and chance.random() < 0.2:
+            del place[key]
+            return
+        else:
+            place[key] = deepcopy(chance.choice(values))
+            return

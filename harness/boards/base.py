@@ -33,7 +33,7 @@ class Board(Protocol):
     backend: Backend
     probe_uid: str  # empty if it has no probe
     notes: list[str]
-    flashing: Flashing | None  # of the image that was started last; None if that failed
+    flashing: Flashing | None  # of the image that was started last; None if it isn't in flash
 
     @property
     def counter(self) -> Counter:

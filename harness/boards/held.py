@@ -41,7 +41,7 @@ class HeldBoard(ABC):
 
     Attributes:
         notes: what was done beyond what was asked, for the log.
-        flashing: how the image that was started last came to be in flash; None if that failed.
+        flashing: how the image that was started last came to be in flash; None if it isn't.
         power: the hub port that powers it; None if that can't be switched from here.
         holds: what keeps others from the board; checked before it is touched, released when it is closed.
     """

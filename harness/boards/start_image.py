@@ -29,7 +29,7 @@ def start_image(
 ) -> Info:
     """Flash an image unless it is in flash already, start it, and make sure that it is what runs.
 
-    `board.flashing` then says how the image came to be in flash.
+    `board.flashing` says how the image came to be in flash, None until it is.
 
     Args:
         board: the board, opened.
@@ -57,9 +57,8 @@ def start_image(
         before = before or _running(board, link)
     else:
         board.flash(image, flashed)
-    info = restart_image(board, image, link, before)
     board.flashing = flashing
-    return info
+    return restart_image(board, image, link, before)
 
 
 def restart_image(board: Board, image: Image, link: Link, before: Info | None = None) -> Info:

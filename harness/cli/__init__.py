@@ -1,22 +1,63 @@
-"""The `hil` command. A command imports what it needs when it runs, so that `hil --help` is quick."""
+"""The `hil` command: a table of its commands, each of which is a module here that is imported when it is called."""
 
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from harness.cli import boards, farm, models
-from harness.cli import results as outcomes
 from harness.errors import HilError
 from harness.text.terminal import INTERNAL_ERROR, harmless_output
 
+#: The commands, with what `hil --help` says of each: it imports none of them, which would take a second. `hil NAME` is
+#: the click command `NAME` in `harness/cli/NAME.py`, whose docstring begins with the same sentence.
+COMMANDS: Final = {
+    "battery": "Estimate how long a battery lasts with each variant of RUN (default: results/latest).",
+    "build": "Make a firmware image of a model, and print what it takes of the board.",
+    "compare": "Say what differs, by how much, and whether it is real.",
+    "crosscheck": "Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.",
+    "devices": "List the configured devices, the kinds of boards, and what is attached; or add what is new.",
+    "doctor": "Check everything that the harness needs, a line each, with the remedy.",
+    "flash": "Flash IMAGE (an ELF file), check it, and say what runs.",
+    "health": "Show how well the boards work, and why some are not used.",
+    "init": "Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore.",
+    "leases": "Show who uses which board of this computer, since when, and which are free.",
+    "nightly": "Run what FILE (default: nightly.yaml) says on the farm, within its budget, and report.",
+    "profile": "Show which layers of IMAGE an inference spends its cycles or instructions in.",
+    "quarantine": "Take DEVICE out of use until somebody releases it.",
+    "reference": "Save what MODEL.tflite gives on all inputs of SUITE, to hold boards against it.",
+    "release": "Take DEVICE back into use.",
+    "renode": "Renode, the emulator behind `--backend renode`.",
+    "report": "Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.",
+    "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
+    "results": "List the runs in a results folder; show, recover, tag or export one.",
+    "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
+    "serve": "Show boards, leases, health, reservations and nights in a browser.",
+    "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
+}
+_MOVING: Final = dict.fromkeys(("health", "leases", "nightly", "quarantine", "release", "reserve", "serve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 
 class _Group(click.Group):
-    """Turns what the harness reports into one message; the traceback comes with -v."""
+    """Imports a command when it is called, and turns what it reports into one message; the traceback comes with -v."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's, as below)
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"harness.cli.{_MOVING.get(cmd_name, cmd_name)}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        rows = [(name, click.Command(name, help=COMMANDS[name]).get_short_help_str(width)) for name in sorted(COMMANDS)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         with harmless_output():
@@ -53,30 +94,3 @@ def main(verbose: bool) -> None:  # noqa: FBT001 (click passes it)
     A command ends with 0 if all is well, 1 if not and it says why, 2 if the command line is wrong, 3 for an internal
     error or if its output can't be written, 130 if it was interrupted. What else some end with is in their --help.
     """
-
-
-for _command in (
-    boards.crosscheck,
-    boards.devices,
-    boards.doctor,
-    boards.flash,
-    boards.init,
-    boards.renode,
-    farm.health,
-    farm.leases,
-    farm.nightly,
-    farm.quarantine,
-    farm.release,
-    farm.reserve,
-    farm.serve,
-    models.build,
-    models.profile,
-    models.reference,
-    models.search,
-    outcomes.battery,
-    outcomes.compare,
-    outcomes.report,
-    outcomes.results,
-    outcomes.trace,
-):
-    main.add_command(_command)

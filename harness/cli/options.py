@@ -1,11 +1,19 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what is meant by them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+from harness.config import Lab, find_lab
+from harness.errors import ConfigError
+from harness.locks.waiting import NOW, Patience
+from harness.store.remote import is_url
+
+if TYPE_CHECKING:
+    from harness.config import Device
 
 
 def _folder(value: str | Path) -> Path:
@@ -42,21 +50,36 @@ TIMEOUT = click.option(
 )
 
 
-def patience_of(wait: bool, timeout: float | None) -> Any:  # noqa: FBT001 (click passes it)
+def patience_of(wait: bool, timeout: float | None) -> Patience:  # noqa: FBT001 (click passes it)
     """Return what `--wait` and `--timeout` mean; a limit alone says that waiting is wanted."""
-    from harness.locks.waiting import NOW, Patience
-
     if not wait and timeout is None:
         return NOW
     return Patience(timeout, lambda text: click.echo(text, err=True))
 
 
-def load_lab(lab: str | None) -> Any:
+def load_lab(lab: str | None) -> Lab:
     """Return the lab that `--lab` names, or the one of the current folder.
 
     Raises:
         ConfigError: its file is wrong.
     """
-    from harness.config import Lab, find_lab
-
     return Lab.load(find_lab(lab, [Path()]))
+
+
+def single_device(lab: Lab, selector: str) -> Device:
+    """Return the one device that is meant.
+
+    Raises:
+        ConfigError: none or several are.
+    """
+    devices = lab.select([selector])
+    if len(devices) != 1:
+        raise ConfigError(f"{selector} means {', '.join(device.name for device in devices)}; name one of them")
+    return devices[0]
+
+
+def locate(name: str, results_dir: Path) -> Path:
+    """Return the path of a run that was given as a path or URL, or as a name in the results folder."""
+    if is_url(name) or name.startswith("file://"):
+        return _folder(name)
+    return Path(name) if Path(name).exists() else results_dir / name

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.flash import single_device
-from harness.commands.printing import print_table
+from harness.cli.options import single_device
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
 from harness.health.retest import open_book, retest
 from harness.locks.state import stamp, username

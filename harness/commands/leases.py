@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.boards.leases import is_on
-from harness.commands.printing import print_table
+from harness.cli.tables import print_table
 from harness.errors import ConfigError, HilError
 from harness.farm.access import Access
 from harness.farm.labgrid import Labgrid

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.printing import print_table
+from harness.cli.tables import print_table
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
 from harness.farm.host import Wish

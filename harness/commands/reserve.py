@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.printing import print_table
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar

@@ -11,7 +11,7 @@ from harness.errors import StoreError
 from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: A line is `{"crc":"xxxxxxxx","record":` + record + `}`, the CRC-32 being that of the record's bytes.
@@ -33,16 +33,22 @@ def journal_line(record: Mapping[str, Any]) -> bytes:
     return _HEAD % zlib.crc32(body) + body + _TAIL
 
 
-def read_journal(path: Path) -> Iterator[dict[str, Any] | Damage]:
+def read_journal(path: Path, kinds: Sequence[str] | None = None) -> Iterator[dict[str, Any] | Damage]:
     """Yield the records of a journal one by one, and `Damage` where a line is not one.
+
+    Args:
+        path: the journal.
+        kinds: only records of these kinds, which saves reading the many samples; None for all.
 
     Raises:
         StoreError: the file can't be read.
     """
+    starts = tuple(b'{"t":"%b"' % kind.encode() for kind in kinds or ())
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                yield _parse(line, number)
+                if kinds is None or line.startswith(starts, _HEAD_BYTES):
+                    yield _parse(line, number)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
 

@@ -208,7 +208,14 @@ class Rack:
             return self._boards[device.name]
         power = power_of(device) if self.backend(device) == "hardware" else None
         steps = plan(self._options.retries, power=power is not None)
-        attempts = Attempts(case.record, lambda text: self._log(device.name, text), steps, case.record.handed_on)
+        attempts = Attempts(
+            case.record,
+            device.name,
+            lambda text: self._log(device.name, text),
+            steps,
+            lambda row: self.access.attempt_ended(device, row),
+            before=case.record.handed_on,
+        )
         try:
             board = open_patiently(lambda: self.board(device, patience), attempts, power)
         except BusyError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.boards.start_image import start_image
-from harness.errors import BoardError, HilError, ImageError, LeaseLostError, MeasurementError
+from harness.errors import BoardError, HilError, ImageError, LeaseLostError, MeasurementError, StoreError
 from harness.image.elf import Image, load_image
 from harness.image.input_tensors import model_inputs
 from harness.link.client import Link
@@ -23,11 +23,11 @@ from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
 from harness.power.meter import Job
 from harness.run import retry as recovery
-from harness.run.retry import Attempts, Step
+from harness.run.retry import Attempt, Attempts, Step, chip_name
 from harness.store.raw_windows import RawWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness.boards.base import Backend, Board
     from harness.config import BoardKind, Suite, SuiteData, Variant
@@ -71,6 +71,7 @@ def run_case(
     record: CaseRecord | None = None,
     meter: Meter | None = None,
     final: bool = True,
+    on_attempt: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
@@ -91,6 +92,7 @@ def run_case(
         meter: measures its energy, once its predictions are there; None leaves that out.
         final: whether a failure of the infrastructure ends the case; if not, another board may take it. That the board
             was taken away never does.
+        on_attempt: takes the row of each attempt, once it is written.
 
     Returns:
         The case's row, every column of the schema.
@@ -100,6 +102,10 @@ def run_case(
     """
     record = record or begin_case(run, board.name, board.kind, board.backend, suite, variant)
     known: dict[str, Any] = {"device": board.name, "probe_uid": board.probe_uid or None}
+    steps = recovery.plan(retries, power=board.can_power_cycle)
+    attempts = Attempts(
+        record, board.name, lambda text: run.log(board.name, text), steps, on_attempt, before=record.handed_on
+    )
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         known |= _image_columns(image)
@@ -107,17 +113,21 @@ def run_case(
         known |= data_columns(suite, data)
         case = _prepare(board, suite, variant, data, image, on_progress, meter, force_flash=force_flash)
         known |= case.inputs_columns
-        measured = _attempt(case, record, run, known, retries)
+        measured = _attempt(case, record, run, known, attempts)
     except HilError as error:
+        if not isinstance(error, StoreError):
+            attempts.ended(error)
         if not isinstance(error, BoardError) or (final and not isinstance(error, LeaseLostError)):
             record.finish(status="failed", reason=str(error), **known)
         raise
     except BaseException as error:
         stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+        attempts.ended(error, "interrupted" if stopped else None)
         if not (stopped and run.writer is not None):  # another writer of the run may take the case
             name = "interrupted" if stopped else f"{type(error).__name__}: {error}"
             record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
         raise
+    attempts.ended(None)
     return record.finish(status="complete", judge=partial(judge, variant.limits), **known, **measured)
 
 
@@ -205,38 +215,40 @@ def _prepare(
     )
 
 
-def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], retries: int) -> dict[str, Any]:
+def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
     """Measure until it works, or the retries are used up."""
     board = case.board
     repaired = 0
-    steps = recovery.plan(retries, power=board.can_power_cycle)
-    attempts = Attempts(record, lambda text: run.log(board.name, text), steps, record.handed_on)
     step: Step | None = None
     seen: Info | None = None
     while True:
         link: Link | None = None
-        answered = False
+        attempt = attempts.begin()
         try:
             if step is not None:
                 recovery.prepare(board, step)
-            link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+            attempt.link = link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+            attempt.stage = "flash"
             # Somebody may have flashed the board since the last attempt, so a reset alone is no proof of the image.
             force = case.force_flash if step is None else step is not Step.RESET
             before = seen if step is Step.RESET else None
             info = start_image(board, case.image, link, case.on_progress, force=force, before=before)
-            answered, seen = True, info
+            attempt.info = seen = info
+            attempt.stage = "measure"
             record.answered = True
-            known |= {"build_id": info.build_id, "board_uid": f"{info.chip_id:016X}"}
+            known |= {"build_id": info.build_id, "board_uid": chip_name(info)}
             if known.get("flashing") != "written":  # by an earlier attempt of this case
                 known["flashing"] = board.flashing
-            measured = _measure(case, link, info, record, run)
+            measured = _measure(case, attempt, link, info, record, run)
         except BoardError as error:
             reason = _with_crash_report(board, error)
             repaired += link.counters.retransmissions if link else 0
             known["retransmissions"] = repaired
             _log_notes(board, run)
-            step = attempts.failed(error, reason, answered=answered and not board.ended)
+            _note_start(attempt, board)
+            step = attempts.failed(error, reason, answered=attempt.info is not None and not board.ended)
         except HilError:
+            _note_start(attempt, board)
             _log_notes(board, run)
             raise
         else:
@@ -245,13 +257,19 @@ def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], r
             return measured
 
 
+def _note_start(attempt: Attempt, board: Board) -> None:
+    """Tell an image that couldn't be flashed from one that couldn't be started."""
+    if attempt.stage == "flash" and board.flashing is not None:
+        attempt.stage = "start"
+
+
 def _log_notes(board: Board, run: Run) -> None:
     for note in board.notes:
         run.log(board.name, note)
     board.notes.clear()
 
 
-def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) -> dict[str, Any]:
+def _measure(case: _Case, attempt: Attempt, link: Link, info: Info, record: CaseRecord, run: Run) -> dict[str, Any]:
     """Stream all inputs, record each inference, and return the measured columns."""
     board, output = case.board, case.image.card.output
     total = len(case.inputs)
@@ -284,6 +302,8 @@ def _measure(case: _Case, link: Link, info: Info, record: CaseRecord, run: Run) 
     counted = summarize(ticks)
     energy: dict[str, Any] = {}
     if case.meter is not None:
+        if case.meter.header():
+            attempt.stage = "energy"
         energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
     return {
         "accuracy": accuracy.value,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import (
     BoardError,
@@ -20,11 +21,13 @@ from harness.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness.boards.base import Board
     from harness.boards.usb_power import UsbPower
-    from harness.store.cases import CaseRecord
+    from harness.link.client import Link
+    from harness.link.messages import Info
+    from harness.store.cases import CaseRecord, Stage
 
 AnyBoard = TypeVar("AnyBoard", bound="Board")
 #: So many cases in a row that the board never answered in, and it is the board rather than an image.
@@ -33,6 +36,8 @@ _SILENT_CASES = 2
 _PAUSE_S = 1.5
 #: A reset goes through what has failed here: the probe, the emulator, or the image that it would start.
 _BEYOND_RESET = (ProbeError, EmulatorError, FlashError)
+#: What ends an attempt and says nothing of the board: somebody has it or took it, or the run was stopped.
+_NO_BOARDS_FAULT = (BusyError, FarmError, LeaseLostError, KeyboardInterrupt, SystemExit)
 #: No retry unlocks a part, and another run's board is not to be touched.
 _FINAL = (LockedError, LeaseLostError)
 
@@ -83,21 +88,77 @@ def prepare(board: Board, step: Step) -> None:
         board.reconnect()
 
 
-@dataclass(frozen=True)
+@dataclass
+class Attempt:
+    """An attempt at a case that is going on.
+
+    Attributes:
+        stage: how far it has come.
+        info: what the firmware announced; None if it hasn't answered.
+        link: to the board; None if it doesn't stand yet.
+        began: when, by the clock of `time.monotonic`.
+    """
+
+    stage: Stage = "open"
+    info: Info | None = None
+    link: Link | None = None
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass
 class Attempts:
-    """The attempts of one case: what is recorded of those that fail, and what comes next.
+    """The attempts of one case on one board: what is recorded of each, and what follows one that fails.
 
     Attributes:
         record: of the case.
+        device: name of the board.
         log: takes a line for the board's log.
         steps: how the retries begin, from `plan`.
+        on_ended: takes the row of each attempt, once it is written.
         before: attempts that other boards have had.
+        current: what goes on; None between two attempts.
     """
 
     record: CaseRecord
+    device: str
     log: Callable[[str], None]
     steps: tuple[Step, ...]
+    on_ended: Callable[[Mapping[str, Any]], None] | None = None
     before: int = 0
+    current: Attempt | None = field(default_factory=Attempt)
+
+    def begin(self) -> Attempt:
+        """Begin an attempt."""
+        self.current = Attempt()
+        return self.current
+
+    def ended(self, error: BaseException | None, reason: str | None = None) -> None:
+        """Record how the attempt that is going on ended; none is, between two of them.
+
+        Args:
+            error: what ended it; None if it measured the case.
+            reason: the same in words, if the error's own don't do.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        attempt, self.current = self.current, None
+        if attempt is None:
+            return
+        row = self.record.attempt_ended(
+            device=self.device,
+            board_uid=chip_name(attempt.info) if attempt.info else None,
+            stage=attempt.stage,
+            outcome="ok" if error is None else "lost" if isinstance(error, _NO_BOARDS_FAULT) else "failed",
+            error=None if error is None else type(error).__name__,
+            reason=None if error is None else reason or str(error),
+            answered=attempt.info is not None,
+            retransmissions=attempt.link.counters.retransmissions if attempt.link else 0,
+            seconds=time.monotonic() - attempt.began,
+            ended=datetime.now(UTC),
+        )
+        if self.on_ended is not None:
+            self.on_ended(row)
 
     def failed(self, error: BoardError, reason: str, *, answered: bool, opened: bool = True) -> Step:
         """Record an attempt that failed, and return how the next one begins.
@@ -105,7 +166,7 @@ class Attempts:
         Args:
             error: what ended it.
             reason: the same in words, for people.
-            answered: whether the firmware answered in it.
+            answered: whether the firmware answered in it, and a reset will start the same one again.
             opened: whether the board was open.
 
         Raises:
@@ -116,12 +177,18 @@ class Attempts:
         step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
         then = f"next: {step}" if step else "given up"
         self.log(f"attempt {number + 1}: {reason} ({then})")
+        self.ended(error, reason)
         if isinstance(error, _FINAL):
             raise error
         if step is None:
             raise type(error)(f"{reason} (attempt {number + 1} of {len(self.steps) + 1})") from error
         self.record.restart(f"{reason} ({then})")
         return step
+
+
+def chip_name(info: Info) -> str:
+    """Return the id of a chip as the results have it: 16 hexadecimal digits."""
+    return f"{info.chip_id:016X}"
 
 
 def open_patiently(
@@ -142,6 +209,7 @@ def open_patiently(
     """
     step: Step | None = None
     while True:
+        attempts.begin()
         try:
             if step is Step.POWER_CYCLE and power is not None:
                 power.cycle()

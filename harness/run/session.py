@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
@@ -184,9 +185,9 @@ class Session:
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
                 if isinstance(error, QuarantinedError):  # none of the boards that are left was tried
-                    record.finish(status="skipped", reason=str(error), attempts=record.attempt)
+                    record.finish(status="skipped", reason=str(error), attempts=record.ended)
                 else:
-                    record.finish(status="failed", reason=str(error))
+                    record.finish(status="failed", reason=str(error), attempts=record.ended)
             raise
         return row, check_limits(variant.limits, row)
 
@@ -209,6 +210,7 @@ class Session:
                     record=case.record,
                     meter=self.rack.meters[device.name],
                     final=last and final,
+                    on_attempt=partial(self.access.attempt_ended, device),
                 )
             except LeaseLostError as error:
                 self.rack.let_go(device)

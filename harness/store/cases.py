@@ -7,7 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.schema import CASE_COLUMNS, CASES, LAYER_FIELDS, SIMULATED, WINDOW_FIELDS
+from harness.schema import (
+    ATTEMPT_FIELDS,
+    CASE_COLUMNS,
+    CASES,
+    KEY_NAMES,
+    LAYER_FIELDS,
+    SIMULATED,
+    WINDOW_FIELDS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +23,8 @@ if TYPE_CHECKING:
     from harness.store.journal import Journal
 
 Status = Literal["complete", "failed", "skipped"]
+#: How far an attempt came.
+Stage = Literal["open", "flash", "start", "measure", "energy"]
 
 
 class CaseRecord:
@@ -30,6 +40,7 @@ class CaseRecord:
     Attributes:
         attempt: how many attempts have failed, or don't count any more.
         handed_on: how many of them other boards have had, or were made before the case was begun anew.
+        ended: how many attempts have ended, and have a row.
         answered: whether the firmware on this board has answered.
         recorded: how many samples of this attempt were recorded.
         row: of the finished case; None as long as it isn't.
@@ -52,6 +63,7 @@ class CaseRecord:
         self.number = number
         self.attempt = earlier
         self.handed_on = earlier
+        self.ended = 0
         self.answered = False
         self.recorded = 0
         self.row: dict[str, Any] | None = None
@@ -126,6 +138,25 @@ class CaseRecord:
         values = [[_plain(row.get(name)) for name in fields] for row in rows]
         self._journal.append({"t": kind, "case": self.number, "v": values})
 
+    def attempt_ended(self, **columns: Any) -> dict[str, Any]:
+        """Record how an attempt ended, before the next one begins or the case ends.
+
+        Args:
+            columns: `device`, and those of the attempts table from `board_uid` on; `host` if it isn't the case's.
+
+        Returns:
+            The row, with the columns that say which case it is of.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: a column is unknown.
+        """
+        row = {"host": self._columns.get("host"), **columns}
+        self._rows("attempts", "attempts", ATTEMPT_FIELDS, [{**row, "ended": columns["ended"].isoformat()}])
+        self.ended += 1
+        known = {name: self._columns.get(name) for name in KEY_NAMES}
+        return {**known, "attempt": self.ended, **row}
+
     def restart(self, reason: str) -> None:
         """Drop the samples, layers and power windows of an attempt that failed and begin the next one.
 
@@ -177,7 +208,7 @@ class CaseRecord:
             raise ValueError("a case that is not complete has a reason, and only that")
         row = {**self._columns, **checked(columns), "status": status, "reason": reason, "samples": self.recorded}
         row["duration_s"] = time.monotonic() - self._start
-        row.setdefault("attempts", self.attempt + 1)
+        row.setdefault("attempts", self.ended or self.attempt + 1)
         _fill_reasons(row)
         if judge is not None:
             row |= checked(judge(row))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from harness.schema import Column
 
-_MASKED = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
+_MASKED = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
 
 #: How the case table becomes a DataFrame: all of its text is plain text.
 CASE_TYPES = {**_MASKED, pa.string(): pd.StringDtype()}

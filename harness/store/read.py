@@ -189,7 +189,7 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
 
 def _typed(value: object, dtype: DType) -> object:
     """Return what run.json says if a column of that type can hold it, else None."""
-    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float}
+    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float, "boolean": bool}
     if not isinstance(value, types[dtype]) or isinstance(value, bool):
         return None
     return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

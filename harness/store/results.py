@@ -45,7 +45,7 @@ class StoredRun:
 class Results:
     """Tidy tables; see `harness.schema` and docs/results.md. A value that was not measured is NA.
 
-    `cases` and `runs` are there at once. `samples`, `layers` and `windows` are read when first asked for and then kept;
+    `cases` and `runs` are there at once. The other tables are read when first asked for and then kept;
     `table` reads only the columns that it is asked for, `each` only one run at a time. Their key columns are
     categorical, as a name stands in millions of rows.
 
@@ -75,6 +75,11 @@ class Results:
     def windows(self) -> pd.DataFrame:
         """A row for each power window, used or rejected; empty where no energy was measured."""
         return self.table("windows")
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """A row for each attempt at a case on a board; empty in runs of before there was the table."""
+        return self.table("attempts")
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table of all runs, or some of its columns.

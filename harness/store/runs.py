@@ -151,6 +151,7 @@ class Run:
         if before is None:
             self._cases.append(record)
         else:
+            record.ended = before.ended
             self._cases[self._cases.index(before)] = record
         return record
 

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
 from harness.schema import (
+    ATTEMPT_FIELDS,
+    ATTEMPTS,
     CASES,
     KEY_NAMES,
     LAYER_FIELDS,
@@ -35,6 +37,7 @@ _ARROW = {
     "string": pa.string(),
     "Int64": pa.int64(),
     "Float64": pa.float64(),
+    "boolean": pa.bool_(),
     "datetime": pa.timestamp("us", tz="UTC"),
 }
 _MANY = 2**63  # numbers of the tables have 64 bits
@@ -61,6 +64,24 @@ class _Case:
     windows: list[list[Any]] = field(default_factory=list)
     before: _Case | None = None
 
+    def take(self, record: dict[str, Any]) -> None:
+        """Add what a record of the journal says of the case."""
+        kind = record["t"]
+        if kind == "sample":
+            if record["v"][SAMPLE_FIELDS.index("repeat")] == 0:
+                self.recorded += 1
+            else:
+                self.repeats += 1
+        elif kind == "restart":
+            self.attempt, self.recorded, self.repeats = record["attempt"], 0, 0
+            self.layers, self.windows = [], []
+        elif kind == "layers":
+            self.layers = record["v"]
+        elif kind == "windows":
+            self.windows += record["v"]
+        elif kind == "finish":
+            self.finish = record["columns"]
+
     def counting(self) -> _Case:
         """Return what counts: this, or what was measured before if it was begun anew and that didn't end."""
         return self if self.finish is not None or self.before is None else self.before.counting()
@@ -73,11 +94,13 @@ class Contents:
     Attributes:
         cases: by number; where several writers began one, that of the writer that it counts for.
         sources: the journal that each case is taken from.
+        attempts: at each case, by all writers.
         damaged_lines: lines that can't be read.
     """
 
     cases: dict[int, _Case] = field(default_factory=dict)
     sources: dict[int, Path] = field(default_factory=dict)
+    attempts: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     damaged_lines: int = 0
 
     @classmethod
@@ -101,6 +124,8 @@ class Contents:
             for record in read_journal(journal):
                 one._take(record)
             contents.damaged_lines += one.damaged_lines
+            for number, attempts in one.attempts.items():
+                contents.attempts.setdefault(number, []).extend(attempts)
             for number, case in one.cases.items():
                 found.setdefault(number, []).append((journal, case.counting()))
         for number, rivals in found.items():
@@ -126,22 +151,10 @@ class Contents:
             self.cases[number] = _Case(record["columns"], attempt=record.get("attempt", 0), before=before)
             return
         case = self.cases.get(number)
-        if case is None:
-            return
-        if kind == "sample":
-            if record["v"][SAMPLE_FIELDS.index("repeat")] == 0:
-                case.recorded += 1
-            else:
-                case.repeats += 1
-        elif kind == "restart":
-            case.attempt, case.recorded, case.repeats = record["attempt"], 0, 0
-            case.layers, case.windows = [], []
-        elif kind == "layers":
-            case.layers = record["v"]
-        elif kind == "windows":
-            case.windows += record["v"]
-        elif kind == "finish":
-            case.finish = record["columns"]
+        if case is not None and kind == "attempts":
+            self.attempts.setdefault(number, []).extend(map(attempt_of, record["v"]))
+        elif case is not None:
+            case.take(record)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the case rows. A case that did not end, or lost samples, is failed and has no scores."""
@@ -154,6 +167,15 @@ class Contents:
     def window_rows(self) -> list[dict[str, Any]]:
         """Return the power windows of the last attempt of each case."""
         return self._numbered("window", WINDOW_FIELDS, lambda case: case.windows)
+
+    def attempt_rows(self) -> list[dict[str, Any]]:
+        """Return the attempts at each case in the order in which they ended, whichever process made them."""
+        found = []
+        for row in self.rows():
+            keys = {name: row.get(name) for name in KEY_NAMES}
+            attempts = sorted(self.attempts.get(row["case"], ()), key=lambda attempt: attempt["ended"])
+            found += [{**keys, "attempt": number, **attempt} for number, attempt in enumerate(attempts, 1)]
+        return found
 
     def _numbered(
         self, number: str, fields: Sequence[str], rows_of: Callable[[_Case], list[list[Any]]]
@@ -180,8 +202,30 @@ def whole(record: Mapping[str, Any]) -> bool:
         return _is_row(values, len(SAMPLE_FIELDS)) and all(
             value is None or (type(value) is int and -_MANY <= value < _MANY) for value in values or ()
         )
+    if kind == "attempts":
+        return isinstance(values, list) and all(_is_attempt(row) for row in values)
     width = {"layers": len(LAYER_FIELDS), "windows": len(WINDOW_FIELDS)}.get(kind)
     return width is None or (isinstance(values, list) and all(_is_row(row, width) for row in values))
+
+
+def attempt_of(values: list[Any]) -> dict[str, Any]:
+    """Return an attempt from what the journal holds of it.
+
+    Raises:
+        ValueError, TypeError: it holds something else.
+    """
+    row = dict(zip(ATTEMPT_FIELDS, values, strict=True))
+    return {**row, "ended": datetime.fromisoformat(row["ended"]).astimezone(UTC)}
+
+
+def _is_attempt(values: object) -> bool:
+    if not _is_row(values, len(ATTEMPT_FIELDS)):
+        return False
+    try:
+        pa.RecordBatch.from_pylist([attempt_of(values)], schema=arrow_schema(ATTEMPTS))  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return False
+    return True
 
 
 def _count(record: Mapping[str, Any], name: str, default: int | None) -> bool:
@@ -229,7 +273,8 @@ def _row(number: int, case: _Case) -> dict[str, Any]:
 def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
     """Write the tables, read them back, and only then put them in place; cases.parquet last, as it makes a run.
 
-    layers.parquet is written if a case was profiled, windows.parquet if its power was measured.
+    layers.parquet is written if a case was profiled, windows.parquet if its power was measured, attempts.parquet if any
+    board was tried.
 
     Args:
         folder: of the run, with its journals.
@@ -244,7 +289,12 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
         samples = sum(case.recorded + case.repeats for case in contents.cases.values())
         cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
         write_table(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
-        for name, found in (("layers", contents.layer_rows()), ("windows", contents.window_rows())):
+        others = {
+            "layers": contents.layer_rows(),
+            "windows": contents.window_rows(),
+            "attempts": contents.attempt_rows(),
+        }
+        for name, found in others.items():
             if found:
                 table = pa.Table.from_pylist(found, schema=arrow_schema(TABLES[name]))
                 write_table(folder / f"{name}.parquet", table.schema, table.to_batches(), len(found))

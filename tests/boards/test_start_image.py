@@ -10,7 +10,7 @@ from harness.boards.opening import VirtualBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.start_image import restart_image, start_image
 from harness.boards.virtual import VirtualNrf52840
-from harness.commands.doctor import _link_findings
+from harness.cli.doctor import _link_findings
 from harness.errors import ConfigError, FlashError, ImageError
 from harness.link.client import Link
 

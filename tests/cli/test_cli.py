@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.boards.discover import Port, Probe
-from harness.cli import main
-from harness.commands.profile import bar
+from harness.cli import COMMANDS, main
+from harness.cli.profile import bar
 from harness.store import Run
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def hil(tmp_path, monkeypatch):
 
 
 def attach(monkeypatch, probes=(), ports=()):
-    for place in ("harness.commands.adding", "harness.commands.doctor"):
+    for place in ("harness.cli.devices.adding", "harness.cli.doctor"):
         monkeypatch.setattr(f"{place}.attached_probes", lambda: list(probes))
         monkeypatch.setattr(f"{place}.attached_ports", lambda: list(ports))
 
@@ -52,6 +52,22 @@ def test_version_and_help(hil):
     text = hil("--help").output
     for command in ("devices", "doctor", "flash", "profile", "results"):
         assert f"  {command} " in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_a_command_what_it_says_itself(hil, name):
+    done = hil(name, "--help")
+    assert done.exit_code == 0
+    assert " ".join(done.output.split("\n\n")[1].split()) == COMMANDS[name]
+
+
+def test_the_list_of_commands_imports_none_of_them():
+    code = "import sys; sys.argv = ['hil', '--help']; import harness.cli\ntry: harness.cli.main()\n"
+    code += (
+        "finally: print(sorted(name for name in sys.modules if name.startswith(('harness.cli.', 'pandas', 'numpy'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["flash"], ["flash", "x.elf"], ["results", "show", "--no"]])
@@ -74,8 +90,8 @@ def test_v_shows_the_traceback(hil):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_ctrl_c_is_130():
-    code = "import sys, time, harness.store, harness.commands.results as r\n"
-    code += "r.show_runs = lambda _: (print('here', flush=True), time.sleep(60))\n"
+    code = "import sys, time, harness.store, harness.cli.results as r\n"
+    code += "r._show_runs = lambda _: (print('here', flush=True), time.sleep(60))\n"
     code += "import harness.cli; sys.argv = ['hil', 'results']; harness.cli.main()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"here\n"

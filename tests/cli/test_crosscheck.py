@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
 from harness.cli import main
-from harness.cli.crosscheck_backends import compare_runs, crosscheck, verdict
+from harness.cli.crosscheck.comparison import compare_runs, measure, verdict
 from harness.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -146,7 +146,7 @@ def test_cycles_and_instructions_are_not_compared():
 
 def test_without_a_suite(tmp_path):
     with pytest.raises(ConfigError, match="no suite"):
-        crosscheck((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
+        measure((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")

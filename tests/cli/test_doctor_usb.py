@@ -13,7 +13,7 @@ import pytest
 
 from harness.boards.discover import Port
 from harness.boards.usb import UsbDevice
-from harness.commands.doctor_usb import Places, install_command, rules_file, usb_findings
+from harness.cli.doctor.usb import Places, install_command, rules_file, usb_findings
 
 DAPLINK = UsbDevice(0x0D28, 0x0204, 1, 5, "1-1", "AA1", "DAPLink CMSIS-DAP")
 NANO = UsbDevice(0x2341, 0x005A, 1, 6, "1-2", "N1", "Nano 33 BLE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuzzing import amounts, chances, damaged, fuzz
+from fuzzing import amounts, fuzz, spoil
 from harness.config import Lab, load_suite
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
@@ -60,13 +60,13 @@ def attempt(path, reader, content):
 
 
 @pytest.mark.parametrize("kind", ["devices", "suite", "nightly", "search"])
-@amounts(quick=100, many=2000)
+@amounts(quick=150, many=3000)
 def test_a_damaged_file_is_read_or_refused(tmp_path, readers, kind, cases):
     reader, good = readers[kind]
-    fuzz(cases, damaged(good), lambda content: attempt(tmp_path / "a.yaml", reader, content))
+    fuzz(cases, lambda chance: attempt(tmp_path / "a.yaml", reader, spoil(chance, (good,))))
 
 
-@amounts(quick=300, many=5000)
+@amounts(quick=500, many=10_000)
 def test_made_up_yaml_is_read_or_refused(tmp_path, readers, cases):
     def check(chance):
         reader, good = readers[chance.choice(sorted(readers))]
@@ -76,4 +76,4 @@ def test_made_up_yaml_is_read_or_refused(tmp_path, readers, cases):
             text = before + mark + text
         attempt(tmp_path / "a.yaml", reader, text.encode())
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)

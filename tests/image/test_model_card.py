@@ -6,9 +6,8 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from fuzzing import NOT_JSON, STRANGE, amounts, fuzz, replace_value
 from harness.errors import ImageError
 from harness.image.layer_table import parse_layers
 from harness.image.model_card import TensorSpec, parse_card
@@ -112,33 +111,14 @@ def test_wrong_tables_of_layers_are_refused_by_key(old, new, where):
         parse_layers(TABLE.replace(old, new), "x.elf")
 
 
-_ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from([2**31, 2**32 - 1, 2**63, -129, 255, 1e39, "int8", "uint8", "float32", "0.5"])
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@st.composite
-def _changed(draw, source):
+def _changed(chance, source):
     """A good JSON text with some of its values replaced, which Python's json writes with NaN and Infinity; or bytes."""
     content = json.loads(source)
-    for _ in range(draw(st.integers(1, 4))):
-        place = content
-        while isinstance(place, (dict, list)) and place:
-            key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-            if not isinstance(place[key], (dict, list)) or draw(st.booleans()):
-                place[key] = draw(_ANYTHING)
-                break
-            place = place[key]
+    for _ in range(chance.randint(1, 4)):
+        replace_value(chance, content, STRANGE + NOT_JSON)
     text = bytearray(json.dumps(content).encode())
-    for at, value in draw(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), max_size=2)):
-        text[at % len(text)] = value
+    for _ in range(chance.choice((0, 0, 1, 2))):
+        text[chance.randrange(len(text))] = chance.randrange(256)
     return bytes(text)
 
 
@@ -172,16 +152,10 @@ def _table_is_read_or_refused(text):
             assert 0 <= count <= 2**53
 
 
-@settings(max_examples=300, deadline=None)
-@given(_changed(CARD), _changed(TABLE))
-def test_damaged_cards_and_tables_are_read_or_refused(card, table):
-    _card_is_read_or_refused(card)
-    _table_is_read_or_refused(table)
+@amounts(quick=1000, many=50_000)
+def test_fuzzed_cards_and_tables_are_read_or_refused(cases):
+    def check(chance):
+        _card_is_read_or_refused(_changed(chance, CARD))
+        _table_is_read_or_refused(_changed(chance, TABLE))
 
-
-@pytest.mark.slow
-@settings(max_examples=1_000_000, deadline=None)
-@given(_changed(CARD), _changed(TABLE))
-def test_a_million_damaged_cards_and_tables_are_read_or_refused(card, table):
-    _card_is_read_or_refused(card)
-    _table_is_read_or_refused(table)
+    fuzz(cases, check)

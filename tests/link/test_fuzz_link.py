@@ -6,7 +6,7 @@ import contextlib
 import struct
 import zlib
 
-from fuzzing import amounts, chances, fuzz, spoil
+from fuzzing import amounts, fuzz, spoil
 from harness.errors import HilError
 from harness.link import messages
 from harness.link.frame import CRC, HEADER, MAGIC, Decoder
@@ -37,7 +37,7 @@ def sent(seq: int, payload: bytes) -> bytes:
     return frame + (payload + struct.pack("<I", zlib.crc32(payload)) if payload else b"")
 
 
-@amounts(quick=1000, many=20_000)
+@amounts(quick=2000, many=50_000)
 def test_a_whole_frame_is_found_behind_any_noise_and_every_byte_is_accounted_for(cases):
     def noise(chance):
         return chance.choice(
@@ -61,10 +61,10 @@ def test_a_whole_frame_is_found_behind_any_noise_and_every_byte_is_accounted_for
         rest = iter([(frame.seq, frame.payload) for frame in found])
         assert all(item in rest for item in wanted)  # in this order, with at most undamaged noise between them
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)
 
 
-@amounts(quick=2000, many=20_000)
+@amounts(quick=5000, many=100_000)
 def test_a_payload_is_understood_or_refused_in_words(cases):
     def check(chance):
         parse = PARSERS[chance.choice(sorted(PARSERS))]
@@ -73,7 +73,7 @@ def test_a_payload_is_understood_or_refused_in_words(cases):
             parse(payload)
         assert messages.describe_fault(payload[:32])
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)
 
 
 def test_what_is_damaged_above_was_good():

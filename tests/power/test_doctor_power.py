@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from harness.commands.doctor_power import power_findings
+from harness.cli.doctor.power import power_findings
 from harness.config import Lab
 from harness.errors import ConfigError
 from harness.power.ppk2 import USB_ID

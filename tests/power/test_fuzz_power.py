@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 
-from fuzzing import amounts, chances, damaged, fuzz, spoil
+from fuzzing import amounts, fuzz, spoil
 from harness.errors import PowerError
 from harness.power.lpm01a_decoder import AsciiDecoder, BinaryDecoder, Collector
 from harness.power.ppk2_calibration import Calibration
@@ -43,7 +43,7 @@ def pieces(chance, data):
         data = data[size:]
 
 
-@amounts(quick=1000, many=10_000)
+@amounts(quick=1000, many=20_000)
 def test_an_lpm01a_invents_no_samples(cases):
     def check(chance):
         kind, good = chance.choice(((BinaryDecoder, BINARY), (AsciiDecoder, ASCII)))
@@ -61,10 +61,10 @@ def test_an_lpm01a_invents_no_samples(cases):
             assert np.isfinite(chunk.current_a).all()
             assert np.count_nonzero(chunk.current_a[~chunk.lost] > 0.05) <= chunk.over_range
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)
 
 
-@amounts(quick=300, many=3000)
+@amounts(quick=150, many=1500)
 def test_a_ppk2_loses_no_more_than_its_numbers_can_say(cases):
     good = stream(150).tobytes()
 
@@ -77,21 +77,23 @@ def test_a_ppk2_loses_no_more_than_its_numbers_can_say(cases):
         assert sum(len(chunk) for chunk in kept) <= 64 * (len(data) // 4 + 1)
         assert all(np.isfinite(chunk.current_a).all() for chunk in kept)
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)
 
 
-@amounts(quick=500, many=4000)
+@amounts(quick=2000, many=20_000)
 def test_a_calibration_is_whole_or_refused(cases):
-    def check(text):
+    good = metadata().encode()
+
+    def check(chance):
         with contextlib.suppress(PowerError):
-            found = Calibration.parse(text.decode("latin-1"), "test")
+            found = Calibration.parse(spoil(chance, (good,)).decode("latin-1"), "test")
             steps, ranges = np.arange(5.0) * 4000, np.arange(5)
             assert np.isfinite(found.amperes(steps, ranges, 3.3)).all()
 
-    fuzz(cases, damaged(metadata().encode()), check)
+    fuzz(cases, check)
 
 
-@amounts(quick=200, many=1500)
+@amounts(quick=100, many=3000)
 def test_a_damaged_trace_is_read_or_refused(cases, tmp_path):
     path = tmp_path / "trace.csv"
 
@@ -102,4 +104,4 @@ def test_a_damaged_trace_is_read_or_refused(cases, tmp_path):
             assert np.isfinite(found.chunk.power_w).all()
             assert found.rate_hz > 0
 
-    fuzz(cases, chances(), check)
+    fuzz(cases, check)

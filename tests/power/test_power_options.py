@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import harness.pytest_plugin.items
-import harness.report.summary
-import harness.run.progress
-import harness.run.session
+import fakes.inner_runs  # noqa: F401 (what the inner runs need)
+import harness.power.meter
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
@@ -19,7 +17,7 @@ POWER = "{monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     for name in ("suites", "firmware/prebuilt/nano33"):
         (pytester.path / name).mkdir(parents=True)
     shutil.copytree(ROOT / "suites" / "data", pytester.path / "suites" / "data")

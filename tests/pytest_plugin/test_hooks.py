@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-# Imported here, because pytester forgets after each inner run what that run was first to import.
+import fakes.inner_runs  # noqa: F401 (what the inner runs need)
 from harness.store import load_results, recover
 
 pytest_plugins = ["pytester"]
@@ -44,8 +44,7 @@ def lab(pytester, monkeypatch):
     """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
     # On a busy computer, lines of progress would come between the dots.
     monkeypatch.setattr("harness.run.progress._LINE_SECONDS", math.inf)
-    # Hypothesis would be imported anew in each inner run.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     suites = pytester.mkdir("suites")
     shutil.copytree(ROOT / "firmware" / "prebuilt" / "nano33", suites / "images" / "nano33")
     shutil.copy(ROOT / "suites" / "data" / "fashion_mnist_test1000.npz", suites / "test.npz")

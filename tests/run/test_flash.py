@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-# Imported here, because pytester forgets after each inner run what that run was first to import.
+import fakes.inner_runs  # noqa: F401 (what the inner runs need)
 from fakes.attached import SERIAL
 from fakes.stale_image import zero_weights
 from harness.boards.opening import open_board
 from harness.cli import main
-from harness.commands.flash import flash_proof
+from harness.cli.flash import flash_proof
 from harness.image.elf import load_image
 from harness.store import load_results
 
@@ -43,7 +43,7 @@ def hil(lab, monkeypatch):
 @pytest.fixture
 def run(lab, pytester, monkeypatch):
     """Run the int8 variant in the lab, and return pytest's result, the case, and the board's log."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     monkeypatch.chdir(lab)
 
     def run(*options):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import fakes.inner_runs  # noqa: F401 (what the inner runs need)
 from harness.run.progress import BarProgress, LineProgress, Watch
 
 pytest_plugins = ["pytester"]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pytest
 from harness import load_results
 from harness.errors import StoreError
 from harness.store import Run, recover
+from harness.store.attempts import attempts_of
 from harness.store.commits import commit, committed
 from harness.store.journal import journals
 from harness.store.names import point_latest, run_name, writer_name
@@ -32,6 +34,45 @@ def measure(record: CaseRecord, samples: int, ticks: int = 100) -> dict[str, obj
     for sample in range(samples):
         record.sample(sample=sample, label=0, prediction=0, ticks=ticks, output_crc=1)
     return record.finish(status="complete", accuracy=1.0, ticks_median=float(ticks))
+
+
+def attempt(record: CaseRecord, device: str, second: int, error: str | None = None) -> None:
+    record.attempt_ended(
+        device=device,
+        stage="measure",
+        outcome="ok" if error is None else "failed",
+        error=error,
+        answered=True,
+        seconds=1.5,
+        ended=datetime(2026, 3, 1, 12, 0, second, tzinfo=UTC),
+    )
+
+
+def test_the_attempts_of_all_writers_are_counted_in_the_order_in_which_they_ended(tmp_path):
+    path = tmp_path / run_name()
+    first, second = (Run.join(path, ABOUT, name) for name in ("z", "a"))
+    given_up = first.begin_case(**KEYS, variant="a", number=0, host="h1")
+    attempt(given_up, "bench-1", 1, "LinkError")
+    given_up.restart("silent")
+    attempt(given_up, "bench-1", 3, "ProbeError")
+    taken = second.begin_case(**KEYS, variant="a", number=0, host="h2")
+    attempt(taken, "bench-2", 7)
+    measure(taken, 2)
+    going = attempts_of(path)
+    first.close()
+    second.close()
+    recover(path)
+    rows = load_results(path).attempts
+    assert rows[["attempt", "device", "host", "error"]].astype(object).fillna("").to_numpy().tolist() == [
+        [1, "bench-1", "h1", "LinkError"],
+        [2, "bench-1", "h1", "ProbeError"],
+        [3, "bench-2", "h2", ""],
+    ]
+    assert load_results(path).cases.attempts.tolist() == [3]
+    assert [{**row, "attempt": number} for number, row in enumerate(going, 1)] == attempts_of(path)
+    (path / "attempts.parquet").unlink()  # as in runs of before there was the table
+    assert load_results(path).attempts.empty
+    assert attempts_of(path) == []
 
 
 def test_threads_that_begin_one_run_at_once_do_not_get_in_each_others_way(tmp_path):

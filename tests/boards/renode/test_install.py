@@ -10,11 +10,12 @@ import tarfile
 import threading
 
 import pytest
+from click.testing import CliRunner
 
 from harness.boards.renode import install as module
 from harness.boards.renode.find import PINNED, cache_folder, find_renode
 from harness.boards.renode.install import ASSETS, asset, checked_sha256, checksum_in, install
-from harness.commands.renode import install_renode
+from harness.cli import main
 from harness.errors import ConfigError
 
 NAME = "renode-1.16.1.linux-portable-dotnet.tar.gz"
@@ -38,6 +39,12 @@ def release(folder, version="1.16.1.17033", name="renode", mode=0o755, top="reno
         entry.size, entry.mode = len(script), mode
         tar.addfile(entry, io.BytesIO(script))
     return path
+
+
+def renode_install(*options, code=0):
+    done = CliRunner().invoke(main, ["renode", "install", *map(str, options)])
+    assert done.exit_code == code
+    return done.output
 
 
 def digest(path):
@@ -122,8 +129,7 @@ def test_a_file_that_is_no_archive(tmp_path):
 
 def test_the_pinned_checksum_is_what_an_archive_must_have(tmp_path):
     path = release(tmp_path / "one")
-    with pytest.raises(ConfigError, match=rf"has SHA-256 {digest(path)}, but {asset()[1]} is expected"):
-        install_renode(path, None, None)
+    assert f"has SHA-256 {digest(path)}, but {asset()[1]} is expected" in renode_install("--archive", path, code=1)
     assert find_renode() is None
 
 
@@ -138,9 +144,9 @@ def test_checksum_files(tmp_path, line):
     file = tmp_path / "sums"
     file.write_text(line.format(sum=digest(path)) + "\n")
     assert checksum_in(file, NAME) == digest(path)
-    install_renode(path, None, file)
+    renode_install("--archive", path, "--sha256-file", file)
     assert find_renode().origin == "managed copy"
-    install_renode(None, None, None, if_missing=True)  # would fail without a checksum if it wanted to install
+    assert "is there already" in renode_install("--if-missing")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from fakes.small_suite import write_small_suite
 from harness.boards.renode import RenodeBoard, find_renode
 from harness.boards.renode.find import HOW_TO_GET_IT
 from harness.boards.start_image import restart_image, start_image
-from harness.cli.crosscheck_backends import crosscheck
+from harness.cli.crosscheck.comparison import measure
 from harness.config import load_suite
 from harness.image.elf import load_image
 from harness.link.client import Link
@@ -100,7 +100,7 @@ def test_images_that_begin_alike_need_one_attempt_each(root, tmp_path):
 
 @pytest.mark.usefixtures("renode")
 def test_it_says_what_the_virtual_board_says(root, tmp_path):
-    checks, _ = crosscheck(
+    checks, _ = measure(
         [write_small_suite(tmp_path / "suite.yaml", root)],
         "nano33",
         ("virtual", "renode"),

@@ -6,11 +6,11 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.results import locate
+from harness.cli.options import READ_RESULTS, locate
 from harness.errors import ConfigError, StoreError
 from harness.report.against import against_baseline, make_policy
 from harness.report.compare import compare_boards, compare_runs, compare_variants
@@ -30,7 +30,7 @@ _PLAIN_COLUMNS = 120
 
 
 @dataclass(frozen=True)
-class Wish:
+class _Wish:
     """What the user asked for, as it was written."""
 
     runs: tuple[str, ...]
@@ -43,12 +43,46 @@ class Wish:
     results_dir: Path
 
 
-def compare(wish: Wish) -> int:
-    """Print a comparison and what came of the limits; returns the exit code.
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN_A] [RUN_B]")
+@click.option("--baseline", metavar="WHAT", help="Tag, run, git revision, latest, or history:N (the last N nights).")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    help="Only what it (a pool's name: its boards) measured. Given twice: compare the two.",
+)
+@click.option("--fail-on", metavar="LIMITS", help='Like "latency>2%,peak_ram>0,accuracy<-0.5%".')
+@click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
+@click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@READ_RESULTS
+def compare(**options: Any) -> None:
+    """Say what differs, by how much, and whether it is real.
 
-    Raises:
-        ConfigError: a limit or margin can't be understood, or the options don't go together.
-    """
+    \b
+    hil compare                        each variant of the latest run with its baseline
+    hil compare RUN_A RUN_B            the cases of RUN_B with those of RUN_A
+    hil compare --baseline main        the latest run with the one tagged main, or of that git revision
+    hil compare --device a             each variant that board a, or the boards of pool a, measured
+    hil compare --device a --device b  the latest run's board b with its board a
+
+    Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.
+    See docs/comparing.md.
+    """  # noqa: D301 (click reads the \b)
+    wish = _Wish(**options)
+    if len(wish.runs) > 2:
+        raise click.UsageError("two runs at most can be compared")
+    try:
+        code = _run(wish)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    raise SystemExit(code)
+
+
+def _run(wish: _Wish) -> int:
+    """Print a comparison and what came of the limits, and return the exit code."""
     limits = parse_limits(wish.fail_on) if wish.fail_on is not None else ()
     policy = make_policy(limits, wish.margins, across_engines=wish.across_engines)
     try:
@@ -66,7 +100,7 @@ def compare(wish: Wish) -> int:
     return EXIT_CODES["ok" if comparison.rows else "no data"]
 
 
-def _compare(wish: Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]]:
+def _compare(wish: _Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]]:
     folders = [find_run(locate(run, wish.results_dir)) for run in wish.runs or ("latest",)]
     if len(set(folders)) < len(folders):
         raise ConfigError(f"{wish.runs[0]} and {wish.runs[1]} are the same run")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
-from harness.commands.adding import Attached, Wish, add_attached
+from harness.cli.devices.adding import Attached, Wish, add_attached
 from harness.config import Lab
 from harness.errors import ConfigError, StoreError
 from harness.files.starter import starter_files, starter_root
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _DEVICES = """\
 # The boards of this lab. Without an entry, `--device nano33` uses the virtual board.
@@ -36,13 +33,10 @@ __pycache__/
 """
 
 
-def start_lab(folder: Path) -> None:
-    """Write devices.yaml, the shipped suites with their data and images, and .gitignore; overwrite nothing.
-
-    Raises:
-        ConfigError: the package lacks the files.
-        StoreError: the folder can't be written.
-    """
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
+def init(folder: Path) -> None:
+    """Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore."""
     root = starter_root()
     contents = {path: (root / path).read_bytes() for path in starter_files()}
     try:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.build.check import missing_check
 from harness.build.making import Made, Making, make_folder, make_model_image, write_model
-from harness.build.own_engine import make_engine_image
+from harness.build.own_engine import OwnEngine, make_engine_image
 from harness.build.patch import Patches
 from harness.build.plan import choose_patches, plan_memory
 from harness.build.sizes import LayerSize, check_plan, layer_sizes
 from harness.build.sources import target_for
 from harness.build.tflite_file import parse_tflite
 from harness.build.toolchain import find_toolchain
-from harness.commands.printing import print_table
+from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
 from harness.config.document import did_you_mean
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.build.graph import Graph
-    from harness.build.own_engine import OwnEngine
     from harness.build.plan import Plan
     from harness.config import BoardKind, Lab
 
@@ -36,17 +36,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Wish:
+class _Wish:
     """What the user asked for.
 
     Attributes:
         board: kind of board.
-        out: the image, or a folder for it; None for the current folder.
+        output: the image, or a folder for it; None for the current folder.
         name: of the model; None for the file's.
         emit_c: write the C files there and compile nothing.
         plain: call the plain C kernels.
-        strict: warnings in our own sources are errors.
-        kept: folder of objects that are kept for the next image.
+        werror: warnings in our own sources are errors.
+        objects: folder of objects that are kept for the next image.
         cross: what the names of the compiler's programs begin with.
         patches: "auto", ROWSxCOLUMNS or ROWSxCOLUMNS@LAYERS; None: the model isn't cut.
         keep_overlap: of patches, instead of computing it again.
@@ -54,19 +54,98 @@ class Wish:
     """
 
     board: str
-    out: Path | None = None
+    output: Path | None = None
     name: str | None = None
     emit_c: Path | None = None
     plain: bool = False
-    strict: bool = False
-    kept: Path | None = None
+    werror: bool = False
+    objects: Path | None = None
     cross: str = "arm-none-eabi-"
     patches: str | None = None
     keep_overlap: bool = False
     check: bool | None = None
 
 
-def build_model(path: Path, lab: Lab, wish: Wish) -> None:
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), required=False, metavar="[MODEL.tflite]")
+@click.option("--board", required=True, metavar="KIND", help="The kind of board; `hil devices` lists them.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The image (default: NAME.elf).")
+@click.option("--name", help="The model's name in the image and in results (default: the file's).")
+@click.option("--emit-c", type=click.Path(path_type=Path), metavar="DIR", help="Only write the model as C into DIR.")
+@click.option("--plain", is_flag=True, help="Plain C kernels instead of those with DSP instructions.")
+@click.option(
+    "--engine-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Instead of a model: C or C++ sources and .a libraries of your own that implement hil_model.h.",
+)
+@click.option(
+    "-I", "--include", type=click.Path(path_type=Path), multiple=True, metavar="DIR", help="Headers of the engine."
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Sources of the engine to leave out, like 'tests/*' or '*_f16.c'.",
+)
+@click.option("-D", "--define", multiple=True, metavar="NAME[=VALUE]", help="A macro for the engine's sources.")
+@click.option(
+    "--heap", type=click.IntRange(min=0), default=0, metavar="BYTES", help="A heap for an engine that calls malloc()."
+)
+@click.option(
+    "--objects", type=click.Path(path_type=Path), metavar="DIR", help="Keep what images share compiled in DIR."
+)
+@click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
+@click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
+@click.option(
+    "--patches",
+    metavar="auto|RxC[@LAYERS]",
+    help="Run the first layers in R x C patches, which takes less RAM; auto: those that take the least.",
+)
+@click.option("--keep-overlap", is_flag=True, help="With --patches: keep what rows of patches share (C is 1).")
+@click.option(
+    "--check/--no-check",
+    default=None,
+    help="Run the image on the virtual board and compare its outputs with tflite-micro's or LiteRT's "
+    "(default: if one of them is installed).",
+)
+@LAB
+def build(
+    model: Path | None,
+    engine_dir: Path | None,
+    include: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    define: tuple[str, ...],
+    heap: int,
+    lab: str | None,
+    **options: Any,
+) -> None:
+    """Make a firmware image of a model, and print what it takes of the board.
+
+    \b
+    hil build model.tflite --board nano33 -o model.elf
+    hil profile model.elf --device nano33
+    hil flash model.elf --device nano33
+
+    The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
+    written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
+    """  # noqa: D301 (click reads the \b)
+    wish = _Wish(**options)
+    if (model is None) == (engine_dir is None):
+        raise click.UsageError("give a model or --engine-dir, one of them")
+    if wish.keep_overlap and wish.patches is None:
+        raise click.UsageError("--keep-overlap goes with --patches")
+    if model is not None:
+        if include or exclude or define or heap:
+            raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
+        _build_model(model, load_lab(lab), wish)
+    elif engine_dir is not None:
+        if wish.emit_c or wish.plain or wish.patches or wish.check:
+            raise click.UsageError("--emit-c, --plain, --patches and --check go with a model")
+        _build_engine(OwnEngine(engine_dir, include, define, heap, exclude), load_lab(lab), wish)
+
+
+def _build_model(path: Path, lab: Lab, wish: _Wish) -> None:
     """Compile a .tflite file, and print what it takes.
 
     Raises:
@@ -84,7 +163,7 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
         click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     check_plan(graph, plan, layers, kind)
-    out = _output(wish.out, name)
+    out = _output(wish.output, name)
     making = _making(lab, kind, wish)
     unchecked = "not compared with an interpreter (--no-check)" if wish.check is False else missing_check(kind)
     if wish.check and unchecked is not None:
@@ -94,7 +173,7 @@ def build_model(path: Path, lab: Lab, wish: Wish) -> None:
     click.echo(f"{out}: {unchecked}." if unchecked is not None else made.checked)
 
 
-def _plan(graph: Graph, wish: Wish) -> Plan:
+def _plan(graph: Graph, wish: _Wish) -> Plan:
     """Plan the whole model, or cut as the user wants it."""
     whole = plan_memory(graph)
     if wish.patches is None:
@@ -121,14 +200,14 @@ def _plan(graph: Graph, wish: Wish) -> Plan:
     return plan
 
 
-def build_engine(engine: OwnEngine, lab: Lab, wish: Wish) -> None:
+def _build_engine(engine: OwnEngine, lab: Lab, wish: _Wish) -> None:
     """Compile an engine of the user's own, and print what it takes.
 
     Raises:
         ConfigError: the folder, the board, the compiler or the output is wrong, or the image doesn't fit.
     """
     kind = _kind(lab, wish.board)
-    out = _output(wish.out, _name(wish.name, engine.folder.resolve().name))
+    out = _output(wish.output, _name(wish.name, engine.folder.resolve().name))
     making = _making(lab, kind, wish)
     made = make_engine_image(engine, making, out)
     if made.warnings:
@@ -174,10 +253,10 @@ def _output(out: Path | None, name: str) -> Path:
     return path
 
 
-def _making(lab: Lab, kind: BoardKind, wish: Wish) -> Making:
+def _making(lab: Lab, kind: BoardKind, wish: _Wish) -> Making:
     target = target_for(kind, lab.kinds, firmware_root().resolve())
-    kept = None if wish.kept is None else wish.kept.resolve()
-    return Making(target, find_toolchain(wish.cross), wish.plain, wish.strict, kept)
+    kept = None if wish.objects is None else wish.objects.resolve()
+    return Making(target, find_toolchain(wish.cross), wish.plain, wish.werror, kept)
 
 
 def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
@@ -11,24 +11,31 @@ from harness.boards.renode.install import asset, checked_sha256, checksum_in, in
 from harness.errors import ConfigError
 from harness.measure.finding import Finding
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+@click.group()
+def renode() -> None:
+    """Renode, the emulator behind `--backend renode`."""
 
 
-def install_renode(
-    archive: Path | None, sha256: str | None, sha256_file: Path | None, *, if_missing: bool = False
+@renode.command("install")
+@click.option("--sha256", metavar="HEX", help="What the release must have, instead of the pinned one.")
+@click.option(
+    "--sha256-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with its line, as sha256sum writes it.",
+)
+@click.option("--archive", type=click.Path(path_type=Path), metavar="FILE", help="Don't download: it is this file.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if Renode is found already.")
+def renode_install(
+    sha256: str | None,
+    sha256_file: Path | None,
+    archive: Path | None,
+    if_missing: bool,  # noqa: FBT001 (click passes it)
 ) -> None:
-    """Install Renode into the user's cache, unless it is to be only if it is missing, and it isn't.
-
-    Args:
-        archive: a release that was downloaded before; None downloads it.
-        sha256: what it must have, instead of the checksum that is pinned here.
-        sha256_file: where that stands, as sha256sum writes it.
-        if_missing: do nothing if there is a Renode.
-
-    Raises:
-        ConfigError: the checksum doesn't fit, or the release can't be had.
-    """
+    """Install the official portable release into your cache."""
+    if sha256 and sha256_file:
+        raise click.UsageError("--sha256 and --sha256-file exclude each other")
     there = find_renode() if if_missing else None
     if there is not None:
         click.echo(f"Renode {there.version or 'of unknown version'} is there already: {there.program} ({there.origin})")

@@ -62,7 +62,7 @@ def verdict(checks: Sequence[Check]) -> Verdict:
     return "not compared" if missing or not any(check.equal for check in checks) else "agree"
 
 
-def crosscheck(
+def measure(
     suites: Sequence[Path],
     device: str,
     backends: tuple[Backend, Backend],

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +15,12 @@ from harness.boards.opening import Wanted, choose_backend
 from harness.build.making import Making
 from harness.build.sources import target_for
 from harness.build.toolchain import find_toolchain
-from harness.commands.flash import single_device
-from harness.commands.printing import print_table
+from harness.cli.options import BACKEND, DEVICE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.tables import print_table
+from harness.config import find_lab
 from harness.config.suite import Limit
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
-from harness.locks.waiting import NOW
 from harness.schema import CASE_COLUMNS
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
@@ -27,7 +28,6 @@ from harness.search.space import read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from harness.config import Lab
     from harness.config.suite import Limits
@@ -38,7 +38,7 @@ _COUNTED = {"hardware": "cycles"}
 
 
 @dataclass(frozen=True)
-class Wish:
+class _Wish:
     """What the user asked for; see `hil search --help`."""
 
     device: str
@@ -51,15 +51,41 @@ class Wish:
     limits: tuple[str, ...]
     python: str | None
     as_json: bool
-    patience: Patience = NOW
+    patience: Patience
 
 
-def search(path: Path, lab: Lab, lab_file: Path | None, wish: Wish) -> None:
-    """Search, then print every candidate with its verdict, and the front.
+@click.command()
+@click.argument("space", type=click.Path(path_type=Path))
+@DEVICE
+@BACKEND
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where models and verdicts go.")
+@click.option("--candidates", type=click.IntRange(1), default=32, show_default=True, help="Try at most so many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses them, if there are more.")
+@click.option("--train", type=click.IntRange(1), metavar="N", help="Train at most the N largest within the limits.")
+@click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="Use N validation inputs, of each class its share."
+)
+@click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
+@click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@LAB
+@WAIT
+@TIMEOUT
+def search(space: Path, lab: str | None, wait: bool, timeout: float | None, **options: Any) -> None:  # noqa: FBT001
+    """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
-    Raises:
-        HilError: the file, the device, a limit or the compiler is wrong.
-    """
+    \b
+    hil search search.yaml --device nano33 --limit ram_peak_bytes=20000 --limit ticks_median=1500000
+
+    The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
+    other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
+    """  # noqa: D301 (click reads the \b)
+    options["out"] = options["out"] or Path("results") / f"search-{space.stem}"
+    _search(space, load_lab(lab), find_lab(lab, [Path()]), _Wish(**options, patience=patience_of(wait, timeout)))
+
+
+def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
+    """Search, then print every candidate with its verdict, and the front."""
     space = load_space(path)
     device = single_device(lab, wish.device)
     backend, why = choose_backend(device, wish.backend)

@@ -17,17 +17,17 @@ from harness.boards.opening import Wanted, choose_backend
 from harness.boards.start_image import check_chip, start_image
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
-from harness.commands.doctor_power import power_findings
-from harness.commands.doctor_usb import usb_findings
-from harness.commands.flash import flash_proof, single_device
-from harness.commands.renode import renode_finding
+from harness.cli.doctor.power import power_findings
+from harness.cli.doctor.usb import usb_findings
+from harness.cli.flash import flash_proof
+from harness.cli.options import BACKEND, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.renode import renode_finding
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
 from harness.farm.access import opened
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.locks.waiting import NOW
 from harness.measure.finding import Finding, State
 from harness.measure.link_health import link_findings
 from harness.text.escape import printable
@@ -45,27 +45,33 @@ _MARKS: dict[State, tuple[str, str]] = {"ok": ("ok", "green"), "optional": ("--"
 _PREBUILT = Path("firmware/prebuilt")
 
 
-def examine(
-    load_lab: Callable[[], Lab], device: str | None, image: Path | None, wanted: Wanted, patience: Patience = NOW
-) -> bool:
-    """Print a line for each check.
-
-    Args:
-        load_lab: reads devices.yaml.
-        device: which board to check too, if any.
-        image: what to flash on it.
-        wanted: backend of the board.
-        patience: whether to wait while another run has the board.
-
-    Returns:
-        True if nothing is wrong.
-    """
+@click.command()
+@click.option("--device", metavar="NAME", help="Check this device too: probe, flash, link.")
+@click.option(
+    "--image",
+    type=click.Path(path_type=Path),
+    help="With a real --device: flash this image (it replaces what is there).",
+)
+@BACKEND
+@LAB
+@WAIT
+@TIMEOUT
+def doctor(
+    device: str | None,
+    image: Path | None,
+    backend: Wanted,
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
+    """Check everything that the harness needs, a line each, with the remedy."""
     healthy = True
-    for finding in _findings(load_lab, device, image, wanted, patience):
+    for finding in _findings(lambda: load_lab(lab), device, image, backend, patience_of(wait, timeout)):
         mark, color = _MARKS[finding.state]
         echo_styled(f"{click.style(mark, fg=color)}  {printable(f'{finding.what}: {finding.text}')}")
         healthy = healthy and finding.state != "problem"
-    return healthy
+    if not healthy:
+        raise SystemExit(1)
 
 
 def _findings(

@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
-from harness.commands.printing import print_table
+from harness.cli.tables import print_table
 from harness.errors import PowerError
 from harness.power.judge import implausible, mean_idle
 from harness.power.replay import Trace, find_pulses, load_trace, remarks, whole_batches
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.power.pulses import Capture
 
 _PLOT_POINTS = 4000
 _LEAST_A, _MOST_A = 1e-6, 1.0  # what microcontroller boards take while they work
 
 
-def show_trace(
-    path: Path,
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--inferences", type=click.IntRange(min=1), required=True, metavar="N", help="How many are in it.")
+@click.option("--voltage", type=float, metavar="V", help="Supply, if the file doesn't say it.")
+@click.option("--sync", metavar="COLUMN", help="Column, or input D0 to D7, of the sync pin. [default: sync]")
+@click.option("--batches", type=click.IntRange(min=1), metavar="N", help="How often the sync pin must go high.")
+@click.option("--idle", type=float, default=0.5, show_default=True, metavar="S", help="Idle time at both ends.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it (PNG, SVG or PDF).")
+def trace(
+    file: Path,
     inferences: int,
-    voltage_v: float | None,
-    idle_s: float,
+    voltage: float | None,
+    sync: str | None,
+    batches: int | None,
+    idle: float,
     plot: Path | None,
-    *,
-    sync: str | None = None,
-    batches: int | None = None,
 ) -> None:
-    """Print what a trace says about the inferences in it, and draw it if asked for.
+    """Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.
 
-    Args:
-        path: of the trace.
-        inferences: how many are in it.
-        voltage_v: supply in volt, if the file doesn't say it.
-        idle_s: how long the board idles at both ends.
-        plot: file for the drawing.
-        sync: column or input that the sync pin is wired to.
-        batches: how often the sync pin must go high.
-
-    Raises:
-        PowerError: the trace can't be read, the sync pin doesn't mark whole batches in it, or the currents can't be
-            those of a board that infers.
+    CSV files have the columns time_s, current_a, sync and perhaps voltage_v, or are exports of Nordic's Power
+    Profiler, Otii or the Joulescope UI.
     """
-    trace = load_trace(path, voltage_v, sync)
-    capture = find_pulses(trace, idle_s)
-    whole = whole_batches(path, trace, capture, batches)
+    taken = load_trace(file, voltage, sync)
+    capture = find_pulses(taken, idle)
+    whole = whole_batches(file, taken, capture, batches)
     problem, reason = implausible(capture)
     current = sum(pulse.charge for pulse in whole) / sum(pulse.end - pulse.start for pulse in whole)
-    if not problem and not trace.simulated and not _LEAST_A <= current <= _MOST_A:
+    if not problem and not taken.simulated and not _LEAST_A <= current <= _MOST_A:
         problem, reason = (
             "current",
             (
@@ -60,29 +56,29 @@ def show_trace(
             ),
         )
     if problem:
-        raise PowerError(f"{path}: {reason}")
+        raise PowerError(f"{file}: {reason}")
     high = sum(pulse.end - pulse.start for pulse in whole)
-    energy_uj = 1e6 * sum(pulse.energy for pulse in whole) / trace.rate_hz / inferences
-    idle = mean_idle(capture)
-    net = None if idle is None else energy_uj - 1e6 * idle.power_w * high / trace.rate_hz / inferences
+    energy_uj = 1e6 * sum(pulse.energy for pulse in whole) / taken.rate_hz / inferences
+    rest = mean_idle(capture)
+    net = None if rest is None else energy_uj - 1e6 * rest.power_w * high / taken.rate_hz / inferences
     rows = [
         ("batches", f"{len(whole)}"),
         ("inferences", f"{inferences} (as you said)"),
-        ("sync pin high", f"{high / trace.rate_hz:.6f} s{' of simulated time' if trace.simulated else ''}"),
+        ("sync pin high", f"{high / taken.rate_hz:.6f} s{' of simulated time' if taken.simulated else ''}"),
         ("energy per inference", f"{energy_uj:.4g} uJ"),
         ("less idle", "-" if net is None else f"{net:.4g} uJ"),
         ("mean current", f"{1e6 * current:.4g} uA"),
         ("peak current", f"{1e6 * max(pulse.peak_a for pulse in whole):.4g} uA"),
-        ("idle current", "-" if idle is None else f"{1e6 * idle.current_a:.4g} uA"),
-        ("samples", f"{capture.samples} at {trace.rate_hz:g} Hz, {capture.lost} lost"),
+        ("idle current", "-" if rest is None else f"{1e6 * rest.current_a:.4g} uA"),
+        ("samples", f"{capture.samples} at {taken.rate_hz:g} Hz, {capture.lost} lost"),
     ]
-    print_table(_title(path, trace), ("what", "value"), rows)
-    if not trace.simulated:
+    print_table(_title(file, taken), ("what", "value"), rows)
+    if not taken.simulated:
         click.echo("The board's clock was not checked: the number of inferences is yours, and not the board's.")
-    for remark in remarks(trace, capture, batches):
+    for remark in remarks(taken, capture, batches):
         click.echo(f"note: {remark}")
     if plot is not None:
-        _draw(trace, capture, _title(path, trace), plot)
+        _draw(taken, capture, _title(file, taken), plot)
         click.echo(f"Plot: {plot}")
 
 
@@ -92,10 +88,10 @@ def _title(path: Path, trace: Trace) -> str:
 
 def _draw(trace: Trace, capture: Capture, title: str, plot: Path) -> None:
     """Draw the current over time, smallest to largest in each column, with the batches shaded."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow, and seldom needed
+    import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - as above
+    from matplotlib import pyplot as plt
 
     current = 1e6 * trace.chunk.current_a
     size = max(1, len(current) // _PLOT_POINTS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 import numpy as np
@@ -20,7 +21,6 @@ from harness.measure.reference import real_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.build.interpreters import Name
     from harness.config import Suite
@@ -30,53 +30,68 @@ if TYPE_CHECKING:
 _EVERY_S = 5.0
 
 
-def make_reference(model: Path, suite_path: Path, variant: str | None, wanted: Name | None, out: Path) -> None:
-    """Run a model on all inputs of a suite and save its outputs and classes.
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.tflite")
+@click.argument("suite", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where the outputs go."
+)
+@click.option(
+    "--variant", metavar="NAME", help="Bring the inputs to the model's size as this variant's `resize:` says."
+)
+@click.option(
+    "--interpreter",
+    type=click.Choice(["auto", "tflite-micro", "litert"]),
+    default="auto",
+    show_default=True,
+    help="auto: tflite-micro for integers, LiteRT for float32, the other if only that is there.",
+)
+def reference(model: Path, suite: Path, output: Path, variant: str | None, interpreter: Name | Literal["auto"]) -> None:
+    """Save what MODEL.tflite gives on all inputs of SUITE, to hold boards against it.
 
-    Args:
-        model: a .tflite file.
-        suite_path: the suite.
-        variant: the one whose `resize:` the inputs go through; None: they have the model's size.
-        wanted: the interpreter; None: the one that the firmware is to equal, if it is installed.
-        out: the .npz file.
+    \b
+    hil reference model.tflite suite.yaml -o reference.npz
+    then in the suite: reference: {file: reference.npz, array: outputs}
 
-    Raises:
-        ConfigError: model, suite or file is wrong, the inputs don't fit the model, or no interpreter can run it.
-    """
-    suite = load_suite(suite_path)
-    resize = None if variant is None else suite.variant(variant).resize
-    data = suite.load_all()
+    An interpreter on this computer runs the model with TensorFlow Lite's reference kernels; inputs are scaled, resized
+    and quantized as for a board. That finds faults of firmware and link. Outputs that you save where the model was
+    trained, in the same form, also find inputs of another order or scale. Needs pip install --pre tflite-micro, or
+    ai-edge-litert, and "tinyml-hil[build]".
+    """  # noqa: D301 (click reads the \b)
+    loaded = load_suite(suite)
+    resize = None if variant is None else loaded.variant(variant).resize
+    data = loaded.load_all()
     try:
         content = model.read_bytes()
     except OSError as error:
         raise ConfigError(f"{model}: can't be read: {error.strerror}") from error
-    interpreter = open_interpreter(model, _order(model) if wanted is None else (wanted,))
-    if interpreter.output.size != len(suite.classes):
+    runner = open_interpreter(model, _order(model) if interpreter == "auto" else (interpreter,))
+    if runner.output.size != len(loaded.classes):
         raise ConfigError(
-            f"{model}: the model has {interpreter.output.size} outputs, but {suite.path} lists {len(suite.classes)} "
+            f"{model}: the model has {runner.output.size} outputs, but {loaded.path} lists {len(loaded.classes)} "
             "classes"
         )
     try:
-        tensors = input_tensors(data, interpreter.input, resize)
+        tensors = input_tensors(data, runner.input, resize)
     except ImageError as error:
-        raise ConfigError(f"{model}: {error}{_resize_hint(suite.variants, variant)}") from error
-    click.echo(f"{model.name} in {interpreter.title}, {len(tensors):,} inputs of {suite.path}", err=True)
+        raise ConfigError(f"{model}: {error}{_resize_hint(loaded.variants, variant)}") from error
+    click.echo(f"{model.name} in {runner.title}, {len(tensors):,} inputs of {loaded.path}", err=True)
     raw, shown = [], time.monotonic()
     for index, tensor in enumerate(tensors):
-        raw.append(interpreter.run(tensor))
+        raw.append(runner.run(tensor))
         if time.monotonic() - shown > _EVERY_S:
             click.echo(f"  {index + 1:,} of {len(tensors):,}", err=True)
             shown = time.monotonic()
     outputs = np.stack(raw)
-    classes = np.array([predict(output) for output in outputs], np.int64)
-    about = [f"{interpreter.title}; model {hashlib.sha256(content).hexdigest()}; inputs {suite.inputs.file}"]
-    _save(out, real_outputs(outputs, interpreter.output), classes, about)
+    classes = np.array([predict(row) for row in outputs], np.int64)
+    about = [f"{runner.title}; model {hashlib.sha256(content).hexdigest()}; inputs {loaded.inputs.file}"]
+    _save(output, real_outputs(outputs, runner.output), classes, about)
     right = top1(classes.tolist(), data.labels)
     click.echo(
-        f"{out}: outputs [{', '.join(map(str, outputs.shape))}] and classes; {100 * right.value:.1f} % are the labels "
-        f"(95 % interval {100 * right.low:.1f} to {100 * right.high:.1f} %)."
+        f"{output}: outputs [{', '.join(map(str, outputs.shape))}] and classes; {100 * right.value:.1f} % are the "
+        f"labels (95 % interval {100 * right.low:.1f} to {100 * right.high:.1f} %)."
     )
-    where = _relative(out, suite)
+    where = _relative(output, loaded)
     click.echo(f"In the suite, or in one of its variants: reference: {{file: {where}, array: outputs}}")
 
 

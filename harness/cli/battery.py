@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.printing import print_table
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
 from harness.power.battery import Duty, assumptions, estimate
 from harness.schema import SIMULATED
@@ -15,19 +16,21 @@ from harness.store.place import unit_of
 from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import Any
 
 _NUMBERS = ("uJ/inference", "mean uA", "by inferences", "battery life")
 
 
-def show_life(run: Path, duty: Duty) -> None:
-    """Print a table for each source of energy in a run, and what the estimates take for granted.
-
-    Raises:
-        ConfigError: no case of the run has energy.
-        StoreError: the run can't be read.
-    """
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.option("--capacity", type=float, required=True, metavar="MAH", help="Capacity of the battery, mAh.")
+@click.option("--every", type=float, required=True, metavar="S", help="One inference each S seconds.")
+@click.option("--sleep", type=float, required=True, metavar="UA", help="What the product draws in between, uA.")
+@click.option("--usable", type=float, default=0.85, show_default=True, help="Share of the capacity that can be used.")
+@click.option("--self-discharge", type=float, default=0.02, show_default=True, help="Share lost in a year by itself.")
+def battery(run: Path, capacity: float, every: float, sleep: float, usable: float, self_discharge: float) -> None:
+    """Estimate how long a battery lasts with each variant of RUN (default: results/latest)."""
+    duty = Duty(capacity, every, sleep, usable, self_discharge)
     rows = [row for row in plain_rows(load_results(run).cases) if row["status"] == "complete"]
     known = [row for row in rows if row["energy_uj"] is not None]
     if not known:

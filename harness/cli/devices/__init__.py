@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.matching import (
-    Candidate,
-    DeviceMatch,
-    candidates,
-    match_devices,
-    port_key,
-    unmatched,
-    usb_name,
-)
-from harness.commands.adding import Attached, entry_for, kind_for, new_name, uid
-from harness.commands.printing import print_table
+from harness.boards.matching import Candidate, DeviceMatch, candidates, match_devices, port_key, unmatched, usb_name
+from harness.cli.devices.adding import Attached, Wish, add_attached, entry_for, kind_for, new_name, uid
+from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
 from harness.config.edit import device_yaml
 from harness.errors import HilError
 from harness.farm.labgrid_inventory import ask_inventory
@@ -29,7 +22,25 @@ if TYPE_CHECKING:
     from harness.config import Device, Lab
 
 
-def show_devices(lab: Lab) -> None:
+@click.command()
+@click.option(
+    "--add", is_flag=False, flag_value="", metavar="[NAME]", help="Write what is attached and new into devices.yaml."
+)
+@click.option("--kind", metavar="KIND", help="With --add: which kind of board it is.")
+@click.option("--probe", metavar="ID", help="With --add: the board behind this probe.")
+@click.option("--port", metavar="PORT", help="With --add: the board's port (path, serial number or location).")
+@LAB
+def devices(add: str | None, kind: str | None, probe: str | None, port: str | None, lab: str | None) -> None:
+    """List the configured devices, the kinds of boards, and what is attached; or add what is new."""
+    if add is not None:
+        add_attached(load_lab(lab), Wish(add or None, kind, probe, port))
+    elif kind or probe or port:
+        raise click.UsageError("--kind, --probe and --port go with --add")
+    else:
+        _show_devices(load_lab(lab))
+
+
+def _show_devices(lab: Lab) -> None:
     """Print the lab, the kinds, and the probes and ports of this computer."""
     attached = Attached.look()
     matches = match_devices(lab.devices, attached.probes, attached.ports)

@@ -35,7 +35,7 @@ def export_run(run: Path, form: str, table: str, output: Path | None) -> None:
     Args:
         run: its folder, or `latest`.
         form: csv, json or junit.
-        table: cases, samples or layers.
+        table: cases, samples, layers, windows or attempts.
         output: the file; None prints it.
 
     Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.results import locate
+from harness.cli.options import READ_RESULTS, locate
 from harness.errors import StoreError
 from harness.report.baseline import find_baseline
 from harness.report.compare import compare_history, compare_runs
@@ -20,8 +21,6 @@ from harness.store.results import join_results
 from harness.text.terminal import echo_data
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.report.frame import Comparison
     from harness.store import Results
 
@@ -29,7 +28,7 @@ _PAGE = "index.html"
 
 
 @dataclass(frozen=True)
-class Wish:
+class _Wish:
     """What the user asked for, as it was written."""
 
     runs: tuple[str, ...]
@@ -39,12 +38,23 @@ class Wish:
     results_dir: Path
 
 
-def report(wish: Wish) -> None:
-    """Write what was asked for, the page beside the newest run if nothing was, and say where it is.
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
+@click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")
+@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
+@click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
+@READ_RESULTS
+def report(**options: Any) -> None:
+    """Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
 
-    Raises:
-        StoreError: a run can't be read, there is no such baseline, or a file can't be written.
-    """
+    \b
+    hil report                               report.html in the latest run's folder
+    hil report results --html out/           the newest run of each suite, and its history over all runs
+    hil report --markdown - --baseline main >> "$GITHUB_STEP_SUMMARY"
+
+    The page is one file that needs no network. See docs/report.md.
+    """  # noqa: D301 (click reads the \b)
+    wish = _Wish(**options)
     results, left_out = _load(wish)
     if results.cases.empty:
         raise StoreError("there is nothing to report: no case was recorded in these runs")
@@ -64,7 +74,7 @@ def report(wish: Wish) -> None:
         click.echo(f"Summary: {wish.markdown}")
 
 
-def _load(wish: Wish) -> tuple[Results, list[str]]:
+def _load(wish: _Wish) -> tuple[Results, list[str]]:
     """Return the runs, and what is to be said of those that can't be read."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -80,7 +90,7 @@ def _load(wish: Wish) -> tuple[Results, list[str]]:
     return results, left_out
 
 
-def _against(results: Results, wish: Wish) -> tuple[Results, Comparison | None]:
+def _against(results: Results, wish: _Wish) -> tuple[Results, Comparison | None]:
     """Hold the newest run against the baseline; a baseline of several nights also becomes its history."""
     if wish.baseline is None:
         return results, None

@@ -8,50 +8,68 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.boards.opening import choose_backend
-from harness.cli.crosscheck_backends import EXIT_CODES, crosscheck, verdict
-from harness.commands.flash import single_device
-from harness.commands.printing import print_table
+from harness.cli.crosscheck.comparison import EXIT_CODES, measure, verdict
+from harness.cli.options import LAB, RESULTS, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
-from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
-    from harness.config import Lab
-    from harness.locks.waiting import Patience
 
 _WORD = {True: "equal", False: "DIFFERENT", None: "not compared"}
 
 
-def crosscheck_backends(
-    lab: Lab,
+@click.command()
+@click.argument("device")
+@click.argument("first", type=click.Choice(["hardware", "renode", "virtual"]))
+@click.argument("second", type=click.Choice(["hardware", "renode", "virtual"]))
+@click.option(
+    "--suite",
+    "suites",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="On this suite (default: all in suites/).",
+)
+@click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="Use only N inputs of each suite, of each class its share."
+)
+@RESULTS
+@LAB
+@WAIT
+@TIMEOUT
+def crosscheck(
     device: str,
-    backends: tuple[Backend, Backend],
+    first: Backend,
+    second: Backend,
     suites: tuple[Path, ...],
-    *,
     samples: int | None,
     results_dir: Path,
-    patience: Patience = NOW,
-) -> int:
-    """Run suites on two backends, print what was compared, and the verdict.
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
+    """Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.
 
-    Returns:
-        The exit code of the verdict.
+    \b
+    hil crosscheck nano33 virtual renode
 
-    Raises:
-        HilError: a suite, the device or a backend is wrong.
-    """
-    chosen = single_device(lab, device)
+    Ends with 0 if all are equal, 1 if one differs, 6 if something that had to be compared could not be, because a case
+    failed, for instance.
+    """  # noqa: D301 (click reads the \b)
+    loaded, backends = load_lab(lab), (first, second)
+    chosen = single_device(loaded, device)
     for backend in backends:
         choose_backend(chosen, backend)  # before anything is measured
-    checks, runs = crosscheck(
+    checks, runs = measure(
         suites or _default_suites(),
         chosen.name,
         backends,
         samples=samples,
         results_dir=results_dir,
-        lab_file=lab.path,
+        lab_file=loaded.path,
         on_run=lambda backend: click.echo(f"{chosen.name} on {backend} ..."),
-        patience=patience,
+        patience=patience_of(wait, timeout),
     )
     print_table(
         f"{chosen.name}: {backends[0]} against {backends[1]}",
@@ -72,7 +90,7 @@ def crosscheck_backends(
         click.echo(f"Verdict: NOT COMPARED: {names} are equal in {equal} comparisons, but {left} could not be made.")
     else:
         click.echo(f"Verdict: NOT COMPARED: there is nothing that {names} both measured.")
-    return EXIT_CODES[found]
+    raise SystemExit(EXIT_CODES[found])
 
 
 def _default_suites() -> tuple[Path, ...]:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.boards.opening import Wanted, choose_backend
-from harness.commands.printing import console, print_table
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.tables import console, print_table
 from harness.farm.access import opened
 from harness.image.elf import load_image
-from harness.locks.waiting import NOW
-from harness.profile.functions import profile_functions
+from harness.profile.functions import FunctionProfile, profile_functions
 from harness.profile.inputs import file_input, random_input, suite_input
 from harness.profile.layers import profile_image
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.boards.base import Backend
     from harness.config import Device
     from harness.image.elf import Image
-    from harness.locks.waiting import Patience
-    from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
 
@@ -34,7 +31,72 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NOT_CYCLES = "Instructions are not cycles: a real board may spend its time elsewhere."
 
 
-def choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
+@click.command()
+@IMAGE
+@DEVICE
+@BACKEND
+@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Run on a sample of this suite.")
+@click.option("--sample", type=click.IntRange(min=0), metavar="N", help="With --suite: which sample (default: 0).")
+@click.option(
+    "--input", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run on this .npy file, floats or raw."
+)
+@click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@LAB
+@WAIT
+@TIMEOUT
+def profile(
+    image: Path,
+    device: str,
+    backend: Wanted,
+    suite: Path | None,
+    sample: int | None,
+    file: Path | None,
+    functions: bool,  # noqa: FBT001 (click passes it)
+    as_json: bool,  # noqa: FBT001 (click passes it)
+    lab: str | None,
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
+    """Show which layers of IMAGE an inference spends its cycles or instructions in.
+
+    The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
+    """
+    if suite and file:
+        raise click.UsageError("--suite and --input exclude each other")
+    if sample is not None and not suite:
+        raise click.UsageError("--sample goes with --suite")
+    chosen = single_device(load_lab(lab), device)
+    loaded = load_image(image, chosen.kind)
+    given = _choose_input(loaded, suite, sample or 0, file)
+    where: Backend = "virtual"  # no other counts by function
+    if not functions or backend != "auto":
+        where, why = choose_backend(chosen, backend)
+    if not functions and not as_json:
+        click.echo(f"{chosen.name} on {where} ({why})")
+    with opened(chosen, where, patience=patience_of(wait, timeout)) as board:
+        found = (profile_functions if functions else profile_image)(board, loaded, given.data)
+        notes = list(board.notes)
+    if as_json:
+        content = _functions_content(found) if isinstance(found, FunctionProfile) else _layers_content(found)
+        click.echo(json.dumps(_heading(image, loaded, chosen, where, given) | content, indent=2))
+        return
+    for note in () if functions else notes:
+        click.echo(f"{note[0].upper()}{note[1:]}.")
+    click.echo(f"Input: {given.origin}.")
+    title = f"{loaded.card.model} on {chosen.name}, {where} backend"
+    if isinstance(found, FunctionProfile):
+        _print_functions(found, title)
+    elif found.layers:
+        _print_layers(found, title)
+    else:
+        click.echo(f"No layers: {found.why_no_layers}.")
+        click.echo(f"The whole inference takes {found.inference:,} {found.counter}.")
+    if isinstance(found, FunctionProfile) or found.counter == "instructions":
+        click.echo(_NOT_CYCLES)
+
+
+def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
     """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
     if suite is not None:
         return suite_input(image, suite, sample)
@@ -43,72 +105,15 @@ def choose_input(image: Image, suite: Path | None, sample: int, file: Path | Non
     return random_input(image.card.input)
 
 
-def show_layers(
-    path: Path,
-    device: Device,
-    wanted: Wanted,
-    *,
-    suite: Path | None,
-    sample: int,
-    file: Path | None,
-    as_json: bool,
-    patience: Patience = NOW,
-) -> None:
-    """Profile an image by layer, and print a table with a chart, or JSON."""
-    image = load_image(path, device.kind)
-    chosen = choose_input(image, suite, sample, file)
-    backend, why = choose_backend(device, wanted)
-    if not as_json:
-        click.echo(f"{device.name} on {backend} ({why})")
-    with opened(device, backend, patience=patience) as board:
-        profile = profile_image(board, image, chosen.data)
-        notes = list(board.notes)
-    if as_json:
-        click.echo(json.dumps(_heading(path, image, device, backend, chosen) | _layers_content(profile), indent=2))
-        return
-    for note in notes:
-        click.echo(f"{note[0].upper()}{note[1:]}.")
-    click.echo(f"Input: {chosen.origin}.")
-    if profile.layers:
-        _print_layers(profile, f"{image.card.model} on {device.name}, {backend} backend")
-    else:
-        click.echo(f"No layers: {profile.why_no_layers}.")
-        click.echo(f"The whole inference takes {profile.inference:,} {profile.counter}.")
-    if profile.counter == "instructions":
-        click.echo(_NOT_CYCLES)
-
-
-def show_functions(
-    path: Path,
-    device: Device,
-    wanted: Wanted,
-    *,
-    suite: Path | None,
-    sample: int,
-    file: Path | None,
-    as_json: bool,
-    patience: Patience = NOW,
-) -> None:
-    """Profile an image by C function on the virtual board, and print a table, or JSON."""
-    image = load_image(path, device.kind)
-    chosen = choose_input(image, suite, sample, file)
-    backend = "virtual" if wanted == "auto" else choose_backend(device, wanted)[0]
-    with opened(device, backend, patience=patience) as board:
-        profile = profile_functions(board, image, chosen.data)
-    if as_json:
-        content = _heading(path, image, device, backend, chosen) | _functions_content(profile)
-        click.echo(json.dumps(content, indent=2))
-        return
-    click.echo(f"Input: {chosen.origin}.")
+def _print_functions(profile: FunctionProfile, title: str) -> None:
     print_table(
-        f"{image.card.model} on {device.name}, {backend} backend",
+        title,
         ("function", "instructions per inference", "share"),
         [(row.function, f"{row.instructions:,.0f}", f"{100 * row.share:.1f} %") for row in profile.functions],
         right=("instructions per inference", "share"),
     )
     total = sum(row.instructions for row in profile.functions)
     click.echo(f"Total: {total:,.0f}. The board's own counter says {profile.counter:,.0f} for the inference alone.")
-    click.echo(_NOT_CYCLES)
 
 
 def bar(share: float, columns: int, *, blocks: bool) -> str:

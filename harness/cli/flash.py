@@ -1,0 +1,63 @@
+"""`hil flash`: one image on one board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.boards.opening import Wanted, choose_backend
+from harness.boards.start_image import start_image
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.farm.access import opened
+from harness.image.elf import load_image
+from harness.link.client import Link
+from harness.link.timing import Timing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.boards.base import Board
+
+
+@click.command()
+@IMAGE
+@DEVICE
+@BACKEND
+@LAB
+@click.option("--force", is_flag=True, help="Flash even if the board already holds IMAGE.")
+@click.option("--allow-mass-erase", is_flag=True, help="Unlock a locked part, which erases all of it.")
+@WAIT
+@TIMEOUT
+def flash(
+    image: Path,
+    device: str,
+    backend: Wanted,
+    lab: str | None,
+    force: bool,  # noqa: FBT001 (click passes it)
+    allow_mass_erase: bool,  # noqa: FBT001 (click passes it)
+    wait: bool,  # noqa: FBT001 (click passes it)
+    timeout: float | None,
+) -> None:
+    """Flash IMAGE (an ELF file), check it, and say what runs."""
+    chosen = single_device(load_lab(lab), device)
+    loaded = load_image(image, chosen.kind)
+    where, why = choose_backend(chosen, backend)
+    click.echo(f"{chosen.name} on {where} ({why})")
+    with opened(chosen, where, unlock=allow_mass_erase, patience=patience_of(wait, timeout)) as board:
+        link = Link(board.link(), board.name, Timing(baud=chosen.kind.baud))
+        info = start_image(board, loaded, link, force=force)
+        for note in board.notes:
+            click.echo(f"{note[0].upper()}{note[1:]}.")
+        if board.flashing != "written":
+            click.echo("--force flashes it anyway.")
+        else:
+            click.echo(f"Flashed {image.name}: {loaded.flash_bytes:,} bytes, {flash_proof(board)}.")
+        click.echo(f"Running: {loaded.card.model}, build id {info.build_id}, chip {info.chip_id:016X}.")
+    if where != "hardware":
+        click.echo("This board is emulated: it exists only while a command uses it, so nothing stays flashed.")
+
+
+def flash_proof(board: Board) -> str:
+    """Say how it is known that an image is in a board's flash."""
+    return "read back and equal" if board.reads_memory else "not read back (no probe), and its build id answers"

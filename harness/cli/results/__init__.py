@@ -1,0 +1,194 @@
+"""`hil results`: list, show, recover and tag runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import LAB, READ_RESULTS, load_lab, locate
+from harness.cli.results.export import export_run
+from harness.cli.tables import print_table
+from harness.errors import ConfigError, ReservationError
+from harness.report.baseline import tag_run
+from harness.report.summary import render
+from harness.store import find_run, list_runs, load_results
+from harness.store import recover as recover_run
+from harness.store.fetch import is_cached
+from harness.store.folders import pruned
+from harness.store.place import boards_of, place_of, spelled
+from harness.store.prune import prune as prune_runs
+from harness.store.publish import publish as publish_run
+from harness.store.results import plain_rows
+from harness.store.runs import read_run_file
+from harness.text.terminal import echo_styled
+from harness.text.times import parse_duration, show_length
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from harness.store import RunInfo
+
+_PLAIN_COLUMNS = 100
+
+
+@click.group(invoke_without_command=True)
+@READ_RESULTS
+@click.pass_context
+def results(ctx: click.Context, results_dir: Path) -> None:
+    """List the runs in a results folder; show, recover, tag or export one."""
+    ctx.obj = results_dir
+    if ctx.invoked_subcommand is None:
+        _show_runs(results_dir)
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.pass_obj
+def show(results_dir: Path, run: str) -> None:
+    """Show the tables of RUN (default: latest)."""
+    folder = find_run(locate(run, results_dir))
+    about = read_run_file(folder)
+    click.echo(f"{folder}: {about.get('state', 'unknown state')}, harness {about.get('harness_version', 'unknown')}\n")
+    gone = pruned(about)
+    if gone is not None:
+        click.echo(f"{', '.join(gone.names)} were pruned on {gone.on}; the cases are kept.\n")
+    rows = plain_rows(load_results(folder).cases)
+    if not rows:
+        click.echo("The run has no cases.")
+        return
+    color = sys.stdout.isatty()
+    echo_styled(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+    for row in rows:
+        if row["verdict"] == "unchecked":
+            click.echo(f"{row['variant']} on {row['device']}: {row['verdict_reason']}")
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.pass_obj
+def recover(results_dir: Path, run: str) -> None:
+    """Finish RUN, which was killed: write its tables from its journal."""
+    folder = find_run(locate(run, results_dir))
+    contents = recover_run(folder)
+    if contents is None:
+        click.echo(f"{folder}: its tables were complete; what was left of its journals is removed.")
+        return
+    rows = contents.rows()
+    complete = sum(row["status"] == "complete" for row in rows)
+    samples = sum(row["samples"] for row in rows)
+    click.echo(f"{folder}: recovered {samples:,} samples; {complete} of {len(rows)} cases are complete.")
+    for row in rows:
+        if row["status"] != "complete":
+            click.echo(f"  {row['variant']} on {row['device']}: {row['status']}: {row['reason']}")
+    if contents.damaged_lines:
+        click.echo(f"  {contents.damaged_lines} damaged lines of the journal were left out.")
+
+
+@results.command()
+@click.argument("run")
+@click.argument("name")
+@click.pass_obj
+def tag(results_dir: Path, run: str, name: str) -> None:
+    """Call RUN by NAME, for `--baseline NAME`. A tag moves if it was another run's."""
+    _refuse_copy(results_dir)
+    folder = find_run(locate(run, results_dir))
+    before = tag_run(results_dir, folder, name)
+    moved = "" if before in (None, folder.name) else f" (it was {before})"
+    click.echo(f"{name} is {folder.name}{moved}. Compare with it: hil compare --baseline {name}")
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.option("--store", metavar="DIR|URL", help="Where to (default: `farm: {store: ...}` in devices.yaml).")
+@LAB
+@click.pass_obj
+def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> None:
+    """Copy RUN (default: latest) into the store that the runs of all hosts are in.
+
+    Nothing is done if it is there already. A run in the store is never replaced by a different one.
+    """
+    store = store or load_lab(lab).farm.store
+    if store is None:
+        raise ConfigError("there is no store: name one with --store, or with `farm: {store: ...}` in devices.yaml")
+    click.echo(f"Published: {publish_run(locate(run, results_dir), store)}")
+
+
+@results.command()
+@click.option("--keep-raw", metavar="LENGTH", required=True, help="How long it is kept after a run ended: 30d, 36h.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.pass_obj
+def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT001 (click passes it)
+    """Remove samples, power windows and logs of old runs.
+
+    Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
+    """
+    try:
+        length = parse_duration(keep_raw)
+    except ReservationError as error:
+        raise click.UsageError(f"--keep-raw: {error}") from error
+    _refuse_copy(results_dir)
+    found = prune_runs(results_dir, length, dry_run=dry_run)
+    for run in found:
+        click.echo(f"{run.path.name}: {run.freed_bytes:,} bytes")
+    if not found:
+        click.echo(f"{results_dir}: no raw data is older than {show_length(length)}, or it is of tagged runs.")
+        return
+    total = f"{len(found)} run{'s' * (len(found) > 1)}, {sum(run.freed_bytes for run in found):,} bytes"
+    done = "would be removed" if dry_run else "removed"
+    click.echo(f"Raw data of {total} {done}. Their cases are kept.")
+
+
+@results.command()
+@click.argument("run", default="latest")
+@click.option("--csv", "form", flag_value="csv", help="A table as CSV.")
+@click.option("--json", "form", flag_value="json", help="Cases and provenance as JSON.")
+@click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
+@click.option(
+    "--table",
+    type=click.Choice(["cases", "samples", "layers", "windows", "attempts"]),
+    default="cases",
+    show_default=True,
+    help="With --csv or --json: which table.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to (default: print it).")
+@click.pass_obj
+def export(results_dir: Path, run: str, form: str | None, table: str, output: Path | None) -> None:
+    """Write RUN (default: latest) for other tools."""
+    if form is None:
+        raise click.UsageError("say how: --csv, --json or --junit")
+    if form == "junit" and table != "cases":
+        raise click.UsageError("--junit is about cases; --table goes with --csv and --json")
+    export_run(locate(run, results_dir), form, table, output)
+
+
+def _show_runs(results_dir: Path) -> None:
+    """Print a line for each run in a folder."""
+    runs = list_runs(results_dir)
+    if not runs:
+        click.echo(f"{results_dir} holds no runs. Make one: pytest suites/ --device nano33")
+        return
+    print_table(str(results_dir), ("run", "state", "devices", "cases"), [_run_row(run) for run in runs])
+    if any(run.state == "unfinished" for run in runs):
+        click.echo("An unfinished run is still going, or was killed: then `hil results recover RUN` finishes it.")
+
+
+def _refuse_copy(results_dir: Path) -> None:
+    if is_cached(results_dir):
+        raise ConfigError("a store behind a URL is only read; run this where its runs are kept, with --results-dir DIR")
+
+
+def _run_row(run: RunInfo) -> tuple[str | None, ...]:
+    if run.cases is None:
+        return run.path.name, run.state, None, None
+    places: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for case in plain_rows(run.cases):
+        places.setdefault((place_of(case), case["backend"]), []).append(case)
+    devices = sorted(f"{spelled(place, boards_of(cases))} ({backend})" for (place, backend), cases in places.items())
+    counts = run.cases["status"].value_counts()
+    cases = ", ".join(f"{count} {status}" for status, count in counts.items())
+    state = f"{run.state}, pruned" if run.pruned else run.state
+    return run.path.name, state, ", ".join(devices) or None, cases or "none"
