@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard
-_TWINS = {"nrf52840": VirtualNrf52840}
+_VIRTUAL_BOARDS = {"nrf52840": VirtualNrf52840}
 
 
 class VirtualBoard(ProbeBoard):
@@ -41,12 +41,12 @@ class VirtualBoard(ProbeBoard):
         self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False, patience: Patience = NOW
     ) -> None:
         twin = device.kind.twin
-        if twin not in _TWINS:
+        if twin not in _VIRTUAL_BOARDS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
         lease = virtual_lease(device)
         with ExitStack() as undo:
             self.holds = take_all(() if lease is None else (lease,), patience, undo)
-            self._make = partial(_TWINS[twin], device.name, faults=faults)
+            self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults)
             self.twin: VirtualNrf52840 = undo.enter_context(self._make())
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
             undo.pop_all()

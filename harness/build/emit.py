@@ -191,7 +191,7 @@ def _invoke(plan: Plan, structs: list[str]) -> str:
 
 def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
-    kernel = f"KERNEL({step.kernel})" if step.twin else step.kernel
+    kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
     xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)(arena + {plan.offsets[x.index]})" for x in step.inputs]
     y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]

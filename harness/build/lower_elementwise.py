@@ -166,7 +166,7 @@ def _add(
     fields |= {name: str(quantization.zero_points[0]) for name, quantization in zeros}
     fields |= {"act_min": str(limits[0]), "act_max": str(limits[1])}
     kernel = "hil_add_s8" if fast is not None else "hil_add_s8_plain"
-    return Step(operator, kernel, "hil_add_s8", (x,), y, fields, twin=fast is not None, in_place=True)
+    return Step(operator, kernel, "hil_add_s8", (x,), y, fields, has_plain=fast is not None, in_place=True)
 
 
 def _mul(
@@ -189,4 +189,4 @@ def _mul(
         "channel": f"{{0, {constants.multiplier}, {constants.round}, {constants.shift}}}",
     }
     kernel = "hil_mul_s8" if fast else "hil_mul_s8_plain"
-    return Step(operator, kernel, "hil_mul_s8", (x,), y, fields, twin=fast, in_place=True)
+    return Step(operator, kernel, "hil_mul_s8", (x,), y, fields, has_plain=fast, in_place=True)

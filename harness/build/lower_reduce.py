@@ -32,7 +32,7 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         (x,),
         y,
         {"act_min": str(low), "act_max": str(high)},
-        twin=simple,
+        has_plain=simple,
         window=window,
     )
 
@@ -57,7 +57,7 @@ def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
             "in_zero": str(before.zero_points[0]),
             "out_zero": str(after.zero_points[0]),
         },
-        twin=simple,
+        has_plain=simple,
     )
 
 

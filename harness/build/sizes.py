@@ -69,7 +69,7 @@ def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[Layer
             LayerSize(
                 operator=steps[0].operator.index,
                 kind=steps[0].operator.kind,
-                kernel=f"{main.kernel}_plain" if plain and main.twin else main.kernel,
+                kernel=f"{main.kernel}_plain" if plain and main.has_plain else main.kernel,
                 shape=graph.tensors[steps[0].operator.outputs[0]].shape,
                 macs=sum(step.macs for step in steps),
                 flash_bytes=_constants(steps, plain=plain),

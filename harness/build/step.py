@@ -25,7 +25,7 @@ class Array:
     Attributes:
         name: what the struct's field is called.
         values: numbers (int8, float32), or the constants of each channel.
-        plain: the values for the plain C twin where its layout is another.
+        plain: the values for the plain C kernel where its layout is another.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Step:
         output: the tensor it writes.
         fields: the struct's initializers, without the window and the arrays.
         arrays: the constants, in flash.
-        twin: the plain build calls KERNEL_plain.
+        has_plain: whether there is KERNEL_plain, too, which the plain build calls.
         window: the struct's window, where it has one.
         scratch_bytes: working memory in the arena; None if the kernel takes none.
         scratch_of: that of the same kernel with another window, where it depends on the window.
@@ -67,7 +67,7 @@ class Step:
     output: Tensor
     fields: dict[str, str]
     arrays: tuple[Array, ...] = ()
-    twin: bool = False
+    has_plain: bool = False
     window: Window | None = None
     scratch_bytes: int | None = None
     scratch_of: Callable[[Window], int] | None = None

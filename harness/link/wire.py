@@ -288,8 +288,8 @@ class Wire:
 
     def broken(self, what: str) -> LinkError:
         """Return the error for a link that can't be repaired."""
-        seen = self._decoder.last_bytes
-        shown = seen.hex(" ") if seen else "none"
+        last = self._decoder.last_bytes
+        shown = last.hex(" ") if last else "none"
         return LinkError(
             f"{self._board}: {what}: the firmware doesn't answer as it should. Last bytes seen: {shown}. "
             "Check that the board runs an image of this harness, and the port and baud rate"

@@ -125,9 +125,9 @@ def _pooled(a: Side, b: Side) -> bool:
 def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     left, right = (side.samples[side.samples["repeat"] == 0].sort_values("sample") for side in (a, b))
     label = left["label"].to_numpy(dtype=np.int64)
-    answers = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
+    predictions = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
     count = len(label)
-    other = int(np.count_nonzero(answers[0] != answers[1]))
+    other = int(np.count_nonzero(predictions[0] != predictions[1]))
     if a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256:
         if other:
             reason = f"can't tell: the same image gave another answer for {other:,} of {count:,} inputs"
@@ -136,7 +136,7 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     crcs = [side["output_crc"].to_numpy(dtype=np.float64, na_value=np.nan) for side in (left, right)]
     if bool(np.array_equal(crcs[0], crcs[1])) and not other:
         return Evidence("share", count, 0.0, exact=True, detail=f"all {count:,} outputs are equal to the bit")
-    correct = [answer == label for answer in answers]
+    correct = [each == label for each in predictions]
     gained = int(np.count_nonzero(correct[1] & ~correct[0]))
     lost = int(np.count_nonzero(correct[0] & ~correct[1]))
     rights = [int(np.count_nonzero(side)) for side in correct]

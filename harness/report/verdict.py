@@ -94,8 +94,8 @@ def judge(finding: Finding) -> tuple[Verdict, str, int | None]:
 
 def _within_units(finding: Finding, units: UnitSpread) -> str:
     """Say that a difference may be one of the two units: it is no more than was seen, or than may be among others."""
-    seen = abs(math.log(finding.change)) <= math.log(units.ratio)
-    which = "is" if seen else "may be"
+    within = abs(math.log(finding.change)) <= math.log(units.ratio)
+    which = "is" if within else "may be"
     return f"{which} within the spread between units ({units.words}); measure both on one unit"
 
 

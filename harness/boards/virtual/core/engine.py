@@ -166,12 +166,12 @@ class Engine:
             self._fail(error)
         return False
 
-    def _on_block(self, address: int, code: bytes, facts: thumb.CodeFacts) -> frozenset[int] | None:
+    def _on_block(self, address: int, code: bytes, scan: thumb.CodeScan) -> frozenset[int] | None:
         """Look at a block before it first runs: see `BlockCounter`."""
-        if facts.first_fp is not None and self.trap_fp and address + facts.first_fp not in self.fp_traps:
-            self.fp_traps.add(address + facts.first_fp)
+        if scan.first_fp is not None and self.trap_fp and address + scan.first_fp not in self.fp_traps:
+            self.fp_traps.add(address + scan.first_fp)
             return None
-        if facts.unmasks:
+        if scan.unmasks:
             self.on_unmask()
         return self.suspects.admit(address, code)
 

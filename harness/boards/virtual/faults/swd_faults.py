@@ -35,12 +35,12 @@ def _failing(error: str, text: str) -> Install:
     """
 
     def install(board: Parts, active: ActiveFault) -> None:
-        seen = 0
+        blocks = 0
 
         def act(name: str) -> None:
-            nonlocal seen
-            seen += name in _BLOCKS
-            if seen > active.fault.after and active.strike():
+            nonlocal blocks
+            blocks += name in _BLOCKS
+            if blocks > active.fault.after and active.strike():
                 from pyocd.core import exceptions  # noqa: PLC0415 - pyOCD takes a while to import
 
                 raise getattr(exceptions, error)(text)
