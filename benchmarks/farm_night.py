@@ -2,13 +2,11 @@
 
     python benchmarks/farm_night.py --boards 16 --hosts 3 --samples 40 --seed 1
 
-Several "hosts" on this machine, each a `hil nightly` of its own with its share of the boards, run one night together
-through a real labgrid coordinator and its exporters. The boards are virtual; some of them hang, vanish or lie.
-Meanwhile workers, supervisors, exporters and the coordinator are killed with SIGKILL and come back, as after a power
-cut. At the end the run is held against one without any of that: every planned case once, none lost, none doubled, the
-same predictions and counts, the bad boards in quarantine and no other.
-
-Needs labgrid in an environment of its own (HIL_LABGRID_VENV; `make labgrid`), or `--engine local` to leave it out.
+Several "hosts" on this machine, each a `hil worker` of its own with its share of the boards, a scheduler, and
+`hil nightly`, which talk to each other by TLS on loopback. The boards are virtual; some of them hang, vanish or lie.
+Meanwhile the processes of boards and hosts, the scheduler and the driver are killed with SIGKILL and come back, as
+after a power cut. At the end the run is held against one without any of that: every planned case once, none lost, none
+doubled, the same predictions and counts, the bad boards in quarantine and no other.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,16 +26,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from harness import load_results
+from harness.config.health import HealthRules
+from harness.errors import HilError
+from harness.farm.certificates import make_certificates
+from harness.farm.night import PLAN, Night
+from harness.farm.tries import read_tries
 
-from fakes.labgrid_farm import LabgridFarm, find_labgrid  # noqa: E402 (after the path)
-from harness import load_results  # noqa: E402
-from harness.config.health import HealthRules  # noqa: E402
-from harness.errors import HilError  # noqa: E402
-from harness.farm.night import PLAN, Night  # noqa: E402
-from harness.files.json_file import read_json  # noqa: E402
-from harness.health.book import HealthBook  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 #: What is wrong with the bad boards, in this order.
 BAD = {
@@ -46,6 +43,9 @@ BAD = {
 }
 #: A night that takes longer than this hangs.
 LIMIT_S = 3600.0
+#: What is killed, as often as it stands here, and comes back so long afterwards.
+TARGETS = ("board", "board", "board", "board", "worker", "scheduler", "driver")
+DOWN_S = 3.0
 
 
 @dataclass
@@ -62,7 +62,6 @@ class Shooting:
         kills: how many things are killed, at most: the night may end before.
         pause: between two kills, seconds on average; drawn from 0.6 to 1.4 times that.
         seed: of what is killed when.
-        engine: `labgrid` or `local`.
     """
 
     folder: Path
@@ -74,10 +73,8 @@ class Shooting:
     kills: int
     pause: float
     seed: int
-    engine: str
-    labgrid: LabgridFarm | None = None
     killed: Counter[str] = field(default_factory=Counter)
-    _supervisors: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _down: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,63 +84,62 @@ class Shooting:
         self.host_of = {name: self.host_names[place % self.hosts] for place, name in enumerate(names)}
         wrong = self._random.sample(names, min(self.bad * len(BAD), self.boards - 1))
         self.bad_boards = {name: list(BAD)[place % len(BAD)] for place, name in enumerate(wrong)}
+        self._aims = [*dict.fromkeys(TARGETS)]  # each kind once, then by chance
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
 
     def prepare(self) -> None:
-        """Write devices.yaml and nightly.yaml, and start labgrid."""
-        lines = ["farm:", f"  engine: {self.engine}", f"  state: {self.folder / 'state'}"]
-        lines.append(f"  store: {self.folder / 'results'}")
-        if self.engine == "labgrid":
-            self.labgrid = LabgridFarm(self.folder / "labgrid", find_labgrid(self.folder / "labgrid-venv"))
-            options = self.labgrid.options
-            lines += ["  labgrid:", f"    coordinator: {options.coordinator}", f"    client: {options.client}"]
-        lines.append("devices:")
-        for name, host in self.host_of.items():
-            faults = f", faults: ['{BAD[self.bad_boards[name]]}']" if name in self.bad_boards else ""
-            lines.append(f"  {name}: {{kind: nano33, backend: virtual, host: {host}{faults}}}")
-        (self.folder / "devices.yaml").write_text("\n".join(lines) + "\n")
+        """Make a folder for each computer: its devices.yaml with its own boards, its certificates, its state."""
+        make_certificates(self.folder / "certs", ["lab", *self.host_names])
+        for host in ("lab", *self.host_names):
+            home = self.folder / host
+            home.mkdir()
+            lines = ["farm:", "  state: state", f"  certificates: ../certs/{host}"]
+            lines.append(f"  scheduler: tls://127.0.0.1:{self._port}")
+            boards = [name for name, owner in self.host_of.items() if owner == host]
+            lines += ["devices:"] * bool(boards)
+            for name in boards:
+                faults = f", faults: ['{BAD[self.bad_boards[name]]}']" if name in self.bad_boards else ""
+                lines.append(f"  {name}: {{kind: nano33, backend: virtual, host: {host}{faults}}}")
+            (home / "devices.yaml").write_text("\n".join(lines) + "\n")
         suites = ", ".join(str(path) for path in self.suites)
         text = f"suites: [{suites}]\ndevices: [nano33]\nsamples: {self.samples}\nbudget: 50m\nbaseline: null\n"
-        (self.folder / "nightly.yaml").write_text(text)
-        if self.labgrid is not None:
-            places = {name: (f"{host}/{name}/*", {"board": "nano33"}) for name, host in self.host_of.items()}
-            self.labgrid.add_places(places)
-            self.labgrid.start_coordinator()
-            for host in self.host_names:
-                self.labgrid.start_exporter(host, [name for name, owner in self.host_of.items() if owner == host])
+        (self.folder / "lab" / "nightly.yaml").write_text(text)
 
-    def run(self) -> dict[str, int]:
-        """Run the night to its end, and return the exit code of each host."""
-        for host in self.host_names:
-            self._start(host)
+    def run(self) -> int:
+        """Run the night to its end, and return the exit code of the driver."""
+        for name in ("scheduler", *self.host_names):
+            self._start(name)
         begun = time.monotonic()
+        self._await_boards()
+        self._start("driver")
         next_kill = math.inf
-        codes: dict[str, int] = {}
-        while len(codes) < self.hosts:
+        while "driver" in self._down or self._processes["driver"].poll() is None:
             if time.monotonic() - begun > LIMIT_S:
                 raise SystemExit(f"the night takes longer than {LIMIT_S:.0f} s; see {self.folder}")
             self._revive()
-            if next_kill == math.inf and self._planned():  # before, a host that is killed has nothing to resume
+            if next_kill == math.inf and self._planned():  # before, a driver that is killed has nothing to resume
                 next_kill = time.monotonic() + self.pause
-            for host, process in list(self._supervisors.items()):
-                if host not in codes and process.poll() is not None and host not in self._down:
-                    codes[host] = process.returncode
-            if time.monotonic() > next_kill and sum(self.killed.values()) < self.kills and not codes:
+            if time.monotonic() > next_kill and sum(self.killed.values()) < self.kills:
                 self._kill_something()
                 next_kill = time.monotonic() + self.pause * self._random.uniform(0.6, 1.4)
             time.sleep(0.2)
-        return codes
+        return self._processes["driver"].returncode
 
     def quarantined(self) -> list[str]:
         """Return the boards that the night has taken out of use."""
-        return sorted(path.stem for path in (self.folder / "state" / "quarantine").glob("*.json"))
+        return sorted(path.stem for path in self.folder.glob("*/state/quarantine/*.json"))
 
     def close(self) -> None:
         """End everything that is left."""
-        for process in self._supervisors.values():
-            if process.poll() is None:
+        for process in self._processes.values():
+            process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
                 process.kill()
-        if self.labgrid is not None:
-            self.labgrid.__exit__()
 
     def night(self) -> Night:
         """Return the night that was run."""
@@ -151,75 +147,70 @@ class Shooting:
         return Night.load(plan.parent)
 
     def _planned(self) -> list[Path]:
-        return list((self.folder / "state" / "nights").glob(f"*/{PLAN}"))
+        return list((self.folder / "lab" / "state" / "nights").glob(f"*/{PLAN}"))
 
-    def _start(self, host: str, *words: str) -> None:
-        command = [sys.executable, "-m", "harness", "nightly", "nightly.yaml", *words]
-        with (self.folder / f"{host}.log").open("ab") as log:
-            self._supervisors[host] = subprocess.Popen(  # noqa: S603 (own program)
-                command,
-                cwd=self.folder,
+    def _await_boards(self) -> None:
+        """Wait until every board has its process: a night is planned with those that are offered."""
+        deadline = time.monotonic() + 300.0
+        while sum(b": is at " in line for line in self._said()) < self.boards:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"not all boards are offered; see {self.folder}")
+            time.sleep(0.2)
+
+    def _said(self) -> list[bytes]:
+        return [line for name in self.host_names for line in (self.folder / f"{name}.log").read_bytes().splitlines()]
+
+    def _start(self, name: str, *words: str) -> None:
+        command = {
+            "scheduler": ["farm", "scheduler", "--port", str(self._port)],
+            "driver": ["nightly", *words],
+        }.get(name, ["worker"])
+        home = self.folder / (name if name in self.host_names else "lab")
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(  # noqa: S603 (own program)
+                [sys.executable, "-m", "harness", *command],
+                cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "HIL_HOST": host, "HIL_LEASES": str(self.folder / "leases" / host)},
+                env={**os.environ, "HIL_HOST": home.name, "HIL_LEASES": str(home / "leases")},
             )
 
     def _kill_something(self) -> None:
-        kinds = ["worker"] * 4 + ["supervisor"] + ["exporter", "coordinator"] * (self.labgrid is not None)
-        kind = self._random.choice(kinds)
-        if kind == "worker":
-            workers = self._workers()
-            if not workers:
+        kind = self._aims.pop(0) if self._aims else self._random.choice(TARGETS)
+        if kind == "board":
+            boards = self._boards()
+            if not boards:
                 return
             try:
-                os.kill(self._random.choice(workers), signal.SIGKILL)
+                os.kill(self._random.choice(boards), signal.SIGKILL)
             except ProcessLookupError:  # it has ended since it was seen
                 return
-        elif kind == "supervisor":
-            host = self._random.choice(self.host_names)
-            if host in self._down or self._supervisors[host].poll() is not None:
+        else:
+            name = self._random.choice(self.host_names) if kind == "worker" else kind
+            if name in self._down or self._processes[name].poll() is not None:
                 return
-            self._supervisors[host].kill()
-            self._down[host] = time.monotonic() + 3.0
-        elif self.labgrid is not None:
-            if any(name not in self.host_names for name in self._down) or "coordinator" in self._down:
-                return
-            name = "coordinator" if kind == "coordinator" else f"exporter {self._random.choice(self.host_names)}"
-            if name in self._down:
-                return
-            self.labgrid.kill(name.removeprefix("exporter "))
-            self._down[name] = time.monotonic() + 3.0
+            self._processes[name].kill()
+            self._down[name] = time.monotonic() + DOWN_S
         self.killed[kind] += 1
 
     def _revive(self) -> None:
         for name in [name for name, when in self._down.items() if time.monotonic() > when]:
-            if name == "coordinator" and self.labgrid is not None:
-                self.labgrid.start_coordinator()
-                self.labgrid.revive_exporters()
-            elif name.startswith("exporter ") and self.labgrid is not None:
-                host = name.removeprefix("exporter ")
-                self.labgrid.start_exporter(host, [board for board, owner in self.host_of.items() if owner == host])
-            else:
-                self._supervisors[name].wait()
-                self._start(name, "--resume")  # as at boot after a power cut
+            self._processes[name].wait()
+            self._start(name, *["--resume"] * (name == "driver"))  # as at boot after a power cut
             del self._down[name]
 
-    def _workers(self) -> list[int]:
-        """Return the processes that measure at the moment."""
+    def _boards(self) -> list[int]:
+        """Return the processes of the boards."""
         found = []
-        for path in (self.folder / "state" / "nights").glob("*/claims/*.*.json"):
-            about = read_json(path) or {}
-            pid = about.get("pid")
-            if pid is None or path.with_name(path.name.replace(".json", ".failed.json")).exists():
-                continue
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                command = path.read_bytes()
             except OSError:
                 continue
-            if b"harness.farm.worker" in command and bytes(self.folder) in command:
-                found.append(int(pid))
-        return sorted(set(found))
+            if b"harness.farm.board_worker" in command and bytes(self.folder) in command:
+                found.append(int(path.parent.name))
+        return sorted(found)
 
 
 def verify(shooting: Shooting, clean: Path) -> list[str]:
@@ -252,7 +243,7 @@ def verify(shooting: Shooting, clean: Path) -> list[str]:
     quarantined = set(shooting.quarantined())
     wrong += [f"{name} is in quarantine and was good" for name in sorted(quarantined - set(bad))]
     # A night may end before a board that is out of reach most of the time has failed often enough.
-    failures = Counter(event.device for event in HealthBook(shooting.folder / "state").events() if not event.ok)
+    failures = Counter(one.device for one in read_tries(night.folder) if one.outcome == "failed")
     caught = {name for name in bad if failures[name] >= HealthRules().failures_in_a_row}
     wrong += [f"{name} {bad[name]} and isn't in quarantine" for name in sorted(caught - quarantined)]
     return wrong
@@ -283,7 +274,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=25, help="at most; the night may end before (default: 25)")
     parser.add_argument("--pause", type=float, default=7.0, help="seconds between kills, on average (default: 7)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engine", choices=("labgrid", "local"), default="labgrid")
     parser.add_argument("--folder", type=Path, default=Path("farm-night"), help="made anew (default: farm-night)")
     chosen = parser.parse_args(arguments)
     suites = [path.resolve() for path in chosen.suites or sorted((ROOT / "suites").glob("*.yaml"))]
@@ -295,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
         clean = clean_run(shooting)
         shooting.prepare()
         begun = time.monotonic()
-        codes = shooting.run()
+        code = shooting.run()
         seconds = time.monotonic() - begun
         wrong = verify(shooting, clean)
         cases = load_results(shooting.night().run).cases
@@ -313,7 +303,7 @@ def main(arguments: list[str] | None = None) -> int:
         "boards that measured": int(cases["device"].nunique()),
         "in quarantine": shooting.quarantined(),
         "killed": dict(shooting.killed),
-        "exit codes": codes,
+        "exit code": code,
         "seconds": round(seconds, 1),
         "wrong": wrong,
     }

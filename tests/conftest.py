@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 #: Modules whose tests share what is slow to make: one process of pytest-xdist runs them all, and begins with them.
-TOGETHER = {"tests/report/test_browser.py", "tests/engine/test_engine_speed.py", "tests/run/test_fault_table.py"}
+TOGETHER = {
+    "tests/engine/test_engine_speed.py",
+    "tests/report/test_browser.py",
+    "tests/report/test_page.py",
+    "tests/run/test_fault_table.py",
+}
 #: What the user says of Renode, for the tests that run on it.
 HIL_RENODE = pytest.StashKey[str | None]()
 

@@ -16,11 +16,12 @@ import yaml
 from harness.cli import main
 from harness.config.nightly import Nightly, load_nightly
 from harness.farm.finish import SUMMARY
-from harness.farm.night_report import MARKDOWN, REPORT
 from harness.report.gate import NIGHTLY_PARSERS, parse_limits
+from harness.report.night import MARKDOWN, REPORT
 
 FOLDER = Path(__file__).parents[1] / "examples" / "nightly"
 UNITS = sorted([*FOLDER.glob("*.service"), *FOLDER.glob("*.timer")])
+FARM = sorted(FOLDER.with_name("farm").glob("*.service"))
 
 
 def commands(text):
@@ -32,7 +33,7 @@ def commands(text):
 def check(words):
     command, rest = main, words[1:]
     while isinstance(command, click.Group):
-        command, rest = command.commands[rest[0]], rest[1:]
+        command, rest = command.get_command(click.Context(command), rest[0]), rest[1:]
     command.make_context("hil", rest)  # parses, and runs nothing
     return command.name
 
@@ -70,14 +71,23 @@ def test_each_timer_starts_a_unit_that_runs_a_command_that_exists():
     assert unit(FOLDER / "hil-nightly-resume.service")["Unit"]["Before"] == "hil-nightly.service"
 
 
+def test_the_units_of_a_farm_run_commands_that_exist():
+    found = {}
+    for path in FARM:
+        (words,) = commands(unit(path)["Service"]["ExecStart"])
+        found[path.stem] = check(words)
+        assert unit(path)["Service"]["Restart"] == "always"
+    assert found == {"hil-scheduler": "scheduler", "hil-worker": "worker"}
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 def test_systemd_understands_the_units(tmp_path):
-    for path in UNITS:
+    for path in (*UNITS, *FARM):
         text = path.read_text()
         (tmp_path / path.name).write_text(re.sub(r"ExecStart=\S+", f"ExecStart={shutil.which('true')}", text))
-    command = ["systemd-analyze", "verify", *(tmp_path / path.name for path in UNITS)]
+    command = ["systemd-analyze", "verify", *(tmp_path / path.name for path in (*UNITS, *FARM))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line or "hil-nightly" in line] == []
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line or "hil-" in line] == []
     assert done.returncode == 0
 
 

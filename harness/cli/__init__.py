@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "crosscheck": "Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.",
     "devices": "List the configured devices, the kinds of boards, and what is attached; or add what is new.",
     "doctor": "Check everything that the harness needs, a line each, with the remedy.",
+    "farm": "Set up a farm of several computers (docs/farm.md).",
     "flash": "Flash IMAGE (an ELF file), check it, and say what runs.",
     "health": "Show how well the boards work, and why some are not used.",
     "init": "Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore.",
@@ -34,10 +35,11 @@ COMMANDS: Final = {
     "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
     "results": "List the runs in a results folder; show, recover, tag or export one.",
     "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
-    "serve": "Show boards, leases, health, reservations and nights in a browser.",
+    "site": "Write web pages about boards, who has them, health, reservations, nights and runs into DIR.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
+    "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
-_MOVING: Final = dict.fromkeys(("health", "leases", "nightly", "quarantine", "release", "reserve", "serve"), "farm")
+_MOVING: Final = dict.fromkeys(("leases", "reserve"), "farm")
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of
+from harness.cli.options import LAB, load_lab
 
 
 @click.command()
@@ -21,24 +21,6 @@ def leases(as_json: bool, janitor: bool, lab: str | None) -> None:  # noqa: FBT0
         free_dead_places(load_lab(lab))
     else:
         show_leases(load_lab(lab), as_json=as_json)
-
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 for any that is free.")
-@click.option("--token", envvar="HIL_TOKEN", help="What visitors must know; better in $HIL_TOKEN, where `ps` lacks it.")
-@click.option(
-    "--results-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: the farm's store, else results."
-)
-@LAB
-def serve(host: str, port: int, token: str | None, results_dir: Path | None, lab: str | None) -> None:
-    """Show boards, leases, health, reservations and nights in a browser.
-
-    The page can only be read. Only this computer can open it unless --host says otherwise; then visitors need a token.
-    """
-    from harness.commands.serve import serve as run
-
-    run(load_lab(lab), results_dir, host, port, token)
 
 
 @click.command()
@@ -121,26 +103,6 @@ def reserve(
         )
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("nightly.yaml"), metavar="[FILE]")
-@click.option("--resume", is_flag=True, help="Only go on with a night that was cut off.")
-@click.option("--dry-run", is_flag=True, help="Say what would be measured on which boards, and do nothing.")
-@click.option("--results-dir", metavar="DIR", help="Default: the farm's store, else results.")
-@LAB
-def nightly(file: Path, resume: bool, dry_run: bool, results_dir: str | None, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
-    """Run what FILE (default: nightly.yaml) says on the farm, within its budget, and report.
-
-    Every host of a farm runs it, at the same time or not: they share the cases. It never runs twice at once on a host,
-    and goes on where it stopped after a power cut.
-
-    Ends with 0 if all is well, 1 if a case failed or got worse than allowed, 5 if nothing was measured, 6 if a limit
-    can't be told, 7 if cases are left. See docs/nightly.md.
-    """
-    from harness.commands.nightly import run_nightly
-
-    raise SystemExit(run_nightly(load_lab(lab), file, results_dir, resume=resume, dry_run=dry_run))
-
-
 _DEFAULT = click.core.ParameterSource.DEFAULT
 #: What can be said with each thing that the command does, and its name for messages.
 _MODES = {
@@ -176,53 +138,37 @@ def _reject_others(mode: str, given: set[str]) -> None:
         raise click.UsageError(f"{', '.join(wrong)} can't be said with {name}")
 
 
-@click.command()
-@click.argument("device", required=False)
-@click.option("--check", is_flag=True, help="Check DEVICE now: flash, read back, run known inputs.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.group()
+def farm() -> None:
+    """Set up a farm of several computers (docs/farm.md)."""
+
+
+@farm.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+def certs(folder: Path, hosts: tuple[str, ...]) -> None:
+    """Make certificates in DIR for the computers of a farm (default: this one).
+
+    DIR/HOST is copied to each HOST and named there by `farm: {certificates: ...}`. DIR/ca-key.pem stays where it is:
+    who has it can make certificates, and who has a certificate can run code on every computer of the farm.
+    """
+    from harness.farm.certificates import make_certificates
+    from harness.locks.state import hostname
+
+    for made in make_certificates(folder, hosts or (hostname(),)):
+        click.echo(f"{made}: copy it to that computer, where only the farm's user may read it")
+
+
+@farm.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8786, show_default=True)
+@click.option(
+    "--certificates", type=click.Path(path_type=Path), metavar="DIR", help="Default: `farm: {certificates: ...}`."
+)
+@click.option("--dashboard", type=int, metavar="PORT", help="Show Dask's dashboard on this port of this computer.")
 @LAB
-@WAIT
-@TIMEOUT
-def health(
-    device: str | None,
-    check: bool,  # noqa: FBT001 (click passes it)
-    as_json: bool,  # noqa: FBT001 (click passes it)
-    lab: str | None,
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
-) -> None:
-    """Show how well the boards work, and why some are not used."""
-    from harness.commands.health import check_now, show_health
+def scheduler(host: str, port: int, certificates: Path | None, dashboard: int | None, lab: str | None) -> None:
+    """Run the scheduler of a farm, with TLS unless it listens to this computer only."""
+    from harness.farm.scheduler import run_scheduler
 
-    loaded = load_lab(lab)
-    if check and (device is None or as_json):
-        raise click.UsageError("--check needs a DEVICE, and goes without --json")
-    if not check and (wait or timeout is not None):
-        raise click.UsageError("--wait and --timeout go with --check")
-    if device is not None and check:
-        if not check_now(loaded, device, patience_of(wait, timeout)):
-            raise SystemExit(1)
-    else:
-        show_health(loaded, device, as_json=as_json)
-
-
-@click.command()
-@click.argument("device")
-@click.option("--reason", required=True, metavar="TEXT", help="Why, for the next one who misses it.")
-@LAB
-def quarantine(device: str, reason: str, lab: str | None) -> None:
-    """Take DEVICE out of use until somebody releases it."""
-    from harness.commands.health import set_quarantine
-
-    set_quarantine(load_lab(lab), device, reason)
-
-
-@click.command()
-@click.argument("device")
-@click.option("--reason", default="", metavar="TEXT", help="What was done about it.")
-@LAB
-def release(device: str, reason: str, lab: str | None) -> None:
-    """Take DEVICE back into use."""
-    from harness.commands.health import end_quarantine
-
-    end_quarantine(load_lab(lab), device, reason)
+    run_scheduler(host, port, certificates or load_lab(lab).farm.certificates, dashboard, click.echo)

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,9 @@ from harness.search.making import Maker
 from harness.search.space import read_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from harness.config import Lab
+    from harness.config import Lab, Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
     from harness.search import Judged, Space
@@ -52,6 +53,7 @@ class _Wish:
     python: str | None
     as_json: bool
     patience: Patience
+    scheduler: str | None
 
 
 @click.command()
@@ -68,6 +70,7 @@ class _Wish:
 @click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--scheduler", metavar="ADDRESS", help="A farm's, like tls://lab:8786: measure on its boards at once.")
 @LAB
 @WAIT
 @TIMEOUT
@@ -105,8 +108,20 @@ def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
 
     say(f"{device.name} on {backend} ({why}); {len(candidates)} of {space.size} candidates; limits: {_words(limits)}")
     maker = Maker(space, wish.out, making, wish.python or sys.executable)
+    address = wish.scheduler or lab.farm.scheduler
     judged = run_search(
-        Search(maker, wish.device, wish.backend, lab_file, limits, wish.train, wish.samples, say, wish.patience),
+        Search(
+            maker,
+            wish.device,
+            wish.backend,
+            lab_file,
+            limits,
+            wish.train,
+            wish.samples,
+            say,
+            wish.patience,
+            elsewhere=None if address is None else partial(_on_farm, lab, wish, address, say),
+        ),
         candidates,
     )
     if wish.as_json:
@@ -115,6 +130,18 @@ def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
         _show(space, judged, counter, wish.out)
     if not any(each.verdict == "front" for each in judged):
         raise ConfigError(f"no candidate of {path} is within the limits; the verdicts say why")
+
+
+def _on_farm(
+    lab: Lab, wish: _Wish, address: str, say: Callable[[str], None], suite: Suite, samples: int | None, runs: Path
+) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure the variants of a suite on the boards that a scheduler knows."""
+    from harness.config.nightly import Nightly
+    from harness.farm.nightly import measure_suite
+    from harness.farm.seats import Wish
+
+    asked = Nightly(suites=(suite.path,), devices=(wish.device,), backend=wish.backend, samples=samples, check=False)
+    yield from measure_suite(Wish(lab, asked, suite.path.parent, runs, resume=False, say=say, scheduler=address))
 
 
 def _given(texts: Iterable[str], counter: str) -> Limits:

@@ -45,6 +45,9 @@ class Farm(Model):
     `state` is a folder for health, reservations and nights, shared by the hosts of a farm; None for this user's own.
     `store` is where finished runs are copied to, a folder or an fsspec URL; None leaves them where they are.
     `reservations` says how long and how often boards are lent.
+    `scheduler` is the lab's Dask scheduler, like tls://lab:8786; None starts one for each night, on this host alone.
+    `certificates` is the folder of this host's certificates (`hil farm certs`), which tls:// needs.
+    `site` is where each night writes the static site of the farm; None for nowhere.
     `health` says from when on a board is taken out of use.
     """
 
@@ -53,6 +56,9 @@ class Farm(Model):
     store: Text | None = None
     labgrid: LabgridOptions = LabgridOptions()
     reservations: ReservationLimits = ReservationLimits()
+    scheduler: Text | None = None
+    certificates: Path | None = None
+    site: Path | None = None
     health: HealthRules = HealthRules()
 
     @model_validator(mode="before")

@@ -191,8 +191,10 @@ def find_lab(given: str | None, folders: Sequence[Path]) -> Path | None:
 def _rooted(farm: Farm, folder: Path) -> Farm:
     """Take the paths of `farm:` from where devices.yaml lies, whatever folder a command is run in."""
     changes: dict[str, object] = {}
-    if farm.state is not None:
-        changes["state"] = folder.resolve() / farm.state.expanduser()
+    for name in ("state", "certificates", "site"):
+        path = getattr(farm, name)
+        if path is not None:
+            changes[name] = folder.resolve() / path.expanduser()
     if farm.store is not None and "://" not in farm.store:
         changes["store"] = str(folder.resolve() / Path(farm.store).expanduser())
     client = farm.labgrid.client

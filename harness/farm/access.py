@@ -42,16 +42,17 @@ class Access:
 
     Args:
         lab: the boards, and how they are shared.
+        results_dir: whose runs tell how the boards are.
 
     Raises:
         ConfigError: the lab names a state folder that can't be used.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, results_dir: Path | None = None) -> None:
         self._lab = lab
         self._job: LabgridJob | None = None
         state = _state(lab) if lab.devices else None
-        self.book = HealthBook(state, lab.farm.health) if state is not None else None
+        self.book = None if state is None else HealthBook(state, lab.farm.health, results_dir, devices=lab.devices)
         self._calendar = Calendar(state, lab.farm.reservations) if state is not None else None
         self._state = state
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.config.health import HealthRules
 from harness.errors import HilError, StoreError
 from harness.farm.night import FINISHED, NightExit
-from harness.farm.night_report import Judged, judge_night, write_report, write_text
-from harness.farm.night_text import NightFacts, real_changes, summarize
+from harness.farm.tries import read_tries
 from harness.files.json_file import read_json, write_json
 from harness.health.quarantine import Ledger
 from harness.locks.state import now, stamp
 from harness.report.junit import junit
+from harness.report.night import Judged, judge_night, write_report, write_text
+from harness.report.night_screen import NightFacts, real_changes, summarize
 from harness.schema import CASES
 from harness.store import load_results
 from harness.store.journal import journals
@@ -247,21 +248,20 @@ def _unused(folder: Path, plan: Mapping[str, Any], used: set[str]) -> list[tuple
     ledger = Ledger(folder.parent.parent, HealthRules())
     for name in sorted({str(device) for case in plan.get("cases", ()) for device in case.get("devices", ())}):
         try:
-            quarantine = ledger.get(name)
+            quarantine = ledger.quarantined(name)
         except HilError as error:
             found[name] = str(error)
             continue
         if quarantine is not None:
             found[name] = f"quarantined: {quarantine.reason}"
-    for path in sorted((folder / "hosts").glob("*.json")):
+    for path in sorted((folder / "hosts").glob("*.json")):  # what the driver said of them last
         boards = (read_json(path) or {}).get("boards")
         for name, board in boards.items() if isinstance(boards, dict) else ():
             if isinstance(board, dict) and board.get("state") in ("failed", "unavailable", "quarantined"):
                 found.setdefault(name, str(board.get("reason") or board["state"]))
-    for path in sorted((folder / "claims").glob("*.failed.json")):
-        about = read_json(path) or {}
-        if about.get("device") not in used:
-            found.setdefault(str(about.get("device")), f"{about.get('error')}: {about.get('reason')}")
+    for one in read_tries(folder):
+        if one.outcome == "failed" and one.device not in used:
+            found.setdefault(one.device, f"{one.error}: {one.reason}")
     return list(found.items())
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.config import Lab
-from harness.errors import ConfigError, ReservedError, StoreError
+from harness.errors import ReservedError, StoreError
 from harness.farm.access import Access as FarmAccess
 from harness.farm.labgrid_inventory import with_places
-from harness.health.case_events import Part, event_of_part
-from harness.locks.state import hostname, now
+from harness.locks.state import now
 from harness.locks.waiting import NOW, Patience
 from harness.run.access import Access
 from harness.text.times import show_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from harness.boards.base import Backend
     from harness.boards.opening import OpenBoard
     from harness.config import Device
-    from harness.errors import HilError
-    from harness.run.failover import Failover
     from harness.run.options import Options
 
 #: Reservations that begin within this time are worth a line.
@@ -35,17 +33,18 @@ class LabAccess(Access):
 
     Args:
         lab: the boards, and how they are shared.
+        results_dir: whose runs tell how the boards are.
         judges: whether what a board does is held for or against it: not with faults that the run injects on purpose.
 
     Raises:
         ConfigError: the lab names a state folder that can't be used.
     """
 
-    def __init__(self, lab: Lab, *, judges: bool = True) -> None:
+    def __init__(self, lab: Lab, results_dir: Path | None = None, *, judges: bool = True) -> None:
         super().__init__(lab)
-        self._farm = FarmAccess(lab)
+        self._farm = FarmAccess(lab, results_dir)
         self._judges = judges
-        self._noted = False
+        self._noted = self._failed = False
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -56,7 +55,7 @@ class LabAccess(Access):
             FarmError: labgrid, which has the tags of the devices, doesn't answer.
         """
         lab = with_places(Lab.load(options.lab_file), options.selectors)
-        return cls(lab, judges=not options.virtual_faults)
+        return cls(lab, options.results_dir, judges=not options.virtual_faults)
 
     def check(self, device: Device) -> None:
         """Refuse a board that is in quarantine, and note that this user wants it.
@@ -65,6 +64,8 @@ class LabAccess(Access):
             QuarantinedError: it is.
         """
         if self._farm.book is not None and self._counts(device):
+            if self._failed:  # here the case is over: while it may be tried again, its failures don't count
+                self._review()
             self._farm.book.check(device.name)
         self._farm.touch(device)
 
@@ -119,24 +120,11 @@ class LabAccess(Access):
         """
         return self._farm.free_s(device)
 
-    def board_done(
-        self, case: Failover, device: Device, backend: Backend, error: HilError | None, *, opened: bool
-    ) -> None:
-        """Write into the book of health what a case says of its board."""
-        book = self._farm.book
-        if book is None or not self._counts(device):
-            return
-        part = Part(case.record, case.run.path.name, device, backend, case.suite, case.variant, opened=opened)
-        event = event_of_part(part, error, host=hostname(), when=now())
-        if event is None:
-            return
-        try:
-            book.record(event)
+    def attempt_ended(self, device: Device, attempt: Mapping[str, Any]) -> None:
+        """Note that there is something to judge: at the next `check` if it failed, else when the run ends."""
+        if self._counts(device):
             self._noted = True
-            if error is not None:  # it looks at all boards and takes a moment, so the others come at the end
-                self._review()
-        except (ConfigError, StoreError) as problem:  # the results matter more
-            self.log(device.name, f"its health can't be noted: {problem}")
+            self._failed = self._failed or attempt["outcome"] == "failed"
 
     def close(self) -> None:
         """Give back what labgrid still locks, and judge the boards. Safe to call twice."""
@@ -150,6 +138,6 @@ class LabAccess(Access):
         return self._judges and self._farm.shared(device)
 
     def _review(self) -> None:
-        self._noted = False
+        self._noted = self._failed = False
         for made in self._farm.book.review() if self._farm.book is not None else ():
             self.log(made.device, made.text)

@@ -1,9 +1,7 @@
-"""A night: which cases are to be measured on which boards, as all its hosts read it."""
+"""A night: which cases are to be measured on which boards."""
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -11,27 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config import load_suite
-from harness.errors import ConfigError, FarmError, StoreError
-from harness.files.json_file import create_json, make_folder, read_json, write_json
+from harness.errors import ConfigError, StoreError
+from harness.files.json_file import create_json, make_folder, read_json
 from harness.image.elf import load_image
 from harness.locks.state import hostname, now, stamp
 from harness.run.targets import group
 from harness.store.durations import durations
-from harness.store.journal import write_error
 from harness.store.names import run_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.boards.base import Backend
-    from harness.config import BoardKind, Device, Lab, Suite, Variant
+    from harness.config import BoardKind, Device, Suite, Variant
     from harness.config.nightly import Nightly
     from harness.run.targets import Target
 
 PLAN = "plan.json"
 FINISHED = "finished.json"
-#: In the folder of a night's run: a host that doesn't see it has another folder under that name.
-MARK = "night.json"
+#: What came of each try of a case, a line for each: with it a night that was cut off goes on.
+TRIES = "tries.jsonl"
 
 
 class NightExit(IntEnum):
@@ -114,19 +111,6 @@ class Night:
         """Whether its results are complete and its report is written."""
         return (self.folder / FINISHED).is_file()
 
-    def check_run(self) -> None:
-        """See that this host writes into the folder that the other hosts read.
-
-        Raises:
-            ConfigError: it doesn't.
-        """
-        if (read_json(self.run / MARK) or {}).get("night") != self.id:
-            raise ConfigError(
-                f"{self.run} isn't the folder of night {self.id} on {hostname()}: all hosts of a farm need the same "
-                "results folder at the same place; see `farm: {store: ...}` in devices.yaml, and what is mounted. If "
-                f"the run was removed, remove {self.folder}, too"
-            )
-
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a night's plan.
@@ -148,21 +132,6 @@ class Night:
             raise StoreError(f"{folder / PLAN} is missing or damaged ({error}); remove the folder") from error
 
 
-@contextmanager
-def usable(night: Path) -> Iterator[None]:
-    """Say of what the system refuses that it is about the folder of a night.
-
-    Raises:
-        FarmError: the folder is gone, full, or can't be read or written.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise FarmError(
-            f"{night} can't be used: {error.strerror or error}. Is it mounted, is there space, and may this user write?"
-        ) from error
-
-
 def nights_folder(state: Path) -> Path:
     """Return the folder of all nights, made if it isn't there."""
     return make_folder(state / "nights")
@@ -176,22 +145,21 @@ def unfinished(state: Path) -> Night | None:
     return None
 
 
-def plan_night(state: Path, lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> Night:
-    """Plan a night; if another host of the farm does so at the same time, one plan counts for both.
+def plan_night(state: Path, devices: Sequence[Device], nightly: Nightly, base: Path, results_dir: Path) -> Night:
+    """Plan a night.
 
     Args:
         state: the state folder.
-        lab: which boards there are.
+        devices: the boards.
         nightly: what is to be run.
-        base: the folder of nightly.yaml, which may lie elsewhere on another host.
+        base: the folder of nightly.yaml.
         results_dir: where the run is made.
 
     Raises:
         ConfigError: a suite or a device is wrong; the message names file, line and key.
-        FarmError: the state folder can't be written.
-        StoreError: the results folder can't be written.
+        StoreError: the state folder can't be written.
     """
-    cases = plan_cases(lab, nightly, base, results_dir)
+    cases = plan_cases(devices, nightly, base, results_dir)
     created = now()
     local = f"{created.astimezone():%Y-%m-%d}"
     plan = {
@@ -203,31 +171,24 @@ def plan_night(state: Path, lab: Lab, nightly: Nightly, base: Path, results_dir:
         "cases": [asdict(case) for case in cases],
     }
     number = 1
-    while True:
-        folder = nights_folder(state) / (local if number == 1 else f"{local}.{number}")
-        run = Path(str(plan["run"]))
-        try:
-            write_json(run / MARK, {"night": folder.name})
-        except OSError as error:
-            raise write_error(run, error) from error
-        with usable(folder):
-            made = create_json(folder / PLAN, {"id": folder.name, **plan})
-        if made:
-            return Night.load(folder)
-        shutil.rmtree(run)
-        if not (folder / FINISHED).is_file():
-            return Night.load(folder)
-        number += 1
+    try:
+        while True:
+            folder = nights_folder(state) / (local if number == 1 else f"{local}.{number}")
+            if create_json(folder / PLAN, {"id": folder.name, **plan}):
+                return Night.load(folder)
+            number += 1
+    except OSError as error:
+        raise StoreError(f"{state} can't be written: {error.strerror or error}") from error
 
 
-def plan_cases(lab: Lab, nightly: Nightly, base: Path, results_dir: Path) -> tuple[PlannedCase, ...]:
+def plan_cases(devices: Sequence[Device], nightly: Nightly, base: Path, results_dir: Path) -> tuple[PlannedCase, ...]:
     """Return the cases that a night consists of, the longest first; what was never run may take long.
 
     Raises:
         ConfigError: a suite or a device is wrong, or there is nothing to do.
     """
     seconds = durations(results_dir)
-    targets = _targets(lab.select(nightly.devices), nightly)
+    targets = _targets(devices, nightly)
     cases: list[PlannedCase] = []
     for suite in _suites(nightly.suites):
         for target in targets:

@@ -1,35 +1,45 @@
-"""`hil nightly`: plan a night or join one, and see it through; never two at once on a host."""
+"""`hil nightly`: plan a night or go on with one, and see it through; never two at once on a host."""
 
 from __future__ import annotations
 
+import os
 import subprocess
-import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import sys
+from collections import defaultdict
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from harness.config import load_suite
+from harness.config import Device
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.finish import Outcome
-from harness.farm.host import Host
-from harness.farm.labgrid_inventory import with_places
-from harness.farm.night import FINISHED, Night, image_sha256, night_order, nights_folder, plan_night, unfinished
-from harness.health.event import checked_name
-from harness.locks.state import hostname, now, state_folder
+from harness.farm.cluster import Cluster, versions
+from harness.farm.dispatch import standings
+from harness.farm.driver import Driver, SchedulerGoneError
+from harness.farm.finish import Outcome, finish_night
+from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
+from harness.farm.seats import end_case, why_left
+from harness.farm.site import write_site
+from harness.farm.tries import read_tries
+from harness.files.json_file import read_json
+from harness.health.quarantine import checked_name
+from harness.locks.state import hostname, is_here, now, stamp, state_folder
+from harness.store import load_results
+from harness.store.commits import committed
+from harness.store.names import writer_name
+from harness.store.results import plain_rows
+from harness.store.runs import CASES_FILE, Run, finish_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from harness.config import Lab, Suite
-    from harness.farm.host import Wish
+    from harness.config import Lab
+    from harness.farm.seats import Wish
 
 #: Of a lock: another user may run the next night.
 _FOR_ALL = 0o666
-#: How long to wait for labgrid's coordinator where its tags say which boards are meant.
-_LABGRID_S = 300.0
-_LABGRID_POLL_S = 2.0
 
 
 def run_night(wish: Wish) -> Outcome | None:
@@ -39,7 +49,7 @@ def run_night(wish: Wish) -> Outcome | None:
 
     Raises:
         ConfigError: the configuration is wrong, or this host runs a night already.
-        FarmError: the state folder went away for too long, or labgrid doesn't answer.
+        FarmError: the scheduler can't be reached.
         StoreError: the results can't be written.
     """
     state = state_folder(wish.lab)
@@ -48,25 +58,194 @@ def run_night(wish: Wish) -> Outcome | None:
         if night is not None and not wish.resume and now() > night.deadline:
             wish.say(f"night {night.id} was cut off, and its time is over: it is ended first")
             try:
-                _run(wish, night)
+                _end(wish, night)
             except HilError as error:  # it must not keep all later ones from running
                 wish.say(f"night {night.id} can't be ended: {error}")
             night = None
-        elif night is not None:
-            wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
-            if _lacks_images(night, wish.lab, wish.base):  # the host that planned it has newer ones
-                _fetch_anyway(wish)
+        if night is None and wish.resume:
+            return None
+        if night is not None and now() > night.deadline:
+            return _end(wish, night)
         if night is None:
-            if wish.resume:
-                return None
-            lab = _with_places(wish)
-            missed = _missed(state, wish)
-            if missed is not None:
-                return missed
             _fetch(wish)
-            night = plan_night(state, lab, wish.nightly, wish.base, wish.results_dir)
-            wish.say(f"night {night.id}: {len(night.cases)} cases, until {_hour(night)}")
-        return _run(wish, night)
+        with Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
+            devices = _devices(wish, cluster)
+            if night is None:
+                night = plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
+                wish.say(f"night {night.id}: {len(night.cases)} cases, until {_hour(night)}")
+            else:
+                wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
+            return _run(wish, night, devices, cluster)
+
+
+def measure_suite(wish: Wish) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure one suite on the boards of a farm as a night does, without its checks, its report and its folder.
+
+    Args:
+        wish: with the suite, the boards, the scheduler, and where the run goes.
+
+    Yields:
+        The name of each variant with its row, or with why it has none.
+
+    Raises:
+        ConfigError, FarmError, StoreError: as `run_night`; also if the scheduler goes away for good.
+    """
+    with TemporaryDirectory() as state, Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
+        devices = _devices(wish, cluster)
+        night = plan_night(Path(state), devices, wish.nightly, wish.base, wish.results_dir)
+        try:
+            _measured(wish, night, devices, cluster)
+        except SchedulerGoneError as error:
+            raise FarmError(f"the scheduler at {cluster.address} is gone") from error
+        _finish_run(night)
+    for row in plain_rows(load_results(night.run).cases):
+        yield str(row["variant"]), row if row["status"] == "complete" else str(row["reason"])
+
+
+def _run(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> Outcome:
+    notes: list[str] = []
+    if not (night.run / CASES_FILE).is_file():
+        try:
+            notes = _measured(wish, night, devices, cluster)
+        except SchedulerGoneError:
+            return _cut_off(night, cluster.address)
+    return _end(wish, night, notes)
+
+
+def _measured(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> list[str]:
+    """Measure what the run lacks, and return what is to be said of boards."""
+    with ExitStack() as ending:
+        keep: Callable[[], None] = lambda: None  # noqa: E731
+        if cluster.own:
+            workers = OwnWorkers(wish.lab, night, devices, cluster.address)
+            ending.callback(workers.stop)
+            keep = workers.keep
+        driver = Driver(wish, night, devices, cluster, keep)
+        driver.measure()
+        return driver.notes()
+
+
+def _end(wish: Wish, night: Night, notes: Sequence[str] = ()) -> Outcome:
+    """Record what was not measured, write the tables, the report and the site."""
+    _finish_run(night)
+    plan = read_json(night.folder / PLAN) or {}
+    outcome = finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, wish.lab.farm.store)
+    if wish.lab.farm.site is not None:
+        try:
+            wish.say(f"the site is in {write_site(wish.lab, night.run.parent, wish.lab.farm.site)}")
+        except HilError as error:  # the night is done, and its results are written
+            wish.say(f"the site isn't written: {error}")
+    return outcome
+
+
+def _finish_run(night: Night) -> None:
+    """Give a row to what was not measured, and write the tables."""
+    if (night.run / CASES_FILE).is_file():
+        return
+    tries, done = read_tries(night.folder), set(committed(night.run))
+    states = standings(tries, done)
+    left_s = (night.deadline - now()).total_seconds()
+    with Run.join(night.run, {"harness_version": versions()["harness"]}, writer_name(hostname(), "end")) as run:
+        for case in night.cases:
+            if case.number not in done:
+                status, reason = why_left(case, states[case.number], left_s)
+                end_case(run, case, status, reason, 0, tries)  # those of the boards are added
+    finish_shared(night.run)
+
+
+def _cut_off(night: Night, address: str) -> Outcome:
+    done = len(committed(night.run))
+    counts = defaultdict(int, complete=done, skipped=len(night.cases) - done)
+    text = (
+        f"INCOMPLETE: the scheduler at {address} is gone; {done} of {len(night.cases)} cases have their result, which "
+        f"is kept. `hil nightly` goes on with night {night.id} (exit code {int(NightExit.LEFT)})\n"
+    )
+    return Outcome("cut off", NightExit.LEFT, counts, regressed=False, summary=text, report=None, at=stamp(now()))
+
+
+def _devices(wish: Wish, cluster: Cluster) -> list[Device]:
+    """Return the boards of the night: those that devices.yaml and nightly.yaml say, and those that workers offer.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    wanted, lab = wish.nightly.devices, wish.lab
+    found: dict[str, Device] = {}
+    if not cluster.own:
+        kinds = {kind.name: kind for kind in lab.kinds}
+        for about in (cluster.workers() or {}).values():
+            offer = about.get("hil") or {}
+            words = {"all", offer.get("device"), offer.get("kind"), *offer.get("tags", ())}
+            if words.isdisjoint(wanted) or offer["kind"] not in kinds:
+                continue
+            name, kind, backend = offer["device"], kinds[offer["kind"]], offer["backend"] if offer["shared"] else None
+            found[name] = Device(name=name, kind=kind, backend=backend, host=offer["host"], tags=tuple(offer["tags"]))
+    try:
+        chosen = lab.select(wanted)
+    except ConfigError:
+        if not found:
+            raise
+        chosen = []
+    own = [device for device in chosen if device.hardware or device.backend is not None or cluster.own]
+    found |= {device.name: device for device in own}  # devices.yaml knows more of them
+    if cluster.own:
+        elsewhere = [device for device in found.values() if not is_here(device)]
+        for device in elsewhere:
+            wish.say(
+                f"{device.name} is attached to {device.host}; to use it, start `hil worker` there and say "
+                "`farm: {scheduler: ...}` here"
+            )
+            del found[device.name]
+    if not found:
+        raise ConfigError(
+            f"there is no board for {', '.join(wanted)}: devices.yaml has none here, and no worker offers one"
+        )
+    return list(found.values())
+
+
+class OwnWorkers:
+    """The workers of a night that has a scheduler of its own: `hil worker`, kept alive as long as this process lives.
+
+    Args:
+        lab: the boards.
+        night: for its log.
+        devices: the boards that measure.
+        address: of the scheduler.
+    """
+
+    def __init__(self, lab: Lab, night: Night, devices: Sequence[Device], address: str) -> None:
+        pairs = []
+        for device in devices:
+            own = device.hardware or device.backend is not None
+            turns = 1 if own else os.cpu_count() or 1
+            pairs += [f"{device.name}{f'-{turn}' * bool(turn)}={device.name}" for turn in range(turns)]
+        lab_file = "" if lab.path is None else str(lab.path.resolve())
+        self._command = [sys.executable, "-m", "harness.farm.worker", address, lab_file, *pairs]
+        self._log = night.folder / "logs" / f"{hostname()}.log"
+        self._log.parent.mkdir(exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Start the process, or start it again."""
+        if self._process is None or self._process.poll() is not None:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603 (own program)
+                    self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                )
+
+    def stop(self) -> None:
+        """End it, and with it the processes of the boards."""
+        process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None  # noqa: S101 (a pipe)
+        with suppress(OSError):
+            process.stdin.close()  # which says so
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
@@ -90,55 +269,8 @@ def _only_one(state: Path, host: str) -> Iterator[None]:
         lock.release()
 
 
-def _run(wish: Wish, night: Night) -> Outcome:
-    night.check_run()
-    return Host(wish, night).run()
-
-
 def _hour(night: Night) -> str:
     return f"{night.deadline.astimezone():%H:%M %Z}"
-
-
-def _with_places(wish: Wish) -> Lab:
-    """Return the lab with labgrid's tags; after a power cut its coordinator may start later than this host.
-
-    Raises:
-        ConfigError: labgrid's client isn't installed.
-        FarmError: the coordinator can't be reached, for too long.
-    """
-    begun = time.monotonic()
-    said = False
-    while True:
-        try:
-            return with_places(wish.lab, wish.nightly.devices)
-        except FarmError as error:
-            if time.monotonic() - begun > _LABGRID_S:
-                raise
-            if not said:
-                wish.say(f"waiting up to {_LABGRID_S / 60:.0f} min: {error}")
-            said = True
-        time.sleep(_LABGRID_POLL_S)
-
-
-def _missed(state: Path, wish: Wish) -> Outcome | None:
-    """Return what came of a night that other hosts have run in the meantime, so that a late one doesn't run another."""
-    folders = [path for path in nights_folder(state).iterdir() if (path / FINISHED).is_file()]
-    newest = max(folders, key=night_order, default=None)
-    if newest is None or (newest / "hosts" / f"{hostname()}.json").is_file():
-        return None
-    night = Night.load(newest)
-    if now() > night.deadline or not any((newest / "hosts").glob("*.json")):
-        return None
-    wish.say(f"night {night.id} has been run by other hosts already; this one came too late for it")
-    return Outcome.read(newest / FINISHED)
-
-
-def _fetch_anyway(wish: Wish) -> None:
-    """Run the program that brings the newest images; without them this host can still do something for the night."""
-    try:
-        _fetch(wish)
-    except ConfigError as error:
-        wish.say(str(error))
 
 
 def _fetch(wish: Wish) -> None:
@@ -158,24 +290,3 @@ def _fetch(wish: Wish) -> None:
         raise ConfigError(f"nightly.yaml: fetch: {error}") from error
     if done.returncode != 0:
         raise ConfigError(f"nightly.yaml: fetch: `{' '.join(command)}` ended with {done.returncode}")
-
-
-def _lacks_images(night: Night, lab: Lab, base: Path) -> bool:
-    """Whether this host has other images than those that a night was planned with, or none.
-
-    Args:
-        night: that another host may have planned.
-        lab: with the kinds of its boards.
-        base: the folder of nightly.yaml here.
-    """
-    kinds = {kind.name: kind for kind in lab.kinds}
-    suites: dict[str, Suite] = {}
-    for case in night.cases:
-        try:
-            suite = suites.get(case.suite) or suites.setdefault(case.suite, load_suite(base / case.suite))
-            found = image_sha256(suite, suite.variant(case.variant), kinds[case.kind])
-        except (ConfigError, KeyError):
-            found = None
-        if case.image_sha256 not in (None, found):
-            return True
-    return False

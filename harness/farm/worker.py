@@ -1,293 +1,240 @@
-"""One process of a night, which measures on one board: `python -m harness.farm.worker NIGHT DEVICE`.
-
-It takes the cases that its board can measure, one after the other, until none is left. A process of its own for each
-board, because what hangs or crashes then takes nothing else along.
-"""
+"""`hil worker`: offers the boards of this computer to a scheduler, each by a process of its own."""
 
 from __future__ import annotations
 
-import hashlib
-import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-import click
-
-from harness.config import Lab, load_suite
-from harness.errors import (
-    BoardError,
-    BusyError,
-    ConfigError,
-    FarmError,
-    HilError,
-    LeaseLostError,
-    ProbeError,
-    QuarantinedError,
-    ReservationError,
-    StoreError,
-)
-from harness.farm.lab_access import LabAccess
-from harness.farm.night import Night, PlannedCase
-from harness.farm.queue import Claim, Heartbeat, Queue
-from harness.health.retest import open_book, retest
-from harness.locks.state import hostname, now
-from harness.power.meter import PowerOptions
-from harness.run.options import Options, SharedRun
-from harness.run.progress import Watch
-from harness.run.session import Session
-from harness.run.signals import end_on_signal, ignore, on_stop
-from harness.store.commits import committed
+from harness.boards.opening import choose_backend
+from harness.errors import ConfigError, FarmError, HilError
+from harness.farm.board_worker import ENDED, REFUSED, Place
+from harness.farm.cluster import configure, reach, secured
+from harness.locks.state import hostname, is_here
 
 if TYPE_CHECKING:
-    from harness.config import Suite
+    from collections.abc import Callable, Sequence
 
-#: How long to wait before looking again whether another worker's case has come back.
-_PAUSE_S = 1.0
-_PARENT_S = 1.0
-#: How long it may take to end by itself.
-_END_S = 30.0
+    from harness.config import Device, Lab
+
+#: How long before a process is started again that died, and before an unreachable scheduler is asked again; doubled
+#: each time, up to the second figure.
+_PAUSE_S: Final = 1.0, 30.0
+#: A process that has lived for so long has had no bad start.
+_WELL_S: Final = 60.0
+#: How often a board that isn't attached is looked for.
+_LOOK_S: Final = 10.0
+_STEP_S: Final = 0.5
+_STOP_S: Final = 25.0
 
 
-class Exit(IntEnum):
-    """How a worker ended, for the process that started it."""
-
-    DONE = 0
-    #: The board failed, and this process doesn't use it any more.
-    BOARD = 10
-    #: The board can't be had: it is in use, reserved or quarantined, or what says so can't be asked.
-    UNAVAILABLE = 11
-    #: The configuration or the results folder is wrong; starting it again changes nothing.
-    WRONG = 12
-    #: It was told to stop.
-    STOPPED = 13
-    #: The board isn't attached.
-    MISSING = 14
+def pause_s(times: int) -> float:
+    """Return how long to wait after so many failures in a row, from 1."""
+    return min(_PAUSE_S[1], _PAUSE_S[0] * 2.0 ** min(times - 1, 10))
 
 
 @dataclass
-class Worker:
-    """What a worker holds.
+class _Board:
+    """A board's place in a host, and the process that is at it."""
+
+    name: str
+    device: Device
+    process: subprocess.Popen[str] | None = None
+    folder: str = ""
+    began: float = 0.0
+    not_before: float = 0.0
+    deaths: int = 0
+    away: bool = False
+
+
+@dataclass
+class Host:
+    """This computer's boards, as it offers them.
 
     Attributes:
-        night: its night.
-        base: the folder that the paths of suites are from.
-        device: the name of its board.
-        access: to that board.
-        bench: with that board.
-        queue: where cases come from.
-        stopped: set once it is told to end, because the exception that says so may be lost in a callback.
+        scheduler: its address.
+        lab: the boards.
+        certificates: folder of this host's; None on loopback.
+        offered: the name of each worker, and the board that it is for.
+        say: takes a line for people.
+        stopped: set to end.
     """
 
-    night: Night
-    base: Path
-    device: str
-    access: LabAccess
-    bench: Session
-    queue: Queue
+    scheduler: str
+    lab: Lab
+    certificates: Path | None
+    offered: Sequence[tuple[str, Device]]
+    say: Callable[[str], None]
     stopped: threading.Event = field(default_factory=threading.Event)
-    _suites: dict[str, Suite] = field(default_factory=dict)
+    _boards: list[_Board] = field(init=False)
+    _silent: int = 0
+    _ask_at: float = 0.0
 
-    def run(self) -> Exit:
-        """Measure until nothing is left for this board, or the time is up.
+    def __post_init__(self) -> None:
+        configure()
+        secured(self.scheduler, self.certificates)
+        self._boards = [_Board(name, device) for name, device in self.offered]
+
+    def run(self) -> None:
+        """Offer the boards until `stopped` is set.
 
         Raises:
-            KeyboardInterrupt: it was told to end.
-            StoreError: the results can't be written.
+            FarmError: the scheduler refuses this host: it has other versions.
         """
-        mine = [case for case in self.night.cases if self.device in case.devices and self._has_image(case)]
-        while True:
-            states = self.queue.states(mine)
-            left = [case for case in mine if self._fits(case) and states[case.number].is_left_for(self.device)]
-            if not left:
-                return Exit.DONE
-            claim = self.queue.claim(self._before_reservations(left), states, self.device)
-            if claim is None:  # others have them; their boards may fail
-                time.sleep(_PAUSE_S)  # not `wait`: a signal that comes while that has the event's lock can't set it
-                if self.stopped.is_set():
-                    raise KeyboardInterrupt
-                continue
-            case = next(case for case in left if case.number == claim.case)
-            ended = self._measure(case, claim)
-            if ended is not None:
-                return ended
-
-    def _measure(self, case: PlannedCase, claim: Claim) -> Exit | None:
-        """Measure a case; return how the worker ends if its board can't go on."""
-        target = replace(self.bench.targets[0], pool=case.pool)
-        access, device = self.access, self.bench.targets[0].devices[0]
-        watch = Watch(None, self.stopped)
         try:
-            access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
-            suite = self._suite(case)
-            with Heartbeat(claim):
-                self.bench.boards.ready(device)
-                self.bench.measure(target, suite, suite.variant(case.variant), watch, case.number, final=False)
-        except (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError) as error:
-            _say(f"{case.name}: {error}")
-            self.queue.release(claim)
-            return Exit.UNAVAILABLE
-        except BoardError as error:
-            _say(f"{case.name}: {error}")
-            self.queue.failed(claim, str(error), type(error).__name__)
-            return Exit.BOARD if self.bench.boards.given_up(self.device) else None
-        except (StoreError, KeyboardInterrupt):
-            self.queue.release(claim)
-            raise
-        except HilError as error:  # the image, the suite or the answer is wrong: recorded, and no fault of the board
-            _say(f"{case.name}: {error}")
-            if case.number not in committed(self.night.run):  # this host can't even begin with it
-                self.queue.failed(claim, str(error), type(error).__name__)
-        return None
+            while not self.stopped.wait(_STEP_S):
+                self._tend()
+        finally:
+            self._stop()
 
-    def _fits(self, case: PlannedCase) -> bool:
-        """Whether there is time for a case: some is needed even if nobody knows how much."""
-        left = (self.night.deadline - now()).total_seconds()
-        return left > (case.seconds or 0.0)
+    def _tend(self) -> None:
+        for board in self._boards:
+            if board.process is not None and board.process.poll() is not None:
+                self._reaped(board, board.process)
+        now = time.monotonic()
+        waiting = [board for board in self._boards if board.process is None and now >= board.not_before]
+        if not waiting or now < self._ask_at:
+            return
+        silent = reach(self.scheduler)
+        if silent is not None:
+            self._silent += 1
+            self._ask_at = now + pause_s(self._silent)
+            if self._silent == 1:
+                self.say(f"no scheduler answers at {self.scheduler} ({silent}); its boards are free until one does")
+            return
+        if self._silent:
+            self.say(f"{self.scheduler} answers again")
+        self._silent = 0
+        for board in waiting:
+            self._start(board)
 
-    def _before_reservations(self, cases: list[PlannedCase]) -> list[PlannedCase]:
-        """Return the cases that end before somebody else has the board; all if none does, to be told who."""
-        with suppress(ReservationError):  # to be told that, too
-            free_s = self.access.free_s(self.bench.targets[0].devices[0])
-            return [case for case in cases if (case.seconds or 0.0) < free_s] or cases
-        return cases
+    def _start(self, board: _Board) -> None:
+        away = _away(board.device)
+        if away is not None:
+            if not board.away:
+                self.say(f"{board.name} isn't offered: {away}")
+            board.away, board.not_before = True, time.monotonic() + _LOOK_S
+            return
+        if board.away:
+            self.say(f"{board.name} is here")
+        board.away, board.folder = False, tempfile.mkdtemp(prefix="hil-board-")
+        place = Place(
+            scheduler=self.scheduler,
+            name=board.name,
+            device=board.device.name,
+            lab_file=None if self.lab.path is None else str(self.lab.path.resolve()),
+            certificates=None if self.certificates is None else str(self.certificates.resolve()),
+            folder=board.folder,
+        )
+        # A session of its own: Ctrl-C on the terminal is for this process, which lets the others end.
+        board.process = subprocess.Popen(  # noqa: S603 (own program)
+            [sys.executable, "-m", "harness.farm.board_worker", place.text()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        board.began = time.monotonic()
+        threading.Thread(target=self._listen, args=(board, board.process), daemon=True).start()
 
-    def _has_image(self, case: PlannedCase) -> bool:
-        """Whether this host has the image that the night was planned with."""
-        try:
-            suite = self._suite(case)
-            path = suite.image_path(suite.variant(case.variant), self.bench.targets[0].devices[0].kind)
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
-        except (ConfigError, OSError):
-            return case.image_sha256 is None  # nobody has it; measuring will say so
-        if case.image_sha256 not in (None, found):
-            _say(f"{case.name}: {path} on {hostname()} isn't the image that the night was planned with; left to others")
-            return False
-        return True
+    def _listen(self, board: _Board, process: subprocess.Popen[str]) -> None:
+        """Pass on what the process of a board says."""
+        assert process.stdout is not None  # noqa: S101 (a pipe)
+        for line in process.stdout:
+            if line.strip():
+                self.say(f"{board.name}: {line.rstrip()}")
 
-    def _suite(self, case: PlannedCase) -> Suite:
-        if case.suite not in self._suites:
-            suite = load_suite(self.base / case.suite)
-            self._suites[case.suite] = self.bench.suites[suite.path] = suite
-        return self._suites[case.suite]
-
-
-def make_worker(folder: Path, device: str, lab_file: Path | None, base: Path, writer: str) -> Worker:
-    """Make the worker of a board.
-
-    Args:
-        folder: of the night.
-        device: name of the board.
-        lab_file: devices.yaml.
-        base: folder of nightly.yaml.
-        writer: its name in the run.
-
-    Raises:
-        HilError: the night, the lab or the device is wrong, or the board isn't attached.
-    """
-    night = Night.load(folder)
-    backends = {case.backend for case in night.cases if device in case.devices}
-    options = Options(
-        selectors=(device,),
-        backend=next(iter(backends), "auto"),
-        lab_file=lab_file,
-        results_dir=night.run.parent,
-        samples=night.options["samples"],
-        retries=2,
-        power=PowerOptions(night.options["power"]),
-        shared=SharedRun(night.run, writer, waits=False),
-    )
-    access = LabAccess.of(options)
-    return Worker(night, base, device, access, Session.build(options, access), Queue(folder, night.run, writer))
-
-
-def _is_well(lab: Lab, name: str, night: Night, base: Path) -> bool:
-    """Check a board before it is used, and write down what came of it.
-
-    Raises:
-        BusyError, FarmError, LeaseLostError: it can't be had.
-        StoreError: the result can't be written.
-    """
-    (device,) = lab.select([name])
-    suites = dict.fromkeys(base / case.suite for case in night.cases if name in case.devices)
-    try:
-        found = retest(lab, device, suites=list(suites))
-    except ConfigError as error:  # measuring says what else is wrong
-        _say(f"{name} isn't checked: {error}")
-        return True
-    if not found.ok:
-        _say(f"{name}: its check failed: {found.reason}")
-    quarantine = open_book(lab).quarantined(name)
-    if quarantine is not None:
-        _say(f"{name}: {quarantine.text}")
-    return found.ok and quarantine is None
-
-
-def _end_with_parent(parent: int) -> None:
-    """Stop this process when the one that started it is gone, so that its board is free for the next one.
-
-    Args:
-        parent: the number of that one; if it was killed at once, ours is another one by now.
-    """
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            threading.Event().wait(_PARENT_S)
-        os.kill(os.getpid(), signal.SIGTERM)
-        threading.Event().wait(_END_S)
-        os._exit(Exit.STOPPED)  # what hangs in the end would keep the board for ever
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-def _say(text: str) -> None:
-    """Say something on a line of its own: the last one is shown to people."""
-    sys.stdout.write(f"{' '.join(text.split())}\n")
-    sys.stdout.flush()
-
-
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("device")
-@click.option("--lab", type=click.Path(path_type=Path))
-@click.option("--base", type=click.Path(path_type=Path), default=Path())
-@click.option("--writer", required=True)
-@click.option("--parent", type=int, required=True)
-@click.option("--check", is_flag=True)
-def main(folder: Path, device: str, lab: Path | None, base: Path, writer: str, parent: int, check: bool) -> None:  # noqa: FBT001 (click passes it)
-    """Measure cases of a night on a board. `hil nightly` starts this; it isn't meant for people."""
-    os.environ["HIL_PURPOSE"] = f"nightly {folder.name}"  # for `hil leases`
-    worker: Worker | None = None
-    code = Exit.WRONG
-    try:
-        stopped = end_on_signal()
-        _end_with_parent(parent)
-        if not check or _is_well(Lab.load(lab), device, Night.load(folder), base):
-            worker = make_worker(folder, device, lab, base, writer)
-            worker.stopped = stopped
-            code = worker.run()
+    def _reaped(self, board: _Board, process: subprocess.Popen[str]) -> None:
+        board.process = None
+        shutil.rmtree(board.folder, ignore_errors=True)
+        code = process.returncode
+        if code == REFUSED:
+            raise FarmError(f"{board.name} is refused; the line above says why")
+        lived = time.monotonic() - board.began
+        if code == ENDED and lived > _STEP_S:
+            board.deaths = 0
         else:
-            code = Exit.BOARD
-    except BoardError as error:
-        _say(str(error))
-        code = Exit.MISSING if isinstance(error, ProbeError) else Exit.UNAVAILABLE
+            board.deaths = 1 if lived > _WELL_S else board.deaths + 1
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            self.say(f"{board.name}: its process ended with {how}; it is started again")
+        board.not_before = time.monotonic() + pause_s(max(1, board.deaths))
+
+    def _stop(self) -> None:
+        running = [board for board in self._boards if board.process is not None]
+        for board in running:
+            assert board.process is not None  # noqa: S101 (as selected)
+            board.process.terminate()
+        deadline = time.monotonic() + _STOP_S
+        for board in running:
+            assert board.process is not None  # noqa: S101 (as selected)
+            try:
+                board.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                board.process.kill()
+                board.process.wait()
+            shutil.rmtree(board.folder, ignore_errors=True)
+
+
+def boards_of(lab: Lab, selectors: Sequence[str]) -> list[tuple[str, Device]]:
+    """Return the boards that this computer offers: those of devices.yaml that are its own.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    here = [device for device in lab.select(selectors) if is_here(device)]
+    found = [(device.name, device) for device in here if device.hardware or device.backend is not None]
+    if not found:
+        raise ConfigError(f"{lab.path or 'no devices.yaml'} has no board of {hostname()} that could be offered")
+    return found
+
+
+def _away(device: Device) -> str | None:
+    """Say why a board can't be offered now; None if it can. No emulator stands in for a real board."""
+    if not device.hardware:
+        return None
+    try:
+        choose_backend(device, device.backend or "hardware")
     except HilError as error:
-        _say(str(error))
-    except KeyboardInterrupt:
-        code = Exit.STOPPED
-    finally:
-        on_stop(ignore)  # it ends anyway
-        if worker is not None:
-            worker.bench.close()
-        on_stop(signal.SIG_IGN)  # Python forgets its own handlers before the process is gone
-    sys.exit(code)
+        return str(error)
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Offer boards to the scheduler of the process that started this, as long as that lives.
+
+    Args:
+        arguments: address, devices.yaml or nothing, and for each worker its name and its board, as NAME=DEVICE.
+    """
+    from harness.config import Lab  # noqa: PLC0415
+
+    address, lab_file, *pairs = arguments
+    lab = Lab.load(Path(lab_file) if lab_file else None)
+    named = dict(pair.split("=", 1) for pair in pairs)
+    offered = [(name, lab.select([device])[0]) for name, device in named.items()]
+    host = Host(address, lab, None, offered, lambda text: print(text, flush=True))  # noqa: T201 (that is its log)
+    signal.signal(signal.SIGTERM, lambda *_: host.stopped.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(host,), daemon=True).start()
+    host.run()
+    return 0
+
+
+def _end_with_parent(host: Host) -> None:
+    with suppress(OSError):
+        while sys.stdin.buffer.read(1):
+            pass
+    host.stopped.set()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -53,6 +53,11 @@ def read_journal(path: Path, kinds: Sequence[str] | None = None) -> Iterator[dic
         raise StoreError(f"{path} can't be read: {error.strerror}") from error
 
 
+def parse_journal(data: bytes) -> list[dict[str, Any] | Damage]:
+    """Return the records of a journal that came from elsewhere as bytes, and `Damage` where a line is not one."""
+    return [_parse(line, number) for number, line in enumerate(data.splitlines(keepends=True), start=1)]
+
+
 def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
     body = line[_HEAD_BYTES : -len(_TAIL)]
     if line != _HEAD % zlib.crc32(body) + body + _TAIL:

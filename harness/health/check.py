@@ -7,32 +7,35 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.boards.opening import choose_backend
 from harness.boards.start_image import start_image
 from harness.config import load_suite
 from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError, LinkError, MeasurementError
-from harness.farm.access import opened
-from harness.health.event import Event, shown
-from harness.health.known_outputs import Answers, difference, hold_against
+from harness.health.book import open_book
+from harness.health.history import Check
+from harness.health.known_outputs import Outputs, difference, hold_against
+from harness.health.trial import Trial, shown
 from harness.image.elf import load_image
 from harness.image.input_tensors import input_tensors
 from harness.link.client import Link
 from harness.link.timing import Timing
+from harness.locks.state import hostname, is_here, now
 from harness.locks.waiting import NOW
 from harness.measure.link_health import link_findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
-    from pathlib import Path
 
     from harness.boards.base import Backend, Board
-    from harness.config import BoardKind, Device
+    from harness.config import BoardKind, Device, Lab
     from harness.config.health import HealthRules
     from harness.image.elf import Image
     from harness.locks.waiting import Patience
+    from harness.run.access import Access
 
 _INPUTS = 20
 
@@ -58,27 +61,7 @@ class Task:
     @property
     def key(self) -> str:
         """What makes it another task: the image, the inputs, and the version of the harness."""
-        return f"{self.image.sha256[:16]}-{self.inputs_sha256[:16]}-{_version()}"
-
-
-@dataclass(frozen=True)
-class Check:
-    """What came of a health check; `answers` is None if it failed."""
-
-    event: Event
-    answers: Answers | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the board passed."""
-        return self.event.ok
-
-    @property
-    def reason(self) -> str:
-        """What was seen, in words."""
-        if self.answers is None:
-            return self.event.reason or "failed"
-        return f"{len(self.answers.crcs)} inputs twice, equal answers, {self.event.retransmissions} frames sent again"
+        return f"{self.image.sha256[:16]}-{self.inputs_sha256[:16]}-{metadata.version('tinyml-hil')}"
 
 
 def task_for(kind: BoardKind, suites: Sequence[Path]) -> Task:
@@ -116,99 +99,136 @@ def suites_in(folder: Path) -> list[Path]:
 
 
 def check_board(
+    lab: Lab,
     device: Device,
-    backend: Backend,
-    task: Task,
-    siblings: Sequence[Answers],
-    rules: HealthRules,
+    access: Access,
+    results_dir: Path | None = None,
     *,
-    host: str,
-    clock: Callable[[], datetime],
+    suites: Sequence[Path] | None = None,
     faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
     patience: Patience = NOW,
 ) -> Check:
-    """Check one board from flashing to answers. There are no retries: a board that needs them isn't well.
+    """Check a board from flashing to answers, write down what came of it, and apply the rules.
+
+    There are no retries: a board that needs them isn't well.
 
     Args:
-        device: which.
-        backend: that it runs on.
-        task: what it is checked with.
-        siblings: what other boards of its kind and backend answered to the same task when they were well.
-        rules: what it takes to pass.
-        host: this computer.
-        clock: tells the time in UTC.
+        lab: that the device is of.
+        device: attached to this host, or virtual.
+        access: opens the board.
+        results_dir: whose runs count; as for `open_book`.
+        suites: whose first int8 image is used; None for those in the lab's folder.
         faults: on purpose, of a virtual board, besides those that devices.yaml gives it (docs/faults.md).
         on_step: told what is done next.
         patience: whether to wait while somebody else has the board.
 
     Returns:
-        Passed or failed, as an event for the book. The error "MeasurementError" means wrong answers.
+        Passed or failed. The error "MeasurementError" means wrong answers.
+
+    Raises:
+        BusyError, FarmError, LeaseLostError: the board can't be had, so nothing can be said about it.
+        ConfigError: it is another host's, or there is nothing to check it with.
+        StoreError: the result can't be written.
+    """
+    if not is_here(device):
+        raise ConfigError(f"{device.name} is attached to {device.host}, and this is {hostname()}: check it there")
+    book = open_book(lab, results_dir)
+    # The twin of a real board that isn't attached would say that the real one is well.
+    backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
+    task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites)
+    siblings = book.checks.siblings(device.name, device.kind.name, backend, task.key)
+    check = examine(
+        device,
+        access,
+        task,
+        siblings,
+        lab.farm.health,
+        backend=backend,
+        faults=faults,
+        on_step=on_step,
+        patience=patience,
+    )
+    book.checks.add(check)
+    book.tested(device.name, ok=check.ok, reason=check.reason)
+    book.review()
+    return check
+
+
+def examine(
+    device: Device,
+    access: Access,
+    task: Task,
+    siblings: Sequence[Outputs],
+    rules: HealthRules,
+    *,
+    backend: Backend,
+    faults: Sequence[str] = (),
+    on_step: Callable[[str], None] = lambda _step: None,
+    patience: Patience = NOW,
+) -> Check:
+    """Check a board from flashing to answers, and write nothing: who asked for it may be on another computer.
+
+    Args:
+        device: attached to this host, or virtual.
+        access: opens the board.
+        task: what it is checked with.
+        siblings: what other boards of its kind and backend answered when they were well.
+        rules: what it takes to pass.
+        backend: what the board runs on.
+        faults: on purpose, as for `check_board`.
+        on_step: told what is done next.
+        patience: whether to wait while somebody else has the board.
 
     Raises:
         BusyError, FarmError, LeaseLostError: the board can't be had, so nothing can be said about it.
     """
     started = time.monotonic()
-    seen = _Seen()
-    answers: Answers | None = None
+    known: dict[str, Any] = {"suite": task.suite, "variant": task.variant}
+    outputs: Outputs | None = None
     error: HilError | None = None
     try:
         on_step("open")
-        with opened(device, backend, faults, patience=patience) as board:
-            answers = _ask(board, task, siblings, rules, seen, on_step)
+        with access.open(device, backend, faults, patience=patience) as board:
+            outputs = _ask(board, task, siblings, rules, known, on_step)
     except (BusyError, FarmError, LeaseLostError):
         raise
     except HilError as problem:
-        error, answers = problem, None
-    event = Event(
-        when=clock(),
-        host=host,
+        error, outputs = problem, None
+    trial = Trial(
+        when=now(),
+        host=hostname(),
         device=device.name,
         kind=device.kind.name,
         backend=backend,
         outcome="ok" if error is None else "failed",
         purpose="check",
-        board_uid=seen.chip,
-        suite=task.suite,
-        variant=task.variant,
         image_sha256=task.image.sha256,
         inputs_sha256=task.inputs_sha256,
-        harness_version=_version(),
+        harness_version=metadata.version("tinyml-hil"),
         error=type(error).__name__ if error else None,
         reason=shown(str(error)) if error else None,
-        retransmissions=seen.retransmissions,
-        ticks_median=median(answers.ticks) if answers else None,
-        counter=seen.counter,
-        clock_hz=seen.clock_hz,
+        ticks_median=median(outputs.ticks) if outputs else None,
         duration_s=time.monotonic() - started,
+        **known,
     )
-    return Check(event, answers)
-
-
-@dataclass
-class _Seen:
-    """What is known of a board so far, also if the check then fails."""
-
-    chip: str | None = None
-    clock_hz: int | None = None
-    counter: str | None = None
-    retransmissions: int | None = None
+    return Check(trial, task.key, outputs)
 
 
 def _ask(
     board: Board,
     task: Task,
-    siblings: Sequence[Answers],
+    siblings: Sequence[Outputs],
     rules: HealthRules,
-    seen: _Seen,
+    known: dict[str, Any],
     on_step: Callable[[str], None],
-) -> Answers:
-    seen.counter = board.counter
+) -> Outputs:
+    known["counter"] = board.counter
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     try:
         on_step(f"flash {task.image.path.name} and read it back")
         info = start_image(board, task.image, link)
-        seen.chip, seen.clock_hz = f"{info.chip_id:016X}", info.counter_hz
+        known |= {"board_uid": f"{info.chip_id:016X}", "clock_hz": info.counter_hz}
         on_step("link and counter")
         for finding in link_findings(board, link, info):
             if finding.state == "problem":
@@ -221,10 +241,10 @@ def _ask(
             rounds.append([link.infer(data) for data in task.inputs])
         repaired = _repaired(link) - before
     finally:
-        seen.retransmissions = link.counters.retransmissions
+        known["retransmissions"] = link.counters.retransmissions
     first, second = (
-        Answers(tuple(zlib.crc32(one.output) for one in answers), tuple(one.ticks[0] for one in answers))
-        for answers in rounds
+        Outputs(tuple(zlib.crc32(one.output) for one in given), tuple(one.ticks[0] for one in given))
+        for given in rounds
     )
     allowed = rules.link_errors * 2 * len(task.inputs)
     if repaired > allowed:
@@ -237,10 +257,6 @@ def _ask(
         raise MeasurementError(f"{board.name}: doesn't repeat: in the second round {problem}")
     hold_against(board.name, first, siblings, same_ticks=same_ticks)
     return first
-
-
-def _version() -> str:
-    return metadata.version("tinyml-hil")
 
 
 def _repaired(link: Link) -> int:

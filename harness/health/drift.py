@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from harness.config.health import HealthRules
-    from harness.health.event import Event
+    from harness.health.trial import Trial
 
 #: A real board is judged by the median of its last cases; an emulator repeats, so that the last one says it all.
 _LAST_CASES = 5
@@ -55,7 +55,7 @@ class Drift:
         )
 
 
-def drifts(events: Iterable[Event], rules: HealthRules) -> tuple[Drift, ...]:
+def drifts(trials: Iterable[Trial], rules: HealthRules) -> tuple[Drift, ...]:
     """Compare each board with those of its kind and backend that ran the same image on the same inputs.
 
     Only cases of one version of the harness, one counter and one announced clock are compared. On hardware the ticks
@@ -63,63 +63,48 @@ def drifts(events: Iterable[Event], rules: HealthRules) -> tuple[Drift, ...]:
     clock); wait states, caches, and a counter that runs at another rate than the CPU do.
 
     Args:
-        events: of any boards; successes with ticks are used, and the last ones of a board only.
+        trials: of any boards, in the order of time; successes with ticks are used, and the last ones of a board only.
         rules: `drift`, `drift_spreads` and `siblings` are the thresholds.
 
     Returns:
         One for each board and image that enough siblings ran.
     """
-    groups: defaultdict[tuple[object, ...], defaultdict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
-    for event in sorted(events, key=lambda event: event.when):
-        if event.ok and event.ticks_median and event.image_sha256 and event.counter:
-            group = (
-                event.kind,
-                event.backend,
-                event.purpose,
-                event.image_sha256,
-                event.inputs_sha256,
-                event.harness_version,
-                event.counter,
-                event.clock_hz,
-            )
-            groups[group][event.device].append(event)
-    return tuple(
-        drift
-        for boards in groups.values()
-        if len(boards) > rules.siblings
-        for drift in (_cycles(boards, rules) if _real(boards) else _instructions(boards))
-    )
+    groups: defaultdict[tuple[object, ...], defaultdict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    for one in trials:
+        if one.ok and one.ticks_median and one.image_sha256 and one.counter:
+            same = (one.kind, one.backend, one.purpose, one.image_sha256, one.inputs_sha256, one.harness_version)
+            groups[*same, one.counter, one.clock_hz][one.device].append(one)
+    found: list[Drift] = []
+    for boards in groups.values():
+        if len(boards) > rules.siblings:
+            real = next(iter(boards.values()))[0].backend == "hardware"
+            found += _cycles(boards, rules) if real else _instructions(boards)
+    return tuple(found)
 
 
-def _real(boards: Mapping[str, list[Event]]) -> bool:
-    return next(iter(boards.values()))[0].backend == "hardware"
-
-
-def _cycles(boards: Mapping[str, list[Event]], rules: HealthRules) -> Iterable[Drift]:
-    ticks = {device: median(_ticks(event) for event in seen[-_LAST_CASES:]) for device, seen in boards.items()}
+def _cycles(boards: Mapping[str, list[Trial]], rules: HealthRules) -> Iterable[Drift]:
+    ticks = {device: median(_ticks(trial) for trial in own[-_LAST_CASES:]) for device, own in boards.items()}
     for device, own in ticks.items():
         others = [value for other, value in ticks.items() if other != device]
         expected = median(others)
-        spread = median(abs(value - expected) for value in others)
-        off = abs(own - expected)
+        spread, off = median(abs(value - expected) for value in others), abs(own - expected)
         finding = off > rules.drift * expected and off > rules.drift_spreads * spread
-        yield _drift(device, boards[device][-1], own, expected, len(others), finding=finding)
+        yield _drift(boards[device][-1], own, expected, len(others), finding=finding)
 
 
-def _instructions(boards: Mapping[str, list[Event]]) -> Iterable[Drift]:
+def _instructions(boards: Mapping[str, list[Trial]]) -> Iterable[Drift]:
     """Emulators are the same to the instruction: what most count is right; without a majority nobody can say."""
-    ticks = {device: _ticks(seen[-1]) for device, seen in boards.items()}
+    ticks = {device: _ticks(own[-1]) for device, own in boards.items()}
     ((common, votes),) = Counter(ticks.values()).most_common(1)
-    if 2 * votes <= len(ticks):
-        return
-    for device, own in ticks.items():
-        yield _drift(device, boards[device][-1], own, common, len(ticks) - 1, finding=own != common)
+    if 2 * votes > len(ticks):
+        for device, own in ticks.items():
+            yield _drift(boards[device][-1], own, common, len(ticks) - 1, finding=own != common)
 
 
-def _drift(device: str, last: Event, ticks: float, expected: float, siblings: int, *, finding: bool) -> Drift:
+def _drift(last: Trial, ticks: float, expected: float, siblings: int, *, finding: bool) -> Drift:
     image, counter = last.image_sha256 or "", last.counter or ""
-    return Drift(device, image, counter, ticks, expected, siblings, finding, last.reference)
+    return Drift(last.device, image, counter, ticks, expected, siblings, finding, last.reference)
 
 
-def _ticks(event: Event) -> float:
-    return event.ticks_median or 0.0
+def _ticks(trial: Trial) -> float:
+    return trial.ticks_median or 0.0

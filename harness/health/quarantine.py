@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from harness.errors import ConfigError, HilError, QuarantinedError, StoreError
 from harness.files.json_file import read_json, write_json
 from harness.files.json_lines import append_line, locked
-from harness.health.event import checked_name, shown
+from harness.health.trial import shown
+from harness.locks.state import now as current_time
 from harness.locks.state import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from harness.config.health import HealthRules
-    from harness.health.rules import Ground
 
 #: Who quarantines by the rules, and who releases by passed tests.
 RULES, TEST = "rules", "test"
 _MOST_EVIDENCE = 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
 class Retest:
     """One health check of a quarantined board."""
 
-    when: datetime
+    when: AwareDatetime
     ok: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """The end of a quarantine: when, by whom, and what was done about it."""
+
+    when: AwareDatetime
+    by: str
     reason: str
 
 
@@ -47,16 +62,18 @@ class Quarantine:
         evidence: the cases that show it, as run#case.
         retest_after: when it is tested again; None if tests don't lift it.
         tests: so far, the oldest first.
+        released: how it came back; None as long as it is out of use.
     """
 
     device: str
     reason: str
     by: str
     person: bool
-    since: datetime
+    since: AwareDatetime
     evidence: tuple[str, ...] = ()
-    retest_after: datetime | None = None
+    retest_after: AwareDatetime | None = None
     tests: tuple[Retest, ...] = ()
+    released: Release | None = None
 
     @property
     def passed(self) -> int:
@@ -70,7 +87,11 @@ class Quarantine:
         back = f"`hil release {self.device}` takes it back"
         if self.retest_after is not None:
             back = f"it is tested again after {self.retest_after:%Y-%m-%d %H:%M} UTC, or {back}"
-        return f"quarantined since {self.since:%Y-%m-%d %H:%M} UTC by {self.by}: {self.reason}. To use it: {back}"
+        said = f"quarantined since {self.since:%Y-%m-%d %H:%M} UTC by {shown(self.by)}: {shown(self.reason)}"
+        return f"{said}. To use it: {back}"
+
+
+_FILE = TypeAdapter(Quarantine)
 
 
 class Ledger:
@@ -79,40 +100,37 @@ class Ledger:
     Args:
         state: the state folder.
         rules: when boards are tested again.
+        clock: tells the time in UTC.
+
+    Raises:
+        ConfigError: the name of a device can't be one, here and in each method.
+        StoreError: a file can't be written, or is damaged: then whether its board is well can't be told.
     """
 
-    def __init__(self, state: Path, rules: HealthRules) -> None:
+    def __init__(self, state: Path, rules: HealthRules, clock: Callable[[], datetime] = current_time) -> None:
         self._folder = state / "quarantine"
         self._rules = rules
+        self._clock = clock
 
-    def get(self, device: str) -> Quarantine | None:
-        """Return a board's quarantine; None if it is in use.
-
-        Raises:
-            ConfigError: the name can't be a device's.
-            StoreError: the file is damaged: whether the board is well can't be told.
-        """
-        content = self._read(device)
-        return None if content is None or content.get("released") else _quarantine(self._path(device), content)
+    def quarantined(self, device: str) -> Quarantine | None:
+        """Return a board's quarantine; None if it is in use."""
+        found = self._read(device)
+        return None if found is None or found.released is not None else found
 
     def released(self, device: str) -> datetime | None:
-        """Return when a board last came back; None if it never did, or is out of use. Raises as `get`."""
-        content = self._read(device)
-        released = content.get("released") if content else None
-        try:
-            return datetime.fromisoformat(released["when"]) if released else None
-        except (KeyError, TypeError, ValueError) as error:
-            raise _strange(self._path(device), error) from error
+        """Return when a board last came back; None if it never did, or is out of use."""
+        found = self._read(device)
+        return None if found is None or found.released is None else found.released.when
 
-    def all(self) -> tuple[Quarantine, ...]:
-        """Return the boards that are out of use, by name, without those whose file is damaged: `get` says so of them.
+    def all_quarantined(self) -> tuple[Quarantine, ...]:
+        """Return the boards that are out of use, by name, without those whose file is damaged.
 
         One damaged file must not keep the rules from the other boards.
         """
         found = []
         for path in sorted(self._folder.glob("[!.]*.json")):
             with suppress(HilError):
-                found.append(self.get(path.stem))
+                found.append(self.quarantined(path.stem))
         return tuple(quarantine for quarantine in found if quarantine is not None)
 
     def check(self, device: str) -> None:
@@ -121,64 +139,60 @@ class Ledger:
         Raises:
             QuarantinedError: it is; says why, since when, and what brings it back.
         """
-        found = self.get(device)
+        found = self.quarantined(device)
         if found is not None:
             raise QuarantinedError(f"{device}: {found.text}")
 
-    def by_rules(self, device: str, ground: Ground, now: datetime) -> Quarantine | None:
-        """Take a board out of use; None if it is already.
+    def quarantine_by_rules(self, device: str, reason: str, evidence: Sequence[str]) -> Quarantine | None:
+        """Take a board out of use; None if it is already."""
+        now = self._clock()
+        after, shortened = now + timedelta(hours=self._rules.retest_hours[0]), tuple(evidence[-_MOST_EVIDENCE:])
+        return self._add(Quarantine(device, shown(reason), RULES, False, now, shortened, after))  # noqa: FBT003
 
-        Raises:
-            StoreError: it can't be written.
-        """
-        retest = now + timedelta(hours=self._rules.retest_hours[0])
-        return self._add(
-            Quarantine(device, shown(ground.reason), RULES, False, now, ground.evidence[-_MOST_EVIDENCE:], retest)  # noqa: FBT003
-        )
-
-    def by_person(self, device: str, reason: str, by: str, now: datetime) -> Quarantine:
+    def quarantine(self, device: str, reason: str, by: str) -> Quarantine:
         """Take a board out of use until a person releases it, whatever the tests say.
 
         Raises:
             ConfigError: there is no reason.
-            StoreError: it can't be written.
         """
         if not reason.strip():
             raise ConfigError(f"{device}: say why it is quarantined, for the next one who misses it")
-        made = Quarantine(device, shown(reason), shown(by), True, now)  # noqa: FBT003
+        made = Quarantine(device, shown(reason), shown(by), True, self._clock())  # noqa: FBT003
         self._add(made, over=True)
         return made
 
-    def release(self, device: str, by: str, why: str, now: datetime) -> Quarantine:
-        """Take a board back, and return what it was out for.
+    def release(self, device: str, by: str, why: str = "", when: datetime | None = None) -> Quarantine:
+        """Take a board back, and return what it was out for. What it did before isn't held against it again.
+
+        Args:
+            device: its name.
+            by: who says so.
+            why: what was done about it.
+            when: None for now.
 
         Raises:
             ConfigError: it isn't quarantined.
-            StoreError: it can't be written.
         """
         missing = ConfigError(f"{device} is not quarantined; `hil health` lists the boards that are")
-        if self.get(device) is None:  # without a trace of a name that nobody knows
+        if self.quarantined(device) is None:  # without a trace of a name that nobody knows
             raise missing
         with locked(self._path(device)):
-            found = self.get(device)
+            found = self.quarantined(device)
             if found is None:
                 raise missing
-            self._release(found, by, why, now)
+            self._release(found, by, why, when or self._clock())
         return found
 
-    def tested(self, device: str, now: datetime, *, ok: bool, reason: str) -> Quarantine | None:
+    def tested(self, device: str, *, ok: bool, reason: str) -> Quarantine | None:
         """Note a health check of a quarantined board: enough passed ones in a row release it, unless a person must.
 
         Returns:
             Its quarantine; None if it is in use now.
-
-        Raises:
-            StoreError: it can't be written.
         """
-        if self.get(device) is None:
+        if self.quarantined(device) is None:
             return None
         with locked(self._path(device)):
-            found = self.get(device)
+            found, now = self.quarantined(device), self._clock()
             if found is None:
                 return None
             found = replace(found, tests=(*found.tests, Retest(now, ok, shown(reason))))
@@ -194,37 +208,36 @@ class Ledger:
             self._write(found)
             return found
 
-    def due(self, now: datetime) -> tuple[Quarantine, ...]:
+    def due(self) -> tuple[Quarantine, ...]:
         """Return the boards that are to be tested now, the longest overdue first."""
-        waiting = [(found.retest_after, found) for found in self.all() if found.retest_after is not None]
-        ready = [(after, found) for after, found in waiting if after <= now]
-        return tuple(found for _, found in sorted(ready, key=lambda pair: pair[0]))
+        now = self._clock()
+        waiting = [(found.retest_after, found) for found in self.all_quarantined() if found.retest_after is not None]
+        return tuple(found for after, found in sorted(waiting, key=lambda pair: pair[0]) if after <= now)
 
     def _add(self, made: Quarantine, *, over: bool = False) -> Quarantine | None:
         with locked(self._path(made.device)):
-            if not over and self.get(made.device) is not None:
+            if not over and self.quarantined(made.device) is not None:
                 return None
             self._write(made)
             self._log(made.device, "quarantined", made.by, made.reason, made.since, made.evidence)
         return made
 
     def _release(self, found: Quarantine, by: str, why: str, now: datetime) -> None:
-        self._write(found, {"when": stamp(now), "by": shown(by), "reason": shown(why)})
+        self._write(replace(found, released=Release(now, shown(by), shown(why))))
         self._log(found.device, "released", by, why, now)
 
     def _log(self, device: str, what: str, by: str, reason: str, now: datetime, evidence: tuple[str, ...] = ()) -> None:
         line = {"when": stamp(now), "device": device, "what": what, "by": shown(by), "reason": shown(reason)}
         append_line(self._folder / "history.jsonl", {**line, "evidence": list(evidence)})
 
-    def _write(self, found: Quarantine, released: Mapping[str, str] | None = None) -> None:
-        content = {**_plain(found), "released": released}
+    def _write(self, found: Quarantine) -> None:
         path = self._path(found.device)
         try:
-            write_json(path, content)
+            write_json(path, _FILE.dump_python(found, mode="json"))
         except OSError as error:
             raise StoreError(f"{path} can't be written: {error.strerror or error}") from error
 
-    def _read(self, device: str) -> dict[str, Any] | None:
+    def _read(self, device: str) -> Quarantine | None:
         path = self._path(device)
         content = read_json(path)
         if content is None and path.exists():  # perhaps since a moment ago: then it is whole now
@@ -233,40 +246,27 @@ class Ledger:
             raise StoreError(
                 f"{path} is damaged, so whether {device} may be used isn't known; look at it, and remove it"
             )
-        return content
+        try:
+            return None if content is None else _FILE.validate_json(json.dumps(content), strict=True)
+        except ValidationError as error:
+            wrong = ".".join(map(str, error.errors()[0]["loc"]))
+            raise StoreError(
+                f"{path} is not a quarantine's file: {wrong} is missing or wrong; look at it, and remove it"
+            ) from error
 
     def _path(self, device: str) -> Path:
         return self._folder / f"{checked_name(device, 'the device')}.json"
 
 
-def _plain(found: Quarantine) -> dict[str, Any]:
-    return {
-        **asdict(found),
-        "since": stamp(found.since),
-        "retest_after": None if found.retest_after is None else stamp(found.retest_after),
-        "tests": [{**asdict(test), "when": stamp(test.when)} for test in found.tests],
-    }
+def checked_name(name: str, what: str) -> str:
+    """Return a name that becomes one of a file.
 
-
-def _quarantine(path: Path, content: Mapping[str, Any]) -> Quarantine:
-    try:
-        after = content["retest_after"]
-        return Quarantine(
-            device=str(content["device"]),
-            reason=shown(content["reason"]),
-            by=shown(content["by"]),
-            person=bool(content["person"]),
-            since=datetime.fromisoformat(content["since"]),
-            evidence=tuple(content["evidence"]),
-            retest_after=None if after is None else datetime.fromisoformat(after),
-            tests=tuple(
-                Retest(datetime.fromisoformat(test["when"]), test["ok"] is True, shown(test["reason"]))
-                for test in content["tests"]
-            ),
+    Raises:
+        ConfigError: it could be a path, or something else that isn't a name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{what} {shown(repr(name))} can't be the name of a file: expected up to 64 letters, digits, dots, dashes "
+            "and underscores, a letter or digit first. A host can be named with HIL_HOST"
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _strange(path, error) from error
-
-
-def _strange(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path} is not a quarantine's file: {error!r}; look at it, and remove it")
+    return name

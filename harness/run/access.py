@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.boards.opening import OpenBoard
     from harness.config import Device, Lab
-    from harness.errors import HilError
-    from harness.run.failover import Failover
 
 
 class Access:
@@ -68,19 +66,6 @@ class Access:
     def notices(self, device: Device) -> list[str]:  # noqa: ARG002 (for those who share boards)
         """Say what a user should know of a board before it is used, in lines for the header."""
         return []
-
-    def board_done(
-        self, case: Failover, device: Device, backend: Backend, error: HilError | None, *, opened: bool
-    ) -> None:
-        """Take note of what came of a case on one board, before it goes to another one or ends.
-
-        Args:
-            case: with its record.
-            device: the board.
-            backend: what it runs on.
-            error: what ended the case there; None if it is complete.
-            opened: whether the board could be opened.
-        """
 
     def attempt_ended(self, device: Device, attempt: Mapping[str, Any]) -> None:
         """Take note of an attempt at a case, once its row is written.

@@ -95,18 +95,15 @@ class Failover:
                 self.record.hand_on(f"{error} (next: asking for a board again)")
             except BoardError as error:
                 self.boards.reliability[device.name].failed(error, answered=self.record.answered)
-                self._tell(device, error)
                 if last:
                     raise
                 self.boards.let_go(device.name)
                 self._give_up(device, error)
-            except MeasurementError as error:
+            except MeasurementError:
                 self.boards.reliability[device.name].worked()
-                self._tell(device, error)
                 raise
             else:
                 self.boards.reliability[device.name].worked()
-                self._tell(device, None)
                 return row
 
     def _take(self) -> tuple[Board, Device]:
@@ -136,7 +133,6 @@ class Failover:
                 except (GivenUpError, QuarantinedError) as error:
                     self.unfit[device.name] = error
                 except BoardError as error:
-                    self._tell(device, error, opened=False)
                     if alone:
                         raise
                     self._give_up(device, error)
@@ -159,9 +155,6 @@ class Failover:
         """Note that a board can't measure the case, and begin anew for the next one."""
         self.failed[device.name] = str(error)
         self.record.hand_on(f"{error} (next: another board)")
-
-    def _tell(self, device: Device, error: errors.HilError | None, *, opened: bool = True) -> None:
-        self.boards.access.board_done(self, device, self.boards.backend(device), error, opened=opened)
 
     def _none_left(self) -> BoardError:
         """Say why no board can measure the case."""

@@ -19,10 +19,11 @@ from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.boards.opening import Wanted
+    from harness.config import Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
     from harness.search.making import Maker, Stage
@@ -71,6 +72,8 @@ class Search:
         say: called with each line of progress.
         patience: whether to wait while somebody else has the board.
         on_progress: as for `harness.benchmark`.
+        elsewhere: measures the variants of a suite on other boards all at once: told the suite, how many samples, and
+            the folder of the runs, it yields the name of each with its row, or with why it has none. None: on `device`.
     """
 
     maker: Maker
@@ -83,6 +86,7 @@ class Search:
     say: Callable[[str], None]
     patience: Patience = NOW
     on_progress: Callable[[str, int, int], None] | None = None
+    elsewhere: Callable[[Suite, int | None, Path], Iterator[tuple[str, Mapping[str, Any] | str]]] | None = None
 
 
 def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
@@ -126,35 +130,46 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         return []
     path = write_suite(search.maker, [candidate for candidate, _ in made.values()], stage)
     suite = load_suite(path)
+    kept = []
+    for variant, row in _rows(search, suite, _COST_SAMPLES if stage == "cost" else search.samples):
+        candidate, macs = made[variant]
+        if isinstance(row, str):
+            judged[candidate.name] = Judged(candidate, "failed", row, macs=macs)
+            search.say(f"  {candidate.name}: {row}")
+            continue
+        each = _check(search, Judged(candidate, "dominated", "", row, trained=stage == "train", macs=macs))
+        if each.verdict == "over a limit":
+            judged[candidate.name] = each
+        else:
+            kept.append(each)
+    return kept
+
+
+def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """Measure the variants of a suite; yield the name of each with its row, or with why it has none."""
+    runs = search.maker.folder / "runs"
+    if search.elsewhere is not None:
+        yield from search.elsewhere(suite, samples, runs)
+        return
     options = Options(
         selectors=(search.device,),
         backend=search.backend,
         lab_file=search.lab_file,
-        results_dir=search.maker.folder / "runs",
-        samples=_COST_SAMPLES if stage == "cost" else search.samples,
+        results_dir=runs,
+        samples=samples,
         retries=2,
         patience=search.patience,
     )
-    kept = []
     session = Session.build(options, LabAccess.of(options))
-    session.suites = {path: suite}
+    session.suites = {suite.path: suite}
     with contextlib.closing(session):
         for variant in suite.variants:
-            candidate, macs = made[variant.name]
             try:
-                row, _ = session.measure(session.targets[0], suite, variant, search.on_progress)
+                yield variant.name, session.measure(session.targets[0], suite, variant, search.on_progress)[0]
             except StoreError:
                 raise
             except HilError as error:
-                judged[candidate.name] = Judged(candidate, "failed", str(error), macs=macs)
-                search.say(f"  {candidate.name}: {error}")
-                continue
-            each = _check(search, Judged(candidate, "dominated", "", row, trained=stage == "train", macs=macs))
-            if each.verdict == "over a limit":
-                judged[candidate.name] = each
-            else:
-                kept.append(each)
-    return kept
+                yield variant.name, str(error)
 
 
 def _check(search: Search, each: Judged) -> Judged:

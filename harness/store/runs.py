@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
+from harness.files.journal_lines import Damage, parse_journal
 from harness.files.json_file import create_json, read_json, write_json
 from harness.schema import CASES, SCHEMA_VERSION
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
@@ -21,7 +22,7 @@ from harness.store.commits import DONE, commit, committed, finished_row
 from harness.store.folders import order_of_next
 from harness.store.journal import Journal, journal_of, journals, write_error
 from harness.store.names import point_latest, run_name
-from harness.store.tables import Contents, sync_folder, write_tables
+from harness.store.tables import Contents, sync_folder, whole, write_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,6 +155,48 @@ class Run:
             record.ended = before.ended
             self._cases[self._cases.index(before)] = record
         return record
+
+    def import_case(self, number: int, journal: bytes, earlier: int = 0) -> int:
+        """Take over what another process recorded of a case, on this computer or another one, into this run's journal.
+
+        If it ended there, the case counts as done once this returns; a case that is done already isn't taken twice.
+        What that process says of its run (name, configuration, seed) is replaced by what this one is.
+
+        Args:
+            number: of the case, here and there.
+            journal: the bytes of that process's journal.
+            earlier: how many attempts were made at the case before.
+
+        Returns:
+            How many attempts were made there.
+
+        Raises:
+            StoreError: the journal is damaged or of another case, or it could not be written.
+        """
+        records = parse_journal(journal)
+        whole_ones = [record for record in records if not isinstance(record, Damage) and whole(record)]
+        if len(whole_ones) != len(records) or any(record["case"] != number for record in whole_ones):
+            raise StoreError(f"case {number}: what came of it is damaged, or of another case; it isn't taken")
+        if number in committed(self.path):
+            return 0
+        mine = {key: self._provenance.get(key) for key in _FROM_PROVENANCE} | {"run": self.path.name}
+        last, ended, finish = 0, 0, None
+        for record in whole_ones:
+            last = max(last, record.get("attempt", 0))
+            ended += len(record["v"]) if record["t"] == "attempts" else 0
+            moved = dict(record)
+            if record["t"] in ("begin", "restart"):
+                moved["attempt"] = record.get("attempt", 0) + earlier
+            if record["t"] in ("begin", "finish"):
+                moved["columns"] = {**record["columns"], **mine}
+            if record["t"] == "finish":
+                moved["columns"]["attempts"] = record["columns"].get("attempts", 1) + earlier
+                finish = moved["columns"]
+            self._journal.append(moved)
+        self._journal.sync()
+        if finish is not None:
+            self._commit({**finish, "case": number})
+        return ended or last + 1
 
     def _case(self, number: int) -> CaseRecord | None:
         return next((case for case in self._cases if case.number == number), None)

@@ -14,6 +14,7 @@ from harness.config.access import CommandFlasher
 from harness.errors import BoardError, BusyError, FlashError
 from harness.link.client import Link
 from harness.locks.lease import Lease
+from harness.run.access import Access
 from harness.run.case import run_case
 from harness.run.options import Options
 from harness.run.retry import open_patiently
@@ -37,7 +38,7 @@ def bench(attached, nano33, tmp_path, monkeypatch):
         device = attached.device(nano33, **keys)
         lab = Lab(path=None, sha256=None, kinds=(device.kind,), devices=(device,))
         options = Options(("bench",), "hardware", None, tmp_path / "results", 5, retries)
-        made.append(Session(options, lab, (Target("bench", "hardware", (device,), ("said the test",)),)))
+        made.append(Session(options, Access(lab), (Target("bench", "hardware", (device,), ("said the test",)),)))
         return made[-1]
 
     yield make

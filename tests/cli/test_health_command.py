@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from fakes.made_events import Night
+from fakes.made_trials import Night, write_run
 from harness.cli import main
 from harness.health.book import HealthBook
 from harness.locks.state import now
@@ -24,7 +24,7 @@ def hil(tmp_path, monkeypatch, root):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HIL_USER", "ada")
-    monkeypatch.setenv("HIL_HOST", "rack")
+    monkeypatch.setenv("HIL_HOST", "lab-1")
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
@@ -35,7 +35,19 @@ def night():
 
 @pytest.fixture
 def book(tmp_path):
-    return HealthBook(tmp_path / "state")
+    return HealthBook(tmp_path / "state", None, tmp_path / "results")
+
+
+@pytest.fixture
+def tell(tmp_path, book):
+    """Write a run and judge the boards."""
+
+    def tell(*trials):
+        run = write_run(tmp_path / "results", trials)
+        book.review()
+        return run
+
+    return tell
 
 
 def test_boards_without_a_past_are_listed(hil):
@@ -52,11 +64,9 @@ def test_without_devices_and_a_past_it_says_so(hil, tmp_path):
     assert "Nothing is known of any board yet" in hil("health").output
 
 
-def test_the_table_shows_rates_and_reasons_that_are_harmless(hil, book, night):
-    book.record(night("bench-1", backend="virtual", retransmissions=4))
-    for _ in range(3):
-        book.record(night("bench-2", "int8", "LinkError", backend="virtual", attempts=3, reason="\x1b[31mred\u202e"))
-    book.review()
+def test_the_table_shows_rates_and_reasons_that_are_harmless(hil, tell, night):
+    bad = [night("bench-2", "int8", "LinkError", backend="virtual", attempts=3, reason="\x1b[31mred\u202e")] * 3
+    tell(night("bench-1", backend="virtual", retransmissions=4), *bad)
     text = hil("health").output
     assert "100% (21% to 100%)" in text
     assert "0% (0% to 56%)" in text
@@ -64,24 +74,25 @@ def test_the_table_shows_rates_and_reasons_that_are_harmless(hil, book, night):
     assert not {"\x1b", "\u202e"} & set(text)
 
 
-def test_one_board_in_detail(hil, book, night):
-    book.record(night("bench-1", backend="virtual"))
-    for _ in range(3):
-        book.record(night("bench-2", "int8", "LinkError", backend="virtual"))
-    book.review()
+def test_one_board_in_detail(hil, tell, night):
+    bad = [night("bench-2", "int8", "LinkError", backend="virtual") for _ in range(3)]
+    run = tell(night("bench-1", backend="virtual"), *bad)
     text = hil("health", "bench-2").output
     assert "Failed cases by where: link 100%" in text
-    assert "Evidence: night#1, night#2, night#3" in text
+    assert f"Evidence: {run.name}#1, {run.name}#2, {run.name}#3" in text
     assert "bench-1" not in text
 
 
-def test_json_has_everything(hil, book, night):
-    book.record(night("bench-1", backend="virtual"))
+def test_json_has_everything_and_another_results_folder_can_be_named(hil, tell, night, tmp_path):
+    tell(night("bench-1", backend="virtual"))
     hil("quarantine", "bench-2", "--reason", "keep out")
     first, second = json.loads(hil("health", "--json").output)
     assert (first["health"]["device"], first["health"]["rate"]["ok"], first["quarantine"]) == ("bench-1", 1, None)
     assert (second["quarantine"]["by"], second["quarantine"]["reason"]) == ("ada", "keep out")
     assert json.loads(hil("health", "bench-2", "--json").output) == [second]
+    (tmp_path / "results").rename(tmp_path / "elsewhere")
+    assert json.loads(hil("health", "--json").output)[0]["health"]["cases"] == 0
+    assert json.loads(hil("health", "--json", "--results-dir", "elsewhere").output)[0] == first
 
 
 def test_a_person_quarantines_and_releases(hil, book):
@@ -127,21 +138,15 @@ def test_a_check_needs_a_board(hil):
 
 
 @pytest.mark.usefixtures("patient_check")
-def test_a_check_shows_its_steps_and_is_written_down(hil, book):
+def test_a_check_shows_its_steps_is_written_down_and_does_not_lift_what_a_person_said(hil, book):
+    hil("quarantine", "bench-1", "--reason", "keep out")
     done = hil("health", "bench-1", "--check")
     assert done.exit_code == 0, done.output
     assert "bench-1: flash basic_motions_int8.elf and read it back\n" in done.output
-    assert done.output.endswith("bench-1: passed: 20 inputs twice, equal answers, 0 frames sent again\n")
-    (event,) = book.events()
-    assert (event.host, event.purpose, event.ok) == ("rack", "check", True)
-
-
-@pytest.mark.usefixtures("patient_check")
-def test_a_passed_check_does_not_lift_what_a_person_said(hil):
-    hil("quarantine", "bench-1", "--reason", "keep out")
-    done = hil("health", "bench-1", "--check")
-    assert done.exit_code == 0
-    assert "by ada: keep out" in done.output
+    assert "bench-1: passed: 20 inputs twice, equal answers, 0 frames sent again\n" in done.output
+    assert "by ada: keep out" in done.output.splitlines()[-1]
+    (trial,) = book.trials()
+    assert (trial.host, trial.purpose, trial.ok) == ("lab-1", "check", True)
     assert "Test of " in hil("health", "bench-1").output
 
 

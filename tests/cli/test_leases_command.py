@@ -16,7 +16,7 @@ from harness.cli import main
 from harness.config import Lab
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
-from harness.health.retest import open_book
+from harness.health.book import open_book
 from harness.locks.heartbeat import Heart
 from harness.locks.lease import Lease
 from harness.locks.state import now

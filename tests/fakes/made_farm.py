@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from fakes.made_trials import write_run
 from fakes.recorded_runs import VARIANTS, Setting, begin, memory, record_case
 from fakes.recorded_runs import about as about_run
 from harness.boards.leases import virtual_lease
@@ -15,7 +16,7 @@ from harness.config import Lab
 from harness.farm.booking import Request
 from harness.farm.calendar import Calendar
 from harness.health.book import HealthBook
-from harness.health.event import Event
+from harness.health.trial import Trial
 from harness.locks.lease import Lease
 from harness.store import Run
 
@@ -64,7 +65,7 @@ class Farm:
 
     @property
     def book(self) -> HealthBook:
-        return HealthBook(self.state, clock=lambda: self.now)
+        return HealthBook(self.state, None, self.results, devices=self.lab.devices, clock=lambda: self.now)
 
     def hold(self, name: str, purpose: str) -> Lease:
         """Take the lease of a board, as this process."""
@@ -79,26 +80,25 @@ class Farm:
 
     def events(self, name: str, outcomes: str, reason: str = "no answer within 5 s") -> None:
         """Record a case for each letter, a minute apart up to now: `.` worked, `x` failed in the link."""
-        for number, letter in enumerate(outcomes):
-            self.book.record(
-                Event(
-                    when=self.now - timedelta(minutes=len(outcomes) - number),
-                    host="here",
-                    device=name,
-                    kind="nano33",
-                    backend="virtual",
-                    outcome="ok" if letter == "." else "failed",
-                    run="20261120T220000Z-abc123",
-                    case=number,
-                    suite="fashion_mnist",
-                    variant="int8",
-                    image_sha256=f"{number % 3}" * 64,
-                    error=None if letter == "." else "LinkError",
-                    reason=None if letter == "." else reason,
-                    attempts=1 if letter == "." else 3,
-                    retransmissions=0,
-                )
+        made = [
+            Trial(
+                when=self.now - timedelta(minutes=len(outcomes) - number),
+                host="here",
+                device=name,
+                kind="nano33",
+                backend="virtual",
+                outcome="ok" if letter == "." else "failed",
+                suite="fashion_mnist",
+                variant="int8",
+                image_sha256=f"{number % 3}" * 64,
+                error=None if letter == "." else "LinkError",
+                reason=None if letter == "." else reason,
+                attempts=1 if letter == "." else 3,
+                retransmissions=0,
             )
+            for number, letter in enumerate(outcomes)
+        ]
+        write_run(self.results, made)
 
     def run(self, *, name: str | None = None, reason: str | None = None, cases: int = 3, report: bool = True) -> Path:
         """Write a run, of which one more case failed if there is a `reason`."""

@@ -11,9 +11,9 @@ from fakes.made_cases import write_run
 from harness.config.health import HealthRules
 from harness.config.nightly import Nightly
 from harness.errors import StoreError
-from harness.farm import finish
-from harness.farm.finish import Outcome, finish_night
-from harness.farm.past_nights import nights, show_night
+from harness.farm.dispatch import Try
+from harness.farm.finish import finish_night
+from harness.farm.tries import add_try
 from harness.health.quarantine import Ledger
 
 VARIANTS = ("float32", "int8", "sparse")
@@ -229,9 +229,7 @@ def test_boards_that_were_not_used_say_why(farm):
     run = farm.measure()
     plan = planned(run)
     plan["cases"][0]["devices"] = ["nano33", "bench-2", "bench-3"]
-    Ledger(farm.folder.parents[1], HealthRules()).by_person(
-        "bench-2", "its USB socket is loose", "sam", datetime.now(UTC)
-    )
+    Ledger(farm.folder.parents[1], HealthRules()).quarantine("bench-2", "its USB socket is loose", "sam")
     (farm.folder / "hosts").mkdir()
     boards = {
         "bench-3": {"state": "unavailable", "case": None, "reason": "not attached"},
@@ -239,10 +237,8 @@ def test_boards_that_were_not_used_say_why(farm):
     }
     (farm.folder / "hosts" / "host1.json").write_text(json.dumps({"boards": boards}))
     (farm.folder / "hosts" / "host2.json").write_text("{")
-    (farm.folder / "claims").mkdir()
     for number, (device, reason) in enumerate([("bench-4", "no ACK"), ("nano33", "once")]):
-        about = {"device": device, "reason": reason, "error": "LinkError"}
-        (farm.folder / "claims" / f"{number}.0.failed.json").write_text(json.dumps(about))
+        add_try(farm.folder, Try(number, device, "failed", "LinkError", reason))
     done = farm.finish(run, plan)
     lines = check_screen(done.summary)
     assert "  not used: bench-2: quarantined: its USB socket is loose" in lines
@@ -311,34 +307,6 @@ def test_tags_that_cannot_be_read_stop_pruning_and_not_the_night(farm):
 
 
 @pytest.mark.parametrize("step", ["write_report", "publish_to", "prune"])
-def test_killed_on_the_way_it_is_done_again_with_the_same_outcome(farm, tmp_path, monkeypatch, step):
-    class KilledError(BaseException):
-        pass
-
-    def killed(*_args, **_kwargs):
-        raise KilledError
-
-    farm.before()
-    run = farm.measure(ticks=[1100] * 30)
-    plan = planned(run)
-    with monkeypatch.context() as patch:
-        patch.setattr(finish, step, killed)
-        with pytest.raises(KilledError):
-            farm.finish(run, plan, store=str(tmp_path / "store"), fail_on="ticks>2%")
-    assert not (farm.folder / "finished.json").exists()
-    assert nights(tmp_path / "state")[0].state == "unfinished"
-    if step == "prune":  # as if it had got so far: the comparison can't be made again
-        for night in farm.results.glob("2*"):
-            if night != run:
-                (night / "samples.parquet").unlink()
-                about = json.loads((night / "run.json").read_text())
-                (night / "run.json").write_text(json.dumps({**about, "pruned_utc": "2026-11-21T00:00:00+00:00"}))
-    done = farm.finish(run, plan, store=str(tmp_path / "store"), fail_on="ticks>2%")
-    assert (done.exit_code, done.regressed) == (1, True)
-    assert "latency +10.00 %" in done.summary
-    assert not (farm.folder / "outcome.json").exists()
-
-
 def test_a_night_that_has_ended_is_only_read(farm):
     run = farm.measure()
     done = farm.finish(run)
@@ -348,43 +316,3 @@ def test_a_night_that_has_ended_is_only_read(farm):
 
 
 # ---- past nights
-
-
-def test_nights_are_listed_newest_first_and_damage_is_no_error(farm, tmp_path):
-    farm.finish(farm.measure())
-    folder = farm.folder.parent
-    for name, files in {
-        "2026-11-20": {},
-        "2026-11-21.2": {"plan.json": json.dumps(planned("/r"))},
-        "2026-11-21.10": {"plan.json": json.dumps(planned("/r")), "finished.json": "{"},
-        "2026-11-19": {"plan.json": '{"cases": 7, "run": 3, "created": []}', "finished.json": '{"counts": 3}'},
-        "tmp": {},
-    }.items():
-        (folder / name).mkdir()
-        for file, text in files.items():
-            (folder / name / file).write_text(text)
-    (folder / "2026-11-18").write_text("a file")
-    found = nights(tmp_path / "state")
-    assert [(night.id, night.state, night.cases) for night in found] == [
-        ("2026-11-21.10", "damaged", 3),
-        ("2026-11-21.2", "unfinished", 3),
-        ("2026-11-21", "complete", 3),
-        ("2026-11-20", "damaged", 0),
-        ("2026-11-19", "damaged", 0),
-    ]
-    assert isinstance(found[2].outcome, Outcome)
-    assert found[2].outcome.report == farm.folder / "report.html"
-    assert nights(tmp_path / "nowhere") == []
-
-
-def test_a_night_is_shown(farm):
-    run = farm.measure()
-    with pytest.raises(StoreError, match="can't be read"):
-        show_night(farm.folder)
-    (farm.folder / "plan.json").write_text(json.dumps(planned(run)))
-    with pytest.raises(StoreError, match="hasn't ended"):
-        show_night(farm.folder)
-    done = farm.finish(run)
-    assert show_night(farm.folder) == done.summary
-    with pytest.raises(StoreError, match="there is no such night"):
-        show_night(farm.folder.parent / "2020-01-01")

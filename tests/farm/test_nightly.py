@@ -1,31 +1,40 @@
-"""`hil nightly` on one host: what keeps a night from being run, from ending, or from being begun."""
+"""`hil nightly` from its files to its exit code, on virtual boards and a scheduler of its own."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from fakes.made_farm import THREE_BOARDS
 from fakes.small_suite import write_small_suite
 from harness import load_results
+from harness.boards.leases import virtual_lease
 from harness.config import Lab
 from harness.config.nightly import Nightly
-from harness.errors import ConfigError, FarmError
-from harness.farm import crew
-from harness.farm.host import Host, Wish
-from harness.farm.night import plan_night
+from harness.errors import ConfigError, StoreError
+from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
 from harness.farm.nightly import run_night
+from harness.farm.seats import Wish
+from harness.farm.tries import read_tries
 from harness.files.json_file import write_json
 from harness.store import Run
-from harness.store.runs import finish_shared
+from harness.store.commits import committed
 
 ROOT = Path(__file__).parents[2]
+VOWELS = ROOT / "suites" / "japanese_vowels.yaml"
+BOARDS = """\
+devices:
+  b1: {kind: nano33, backend: virtual, tags: [fast]}
+  b2: {kind: nano33, backend: virtual}
+  real: {kind: nano33, probe: "nowhere", port: {serial: "nowhere"}}
+"""
 
 
 @pytest.fixture
@@ -34,16 +43,20 @@ def state():
 
 
 @pytest.fixture
-def wish(tmp_path):
+def lab(tmp_path):
+    (tmp_path / "devices.yaml").write_text(BOARDS)
+    return Lab.load(tmp_path / "devices.yaml")
+
+
+@pytest.fixture
+def wish(tmp_path, lab):
     """What `hil nightly` is asked for, and what it said."""
 
-    def make(lab=THREE_BOARDS, *, resume=False, **options):
-        (tmp_path / "devices.yaml").write_text(lab)
+    def make(*, resume=False, missing_s=600.0, **options):
         suite = write_small_suite(tmp_path / "s.yaml", ROOT)
-        suite.write_text("\n".join(line for line in suite.read_text().splitlines() if "float32:" not in line))
         options = {"samples": 2, "baseline": None, "check": False, "budget": timedelta(hours=1)} | options
         nightly = Nightly(suites=(suite,), **options)
-        return Wish(Lab.load(tmp_path / "devices.yaml"), nightly, tmp_path, tmp_path / "results", resume, said.append)
+        return Wish(lab, nightly, tmp_path, tmp_path / "results", resume, said.append, missing_s=missing_s)
 
     said: list[str] = []
     make.said = said
@@ -51,7 +64,8 @@ def wish(tmp_path):
 
 
 def plan(wish, state):
-    return plan_night(state, wish.lab, wish.nightly, wish.base, wish.results_dir)
+    devices = wish.lab.select(wish.nightly.devices)
+    return plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
 
 
 def over(night):
@@ -59,58 +73,54 @@ def over(night):
     folder = night.folder.rename(night.folder.with_name("2020-02-29"))
     content = json.loads((folder / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps({**content, "id": folder.name, "deadline": content["created"]}))
-    (night.run / "night.json").write_text(json.dumps({"night": folder.name}))
-    return replace(night, folder=folder)
+    return folder
 
 
-@pytest.mark.parametrize("each", [True, False])
-def test_a_night_ends_when_its_cases_are_done_though_boards_are_missing_or_in_doubt(wish, state, monkeypatch, each):
-    """Boards that aren't attached: one whose cases others measure, and one that nobody can stand in for."""
-    monkeypatch.setattr(crew, "_BUSY_S", 0.1)
-    monkeypatch.setattr(crew, "_LOOKS", 2 if each else 10**6)
-    (state / "quarantine").mkdir()
-    (state / "quarantine" / "b2.json").write_text("{")
-    devices = ("b1", "b2", *["real"] * each)
-    outcome = run_night(wish(devices=devices, each=each, budget=timedelta(minutes=10)))
-    left = 2 if each else 0
-    assert (outcome.exit_code, dict(outcome.counts)) == (
-        7 if each else 0,
-        {"complete": 1, "failed": 0, "skipped": left},
-    )
-    assert "not used: b2: " in outcome.summary
-    assert ("not used: real: real: its probe" in outcome.summary) == each
+# ---- its plan
 
 
-def test_a_night_that_was_cut_off_long_ago_doesnt_take_the_place_of_the_next_one(wish, state, tmp_path):
+def test_boards_of_a_kind_share_the_cases_but_not_with_emulators(lab, tmp_path):
+    cases = plan_cases(lab.devices, Nightly(suites=(VOWELS,)), ROOT, tmp_path)
+    pools = {(case.target, case.pool, case.backend, case.devices) for case in cases}
+    assert pools == {
+        ("nano33-virtual", "nano33", "virtual", ("b1", "b2")),
+        ("nano33-hardware", "nano33", "hardware", ("real",)),
+    }
+    assert sorted(case.number for case in cases) == list(range(18))
+    assert {case.suite for case in cases} == {"suites/japanese_vowels.yaml"}
+
+
+def test_each_asks_every_board(lab, tmp_path):
+    cases = plan_cases(lab.select(["b1", "b2"]), Nightly(suites=(VOWELS,), each=True), ROOT, tmp_path)
+    assert {(case.target, case.pool, case.devices) for case in cases} == {("b1", None, ("b1",)), ("b2", None, ("b2",))}
+
+
+def test_what_took_longest_comes_first_after_what_was_never_run(lab, tmp_path):
+    with Run.create(tmp_path / "results", {}) as run:
+        for variant, seconds in (("int8", 5.0), ("student_int8", 50.0)):
+            keys = {"device": "b1", "board": "nano33", "backend": "virtual", "suite": "japanese_vowels"}
+            case = run.begin_case(**keys, variant=variant)
+            case._start -= seconds
+            case.finish(status="complete")
+    cases = plan_cases(lab.select(["b1"]), Nightly(suites=(VOWELS,)), ROOT, tmp_path / "results")
+    assert [case.variant for case in cases][-2:] == ["student_int8", "int8"]
+
+
+def test_the_second_night_of_a_day_has_a_number(wish, state):
     wanted = wish(devices=("b1",))
-    old = over(plan(wanted, state))
-    outcome = run_night(wanted)
-    assert (outcome.exit_code, dict(outcome.counts)) == (0, {"complete": 1, "failed": 0, "skipped": 0})
-    assert json.loads((old.folder / "finished.json").read_text())["state"] == "nothing measured"
-    assert sorted(load_results(tmp_path / "results").cases["status"]) == ["complete", "skipped"]
-    assert any("its time is over: it is ended first" in line for line in wish.said)
+    assert unfinished(state) is None
+    first = plan(wanted, state)
+    assert unfinished(state) == first == Night.load(first.folder)
+    write_json(first.folder / FINISHED, {})
+    assert unfinished(state) is None
+    second = plan(wanted, state)
+    assert unfinished(state) == second != first
+    (second.folder / "plan.json").write_text('{"created": ')
+    with pytest.raises(StoreError, match=r"plan\.json is missing or damaged"):
+        unfinished(state)
 
 
-def test_an_old_night_that_cant_be_ended_keeps_no_later_one_from_running(wish, state):
-    wanted = wish(devices=("b1",))
-    old = over(plan(wanted, state))
-    (old.run / "night.json").unlink()
-    assert run_night(wanted).exit_code == 0
-    assert any(f"can't be ended: {old.run} isn't" in line and f"remove {old.folder}" in line for line in wish.said)
-
-
-@pytest.mark.parametrize("fetch", ["cp", "false"])
-def test_a_host_that_joins_a_night_with_old_images_fetches_first(wish, state, tmp_path, fetch):
-    image, newest = tmp_path / "image.elf", ROOT / "firmware" / "prebuilt" / "nano33" / "fashion_mnist_int8.elf"
-    shutil.copy(newest, image)
-    wanted = wish(devices=("b1",), fetch=(fetch, str(newest), str(image)))
-    (suite,) = wanted.nightly.suites
-    suite.write_text(suite.read_text().replace(str(newest), str(image)))
-    plan(wanted, state)  # by another host
-    image.unlink()
-    outcome = run_night(wanted)
-    assert outcome.counts["complete"] == (fetch == "cp")
-    assert any("fetch: `false" in line for line in wish.said) == (fetch == "false")
+# ---- its end
 
 
 def test_resuming_ends_a_night_whose_time_is_over_and_begins_none(wish, state):
@@ -133,76 +143,68 @@ def test_a_lock_that_cant_be_opened_is_named_with_what_to_do(wish, state, monkey
         run_night(wish())
 
 
-def test_a_device_that_was_removed_is_not_another_one_of_its_name(wish, state):
-    night = plan(wish("devices:\n  nano33: {kind: nano33, backend: virtual}\n"), state)
-    assert [slot.device for slot in Host(wish(THREE_BOARDS), night)._crew.slots] == []
+@pytest.mark.slow
+def test_a_night_on_two_boards_gives_what_one_board_gives_alone(wish, state, tmp_path):
+    """An old night that was cut off is ended first; a board that isn't attached is waited for, then left out."""
+    wanted = wish(devices=("b1", "b2", "real"), check=True, missing_s=30.0)
+    old = over(plan(wanted, state))
+    outcome = run_night(wanted)
+    assert (outcome.exit_code, dict(outcome.counts)) == (7, {"complete": 2, "failed": 0, "skipped": 2})
+    assert "no board could take it: none of real was free" in outcome.summary
+    assert any("real: no worker offers it" in line for line in outcome.summary.splitlines())
+    assert json.loads((old / "finished.json").read_text())["state"] == "nothing measured"
+    assert any("its time is over: it is ended first" in line for line in wish.said)
+    (night,) = (Night.load(path) for path in (state / "nights").glob("*/") if path != old)
+    assert sorted(one.case for one in read_tries(night.folder)).count(-1) == 2  # both were checked
+    results = load_results(night.run)
+    assert set(results.cases["device"][results.cases["status"] == "complete"]) == {"b1", "b2"}
+    assert set(results.cases["run"]) == {night.run.name}
+
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "s.yaml")]
+    command += ["--device", "b1", "--samples", "2", "--results-dir", str(tmp_path / "alone")]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    keys = ["variant", "sample", "repeat"]
+    here, alone = (
+        table.samples[[*keys, "prediction", "ticks", "output_crc"]]
+        .astype({"variant": str})
+        .sort_values(keys)
+        .reset_index(drop=True)
+        for table in (results, load_results(tmp_path / "alone"))
+    )
+    assert here.equals(alone)
+    assert len(here) == 4
 
 
-def test_a_state_folder_may_be_away_for_a_while(wish, state):
-    wanted = wish(devices=("b1",))
-    host = Host(wanted, plan(wanted, state))
-
-    def away():
-        raise OSError(28, "No space left on device")
-
-    assert host._step(away)
-    host._well -= 301
-    with pytest.raises(FarmError, match=r"No space left on device.*hil nightly --resume"):
-        host._step(away)
-    assert not host._step(lambda: False)
-    assert host._step(away)
-
-
-def write_tables(night):
-    """Let another host have ended the run."""
-    write_json(night.folder / "hosts" / "other.json", {"state": "finishing"})
-    with Run.join(night.run, {}, "other") as run:
-        case = night.cases[0]
-        keys = {"board": case.kind, "backend": case.backend, "suite": case.task, "variant": case.variant}
-        run.begin_case(number=case.number, device="b1", **keys).finish(status="skipped", reason="no time")
-    finish_shared(night.run)
-
-
-def test_a_host_that_comes_when_another_one_has_written_the_tables_goes_on_to_the_end(wish, state):
-    wanted = wish(devices=("b1",))
-    night = plan(wanted, state)
-    write_tables(night)
-    host = Host(wanted, night)
-    assert not host._step(host._measures)
-    assert not host._step(host._awaits_others)
-    assert run_night(wanted).counts["skipped"] == 1
-
-
-def test_no_worker_is_started_when_the_tables_were_written_just_now(wish, state, monkeypatch):
-    wanted = wish(devices=("b1",))
-    host = Host(wanted, plan(wanted, state))
-    states = host._queue.states
-
-    def meanwhile(cases):
-        write_tables(host._night)
-        return states(cases)
-
-    monkeypatch.setattr(host._queue, "states", meanwhile)
+@pytest.mark.slow
+def test_a_driver_that_is_killed_goes_on_and_a_board_that_a_person_holds_is_left_alone(lab, state, tmp_path):
+    (tmp_path / "nightly.yaml").write_text(
+        f"suites: [{VOWELS}]\ndevices: [b1, b2]\nsamples: 20\ncheck: false\nbaseline: null\n"
+    )
+    command = [sys.executable, "-m", "harness", "nightly"]
+    held = virtual_lease(lab.select(["b2"])[0])
+    held.acquire()
     try:
-        assert not host._measures()
-        assert [slot.process for slot in host._crew.slots] == [None]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as first:
+            deadline = time.monotonic() + 300
+            while not (done := _done(state)):
+                assert first.poll() is None, first.stdout.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            first.send_signal(signal.SIGKILL)
+        again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     finally:
-        host._crew.stop()
+        held.release()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "goes on: 9 cases" in again.stdout
+    assert "9 complete" in again.stdout
+    assert "1 board measured: b1" in again.stdout
+    results = load_results(tmp_path / "results")
+    assert sorted(results.cases["case"]) == list(range(9))
+    assert done  # and what was done then wasn't measured again:
+    (night,) = (Night.load(path) for path in (state / "nights").glob("*/"))
+    assert sorted(one.case for one in read_tries(night.folder) if one.outcome == "done") == list(range(9))
 
 
-def test_a_board_that_is_due_is_tested_when_the_night_begins(wish, state):
-    wanted = wish(devices=("b1",))
-    host = Host(wanted, plan(wanted, state))
-    ledger = host._book.ledger
-    ledger.by_rules("b1", _ground(), host._since - timedelta(days=2))
-    again = Host(wanted, host._night)
-    (slot,) = again._crew.slots
-    assert slot.state == "failed"
-    again._test_again()
-    assert (slot.state, slot.check) == ("waiting", True)
-
-
-def _ground():
-    from harness.health.rules import Ground
-
-    return Ground("silent", ())
+def _done(state):
+    plans = list((state / "nights").glob("*/plan.json"))
+    return len(committed(Night.load(plans[0].parent).run)) if plans else 0

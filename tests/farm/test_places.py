@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from fakes.labgrid_farm import LabgridFarm
-from fakes.small_suite import write_small_suite
 from harness.config import Lab
-from harness.config.nightly import load_nightly
-from harness.errors import ConfigError, FarmError
-from harness.farm import nightly
-from harness.farm.host import Wish
+from harness.errors import ConfigError
 from harness.farm.labgrid_inventory import with_places
 
 DEVICES = """\
@@ -51,37 +43,6 @@ def test_a_tag_of_a_place_selects_its_device(folder):
         lab.select(["window"])
     assert [device.name for device in with_places(lab, ["window"]).select(["window"])] == ["bench-1"]
     assert with_places(lab, ["bench-2", "nano33", "all"]) is lab  # which needs no labgrid
-
-
-@pytest.mark.slow
-@pytest.mark.labgrid
-def test_a_night_that_needs_tags_waits_for_a_coordinator_that_starts_later(
-    labgrid_programs, tmp_path, root, monkeypatch
-):
-    with LabgridFarm(tmp_path / "labgrid", labgrid_programs) as farm:
-        farm.add_places({"bench-1": ("host1/bench-1/*", {"site": "window"})})
-        (tmp_path / "devices.yaml").write_text(DEVICES.format(farm.options))
-        suite = write_small_suite(tmp_path / "s.yaml", root)
-        (tmp_path / "nightly.yaml").write_text(f"suites: [{suite}]\ndevices: [window]\nbaseline: null\n")
-        command = [sys.executable, "-u", "-m", "harness", "nightly"]
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as night:
-            try:
-                first = night.stdout.readline()
-                assert "waiting up to 5 min" in first
-                assert "can't be reached" in first
-                farm.start_coordinator()
-                assert "cases, until" in night.stdout.readline()
-            finally:
-                night.kill()
-    (plan,) = Path(os.environ["HIL_STATE"]).glob("nights/*/plan.json")
-    assert {tuple(case["devices"]) for case in json.loads(plan.read_text())["cases"]} == {("bench-1",)}
-
-    plan.unlink()
-    monkeypatch.setattr(nightly, "_LABGRID_S", 0.0)
-    lab, asked = Lab.load(tmp_path / "devices.yaml"), load_nightly(tmp_path / "nightly.yaml", {})
-    wish = Wish(lab, asked, base=tmp_path, results_dir=tmp_path, resume=False, say=print)
-    with pytest.raises(FarmError, match="can't be reached"):
-        nightly.run_night(wish)
 
 
 @pytest.mark.slow

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.made_events import START
 from harness.config import Lab
-from harness.config.health import HealthRules
 from harness.errors import ConfigError
+from harness.health.book import open_book
 from harness.health.check import check_board, suites_in, task_for
-from harness.health.known_outputs import Answers
-from harness.health.retest import open_book, retest
+from harness.run.access import Access
 
 
 @pytest.fixture
@@ -24,35 +22,41 @@ def lab(tmp_path, root):
 
 
 @pytest.fixture
-def check(lab):
-    """Check the first board, with faults."""
+def check(lab, tmp_path):
+    """Check a board, the first one if nothing else is said, with faults."""
 
-    def check(*faults, siblings=()):
-        task = task_for(lab.devices[0].kind, suites_in(lab.path.parent))
-        return check_board(
-            lab.devices[0], "virtual", task, siblings, HealthRules(), host="rack", clock=lambda: START, faults=faults
-        )
+    def check(*faults, number=1):
+        device = lab.devices[number - 1]
+        return check_board(lab, device, Access(lab), tmp_path / "results", faults=faults)
 
     return check
 
 
+@pytest.fixture
+def book(lab, tmp_path):
+    return open_book(lab, tmp_path / "results")
+
+
 @pytest.mark.usefixtures("patient_check")
-def test_a_good_board_passes_and_is_described(check):
+def test_a_good_board_passes_and_is_described(check, book, monkeypatch):
+    monkeypatch.setenv("HIL_HOST", "lab-1")
     done = check()
-    event = done.event
+    trial = done.trial
     assert done.ok, done.reason
-    assert (event.purpose, event.device, event.suite, event.variant) == ("check", "bench-1", "basic_motions", "int8")
-    assert (event.counter, event.clock_hz, event.retransmissions, event.when) == ("instructions", 64_000_000, 0, START)
-    assert len(event.board_uid) == 16
-    assert len(done.answers.crcs) == len(done.answers.ticks) == 20
+    assert (trial.purpose, trial.device, trial.suite, trial.variant) == ("check", "bench-1", "basic_motions", "int8")
+    assert (trial.counter, trial.clock_hz, trial.retransmissions) == ("instructions", 64_000_000, 0)
+    assert (trial.host, len(trial.board_uid)) == ("lab-1", 16)
+    assert len(done.outputs.crcs) == len(done.outputs.ticks) == 20
     assert done.reason == "20 inputs twice, equal answers, 0 frames sent again"
-    assert check(siblings=(done.answers,)).ok
+    assert book.checks.all() == [done]
+    assert book.trials() == (trial,)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient_check")
 def test_a_counter_that_goes_round_is_no_fault(check):
-    """The agent subtracts modulo 2^32, so the ticks are right."""
-    assert check("board.wrap,inference=1,times=0", siblings=(check().answers,)).ok
+    """The agent subtracts modulo 2^32, so the ticks are right: the sibling's are the witness."""
+    assert check("board.wrap,inference=1,times=0", number=2).outputs == check().outputs
 
 
 def test_a_lab_without_images_says_what_is_missing(tmp_path, nano33):
@@ -79,56 +83,46 @@ def test_a_lab_without_images_says_what_is_missing(tmp_path, nano33):
 )
 def test_a_board_with_a_fault_fails(check, fault, error, reason):
     done = check(fault)
-    assert (done.ok, done.answers, done.event.outcome, done.event.error) == (False, None, "failed", error), done.reason
+    assert (done.ok, done.outputs, done.trial.outcome, done.trial.error) == (False, None, "failed", error), done.reason
     assert reason in done.reason
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("patient_check")
-def test_a_board_that_lies_every_time_is_told_by_its_siblings(check):
-    right = check().answers
-    assert check("board.slip=1000,inference=1,times=0").ok, "alone, nothing shows it"
-    done = check("board.slip=1000,inference=1,times=0", siblings=(right, right))
-    assert done.event.error == "MeasurementError"
+def test_a_board_that_lies_every_time_is_told_by_its_siblings_and_two_passed_checks_release_it(check, book):
+    lie = "board.slip=1000,inference=1,times=0"
+    assert check(lie, number=3).ok, "alone, nothing shows it"
+    assert not check().ok, "of two boards that differ nobody knows which one lies"
+    assert book.review() == ()
+    assert all(check(number=number).ok for number in (3, 2, 1))
+    done = check(lie, number=3)
+    assert done.trial.error == "MeasurementError"
     assert "other answers than 2 boards of its kind gave: 20 of 20 inputs took another number of" in done.reason
-    other = Answers(tuple(crc ^ 1 for crc in right.crcs), right.ticks)
-    assert "the output of 20 of 20 inputs is another one" in check(siblings=(other, other)).reason
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("patient_check")
-def test_a_lying_board_is_quarantined_and_two_passed_checks_release_it(lab):
-    liar = lab.devices[2]
-    lie = ("board.slip=1000,inference=1,times=0",)
-    assert all(retest(lab, device).ok for device in lab.devices)
-    assert open_book(lab).review() == ()
-    assert not retest(lab, liar, faults=lie).ok
-    found = open_book(lab).quarantined("bench-3")
+    found = book.quarantined("bench-3")
     assert found.reason.startswith("wrong answers: bench-3: other answers than 2 boards of its kind gave")
-    assert not retest(lab, liar, faults=lie).ok
-    assert [test.ok for test in open_book(lab).quarantined("bench-3").tests] == [False]
-    assert retest(lab, liar).ok
-    assert open_book(lab).quarantined("bench-3").passed == 1
-    assert retest(lab, liar).ok
-    assert open_book(lab).quarantined("bench-3") is None
-    assert {one.health.device: one.health.state for one in open_book(lab).all()} == dict.fromkeys(
+    assert not check(lie, number=3).ok
+    assert [test.ok for test in book.quarantined("bench-3").tests] == [False]
+    assert check(number=3).ok
+    assert book.quarantined("bench-3").passed == 1
+    assert check(number=3).ok
+    assert book.quarantined("bench-3") is None
+    assert {one.health.device: one.health.state for one in book.all()} == dict.fromkeys(
         ("bench-1", "bench-2", "bench-3"), "well"
     )
 
 
 @pytest.mark.slow
-def test_a_board_that_hangs_is_quarantined_after_three_checks_and_the_others_are_not(lab):
-    good, bad = lab.devices[:2]
-    assert retest(lab, good).ok
+def test_a_board_that_hangs_is_quarantined_after_three_checks_and_the_others_are_not(check, book):
+    assert check().ok
     for _ in range(3):
-        assert open_book(lab).quarantined("bench-2") is None
-        assert not retest(lab, bad, faults=("board.hang",)).ok
-    assert "3 cases failed in a row" in open_book(lab).quarantined("bench-2").reason
-    assert open_book(lab).quarantined("bench-1") is None
+        assert book.quarantined("bench-2") is None
+        assert not check("board.hang", number=2).ok
+    assert "3 cases failed in a row" in book.quarantined("bench-2").reason
+    assert book.quarantined("bench-1") is None
 
 
 def test_a_board_of_another_host_is_checked_there(lab):
-    lab.path.write_text("devices: {far: {kind: nano33, backend: virtual, host: rack-9}}\n")
+    lab.path.write_text("devices: {far: {kind: nano33, backend: virtual, host: lab-9}}\n")
     far = Lab.load(lab.path)
-    with pytest.raises(ConfigError, match=r"far is attached to rack-9, and this is .*: check it there"):
-        retest(far, far.devices[0])
+    with pytest.raises(ConfigError, match=r"far is attached to lab-9, and this is .*: check it there"):
+        check_board(far, far.devices[0], Access(far))

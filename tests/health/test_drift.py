@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakes.made_events import Night
+from fakes.made_trials import Night
 from harness.config.health import HealthRules
 from harness.health.drift import drifts
 
@@ -12,12 +12,12 @@ from harness.health.drift import drifts
 def found(*ticks, rules=None, night=None, **fields):
     """Judge boards a, b, c... with these ticks, or the ticks of several cases each."""
     night = night or Night()
-    events = []
+    trials = []
     for board, values in zip("abcdefgh", ticks, strict=False):
         for value in values if isinstance(values, tuple) else (values,):
             counter = "cycles" if fields.get("backend", "hardware") == "hardware" else "instructions"
-            events.append(night(board, ticks_median=value, **({"counter": counter, "clock_hz": 64_000_000} | fields)))
-    return drifts(events, rules or HealthRules())
+            trials.append(night(board, ticks_median=value, **({"counter": counter, "clock_hz": 64_000_000} | fields)))
+    return drifts(trials, rules or HealthRules())
 
 
 def findings(*ticks, **fields):
@@ -86,9 +86,9 @@ def test_a_real_board_is_judged_by_its_last_five_cases():
 def test_only_like_is_compared_with_like(fields):
     night = Night()
     common = {"counter": "cycles", "clock_hz": 64_000_000}
-    events = [night(board, ticks_median=1000.0, **common) for board in "ab"]
-    events.append(night("c", ticks_median=2000.0, **(common | fields)))
-    assert drifts(events, HealthRules()) == ()
+    trials = [night(board, ticks_median=1000.0, **common) for board in "ab"]
+    trials.append(night("c", ticks_median=2000.0, **(common | fields)))
+    assert drifts(trials, HealthRules()) == ()
 
 
 def test_the_thresholds_can_be_set():

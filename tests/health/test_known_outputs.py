@@ -1,19 +1,22 @@
-"""What siblings answered decides whose answers are wrong."""
+"""What siblings gave decides whose outputs are wrong."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from harness.config import Lab
+from fakes.made_trials import Night
 from harness.errors import BoardError, MeasurementError
-from harness.health.known_outputs import Answers, difference, hold_against, load_answers, save_answers
+from harness.health.history import Check, CheckFile
+from harness.health.known_outputs import Outputs, difference, hold_against
 
-GOOD = Answers((1, 2, 3), (10, 20, 30))
-LATE = Answers((1, 2, 3), (10, 21, 30))
-WRONG = Answers((1, 2, 9), (10, 20, 30))
+GOOD = Outputs((1, 2, 3), (10, 20, 30))
+LATE = Outputs((1, 2, 3), (10, 21, 30))
+WRONG = Outputs((1, 2, 9), (10, 20, 30))
 
 
-def test_equal_answers_have_no_difference():
+def test_equal_outputs_have_no_difference():
     assert difference(GOOD, GOOD, same_ticks=True) is None
     assert difference(GOOD, LATE, same_ticks=False) is None
 
@@ -24,7 +27,7 @@ def test_a_difference_is_located():
     )
     late = "1 of 3 inputs took another number of instructions, first input 1: 21 instead of 20"
     assert difference(GOOD, LATE, same_ticks=True) == late
-    assert difference(GOOD, Answers((1,), (1,)), same_ticks=True) == "1 inputs were answered instead of 3"
+    assert difference(GOOD, Outputs((1,), (1,)), same_ticks=True) == "1 inputs were answered instead of 3"
 
 
 def test_two_siblings_that_agree_are_right():
@@ -47,14 +50,20 @@ def test_cycles_may_differ_where_instructions_may_not():
     hold_against("a", WRONG, [], same_ticks=True)
 
 
-def test_answers_are_kept_for_the_siblings_and_damage_is_left_out(tmp_path):
-    (tmp_path / "devices.yaml").write_text("devices: {a: {kind: nano33}, b: {kind: nano33}, c: {kind: nano33}}\n")
-    a, b, c = Lab.load(tmp_path / "devices.yaml").devices
-    save_answers(tmp_path, a, "virtual", "task", GOOD)
-    save_answers(tmp_path, b, "virtual", "task", LATE)
-    assert load_answers(tmp_path, a, "virtual", "task") == (LATE,)
-    assert load_answers(tmp_path, c, "virtual", "task") == (GOOD, LATE)
-    assert load_answers(tmp_path, c, "virtual", "other") == load_answers(tmp_path, c, "hardware", "task") == ()
-    next(tmp_path.glob("checks/*/a.json")).write_text('{"crcs": [1], "ticks": ["x"]}')
-    next(tmp_path.glob("checks/*/b.json")).write_text("{")
-    assert load_answers(tmp_path, c, "virtual", "task") == ()
+def test_the_last_passed_check_of_each_sibling_counts_and_damage_is_left_out(tmp_path):
+    night, file = Night(), CheckFile(tmp_path)
+
+    def check(device, outputs, task="task", **fields):
+        trial = replace(night(device, "known", purpose="check", run=None, case=None), **fields)
+        made = Check(trial, task, outputs)
+        file.add(made)
+        return made
+
+    made = [check("a", LATE), check("a", GOOD), check("b", LATE), check("a", None, error="LinkError", outcome="failed")]
+    made += [check("c", WRONG, task="other"), check("d", WRONG, kind="other"), check("e", WRONG, backend="virtual")]
+    (tmp_path / "checks.jsonl").write_bytes((tmp_path / "checks.jsonl").read_bytes() + b'{"crc":"00","torn')
+    made.append(check("f", None, outcome="failed", error="LinkError", reason="gone"))
+    assert CheckFile(tmp_path).all() == made, "each is read back as it was written"
+    assert file.siblings("c", "nano33", "hardware", "task") == [GOOD, LATE]
+    assert file.siblings("a", "nano33", "hardware", "task") == [LATE]
+    assert file.siblings("a", "nano33", "hardware", "no such task") == []

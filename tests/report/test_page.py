@@ -57,6 +57,12 @@ def emulated(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def html(emulated):
+    """The page of that run: drawing it takes a second."""
+    return render_page(page_of(emulated))
+
+
+@pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
     """A run whose every string tries to be markup."""
     setting = Setting(samples=50, device=f"n{EVIL}", suite=f"s{EVIL}", layers=True)
@@ -68,8 +74,7 @@ def hostile(tmp_path_factory):
     return run.path
 
 
-def test_a_page_needs_nothing_from_elsewhere(emulated):
-    html = render_page(page_of(emulated))
+def test_a_page_needs_nothing_from_elsewhere(html):
     reader = Reader(html)
     assert reader.of("link") == reader.of("img") == reader.of("iframe") == []
     assert [attrs for attrs in reader.of("script") if attrs] == []
@@ -79,8 +84,8 @@ def test_a_page_needs_nothing_from_elsewhere(emulated):
     assert policy.startswith("default-src 'none'")
 
 
-def test_every_link_leads_somewhere_and_no_id_is_there_twice(emulated):
-    reader = Reader(render_page(page_of(emulated)))
+def test_every_link_leads_somewhere_and_no_id_is_there_twice(html):
+    reader = Reader(html)
     ids = [attrs["id"] for _, attrs in reader.elements if attrs.get("id")]
     assert len(ids) == len(set(ids))
     targets = {attrs["href"][1:] for attrs in reader.of("a")}
@@ -88,8 +93,8 @@ def test_every_link_leads_somewhere_and_no_id_is_there_twice(emulated):
     assert sum(target.startswith("image-") for target in targets) == len(VARIANTS)
 
 
-def test_the_answer_comes_first_then_the_caveats_then_the_figures(emulated):
-    said = Reader(render_page(page_of(emulated))).said()
+def test_the_answer_comes_first_then_the_caveats_then_the_figures(html):
+    said = Reader(html).said()
     order = [
         "small_input_int8 has the fewest instructions",
         "No board was used",
@@ -103,8 +108,7 @@ def test_the_answer_comes_first_then_the_caveats_then_the_figures(emulated):
     assert places == sorted(places)
 
 
-def test_every_figure_can_be_traced_to_run_and_image(emulated):
-    html = render_page(page_of(emulated))
+def test_every_figure_can_be_traced_to_run_and_image(emulated, html):
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", html, flags=re.DOTALL)
     assert len(captions) == 6
     for caption in captions:
@@ -116,8 +120,8 @@ def test_every_figure_can_be_traced_to_run_and_image(emulated):
         assert all(value in html for value in cases[column])
 
 
-def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(emulated):
-    said = Reader(render_page(page_of(emulated))).said().lower()
+def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(html):
+    said = Reader(html).said().lower()
     for denial in ("instructions of an emulated cpu, not latency.", "neither latency nor energy follows from them"):
         assert denial in said
         said = said.replace(denial, "")
@@ -230,8 +234,8 @@ def test_a_run_in_which_nothing_worked_still_has_a_page(tmp_path):
     assert "no answer" in render_markdown(page)
 
 
-def test_the_same_results_are_the_same_page(emulated):
-    assert render_page(page_of(emulated)) == render_page(page_of(emulated))
+def test_the_same_results_are_the_same_page(emulated, html):
+    assert render_page(page_of(emulated)) == html
 
 
 #: Something that takes 0.54 s of CPU time where a page of two suites takes 3.0 s and may take 5 s. Both take longer on

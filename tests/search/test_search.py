@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engine.targets import compiler
+from harness import load_results
 from harness.cli import main
 from harness.search.pareto import front
 
@@ -78,6 +81,29 @@ def test_candidates_are_measured_and_the_front_is_what_nothing_beats(searched):
     suite = (out / "front.yaml").read_text()
     assert found["int8"]["name"] in suite
     assert found["broken"]["name"] not in suite
+
+
+@pytest.mark.slow
+def test_a_search_on_a_farms_boards_measures_the_same(searched, tmp_path):
+    (tmp_path / "devices.yaml").write_text("devices:\n  twin: {kind: nano33, backend: virtual}\n")
+    hil = [sys.executable, "-m", "harness"]
+    scheduler = subprocess.Popen([*hil, "farm", "scheduler", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    worker = None
+    try:
+        address = scheduler.stdout.readline().split()[-1]
+        worker = subprocess.Popen([*hil, "worker", address], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        while "is at" not in worker.stdout.readline():
+            assert worker.poll() is None
+        done, found, out = searched(["int8"], "--scheduler", address)
+    finally:
+        for process in filter(None, (worker, scheduler)):
+            process.terminate()
+            process.wait(60)
+    assert done.exit_code == 0, done.output
+    assert found["int8"]["verdict"] == "front"
+    assert found["int8"]["measured"]["ticks_median"] == pytest.approx(1_711_612, rel=0.001)
+    assert found["int8"]["measured"]["samples"] == 30
+    assert set(load_results(out / "runs").cases["device"]) == {"twin"}
 
 
 @pytest.mark.slow
