@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.schema import SAMPLES, SCHEMA_VERSION, TABLES
 from harness.store import load_results
-from harness.store.schema import SAMPLES, SCHEMA_VERSION, TABLES
 from harness.store.tables import CHUNK_ROWS, arrow_schema
 
 VARIANTS = ("float32", "int8", "int8_pruned", "int8_distilled")

@@ -16,7 +16,7 @@ import yaml
 from harness.cli import main
 from harness.config.nightly import Nightly, load_nightly
 from harness.farm.finish import SUMMARY
-from harness.report.gate import parse_limits
+from harness.report.gate import NIGHTLY_PARSERS, parse_limits
 from harness.report.night import MARKDOWN, REPORT
 
 FOLDER = Path(__file__).parents[1] / "examples" / "nightly"
@@ -46,7 +46,7 @@ def unit(path):
 
 
 def test_nightly_yaml_says_what_is_so_anyway_and_sets_limits():
-    found = load_nightly(FOLDER / "nightly.yaml")
+    found = load_nightly(FOLDER / "nightly.yaml", NIGHTLY_PARSERS)
     default = Nightly()
     said = yaml.safe_load((FOLDER / "nightly.yaml").read_text())
     for name in set(said) - {"suites", "fail_on"}:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from harness.config import BoardKind
     from harness.image.elf import Image
+    from harness.link.byte_stream import ByteStream
 
 Backend = Literal["hardware", "virtual", "renode"]
 Counter = Literal["cycles", "instructions"]
@@ -22,32 +23,6 @@ COUNTER_OF_BACKEND: dict[Backend, Counter] = {
     "virtual": "instructions",
     "renode": "instructions",
 }
-
-
-class ByteStream(Protocol):
-    """A serial line to the board. Both directions are raw bytes."""
-
-    def read(self, size: int, timeout: float) -> bytes:
-        """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds.
-
-        Raises:
-            LinkError: the port is gone.
-            EmulatorError: the emulator behind it is gone.
-        """
-        ...
-
-    def write(self, data: bytes) -> None:
-        """Send all of `data`.
-
-        Raises:
-            LinkError: the port is gone or doesn't accept bytes.
-            EmulatorError: the emulator behind it is gone.
-        """
-        ...
-
-    def drain(self) -> None:
-        """Drop every byte received so far."""
-        ...
 
 
 class Board(Protocol):
@@ -69,7 +44,7 @@ class Board(Protocol):
         """Erase what the image needs, program it, read it back and compare.
 
         Args:
-            image: what to program.
+            image: the image to program.
             progress: called with the finished share, 0 to 1.
 
         Raises:

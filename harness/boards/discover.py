@@ -30,7 +30,7 @@ class Probe:
 
     Attributes:
         uid: what pyOCD knows it by.
-        description: maker and model.
+        description: what the probe calls itself: maker and model.
         serial: USB serial number; None if it has none, and `uid` was made up by pyOCD for as long as it is plugged in.
         location: where it is plugged in, None if that can't be told.
         usb: vendor and product, None if they can't be told.
@@ -158,7 +158,7 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     """Find the debug probe of a configured device, by its id, or by location if it has none.
 
     Args:
-        device: as configured.
+        device: the entry of devices.yaml.
         probes: what is attached; None to look.
 
     Raises:
@@ -168,10 +168,10 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     found = matching_probes(device, probes)
     if not found:
         raise ProbeError(f"{device.name}: its probe {device.probe} is not attached; `hil devices` lists what is")
-    twins = [probe for probe in probes if probe.uid == found[0].uid]
-    if len(found) == 1 and len(twins) == 1:
+    alike = [probe for probe in probes if probe.uid == found[0].uid]
+    if len(found) == 1 and len(alike) == 1:
         return found[0]
-    places = ", ".join(probe.location or "an unknown place" for probe in (twins if len(found) == 1 else found))
+    places = ", ".join(probe.location or "an unknown place" for probe in (alike if len(found) == 1 else found))
     raise ProbeError(
         f"{device.name}: several attached probes have the id {found[0].uid!r} (at {places}), and pyOCD can't tell "
         "them apart; unplug all but one"
@@ -195,6 +195,6 @@ def find_port(device: Device) -> Port:
         wanted = " and ".join(
             text for text in (serial and f"USB serial number {serial}", location and f"location {location}") if text
         )
-    seen = ", ".join(f"{port.path} ({port.serial or 'no serial number'})" for port in ports) or "none"
+    attached = ", ".join(f"{port.path} ({port.serial or 'no serial number'})" for port in ports) or "none"
     problem = "no serial port has" if not found else f"{len(found)} serial ports have"
-    raise LinkError(f"{device.name}: {problem} {wanted}; attached: {seen}. `hil devices` lists them")
+    raise LinkError(f"{device.name}: {problem} {wanted}; attached: {attached}. `hil devices` lists them")

@@ -53,9 +53,9 @@ def make_flasher(device: Device, locate: Callable[[], str], uid: str = "") -> To
     """Return what flashes a device.
 
     Args:
-        device: as configured.
+        device: the entry of devices.yaml.
         locate: finds the path of its serial port.
-        uid: of its probe.
+        uid: the probe's unique id, as pyOCD lists it.
 
     Raises:
         ConfigError: pyOCD is to flash a board that has no probe.
@@ -136,7 +136,7 @@ class Bossac:
         """Go into the bootloader and out of it again.
 
         Raises:
-            FlashError: as `flash`.
+            FlashError: the bootloader doesn't answer.
         """
         self._bossac("-R")
 

@@ -6,11 +6,11 @@ import contextlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from harness.boards.attach import PYOCD_ERRORS, attach
 from harness.boards.discover import find_port, find_probe
 from harness.boards.flashers import make_flasher
 from harness.boards.leases import port_lease, probe_lease
 from harness.boards.probe import ProbeBoard
+from harness.boards.pyocd_session import PYOCD_ERRORS, attach
 from harness.boards.usb_power import UsbPower
 from harness.errors import BoardError, ConfigError, HilError
 from harness.locks.lease import take_all

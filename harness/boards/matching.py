@@ -118,7 +118,7 @@ def probe_key(probe: Probe, probes: Sequence[Probe]) -> str | None:
 
     Args:
         probe: the one that is meant.
-        probes: all that are attached.
+        probes: every probe that is attached.
     """
     alike = [other for other in probes if same_serial(other.uid, probe.uid)]
     if probe.serial is not None and len(alike) == 1:
@@ -131,7 +131,7 @@ def port_key(port: Port, ports: Sequence[Port]) -> dict[str, str] | None:
 
     Args:
         port: the one that is meant.
-        ports: all that are attached.
+        ports: every serial port that is attached.
     """
     if port.serial is not None:
         alike = [other for other in ports if other.serial is not None and same_serial(other.serial, port.serial)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard
-_TWINS = {"nrf52840": VirtualNrf52840}
+_VIRTUAL_BOARDS = {"nrf52840": VirtualNrf52840}
 
 
 class VirtualBoard(ProbeBoard):
@@ -41,12 +41,12 @@ class VirtualBoard(ProbeBoard):
         self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False, patience: Patience = NOW
     ) -> None:
         twin = device.kind.twin
-        if twin not in _TWINS:
+        if twin not in _VIRTUAL_BOARDS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
         lease = virtual_lease(device)
         with ExitStack() as undo:
             self.holds = take_all(() if lease is None else (lease,), patience, undo)
-            self._make = partial(_TWINS[twin], device.name, faults=faults)
+            self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults)
             self.twin: VirtualNrf52840 = undo.enter_context(self._make())
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
             undo.pop_all()
@@ -85,7 +85,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     """Decide where a device's cases run.
 
     Args:
-        device: as selected.
+        device: the device that was asked for.
         wanted: `auto` takes the real board if it is attached, else Renode if it is installed, else the virtual one.
 
     Returns:
@@ -144,8 +144,8 @@ def open_board(
     """Open a device on a backend that `choose_backend` gave.
 
     Args:
-        device: as selected.
-        backend: where.
+        device: the device that was asked for.
+        backend: what is to stand behind it: hardware, virtual or renode.
         faults: what goes wrong on a virtual board (docs/faults.md).
         unlock: whether a locked part may be erased whole, bootloader included.
         patience: whether to wait while another run has the board.

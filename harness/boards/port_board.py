@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.flashers import make_flasher
 from harness.boards.hardware import power_of
-from harness.boards.held import HeldBoard
+from harness.boards.held_board import HeldBoard
 from harness.boards.serial_stream import SerialStream, reopen
 from harness.errors import BoardError
 from harness.image.elf import check_image

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyocd.flash.loader import MemoryLoader
 
-from harness.boards.attach import PYOCD_ERRORS, attach, reason
-from harness.boards.compare import first_difference
-from harness.boards.held import HeldBoard
+from harness.boards.flash_compare import first_difference
+from harness.boards.held_board import HeldBoard
 from harness.boards.part import check_part
+from harness.boards.pyocd_session import PYOCD_ERRORS, attach, reason
 from harness.boards.serial_stream import SerialStream, reopen
 from harness.boards.stopped import why_stopped
 from harness.config.access import SerialLines
@@ -52,8 +52,8 @@ class ProbeBoard(HeldBoard):
     """One board, open until `close`.
 
     Args:
-        name: of the device.
-        kind: what board it is.
+        name: the device, as devices.yaml calls it.
+        kind: its kind of board, which says chip, clock and links.
         backend: `hardware`, or `virtual` for the software twin.
         probe_uid: unique id of its debug probe.
         port: its serial port, a path or a pyserial URL.

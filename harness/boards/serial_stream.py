@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import serial
 
-from harness.boards.port_holder import port_holders
 from harness.config.access import SerialLines
 from harness.errors import LinkError
 from harness.link.poll import ready, write_all
@@ -28,7 +28,7 @@ class SerialStream:
     """An open port, held exclusively.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         port: device path, or any URL that pyserial opens.
         baud: bits per second.
         lines: what DTR and RTS are set to before anything is sent.
@@ -72,7 +72,7 @@ class SerialStream:
             # descriptor is read and written here.
             self._plain = os.name == "posix" and type(self._serial) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
-            holders = port_holders(port)
+            holders = _port_holders(port)
             held = f"It is open in {', '.join(holders)}" if holders else "Is another program using it"
             raise LinkError(
                 f"{board}: serial port {port} can't be opened: {error}. {held}; may you read and "
@@ -186,11 +186,11 @@ def reopen(
     """Open a port that may be away for a while, and may come back under another name.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         locate: finds the port's path by what identifies it; raises LinkError while it isn't there.
         baud: bits per second.
         lines: what DTR and RTS are set to.
-        guard: of the stream.
+        guard: as of `SerialStream`: raises if the board isn't this run's any more.
         patience: how long it may take, seconds.
 
     Raises:
@@ -204,3 +204,22 @@ def reopen(
             if time.monotonic() >= deadline:
                 raise LinkError(f"{error} (waited {patience:g} s for the port to come back)") from error
         time.sleep(_REOPEN_POLL_S)
+
+
+def _port_holders(port: str) -> list[str]:
+    """Name the programs that have a port open, as far as this user may know; empty where that can't be found out.
+
+    Args:
+        port: the path of the port.
+    """
+    wanted = os.path.realpath(port)
+    found = []
+    for process in sorted(Path("/proc").glob("[0-9]*")):
+        try:
+            if all(os.path.realpath(entry) != wanted for entry in (process / "fd").iterdir()):
+                continue
+            name = (process / "comm").read_text().strip()
+        except OSError:  # another user's process, or one that has just ended
+            continue
+        found.append("this program" if int(process.name) == os.getpid() else f"{name} (process {process.name})")
+    return found

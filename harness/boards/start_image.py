@@ -32,8 +32,8 @@ def start_image(
     `board.flashing` says how the image came to be in flash, None until it is.
 
     Args:
-        board: open.
-        image: what to run.
+        board: the board, opened.
+        image: the image that is to run.
         link: over the board's serial line, not yet connected.
         on_progress: told how far flashing is.
         force: flash even if the board already holds the image.
@@ -65,9 +65,9 @@ def restart_image(board: Board, image: Image, link: Link, before: Info | None = 
     """Reset a board that has the image in flash, and make sure that it is what runs.
 
     Args:
-        board: open.
+        board: the board, opened.
         image: what is in its flash.
-        link: over its serial line.
+        link: the link to its firmware.
         before: what answered on that line before; the reset must have changed its boot nonce.
 
     Raises:
@@ -104,7 +104,7 @@ def check_chip(board: Board, info: Info) -> bool:
     Two boards with crossed ports may run the same image, so that its build id says nothing.
 
     Args:
-        board: open.
+        board: the board, opened.
         info: what answered on its serial line.
 
     Raises:

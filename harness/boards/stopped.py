@@ -24,7 +24,7 @@ def why_stopped(target: Any, image: Image | None, read_memory: Callable[[int, in
     """Say why the firmware stopped, or where it is executing; None if it sleeps as it does while waiting.
 
     Args:
-        target: pyOCD's.
+        target: the core, as pyOCD has it.
         image: what is in flash, if that is known.
         read_memory: reads so many bytes at an address.
 

@@ -20,9 +20,9 @@ class UsbDevice:
     """A USB device.
 
     Attributes:
-        vid: vendor.
-        pid: product.
-        bus: number of the bus.
+        vid: the vendor's id.
+        pid: the product's id.
+        bus: number of the USB bus.
         address: on the bus; another one each time that the device is plugged in.
         location: where it is plugged in, as pyserial writes it: `1-1.2`.
         serial: its serial number; None if it has none or it can't be read.

@@ -22,7 +22,7 @@ class UsbPower:
     """The hub port that powers a board.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         hub: where the board is plugged in.
         present: tells whether the board is there: attached, and answering where a probe can ask it.
         vanish_s: how long it may take to vanish.

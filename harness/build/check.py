@@ -41,7 +41,7 @@ class Difference:
     """How outputs compare with those of an interpreter.
 
     Attributes:
-        inputs: that were compared.
+        inputs: how many inputs were compared.
         equal: outputs that are equal bit for bit.
         predictions: outputs whose largest value is at the same index.
         largest: difference between two elements, in steps for integers.
@@ -105,9 +105,9 @@ def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str
     """Run an image on the virtual board on a few made-up inputs, the same ones each time, beside an interpreter.
 
     Args:
-        image: the image.
+        image: the image that was made.
         model: the .tflite file that it was made of.
-        graph: what that holds.
+        graph: the model, as read from its file.
         kind: the kind of board; it has a virtual one.
 
     Returns:

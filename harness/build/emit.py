@@ -30,9 +30,9 @@ def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]
     The same model always gives the same text: it holds no date and no path.
 
     Args:
-        graph: the model.
+        graph: the model, as read from its file.
         plan: its kernel calls and arena.
-        board: for the model card.
+        board: name of the board's kind, for the model card.
         name: the model's name, for the card.
     """
     card = card_json(graph, plan, board=board, name=name)
@@ -191,7 +191,7 @@ def _invoke(plan: Plan, structs: list[str]) -> str:
 
 def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
-    kernel = f"KERNEL({step.kernel})" if step.twin else step.kernel
+    kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
     xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)(arena + {plan.offsets[x.index]})" for x in step.inputs]
     y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]

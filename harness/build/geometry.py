@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from harness.build.step import unsupported
+from harness.build.graph import unsupported
 
 if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator, Tensor

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,7 +23,7 @@ class Quantization:
 
     Attributes:
         scales: float32 values, one or one per channel.
-        zero_points: as many.
+        zero_points: as many as there are scales.
         axis: the dimension that channels are counted along.
     """
 
@@ -77,3 +79,8 @@ class Graph:
     operators: tuple[Operator, ...]
     input: Tensor
     output: Tensor
+
+
+def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
+    """Return the error for an operator that can't be compiled, to be raised by the caller."""
+    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")

@@ -44,8 +44,8 @@ class Interpreter:
     """A model in an interpreter.
 
     Attributes:
-        kind: which one.
-        version: of its package.
+        kind: name of the interpreter.
+        version: the version of its package.
         input: the model's input.
         output: the model's output.
         run: takes an input tensor of the model's type, any shape, and returns the output, flat.

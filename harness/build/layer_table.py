@@ -18,8 +18,8 @@ def layer_table_json(graph: Graph, plan: Plan, *, plain: bool = False) -> str:
     into place included.
 
     Args:
-        graph: the model.
-        plan: its kernel calls.
+        graph: the model, as read from its file.
+        plan: the model's kernel calls, in order.
         plain: as built with -DHIL_PLAIN_C, whose kernels have other names and may have other constants.
     """
     layers: dict[int, list[Step]] = {}
@@ -33,7 +33,7 @@ def layer_table_json(graph: Graph, plan: Plan, *, plain: bool = False) -> str:
                 "layer": number,
                 "operator": main.operator.index,
                 "kind": main.operator.kind,
-                "kernel": f"{main.kernel}_plain" if plain and main.twin else main.kernel,
+                "kernel": f"{main.kernel}_plain" if plain and main.has_plain else main.kernel,
                 "output": list(graph.tensors[main.operator.outputs[0]].shape),
                 "macs": sum(step.macs for step in steps),
                 "bytes_moved": sum(_bytes_moved(step, plain=plain) for step in steps),

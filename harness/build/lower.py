@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.build import lower_elementwise, lower_float, lower_int8, lower_reduce, lower_shape
 from harness.build.fold import fold_constants
-from harness.build.step import Step, quantization_of, unsupported
+from harness.build.graph import unsupported
+from harness.build.step import Step, quantization_of
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:

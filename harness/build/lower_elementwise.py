@@ -9,8 +9,9 @@ import numpy as np
 
 from harness.build import lookup, pairs
 from harness.build.geometry import repeat_period
+from harness.build.graph import unsupported
 from harness.build.requantize import NONE, RELU, RELU6, RELU_N1_TO_1, activation_range, channel
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,7 +166,7 @@ def _add(
     fields |= {name: str(quantization.zero_points[0]) for name, quantization in zeros}
     fields |= {"act_min": str(limits[0]), "act_max": str(limits[1])}
     kernel = "hil_add_s8" if fast is not None else "hil_add_s8_plain"
-    return Step(operator, kernel, "hil_add_s8", (x,), y, fields, twin=fast is not None, in_place=True)
+    return Step(operator, kernel, "hil_add_s8", (x,), y, fields, has_plain=fast is not None, in_place=True)
 
 
 def _mul(
@@ -188,4 +189,4 @@ def _mul(
         "channel": f"{{0, {constants.multiplier}, {constants.round}, {constants.shift}}}",
     }
     kernel = "hil_mul_s8" if fast else "hil_mul_s8_plain"
-    return Step(operator, kernel, "hil_mul_s8", (x,), y, fields, twin=fast, in_place=True)
+    return Step(operator, kernel, "hil_mul_s8", (x,), y, fields, has_plain=fast, in_place=True)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build.geometry import mean_span
+from harness.build.graph import unsupported
 from harness.build.layout import groups_of_eight
 from harness.build.lower_elementwise import float_limits, fused
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 from harness.build.window import Window, window_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         y,
         float_limits(graph, operator, fused(operator)),
         weights.arrays(taps),
-        twin=simple,
+        has_plain=simple,
         window=window,
         macs=window.pixels * window.taps * window.out_c,
         parameters=weights.parameters,
@@ -96,7 +97,7 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
             **float_limits(graph, operator, fused(operator)),
         },
         weights.arrays(groups_of_eight(weights.values), weights.values),
-        twin=True,
+        has_plain=True,
         macs=rows * weights.values.size,
         parameters=weights.parameters,
     )
@@ -137,7 +138,7 @@ def _convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor, window:
         y,
         float_limits(graph, operator, fused(operator)),
         weights.arrays(groups_of_eight(weights.values.reshape(window.out_c, depth)), weights.values),
-        twin=True,
+        has_plain=True,
         window=window,
         scratch_bytes=0 if pointwise else 2 * 4 * depth,
         macs=window.pixels * weights.values.size,

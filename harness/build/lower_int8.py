@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.graph import unsupported
 from harness.build.layout import pair_rows
 from harness.build.lower_elementwise import int8_limits
 from harness.build.requantize import Channel, channel
-from harness.build.step import Array, Step, quantization_of, unsupported
+from harness.build.step import Array, Step, quantization_of
 from harness.build.window import Window, window_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def depthwise(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         y,
         {"quant": quant.initializer(fast=fast)},
         (Array("weights", taps) if simple else Array("weights", padded, taps), Array("channels", channels)),
-        twin=True,
+        has_plain=True,
         window=window,
         scratch_bytes=_band_bytes(window),
         scratch_of=_band_bytes,
@@ -118,7 +119,7 @@ def fully_connected(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> S
             "quant": quant.initializer(fast=fast),
         },
         arrays,
-        twin=packed is not None,
+        has_plain=packed is not None,
         overread_bytes=-depth % 4,
         macs=x.elements // depth * weights.values.size,
         parameters=weights.parameters,
@@ -147,7 +148,7 @@ def _convolution(graph: Graph, operator: Operator, x: Tensor, y: Tensor, window:
         y,
         {"quant": quant.initializer(fast=fast)},
         arrays,
-        twin=packed is not None,
+        has_plain=packed is not None,
         window=window,
         scratch_bytes=4 * window.k_h * run + row_bytes if packed is not None else 0,
         overread_bytes=-(window.k_w * window.in_c) % 4,

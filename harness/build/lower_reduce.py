@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.build.geometry import mean_span
+from harness.build.graph import unsupported
 from harness.build.lower_elementwise import int8_limits
 from harness.build.requantize import mean_scaling, softmax_scaling
-from harness.build.step import Step, quantization_of, unsupported
+from harness.build.step import Step, quantization_of
 from harness.build.window import window_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def pool(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
         (x,),
         y,
         {"act_min": str(low), "act_max": str(high)},
-        twin=simple,
+        has_plain=simple,
         window=window,
     )
 
@@ -56,7 +57,7 @@ def mean(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
             "in_zero": str(before.zero_points[0]),
             "out_zero": str(after.zero_points[0]),
         },
-        twin=simple,
+        has_plain=simple,
     )
 
 

@@ -6,8 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from harness.build.geometry import concatenation_axis, padding_of
-from harness.build.graph import ITEM_BYTES
-from harness.build.step import Step, quantization_of, unsupported
+from harness.build.graph import ITEM_BYTES, unsupported
+from harness.build.step import Step, quantization_of
 
 if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator, Tensor

@@ -38,7 +38,7 @@ class Making:
 
     Attributes:
         target: the kind of board.
-        toolchain: the compiler.
+        toolchain: the compiler and its options.
         plain: call the plain C kernels.
         strict: warnings in our own sources are errors.
         kept: folder for the objects that images share; None keeps nothing.
@@ -95,11 +95,11 @@ def make_model_image(
     """Compile a planned model into an image.
 
     Args:
-        graph: the model.
-        plan: its layers in memory.
-        making: how images are made.
+        graph: the model, as read from its file.
+        plan: its kernel calls, and where their tensors are in the arena.
+        making: target, compiler and options of every image.
         out: the ELF file to write.
-        name: of the model.
+        name: what results call the model.
         model: the .tflite file, to check the image against an interpreter before it is written; None: no check.
 
     Raises:
@@ -126,7 +126,7 @@ def make_image(
 
     Args:
         parts: what it is made of.
-        making: how.
+        making: target, compiler and options.
         work: a folder for what is only needed meanwhile.
         out: the ELF file to write.
         verify: looks at the image before it is written, raises if it is wrong, and says what was seen.

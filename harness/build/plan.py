@@ -39,7 +39,7 @@ class Plan:
         steps: kernel calls in the order of execution.
         offsets: place of each tensor that has memory in the arena, by tensor index.
         scratch: place of each step's scratch buffer, by position in `steps`; 0 where it needs none.
-        arena_bytes: size of the arena.
+        arena_bytes: size of the tensor arena.
         patches: how the first layers are cut, if they are.
         buffers: what the arena is made of.
     """
@@ -75,7 +75,7 @@ def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
     """Return the kernel calls of a graph and a small arena for them.
 
     Args:
-        graph: the model.
+        graph: the model, as read from its file.
         patches: how its first layers are cut; None: not at all.
 
     Raises:
@@ -91,7 +91,7 @@ def choose_patches(
     """Return the patches with the smallest arena, of those within 1 % of it the ones with the fewest MACs.
 
     Args:
-        graph: the model.
+        graph: the model, as read from its file.
         grid: rows and columns of patches; None: whatever is best.
         layers: how many layers are patched; None: whatever is best.
         cached: keep what neighbouring patches share instead of computing it again.

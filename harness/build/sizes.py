@@ -29,13 +29,13 @@ class LayerSize:
 
     Attributes:
         operator: its index in the file.
-        kind: its TFLite name.
-        kernel: the C function.
-        shape: of the output.
+        kind: the operator, as TFLite calls it.
+        kernel: the C function that computes it.
+        shape: shape of the tensor that it writes.
         macs: multiply-accumulates of one inference.
-        flash_bytes: its constants.
+        flash_bytes: what its constants take in flash.
         arena_bytes: memory in use while it runs: tensors that are still needed, its output, its scratch buffer.
-        scratch_bytes: the scratch buffer alone.
+        scratch_bytes: working memory that it needs beside its tensors.
         tensors: those tensors, the largest first.
     """
 
@@ -69,7 +69,7 @@ def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[Layer
             LayerSize(
                 operator=steps[0].operator.index,
                 kind=steps[0].operator.kind,
-                kernel=f"{main.kernel}_plain" if plain and main.twin else main.kernel,
+                kernel=f"{main.kernel}_plain" if plain and main.has_plain else main.kernel,
                 shape=graph.tensors[steps[0].operator.outputs[0]].shape,
                 macs=sum(step.macs for step in steps),
                 flash_bytes=_constants(steps, plain=plain),

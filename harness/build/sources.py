@@ -80,11 +80,11 @@ def firmware_units(target: Target, generated: Path, *, plain: bool, strict: bool
     """Return the sources of agent, engine and board, in the order in which they are linked.
 
     Args:
-        target: the board.
+        target: the kind of board.
         generated: folder of model_config.h, and of model.c or the like.
         plain: call the plain C kernels instead of those with DSP instructions.
-        strict: warnings are errors.
-        engine: with our kernels.
+        strict: True makes the compiler's warnings errors.
+        engine: True adds the kernels of our engine.
     """
     folders = ["agent", *(["engine"] if engine else []), f"boards/{target.kind.name}"]
     sources = [path for folder in folders for path in _sorted(target.firmware / folder, ".c")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import ConfigError
+from harness.build.graph import unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ class Array:
     Attributes:
         name: what the struct's field is called.
         values: numbers (int8, float32), or the constants of each channel.
-        plain: the values for the plain C twin where its layout is another.
+        plain: the values for the plain C kernel where its layout is another.
     """
 
     name: str
@@ -43,19 +43,19 @@ class Step:
     """A call of a kernel.
 
     Attributes:
-        operator: what it computes.
+        operator: the operator that it computes.
         kernel: the C function, and the struct of the same or of another name.
         inputs: the tensors it reads from the arena, in the order of the C function's arguments.
         output: the tensor it writes.
         fields: the struct's initializers, without the window and the arrays.
         arrays: the constants, in flash.
-        twin: the plain build calls KERNEL_plain.
+        has_plain: whether there is KERNEL_plain, too, which the plain build calls.
         window: the struct's window, where it has one.
         scratch_bytes: working memory in the arena; None if the kernel takes none.
         scratch_of: that of the same kernel with another window, where it depends on the window.
         overread_bytes: how far behind an input the kernel may read (and ignore what it gets).
         in_place: the output may take the place of the first input, if nothing else needs that.
-        macs: multiply-accumulates.
+        macs: multiply-accumulates of one inference.
         parameters: weights and biases of the model.
         layer: position among the steps of the unpatched model.
     """
@@ -67,7 +67,7 @@ class Step:
     output: Tensor
     fields: dict[str, str]
     arrays: tuple[Array, ...] = ()
-    twin: bool = False
+    has_plain: bool = False
     window: Window | None = None
     scratch_bytes: int | None = None
     scratch_of: Callable[[Window], int] | None = None
@@ -81,11 +81,6 @@ class Step:
     def flash_bytes(self) -> int:
         """Flash that the constants take."""
         return sum(array.bytes for array in self.arrays)
-
-
-def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
-    """Return the error for an operator that can't be compiled, to be raised by the caller."""
-    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
 
 
 def quantization_of(graph: Graph, operator: Operator, tensor: Tensor) -> Quantization:

@@ -69,7 +69,7 @@ def parse_tflite(path: Path) -> Graph:
     """Return the model that a .tflite file holds.
 
     Args:
-        path: the file.
+        path: the .tflite file.
 
     Raises:
         ConfigError: the file can't be read, is no .tflite file, or holds something that the compiler doesn't take at

@@ -99,7 +99,7 @@ def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, ke
     """Compile each unit; return the objects in the same order, and what the compiler warned of.
 
     Args:
-        toolchain: the compiler.
+        toolchain: the compiler and its options.
         units: what to compile.
         objects: folder for objects that belong to one image.
         kept: folder for objects that every image shares; those that are there already aren't compiled again.
@@ -135,7 +135,7 @@ def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], 
     """Link objects, in their order, to an image.
 
     Args:
-        toolchain: the compiler.
+        toolchain: the compiler and its options.
         objects: what to link.
         options: of the compiler that links; libraries stand last.
         image: the ELF file to write.

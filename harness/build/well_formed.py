@@ -86,10 +86,10 @@ def check_graph(graph: Graph, constants: set[int], variables: set[int], where: s
     """Refuse a model whose operators read what isn't there, or write what they mustn't.
 
     Args:
-        graph: the model.
+        graph: the model, as read from its file.
         constants: the tensors that have values in the file, also those of types that aren't read.
         variables: the tensors that keep their values from one inference to the next.
-        where: what errors begin with.
+        where: place in the file, with which errors begin.
 
     Raises:
         ConfigError: names the operator and the tensor.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.build.step import unsupported
+from harness.build.graph import unsupported
 
 if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator, Tensor
@@ -52,10 +52,10 @@ def window_of(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: tu
     """Return the window of a convolution or pooling.
 
     Args:
-        graph: for messages.
+        graph: the model, which messages name.
         operator: its options give padding and strides.
         x: input, [1, height, width, channels].
-        y: output, likewise.
+        y: output, [1, height, width, channels].
         kernel: height and width.
 
     Raises:

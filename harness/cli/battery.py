@@ -10,8 +10,8 @@ import click
 from harness.cli.tables import print_table
 from harness.errors import ConfigError
 from harness.power.battery import Duty, assumptions, estimate
+from harness.schema import SIMULATED
 from harness.store import load_results
-from harness.store.cases import SIMULATED
 from harness.store.place import unit_of
 from harness.store.results import plain_rows
 

@@ -40,9 +40,10 @@ def nightly(
     from harness.farm.night import plan_cases
     from harness.farm.nightly import run_night
     from harness.farm.seats import Wish
+    from harness.report.gate import NIGHTLY_PARSERS
     from harness.text.times import show_length
 
-    loaded, wanted = load_lab(lab), load_nightly(file)
+    loaded, wanted = load_lab(lab), load_nightly(file, NIGHTLY_PARSERS)
     store = loaded.farm.store
     if results_dir is not None and "://" in results_dir:
         raise ConfigError(

@@ -22,10 +22,10 @@ from harness.config import find_lab
 from harness.config.suite import Limit
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
+from harness.schema import CASE_COLUMNS
 from harness.search import Search, load_space, run_search
 from harness.search.making import Maker
 from harness.search.space import read_limit
-from harness.store.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -81,7 +81,7 @@ class SuiteData:
         """Return only some rows, of every array that has a row for each input.
 
         Args:
-            rows: which, ascending, int64.
+            rows: which inputs of the suite, ascending, int64.
         """
         return replace(self, raw=self.raw[rows], labels=self.labels[rows], indices=self.places[rows])
 
@@ -89,7 +89,7 @@ class SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
 
         Args:
-            count: how many; None: all.
+            count: how many inputs; None for all.
 
         Raises:
             ConfigError: fewer than one is asked for.

@@ -6,15 +6,16 @@ import re
 import shlex
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from harness.config.document import Model, read_document
 from harness.errors import ConfigError, ReservationError, StoreError
-from harness.report.baseline import history_nights
-from harness.report.gate import parse_limits
 from harness.text.times import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,6}s")
 
@@ -63,23 +64,6 @@ class Nightly(Model):
         except ReservationError as error:
             raise ValueError(str(error)) from error
 
-    @field_validator("baseline", "fail_on")
-    @classmethod
-    def _understand(cls, value: str | None, info: ValidationInfo) -> str | None:
-        """Refuse at once what the end of a night couldn't hold it against."""
-        if value is None:
-            return None
-        if info.field_name == "fail_on" and info.data.get("baseline", value) is None:
-            raise ValueError("needs a baseline: worse than what?")
-        try:
-            if info.field_name == "fail_on":
-                parse_limits(value)
-            else:
-                history_nights(value)
-        except (ConfigError, StoreError) as error:
-            raise ValueError(str(error)) from error
-        return value
-
     @field_validator("suites", "devices", mode="before")
     @classmethod
     def _one(cls, value: object) -> object:
@@ -91,13 +75,27 @@ class Nightly(Model):
         return tuple(shlex.split(value)) if isinstance(value, str) else value
 
 
-def load_nightly(path: Path) -> Nightly:
+def load_nightly(path: Path, parsers: Mapping[str, Callable[[str], object]]) -> Nightly:
     """Read nightly.yaml. Its paths are those of the folder that it is in.
+
+    Args:
+        path: the file.
+        parsers: by key, what will read the text of `baseline` and of `fail_on` when the night has ended. They are
+            called once here, so that what they refuse is refused before anything is measured.
 
     Raises:
         ConfigError: it is missing or wrong; names file, line and key.
     """
     document = read_document(path)
     nightly = document.build(Nightly, document.data)
+    if nightly.fail_on is not None and nightly.baseline is None:
+        raise document.error(("fail_on",), "needs a baseline: worse than what?")
+    for key, parse in parsers.items():
+        value = getattr(nightly, key)
+        try:
+            if value is not None:
+                parse(value)
+        except (ConfigError, StoreError) as error:
+            raise document.error((key,), str(error)) from error
     folder = path.parent
     return nightly.model_copy(update={"suites": tuple(folder / suite for suite in nightly.suites)})

@@ -13,7 +13,7 @@ from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run t
 from harness.config.data import SuiteData, build_data, load_array
 from harness.config.document import Document, Location, Model, did_you_mean, read_document
 from harness.errors import ConfigError
-from harness.store.schema import CASES
+from harness.schema import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

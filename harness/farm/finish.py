@@ -18,13 +18,13 @@ from harness.locks.state import now, stamp
 from harness.report.junit import junit
 from harness.report.night import Judged, judge_night, write_report, write_text
 from harness.report.night_screen import NightFacts, real_changes, summarize
+from harness.schema import CASES
 from harness.store import load_results
 from harness.store.journal import journals
 from harness.store.prune import prune
 from harness.store.publish import publish_to
 from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE
-from harness.store.schema import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -47,8 +47,8 @@ def write_json(path: Path, content: Mapping[str, Any], mode: int | None = None) 
     """Put an object into a file: a reader sees the old content or the new, also after a power cut.
 
     Args:
-        path: the file.
-        content: of the object.
+        path: the file to write.
+        content: the keys and values of the JSON object.
         mode: of the file; None as the user's umask has it.
 
     Raises:
@@ -105,7 +105,7 @@ def read_json(path: Path, *, links: bool = True) -> dict[str, Any] | None:
     """Return the object in a file; None if there is none, or it is damaged, too large, or no ordinary file.
 
     Args:
-        path: the file.
+        path: the file to read.
         links: whether it may be a symbolic link. Where others write, too, one may lead to what only this user can read.
     """
     try:

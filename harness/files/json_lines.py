@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from harness.errors import StoreError
+from harness.files.journal_lines import Damage, journal_line, read_journal
 from harness.files.json_file import make_folder
-from harness.store.journal import Damage, journal_line, read_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -94,7 +94,7 @@ class RunHistory:
 
 def _cases_in(run: str, journals: Sequence[Path]) -> list[dict[str, Any]]:
     """Return what journals say of the cases of a run so far; `status` is None where a case hasn't ended."""
-    from harness.store.journal import Damage, read_journal  # noqa: PLC0415
+    from harness.files.journal_lines import Damage, read_journal  # noqa: PLC0415
     from harness.store.tables import whole  # noqa: PLC0415
 
     cases: dict[int, dict[str, Any]] = {}

@@ -47,17 +47,17 @@ class Image:
 
     Attributes:
         path: where it was read from.
-        sha256: of the file, hexadecimal.
+        sha256: SHA-256 of the file, hexadecimal.
         build_id: GNU build id, hexadecimal; the running board reports it too.
-        card: the model card.
+        card: what the image says of its model, engine and compiler.
         layers: what the layers of the model are, in order; None if the image doesn't say.
         segments: what goes to flash, by address, not overlapping.
         vectors: address of the vector table.
-        symbols: values by name.
+        symbols: values of the ELF symbols, by name.
         toolchain: what the compiler says of itself.
-        flash_bytes: bytes programmed.
+        flash_bytes: how many bytes it takes in flash.
         ram_static_bytes: .data, .bss and the like, less the tensor arena and the heap.
-        ram_arena_bytes: the tensor arena.
+        ram_arena_bytes: size of the tensor arena.
     """
 
     path: Path

@@ -24,8 +24,8 @@ def input_tensors(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> N
     """Return inputs as a model takes them, [N, spec.size] of the tensor's type.
 
     Args:
-        data: the suite's inputs.
-        spec: the model's input.
+        data: inputs as the suite's file holds them.
+        spec: type, shape and quantization of the model's input.
         resize: how a variant's inputs are brought to the model's size; None: they must have it.
 
     Raises:
@@ -38,9 +38,9 @@ def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> ND
     """Return the real values that a model gets, float32 [N, ...] of its input's shape but for dimensions of 1.
 
     Args:
-        data: the suite's inputs.
-        spec: the model's input.
-        resize: as for `input_tensors`.
+        data: inputs as the suite's file holds them.
+        spec: type, shape and quantization of the model's input.
+        resize: how a variant's inputs are brought to the model's size; None: they must have it.
 
     Raises:
         ImageError: they don't fit, or can't be resized to fit.
@@ -58,7 +58,7 @@ def check_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     Dimensions of 1 don't matter. Where one side has only one other dimension it is flat: its order can't be checked.
 
     Args:
-        given: shape of one input.
+        given: shape of one input in the suite's file.
         wanted: shape of the model's input.
 
     Raises:

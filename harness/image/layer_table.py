@@ -21,11 +21,11 @@ class LayerSpec(CardModel):
         operator: position of the operator in the .tflite file.
         kind: TFLite's name of the operator.
         kernel: the C function that computes it.
-        output: shape of its output.
+        output: shape of the tensor that it writes.
         macs: multiply-accumulates that are executed, those that overlapping pieces repeat included.
         bytes_moved: bytes of inputs, outputs and constants, summed over the kernel calls; what a call reads several
             times counts once.
-        parameters: weights and biases.
+        parameters: how many weights and biases it uses.
     """
 
     layer: Count

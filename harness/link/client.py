@@ -25,7 +25,7 @@ from harness.link.wire import LARGEST_GRANT, Wire
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from harness.boards.base import ByteStream
+    from harness.link.byte_stream import ByteStream
 
 _SMALLEST_CHUNK = 64
 #: How many good chunks in a row double the next one: a sixth of them is damaged then, where a line carries most.
@@ -36,9 +36,9 @@ class Link:
     """A conversation with the agent on one board.
 
     Args:
-        stream: the serial line.
-        board: name for messages.
-        timing: how long to wait.
+        stream: what carries the bytes.
+        board: the name that messages give it.
+        timing: how long to wait for what.
         attempts: how often one request is sent before the link counts as broken.
         max_chunk: bytes of an input that travel in one frame, at most 4096; lowered while the line damages frames.
     """

@@ -59,7 +59,7 @@ class Frame:
 
     Attributes:
         type: a `Reply`, or another number from newer firmware.
-        status: reason of a NAK.
+        status: of a NAK, why the board refused.
         seq: number of the request that it answers, 0 if none.
         nonce: boot nonce of the device.
         payload: without its CRC.

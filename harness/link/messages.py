@@ -63,7 +63,7 @@ class Inference:
 
     Attributes:
         output: the output tensor of the last one, raw.
-        ticks: counter ticks of each.
+        ticks: counter ticks of each inference.
     """
 
     output: bytes
@@ -75,7 +75,7 @@ class LayerTicks:
     """One inference, measured layer by layer.
 
     Attributes:
-        output: the output tensor, raw.
+        output: the output tensor, as bytes.
         total: counter ticks of the inference, without what measuring layers costs.
         layers: counter ticks of each layer; what they leave of `total` follows the last layer.
     """
@@ -187,7 +187,7 @@ def check_ticks(board: str, ticks: Iterable[int], overhead: int) -> None:
     """Refuse counts that no counter gives that runs: none, all ones, or what less than the overhead leaves.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         ticks: counter differences of inferences, less `overhead`, modulo 2^32.
         overhead: ticks of an empty measurement.
 

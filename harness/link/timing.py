@@ -16,7 +16,7 @@ class Timing:
         quiet: silence after damaged bytes that says that nothing more will come.
         step: for an answer while recovering; longer than the round trip of any USB bridge (16 ms for FTDI's). Where
             answers come but late, from a busy host or over a network, it is waited for 4 and then 16 times as long.
-        baud: of the line.
+        baud: bits per second of the line.
     """
 
     boot: float = 5.0

@@ -17,7 +17,7 @@ from harness.link.timing import LinkCounters, Timing
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from harness.boards.base import ByteStream
+    from harness.link.byte_stream import ByteStream
 
 HEADER_BYTES = 16
 #: The most that a conversation of this harness announces at once, payload and CRC.
@@ -148,7 +148,7 @@ class Wire:
         """Send PINGs until one is answered. Returns how many bytes were sent, and whether one was.
 
         Args:
-            pings: how many at most.
+            pings: how many are sent at most.
             step: seconds to wait for each answer.
             patience: seconds to wait for the first one; None for `step`.
             asked: the numbers of the PINGs of this recovery. A late answer to one of them is as good: the device was at
@@ -288,8 +288,8 @@ class Wire:
 
     def broken(self, what: str) -> LinkError:
         """Return the error for a link that can't be repaired."""
-        seen = self._decoder.last_bytes
-        shown = seen.hex(" ") if seen else "none"
+        last = self._decoder.last_bytes
+        shown = last.hex(" ") if last else "none"
         return LinkError(
             f"{self._board}: {what}: the firmware doesn't answer as it should. Last bytes seen: {shown}. "
             "Check that the board runs an image of this harness, and the port and baud rate"

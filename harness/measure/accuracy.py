@@ -87,8 +87,8 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
     within 0 to 1 and has a width at 0 % and 100 %.
 
     Args:
-        successes: how many were right.
-        trials: out of how many.
+        successes: how many predictions were right.
+        trials: how many predictions there were.
         z: quantile of the normal distribution.
 
     Raises:

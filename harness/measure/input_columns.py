@@ -22,7 +22,7 @@ def data_columns(suite: Suite, data: SuiteData) -> dict[str, Any]:
     """Return the columns that are the same for all variants of a suite.
 
     Args:
-        suite: the task.
+        suite: the suite that is run.
         data: the inputs that are used, and their labels.
     """
     return {
@@ -41,10 +41,10 @@ def range_columns(
 
     Args:
         real: what the model gets, before quantization, [N, ...].
-        suite: the task.
-        variant: which of its models.
-        spec: the model's input.
-        kind: of the board.
+        suite: the suite that is run.
+        variant: the variant that is run.
+        spec: type, shape and quantization of the model's input.
+        kind: the kind of board; says which images the other variants have.
     """
     others: dict[str, TensorSpec] = {}
     if spec.dtype == "float32":  # its own input says nothing of the range that it expects

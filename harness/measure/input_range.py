@@ -27,7 +27,7 @@ class InputRange:
 
     Attributes:
         low: smallest real value that the model gets.
-        high: largest one.
+        high: largest real value that the model gets.
         saturated: share of the values that lie outside of the tensor's range, so that its nearest end stands for them.
         codes: how many different codes occur once the values are quantized.
         values: how many different values they stand for; counted only where the codes are few.
@@ -67,8 +67,8 @@ def input_range(
 
     Args:
         real: what the model gets, before quantization, [N, ...].
-        variant: its name.
-        spec: its input.
+        variant: name of the variant that is run.
+        spec: type, shape and quantization of its input.
         others: inputs of the suite's other variants by name, whose inputs are made in the same way.
     """
     ends = float(real.min()), float(real.max())
@@ -89,7 +89,7 @@ def input_warnings(row: Mapping[str, Any]) -> list[str]:
     """Return sentences on inputs that don't lie in the range that the model expects.
 
     Args:
-        row: of the case table.
+        row: a row of the case table.
     """
     saturated, codes, values = (row.get(f"inputs_{name}") for name in ("saturated", "codes", "values"))
     if saturated is None or codes is None:

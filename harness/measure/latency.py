@@ -64,7 +64,7 @@ def counter_columns(summary: TickSummary, counter: Counter, clock_hz: int) -> di
 
     Args:
         summary: ticks per inference.
-        counter: what a tick is.
+        counter: what a tick is: cycles or instructions.
         clock_hz: frequency of the counter.
 
     Raises:

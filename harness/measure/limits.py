@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.store.schema import CASE_COLUMNS
+from harness.schema import CASE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ def check_limits(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> LimitCh
 
     Args:
         limits: by column of the case table.
-        row: a complete case.
+        row: a complete case, a row of the case table.
     """
     exceeded, unchecked = [], []
     for name, limit in limits.items():
@@ -53,7 +53,7 @@ def judge(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> dict[str, str]
 
     Args:
         limits: by column of the case table.
-        row: a complete case.
+        row: a complete case, a row of the case table.
     """
     if not limits:
         return {}

@@ -54,8 +54,8 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
     """Read stack and heap through the probe after a run, and add what the image reserves.
 
     Args:
-        board: that the image has run on.
-        image: what ran.
+        board: the board that the image has run on.
+        image: the image that ran.
         link: to the agent, which is asked where there is no probe.
 
     Raises:

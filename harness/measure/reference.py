@@ -32,7 +32,7 @@ class Reference:
         name: what errors and results call it.
         classes: its prediction for each input, int64, shape [N].
         outputs: its real-valued outputs, float64, shape [N, outputs]; None: only classes are known.
-        sha256: of both.
+        sha256: SHA-256 of classes and outputs.
     """
 
     name: str
@@ -45,9 +45,9 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: N
     """Read what a variant's reference says of some inputs.
 
     Args:
-        suite: the task.
-        variant: names the reference.
-        output: the model's output.
+        suite: the suite that is run.
+        variant: the variant, which names the reference.
+        output: type, shape and quantization of the model's output.
         places: of the inputs in the suite's data, shape [N].
 
     Returns:
@@ -128,10 +128,10 @@ def agreement_columns(
     """Return the columns of the case table that say how far a board agrees with a reference.
 
     Args:
-        reference: of these inputs.
-        predictions: of the board.
+        reference: what the reference says of these inputs.
+        predictions: the classes that the board's outputs say.
         outputs: of the board, raw, shape [N, outputs].
-        output: the model's output.
+        output: type, shape and quantization of the model's output.
     """
     share = top1(predictions, reference.classes)
     columns: dict[str, Any] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ class Monitor(Protocol):
         """End the stream, and return what was still on its way.
 
         Raises:
-            PowerError: as `read`.
+            PowerError: the monitor doesn't answer any more.
         """
         ...
 

@@ -18,7 +18,7 @@ class Duty:
     """What the battery has to bear.
 
     Attributes:
-        capacity_mah: of the battery.
+        capacity_mah: what the battery holds, in mAh.
         period_s: one inference each so many seconds.
         sleep_ua: what the product draws in between.
         usable: share of the capacity that can be used.

@@ -118,10 +118,10 @@ class Joulescope:
     """A Joulescope in the board's supply.
 
     Args:
-        driver: from `load_driver`.
+        driver: Joulescope's own, from `load_driver`.
         serial: its serial number, None for the only one.
         voltage_v: what the board's supply gives, for the record; the voltage of each sample is measured.
-        rate_hz: samples per second.
+        rate_hz: sample rate, per second.
         sync_input: which of its inputs carries the sync pin.
 
     Raises:

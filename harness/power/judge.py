@@ -59,10 +59,10 @@ class Work:
 
     Attributes:
         batches: how often it raised the sync pin.
-        inferences: in all batches.
+        inferences: how many were run in all batches.
         ticks: sum over all inferences.
-        counter_hz: ticks per second.
-        input_bytes: of one inference.
+        counter_hz: ticks of the board's counter per second.
+        input_bytes: size of the input of one inference.
     """
 
     batches: int
@@ -88,9 +88,9 @@ class Window:
     """One window and what came of it. Energy is per inference.
 
     Attributes:
-        number: from 0.
+        number: place of the window in its case, from 0.
         problem: short name of why it isn't used; "" if it is.
-        reason: the same in words.
+        reason: the problem in a sentence.
         file: name of the raw samples' file; None if they weren't kept.
     """
 

@@ -26,10 +26,10 @@ class Lpm01a(SerialMonitor):
     """An LPM01A that feeds the board, in its dynamic mode.
 
     Args:
-        port: what pyserial opens.
+        port: path or URL that pyserial opens.
         serial_number: as USB tells it, "" if unknown.
         voltage_v: what it is to give, 1.8 to 3.3 V.
-        rate_hz: samples per second.
+        rate_hz: sample rate, per second.
         binary: its binary format; ASCII goes up to 5,000 samples per second.
         simulated: True for the virtual one.
 

@@ -19,8 +19,8 @@ class MarkFinder:
 
     Args:
         sync_input: which input carries the marks: high at the last sample of a batch.
-        idle_samples: as for `PulseFinder`.
-        rate_hz: samples per second.
+        idle_samples: how long the board idles before the first batch and after the last, in samples.
+        rate_hz: sample rate, per second.
     """
 
     def __init__(self, sync_input: int, idle_samples: int, rate_hz: float) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 from harness.errors import ConfigError, PowerError
 from harness.power.judge import Plan, Window, mean_idle
 from harness.power.opening import open_monitor, open_real
-from harness.power.raw import RawWindow
 from harness.power.windows import Task, WindowsError, measure
 
 if TYPE_CHECKING:
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
     from harness.config import Device
     from harness.link.messages import Info
     from harness.power.base import Monitor, MonitorInfo
-    from harness.power.windows import Runner
-    from harness.store.cases import CaseRecord
-    from harness.store.runs import Run
+    from harness.power.windows import RawFile, Runner
 
 Wanted = Literal["auto", "off", "required"]
 
@@ -51,20 +48,24 @@ class Job:
     """One case whose energy is measured, after its predictions were.
 
     Attributes:
-        link: to the board.
-        info: what the board announced.
+        link: the link to the board.
+        info: what the board announced of itself.
         inputs: the case's input tensors.
-        ticks: of one inference, about.
-        record: where the windows are noted.
-        run: in whose folder the raw samples go.
+        ticks: what one inference takes, about.
+        open_raw: opens the file for the samples of a window, from its number, the monitor, and which of the monitor's
+            inputs is the sync pin.
+        on_windows: called with the windows, as rows of the windows table; the rejected ones, too.
+        log: called with what went wrong, where the case goes on without energy.
+        on_progress: called with what is being done, how many windows are done, and of how many.
     """
 
     link: Runner
     info: Info
     inputs: Sequence[bytes]
     ticks: float
-    record: CaseRecord
-    run: Run
+    open_raw: Callable[[int, MonitorInfo, int], RawFile]
+    on_windows: Callable[[Sequence[dict[str, Any]]], None]
+    log: Callable[[str], None]
     on_progress: Callable[[str, int, int], None]
 
 
@@ -146,7 +147,7 @@ class Meter:
             return self._measured(self._monitor, job)
         except PowerError as error:
             self.close()  # the next case finds it again, if it has come back
-            job.run.log(board.name, f"power: {error}")
+            job.log(f"power: {error}")
             if self._options.wanted == "required":
                 raise
             return {"energy_reason": str(error)}
@@ -160,22 +161,21 @@ class Meter:
     def _measured(self, monitor: Monitor, job: Job) -> dict[str, Any]:
         assert self._supply is not None  # noqa: S101 - the caller has looked
         sync, info = self._supply.sync_input, monitor.info
-        stem = f"case{job.record.number}-attempt{job.record.attempt}-window"
         plan = self.plan
         task = Task(
             job.link,
             tuple(job.inputs[: _MLPERF_INPUTS if self._options.mlperf_rules else 1]),
             job.info,
             job.ticks,
-            raw=lambda number: RawWindow(job.run.path, f"{stem}{number}", info, sync),
+            raw=lambda number: job.open_raw(number, info, sync),
             on_progress=lambda done: job.on_progress("energy", done, plan.windows),
         )
         try:
             windows = measure(monitor, task, plan, sync)
         except WindowsError as error:
-            job.record.windows([window_row(window, info) for window in error.windows])
+            job.on_windows([window_row(window, info) for window in error.windows])
             raise error.reason from error
-        job.record.windows([window_row(window, info) for window in windows])
+        job.on_windows([window_row(window, info) for window in windows])
         return energy_columns(windows, info)
 
 

@@ -38,10 +38,10 @@ def find_monitor(kind: str, usb: tuple[int, int], serial: str | None, ports: Ite
     """Find a monitor's serial port by its USB serial number, never by the port's name.
 
     Args:
-        kind: for messages.
-        usb: vendor and product.
+        kind: what messages call the monitor.
+        usb: its USB ids, vendor and product.
         serial: its serial number; None if it must be the only one.
-        ports: what is attached.
+        ports: the serial ports that are attached.
 
     Raises:
         PowerError: there is none, or several could be meant.

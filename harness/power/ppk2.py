@@ -38,10 +38,10 @@ class Ppk2(SerialMonitor):
     """A PPK2 in source mode, where it feeds the board, or in ampere mode, where it sits in the board's supply.
 
     Args:
-        port: what pyserial opens.
+        port: path or URL that pyserial opens.
         serial_number: as USB tells it, "" if unknown.
         voltage_v: what it is to give, or in ampere mode what the board's own supply gives.
-        mode: source or ampere.
+        mode: `source` if the PPK2 feeds the board, `ampere` if something else does.
         simulated: True for the virtual one.
 
     Raises:

@@ -37,7 +37,7 @@ class Calibration:
         constant: I.
         user_gain: UG.
         flag: what stands behind "Calibrated:"; "" if nothing does.
-        hardware: what stands behind "HW:".
+        hardware: the device's revision, which its metadata calls "HW".
     """
 
     ohm: Floats
@@ -66,7 +66,7 @@ class Calibration:
 
         Args:
             text: lines `Key: value` up to END.
-            monitor: name for messages.
+            monitor: what messages call the monitor.
 
         Raises:
             PowerError: a value is missing, not a number, or the unit was never calibrated.

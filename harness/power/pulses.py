@@ -23,8 +23,8 @@ class Pulse:
         end: number of the first sample behind it.
         charge: sum of the currents, ampere times samples.
         energy: sum of the powers, watt times samples.
-        peak_a: largest current.
-        lost: samples lost inside.
+        peak_a: largest current in it, in ampere.
+        lost: how many of its samples were lost.
         damaged: whether an edge lies beside a lost sample, so that it is not known when it was.
     """
 
@@ -42,8 +42,8 @@ class Idle:
     """What the board drew while it waited.
 
     Attributes:
-        current_a: mean.
-        power_w: mean.
+        current_a: mean current, in ampere.
+        power_w: mean power, in watt.
     """
 
     current_a: float
@@ -57,13 +57,13 @@ class Capture:
     Attributes:
         pulses: the batches, in order.
         before: idle at its start; None if the sync pin was high there, or nothing came.
-        after: idle at its end.
+        after: the idle stretch at its end.
         samples: how many, lost ones included.
         lost: how many of them were lost.
-        range_changes: of the monitor.
+        range_changes: how often the monitor changed its range.
         over_range: samples beyond what the monitor can measure.
         other_edges: edges on inputs that are not the sync pin's, by number of the input.
-        voltage_v: mean.
+        voltage_v: mean supply, in volt.
     """
 
     pulses: tuple[Pulse, ...]

@@ -14,7 +14,7 @@ from harness.power.base import Chunk
 from harness.power.judge import IDLE_TOLERANCE
 from harness.power.pulses import PulseFinder
 from harness.power.trace_file import glitches, read_columns
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +35,8 @@ class Trace:
     """Samples at an even rate.
 
     Attributes:
-        chunk: all of them.
-        rate_hz: samples per second.
+        chunk: all samples of the trace.
+        rate_hz: sample rate, per second.
         source: what took them: a kind of monitor, simulated, or csv.
         sync_input: bit of `chunk.logic` that is the sync pin.
     """
@@ -114,7 +114,7 @@ def whole_batches(path: Path, trace: Trace, capture: Capture, batches: int | Non
 
     Args:
         path: of the trace, for messages.
-        trace: the trace.
+        trace: samples with a sync pin.
         capture: what `find_pulses` found in it.
         batches: how many there must be; None if that isn't known.
 

@@ -28,8 +28,8 @@ class SerialMonitor:
     """A monitor on a serial port.
 
     Args:
-        name: what messages call it.
-        port: what pyserial opens.
+        name: what messages call the monitor.
+        port: path or URL that pyserial opens.
         goodbye: sent before the port is closed.
         quiet_s: it has ended its stream when nothing came for so long.
         baud: of the port; USB ones don't care.

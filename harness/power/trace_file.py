@@ -46,7 +46,7 @@ class Columns:
 
     Attributes:
         time_s: since the first sample, in seconds.
-        current_a: in ampere.
+        current_a: current of each sample, in ampere.
         voltage_v: in volt; None if the file has no such column.
         sync: level of the sync pin, 0 or 1.
     """

@@ -69,8 +69,8 @@ class Task:
     Attributes:
         runner: the link to the board.
         data: input tensors as bytes, at least one; each window runs on one of them, in turn.
-        info: what the board announced.
-        ticks: of one inference, about.
+        info: what the board announced of itself.
+        ticks: what one inference takes, about.
         raw: opens the file for the samples of a window, by its number; None keeps none.
         on_progress: called with how many windows are done.
     """
@@ -88,8 +88,8 @@ def batches(plan: Plan, seconds: float, rate_hz: float, largest: int) -> list[in
 
     Args:
         plan: how long a window is at least, and how many samples it holds.
-        seconds: of one inference.
-        rate_hz: of the monitor.
+        seconds: how long one inference takes.
+        rate_hz: sample rate of the monitor, per second.
         largest: inferences that the agent runs at once.
     """
     count = math.ceil(_MARGIN * max(plan.window_s, plan.samples / rate_hz) / seconds)

@@ -50,7 +50,7 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
 
     Raises:
         ConfigError: the board can't count by address.
-        HilError: as `start_image`.
+        HilError: the image can't be flashed or started.
     """
     if not isinstance(board, VirtualBoard):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")

@@ -21,9 +21,9 @@ class LayerShare:
     """One layer's part of an inference.
 
     Attributes:
-        layer: its number, from 0.
+        layer: number of the layer in the order of execution, from 0.
         spec: what the layer is; None if the image doesn't say.
-        ticks: of the board's counter.
+        ticks: what it took, by the board's counter.
         share: of the whole inference, 0 to 1.
     """
 
@@ -66,9 +66,9 @@ def profile_image(board: Board, image: Image, data: bytes) -> Profile:
     """Start an image, flashing it unless the board holds it already, and profile an inference.
 
     Args:
-        board: open.
-        image: what to run.
-        data: the input tensor, raw.
+        board: the board, opened.
+        image: the image that is flashed and run.
+        data: the input tensor, as bytes.
 
     Raises:
         HilError: as `start_image` and `profile_layers`.
@@ -84,9 +84,9 @@ def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> P
     Ordinary and profiled inferences are run twice, and the second of each is taken: the first finds cold caches.
 
     Args:
-        link: connected.
+        link: a connected link to the board.
         image: what the board runs.
-        data: the input tensor, raw.
+        data: the input tensor, as bytes.
         counter: what the board counts.
 
     Raises:

@@ -9,7 +9,7 @@ import pytest
 
 from harness.config import load_suite
 from harness.errors import HilError, QuarantinedError, StoreError
-from harness.store.schema import CASE_COLUMNS
+from harness.schema import CASE_COLUMNS
 from harness.text.escape import printable, xml_text
 
 if TYPE_CHECKING:

@@ -60,11 +60,11 @@ def against_baseline(
     """Compare a run with a baseline.
 
     Args:
-        current: the run's results.
-        run: its folder.
+        current: the results of the run.
+        run: the folder of the run.
         wanted: the baseline, as `find_baseline` takes it.
-        results_dir: where runs are.
-        policy: how to decide.
+        results_dir: the folder of the runs.
+        policy: margins, level and seed that decide.
         device: compare only what this device, or this pool, measured; None: everything.
 
     Raises:

@@ -47,7 +47,7 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
 
     Args:
         wanted: what the user wrote.
-        results_dir: where runs are.
+        results_dir: the folder of the runs.
         current: the run that is compared, which is never its own baseline.
 
     Raises:

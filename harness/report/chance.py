@@ -67,8 +67,8 @@ def binomial_tail(successes: int, trials: int, share: float) -> float:
 
     Args:
         successes: 0 to `trials`.
-        trials: how many there were.
-        share: from 0 to 1.
+        trials: how many predictions there were.
+        share: probability of each to be right, 0 to 1.
     """
     if successes <= 0 or share >= 1:
         return 1.0

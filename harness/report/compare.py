@@ -35,7 +35,7 @@ def compare_variants(results: Results, policy: Policy | None = None, spreads: Sp
 
     Args:
         results: one run or several; runs are never mixed.
-        policy: how to decide.
+        policy: margins, level and seed that decide.
         spreads: by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
@@ -60,9 +60,9 @@ def compare_runs(a: Results, b: Results, policy: Policy | None = None) -> Compar
     Where either holds several runs, the newest complete case counts.
 
     Args:
-        a: the baseline.
+        a: the side that is the baseline.
         b: what is held against it.
-        policy: how to decide.
+        policy: margins, level and seed that decide.
     """
     policy = policy or Policy()
     key = ("place", "suite", "variant")
@@ -81,8 +81,8 @@ def compare_boards(results: Results, a: str, b: str, policy: Policy | None = Non
     Args:
         results: the runs that both are in; the newest complete case counts.
         a: name of the device, or of the pool, that is the baseline.
-        b: name of the other.
-        policy: how to decide.
+        b: name of the other side.
+        policy: margins, level and seed that decide.
     """
     policy = policy or Policy()
     key = ("suite", "variant")
@@ -106,7 +106,7 @@ def compare_history(
     Args:
         before: a run for each night.
         current: the run that is held against them.
-        policy: how to decide.
+        policy: margins, level and seed that decide.
 
     Returns:
         The comparison, and the series of all these runs.

@@ -15,8 +15,8 @@ from harness.report.history import history
 from harness.report.setup import known
 from harness.report.tables import Images, Table, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
+from harness.schema import CASES
 from harness.store.results import plain_rows
-from harness.store.schema import CASES
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class Section:
         anchor: its id in the page.
         title: the suite's title, or its task; with the place if several sections are of one suite.
         place: board, backend and clock in words.
-        facts: what was run, by name.
-        answer: who leads.
-        caveats: what to know.
-        table: its variants.
+        setting: what was run, by name.
+        answer: which variants lead on which axis.
+        caveats: what a reader has to know before believing the figures.
+        table: one row for each variant.
         verdicts: each variant against its baseline; None if there is none.
         against: each variant against the baseline that was asked for; None if there is none.
-        charts: its figures.
+        charts: the drawings, with their captions.
         history: figures over runs.
         unchanged: a sentence on what did not change over runs.
         energy: why there is no energy, "" if there is.
@@ -55,7 +55,7 @@ class Section:
     group: Group
     title: str
     place: str
-    facts: tuple[tuple[str, str], ...]
+    setting: tuple[tuple[str, str], ...]
     answer: Answer
     caveats: tuple[Caveat, ...]
     table: Table
@@ -73,9 +73,9 @@ class Page:
     """What a report says, before it is written as HTML or Markdown.
 
     Attributes:
-        sections: a group each.
+        sections: one for each group of cases that can be compared.
         images: numbered in the order in which the sections name them.
-        runs: facts of each run that a section is about.
+        runs: what is known of each run that a section is about.
         history: a row for each run, if there are more than the sections are about; else None.
         caveats: each caveat once, with the sections that it applies to.
         baseline: the results held against a baseline, if one was asked for.
@@ -150,7 +150,7 @@ def _section(context: _Context, group: Group, anchor: str, title: str) -> Sectio
         group=group,
         title=title,
         place=place(group),
-        facts=_facts(group),
+        setting=_setting(group),
         answer=answer(results, group, policy, context.spreads),
         caveats=tuple(caveats(group, replace(compared, disagreements=_disagreements(results, group)))),
         table=table,
@@ -229,7 +229,7 @@ def _belongs(side: Any, group: Group) -> bool:
     return side.run == group.run.name and bool((group.cases["case"] == side.case).any())
 
 
-def _facts(group: Group) -> tuple[tuple[str, str], ...]:
+def _setting(group: Group) -> tuple[tuple[str, str], ...]:
     """Return what was run and on what, leaving out what nobody recorded."""
     cases, setup = group.cases, group.setup
     counts = cases["status"].value_counts()
@@ -241,7 +241,7 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
     span = f"{int(samples.min()):,}" if len(samples) else ""
     if len(samples) and samples.min() != samples.max():
         span += f" to {int(samples.max()):,}"
-    facts = {
+    setting = {
         "board": " · ".join(str(part) for part in (board.get("title") or setup["board"], board.get("mcu")) if part),
         "device": group.place,
         "host": hosts,
@@ -254,7 +254,7 @@ def _facts(group: Group) -> tuple[tuple[str, str], ...]:
         "started": f"{cases['started_utc'].min():%d %b %Y %H:%M} UTC",
         "run": group.run.name,
     }
-    return tuple((name, text) for name, text in facts.items() if text)
+    return tuple((name, text) for name, text in setting.items() if text)
 
 
 def _run(group: Group) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def _run(group: Group) -> dict[str, Any]:
     }
     return {
         "name": group.run.name,
-        "facts": [(name, str(value)) for name, value in wanted.items() if value is not None],
+        "about": [(name, str(value)) for name, value in wanted.items() if value is not None],
     }
 
 

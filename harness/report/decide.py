@@ -69,11 +69,11 @@ def decide(
         kind: what the pairs differ in.
         a_name: what the baseline is, in words.
         b_name: what is held against it.
-        pairs: of case rows.
+        pairs: case rows that belong together, baseline first.
         unmatched: sentences on cases without a counterpart.
         a_results: where the samples of the baseline are.
         b_results: where those of the others are.
-        policy: how to decide.
+        policy: margins, level and seed that decide.
         spreads: by how much units differ, for pairs that were measured on two of them; None: units are what is asked.
     """
     caches = SampleCache(a_results), SampleCache(b_results)
@@ -91,8 +91,8 @@ def compare_sides(
 
     Args:
         matches: all that is compared at once; the verdicts allow for how many they are.
-        policy: how to decide.
-        spreads: as for `decide`.
+        policy: margins, level and seed that decide.
+        spreads: how much each metric varies between boards of a pool.
     """
     known: dict[tuple[str, int], Repeatability | None] = {}
     drafts: list[_Draft | Row] = []

@@ -13,7 +13,7 @@ from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.repeat import MAD_TO_SD
 from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
 from harness.report.units import other_units
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 from harness.store.place import place_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Evidence:
         exact: whether chance has no part in it.
         estimate: the change with its interval, unless it is exact.
         verdict: where it is settled without looking at the interval: refused, or can't tell.
-        reason: of that verdict.
+        reason: a sentence on why the verdict is so.
         averages: whether more inputs would narrow the interval.
         flips: of an accuracy, how many inputs only b, and only a, has right.
         caveats: what shakes trust in it, or may mislead.
@@ -77,13 +77,13 @@ def compare_metric(
 
     Args:
         metric: what is compared.
-        a: the baseline.
+        a: the side that is the baseline.
         b: the other.
         repeat: how well each of the two repeats.
         between: what the figure varies by from run to run, a share; 0 if it is not known.
         units: by how much units of the board differ in it, None if that is not known or is what is asked.
-        policy: how to decide.
-        rng: for the bootstrap.
+        policy: margins, level and seed that decide.
+        rng: random numbers of the bootstrap.
     """
     cycles = a.row["counter"] == "cycles"
     units = units if units is not None and units.ratio > 1 and other_units(a.row, b.row) else None
@@ -125,9 +125,9 @@ def _pooled(a: Side, b: Side) -> bool:
 def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     left, right = (side.samples[side.samples["repeat"] == 0].sort_values("sample") for side in (a, b))
     label = left["label"].to_numpy(dtype=np.int64)
-    answers = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
+    predictions = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
     count = len(label)
-    other = int(np.count_nonzero(answers[0] != answers[1]))
+    other = int(np.count_nonzero(predictions[0] != predictions[1]))
     if a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256:
         if other:
             reason = f"can't tell: the same image gave another answer for {other:,} of {count:,} inputs"
@@ -136,7 +136,7 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     crcs = [side["output_crc"].to_numpy(dtype=np.float64, na_value=np.nan) for side in (left, right)]
     if bool(np.array_equal(crcs[0], crcs[1])) and not other:
         return Evidence("share", count, 0.0, exact=True, detail=f"all {count:,} outputs are equal to the bit")
-    correct = [answer == label for answer in answers]
+    correct = [each == label for each in predictions]
     gained = int(np.count_nonzero(correct[1] & ~correct[0]))
     lost = int(np.count_nonzero(correct[0] & ~correct[1]))
     rights = [int(np.count_nonzero(side)) for side in correct]

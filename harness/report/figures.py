@@ -84,7 +84,7 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
     Args:
         group: one suite on one setup.
         series: of all groups, with the shifts that were found in them.
-        prefix: as for `charts`.
+        prefix: what ids within the page begin with.
     """
     found, still = [], []
     for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):

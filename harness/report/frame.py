@@ -28,8 +28,8 @@ class Policy:
         metrics: which ones are compared.
         repeat_limit: a board whose repeats spread more than this share is called noisy.
         across_engines: compare cases of different inference engines, with a note, instead of refusing.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        resamples: how many samples the bootstrap draws.
+        seed: seed of the bootstrap's random numbers.
     """
 
     level: float = 0.95
@@ -78,7 +78,7 @@ class Row:
     """One metric of one pair. `a` is what `b` is held against: the baseline.
 
     Attributes:
-        a: the baseline.
+        a: the side that is the baseline.
         b: what is compared with it.
         metric: a name of `METRICS`, or "all" where the whole pair is refused.
         unit: unit of the values; `instructions` or `cycles` for ticks, "share" (of 1) for accuracy.
@@ -89,12 +89,12 @@ class Row:
         reason: the verdict in words, or why there is none.
         samples: paired inputs that it rests on, 0 for what isn't measured per input.
         a_value: the baseline's value, None if there is none.
-        b_value: the other's.
+        b_value: the other side's value.
         change: b / a for a ratio, b - a for a difference (accuracy: in shares; 0.01 is one point).
         low: lower end of the interval of `change` at the comparison's level; `change` itself if `exact`; None: unknown.
-        high: its upper end.
+        high: upper end of the interval.
         family_low: lower end of the interval that holds for all rows together.
-        family_high: its upper end.
+        family_high: upper end of that interval.
         p_value: of "no difference", corrected for all rows together (Holm); None if exact or unknown.
         samples_needed: can't tell: about how many paired inputs in all would; None: no number is known.
         caveats: what shakes trust in it: noise, few samples, another unit of the board, another engine.
@@ -138,7 +138,7 @@ class Repeatability:
     """How well the counter of one case repeats.
 
     Attributes:
-        case: which case.
+        case: the case that it is about.
         repeats: most inferences on one input; 1 if no input was repeated.
         cv: coefficient of variation over repeats of the same input, a share; None without repeats.
         spread: robust coefficient of variation over all inferences, which differing inputs widen, a share.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from harness.errors import ConfigError
+from harness.report.baseline import history_nights
 from harness.report.metrics import ALIASES, METRICS
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.report.frame import CaseId, Comparison, Row
     from harness.report.history import Series
-    from harness.report.metrics import Metric
+from harness.report.metrics import Metric
 
 Outcome = Literal["ok", "regression", "can't tell", "no data"]
 
@@ -31,7 +32,7 @@ class Limit:
     """How much a metric may change before it is a regression.
 
     Attributes:
-        text: as it was written.
+        text: the limit as the user wrote it.
         metric: what is limited.
         value: the change: a share for "%" (accuracy: of 1, so that 0.01 is a point), else in the metric's unit.
         relative: whether it is a share of the baseline's value.
@@ -111,6 +112,10 @@ def _parse(part: str) -> Limit:
     value = float(number) / 100 if percent else float(number)
     relative = metric.scale == "ratio" or (bool(percent) and metric.unit == "bytes")
     return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None)
+
+
+#: What reads these keys of nightly.yaml, for `load_nightly`.
+NIGHTLY_PARSERS: Final = {"baseline": history_nights, "fail_on": parse_limits}
 
 
 def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequence[Series] = ()) -> Gate:

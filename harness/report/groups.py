@@ -23,12 +23,12 @@ _PLACE = ("suite", "place", "board", "backend")
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunOrigin:
     """What is known of a run.
 
     Attributes:
-        name: of its folder.
-        about: what its run.json says.
+        name: folder name of the run.
+        about: the content of its run.json.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Group:
     """
 
     setup: dict[str, Any]
-    run: RunFacts
+    run: RunOrigin
     cases: pd.DataFrame
     past: pd.DataFrame
     faulty: tuple[str, ...] = ()
@@ -101,18 +101,18 @@ def grouped(results: Results) -> list[Group]:
     """Return the groups, in the order in which their newest runs measured them, the newest run first."""
     cases = results.cases.sort_values(["started_utc", "case"], kind="stable").reset_index(drop=True)
     keys = _keys(cases)
-    facts = {
-        row["run"]: RunFacts(row["run"], _shown(read_run_file(Path(row["path"])))) for row in records(results.runs)
+    origins = {
+        row["run"]: RunOrigin(row["run"], _shown(read_run_file(Path(row["path"])))) for row in records(results.runs)
     }
     groups = []
     for key in dict.fromkeys(keys):
         rows = cases[[other == key for other in keys]]
-        faulty = rows["run"].isin([run for run in facts if injected_faults(facts[run].about) is not None])
+        faulty = rows["run"].isin([run for run in origins if injected_faults(origins[run].about) is not None])
         past = rows if faulty.all() else rows[~faulty]
         run = past["run"].iloc[-1]
         left_out = tuple(rows.loc[faulty, "run"].unique()) if not faulty.all() else ()
         setup = dict(zip(SETUP, key, strict=True))
-        groups.append(Group(setup, facts[run], past[past["run"] == run], past, left_out))
+        groups.append(Group(setup, origins[run], past[past["run"] == run], past, left_out))
     order = {run: at for at, run in enumerate(reversed(cases["run"].drop_duplicates().tolist()))}
     return sorted(groups, key=lambda group: (order[group.run.name], int(group.cases["case"].min())))
 

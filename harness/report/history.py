@@ -37,7 +37,7 @@ class Shift:
         last: number of the last point of a drift; equals `first` for a step.
         run: the run of point `first`.
         revision: its git revision, None if it is not known.
-        started_utc: when it began.
+        started_utc: when that run began.
         before: typical value before the change.
         after: typical value after it.
         change: after / before, or after - before, as the metric is compared.
@@ -64,9 +64,9 @@ class Series:
 
     Attributes:
         place: the pool or the device where it was measured.
-        backend: how.
-        suite: on which task.
-        variant: which model.
+        backend: what stood behind the board.
+        suite: task of the suite.
+        variant: name of the variant.
         metric: name of the metric.
         unit: of its values; `instructions` or `cycles` for ticks.
         points: a row for each run, oldest first: run, started_utc, git_revision, device, value.

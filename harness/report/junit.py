@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from harness.schema import CASES
 from harness.store.place import place_of
-from harness.store.schema import CASES
 from harness.text.escape import xml_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from harness.store.cases import SIMULATED
+from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

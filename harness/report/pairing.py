@@ -28,8 +28,8 @@ class Side:
     """One case with its samples, in the order in which they were recorded.
 
     Attributes:
-        row: of the case table.
-        samples: of the sample table.
+        row: a row of the case table.
+        samples: its rows of the sample table.
         faults: what was injected into its run on purpose, None if nothing was.
         pruned: why the samples aren't there any more, None if they weren't pruned.
     """

@@ -36,9 +36,9 @@ def remarks(rows: Sequence[CaseRow]) -> list[Remark]:
 
 def _missing_classes(rows: Sequence[CaseRow]) -> Iterable[Remark]:
     known = [row for row in rows if row.get("classes_seen") is not None]
-    for seen, classes in sorted({(int(row["classes_seen"]), int(row["classes"])) for row in known}):
-        if seen < classes:
-            text = f"Only {seen} of {classes} classes occur among the inputs: the accuracy says nothing of the others."
+    for found, classes in sorted({(int(row["classes_seen"]), int(row["classes"])) for row in known}):
+        if found < classes:
+            text = f"Only {found} of {classes} classes occur among the inputs: the accuracy says nothing of the others."
             yield Remark("Missing classes", text, "warning")
 
 
@@ -63,10 +63,12 @@ def _chosen(rows: Sequence[CaseRow]) -> Iterable[Remark]:
     """Say which part of the inputs was used, if fewer than all were asked for."""
     asked_for = [row for row in rows if row.get("samples_asked") is not None]
     names = ("samples_asked", "samples", "classes_seen", "classes")
-    for asked, samples, seen, classes in sorted({tuple(int(row[name]) for name in names) for row in asked_for}):
+    for asked, samples, found, classes in sorted({tuple(int(row[name]) for name in names) for row in asked_for}):
         if asked > samples:
             text = f"{asked:,} inputs were asked for; the suite has {samples:,}, and all of them were used."
             yield Remark("All inputs", text, "note")
         else:
-            text = f"{samples:,} of the suite's inputs were used: of each class its share, {seen} of {classes} classes."
+            text = (
+                f"{samples:,} of the suite's inputs were used: of each class its share, {found} of {classes} classes."
+            )
             yield Remark("Part of the inputs", text, "note")

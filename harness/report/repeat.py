@@ -24,7 +24,7 @@ def repeatability(case: CaseId, samples: pd.DataFrame, policy: Policy) -> Repeat
     """Return how well the counter of a case repeats, None if nothing was counted.
 
     Args:
-        case: which case.
+        case: the case that it is about.
         samples: its rows of the sample table, in the order in which they were recorded: sample, ticks.
         policy: its repeat_limit is what a board must repeat to.
     """

@@ -26,7 +26,7 @@ class Estimate:
     Attributes:
         change: ratio (b / a) or difference (b - a).
         low: lower end of the interval at `level`.
-        high: its upper end.
+        high: upper end of the interval.
         level: its level, for example 0.95.
         p_value: of "no difference".
         none: the change that means no difference: 1 for a ratio, 0 for a difference.
@@ -87,9 +87,9 @@ def ratio_of_medians(
     Args:
         a: one positive value for each input, shape [N].
         b: the other side's for the same inputs, shape [N].
-        level: of the interval.
+        level: confidence level of the interval, like 0.95.
         resamples: how many times the inputs are drawn.
-        rng: draws them.
+        rng: draws the resamples.
     """
     draws = _draws(len(a), resamples, rng)
     ratios = np.concatenate([_medians(b, draw) / _medians(a, draw) for draw in draws])
@@ -134,7 +134,7 @@ def stretched(estimate: Estimate, level: float) -> tuple[float, float]:
     """Return the interval at another level, its halves taken as normal (of the logarithm, for a ratio).
 
     Args:
-        estimate: with its interval.
+        estimate: a value with its interval.
         level: of the interval that is wanted.
     """
     factor = quantile(level) / quantile(estimate.level)
@@ -151,7 +151,7 @@ def widened(estimate: Estimate, spreads: Sequence[float]) -> Estimate:
     """Add to the interval of a ratio what a board doesn't repeat: more inputs wouldn't average it out.
 
     Args:
-        estimate: of a ratio.
+        estimate: a ratio with its interval.
         spreads: standard deviations of the logarithm of either side, which add up as squares.
     """
     extra = quantile(estimate.level) * math.sqrt(sum(spread**2 for spread in spreads))
@@ -169,7 +169,7 @@ def accuracy_difference(gained: int, lost: int, samples: int, *, level: float) -
         gained: inputs that only b has right.
         lost: inputs that only a has right.
         samples: inputs in all.
-        level: of the interval.
+        level: confidence level of the interval, like 0.95.
     """
     low, high = tango_interval(gained, lost, samples, level=level)
     return Estimate((gained - lost) / samples, low, high, level, mcnemar(gained, lost), 0.0)
@@ -204,7 +204,7 @@ def tango_interval(gained: float, lost: float, samples: float, *, level: float) 
         gained: inputs that only b has right; any positive number, so that what more inputs would bring can be asked.
         lost: inputs that only a has right.
         samples: inputs in all, at least 1.
-        level: of the interval.
+        level: confidence level of the interval, like 0.95.
     """
     z = quantile(level)
     change = (gained - lost) / samples

@@ -58,7 +58,7 @@ def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
 
     Args:
         rows: rows of the case table, as dicts.
-        width: columns of the terminal.
+        width: columns that the terminal has.
         color: whether it understands colours.
     """
     console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, soft_wrap=False)

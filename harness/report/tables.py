@@ -30,10 +30,10 @@ class Cell:
     """A cell.
 
     Attributes:
-        text: what is shown.
+        text: what the cell shows.
         value: what it is sorted by; None: the text.
-        kind: its class.
-        link: where it leads.
+        kind: CSS class of the cell.
+        link: where a click on it leads.
         title: what is said when the pointer rests on it.
         below: a second line, smaller.
     """

@@ -36,7 +36,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, series
 
     Args:
         comparison: what was compared.
-        width: columns of the terminal.
+        width: columns that the terminal has.
         color: whether it understands colours.
         series: of a history; its steps and drifts are listed.
     """

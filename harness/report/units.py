@@ -79,7 +79,7 @@ Spreads = dict[tuple[Any, ...], UnitSpread]
 def unit_spreads(results: Results) -> Spreads:
     """Return what results say of the differences between units. Runs with injected faults don't count."""
     faulty = set(results.runs.loc[results.runs["faults"].notna(), "run"])
-    seen: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, list[float]]]] = {}
+    logs: dict[tuple[Any, ...], dict[tuple[Any, ...], dict[str, list[float]]]] = {}
     for row in plain_rows(results.cases[results.cases["status"] == "complete"]):
         if row["backend"] != "hardware" or row["image_sha256"] is None or row["run"] in faulty:
             continue
@@ -87,9 +87,9 @@ def unit_spreads(results: Results) -> Spreads:
         for metric in _METRICS:
             value = row[METRICS[metric].column]
             if value is not None and value > 0:
-                units = seen.setdefault(_kind(metric, row), {}).setdefault(image, {})
+                units = logs.setdefault(_kind(metric, row), {}).setdefault(image, {})
                 units.setdefault(unit_of(row), []).append(math.log(value))
-    found = {kind: _spread(images.values()) for kind, images in seen.items()}
+    found = {kind: _spread(images.values()) for kind, images in logs.items()}
     return {kind: spread for kind, spread in found.items() if spread is not None}
 
 

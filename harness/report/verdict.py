@@ -35,9 +35,9 @@ class Finding:
     Attributes:
         metric: what changed.
         change: ratio or difference.
-        span: its interval at `level`.
+        span: interval of the change at `level`.
         family_span: its interval at the family's level.
-        level: of `span`.
+        level: confidence level of `span`, like 0.95.
         family: all comparisons that are made at once.
         real: whether chance is ruled out; it always is for exact changes.
         exact: whether chance has no part in it.
@@ -94,8 +94,8 @@ def judge(finding: Finding) -> tuple[Verdict, str, int | None]:
 
 def _within_units(finding: Finding, units: UnitSpread) -> str:
     """Say that a difference may be one of the two units: it is no more than was seen, or than may be among others."""
-    seen = abs(math.log(finding.change)) <= math.log(units.ratio)
-    which = "is" if seen else "may be"
+    within = abs(math.log(finding.change)) <= math.log(units.ratio)
+    which = "is" if within else "may be"
     return f"{which} within the spread between units ({units.words}); measure both on one unit"
 
 

@@ -23,6 +23,7 @@ from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
 from harness.power.meter import Job
 from harness.run.retry import Attempt, Attempts, Step, chip_name, plan, prepare
+from harness.store.raw_windows import RawWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -306,7 +307,7 @@ def _measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseR
     if case.meter is not None:
         if case.meter.header():
             attempt.stage = "energy"
-        energy = case.meter.measure(board, Job(link, info, case.inputs, counted.median, record, run, case.on_progress))
+        energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
     return {
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
@@ -318,6 +319,20 @@ def _measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseR
         **counter_columns(counted, board.counter, info.counter_hz),
         **energy,
     }
+
+
+def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRecord, run: Run) -> Job:
+    stem = f"case{record.number}-attempt{record.attempt}-window"
+    return Job(
+        link,
+        info,
+        case.inputs,
+        ticks,
+        open_raw=lambda number, monitor, sync: RawWindow(run.path, f"{stem}{number}", monitor, sync),
+        on_windows=record.windows,
+        log=lambda text: run.log(case.board.name, text),
+        on_progress=case.on_progress,
+    )
 
 
 def _agreement(case: Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Maker:
     """Makes candidates of a space in a folder.
 
     Attributes:
-        space: what is searched.
+        space: the architectures that are searched.
         folder: where models, images and logs go.
         making: how images are compiled.
         python: interpreter that {python} stands for.

@@ -69,9 +69,9 @@ class Space:
         path: the file; other paths in it are relative to its folder.
         task: what the candidates are for.
         inputs: validation inputs. Test inputs would no longer be a test once they have chosen a model.
-        labels: their classes.
+        labels: the class of each input.
         classes: names of the classes.
-        choices: values by parameter.
+        choices: the values that each parameter can have.
         make: command that writes a candidate as .tflite.
         timeout_s: seconds that the command may take.
         resize: how inputs come to a candidate's size.

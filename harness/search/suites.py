@@ -22,7 +22,7 @@ def write_suite(maker: Maker, candidates: Sequence[Candidate], stage: Stage, nam
     Args:
         maker: knows the space and the folder.
         candidates: the suite's variants.
-        stage: which of their images.
+        stage: whether their images are those made to learn the cost, or those of trained models.
         name: of the file; None: the stage's. The suite called `front` runs on the test inputs, if there are any.
     """
     space = maker.space

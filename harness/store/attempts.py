@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.store.journal import Damage, journals, read_journal
+from harness.files.journal_lines import Damage, read_journal
+from harness.store.journal import journals
 from harness.store.tables import attempt_of, whole
 
 if TYPE_CHECKING:

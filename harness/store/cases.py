@@ -7,15 +7,20 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.store.schema import ATTEMPT_FIELDS, CASE_COLUMNS, CASES, KEY_NAMES, LAYER_FIELDS, WINDOW_FIELDS
+from harness.schema import (
+    ATTEMPT_FIELDS,
+    CASE_COLUMNS,
+    CASES,
+    KEY_NAMES,
+    LAYER_FIELDS,
+    SIMULATED,
+    WINDOW_FIELDS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.store.journal import Journal
-
-#: `power_source` of a power monitor that does not exist.
-SIMULATED = "simulated"
 
 Status = Literal["complete", "failed", "skipped"]
 #: How far an attempt came.
@@ -26,7 +31,7 @@ class CaseRecord:
     """One case being measured. Samples go to the journal as they come; `finish` ends it.
 
     Args:
-        journal: of this writer.
+        journal: where this writer's records go.
         number: of the case in its run.
         columns: what is known of it.
         commit: told the row of the finished case, and returns the one that counts; None where there is one writer.
@@ -37,7 +42,7 @@ class CaseRecord:
         handed_on: how many of them other boards have had, or were made before the case was begun anew.
         ended: how many attempts have ended, and have a row.
         answered: whether the firmware on this board has answered.
-        recorded: samples of this attempt.
+        recorded: how many samples of this attempt were recorded.
         row: of the finished case; None as long as it isn't.
     """
 

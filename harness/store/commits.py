@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.files.journal_lines import Damage, read_journal
 from harness.files.json_file import create_json, read_json
-from harness.store.journal import Damage, journal_of, listed, read_journal, write_error
+from harness.store.journal import journal_of, listed, write_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

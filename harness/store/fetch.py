@@ -36,7 +36,7 @@ def fetch_runs(store: str, folder: Path, since: When | None = None) -> list[Path
 
     Args:
         store: a folder, or a URL of fsspec.
-        folder: where to.
+        folder: the folder that runs are copied to.
         since: only runs that began at this time or later, by their names.
 
     Returns:

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.store.schema import KEY_NAMES, SCHEMA_VERSION, TABLES
+from harness.schema import KEY_NAMES, SCHEMA_VERSION, TABLES
 from harness.store.tables import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from harness.store.schema import Column
+    from harness.schema import Column
 
 _MASKED = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
 

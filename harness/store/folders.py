@@ -88,7 +88,7 @@ def order_of_next(folder: Path, name: str) -> list[str | int]:
 
     Args:
         folder: the results folder.
-        name: of the new run.
+        name: folder name of the new run.
     """
     latest = folder / "latest"
     try:
@@ -132,8 +132,8 @@ def wanted(
     """Whether a run is in a span of time and of a git revision. A run that can't be dated is in no span.
 
     Args:
-        folder: of the run.
-        about: what its run.json says.
+        folder: the run's folder.
+        about: the content of its run.json.
         span: when it must have begun: not before the first, and before the second.
         revision: first digits of its git revision.
     """
@@ -152,8 +152,8 @@ def started(folder: Path, about: dict[str, Any]) -> datetime | None:
     """Return when a run began: what run.json says, else what its name says, else None.
 
     Args:
-        folder: of the run.
-        about: what its run.json says.
+        folder: the run's folder.
+        about: the content of its run.json.
     """
     try:
         return parse_time(str(about["started_utc"]))

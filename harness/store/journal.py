@@ -1,25 +1,17 @@
-"""An append-only file of JSON lines, each with its own CRC, that survives a kill, a full disk and a power cut."""
+"""The journal of a run: what was measured, appended at once, so that a kill or a power cut loses nothing of it."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
-import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.files.json_file import parse_json
+from harness.files.journal_lines import journal_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
-
-#: A line is `{"crc":"xxxxxxxx","record":` + record + `}`, the CRC-32 being that of the record's bytes.
-_HEAD = b'{"crc":"%08x","record":'
-_HEAD_BYTES = len(_HEAD % 0)
-_TAIL = b"}\n"
 
 
 #: The journal of a run that one process writes; with several writers each has its own, `journal-<writer>.jsonl`.
@@ -47,13 +39,6 @@ def journal_of(run: Path, writer: str | None) -> Path:
 def writer_of(journal: Path) -> str | None:
     """Return the name of the writer that a journal belongs to, None if it is the only one."""
     return journal.stem.partition("-")[2] or None
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A line that is not what was written: torn by a kill, or spoiled by the disk."""
-
-    line: int
 
 
 class Journal:
@@ -100,43 +85,12 @@ class Journal:
             self._file = -1
 
 
-def journal_line(record: Mapping[str, Any]) -> bytes:
-    """Return a record as a line of a journal."""
-    body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode()
-    return _HEAD % zlib.crc32(body) + body + _TAIL
-
-
-def read_journal(path: Path, kinds: Sequence[str] | None = None) -> Iterator[dict[str, Any] | Damage]:
-    """Yield the records of a journal one by one, and `Damage` where a line is not one.
-
-    Args:
-        path: the journal.
-        kinds: only records of these kinds, which saves reading the many samples; None for all.
-
-    Raises:
-        StoreError: the file can't be read.
-    """
-    starts = tuple(b'{"t":"%b"' % kind.encode() for kind in kinds or ())
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if kinds is None or line.startswith(starts, _HEAD_BYTES):
-                    yield _parse(line, number)
-    except OSError as error:
-        raise StoreError(f"{path} can't be read: {error.strerror}") from error
-
-
-def parse_journal(data: bytes) -> list[dict[str, Any] | Damage]:
-    """Return the records of a journal that came from elsewhere as bytes, and `Damage` where a line is not one."""
-    return [_parse(line, number) for number, line in enumerate(data.splitlines(keepends=True), start=1)]
-
-
 def write_error(path: Path, error: OSError, run: Path | None = None) -> StoreError:
     """Say that results can't be written, and what to do.
 
     Args:
         path: what could not be written.
-        error: why.
+        error: what the system says.
         run: the folder of the run, if it has a journal to recover from.
     """
     what, remedy = _KINDS.get(error.errno or 0, ("the results folder can't be written", "Mend that"))
@@ -156,17 +110,6 @@ def _recoverable(run: Path) -> bool:
         return any(path.stat().st_size for path in journals(run))
     except OSError:
         return False
-
-
-def _parse(line: bytes, number: int) -> dict[str, Any] | Damage:
-    body = line[_HEAD_BYTES : -len(_TAIL)]
-    if line != _HEAD % zlib.crc32(body) + body + _TAIL:
-        return Damage(number)
-    try:
-        record = parse_json(body)
-    except ValueError:
-        return Damage(number)
-    return record if isinstance(record, dict) else Damage(number)
 
 
 #: Of this process, or of the whole computer.

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.errors import StoreError
+from harness.schema import TABLES
 from harness.store.folders import pruned
 from harness.store.journal import journals
 from harness.store.runs import CASES_FILE, RUN_FILE, read_run_file
-from harness.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

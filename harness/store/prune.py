@@ -39,7 +39,7 @@ def prune(results_dir: Path, older_than: timedelta, *, dry_run: bool = False) ->
     damaged one. Left alone are runs that have a tag, are unfinished, can't be dated, or whose cases can't be read.
 
     Args:
-        results_dir: with the runs.
+        results_dir: the folder of the runs.
         older_than: how long ago a run must have ended.
         dry_run: only say what would be removed.
 

@@ -49,7 +49,7 @@ def publish(run: Path, store: str) -> str:
     """Copy a finished run into a store. Nothing is done if it is there already; an interrupted copy is begun again.
 
     Args:
-        run: its folder, or `latest`.
+        run: the run's folder, or `latest`.
         store: a folder, or a URL of fsspec.
 
     Returns:

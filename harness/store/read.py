@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.errors import StoreError
+from harness.schema import RUNS
 from harness.store.fetch import local
 from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
 from harness.store.folders import (
@@ -31,15 +32,14 @@ from harness.store.folders import (
 from harness.store.journal import journals
 from harness.store.results import Results, StoredRun, columns_of, mask_of
 from harness.store.runs import read_run_file
-from harness.store.schema import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pyarrow as pa
 
+    from harness.schema import DType
     from harness.store.results import Names
-    from harness.store.schema import DType
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.errors import StoreError
+from harness.schema import TABLES
 from harness.store.files import load_table, stack, to_pandas
 from harness.store.folders import pruned
 from harness.store.runs import read_run_file
-from harness.store.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Results:
-    """Tidy tables; see `harness.store.schema` and docs/results.md. A value that was not measured is NA.
+    """Tidy tables; see `harness.schema` and docs/results.md. A value that was not measured is NA.
 
     `cases` and `runs` are there at once. The other tables are read when first asked for and then kept;
     `table` reads only the columns that it is asked for, `each` only one run at a time. Their key columns are

@@ -14,13 +14,14 @@ from filelock import FileLock, Timeout
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
+from harness.files.journal_lines import Damage, parse_journal
 from harness.files.json_file import create_json, read_json, write_json
+from harness.schema import CASES, SCHEMA_VERSION
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
 from harness.store.folders import order_of_next
-from harness.store.journal import Damage, Journal, journal_of, journals, parse_journal, write_error
+from harness.store.journal import Journal, journal_of, journals, write_error
 from harness.store.names import point_latest, run_name
-from harness.store.schema import CASES, SCHEMA_VERSION
 from harness.store.tables import Contents, sync_folder, whole, write_tables
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Run:
     """A run being written. Use it as a context manager, or call `close`.
 
     Args:
-        path: its folder.
-        provenance: what run.json says.
+        path: the run's folder.
+        provenance: what run.json says of where the figures come from.
         writer: name of this writer of a run that several processes write, each into a journal of its own; None for the
             only one, which also writes the tables at the end.
     """
@@ -125,7 +126,7 @@ class Run:
 
         Args:
             number: of the case in its run, which several writers must agree on; None counts this writer's cases.
-            columns: of the case table.
+            columns: what is known of the case, by column of the case table.
 
         Raises:
             StoreError: it could not be written.

@@ -14,8 +14,8 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.store.journal import Damage, journals, read_journal, write_error, writer_of
-from harness.store.schema import (
+from harness.files.journal_lines import Damage, read_journal
+from harness.schema import (
     ATTEMPT_FIELDS,
     ATTEMPTS,
     CASES,
@@ -27,6 +27,7 @@ from harness.store.schema import (
     WINDOW_FIELDS,
     Column,
 )
+from harness.store.journal import journals, write_error, writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -369,9 +370,9 @@ def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 
     Args:
         path: the file, which may be there.
-        schema: of the table.
-        batches: its rows.
-        rows: how many.
+        schema: columns and types of the table.
+        batches: the rows, some at a time.
+        rows: how many rows there are.
 
     Raises:
         StoreError: it reads back differently.

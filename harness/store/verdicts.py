@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
+from harness.schema import CASES
 from harness.store.journal import write_error
 from harness.store.runs import CASES_FILE
-from harness.store.schema import CASES
 from harness.store.tables import arrow_schema, write_table
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_verdicts(run: Path, verdicts: Mapping[int, tuple[str, str | None]]) -> N
     """Add verdicts to the case table of a finished run; the worse one of each case stands, with the reasons of both.
 
     Args:
-        run: its folder.
+        run: the run's folder.
         verdicts: passed, unchecked or failed, and why, by the number of the case.
 
     Raises:

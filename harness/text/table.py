@@ -45,11 +45,11 @@ def text_table(
     other, each with its heading.
 
     Args:
-        headings: of the columns.
-        rows: their cells, from `cell`.
-        width: columns of the terminal.
+        headings: the heading of each column.
+        rows: the cells of each row, made by `cell`.
+        width: columns that the terminal has.
         right: headings of the columns that are numbers, which never wrap.
-        title: above it.
+        title: what stands above the table.
         edge: whether there are empty lines around it.
     """
     full = [max([cell_len(name), *(row[at].cell_len for row in rows)]) for at, name in enumerate(headings)]

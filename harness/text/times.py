@@ -35,7 +35,7 @@ def parse_start(text: str, when: datetime) -> datetime:
 
     Args:
         text: what the user wrote.
-        when: now.
+        when: the time from which `+30m` counts.
 
     Raises:
         ReservationError: it is something else, or an hour that the change of clocks leaves out or has twice.

@@ -68,9 +68,9 @@ def test_plain_kernels_have_names_and_constants_of_their_own():
     graph, plan = planned("chain00_int8")
     fast, plain = table(graph, plan), table(graph, plan, plain=True)
     for step, one, other in zip(plan.steps, fast, plain, strict=True):
-        assert other.kernel == (f"{one.kernel}_plain" if step.twin else one.kernel)
+        assert other.kernel == (f"{one.kernel}_plain" if step.has_plain else one.kernel)
         assert (one.macs, one.parameters) == (other.macs, other.parameters)
-    assert any(step.twin for step in plan.steps)
+    assert any(step.has_plain for step in plan.steps)
 
 
 def test_the_same_model_gives_the_same_text_in_ascii():

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from fakes.made_cases import pooled, write_run
 from harness.cli import main
-from harness.store.schema import CASES, LAYERS, SAMPLES
+from harness.schema import CASES, LAYERS, SAMPLES
 
 NASTY = '=cmd()\n<b>&"\x1b[2J\x00\ufffe]]>'
 

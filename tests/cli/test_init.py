@@ -131,6 +131,6 @@ def test_an_installed_wheel_starts_a_lab_that_runs(tmp_path):
     subprocess.run(
         [*run, hil, "build", model, "--board", "nano33", "-o", lab / "m.elf"], check=True, env=environment, cwd=lab
     )
-    here = [sys.executable, "-m", "harness.build", model, "--board", "nano33", "-o", tmp_path / "here.elf"]
+    here = [sys.executable, "-m", "harness", "build", model, "--board", "nano33", "-o", tmp_path / "here.elf"]
     subprocess.run(here, check=True, cwd=ROOT)
     assert (lab / "m.elf").read_bytes() == (tmp_path / "here.elf").read_bytes()

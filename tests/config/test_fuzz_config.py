@@ -8,6 +8,7 @@ from fuzzing import amounts, fuzz, spoil
 from harness.config import Lab, load_suite
 from harness.config.nightly import load_nightly
 from harness.errors import ConfigError
+from harness.report.gate import NIGHTLY_PARSERS
 from harness.search.space import load_space
 
 SPACE = """
@@ -39,7 +40,10 @@ def readers(root):
     return {
         "devices": (Lab.load, DEVICES.encode()),
         "suite": (load_suite, (root / "suites" / "japanese_vowels.yaml").read_bytes()),
-        "nightly": (load_nightly, (root / "examples" / "nightly" / "nightly.yaml").read_bytes()),
+        "nightly": (
+            lambda path: load_nightly(path, NIGHTLY_PARSERS),
+            (root / "examples" / "nightly" / "nightly.yaml").read_bytes(),
+        ),
         "search": (load_space, SPACE.encode()),
     }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.link.frame import Decoder, Reply, Request, encode_header, encode_payload
 
 if TYPE_CHECKING:
-    from harness.boards.base import ByteStream
+    from harness.link.byte_stream import ByteStream
 
 
 @dataclass

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from harness.report.pairing import Side
+from harness.schema import CASES
 from harness.store import Run
-from harness.store.schema import CASES
 
 _NUMBERS = itertools.count()
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.power.virtual import activity as module
-from harness.power.virtual.activity import TwinActivity
+from harness.power.virtual.activity import BoardActivity
 from harness.power.virtual.profile import NRF52840
 
 
@@ -31,7 +31,7 @@ class Machine:
 def test_time_never_runs_ahead_while_a_board_wakes_up(clock):
     """The machine adds the time that it slept, and then says that it is awake: a monitor may ask in between."""
     machine = Machine()
-    activity = TwinActivity(SimpleNamespace(machine=machine), NRF52840, 0)
+    activity = BoardActivity(SimpleNamespace(machine=machine), NRF52840, 0)
     activity.begin()
     machine.seconds = 1.0
     machine.on_sleep(clock.now)

@@ -5,8 +5,8 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.errors import PowerError
 from harness.power.base import Chunk, MonitorInfo
-from harness.power.raw import RawWindow
 from harness.power.replay import load_trace
+from harness.store.raw_windows import RawWindow
 
 
 def csv(folder, *, rate=10_000, columns="time_s,current_a,voltage_v,sync", change=lambda rows: rows):

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_run
-from harness.report.groups import RunFacts, grouped
+from harness.report.groups import RunOrigin, grouped
 from harness.store import Run, load_results
 
 
@@ -68,5 +68,5 @@ def test_boards_of_a_pool_are_one_group_whatever_their_chips(tmp_path):
 def test_the_boards_limits_are_those_that_the_run_recorded(tmp_path):
     (group,) = grouped(load_results(record_run(tmp_path, VARIANTS[:1], Setting(samples=5))))
     assert (group.limit("ram"), group.limit("flash")) == (262_144, 983_040)
-    other = replace(group, run=RunFacts("x", {"config": {"lab": {"kinds": "damaged"}, "devices": [None]}}))
+    other = replace(group, run=RunOrigin("x", {"config": {"lab": {"kinds": "damaged"}, "devices": [None]}}))
     assert other.limit("ram") is None

@@ -269,7 +269,7 @@ def test_a_pool_is_one_section_that_names_its_boards(tmp_path):
     page = compose(load_results(run.path))
     (section,) = page.sections
     assert section.place.startswith("nano33 (3 boards: bench-1, bench-2, bench-3), Arduino Nano 33 BLE Sense")
-    assert dict(section.facts)["chip"] == "3 chips"
+    assert dict(section.setting)["chip"] == "3 chips"
     assert [name for name, _ in section.table.columns][:3] == ["variant", "image", "device"]
     assert [line[2].text for line in section.table.rows] == ["bench-1", "bench-2", "bench-3"]
     assert section.table.rows[1][2].title == "chip uid2"

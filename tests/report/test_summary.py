@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.report.summary import render
-from harness.store.schema import CASES
+from harness.schema import CASES
 
 
 def row(variant, **columns):

@@ -11,8 +11,9 @@ import warnings
 
 from fuzzing import amounts, fuzz, replace_value, spoil
 from harness.errors import HilError
+from harness.files.journal_lines import Damage, journal_line, read_journal
 from harness.store import find_run, load_results, recover
-from harness.store.journal import JOURNAL, Damage, journal_line, read_journal
+from harness.store.journal import JOURNAL
 from store.test_runs import KILLED
 
 

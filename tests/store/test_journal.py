@@ -5,7 +5,8 @@ import json
 import pytest
 
 from harness.errors import StoreError
-from harness.store.journal import Damage, Journal, read_journal
+from harness.files.journal_lines import Damage, read_journal
+from harness.store.journal import Journal
 
 RECORDS = [{"t": "begin", "case": 0, "name": "ü"}, {"t": "sample", "case": 0, "v": [1, None, 2.5]}]
 

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import StoreError
+from harness.schema import CASES, LAYERS, SAMPLES, SCHEMA_VERSION
 from harness.store import Run, list_runs, load_results
 from harness.store.prune import prune
 from harness.store.results import join_results
 from harness.store.runs import read_run_file
-from harness.store.schema import CASES, LAYERS, SAMPLES, SCHEMA_VERSION
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
 

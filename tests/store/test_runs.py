@@ -17,11 +17,12 @@ import pyarrow as pa
 import pytest
 from filelock import BaseFileLock, FileLock
 
+from harness import schema
 from harness.errors import StoreError
-from harness.store import Run, find_run, list_runs, load_results, recover, schema
+from harness.schema import CASES, SAMPLES, SCHEMA_VERSION
+from harness.store import Run, find_run, list_runs, load_results, recover
 from harness.store.folders import newest_run
 from harness.store.journal import write_error
-from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION
 from harness.store.tables import arrow_schema, table_of
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}

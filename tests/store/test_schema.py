@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.store.schema import ATTEMPTS, CASES, KEY_NAMES, LAYERS, RUNS, SAMPLES, SCHEMA_VERSION, WINDOWS
+from harness.schema import ATTEMPTS, CASES, KEY_NAMES, LAYERS, RUNS, SAMPLES, SCHEMA_VERSION, WINDOWS
 
 UNITS = {"_bytes": "bytes", "_uj": "uJ", "_hz": "Hz", "_s": "s"}
 

@@ -7,8 +7,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from harness.boards.compare import first_difference
-from harness.boards.held import HeldBoard
+from harness.boards.flash_compare import first_difference
+from harness.boards.held_board import HeldBoard
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError
@@ -40,7 +40,7 @@ class RenodeBoard(HeldBoard):
 
     Args:
         device: as selected; its kind must be one that Renode can emulate.
-        renode: which Renode.
+        renode: the Renode that is installed.
         isolated: whether to ask the system to keep Renode's ports off the network.
 
     Attributes:

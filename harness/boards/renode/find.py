@@ -33,7 +33,7 @@ class Renode:
     """An installed Renode.
 
     Attributes:
-        program: its path.
+        program: the path of the program.
         origin: how it was found, in words.
     """
 

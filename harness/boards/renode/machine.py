@@ -38,14 +38,14 @@ class Machine:
     """A machine that stands still until `start`.
 
     Args:
-        board: name for messages.
-        renode: which Renode.
+        board: the name that messages give it.
+        renode: the Renode that is installed.
         platform: name of the scripts that make it.
         isolated: whether to ask the system to keep Renode's ports off the network.
 
     Attributes:
         process: the Renode that it is in.
-        stream: its serial line.
+        stream: the serial line of its firmware.
         port: where that is, in words.
 
     Raises:

@@ -42,14 +42,14 @@ class RenodeProcess:
     """Renode without a window, its Robot server on a port that it picked, behind a guard that outlives the harness.
 
     Args:
-        board: name for messages.
-        renode: which Renode.
+        board: the name that messages give it.
+        renode: the Renode that is installed.
         start_s: how long it may take until it can be spoken to, host seconds.
         isolated: whether to ask the system for a network of its own.
 
     Attributes:
         folder: everything that this Renode writes; removed at the end.
-        log: what it prints.
+        log: the file with what it prints.
         open_to_network: why its ports can be reached from outside; None if they can't.
 
     Raises:

@@ -65,7 +65,7 @@ class RobotServer:
     """Runs keywords in one Renode.
 
     Args:
-        board: name for messages.
+        board: the name that messages give it.
         connect: opens a connection to the server.
         epitaph: says what became of Renode, when it doesn't answer, or when the connection is broken.
     """
@@ -79,8 +79,8 @@ class RobotServer:
         """Run a keyword and return its result; "" if it has none.
 
         Args:
-            name: of the keyword.
-            arguments: its arguments.
+            name: the keyword that is called.
+            arguments: what it is called with.
             patience: how long it may take, in seconds of the host. Renode's own time-outs are in virtual time, which
                 may stand still.
 

@@ -19,8 +19,8 @@ class SocketStream:
     """The serial line to an emulated board.
 
     Args:
-        board: name for messages.
-        peer: connected to the terminal.
+        board: the name that messages give it.
+        peer: a socket that is connected to Renode's terminal of the UART.
         epitaph: says what became of Renode, when the connection ends.
     """
 

@@ -8,12 +8,12 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from harness.boards.virtual.chips.uarte import Pins
-from harness.boards.virtual.core.wake import Wake
 from harness.boards.virtual.debug.dap import DebugPort
-from harness.boards.virtual.faults.parse import ActiveFault, Fault, activate, parse_fault
+from harness.boards.virtual.faults.parse import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line
 from harness.boards.virtual.ports.serial_port import open_port
+from harness.boards.virtual.ports.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.boards.virtual.core.counter import BlockProfile
     from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.faults.fault import ActiveFault, Fault
 
 _NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
 _serial_numbers = itertools.count(1)

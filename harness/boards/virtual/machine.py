@@ -7,15 +7,25 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.chip import INSTRUCTIONS_PER_TICK, Chip
-from harness.boards.virtual.core import scs as scs_module
+from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
 from harness.boards.virtual.core.counter import NO_LIMIT
 from harness.boards.virtual.core.crash import Crash
+from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
 from harness.boards.virtual.core.engine import Stop
 from harness.boards.virtual.core.exceptions import Fault, LockupError
 from harness.boards.virtual.core.nvic import HARD_FAULT
+from harness.boards.virtual.core.scs import (
+    DIVBYZERO,
+    HFSR_DEBUGEVT,
+    IBUSERR,
+    IMPRECISERR,
+    INVSTATE,
+    NOCP,
+    PRECISERR,
+    UNALIGNED,
+    UNDEFINSTR,
+)
 from harness.boards.virtual.core.thumb import condition_holds
-from harness.boards.virtual.debug import core_debug as dbg
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
@@ -78,7 +88,7 @@ class Machine(Chip):
             self._stop_for_limit(self._limit_text)
         elif self._bus_fault_text is not None:
             text, self._bus_fault_text = self._bus_fault_text, None
-            self._fault(Fault("bus fault", text, cfsr=scs_module.IMPRECISERR))
+            self._fault(Fault("bus fault", text, cfsr=IMPRECISERR))
         elif self.sleeping and not self._wakes():
             self._sleep(None)
         elif (number := self.nvic.next_exception(self.cpu)) is not None:
@@ -165,7 +175,7 @@ class Machine(Chip):
             return
         pc = self.cpu.read("pc")
         if pc in self.engine.breakpoints and pc != self._skip_trap:
-            self.halt(dbg.DFSR_BKPT)
+            self.halt(DFSR_BKPT)
             return
         self.engine.suspects.disarm(pc)
         if pc in self.engine.breakpoints or pc in self.engine.traps:
@@ -199,19 +209,19 @@ class Machine(Chip):
         """Return why the core doesn't execute the instruction at `pc`, which the emulator would; None if it does."""
         if pc in self.engine.fp_traps:
             text = "an FP instruction, but CPACR doesn't enable the FPU"
-            return Fault("usage fault NOCP", text, cfsr=scs_module.NOCP)
+            return Fault("usage fault NOCP", text, cfsr=NOCP)
         wrong = self.engine.suspects.fault_at(pc)
         if wrong is None:
             return None
         text, bit, address = wrong
-        kind = {scs_module.UNALIGNED: "UNALIGNED", scs_module.DIVBYZERO: "DIVBYZERO"}[bit]
+        kind = {UNALIGNED: "UNALIGNED", DIVBYZERO: "DIVBYZERO"}[bit]
         return Fault(f"usage fault {kind}", text, cfsr=bit, address=address)
 
     def _step(self) -> None:
         if self._single(self.cpu.read("pc")):
             self._step_wanted = False
             if not self.halted:
-                self.halt(dbg.DFSR_HALTED)
+                self.halt(DFSR_HALTED)
 
     def _handle(self, stop: Stop) -> None:
         """Do what the CPU stopped for."""
@@ -223,7 +233,7 @@ class Machine(Chip):
                 self.bus.uarte.pump()
                 self._sleep(_WFE_S)
         elif stop is Stop.BKPT and self.debug.enabled:
-            self.halt(dbg.DFSR_BKPT)
+            self.halt(DFSR_BKPT)
         elif stop is Stop.EXCEPTION_RETURN:
             self._leave()
         elif stop is Stop.SUSPECT:
@@ -245,12 +255,10 @@ class Machine(Chip):
             return self._access_fault()
         return {
             Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
-            Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=scs_module.HFSR_DEBUGEVT),
-            Stop.FETCH: Fault("bus fault", f"no code at {pc:#010x}", cfsr=scs_module.IBUSERR),
-            Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=scs_module.UNDEFINSTR),
-            Stop.STATE: Fault(
-                "usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=scs_module.INVSTATE
-            ),
+            Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=HFSR_DEBUGEVT),
+            Stop.FETCH: Fault("bus fault", f"no code at {pc:#010x}", cfsr=IBUSERR),
+            Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=UNDEFINSTR),
+            Stop.STATE: Fault("usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=INVSTATE),
         }[stop]
 
     def _access_fault(self) -> Fault:
@@ -263,7 +271,7 @@ class Machine(Chip):
             text = f"{verb} {access.address:#010x}, where there is no peripheral"
         if self.memory.find(access.address, 1) is not None:
             text = f"{verb} {access.address:#010x}, which can't be written so now (NVMC CONFIG, aligned words only)"
-        return Fault("bus fault", text, cfsr=scs_module.PRECISERR, address=access.address)
+        return Fault("bus fault", text, cfsr=PRECISERR, address=access.address)
 
     def _registers(self) -> dict[str, int]:
         scs = self.scs
@@ -289,8 +297,8 @@ class Machine(Chip):
             return
         status = {name: getattr(self.scs, name) for name in ("cfsr", "hfsr", "mmfar", "bfar")}
         self.crash = Crash(fault.kind, fault.text, pc, before | status, fault.address)
-        if number == HARD_FAULT and self.debug.catches(dbg.VC_HARDERR):
-            self.halt(dbg.DFSR_VCATCH)
+        if number == HARD_FAULT and self.debug.catches(VC_HARDERR):
+            self.halt(DFSR_VCATCH)
 
     def _no_vectors(self, pc: int) -> str | None:
         """Say that the CPU stands where a reset put it, without a vector table; None if that isn't so."""
@@ -310,8 +318,8 @@ class Machine(Chip):
         self.crash = crash
         self.locked_up = True
         self.cpu.branch(0xFFFFFFFF)
-        if self.debug.catches(dbg.VC_HARDERR):
-            self.halt(dbg.DFSR_VCATCH)
+        if self.debug.catches(VC_HARDERR):
+            self.halt(DFSR_VCATCH)
 
     def _stop_for_limit(self, text: str) -> None:
         address, _ = self.engine.counter.last_block()

@@ -11,10 +11,10 @@ import pandas as pd
 
 from harness.errors import StoreError
 from harness.report.junit import junit
+from harness.schema import SCHEMA_VERSION
 from harness.store import find_run, load_results
 from harness.store.results import plain_rows
 from harness.store.runs import read_run_file
-from harness.store.schema import SCHEMA_VERSION
 from harness.text.escape import csv_text
 from harness.text.terminal import echo_data
 

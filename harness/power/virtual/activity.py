@@ -60,21 +60,21 @@ class Activity(Protocol):
         ...
 
 
-class TwinActivity:
+class BoardActivity:
     """What a virtual board does. It hooks itself into the board's pins and its sleep."""
 
-    def __init__(self, twin: VirtualNrf52840, profile: CurrentProfile, sync_input: int) -> None:
-        self._machine = twin.machine
+    def __init__(self, board: VirtualNrf52840, profile: CurrentProfile, sync_input: int) -> None:
+        self._machine = board.machine
         self._profile = profile
         self._sync = 1 << sync_input
         self._lock = threading.Lock()
         self._recording = False
-        self._sleeping_since = time.monotonic() if twin.machine.sleeping else None
-        self._asleep_at_s = twin.machine.cycles() / _CORE_HZ  # simulated time at which that sleep began
+        self._sleeping_since = time.monotonic() if board.machine.sleeping else None
+        self._asleep_at_s = board.machine.cycles() / _CORE_HZ  # simulated time at which that sleep began
         self._high = False
         self._newest = 0.0
         self._segments: list[Segment] = []
-        gpio = twin.machine.bus.gpio
+        gpio = board.machine.bus.gpio
         earlier = gpio.on_output
 
         def on_output(levels: int) -> None:
@@ -83,7 +83,7 @@ class TwinActivity:
             self._pin(high=bool(levels >> _SYNC_PIN & 1))
 
         gpio.on_output = on_output
-        twin.machine.on_sleep = self._sleep
+        board.machine.on_sleep = self._sleep
 
     def begin(self) -> None:
         """Record from now on."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.errors import PowerError
 from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import Ppk2
-from harness.power.virtual.activity import TwinActivity
+from harness.power.virtual.activity import BoardActivity
 from harness.power.virtual.lpm01a import VirtualLpm01a
 from harness.power.virtual.ppk2 import VirtualPpk2
 from harness.power.virtual.profile import NRF52840
@@ -25,15 +25,15 @@ class SimulatedMonitor:
     """The real host code on a device that doesn't exist.
 
     Args:
-        twin: the virtual board.
-        supply: how it is configured.
+        board: the virtual board that is measured.
+        supply: the device's `power:` in devices.yaml.
 
     Raises:
         PowerError: this system has no pseudo-terminals.
     """
 
-    def __init__(self, twin: VirtualNrf52840, supply: PowerSupply) -> None:
-        activity = TwinActivity(twin, NRF52840, supply.sync_input)
+    def __init__(self, board: VirtualNrf52840, supply: PowerSupply) -> None:
+        activity = BoardActivity(board, NRF52840, supply.sync_input)
         ppk2 = supply.monitor == "ppk2"
         self._device: VirtualPpk2 | VirtualLpm01a
         self._host: Ppk2 | Lpm01a

@@ -41,7 +41,7 @@ class VirtualLpm01a:
     """The device's end. It works from `start` to `close` in a thread of its own.
 
     Attributes:
-        port: what pyserial opens.
+        port: path or URL that pyserial opens.
         settings: what it was told, by the first word of the command.
     """
 

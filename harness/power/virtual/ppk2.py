@@ -63,7 +63,7 @@ class VirtualPpk2:
     """The device's end. It works from `start` to `close` in a thread of its own.
 
     Attributes:
-        port: what pyserial opens.
+        port: path or URL that pyserial opens.
         lost: samples that it dropped because nobody took them, or on purpose.
     """
 
@@ -209,9 +209,9 @@ def encode(calibration: Calibration, current_a: Floats, vdd_v: float, random: np
     """Return range and ADC value of each sample, as bits 0 to 16: the conversion of the host, undone.
 
     Args:
-        calibration: of the device.
+        calibration: the device's constants for each range.
         current_a: true currents; what is beyond the highest range is cut off, as are negative ones.
-        vdd_v: supply.
+        vdd_v: supply of the board, in volt.
         random: for the last bit, which in a real ADC the noise decides.
     """
     ranges = np.searchsorted(_SWITCH_A, current_a)

@@ -11,7 +11,7 @@ class CurrentProfile:
     """Supply current of a board by what its CPU does.
 
     Attributes:
-        running_a: while the CPU executes.
+        running_a: current while the CPU executes, in ampere.
         sleeping_a: while it waits in WFI or WFE.
         noise_a: standard deviation of the noise on each sample.
         source: where the figures come from.

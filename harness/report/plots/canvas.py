@@ -90,9 +90,9 @@ def blank(height: float, *, left: float, right: float, top: float, bottom: float
     Args:
         height: of the figure, in points.
         left: margin in points, as `right`, `top` and `bottom`.
-        right: see `left`.
-        top: see `left`.
-        bottom: see `left`.
+        right: room on the right, in the unit of `left`.
+        top: room at the top, in the unit of `left`.
+        bottom: room at the bottom, in the unit of `left`.
     """
     figure = Figure(figsize=(WIDTH / _INCH, height / _INCH), dpi=_SCREEN_DPI, facecolor=PAPER)
     FigureCanvasSVG(figure)
@@ -120,7 +120,7 @@ def legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
     """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line.
 
     Args:
-        figure: to write on.
+        figure: the figure that gets the text.
         entries: colour and name of each.
     """
     height = figure.get_figheight() * _INCH

@@ -29,7 +29,7 @@ class Label:
     """A label that was placed.
 
     Attributes:
-        box: where it stands.
+        box: the rectangle that it covers.
         align: left, right or center: which part of it is fixed, whatever font it is drawn with.
         leader: whether it is so far from its point that a line should lead there.
     """

@@ -30,9 +30,9 @@ class Cost:
     """A figure of which less is better.
 
     Attributes:
-        column: in the case table.
+        column: column of the case table.
         title: of its axis; `{counter}` stands for what the ticks are.
-        unit: of the axis.
+        unit: unit of the axis.
         scale: from the column's unit to the axis's.
         low: column of the smallest value seen, if there is one.
         high: column of the 95th percentile, or of the largest value, if there is one.

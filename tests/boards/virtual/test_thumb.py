@@ -17,7 +17,7 @@ def test_count_tells_wide_instructions_from_narrow_ones():
 
 
 def test_scan_finds_fp_and_unmasking():
-    assert thumb.scan(code(0xBF00, 0xEEB7, 0x0A00)) == thumb.CodeFacts(2, 2, unmasks=False)  # vmov.f32 s0, #1.0
+    assert thumb.scan(code(0xBF00, 0xEEB7, 0x0A00)) == thumb.CodeScan(2, 2, unmasks=False)  # vmov.f32 s0, #1.0
     assert thumb.scan(code(0xED2D, 0x8B02)).first_fp == 0  # vpush {d8}
     assert thumb.scan(code(0xEE11, 0x0F10)).first_fp is None  # mrc p15
     assert thumb.scan(code(0xB662)).unmasks  # cpsie i

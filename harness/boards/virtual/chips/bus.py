@@ -16,29 +16,24 @@ from harness.boards.virtual.chips.peripherals import (
     Temperature,
 )
 from harness.boards.virtual.chips.ppi import Ppi
+from harness.boards.virtual.chips.rom_tables import SYSTEM_ROM_TABLE
 from harness.boards.virtual.chips.timers import Rtc, Timer
 from harness.boards.virtual.chips.uarte import Pins, Uarte
 from harness.boards.virtual.chips.watchdog import Watchdog
-from harness.boards.virtual.debug.core_debug import SYSTEM_ROM_TABLE
 
 if TYPE_CHECKING:
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nvmc import CodeWatcher
     from harness.boards.virtual.chips.peripheral import Host
-    from harness.boards.virtual.core.cpu import Cpu
-    from harness.boards.virtual.core.scs import SystemControl
-    from harness.boards.virtual.debug.core_debug import DebugRegisters
     from harness.boards.virtual.ports.serial_line import Line
 
 PAGE = 0x1000
-PPB, PPB_BYTES = 0xE0000000, 0x100000
-_SCS = 0xE000E000
 _ROM_TABLE = 0xF0000000
 _POLLS = 1000  # reads of one page in a row, after which the CPU must be waiting for something
 
 
 class Bus:
-    """Peripherals and the private bus of the core."""
+    """The peripherals of the nRF52840, by their addresses."""
 
     def __init__(
         self,
@@ -120,26 +115,3 @@ class Bus:
         self._read_page = 0
         peripheral.write(address % PAGE & ~3, value)
         return True
-
-
-class PrivateBus:
-    """What the core has for itself at 0xE0000000."""
-
-    def __init__(self, scs: SystemControl, debug: DebugRegisters, cpu: Cpu) -> None:
-        """Join system control and debug registers."""
-        self._scs = scs
-        self._debug = debug
-        self._cpu = cpu
-
-    def read(self, address: int, size: int, *, debugger: bool) -> int:
-        """Read a register; 0 where there is none."""
-        word = address & ~3
-        value = self._debug.read(word, debugger=debugger)
-        if value is None:
-            value = self._scs.read(word - _SCS, self._cpu) if _SCS <= word < _SCS + PAGE else 0
-        return value >> 8 * (address & 3) & (1 << 8 * size) - 1
-
-    def write(self, address: int, value: int, size: int, *, debugger: bool) -> None:
-        """Write a register. Only priorities can be written in bytes."""
-        if not self._debug.write(address, value, debugger=debugger) and _SCS <= address < _SCS + PAGE:
-            self._scs.write(address - _SCS, value, size)

@@ -26,7 +26,7 @@ class Layout:
     Attributes:
         tasks: those that start something.
         stops: tasks that end something, or change nothing that is visible.
-        events: their registers.
+        events: registers that say that something happened.
         resets: reset value of each plain register that can be read.
         writable: plain registers that can be written.
         starters: plain registers whose writing starts something: the bits that do, or ANY_WRITE.

@@ -86,8 +86,8 @@ class Page:
     """4 KB of addresses, and the peripherals that share them.
 
     Attributes:
-        base: the first address.
-        irq: their interrupt, or None.
+        base: address of its first register.
+        irq: number of its interrupt; None if it has none.
         names: of the peripherals, the one whose registers count first at first.
     """
 

@@ -30,8 +30,8 @@ class Ppi(Peripheral):
         """Connect to the bus.
 
         Args:
-            host: the chip.
-            page: where it is.
+            host: the chip that it is a part of.
+            page: its registers and their address.
             pages: the peripherals whose events it sees.
             write: writes a register of a peripheral.
         """

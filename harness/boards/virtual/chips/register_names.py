@@ -73,7 +73,7 @@ def register_name(page: Page, offset: int, enable: int) -> str:
     """Return "TWI0.EVENTS_STOPPED" for a register, or "TWI0+0x6f0" where it has no name.
 
     Args:
-        page: where the register is.
+        page: the peripheral that has the register.
         offset: from the page's first byte.
         enable: what the page's ENABLE register holds, which tells shared peripherals apart.
     """

@@ -1,1 +1,1 @@
-"""The CPU of the virtual board: execution, exceptions, instruction counts."""
+"""The CPU of the virtual board: execution, exceptions, instruction counts, and its debug registers."""

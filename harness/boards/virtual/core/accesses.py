@@ -26,7 +26,7 @@ class Access:
         always: True if that holds whatever CCR says.
         offset: added to the base before the access.
         index: number of a register that is added, shifted left by `shift`; None for none.
-        shift: of the index.
+        shift: how many bits the index is shifted to the left.
     """
 
     name: str

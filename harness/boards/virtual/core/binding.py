@@ -64,12 +64,12 @@ def hook(uc: Any, kind: int, callback: int, context: int, begin: int, end: int) 
     """Add a callback that may be machine code, which the binding has no public way to do; return its handle.
 
     Args:
-        uc: the emulator.
+        uc: Unicorn's CPU emulator.
         kind: UC_HOOK_BLOCK or UC_HOOK_CODE.
         callback: its address: void (uc, u64 address, u32 bytes, void *context).
-        context: its last argument.
+        context: address that the callback gets as its last argument.
         begin: the first code address that it is for.
-        end: the last one.
+        end: last address that the hook sees.
 
     Raises:
         EmulatorError: the emulator refused it.

@@ -37,7 +37,7 @@ class BlockProfile:
     Attributes:
         address: of the block's first instruction, uint32.
         instructions: issued per execution, uint32.
-        executions: uint64.
+        executions: how often it was executed, uint64.
     """
 
     address: np.ndarray[Any, np.dtype[np.uint32]]
@@ -88,17 +88,17 @@ class BlockCounter:
         self,
         uc: Any,
         memories: list[tuple[int, np.ndarray[Any, np.dtype[np.uint8]]]],
-        on_block: Callable[[int, bytes, thumb.CodeFacts], frozenset[int] | None],
+        on_block: Callable[[int, bytes, thumb.CodeScan], frozenset[int] | None],
         *,
         allow_native: bool = True,
     ) -> None:
         """Hook the CPU.
 
         Args:
-            uc: the CPU emulator.
+            uc: Unicorn's CPU emulator.
             memories: where code may run: first address and content of each.
             on_block: called in the emulator's thread before a block runs for the first time, with its address, code
-                and facts. It returns up to four registers that must be multiples of four whenever the block starts,
+                and scan. It returns up to four registers that must be multiples of four whenever the block starts,
                 or None to stop the CPU before the block.
             allow_native: False forces the slower counter in Python, for comparison.
         """
@@ -153,7 +153,7 @@ class BlockCounter:
         """Call back before the instruction at `address` runs if its register isn't as it should be.
 
         Args:
-            address: of the instruction.
+            address: where the instruction is.
             register: number of the core register.
             mask: of its bits, which should be 0; or 0, if the register itself should not be.
             slow: address of the C function to call. Without machine code, it is called at each execution.
@@ -219,28 +219,28 @@ class BlockCounter:
     def _admit(self, region: _Region, address: int, size: int) -> bool:
         """Look at a block that is new here; False if nothing is left to do for this execution of it."""
         code = region.code(address, size)
-        facts = thumb.scan(code)
-        registers = self._on_block(address, code, facts)
+        scan = thumb.scan(code)
+        registers = self._on_block(address, code, scan)
         if registers is None:
             self._stop_here(address)
             return False
         row = 2 * (address - region.base)
         self._retire(region, row)
         packed = _pack(registers)
-        if facts.unmasks:  # stays unknown, so that each execution comes here
+        if scan.unmasks:  # stays unknown, so that each execution comes here
             if registers and not self._aligned(packed):
                 self.on_unaligned(address, code)
                 self._stop_here(address)
                 return False
             header = self._header_view
             self._unstable[address] = size
-            header[native.TOTAL] += facts.instructions
+            header[native.TOTAL] += scan.instructions
             header[native.LAST] = address
-            key = (address, facts.instructions)
+            key = (address, scan.instructions)
             self._retired[key] = self._retired.get(key, 0) + 1
             return False
         region.words[row] = size | native.CHECKED * bool(registers)
-        region.words[row + 1] = facts.instructions | packed
+        region.words[row + 1] = scan.instructions | packed
         return True
 
     def _aligned(self, packed: int) -> bool:

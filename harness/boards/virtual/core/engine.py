@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from unicorn import unicorn_const as uc_const
 
-from harness.boards.virtual.chips.bus import PPB, PPB_BYTES
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, FICR_BASE, RAM_BASE, RAM_BYTES, UICR_BASE
 from harness.boards.virtual.core import thumb
 from harness.boards.virtual.core.binding import UcError, cortex_m4
 from harness.boards.virtual.core.counter import NO_LIMIT, BlockCounter
 from harness.boards.virtual.core.cpu import THUMB, Cpu
+from harness.boards.virtual.core.private_bus import PPB, PPB_BYTES
 from harness.boards.virtual.core.ram_pages import RamPages
 from harness.boards.virtual.core.suspects import Suspects
 from harness.boards.virtual.core.watch import WriteWatch
@@ -22,8 +22,9 @@ from harness.errors import EmulatorError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.virtual.chips.bus import Bus, PrivateBus
+    from harness.boards.virtual.chips.bus import Bus
     from harness.boards.virtual.chips.memory import Memory
+    from harness.boards.virtual.core.private_bus import PrivateBus
 
 _NEVER = 1  # where no instruction is: they are at even addresses
 _INTR_SVC, _INTR_PREFETCH, _INTR_BKPT, _INTR_EXC_RETURN = 2, 3, 7, 8
@@ -70,8 +71,8 @@ class Engine:
         """Map the memories.
 
         Args:
-            memory: their contents.
-            bus: the peripherals.
+            memory: flash, RAM and information registers, which the CPU sees.
+            bus: the peripherals, by address.
             program: writes to flash or UICR; False if that is not possible.
             allow_native: False forces the instruction counter in Python.
         """
@@ -165,12 +166,12 @@ class Engine:
             self._fail(error)
         return False
 
-    def _on_block(self, address: int, code: bytes, facts: thumb.CodeFacts) -> frozenset[int] | None:
+    def _on_block(self, address: int, code: bytes, scan: thumb.CodeScan) -> frozenset[int] | None:
         """Look at a block before it first runs: see `BlockCounter`."""
-        if facts.first_fp is not None and self.trap_fp and address + facts.first_fp not in self.fp_traps:
-            self.fp_traps.add(address + facts.first_fp)
+        if scan.first_fp is not None and self.trap_fp and address + scan.first_fp not in self.fp_traps:
+            self.fp_traps.add(address + scan.first_fp)
             return None
-        if facts.unmasks:
+        if scan.unmasks:
             self.on_unmask()
         return self.suspects.admit(address, code)
 

@@ -9,10 +9,20 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.core import scs as scs_module
 from harness.boards.virtual.core.cpu import CONTROL_FPCA, CONTROL_SPSEL, IPSR, IT_STATE, THUMB
 from harness.boards.virtual.core.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, SVCALL, USAGE_FAULT
-from harness.boards.virtual.core.scs import SHCSR_ENABLE
+from harness.boards.virtual.core.scs import (
+    BFARVALID,
+    CCR,
+    CCR_STKALIGN,
+    FPCCR,
+    FPCCR_ASPEN,
+    HFSR_FORCED,
+    PRECISERR,
+    SHCSR_ENABLE,
+    STKERR,
+    exception_name,
+)
 
 if TYPE_CHECKING:
     from harness.boards.virtual.chips.memory import Memory
@@ -33,7 +43,7 @@ class Fault:
 
     Attributes:
         kind: its name in a crash record.
-        text: what happened.
+        text: a sentence on what happened.
         cfsr: bits to set in CFSR.
         hfsr: bits to set in HFSR.
         address: the data address concerned.
@@ -80,15 +90,15 @@ class Exceptions:
         scs = self._scs
         scs.cfsr |= fault.cfsr
         scs.hfsr |= fault.hfsr
-        if fault.address is not None and fault.cfsr & scs_module.PRECISERR:
+        if fault.address is not None and fault.cfsr & PRECISERR:
             scs.bfar = fault.address
-            scs.cfsr |= scs_module.BFARVALID
+            scs.cfsr |= BFARVALID
         number = fault.exception
         running = scs.nvic.running_priority(self._cpu)
         enabled = number not in SHCSR_ENABLE or scs.shcsr & SHCSR_ENABLE[number]
         if number != HARD_FAULT and (not enabled or scs.nvic.priority(number) >= running):
             number = HARD_FAULT
-            scs.hfsr |= scs_module.HFSR_FORCED
+            scs.hfsr |= HFSR_FORCED
         if number == HARD_FAULT and running <= -1:
             raise LockupError(f"{fault.text}, while in a handler of the highest priority")
         self.enter(number)
@@ -104,8 +114,8 @@ class Exceptions:
         if not self._push():
             if number == HARD_FAULT:
                 raise LockupError(f"the stack pointer {cpu.read('sp'):#010x} leaves no room in RAM for HardFault")
-            self._scs.cfsr |= scs_module.STKERR
-            self._scs.hfsr |= scs_module.HFSR_FORCED
+            self._scs.cfsr |= STKERR
+            self._scs.hfsr |= HFSR_FORCED
             number = HARD_FAULT
         vector = self._memory.read_word(self._scs.vtor + 4 * number)
         if vector is None:
@@ -119,9 +129,9 @@ class Exceptions:
         cpu = self._cpu
         xpsr, control, sp = cpu.read("xpsr"), cpu.read("control"), cpu.read("sp")
         handler = bool(xpsr & IPSR)
-        with_fp = bool(control & CONTROL_FPCA) and bool(self._scs.plain[scs_module.FPCCR] & scs_module.FPCCR_ASPEN)
+        with_fp = bool(control & CONTROL_FPCA) and bool(self._scs.plain[FPCCR] & FPCCR_ASPEN)
         size = _FP_FRAME if with_fp else _BASIC_FRAME
-        align = self._scs.plain[scs_module.CCR] & scs_module.CCR_STKALIGN or with_fp
+        align = self._scs.plain[CCR] & CCR_STKALIGN or with_fp
         frame = (sp - size) & (~4 if align else ~0)
         saved = xpsr & ~(1 << 9) | (bool(sp & 4) and bool(align)) << 9
         words = [cpu.read(name) for name in ("r0", "r1", "r2", "r3", "r12", "lr", "pc")] + [saved]
@@ -153,7 +163,7 @@ class Exceptions:
         cpu, nvic = self._cpu, self._scs.nvic
         number = cpu.read("xpsr") & IPSR
         if exc_return | 0x1F != 0xFFFFFFFF or exc_return & 0xF not in (0x1, 0x9, 0xD):
-            raise LockupError(f"the handler of {scs_module.exception_name(number)} returned to {exc_return:#010x}")
+            raise LockupError(f"the handler of {exception_name(number)} returned to {exc_return:#010x}")
         with_fp, psp, to_handler = not exc_return & 0x10, exc_return & 0xF == 0xD, exc_return & 0xF == 0x1
         frame = cpu.read("psp" if psp else "sp")
         size = _FP_FRAME if with_fp else _BASIC_FRAME

@@ -27,7 +27,7 @@ def written(instruction: int, length: int, known: Sequence[Known]) -> dict[int, 
 
     Args:
         instruction: as `thumb.fetch` returns it.
-        length: its bytes.
+        length: how many bytes it has: 2 or 4.
         known: what is known of r0 to r15 before it.
     """
     result = _narrow(instruction, known) if length == 2 else _wide(instruction, known)

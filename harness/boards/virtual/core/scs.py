@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.boards.virtual.core import nvic as nvic_module
-from harness.boards.virtual.core.nvic import FIRST_IRQ, PENDSV, SYSTICK, Nvic
+from harness.boards.virtual.core.nvic import (
+    BUS_FAULT,
+    FIRST_IRQ,
+    HARD_FAULT,
+    IRQS,
+    MEM_MANAGE,
+    NMI,
+    PENDSV,
+    SVCALL,
+    SYSTICK,
+    USAGE_FAULT,
+    Nvic,
+)
 
 if TYPE_CHECKING:
     from harness.boards.virtual.core.cpu import Cpu
@@ -22,7 +33,7 @@ IACCVIOL, DACCVIOL = 1 << 0, 1 << 1
 IBUSERR, PRECISERR, IMPRECISERR, UNSTKERR, STKERR, BFARVALID = (1 << bit for bit in (8, 9, 10, 11, 12, 15))
 UNDEFINSTR, INVSTATE, INVPC, NOCP, UNALIGNED, DIVBYZERO = (1 << bit for bit in (16, 17, 18, 19, 24, 25))
 HFSR_VECTTBL, HFSR_FORCED, HFSR_DEBUGEVT = 1 << 1, 1 << 30, 1 << 31
-SHCSR_ENABLE = {nvic_module.MEM_MANAGE: 1 << 16, nvic_module.BUS_FAULT: 1 << 17, nvic_module.USAGE_FAULT: 1 << 18}
+SHCSR_ENABLE = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
 CCR_STKALIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP = 1 << 9, 1 << 4, 1 << 3
 FPCCR_ASPEN = 1 << 31
 _VECTKEY = 0x05FA
@@ -164,7 +175,7 @@ class SystemControl:
             self.cpacr = value & 0x00F00000
             self._host.fpu_access_changed()
         elif offset == STIR:
-            self.nvic.pending |= 1 << (value & 0x1FF) & (1 << nvic_module.IRQS) - 1
+            self.nvic.pending |= 1 << (value & 0x1FF) & (1 << IRQS) - 1
             self._host.attention()
         else:
             self._write_state(offset, value)
@@ -202,7 +213,7 @@ class SystemControl:
 
     def _write_icsr(self, value: int) -> None:
         pending = self.nvic.system_pending
-        pending |= (value >> 31 & 1) << nvic_module.NMI | (value >> 28 & 1) << PENDSV | (value >> 26 & 1) << SYSTICK
+        pending |= (value >> 31 & 1) << NMI | (value >> 28 & 1) << PENDSV | (value >> 26 & 1) << SYSTICK
         pending &= ~((value >> 27 & 1) << PENDSV | (value >> 25 & 1) << SYSTICK)
         self.nvic.system_pending = pending
         self._host.attention()
@@ -261,12 +272,12 @@ class SystemControl:
 def exception_name(number: int) -> str:
     """Return what an exception is called."""
     names = {
-        nvic_module.NMI: "NMI",
-        nvic_module.HARD_FAULT: "HardFault",
-        nvic_module.MEM_MANAGE: "MemManage",
-        nvic_module.BUS_FAULT: "BusFault",
-        nvic_module.USAGE_FAULT: "UsageFault",
-        nvic_module.SVCALL: "SVCall",
+        NMI: "NMI",
+        HARD_FAULT: "HardFault",
+        MEM_MANAGE: "MemManage",
+        BUS_FAULT: "BusFault",
+        USAGE_FAULT: "UsageFault",
+        SVCALL: "SVCall",
         PENDSV: "PendSV",
         SYSTICK: "SysTick",
     }

@@ -16,7 +16,7 @@ _MASK_REGISTERS = range(16, 20)  # SYSm of PRIMASK, BASEPRI, BASEPRI_MAX, FAULTM
 
 
 @dataclass(frozen=True, slots=True)
-class CodeFacts:
+class CodeScan:
     """What one stretch of code contains."""
 
     instructions: int
@@ -63,7 +63,7 @@ def count(code: bytes) -> int:
     return instructions
 
 
-def scan(code: bytes) -> CodeFacts:
+def scan(code: bytes) -> CodeScan:
     """Return what `code`, a whole number of instructions, contains."""
     offset = instructions = 0
     first_fp: int | None = None
@@ -75,7 +75,7 @@ def scan(code: bytes) -> CodeFacts:
         unmasks = unmasks or may_unmask(instruction, length)
         offset += length
         instructions += 1
-    return CodeFacts(instructions, first_fp, unmasks)
+    return CodeScan(instructions, first_fp, unmasks)
 
 
 def it_state(xpsr: int) -> int:

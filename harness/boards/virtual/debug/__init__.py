@@ -1,1 +1,1 @@
-"""The debug side of the virtual board: debug port, debug registers, and the probe that pyOCD sees."""
+"""The debug side of the virtual board: the debug port, and the probe that pyOCD sees."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.virtual.chips.bus import PPB, PPB_BYTES
 from harness.boards.virtual.chips.peripherals import RESET_PIN, RESET_SOFT
+from harness.boards.virtual.core.private_bus import PPB, PPB_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class DebugPort:
         locked: APPROTECT: the AHB-AP refuses everything until CTRL-AP has erased the chip.
         before_transfer: called with the name of each transfer before it is done; may raise. A transfer of several
             words is a "read_block" or "write_block".
-        transfers: how many there were.
+        transfers: how many transfers there were.
     """
 
     def __init__(self, machine: Machine) -> None:

@@ -14,8 +14,7 @@ from harness.boards.virtual.chips.peripherals import RESET_WATCHDOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from harness.boards.virtual.board import VirtualNrf52840
-    from harness.boards.virtual.faults.parse import ActiveFault
+    from harness.boards.virtual.faults.fault import ActiveFault, Install, Parts
 
 _SYNC_PIN = 1 << 32 + 11  # P1.11, high while inferences run
 # A boot loader that starts the application at 0x10000, as the real board's does after a reset.
@@ -24,9 +23,9 @@ _BOOTLOADER = (
 )
 
 
-def _at_inference(twin: VirtualNrf52840, active: ActiveFault, act: Callable[[], None]) -> None:
+def _at_inference(board: Parts, active: ActiveFault, act: Callable[[], None]) -> None:
     """Act at the start of each inference that the fault names, in the CPU's thread."""
-    gpio = twin.machine.bus.gpio
+    gpio = board.machine.bus.gpio
     earlier = gpio.on_output
     was_high = False
     inferences = 0
@@ -45,54 +44,54 @@ def _at_inference(twin: VirtualNrf52840, active: ActiveFault, act: Callable[[], 
     gpio.on_output = on_output
 
 
-def _later(happen: Callable[[VirtualNrf52840, ActiveFault], None]) -> Callable[[VirtualNrf52840, ActiveFault], None]:
-    def install(twin: VirtualNrf52840, active: ActiveFault) -> None:
-        machine = twin.machine
+def _later(happen: Install) -> Install:
+    def install(board: Parts, active: ActiveFault) -> None:
+        machine = board.machine
         _at_inference(
-            twin,
+            board,
             active,
-            lambda: machine.at_instruction(machine.instructions() + active.fault.at, lambda: happen(twin, active)),
+            lambda: machine.at_instruction(machine.instructions() + active.fault.at, lambda: happen(board, active)),
         )
 
     return install
 
 
-def _ensure_bootloader(twin: VirtualNrf52840) -> None:
-    flash = twin.machine.memory.flash
+def _ensure_bootloader(board: Parts) -> None:
+    flash = board.machine.memory.flash
     if bool((flash[: len(_BOOTLOADER)] == 0xFF).all()):
         flash[: len(_BOOTLOADER)] = np.frombuffer(_BOOTLOADER, np.uint8)
-        twin.machine.code_changed(0, len(_BOOTLOADER))
+        board.machine.code_changed(0, len(_BOOTLOADER))
 
 
-def _hardfault(twin: VirtualNrf52840, _active: ActiveFault) -> None:
-    twin.machine.bus_fault("injected")
+def _hardfault(board: Parts, _active: ActiveFault) -> None:
+    board.machine.bus_fault("injected")
 
 
-def _watchdog(twin: VirtualNrf52840, _active: ActiveFault) -> None:
-    _ensure_bootloader(twin)
-    twin.machine.reset_by_itself(RESET_WATCHDOG)
+def _watchdog(board: Parts, _active: ActiveFault) -> None:
+    _ensure_bootloader(board)
+    board.machine.reset_by_itself(RESET_WATCHDOG)
 
 
-def _brownout(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    _ensure_bootloader(twin)
+def _brownout(board: Parts, active: ActiveFault) -> None:
+    _ensure_bootloader(board)
     noise = random.Random(f"brownout/{active.fault.seed}")  # noqa: S311 - must repeat from run to run
-    twin.machine.lose_power(noise.randbytes(RAM_BYTES))
+    board.machine.lose_power(noise.randbytes(RAM_BYTES))
 
 
-def _hang(twin: VirtualNrf52840, _active: ActiveFault) -> None:
-    twin.machine.hung = True
+def _hang(board: Parts, _active: ActiveFault) -> None:
+    board.machine.hung = True
 
 
-def _wrap(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    debug = twin.machine.debug
-    _at_inference(twin, active, lambda: debug.preset_cycle_count(2**32 - active.fault.at))
+def _wrap(board: Parts, active: ActiveFault) -> None:
+    debug = board.machine.debug
+    _at_inference(board, active, lambda: debug.preset_cycle_count(2**32 - active.fault.at))
 
 
-def _slip(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    twin.machine.debug.slip_cycle_count(int(active.fault.value))
+def _slip(board: Parts, active: ActiveFault) -> None:
+    board.machine.debug.slip_cycle_count(int(active.fault.value))
 
 
-BOARD_FAULTS: Mapping[str, Callable[[VirtualNrf52840, ActiveFault], None]] = {
+BOARD_FAULTS: Mapping[str, Install] = {
     "board.hardfault": _later(_hardfault),
     "board.watchdog": _later(_watchdog),
     "board.brownout": _later(_brownout),

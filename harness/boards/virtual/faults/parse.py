@@ -1,66 +1,24 @@
-"""What can go wrong with a virtual board: faults by name, and how they are put into a twin. See docs/faults.md."""
+"""Every fault by its name, and how one is read from the command line. See docs/faults.md."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.faults.board_faults import BOARD_FAULTS
+from harness.boards.virtual.faults.fault import ActiveFault, Fault
 from harness.boards.virtual.faults.serial_faults import SERIAL_FAULTS
 from harness.boards.virtual.faults.swd_faults import SWD_FAULTS
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from harness.boards.virtual.board import VirtualNrf52840
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that goes wrong.
-
-    Attributes:
-        kind: its name, as in `KINDS`.
-        value: how much of it; what that means depends on the kind.
-        seed: of the random numbers, where there are any.
-        after: serial: bytes in one direction, swd: transfers of a block of memory, that come through before it begins.
-        times: how often it happens; 0 for always.
-        inference: board: it happens in every one of this many RUNs, the warm-up counted.
-        at: board: how many instructions after the start of the inference.
-    """
-
-    kind: str
-    value: float = 0.0
-    seed: int = 0
-    after: int = 0
-    times: int = 1
-    inference: int = 4
-    at: int = 100_000
+    from harness.boards.virtual.faults.fault import Install, Parts
 
 
-@dataclass
-class ActiveFault:
-    """A fault in a twin.
-
-    Attributes:
-        fault: which.
-        struck: how often it has happened so far.
-    """
-
-    fault: Fault
-    struck: int = 0
-
-    def strike(self) -> bool:
-        """Count one more, unless it has happened often enough."""
-        if self.fault.times and self.struck >= self.fault.times:
-            return False
-        self.struck += 1
-        return True
-
-
-#: Every kind, and what puts it into a twin.
-KINDS: Mapping[str, Callable[[VirtualNrf52840, ActiveFault], None]] = {**SERIAL_FAULTS, **SWD_FAULTS, **BOARD_FAULTS}
+#: Every kind of fault, and what puts it into a board.
+KINDS: Mapping[str, Install] = {**SERIAL_FAULTS, **SWD_FAULTS, **BOARD_FAULTS}
 _RATES = ("serial.flip", "serial.drop", "serial.double", "serial.reorder")
 
 
@@ -96,8 +54,8 @@ def parse_fault(text: str) -> Fault:
     return fault
 
 
-def activate(twin: VirtualNrf52840, fault: Fault) -> ActiveFault:
-    """Put a fault into a twin."""
+def activate(board: Parts, fault: Fault) -> ActiveFault:
+    """Put a fault into a board, and return it with its count."""
     active = ActiveFault(fault)
-    KINDS[fault.kind](twin, active)
+    KINDS[fault.kind](board, active)
     return active

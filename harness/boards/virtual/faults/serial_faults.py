@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from harness.boards.virtual.board import VirtualNrf52840
-    from harness.boards.virtual.faults.parse import ActiveFault
+    from harness.boards.virtual.faults.fault import ActiveFault, Install, Parts
     from harness.boards.virtual.ports.serial_line import Line, Tap
 
 
@@ -54,9 +53,9 @@ class _Strikes:
         return hit
 
 
-def _noise(damage: Callable[[_Strikes], Tap], units: int) -> Callable[[VirtualNrf52840, ActiveFault], None]:
-    def install(twin: VirtualNrf52840, active: ActiveFault) -> None:
-        _add(twin.line, damage(_Strikes(active, "to board", units)), damage(_Strikes(active, "to host", units)))
+def _noise(damage: Callable[[_Strikes], Tap], units: int) -> Install:
+    def install(board: Parts, active: ActiveFault) -> None:
+        _add(board.line, damage(_Strikes(active, "to board", units)), damage(_Strikes(active, "to host", units)))
 
     return install
 
@@ -116,15 +115,15 @@ def _at_byte(active: ActiveFault, act: Callable[[], None]) -> Tap:
     return tap
 
 
-def _stall(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    _add(twin.line, None, _at_byte(active, lambda: time.sleep(min(active.fault.value, 30.0))))
+def _stall(board: Parts, active: ActiveFault) -> None:
+    _add(board.line, None, _at_byte(active, lambda: time.sleep(min(active.fault.value, 30.0))))
 
 
-def _vanish(twin: VirtualNrf52840, active: ActiveFault) -> None:
-    _add(twin.line, None, _at_byte(active, twin.replace_port))
+def _vanish(board: Parts, active: ActiveFault) -> None:
+    _add(board.line, None, _at_byte(active, board.replace_port))
 
 
-def _silence(twin: VirtualNrf52840, active: ActiveFault) -> None:
+def _silence(board: Parts, active: ActiveFault) -> None:
     end = active.fault.after + int(active.fault.value) if active.fault.value else math.inf
     gone = 0
 
@@ -135,32 +134,32 @@ def _silence(twin: VirtualNrf52840, active: ActiveFault) -> None:
         active.struck += len(data) - len(kept)
         return kept
 
-    _add(twin.line, None, tap)
+    _add(board.line, None, tap)
 
 
-def _garbage(twin: VirtualNrf52840, active: ActiveFault) -> None:
+def _garbage(board: Parts, active: ActiveFault) -> None:
     noise = random.Random(f"garbage/{active.fault.seed}")  # noqa: S311 - must repeat from run to run
     boot = -1
 
     def tap(data: bytes) -> bytes:
         nonlocal boot
-        if twin.machine.boots == boot:
+        if board.machine.boots == boot:
             return data
-        boot = twin.machine.boots
+        boot = board.machine.boots
         active.struck += 1
         return noise.randbytes(int(active.fault.value)) + data
 
-    _add(twin.line, None, tap)
+    _add(board.line, None, tap)
 
 
-def _baud(twin: VirtualNrf52840, active: ActiveFault) -> None:
+def _baud(board: Parts, active: ActiveFault) -> None:
     def scramble(way: str, *, to_host: bool) -> Tap:
         noise = random.Random(f"baud/{active.fault.seed}/{way}")  # noqa: S311 - must repeat from run to run
         due = 0.0
 
         def tap(data: bytes) -> bytes:
             nonlocal due
-            ratio = max(active.fault.value, 1.0) / twin.line.board_baud
+            ratio = max(active.fault.value, 1.0) / board.line.board_baud
             due += len(data) * (ratio if to_host else 1 / ratio)
             count = int(due)
             due -= count
@@ -169,10 +168,10 @@ def _baud(twin: VirtualNrf52840, active: ActiveFault) -> None:
 
         return tap
 
-    _add(twin.line, scramble("to board", to_host=False), scramble("to host", to_host=True))
+    _add(board.line, scramble("to board", to_host=False), scramble("to host", to_host=True))
 
 
-SERIAL_FAULTS: Mapping[str, Callable[[VirtualNrf52840, ActiveFault], None]] = {
+SERIAL_FAULTS: Mapping[str, Install] = {
     "serial.flip": _noise(_flip, 8),
     "serial.drop": _noise(_repeat(0), 1),
     "serial.double": _noise(_repeat(2), 1),

@@ -1,1 +1,1 @@
-"""The serial port of the virtual board."""
+"""The serial port of the virtual board, and the sleep of its CPU until a byte comes."""

@@ -6,15 +6,16 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.bus import Bus, PrivateBus
+from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
 from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
 from harness.boards.virtual.chips.peripherals import RESET_SOFT, RESET_WATCHDOG
+from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
 from harness.boards.virtual.core.nvic import Nvic
+from harness.boards.virtual.core.private_bus import PrivateBus
 from harness.boards.virtual.core.scs import SystemControl
-from harness.boards.virtual.debug import core_debug as dbg
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from harness.boards.virtual.chips.uarte import Pins
     from harness.boards.virtual.core.crash import Crash
-    from harness.boards.virtual.core.wake import Wake
     from harness.boards.virtual.ports.serial_line import Line
+    from harness.boards.virtual.ports.wake import Wake
 
 INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
 
@@ -68,7 +69,7 @@ class Chip:
         self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
         self.cpu = self.engine.cpu
         self.scs = SystemControl(self, self.nvic)
-        self.debug = dbg.DebugRegisters(self)
+        self.debug = DebugRegisters(self)
         self.private = PrivateBus(self.scs, self.debug, self.cpu)
         self.engine.map_private_bus(self.private)
         self.engine.on_unmask = self._on_unmask
@@ -220,7 +221,7 @@ class Chip:
     def halt(self, reason: int) -> None:
         """Halt the core; the caller holds `paused`."""
         self.halted = True
-        self.debug.control |= dbg.C_HALT
+        self.debug.control |= C_HALT
         self.debug.dfsr |= reason
 
     def resume(self, *, step: bool) -> None:
@@ -309,7 +310,7 @@ class Chip:
         self.cpu.reset(sp, pc)
         self.engine.reset()
         self.debug.reset_seen = True
-        self.debug.control &= ~dbg.C_HALT
+        self.debug.control &= ~C_HALT
         self._skip_trap = None
-        if self.debug.catches(dbg.VC_CORERESET):
-            self.halt(dbg.DFSR_VCATCH)
+        if self.debug.catches(VC_CORERESET):
+            self.halt(DFSR_VCATCH)

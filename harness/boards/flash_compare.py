@@ -28,7 +28,7 @@ def first_difference(image: Image, read: Callable[[int, int], bytes]) -> Differe
     """Compare every loaded segment of an image with what is in flash; None if all bytes are equal.
 
     Args:
-        image: what should be there.
+        image: the image that should be there.
         read: returns so many bytes from an address.
 
     Raises:

@@ -35,8 +35,8 @@ def attach(
     """Open a pyOCD session with the board behind a probe.
 
     Args:
-        name: of the device.
-        kind: what board it is.
+        name: the device, as devices.yaml calls it.
+        kind: its kind of board, which says chip, clock and links.
         uid: unique id of the probe.
         frequency: of SWD in Hz, None for pyOCD's default.
         unlock: whether a locked part may be erased whole.

@@ -1,4 +1,4 @@
-"""The samples of a power window, as a Parquet file of the run."""
+"""The samples of a power window, as a Parquet file in the folder of the run."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ class HeldBoard(ABC):
     """One board, held from the moment that it is opened until `close`.
 
     Args:
-        name: of the device.
-        kind: what board it is.
-        backend: what it runs on.
+        name: the device, as devices.yaml calls it.
+        kind: its kind of board, which says chip, clock and links.
+        backend: what stands behind it: hardware, virtual or renode.
 
     Attributes:
         notes: what was done beyond what was asked, for the log.

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
-#: file. docs/results.md lists the versions; `harness.store.migrate` reads the older ones.
+#: file. docs/results.md lists the versions.
 SCHEMA_VERSION: Final = 5
+
+#: `power_source` of a power monitor that does not exist.
+SIMULATED: Final = "simulated"
 
 DType = Literal["string", "Int64", "Float64", "boolean", "datetime"]
 
