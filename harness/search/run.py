@@ -12,6 +12,7 @@ import pandas as pd
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.lab_access import LabAccess
+from harness.files.replacing import replacing
 from harness.image.elf import load_image
 from harness.locks.waiting import NOW
 from harness.measure.limits import check_limits
@@ -219,9 +220,8 @@ def _write(search: Search, result: Sequence[Judged]) -> None:
         for each in result
     ]
     content = {"search": str(search.maker.space.path), "axes": dict(AXES), "candidates": entries}
-    part = search.maker.folder / "search.json.part"
-    part.write_text(json.dumps(content, indent=1, default=str) + "\n")
-    part.replace(search.maker.folder / "search.json")
+    with replacing(search.maker.folder / "search.json") as draft:
+        draft.write_text(json.dumps(content, indent=1, default=str) + "\n")
     best = [each.candidate for each in result if each.verdict == "front"]
     if best:
         write_suite(search.maker, best, "train", name="front")
