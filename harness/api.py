@@ -63,18 +63,18 @@ def benchmark(
         each=each,
         patience=patience,
     )
-    bench = Session.build(options, LabAccess.of(options))
-    bench.suites = {suite.path: suite for suite in loaded}
-    with contextlib.closing(bench):
+    session = Session.build(options, LabAccess.of(options))
+    session.suites = {suite.path: suite for suite in loaded}
+    with contextlib.closing(session):
         for suite in loaded:
             for variant in suite.variants:
-                for target in bench.targets:
+                for target in session.targets:
                     try:
-                        bench.measure(target, suite, variant, on_progress)
+                        session.measure(target, suite, variant, on_progress)
                     except StoreError:
                         raise
                     except HilError:
                         continue  # it is in the results, with the reason
-    if bench.run is None:
+    if session.run is None:
         raise StoreError("no suite was given, so nothing was measured")
-    return load_results(bench.run.path)
+    return load_results(session.run.path)

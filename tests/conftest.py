@@ -19,6 +19,7 @@ from harness.errors import ConfigError
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
+from skipped import pytest_terminal_summary  # noqa: F401 (the last section of what is said)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +122,13 @@ def toolchain():
         return find_toolchain()
     except ConfigError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def kept_objects(tmp_path_factory, pytestconfig):
+    """A folder of compiled kernels that all tests of a run share, in every process: most of the time of a build."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if hasattr(pytestconfig, "workerinput") else folder) / "kept-objects"
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def session(tmp_path, root):
     return run
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2")])
+@pytest.mark.parametrize("words", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)])
 def test_into_a_folder(session, tmp_path, words):
     done = session(tmp_path / "store", *words)
     (run,) = (tmp_path / "results").glob("2*")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.boards.opening import OpenBoard
     from harness.config import Device
     from harness.errors import HilError
-    from harness.run.failover import Case
+    from harness.run.failover import Failover
     from harness.run.options import Options
 
 #: Reservations that begin within this time are worth a line.
@@ -119,18 +119,9 @@ class LabAccess(Access):
         """
         return self._farm.free_s(device)
 
-    def failing(self, run: str) -> set[str]:
-        """Return the names of the boards whose last case in a run failed, also those of its other processes."""
-        if self._farm.book is None:
-            return set()
-        try:
-            events = self._farm.book.events()
-        except StoreError:
-            return set()
-        last = {event.device: event.ok for event in events if event.run == run}
-        return {device for device, ok in last.items() if not ok}
-
-    def board_done(self, case: Case, device: Device, backend: Backend, error: HilError | None, *, opened: bool) -> None:
+    def board_done(
+        self, case: Failover, device: Device, backend: Backend, error: HilError | None, *, opened: bool
+    ) -> None:
         """Write into the book of health what a case says of its board."""
         book = self._farm.book
         if book is None or not self._counts(device):

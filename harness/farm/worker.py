@@ -127,7 +127,7 @@ class Worker:
             access.permit(device, case.seconds or 0.0)  # people go first: a reservation may begin in the night
             suite = self._suite(case)
             with Heartbeat(claim):
-                self.bench.rack.ready(device)
+                self.bench.boards.ready(device)
                 self.bench.measure(target, suite, suite.variant(case.variant), watch, case.number, final=False)
         except (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError) as error:
             _say(f"{case.name}: {error}")
@@ -136,7 +136,7 @@ class Worker:
         except BoardError as error:
             _say(f"{case.name}: {error}")
             self.queue.failed(claim, str(error), type(error).__name__)
-            return Exit.BOARD if self.bench.rack.given_up(self.device) else None
+            return Exit.BOARD if self.bench.boards.given_up(self.device) else None
         except (StoreError, KeyboardInterrupt):
             self.queue.release(claim)
             raise

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from harness.run.session import Session
     from harness.store.publish import Published
 
-_BENCH = pytest.StashKey["Session"]()
+_SESSION = pytest.StashKey["Session"]()
 _UNASKED = pytest.StashKey[list[Path]]()
 _SIGNALS = pytest.StashKey[dict[int, Any]]()
 _JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
@@ -72,19 +72,19 @@ def pytest_configure(config: pytest.Config) -> None:
     from harness.errors import HilError
 
     try:
-        bench = _bench(config)
+        hil_session = _hil_session(config)
         baseline, limits = value_of(config, "--hil-baseline"), value_of(config, "--hil-fail-on")
         if baseline is not None or limits is not None:
             from harness.pytest_plugin.gate import Judge
 
-            config.stash[_JUDGE] = Judge.build(baseline, limits, bench.options.results_dir)
+            config.stash[_JUDGE] = Judge.build(baseline, limits, hil_session.options.results_dir)
     except HilError as error:
         raise pytest.UsageError(printable(str(error))) from error
     if _in_parallel(config):
         from harness.pytest_plugin import xdist as parallel
 
-        parallel.limit_workers(config, bench)
-        config.stash[_CONTROLLER] = parallel.Controller(bench)
+        parallel.limit_workers(config, hil_session)
+        config.stash[_CONTROLLER] = parallel.Controller(hil_session)
         config.pluginmanager.register(config.stash[_CONTROLLER])
     _catch_signals(config)
 
@@ -98,7 +98,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     from harness.pytest_plugin.xdist import how_many
 
     try:
-        return how_many(_bench(config))
+        return how_many(_hil_session(config))
     except HilError as error:
         raise pytest.UsageError(printable(str(error))) from error
 
@@ -108,15 +108,15 @@ def _in_parallel(config: pytest.Config) -> bool:
     return getattr(config.option, "dist", "no") != "no" and not config.option.collectonly
 
 
-def _bench(config: pytest.Config) -> Session:
-    """Return the boards of this session."""
-    if _BENCH not in config.stash:
+def _hil_session(config: pytest.Config) -> Session:
+    """Return the session with the boards of `--device`; pytest's own is called `session`."""
+    if _SESSION not in config.stash:
         from harness.farm.lab_access import LabAccess
         from harness.run.session import Session
 
         options = chosen_options(config)
-        config.stash[_BENCH] = Session.build(options, LabAccess.of(options))
-    return config.stash[_BENCH]
+        config.stash[_SESSION] = Session.build(options, LabAccess.of(options))
+    return config.stash[_SESSION]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -127,8 +127,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which boards are used, and that an emulator is one."""
-    bench = config.stash.get(_BENCH, None)
-    lines = [*bench.header(), *(f"hil: {text}" for text in clashes(config.stash[_FLAGS]))] if bench else []
+    hil_session = config.stash.get(_SESSION, None)
+    lines = [*hil_session.header(), *(f"hil: {text}" for text in clashes(config.stash[_FLAGS]))] if hil_session else []
     return [printable(line) for line in lines]
 
 
@@ -137,47 +137,47 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     if file_path.suffix not in _YAML:
         return None
     named = parent.session.isinitpath(file_path)
-    bench = parent.config.stash.get(_BENCH, None)
-    if not _is_suite(file_path) and not (named and bench):
+    hil_session = parent.config.stash.get(_SESSION, None)
+    if not _is_suite(file_path) and not (named and hil_session):
         return None
-    if bench is None:
+    if hil_session is None:
         from harness.pytest_plugin.items import shortest
 
         parent.config.stash[_UNASKED].append(shortest(file_path))
         return None
     from harness.pytest_plugin.items import SuiteFile
-    from harness.run.progress import watch_terminal
+    from harness.pytest_plugin.progress import watch_terminal
 
     config = parent.config
     stopped = config.stash[_STOPPED]
-    return SuiteFile.build(parent, file_path, bench, lambda name: watch_terminal(config, name, stopped))
+    return SuiteFile.build(parent, file_path, hil_session, lambda name: watch_terminal(config, name, stopped))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `board` once for each target, if there are several."""
-    bench = metafunc.config.stash.get(_BENCH, None)
-    if bench and len(bench.targets) > 1 and "board" in metafunc.fixturenames:
-        ids = [target.name for target in bench.targets]
-        metafunc.parametrize("board", bench.targets, indirect=True, ids=ids, scope="session")
+    hil_session = metafunc.config.stash.get(_SESSION, None)
+    if hil_session and len(hil_session.targets) > 1 and "board" in metafunc.fixturenames:
+        ids = [target.name for target in hil_session.targets]
+        metafunc.parametrize("board", hil_session.targets, indirect=True, ids=ids, scope="session")
 
 
 @pytest.fixture(scope="session")
 def board(request: pytest.FixtureRequest) -> Board:
     """The open board of `--device`: flash(image), reset(), link(), read_memory(address, size)."""
-    bench = request.config.stash.get(_BENCH, None)
-    if bench is None:
+    hil_session = request.config.stash.get(_SESSION, None)
+    if hil_session is None:
         pytest.skip("needs a board: say which, for example --device nano33")
-    return bench.any_board(getattr(request, "param", bench.targets[0]))
+    return hil_session.boards.any_board(getattr(request, "param", hil_session.targets[0]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Keep the suites' items of one device together; everything else stays where it was."""
-    bench = config.stash.get(_BENCH, None)
-    if bench is None:
+    hil_session = config.stash.get(_SESSION, None)
+    if hil_session is None:
         return
     from harness.pytest_plugin.items import in_order
 
-    in_order(items, bench)
+    in_order(items, hil_session)
     if hasattr(config, "workerinput"):
         from harness.pytest_plugin.xdist import arrange
 
@@ -192,7 +192,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call" and row is not None:
         from harness.pytest_plugin.summary import entry_of
 
-        entry = entry_of(item.config.stash[_BENCH], row)
+        entry = entry_of(item.config.stash[_SESSION], row)
         entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}
         vars(report)["hil"] = entry
     return report
@@ -204,8 +204,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
     As the innermost wrapper it goes on after pytest-xdist's workers have ended, and before the summary is printed.
     """
-    bench = session.config.stash.get(_BENCH, None)
-    if bench is None:
+    hil_session = session.config.stash.get(_SESSION, None)
+    if hil_session is None:
         return (yield)
     from harness.errors import StoreError
     from harness.pytest_plugin.summary import folders_of, found_cases
@@ -214,7 +214,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     config, controller = session.config, session.config.stash.get(_CONTROLLER, None)
     config.stash[_ENDING] = True
     try:
-        bench.close()
+        hil_session.close()
         yield
         if controller is not None:
             controller.finish()
@@ -223,7 +223,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(config, "workerinput"):
         return None
-    found = found_cases(reporter, bench, _interrupted(config))
+    found = found_cases(reporter, hil_session, _interrupted(config))
     folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
     judge = config.stash.get(_JUDGE, None)
     if judge is not None:  # before it is published: a run in the store never changes
@@ -231,7 +231,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
             judge.compare(list(map(str, folders)))
         except StoreError as error:
             pytest.exit(printable(str(error)), returncode=1)
-    config.stash[_PUBLISHED] = [done for folder in folders if (done := publish_finished(folder, bench.lab)) is not None]
+    config.stash[_PUBLISHED] = [
+        done for folder in folders if (done := publish_finished(folder, hil_session.lab)) is not None
+    ]
     nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
     unpublished = any(done.failed for done in config.stash[_PUBLISHED])
     if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):
@@ -246,12 +248,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     write = terminalreporter.write_line
     for path in config.stash[_UNASKED]:
         write(f"{path} was not run: say which board, for example {_device_flag(config)} nano33")
-    bench = config.stash.get(_BENCH, None)
-    if bench is None:
+    hil_session = config.stash.get(_SESSION, None)
+    if hil_session is None:
         return
     from harness.pytest_plugin.summary import found_cases, write_judgement, write_summary
 
-    found = found_cases(terminalreporter, bench, _interrupted(config))
+    found = found_cases(terminalreporter, hil_session, _interrupted(config))
     if not found:
         return
     write_summary(terminalreporter, found)

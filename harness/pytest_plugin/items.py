@@ -27,7 +27,7 @@ _STORE_EXIT_CODE = 1
 class SuiteFile(pytest.File):
     """A suite. Its items are ordered by target, so that one board flashes its variants one after another."""
 
-    bench: Session
+    hil_session: Session
     watch: Callable[[str], Watch]
 
     @classmethod
@@ -35,7 +35,7 @@ class SuiteFile(pytest.File):
         cls,
         parent: pytest.Collector,
         path: Path,
-        bench: Session,
+        hil_session: Session,
         watch: Callable[[str], Watch],
     ) -> Self:
         """Make the collector of a suite file.
@@ -43,11 +43,11 @@ class SuiteFile(pytest.File):
         Args:
             parent: the folder it is in.
             path: the file.
-            bench: the devices to measure on.
+            hil_session: with the boards to measure on.
             watch: gives the progress callback for an item's name.
         """
         node: Self = cls.from_parent(parent, path=path)
-        node.bench, node.watch = bench, watch
+        node.hil_session, node.watch = hil_session, watch
         return node
 
     def collect(self) -> Iterator[VariantItem]:
@@ -61,14 +61,14 @@ class SuiteFile(pytest.File):
             file, _, named = argument.partition("::")
             if named and (self.config.invocation_params.dir / file).resolve() == self.path.resolve():
                 suite.variant(named.partition("[")[0])
-        self.bench.suites[suite.path] = suite
-        several = len(self.bench.targets) > 1
-        for target in self.bench.targets:
+        self.hil_session.suites[suite.path] = suite
+        several = len(self.hil_session.targets) > 1
+        for target in self.hil_session.targets:
             for variant in suite.variants:
                 name = f"{variant.name}[{target.name}]" if several else variant.name
                 item: VariantItem = VariantItem.from_parent(self, name=name)
                 item.suite, item.variant, item.target = suite, variant, target
-                item.bench, item.watch = self.bench, self.watch
+                item.hil_session, item.watch = self.hil_session, self.watch
                 yield item
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002 (pytest's)
@@ -86,7 +86,7 @@ class VariantItem(pytest.Item):
     suite: Suite
     variant: Variant
     target: Target
-    bench: Session
+    hil_session: Session
     watch: Callable[[str], Watch]
     number: int | None = None
     row: dict[str, Any] | None = None
@@ -98,22 +98,22 @@ class VariantItem(pytest.Item):
 
         It is skipped if its boards are in quarantine.
         """
-        bench, before = self.bench, self.bench.record
+        hil_session, before = self.hil_session, self.hil_session.record
         self.row, self.unchecked, self.counter = None, (), None  # pytest-rerunfailures runs an item again
         watch = self.watch(self.name)
         try:
-            self.row, limits = bench.measure(self.target, self.suite, self.variant, watch, self.number)
+            self.row, limits = hil_session.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
             pytest.exit(printable(str(error)), returncode=_STORE_EXIT_CODE)
         except QuarantinedError as error:
             pytest.skip(printable(str(error)))
         finally:
             watch.clear()
-            if self.row is None and bench.record is not None and bench.record is not before:
-                self.row = bench.record.row
+            if self.row is None and hil_session.record is not None and hil_session.record is not before:
+                self.row = hil_session.record.row
             if self.row is not None:
                 self.user_properties = properties(self.row)
-            self.counter = bench.rack.counter_in_use(self.row["device"]) if self.row else None
+            self.counter = hil_session.boards.counter_in_use(self.row["device"]) if self.row else None
         self.unchecked = limits.unchecked
         if limits.exceeded:
             pytest.fail("\n".join(limits.exceeded), pytrace=False)
@@ -144,9 +144,9 @@ def _simple(value: object) -> object:
     return value if type(value) in (bool, int, float) else xml_text(str(value))
 
 
-def in_order(items: list[pytest.Item], bench: Session) -> None:
+def in_order(items: list[pytest.Item], hil_session: Session) -> None:
     """Keep the suites' items of one target together; everything else stays where it was."""
-    rank = {target.name: number for number, target in enumerate(bench.targets)}
+    rank = {target.name: number for number, target in enumerate(hil_session.targets)}
     places = [place for place, item in enumerate(items) if isinstance(item, VariantItem)]
     cases = sorted((item for item in items if isinstance(item, VariantItem)), key=lambda item: rank[item.target.name])
     for place, item in zip(places, cases, strict=True):

@@ -201,7 +201,7 @@ def chosen_options(config: pytest.Config) -> Options:
 def _patience(config: pytest.Config) -> Patience:
     """Return what `--wait` and `--wait-timeout` mean; a limit alone says that waiting is wanted."""
     from harness.locks.waiting import NOW, Patience
-    from harness.run.progress import line_writer
+    from harness.pytest_plugin.progress import line_writer
 
     if not value_of(config, "--wait") and value_of(config, "--wait-timeout") is None:
         return NOW

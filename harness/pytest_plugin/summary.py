@@ -65,13 +65,13 @@ def folders_of(found: list[dict[str, Any]]) -> list[str]:
 
 
 def found_cases(
-    reporter: pytest.TerminalReporter, bench: Session, controller: Controller | None = None
+    reporter: pytest.TerminalReporter, hil_session: Session, controller: Controller | None = None
 ) -> list[dict[str, Any]]:
     """Return the entries of all reports, and of the cases that an interruption left without one.
 
     Args:
         reporter: of pytest.
-        bench: of this process.
+        hil_session: of this process.
         controller: of an interrupted run of several processes, whose tables have been written.
     """
     reports = [report for group in reporter.stats.values() for report in group]
@@ -80,16 +80,18 @@ def found_cases(
         if entry is not None:  # a case that was run again has several, of which the last counts
             key = (entry["row"]["run"], entry["row"]["case"])
             entries[key] = max(entries.get(key, entry), entry, key=lambda one: one["row"]["attempts"] or 0)
-    for row in bench.run.rows if bench.run else ():
-        entries.setdefault((row["run"], row["case"]), entry_of(bench, row))
+    for row in hil_session.run.rows if hil_session.run else ():
+        entries.setdefault((row["run"], row["case"]), entry_of(hil_session, row))
     if controller is not None:
         for row in controller.rows():
-            entries.setdefault((row["run"], row["case"]), {**entry_of(bench, row), "folder": str(controller.path)})
+            entries.setdefault(
+                (row["run"], row["case"]), {**entry_of(hil_session, row), "folder": str(controller.path)}
+            )
     return [entries[key] for key in sorted(entries)]
 
 
-def entry_of(bench: Session, row: dict[str, Any]) -> dict[str, Any]:
+def entry_of(hil_session: Session, row: dict[str, Any]) -> dict[str, Any]:
     """Put what the summary needs into plain types, which xdist can send."""
-    folder = str(bench.run.path) if bench.run else None
+    folder = str(hil_session.run.path) if hil_session.run else None
     plain = {**row, "started_utc": str(row["started_utc"])}
     return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}

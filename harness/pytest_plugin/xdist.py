@@ -108,14 +108,16 @@ class Controller:
     """The hooks of the process that hands out the cases.
 
     Args:
-        bench: of this process, which measures nothing itself.
+        hil_session: of this process, which measures nothing itself.
     """
 
-    def __init__(self, bench: Session) -> None:
-        self.path = bench.options.results_dir / run_name()
-        self._seconds = durations(bench.options.results_dir)
+    def __init__(self, hil_session: Session) -> None:
+        self.path = hil_session.options.results_dir / run_name()
+        self._seconds = durations(hil_session.options.results_dir)
         self._rescued: Counter[str] = Counter()
-        self._boards = {target.name: len(target.devices) for target in bench.targets} if _shared_boards(bench) else {}
+        self._boards = (
+            {target.name: len(target.devices) for target in hil_session.targets} if _shared_boards(hil_session) else {}
+        )
         self._workers = 0
 
     def pytest_configure_node(self, node: WorkerController) -> None:
@@ -181,26 +183,26 @@ def arrange(items: list[pytest.Item], config: pytest.Config) -> None:
     items[:] = [*sorted(cases, key=lambda item: -seconds[item]), *others]
 
 
-def limit_workers(config: pytest.Config, bench: Session) -> None:
+def limit_workers(config: pytest.Config, hil_session: Session) -> None:
     """Leave out workers that would have no board: one more would only wait for the others."""
-    boards = _shared_boards(bench)
+    boards = _shared_boards(hil_session)
     if boards and len(config.option.tx) > boards:
         config.option.tx = config.option.tx[:boards]
 
 
-def how_many(bench: Session) -> int:
+def how_many(hil_session: Session) -> int:
     """Return how many workers `-n auto` means: one for each board that only one of them can hold, else for each core.
 
     A virtual board that nobody configured is made anew in each process.
     """
-    return _shared_boards(bench) or os.cpu_count() or 1
+    return _shared_boards(hil_session) or os.cpu_count() or 1
 
 
-def _shared_boards(bench: Session) -> int:
+def _shared_boards(hil_session: Session) -> int:
     """Return how many boards there are that only one process can hold; 0 if each process has its own."""
     owned = [
         target.backend == "hardware" or device.backend is not None
-        for target in bench.targets
+        for target in hil_session.targets
         for device in target.devices
     ]
     return len(owned) if all(owned) else 0

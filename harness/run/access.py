@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.boards.opening import OpenBoard
     from harness.config import Device, Lab
     from harness.errors import HilError
-    from harness.run.failover import Case
+    from harness.run.failover import Failover
 
 
 class Access:
@@ -69,11 +69,9 @@ class Access:
         """Say what a user should know of a board before it is used, in lines for the header."""
         return []
 
-    def failing(self, run: str) -> set[str]:  # noqa: ARG002
-        """Return the names of the boards whose last case in a run failed, as far as that is known here."""
-        return set()
-
-    def board_done(self, case: Case, device: Device, backend: Backend, error: HilError | None, *, opened: bool) -> None:
+    def board_done(
+        self, case: Failover, device: Device, backend: Backend, error: HilError | None, *, opened: bool
+    ) -> None:
         """Take note of what came of a case on one board, before it goes to another one or ends.
 
         Args:

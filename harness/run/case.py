@@ -22,8 +22,7 @@ from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
 from harness.power.meter import Job
-from harness.run import retry as recovery
-from harness.run.retry import Attempt, Attempts, Step, chip_name
+from harness.run.retry import Attempt, Attempts, Step, chip_name, plan, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,8 +40,21 @@ _REPEATED_INPUTS, _REPEATS = 20, 4
 
 
 @dataclass(frozen=True)
-class _Case:
-    """What one case is made of. `places` are those of the inputs in the suite's data: what pairs them with others."""
+class Case:
+    """One variant on one board, ready to be measured.
+
+    Attributes:
+        board: open.
+        image: the firmware that is measured.
+        inputs: the model's input tensors, as they go over the link.
+        labels: the right class of each.
+        reference: what the variant should answer; None if nothing says that.
+        places: of the inputs in the suite's data, which pair them with those of other cases.
+        inputs_columns: what the results say of the range of the inputs.
+        on_progress: called with the stage, how much is done, and of how much.
+        force_flash: flash even if the board already holds the image.
+        meter: measures the energy; None leaves that out.
+    """
 
     board: Board
     image: Image
@@ -74,7 +86,7 @@ def run_case(
 ) -> dict[str, Any]:
     """Measure one variant on one board, and record it.
 
-    Only failures of the infrastructure are retried, as `recovery.plan` says; an attempt that failed leaves no
+    Only failures of the infrastructure are retried, as `harness.run.retry.plan` says; an attempt that failed leaves no
     sample behind. All samples of a case therefore come from one boot of the board.
 
     Args:
@@ -101,33 +113,39 @@ def run_case(
     """
     record = record or begin_case(run, board.name, board.kind, board.backend, suite, variant)
     known: dict[str, Any] = {"device": board.name, "probe_uid": board.probe_uid or None}
-    steps = recovery.plan(retries, power=board.can_power_cycle)
-    attempts = Attempts(
-        record, board.name, lambda text: run.log(board.name, text), steps, on_attempt, before=record.handed_on
-    )
+    steps = plan(retries, power=board.can_power_cycle)
+    attempts = Attempts(record, board.name, lambda text: run.log(board.name, text), steps, on_attempt)
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
+        attempts.image_sha256 = image.sha256
         known |= _image_columns(image)
         data = data.chosen(samples)
         known |= data_columns(suite, data)
         case = _prepare(board, suite, variant, data, image, on_progress, meter, force_flash=force_flash)
         known |= case.inputs_columns
-        measured = _attempt(case, record, run, known, attempts)
+        measured = _attempt(case, attempts, run, known)
+        attempts.ended(None)
     except HilError as error:
         if not isinstance(error, StoreError):
             attempts.ended(error)
         if not isinstance(error, BoardError) or (final and not isinstance(error, LeaseLostError)):
-            record.finish(status="failed", reason=str(error), **known)
+            record.finish(status="failed", reason=str(error), retransmissions=attempts.retransmissions, **known)
         raise
     except BaseException as error:
         stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
         attempts.ended(error, "interrupted" if stopped else None)
         if not (stopped and run.writer is not None):  # another writer of the run may take the case
             name = "interrupted" if stopped else f"{type(error).__name__}: {error}"
-            record.finish(status="failed", reason=f"{name} after {record.recorded} samples", **known)
+            reason = f"{name} after {record.recorded} samples"
+            record.finish(status="failed", reason=reason, retransmissions=attempts.retransmissions, **known)
         raise
-    attempts.ended(None)
-    return record.finish(status="complete", judge=partial(judge, variant.limits), **known, **measured)
+    return record.finish(
+        status="complete",
+        judge=partial(judge, variant.limits),
+        retransmissions=attempts.retransmissions,
+        **known,
+        **measured,
+    )
 
 
 def begin_case(
@@ -188,7 +206,7 @@ def _prepare(
     meter: Meter | None,
     *,
     force_flash: bool,
-) -> _Case:
+) -> Case:
     """Turn the inputs into the model's input tensors, and check that the outputs can be classes of the suite."""
     card = image.card
     if card.output.size != len(suite.classes):
@@ -200,7 +218,7 @@ def _prepare(
         real = model_inputs(data, card.input, variant.resize)
     except ImageError as error:
         raise ImageError(f"{image.path}: {error}") from error
-    return _Case(
+    return Case(
         board=board,
         image=image,
         inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
@@ -214,61 +232,46 @@ def _prepare(
     )
 
 
-def _attempt(case: _Case, record: CaseRecord, run: Run, known: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
-    """Measure until it works, or the retries are used up."""
+def _attempt(case: Case, attempts: Attempts, run: Run, known: dict[str, Any]) -> dict[str, Any]:
+    """Measure until it works, or the retries are used up; add what is known of board and image meanwhile."""
     board = case.board
-    repaired = 0
     step: Step | None = None
     seen: Info | None = None
     while True:
-        link: Link | None = None
         attempt = attempts.begin()
         try:
             if step is not None:
-                recovery.prepare(board, step)
-            attempt.link = link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+                prepare(board, step)
+            attempt.link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
             attempt.stage = "flash"
             # Somebody may have flashed the board since the last attempt, so a reset alone is no proof of the image.
             force = case.force_flash if step is None else step is not Step.RESET
             before = seen if step is Step.RESET else None
-            info = start_image(board, case.image, link, case.on_progress, force=force, before=before)
-            attempt.info = seen = info
-            attempt.stage = "measure"
-            record.answered = True
+            info = start_image(board, case.image, attempt.link, case.on_progress, force=force, before=before)
+            attempt.info, attempt.stage = info, "measure"
+            seen, attempts.record.answered = info, True
             known |= {"build_id": info.build_id, "board_uid": chip_name(info)}
             if known.get("flashing") != "written":  # by an earlier attempt of this case
                 known["flashing"] = board.flashing
-            measured = _measure(case, attempt, link, info, record, run)
-        except BoardError as error:
+            return _measure(case, attempt, attempt.link, info, attempts.record, run)
+        except HilError as error:
+            if attempt.stage == "flash" and board.flashing is not None:
+                attempt.stage = "start"
+            if not isinstance(error, BoardError):
+                raise
             reason = _with_crash_report(board, error)
-            repaired += link.counters.retransmissions if link else 0
-            known["retransmissions"] = repaired
             _log_notes(board, run)
-            _note_start(attempt, board)
             step = attempts.failed(error, reason, answered=attempt.info is not None and not board.ended)
-        except HilError:
-            _note_start(attempt, board)
+        finally:
             _log_notes(board, run)
-            raise
-        else:
-            _log_notes(board, run)
-            known["retransmissions"] = repaired + link.counters.retransmissions
-            return measured
-
-
-def _note_start(attempt: Attempt, board: Board) -> None:
-    """Tell an image that couldn't be flashed from one that couldn't be started."""
-    if attempt.stage == "flash" and board.flashing is not None:
-        attempt.stage = "start"
 
 
 def _log_notes(board: Board, run: Run) -> None:
-    for note in board.notes:
-        run.log(board.name, note)
-    board.notes.clear()
+    while board.notes:
+        run.log(board.name, board.notes.pop(0))
 
 
-def _measure(case: _Case, attempt: Attempt, link: Link, info: Info, record: CaseRecord, run: Run) -> dict[str, Any]:
+def _measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRecord, run: Run) -> dict[str, Any]:
     """Stream all inputs, record each inference, and return the measured columns."""
     board, output = case.board, case.image.card.output
     total = len(case.inputs)
@@ -317,13 +320,13 @@ def _measure(case: _Case, attempt: Attempt, link: Link, info: Info, record: Case
     }
 
 
-def _agreement(case: _Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:
+def _agreement(case: Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:
     if case.reference is None:
         return {}
     return agreement_columns(case.reference, predictions, np.stack(outputs), case.image.card.output)
 
 
-def _record_repeats(case: _Case, link: Link, record: CaseRecord) -> None:
+def _record_repeats(case: Case, link: Link, record: CaseRecord) -> None:
     """Run some inputs several times more, which says how well the board repeats."""
     output = case.image.card.output
     for index, tensor in enumerate(case.inputs[:_REPEATED_INPUTS]):
@@ -339,7 +342,7 @@ def _record_repeats(case: _Case, link: Link, record: CaseRecord) -> None:
             )
 
 
-def _record_layers(case: _Case, link: Link, record: CaseRecord, output_crc: int) -> None:
+def _record_layers(case: Case, link: Link, record: CaseRecord, output_crc: int) -> None:
     """Measure the first input once more, layer by layer. It comes last because the marks need stack too."""
     specs = case.image.layers
     if specs is None:

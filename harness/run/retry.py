@@ -115,8 +115,9 @@ class Attempts:
         log: takes a line for the board's log.
         steps: how the retries begin, from `plan`.
         on_ended: takes the row of each attempt, once it is written.
-        before: attempts that other boards have had.
+        image_sha256: of the image that is run; None until it is read.
         current: what goes on; None between two attempts.
+        retransmissions: frames sent again in the attempts that have ended; None before the first one has ended.
     """
 
     record: CaseRecord
@@ -124,8 +125,9 @@ class Attempts:
     log: Callable[[str], None]
     steps: tuple[Step, ...]
     on_ended: Callable[[Mapping[str, Any]], None] | None = None
-    before: int = 0
+    image_sha256: str | None = None
     current: Attempt | None = field(default_factory=Attempt)
+    retransmissions: int | None = None
 
     def begin(self) -> Attempt:
         """Begin an attempt."""
@@ -145,15 +147,18 @@ class Attempts:
         attempt, self.current = self.current, None
         if attempt is None:
             return
+        repaired = attempt.link.counters.retransmissions if attempt.link else 0
+        self.retransmissions = repaired + (self.retransmissions or 0)
         row = self.record.attempt_ended(
             device=self.device,
             board_uid=chip_name(attempt.info) if attempt.info else None,
+            image_sha256=None if attempt.stage == "open" else self.image_sha256,
             stage=attempt.stage,
             outcome="ok" if error is None else "lost" if isinstance(error, _NO_BOARDS_FAULT) else "failed",
             error=None if error is None else type(error).__name__,
             reason=None if error is None else reason or str(error),
             answered=attempt.info is not None,
-            retransmissions=attempt.link.counters.retransmissions if attempt.link else 0,
+            retransmissions=repaired,
             seconds=time.monotonic() - attempt.began,
             ended=datetime.now(UTC),
         )
@@ -172,7 +177,7 @@ class Attempts:
         Raises:
             BoardError: of the error's type, if that was the last attempt, or if no retry can help.
         """
-        number = self.record.attempt - self.before
+        number = self.record.attempt - self.record.handed_on
         last = number >= len(self.steps) or isinstance(error, _FINAL)
         step = None if last else choose(self.steps[number], error, answered=answered, opened=opened)
         then = f"next: {step}" if step else "given up"
@@ -222,8 +227,8 @@ def open_patiently(
 
 
 @dataclass
-class Standing:
-    """What a run knows of one board: whether to go on with it.
+class Reliability:
+    """What the cases of this process say of a board: whether to go on with it.
 
     Attributes:
         given_up: why the board is not used any more in this run; None as long as it is.

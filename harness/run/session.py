@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.errors import BoardError, ConfigError, HilError, LeaseLostError, MeasurementError, QuarantinedError
+from harness.errors import BoardError, ConfigError, HilError, MeasurementError, QuarantinedError
 from harness.locks.state import hostname
 from harness.measure.limits import LimitCheck, check_limits
 from harness.run.access import Access
-from harness.run.boards import Rack
-from harness.run.case import begin_case, run_case
-from harness.run.failover import Case
+from harness.run.boards import Boards
+from harness.run.case import begin_case
+from harness.run.failover import Failover
 from harness.run.provenance import provenance
 from harness.run.targets import LeftOut, Target, make_targets
 from harness.store import Run
@@ -23,15 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.boards.base import Backend, Board
+    from harness.boards.base import Backend
     from harness.config import Device, Suite, SuiteData, Variant
     from harness.run.options import Options
     from harness.store.cases import CaseRecord
 
-#: So many boards of a pool are tried with a case; an image that fails on all of them is to blame, not they.
-_BOARDS_PER_CASE = 3
-#: So often a case is begun again because its board was taken away: a coordinator restarted, a host was suspended.
-_LOSSES = 2
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
     "virtual": "emulated Cortex-M4, counts instructions; not latency",
@@ -48,7 +43,10 @@ class Session:
         access: how boards are opened, and whether they may be used.
         targets: what cases can be asked of.
         left_out: selected devices that can't be used, and why.
-        record: of the case that was begun last.
+        suites: the suites that will be measured, by path; run.json names them.
+        run: what results are written to; None before the first case.
+        record: what is written of the case that was begun last.
+        boards: those of all targets.
     """
 
     options: Options
@@ -61,10 +59,10 @@ class Session:
     _numbers: dict[tuple[str, Path, str], int] = field(default_factory=dict)
     _begun: set[int] = field(default_factory=set)
     _data: dict[Path, SuiteData] = field(default_factory=dict)
-    rack: Rack = field(init=False)
+    boards: Boards = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rack = Rack(self.access, self.targets, self.options, self._log)
+        self.boards = Boards(self.access, self.targets, self.options, self._log)
 
     @classmethod
     def build(cls, options: Options, access: Access | None = None) -> Self:
@@ -113,7 +111,7 @@ class Session:
                 else:
                     lines.append(f"hil: {name} on {target.backend}: shares the cases")
                 lines.append(f"     because {why}")
-                lines += self.rack.meters[device.name].header()
+                lines += self.boards.meters[device.name].header()
                 lines += self.access.notices(device)
         lines += [f"hil: without {item.device}: {item.why}" for item in self.left_out]
         lines += [f"hil: INJECTED FAULT {fault}: this run is no measurement" for fault in self._faults()]
@@ -123,14 +121,6 @@ class Session:
         """Return the faults that are injected on purpose; a fault of one board says of which."""
         of_boards = [f"{device.name}: {fault}" for device in self.devices for fault in device.faults]
         return [*self.options.virtual_faults, *of_boards]
-
-    def any_board(self, target: Target) -> Board:
-        """Return the open board of a target, or of the first in its pool that can be opened.
-
-        Raises:
-            HilError: none can.
-        """
-        return self.rack.any_board(target)
 
     def measure(
         self,
@@ -144,10 +134,8 @@ class Session:
     ) -> tuple[dict[str, Any], LimitCheck]:
         """Run one case and hold it against its limits.
 
-        A case that was measured before in this session is measured anew, and what is measured last counts.
-
-        A case whose board fails goes to another board of the pool, if there is one, at most to so many that a bad image
-        isn't tried on the whole farm.
+        A case that was measured before in this session is measured anew, and what is measured last counts. A case whose
+        board fails goes to another board of the target, if there is one.
 
         Args:
             target: the board, or any of which boards.
@@ -161,7 +149,7 @@ class Session:
             The row of the case, and what came of the limits.
 
         Raises:
-            QuarantinedError: the case was skipped, because its boards are out of use; it is recorded with the reason.
+            QuarantinedError: no board may be used; the case is recorded as skipped, with the reason.
             HilError: the case failed; it is recorded with the reason.
         """
         run = self._open_run()
@@ -170,65 +158,24 @@ class Session:
             if done["status"] != "complete":
                 raise MeasurementError(str(done["reason"]))
             return done, check_limits(variant.limits, done)
-        key = (target.name, suite.path, variant.name)
         if number is None:
-            number = self._numbers.setdefault(key, len(self._numbers))
+            number = self._numbers.setdefault((target.name, suite.path, variant.name), len(self._numbers))
         self._begun.add(number)
-        first = self.rack.order(target)[0]
+        first = self.boards.order(target)[0]
         where = {"pool": target.pool, "host": hostname()}
         record = begin_case(run, first.name, first.kind, target.backend, suite, variant, number=number, **where)
         self.record = record
-        case = Case(target, suite, variant, record, run, on_progress)
         try:
             data = self._load(suite)
-            row = self._measured(case, data, final=final)
+            row = Failover(
+                self.boards, target, suite, variant, data, run, record, self.options, on_progress, final=final
+            ).measure()
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
-                if isinstance(error, QuarantinedError):  # none of the boards that are left was tried
-                    record.finish(status="skipped", reason=str(error), attempts=record.ended)
-                else:
-                    record.finish(status="failed", reason=str(error), attempts=record.ended)
+                untried = isinstance(error, QuarantinedError)
+                record.finish(status="skipped" if untried else "failed", reason=str(error), attempts=record.ended)
             raise
         return row, check_limits(variant.limits, row)
-
-    def _measured(self, case: Case, data: SuiteData, *, final: bool) -> dict[str, Any]:
-        """Measure a case on one board after the other, until one of them works."""
-        limit = min(_BOARDS_PER_CASE, len(case.target.devices))
-        while True:
-            board, device = self.rack.take(case)
-            last = len(case.failed) + 1 >= limit
-            try:
-                row = run_case(
-                    board,
-                    case.suite,
-                    case.variant,
-                    data,
-                    case.run,
-                    retries=self.options.retries,
-                    force_flash=self.options.force_flash,
-                    on_progress=case.on_progress,
-                    record=case.record,
-                    meter=self.rack.meters[device.name],
-                    final=last and final,
-                    on_attempt=partial(self.access.attempt_ended, device),
-                )
-            except LeaseLostError as error:
-                self.rack.let_go(device)
-                if case.lost == _LOSSES or not final:
-                    raise
-                case.lose(error)
-            except BoardError as error:
-                self.rack.failed(case, device, error)
-                if last:
-                    raise
-                self.rack.let_go(device)
-                case.give_up(device, error)
-            except MeasurementError as error:
-                self.rack.worked(case, device, error)
-                raise
-            else:
-                self.rack.worked(case, device)
-                return row
 
     def close(self) -> None:
         """Let go of all boards, then write the tables. Safe to call twice.
@@ -236,7 +183,7 @@ class Session:
         Raises:
             StoreError: the tables can't be written; the journal is kept.
         """
-        self.rack.close()
+        self.boards.close()
         if self.run is not None:
             self.run.close()
 

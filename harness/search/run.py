@@ -141,13 +141,13 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         patience=search.patience,
     )
     kept = []
-    bench = Session.build(options, LabAccess.of(options))
-    bench.suites = {path: suite}
-    with contextlib.closing(bench):
+    session = Session.build(options, LabAccess.of(options))
+    session.suites = {path: suite}
+    with contextlib.closing(session):
         for variant in suite.variants:
             candidate, macs = made[variant.name]
             try:
-                row, _ = bench.measure(bench.targets[0], suite, variant, search.on_progress)
+                row, _ = session.measure(session.targets[0], suite, variant, search.on_progress)
             except StoreError:
                 raise
             except HilError as error:

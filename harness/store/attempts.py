@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.store.files import load_table
 from harness.store.journal import Damage, journals, read_journal
 from harness.store.tables import attempt_of, whole
 
@@ -34,6 +33,8 @@ def attempts_of(run: Path) -> list[dict[str, Any]]:
         if not path.is_file():  # else the run was closed just now
             raise
     if path.is_file():
+        from harness.store.files import load_table  # noqa: PLC0415 (pandas takes a while to import)
+
         rows = load_table(path, "attempts").to_pylist()
     return sorted(rows, key=lambda row: row["ended"])
 

@@ -226,6 +226,7 @@ ATTEMPTS: Final[tuple[Column, ...]] = (
     Column("attempt", "Int64", "", "number of the attempt at the case, from 1, in the order in which they ended"),
     Column("host", "string", "", "computer that drove the board"),
     Column("board_uid", "string", "", "chip id that the running board announced in it"),
+    Column("image_sha256", "string", "", "SHA-256 of the image file; missing if the board could not be opened"),
     Column("stage", "string", "", "how far it came: open, flash, start, measure or energy"),
     Column(
         "outcome",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
+import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Samples held in memory at a time.
 CHUNK_ROWS = 65_536
+#: So many are turned into JSON and back in less time than pandas is imported.
+_FEW_ROWS = 4096
 
 _ARROW = {
     "string": pa.string(),
@@ -49,6 +54,37 @@ SAMPLE_FIELDS = ("sample", "repeat", "label", "prediction", "ticks", "output_crc
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return the Parquet schema of a table."""
     return pa.schema([(column.name, _ARROW[column.dtype]) for column in columns], metadata=_METADATA)
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Return rows as a table; what the schema doesn't have is left out, what a row doesn't have is missing.
+
+    Few rows go through JSON: before it takes a Python list, pyarrow imports pandas, which takes a short run longer than
+    all else that it writes.
+
+    Raises:
+        ValueError, ArrowException: a value is not of its column's type.
+    """
+    if not rows:
+        return schema.empty_table()
+    if len(rows) > _FEW_ROWS:
+        return pa.Table.from_pylist(rows, schema=schema)
+    whole_numbers = [field.name for field in schema if field.type == pa.int64()]
+    lines = []
+    for row in rows:
+        rounded = {name: int(row[name]) for name in whole_numbers if _is_whole(row.get(name))}
+        lines.append(json.dumps({**row, **rounded}, default=datetime.isoformat, allow_nan=False))
+    data = "\n".join(lines).encode()
+    table = pj.read_json(
+        io.BytesIO(data),
+        pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+    )
+    return table.cast(schema)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()
 
 
 @dataclass
@@ -221,7 +257,7 @@ def _is_attempt(values: object) -> bool:
     if not _is_row(values, len(ATTEMPT_FIELDS)):
         return False
     try:
-        pa.RecordBatch.from_pylist([attempt_of(values)], schema=arrow_schema(ATTEMPTS))  # type: ignore[arg-type]
+        table_of([attempt_of(values)], arrow_schema(ATTEMPTS))  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError, pa.ArrowException):
         return False
     return True
@@ -244,7 +280,7 @@ def _fits(columns: Mapping[str, Any], *, finished: bool) -> bool:
         row = {**columns}
         if isinstance(row.get("started_utc"), str):
             row["started_utc"] = datetime.fromisoformat(row["started_utc"]).astimezone(UTC)
-        pa.RecordBatch.from_pylist([row], schema=arrow_schema(CASES))
+        table_of([row], arrow_schema(CASES))
     except (ValueError, TypeError, OverflowError, pa.ArrowException):
         return False
     return True
@@ -286,7 +322,7 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
         contents = Contents.of(journals(folder), counts)
         rows = contents.rows()
         samples = sum(case.recorded + case.repeats for case in contents.cases.values())
-        cases_table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
+        cases_table = table_of(rows, arrow_schema(CASES))
         write_table(folder / "samples.parquet", arrow_schema(SAMPLES), _sample_batches(contents), samples)
         others = {
             "layers": contents.layer_rows(),
@@ -295,7 +331,7 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
         }
         for name, found in others.items():
             if found:
-                table = pa.Table.from_pylist(found, schema=arrow_schema(TABLES[name]))
+                table = table_of(found, arrow_schema(TABLES[name]))
                 write_table(folder / f"{name}.parquet", table.schema, table.to_batches(), len(found))
         write_table(folder / "cases.parquet", cases_table.schema, cases_table.to_batches(), len(rows))
     except OSError as error:
@@ -322,10 +358,10 @@ def _sample_batches(contents: Contents) -> Iterator[pa.RecordBatch]:
             elif record["t"] == "sample" and attempt[number] == contents.cases[number].attempt:
                 chunk.append({**keys[number], **dict(zip(SAMPLE_FIELDS, record["v"], strict=True))})
             if len(chunk) == CHUNK_ROWS:
-                yield pa.RecordBatch.from_pylist(chunk, schema=schema)
+                yield from table_of(chunk, schema).to_batches()
                 chunk = []
     if chunk:
-        yield pa.RecordBatch.from_pylist(chunk, schema=schema)
+        yield from table_of(chunk, schema).to_batches()
 
 
 def write_table(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows: int) -> None:

@@ -31,10 +31,10 @@ def build(tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(main, ["build", *map(str, arguments)])
 
 
-@pytest.fixture(scope="session")
-def objects(tmp_path_factory):
+@pytest.fixture
+def objects(kept_objects):
     """Return the option that keeps compiled kernels, for tests that are not about how they are compiled."""
-    return ("--objects", tmp_path_factory.mktemp("objects"))
+    return ("--objects", kept_objects)
 
 
 def test_help_has_an_example(build):
@@ -100,8 +100,8 @@ def test_patches_that_cannot_be_are_refused(build, options, message):
 
 
 @pytest.mark.usefixtures("toolchain")
-def test_the_image_runs_a_suite_on_the_virtual_board_like_the_shipped_one(build, tmp_path):
-    result = build(MODEL, *BOARD, "-o", tmp_path / "images" / "nano33" / "mine.elf")
+def test_the_image_runs_a_suite_on_the_virtual_board_like_the_shipped_one(build, objects, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "-o", tmp_path / "images" / "nano33" / "mine.elf")
     assert result.exit_code == 0, result.output
     shipped = (ROOT / "suites" / "fashion_mnist.yaml").read_text()
     text = shipped[: shipped.index("images: ")] + (
@@ -141,8 +141,8 @@ def test_emitting_c_compiles_nothing(build, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("toolchain")
-def test_plain_kernels_are_in_the_table_and_in_the_image(build, tmp_path):
-    result = build(MODEL, *BOARD, "--plain", "-o", "plain.elf")
+def test_plain_kernels_are_in_the_table_and_in_the_image(build, objects, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "--plain", "-o", "plain.elf")
     assert result.exit_code == 0, result.output
     assert "hil_conv_s8_plain" in result.output
     names = {name for _, _, name in load_image(tmp_path / "plain.elf").functions}

@@ -21,19 +21,20 @@ MODEL = ROOT / "firmware/models/fashion_mnist/fashion_mnist_int8.tflite"
 
 
 @pytest.fixture
-def making(toolchain, nano33):
-    return Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain, strict=True)
+def making(toolchain, nano33, kept_objects):
+    return Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain, strict=True, kept=kept_objects)
 
 
 def make(graph, making, out):
     return make_model_image(graph, plan_memory(graph), making, out, "fashion_mnist_int8")
 
 
+@pytest.mark.slow
 def test_the_image_is_the_same_from_another_folder_and_with_kept_objects(
     making, toolchain, nano33, tmp_path, monkeypatch
 ):
     graph = parse_tflite(MODEL)
-    here = make(graph, making, tmp_path / "a.elf")
+    here = make(graph, replace(making, kept=None), tmp_path / "a.elf")
     copy = tmp_path / "installed elsewhere" / "firmware"
     for folder in ("agent", "boards", "engine", "support"):
         shutil.copytree(ROOT / "firmware" / folder, copy / folder)
@@ -48,14 +49,6 @@ def test_the_image_is_the_same_from_another_folder_and_with_kept_objects(
     committed = ROOT / "firmware/prebuilt/nano33/fashion_mnist_int8.elf"
     if "(15:12.2.rel1-1)" in toolchain.version:  # the images are Debian 12's compiler's
         assert contents == {committed.read_bytes()}
-
-
-def test_the_plain_build_is_another_image(making, tmp_path):
-    graph = parse_tflite(MODEL)
-    plain = Making(making.target, making.toolchain, plain=True)
-    functions = {name for _, _, name in make(graph, plain, tmp_path / "p.elf").image.functions}
-    assert "hil_conv_s8_plain" in functions
-    assert "hil_conv_s8" not in functions
 
 
 def test_only_what_knows_the_model_is_compiled_for_each(making, tmp_path):

@@ -46,8 +46,8 @@ INVOKE = "int hil_model_invoke(void) { for (int i = 0; i < 4; ++i) arena[4 + i] 
 
 
 @pytest.fixture
-def making(toolchain, nano33):
-    return Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain)
+def making(toolchain, nano33, kept_objects):
+    return Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain, kept=kept_objects)
 
 
 def write_engine(folder, files, card=CARD):

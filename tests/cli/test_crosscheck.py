@@ -165,6 +165,7 @@ def test_an_emulator_that_miscounts(stand_in):
     assert result.output.count("4 of 4 differ") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 def test_an_emulator_that_measures_nothing(stand_in):
     result = stand_in("virtual", "renode", "--samples", "4", trap="wild=0x30000000")

@@ -51,6 +51,7 @@ def test_float32_is_close_to_litert(path, plain, host_kernels, tmp_path):
         assert_close(model(values), oracle.run(values).reshape(graph.output.shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [INT8[10], FLOAT[10]], ids=lambda path: path.stem)
 def test_no_undefined_behaviour(path, tmp_path):
     graph = parse_tflite(path)

@@ -42,7 +42,9 @@ def assert_equal(whole, patched, graph, what):
         np.testing.assert_array_equal(patched(values), whole(values), err_msg=str(what))
 
 
-@pytest.mark.parametrize("stem", CHAINS)
+@pytest.mark.parametrize(
+    "stem", [pytest.param(stem, marks=[pytest.mark.slow] if "chain02" in stem else []) for stem in CHAINS]
+)
 def test_outputs_are_those_of_the_whole_model(stem, host_kernels, tmp_path):
     graph = chain(stem)
     whole = HostModel(graph, tmp_path / "whole", host_kernels)

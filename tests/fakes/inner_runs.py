@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import harness.pytest_plugin.gate
 import harness.pytest_plugin.items
+import harness.pytest_plugin.progress
 import harness.pytest_plugin.summary
 import harness.report.baseline
 import harness.report.page
 import harness.run.options
-import harness.run.progress
 import harness.run.session
 import harness.store.publish  # noqa: F401

@@ -46,7 +46,7 @@ def night(tmp_path):
 def worker(night, tmp_path):
     made = make_worker(night.folder, "b1", tmp_path / "devices.yaml", tmp_path, "me")
     yield made
-    made.bench.rack.close()
+    made.bench.boards.close()
 
 
 def claims(night):

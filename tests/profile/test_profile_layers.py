@@ -99,13 +99,14 @@ def test_an_image_whose_agent_is_too_old(board, link, image, data):
 
 
 @pytest.fixture
-def patched_image(root, nano33, tmp_path):
+def patched_image(root, nano33, tmp_path, kept_objects):
     """An image whose first three layers run in nine patches, which are copied out of the input."""
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc isn't installed")
     graph = parse_tflite(root / "firmware" / "models" / "fashion_mnist" / "fashion_mnist_int8.tflite")
     plan = plan_memory(graph, Patches(rows=3, columns=3, layers=3))
-    making = Making(target_for(nano33.kind, [nano33.kind], root / "firmware"), find_toolchain("arm-none-eabi-"))
+    target = target_for(nano33.kind, [nano33.kind], root / "firmware")
+    making = Making(target, find_toolchain("arm-none-eabi-"), kept=kept_objects)
     return make_model_image(graph, plan, making, tmp_path / "patched.elf", "patched").image
 
 

@@ -43,7 +43,7 @@ DEVICES = "devices:\n  a: {kind: nano33, tags: [pair]}\n  b: {kind: nano33, tags
 def lab(pytester, monkeypatch):
     """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
     # On a busy computer, lines of progress would come between the dots.
-    monkeypatch.setattr("harness.run.progress._LINE_SECONDS", math.inf)
+    monkeypatch.setattr("harness.pytest_plugin.progress._LINE_SECONDS", math.inf)
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
     suites = pytester.mkdir("suites")
     shutil.copytree(ROOT / "firmware" / "prebuilt" / "nano33", suites / "images" / "nano33")

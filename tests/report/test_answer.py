@@ -140,11 +140,11 @@ def test_variants_on_different_inputs_have_no_leader_and_the_reason_is_said(tmp_
 @pytest.mark.slow
 def test_with_no_true_difference_a_leader_is_named_in_fewer_than_one_run_of_twenty(tmp_path):
     false_alarms = 0
-    for seed in range(100):
+    for seed in range(40):
         same = [Made(f"v{n}", "int8", None, 0.2, 1000, 1000, 9000, jitter=0) for n in range(5)]
         with Run.create(tmp_path, about(Setting())) as run:
             for number, made in enumerate(same):
                 record_case(run, made, Setting(samples=100, seed=1000 * seed + number))
         accuracy = axes(answered(run.path))["accuracy"]
         false_alarms += len(accuracy.leaders) == 1
-    assert false_alarms <= 5
+    assert false_alarms <= 2  # of 40; four false alarms in ten would be missed once in a million

@@ -48,9 +48,9 @@ def test_without_a_difference_false_alarms_stay_under_the_stated_rate(side):
     policy = Policy(resamples=100)
     alarms = sum(
         bool({"better", "worse"} & set(verdicts(experiment(side, random, count=200), policy).values()))
-        for _ in range(1000)
+        for _ in range(400)
     )
-    assert alarms <= 50
+    assert alarms <= 20  # a true rate of 10 % would be missed once in 5,000 tests
 
 
 def test_even_when_the_least_difference_matters_and_many_are_compared_at_once(side):
@@ -131,7 +131,8 @@ def called(random, side, count, **about):
 
 @pytest.mark.parametrize(("units", "variants"), [(2, 1), (6, 4), (16, 4)])
 def test_units_that_differ_raise_no_false_alarms(side, units, variants):
-    assert called(np.random.default_rng(units), side, 200, units=units, variants=variants) <= 20
+    # A tenth. Of a rate of 25 %, so few would be seen once in a thousand; without the units it is over 60 % (below).
+    assert called(np.random.default_rng(units), side, 80, units=units, variants=variants) <= 8
 
 
 def test_without_what_is_known_of_units_they_would(side):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
@@ -47,10 +48,11 @@ class Listener(Access):
 def test_the_rows_agree_with_the_log_and_the_case(fault, wanted, suite, tmp_path):
     samples = 20 if "flip" in fault else 5
     options = Options(("nano33",), "virtual", None, tmp_path, samples, 1, virtual_faults=(fault,))
-    began = datetime.now(UTC)
+    began, variant = datetime.now(UTC), suite.variant("int8")
     with contextlib.closing(Session.build(options, Listener(Session.build(options).lab))) as session:
         with contextlib.suppress(HilError):
-            session.measure(session.targets[0], suite, suite.variant("int8"), None)
+            session.measure(session.targets[0], suite, variant, None)
+        kind = session.targets[0].devices[0].kind
         going = attempts_of(session.run.path)  # from the journal, while the run goes on
     results = load_results(session.run.path)
     rows, case = results.attempts, results.cases.iloc[0]
@@ -67,6 +69,9 @@ def test_the_rows_agree_with_the_log_and_the_case(fault, wanted, suite, tmp_path
     announced = rows.stage == "measure"
     assert rows.answered.tolist() == announced.tolist() == rows.board_uid.notna().tolist()
     assert rows.board_uid.dropna().isin([case.board_uid]).all()
+    opened = rows.stage != "open"
+    assert rows.image_sha256.notna().tolist() == opened.tolist()
+    assert rows.image_sha256.dropna().isin([sha256(suite.image_path(variant, kind).read_bytes()).hexdigest()]).all()
     assert rows.retransmissions.sum() == (0 if case.isna().retransmissions else case.retransmissions)
     assert (rows.retransmissions.sum() > 0) or not fault.startswith("serial.flip")
 

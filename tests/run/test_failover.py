@@ -238,7 +238,7 @@ def test_from_a_board_that_fails_a_case_goes_to_no_other_one_that_has_failed(tmp
                 time.sleep(0.05)
             with pytest.raises(TimeoutError):
                 case.result(3)
-            first.rack.close()  # which held the only good board
+            first.boards.close()  # which held the only good board
             row = case.result(60)[0]
         assert (row["device"], row["status"], row["attempts"]) == ("b3", "complete", 2)
         assert failures() == ["b1", "b2", "b1"]

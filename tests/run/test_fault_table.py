@@ -296,17 +296,17 @@ def test_table_in_the_docs(measured, root):
 
 
 @pytest.mark.slow
-def test_a_thousand_samples_at_one_wrong_bit_in_ten_thousand(nano33, suite, results_dir):
+def test_many_samples_at_one_wrong_bit_in_ten_thousand(nano33, suite, results_dir):
     data, variant, seen = suite.load_data(), next(v for v in suite.variants if v.name == "int8"), []
     for faults in ([], ["serial.flip=1e-4,seed=1"]):
         with Run.create(results_dir, {"seed": 0}) as run, open_board(nano33, "virtual", faults) as board:
-            row = run_case(board, suite, variant, data, run)
+            row = run_case(board, suite, variant, data, run, samples=300)
             struck = sum(active.struck for active in board.twin.faults)
         seen.append(load_results(run.path).samples[COMPARED].values.tolist())
-    assert len(seen[0]) == 1000
+    assert len(seen[0]) == 300
     assert seen[0] == seen[1]
-    assert struck > 500
-    assert row["retransmissions"] > 300
+    assert struck > 150
+    assert row["retransmissions"] > 90
     assert row["attempts"] == 1
 
 

@@ -17,7 +17,7 @@ from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.run.case import run_case
 from harness.run.options import Options
-from harness.run.retry import Standing, Step, choose, plan
+from harness.run.retry import Reliability, Step, choose, plan
 from harness.run.session import Session
 from harness.store import Run, load_results
 
@@ -173,7 +173,7 @@ def test_a_board_that_is_lost_is_given_up(suite, tmp_path):
     options = Options(("nano33",), "virtual", None, tmp_path / "results", 5, 1)
     bench = Session.build(options)
     device = bench.devices[0]
-    board = bench.rack.board(device)
+    board = bench.boards.board(device)
 
     def unplugged(_name):
         raise exceptions.ProbeError("unplugged")
@@ -191,7 +191,7 @@ def test_a_board_that_is_lost_is_given_up(suite, tmp_path):
 
 
 def test_what_speaks_against_a_board():
-    standing = Standing()
+    standing = Reliability()
     standing.failed(LinkError("hang"), answered=True)
     standing.failed(LinkError("silent"), answered=False)
     standing.worked()
@@ -200,7 +200,7 @@ def test_what_speaks_against_a_board():
     standing.failed(LinkError("silent again"), answered=False)
     with pytest.raises(BoardError, match="silent again"):
         standing.check("bench")
-    lost = Standing()
+    lost = Reliability()
     lost.failed(ProbeError("unplugged"), answered=True)
     with pytest.raises(BoardError, match="unplugged"):
         lost.check("bench")

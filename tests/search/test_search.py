@@ -34,8 +34,11 @@ shutil.copyfile(f"{MODELS}/fashion_mnist_{{name}}.tflite", out)
 
 
 @pytest.fixture
-def searched(tmp_path):
+def searched(tmp_path, kept_objects):
     compiler("arm-none-eabi-gcc")
+    kept_objects.mkdir(exist_ok=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "objects").symlink_to(kept_objects)
     (tmp_path / "make.py").write_text(MAKE)
 
     def run(models, *options, limits="{}"):

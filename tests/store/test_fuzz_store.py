@@ -22,7 +22,7 @@ def test_a_run_is_recovered_or_refused(cases, tmp_path):
     template = find_run(tmp_path / "template" / "latest").resolve()
     records = [record for record in read_journal(template / JOURNAL) if not isinstance(record, Damage)]
     ended = "2026-03-01T12:00:00+00:00"
-    attempt = ["b1", "host", None, "start", "failed", "LinkError", "silent", False, 0, 1.5, ended]
+    attempt = ["b1", "host", None, None, "start", "failed", "LinkError", "silent", False, 0, 1.5, ended]
     records.insert(1, {"t": "attempts", "case": 0, "v": [attempt]})
     about = (template / "run.json").read_bytes()
     folder = tmp_path / "runs" / template.name

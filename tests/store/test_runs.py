@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from filelock import BaseFileLock, FileLock
 
@@ -20,6 +22,7 @@ from harness.store import Run, find_run, list_runs, load_results, recover, schem
 from harness.store.folders import newest_run
 from harness.store.journal import write_error
 from harness.store.schema import CASES, SAMPLES, SCHEMA_VERSION
+from harness.store.tables import arrow_schema, table_of
 
 KEYS = {"device": "nano33", "board": "nano33", "backend": "virtual", "suite": "digits", "variant": "int8"}
 
@@ -55,6 +58,30 @@ def test_a_complete_run(run, tmp_path):
     assert results.samples.output_crc.tolist() == [2**32 - 1] * 3
     assert results.samples.variant.tolist() == ["int8"] * 3
     assert sorted(path.name for path in run.path.iterdir()) == ["cases.parquet", "run.json", "samples.parquet"]
+
+
+def test_few_rows_become_the_table_that_pyarrow_makes_of_them():
+    strange = {
+        "string": 'é"\n\x00',
+        "Int64": -(2**63),
+        "Float64": 5e-324,
+        "datetime": datetime(2026, 3, 1, 1, 2, 3, 4, UTC),
+    }
+    usual = {"string": "", "Int64": 2.0, "Float64": 3, "datetime": "2026-03-01T12:00:00.5+01:00"}
+    rows = [{column.name: values[column.dtype] for column in CASES} for values in (strange, usual)]
+    schema = arrow_schema(CASES)
+    known = [{**row, "started_utc": pd.Timestamp(row["started_utc"])} for row in rows]
+    assert table_of([*rows, {}], schema).equals(pa.Table.from_pylist([*known, {}], schema), check_metadata=True)
+    for wrong in (
+        {"case": 1.5},
+        {"case": 2**63},
+        {"case": "1"},
+        {"device": 1},
+        {"accuracy": "x"},
+        {"accuracy": float("nan")},
+    ):
+        with pytest.raises((ValueError, pa.ArrowException)):
+            table_of([wrong], schema)
 
 
 def test_missing_is_na_in_its_own_type(run):

@@ -105,7 +105,8 @@ class Nvmc(Peripheral):
             if found is not None:
                 content, offset = found
                 content[offset : offset + 4].view("<u4")[0] = value
-                self._watcher.code_changed(place, place + 4)
+        if self._settled:
+            self._watcher.code_changed(min(self._settled), max(self._settled) + 4)
         self._settled.clear()
 
     def erase_all(self) -> None:

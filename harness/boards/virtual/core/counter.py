@@ -55,6 +55,7 @@ class _Region:
         self.table = np.zeros(4 * (len(memory) // 2), np.uint32)
         self.words = memoryview(self.table.data)
         self.longs = self.words.cast("B").cast("Q")
+        self._bytes = self.table[::4]
 
     @property
     def context(self) -> int:
@@ -64,8 +65,14 @@ class _Region:
         return self.memory[address - self.base : address - self.base + size].tobytes()
 
     def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
+        return self.table.reshape(-1, 4)[self._places(begin, end)]
+
+    def has_code(self, begin: int, end: int) -> bool:
+        return bool(self._bytes[self._places(begin, end)].any())
+
+    def _places(self, begin: int, end: int) -> slice:
         first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
-        return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
+        return slice(first // 2, max(first, last + 1) // 2)
 
 
 def _pack(registers: frozenset[int]) -> int:
@@ -282,7 +289,7 @@ class BlockCounter:
         """Tell whether code in [begin, end) was executed since it was last changed."""
         reach = 1024  # a block may begin before the range; it never spans more than a page
         for region in self._regions:
-            if begin < region.end and end > region.base and region.rows(begin - reach, end)[:, 0].any():
+            if begin < region.end and end > region.base and region.has_code(begin - reach, end):
                 return True
         return any(begin - reach <= address < end for address in self._unstable)
 

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 import fakes.inner_runs  # noqa: F401 (what the inner runs need)
-from harness.run.progress import BarProgress, LineProgress, Watch
+from harness.pytest_plugin.progress import BarProgress, LineProgress
+from harness.run.progress import Watch
 
 pytest_plugins = ["pytester"]
 
@@ -52,7 +53,7 @@ def test_a_bar_fits_and_puts_the_cursor_back(terminal, columns):
 def clock(monkeypatch):
     """A clock that stands still unless it is set: the seconds that it shows are its only item."""
     shows = [0.0]
-    monkeypatch.setattr("harness.run.progress.time", SimpleNamespace(monotonic=lambda: shows[0]))
+    monkeypatch.setattr("harness.pytest_plugin.progress.time", SimpleNamespace(monotonic=lambda: shows[0]))
     return shows
 
 
@@ -90,7 +91,7 @@ def test_a_signal_ends_the_item():
 
 def test_a_line_begins_after_the_dots(pytester):
     pytester.makepyfile(
-        "from harness.run.progress import line_writer\n"
+        "from harness.pytest_plugin.progress import line_writer\n"
         "def test_a(): pass\n"
         "def test_b(request): line_writer(request.config)('hello')\n"
     )
