@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyocd.core import exceptions
-from pyocd.core.helpers import ConnectHelper
 from serial.tools import list_ports
 
 from harness.boards.usb import UsbDevice, usb_devices
@@ -60,12 +58,9 @@ def attached_probes() -> list[Probe]:
     Raises:
         ProbeError: pyOCD can't look.
     """
-    try:
-        probes = ConnectHelper.get_all_connected_probes(blocking=False)
-    except (exceptions.Error, OSError) as error:
-        raise ProbeError(f"looking for debug probes failed: {error}") from error
+    found = _ask_pyocd("looking for debug probes failed")
     devices = usb_devices()
-    return [_locate(probe.unique_id or "", probe.description, devices) for probe in probes]
+    return [_locate(probe.unique_id or "", probe.description, devices) for probe in found]
 
 
 def probes_for(device: Device) -> list[Probe]:
@@ -79,11 +74,19 @@ def probes_for(device: Device) -> list[Probe]:
     probes = attached_probes()
     if device.probe is None or ":" not in device.probe or device.probe.startswith(BY_LOCATION):
         return probes
-    try:
-        named = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=device.probe)
-    except (exceptions.Error, OSError) as error:
-        raise ProbeError(f"{device.name}: looking for debug probe {device.probe} failed: {error}") from error
+    named = _ask_pyocd(f"{device.name}: looking for debug probe {device.probe} failed", device.probe)
     return [*probes, *(Probe(device.probe, probe.description) for probe in named)]
+
+
+def _ask_pyocd(problem: str, uid: str | None = None) -> Sequence[Any]:
+    from pyocd.core import exceptions  # noqa: PLC0415 - pyOCD takes a second to import
+    from pyocd.core.helpers import ConnectHelper  # noqa: PLC0415 - as above
+
+    try:
+        probes: Sequence[Any] = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=uid)
+    except (exceptions.Error, OSError) as error:
+        raise ProbeError(f"{problem}: {error}") from error
+    return probes
 
 
 def _locate(uid: str, description: str, devices: Sequence[UsbDevice]) -> Probe:

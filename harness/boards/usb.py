@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import libusb_package
-from pyocd.probe.pydapaccess.interface.common import generate_device_unique_id
 from usb.core import USBError
 
 _INTERFACES = 8
@@ -49,6 +48,8 @@ class UsbDevice:
 
     def made_up_ids(self) -> set[str]:
         """Return the ids that pyOCD may give to this device if it has no serial number."""
+        from pyocd.probe.pydapaccess.interface.common import generate_device_unique_id  # noqa: PLC0415 - slow
+
         ids = {generate_device_unique_id(self.pid, self.vid, self.bus, self.address)}
         for interface in range(_INTERFACES):
             for path in (f"{self.location}:1.{interface}", f"{self.bus:04x}:{self.address:04x}:{interface:02x}"):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.opening import open_board
-from harness.boards.start_image import start_image
 from harness.build.interpreters import INSTALL, NoInterpreterError, installed, open_interpreter, order_for
 from harness.config.lab import Device
 from harness.errors import BoardError, ImageError
@@ -71,6 +69,8 @@ def integers(graph: Graph) -> bool:
 
 def board_outputs(board: Board, image: Image, inputs: NDArray[np.generic]) -> NDArray[np.generic]:
     """Run input tensors on a board, flashing the image if it isn't there. Returns [N, outputs], raw."""
+    from harness.boards.start_image import start_image  # noqa: PLC0415 - pyOCD takes a second to import
+
     link = Link(board.link(), board.name)
     start_image(board, image, link)
     results = link.infer_each(tensor.tobytes() for tensor in inputs)
@@ -116,6 +116,8 @@ def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str
     Raises:
         MiscompiledError: it doesn't run, or its outputs differ by more than they may.
     """
+    from harness.boards.opening import open_board  # noqa: PLC0415 - pyOCD, as above
+
     try:
         interpreter = open_interpreter(model, _order(graph))
     except NoInterpreterError as error:

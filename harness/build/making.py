@@ -17,6 +17,7 @@ from harness.build.sizes import check_output, check_regions, explain, layer_size
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
 from harness.build.toolchain import compile_units, link
 from harness.errors import ConfigError
+from harness.files.replacing import replacing
 from harness.image.elf import load_image
 
 if TYPE_CHECKING:
@@ -81,9 +82,8 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     try:
         make_folder(folder)
         for file, text in emit_c(named, plan, board=board, name=name).items():
-            part = folder / f"{file}.part"
-            part.write_text(text, encoding="ascii")
-            part.replace(folder / file)
+            with replacing(folder / file) as draft:
+                draft.write_text(text, encoding="ascii")
     except OSError as error:
         raise ConfigError(f"{error.filename or folder}: can't be written: {error.strerror}") from error
     return folder / "model.c"
@@ -151,9 +151,8 @@ def make_image(
     image = load_image(elf, kind)
     checked = "" if verify is None else verify(image)
     try:
-        part = out.with_name(f"{out.name}.part")
-        shutil.copyfile(elf, part)
-        part.replace(out)
+        with replacing(out) as draft:
+            shutil.copyfile(elf, draft)
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
     return Made(load_image(out, kind), linked.regions, warnings, checked)

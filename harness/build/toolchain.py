@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
+from harness.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,9 +122,8 @@ def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, ke
         target = kept / f"{unit.source.stem}-{_key(toolchain, unit)}.o"
         if target.exists():
             return target, ""
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        said = _compile(toolchain, unit, part)
-        part.replace(target)
+        with replacing(target) as draft:
+            said = _compile(toolchain, unit, draft)
         return target, said
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:

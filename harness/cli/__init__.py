@@ -39,6 +39,8 @@ COMMANDS: Final = {
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
     "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
+#: What commands end with when an error keeps them from a verdict, if 1 is a verdict of theirs. Others end with 1.
+_NO_VERDICT: Final = {"crosscheck": 6}
 _INTERRUPTED = 130  # what a shell reports for a process that SIGINT ended
 
 
@@ -72,7 +74,7 @@ class _Group(click.Group):
                 click.echo(traceback.format_exc(), err=True, nl=False)
             else:
                 click.echo(f"hil: {error}", err=True)
-            ctx.exit(1)
+            ctx.exit(_NO_VERDICT.get(ctx.invoked_subcommand or "", 1))
         except KeyboardInterrupt:
             click.echo("hil: interrupted", err=True)
             ctx.exit(_INTERRUPTED)

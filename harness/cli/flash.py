@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend
-from harness.boards.start_image import start_image
 from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
-from harness.farm.lab_access import opened
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Board
+    from harness.boards.opening import Wanted
 
 
 @click.command()
@@ -40,6 +38,10 @@ def flash(
     timeout: float | None,
 ) -> None:
     """Flash IMAGE (an ELF file), check it, and say what runs."""
+    from harness.boards.opening import choose_backend  # they need pyOCD, which takes a second to import
+    from harness.boards.start_image import start_image
+    from harness.farm.lab_access import opened
+
     chosen = single_device(load_lab(lab), device)
     loaded = load_image(image, chosen.kind)
     where, why = choose_backend(chosen, backend)

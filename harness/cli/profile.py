@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend
 from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
 from harness.cli.tables import console, print_table
-from harness.farm.lab_access import opened
 from harness.image.elf import load_image
-from harness.profile.functions import FunctionProfile, profile_functions
 from harness.profile.inputs import file_input, random_input, suite_input
-from harness.profile.layers import profile_image
 
 if TYPE_CHECKING:
     from harness.boards.base import Backend
+    from harness.boards.opening import Wanted
     from harness.config import Device
     from harness.image.elf import Image
+    from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
 
@@ -62,6 +60,11 @@ def profile(
 
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
+    from harness.boards.opening import choose_backend  # they need pyOCD, which takes a second to import
+    from harness.farm.lab_access import opened
+    from harness.profile.functions import FunctionProfile, profile_functions
+    from harness.profile.layers import profile_image
+
     if suite and file:
         raise click.UsageError("--suite and --input exclude each other")
     if sample is not None and not suite:

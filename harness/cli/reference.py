@@ -15,6 +15,7 @@ from harness.build.check import integers
 from harness.build.interpreters import open_interpreter, order_for
 from harness.config import load_suite
 from harness.errors import ConfigError, ImageError
+from harness.files.replacing import replacing
 from harness.image.input_tensors import input_tensors
 from harness.measure.accuracy import predict, top1
 from harness.measure.reference import real_outputs
@@ -111,12 +112,10 @@ def _resize_hint(variants: Sequence[Variant], given: str | None) -> str:
 
 
 def _save(out: Path, outputs: np.ndarray, classes: np.ndarray, about: list[str]) -> None:
-    part = out.with_name(f"{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with replacing(out) as draft, draft.open("wb") as file:
             np.savez(file, outputs=outputs, classes=classes, made_by=np.array(about))
-        part.replace(out)
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
 

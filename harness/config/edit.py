@@ -6,8 +6,6 @@ import json
 import os
 import re
 import stat
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -15,9 +13,11 @@ import yaml
 from harness.config.document import read_document
 from harness.config.lab import Lab
 from harness.errors import ConfigError
+from harness.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _NEW_FILE = "# The boards of this lab.\ndevices:\n"
 _INDENT = 2
@@ -130,15 +130,13 @@ def _by_hand(path: Path) -> ConfigError:
 
 def _replace(path: Path, content: str, expected: Mapping[str, Any] | None) -> None:
     """Check the new content, then put it in place at one stroke."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".devices-", suffix=".yaml")
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+    with replacing(path) as draft:
+        with draft.open("x", encoding="utf-8", newline="") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            if hasattr(os, "fchmod"):
-                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
+        if path.exists():
+            draft.chmod(stat.S_IMODE(path.stat().st_mode))
         try:
             Lab.load(draft)
             found = read_document(draft).data
@@ -147,6 +145,3 @@ def _replace(path: Path, content: str, expected: Mapping[str, Any] | None) -> No
             raise ConfigError(f"{path}: can't take the device, and was left as it is: {problem}") from error
         if expected is not None and found != expected:
             raise _by_hand(path)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

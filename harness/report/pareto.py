@@ -1,23 +1,23 @@
-"""Which variants are worth having: those that no other one beats in both of two figures."""
+"""Which variants or candidates are worth having: those that no other one beats in everything."""
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
 
 
-def front(cases: pd.DataFrame, cost: str, gain: str = "accuracy") -> pd.Series[bool]:
-    """Return, for every row, whether it is on the Pareto front: nothing costs as little and gains as much or more.
+def front(rows: pd.DataFrame, better: Mapping[str, int]) -> list[bool]:
+    """Return, for every row, whether it is on the Pareto front: none is as good in everything and better in something.
 
     The figures are taken as they were measured: whether a difference is real is for `harness.report.compare` to say.
 
     Args:
-        cases: rows that have both figures and can be compared.
-        cost: column of which less is better.
-        gain: column of which more is better.
+        rows: those that can be compared, which have all the figures.
+        better: the columns that count, each with 1 if more is better and -1 if less is.
     """
-    costs, gains = cases[cost].to_numpy(float), cases[gain].to_numpy(float)
-    beaten = [
-        bool((((costs <= c) & (gains >= g)) & ((costs < c) | (gains > g))).any())
-        for c, g in zip(costs, gains, strict=True)
-    ]
-    return pd.Series([not one for one in beaten], index=cases.index, dtype=bool)
+    figures = rows[list(better)].to_numpy(float) * list(better.values())
+    return [not ((figures >= one).all(axis=1) & (figures > one).any(axis=1)).any() for one in figures]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pandas as pd
 
 from harness.config import load_suite
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.lab_access import LabAccess
+from harness.files.replacing import replacing
 from harness.image.elf import load_image
 from harness.locks.waiting import NOW
 from harness.measure.limits import check_limits
+from harness.report.pareto import front
 from harness.run.options import Options
 from harness.run.session import Session
-from harness.search.pareto import AXES, front
 from harness.search.suites import write_suite
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["front", "dominated", "over a limit", "not trained", "failed"]
 
+#: What candidates are compared in, by column of the results: 1 where more is better, -1 where less is.
+AXES: Final = {"accuracy": 1, "ticks_median": -1, "ram_peak_bytes": -1, "flash_bytes": -1}
 _COST_SAMPLES = 3
 _COST_COLUMNS = ("ticks_median", "ram_peak_bytes", "flash_bytes")
 
@@ -102,11 +107,11 @@ def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
     affordable = _measure(search, candidates, "cost", judged)
     chosen = _choose(search, affordable, judged)
     trained = _measure(search, [each.candidate for each in chosen], "train", judged)
-    rows = [_figures(each) for each in trained]
-    best = set(front(rows))
+    rows = pd.DataFrame([_figures(each) for each in trained], columns=list(AXES))
+    best = front(rows, AXES)
     for index, each in enumerate(trained):
-        verdict: Verdict = "front" if index in best else "dominated"
-        reason = "" if index in best else _dominator(trained, rows, index)
+        verdict: Verdict = "front" if best[index] else "dominated"
+        reason = "" if best[index] else _dominator(trained, rows, best, index)
         judged[each.candidate.name] = Judged(each.candidate, verdict, reason, each.row, trained=True, macs=each.macs)
     result = [judged[candidate.name] for candidate in candidates]
     _write(search, result)
@@ -207,12 +212,11 @@ def _figures(each: Judged) -> dict[str, float]:
     return {axis: float(row[axis]) for axis in AXES}
 
 
-def _dominator(trained: Sequence[Judged], rows: Sequence[Mapping[str, float]], index: int) -> str:
+def _dominator(trained: Sequence[Judged], rows: pd.DataFrame, best: Sequence[bool], index: int) -> str:
     """Name a candidate of the front that is at least as good in everything."""
-    for other in front(rows):
-        pair = [rows[other], rows[index]]
-        if front(pair) == [0]:
-            return f"{trained[other].candidate.name} is at least as good in everything"
+    for other, each in enumerate(trained):
+        if best[other] and not front(rows.iloc[[other, index]], AXES)[1]:
+            return f"{each.candidate.name} is at least as good in everything"
     return ""
 
 
@@ -231,9 +235,8 @@ def _write(search: Search, result: Sequence[Judged]) -> None:
         for each in result
     ]
     content = {"search": str(search.maker.space.path), "axes": dict(AXES), "candidates": entries}
-    part = search.maker.folder / "search.json.part"
-    part.write_text(json.dumps(content, indent=1, default=str) + "\n")
-    part.replace(search.maker.folder / "search.json")
+    with replacing(search.maker.folder / "search.json") as draft:
+        draft.write_text(json.dumps(content, indent=1, default=str) + "\n")
     best = [each.candidate for each in result if each.verdict == "front"]
     if best:
         write_suite(search.maker, best, "train", name="front")

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from engine.targets import compiler
 from harness import load_results
 from harness.cli import main
-from harness.search.pareto import front
+from harness.report.pareto import front
+from harness.search.run import AXES
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "firmware" / "models" / "fashion_mnist"
@@ -70,8 +72,8 @@ def test_candidates_are_measured_and_the_front_is_what_nothing_beats(searched):
     assert "the loss is NaN" in found["untrainable"]["reason"]
     assert {found[name]["verdict"] for name in ("broken", "nothing", "untrainable")} == {"failed"}
     trained = [found["float32"], found["int8"]]
-    best = front([entry["measured"] for entry in trained])
-    assert [entry["verdict"] == "front" for entry in trained] == [i in best for i in range(2)]
+    best = front(pd.DataFrame([entry["measured"] for entry in trained]), AXES)
+    assert [entry["verdict"] == "front" for entry in trained] == best
     # What the suite measures of the committed image of the same model.
     assert found["int8"]["measured"]["ticks_median"] == pytest.approx(1_711_612, rel=0.001)
     assert found["int8"]["measured"]["counter"] == "instructions"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.errors import StoreError
+from harness.files.replacing import replacing
 from harness.report.junit import junit
 from harness.schema import SCHEMA_VERSION
 from harness.store import find_run, load_results
@@ -51,15 +52,11 @@ def export_run(run: Path, form: str, table: str, output: Path | None) -> None:
         _write(stream, folder, results, form, table)
         echo_data(stream.getvalue())
         return
-    temporary = output.with_name(f".{output.name}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with replacing(output) as draft, draft.open("w", encoding="utf-8", newline="") as file:
             _write(file, folder, results, form, table)
-        temporary.replace(output)
     except OSError as error:
         raise StoreError(f"{output} can't be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.boards.virtual.ports.serial_port import PtyPort
-from harness.link.poll import ready
 from harness.power.lpm01a import RATES
-from harness.power.virtual.activity import Activity, resample
+from harness.power.virtual.activity import resample
+from harness.power.virtual.serial_device import SerialDevice
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
+    from harness.power.virtual.activity import Activity
 
 _BATCH = 2000
-_IDLE_S = 0.002
 _LIMIT_A = 0.05
 
 
@@ -37,49 +35,20 @@ class Trouble:
     error: str = ""
 
 
-class VirtualLpm01a:
-    """The device's end. It works from `start` to `close` in a thread of its own.
+class VirtualLpm01a(SerialDevice):
+    """The device's end.
 
     Attributes:
-        port: path or URL that pyserial opens.
         settings: what it was told, by the first word of the command.
     """
 
     def __init__(
         self, activity: Activity, *, noise_a: float = 0.0, seed: int = 0, trouble: Trouble | None = None
     ) -> None:
-        self._activity = activity
-        self._noise_a = noise_a
+        super().__init__("virtual LPM01A", activity, noise_a, seed)
         self._trouble = trouble or Trouble()
-        self._random = np.random.default_rng(seed)
-        self._pty = PtyPort()
-        self.port = self._pty.url
         self.settings: dict[str, str] = {"freq": "100", "format": "ascii_dec"}
-        self._lines = b""
-        self._waiting = b""
-        self._streaming = self._closing = False
-        self._began_s = 0.0
-        self._sent = 0
         self._high = False
-        self._thread = threading.Thread(target=self._run, name="virtual LPM01A", daemon=True)
-
-    def start(self) -> None:
-        """Switch on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Unplug. Safe to call twice."""
-        self._closing = True
-        if self._thread.is_alive():
-            self._thread.join()
-        self._pty.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def _binary(self) -> bool:
@@ -89,19 +58,12 @@ class VirtualLpm01a:
     def _rate_hz(self) -> int:
         return {text: rate for rate, text in RATES.items()}[self.settings["freq"]]
 
-    def _run(self) -> None:
-        while not self._closing:
-            master, _ = self._pty.select_on(write=False)
-            if ready(master[0], _IDLE_S):
-                self._lines += self._pty.read()
-                *lines, self._lines = self._lines.split(b"\r\n")
-                for line in lines:
-                    self._obey(line.decode())
-            if self._streaming:
-                self._produce(self._activity.now())
-            self._flush()
+    def _obey(self) -> None:
+        *lines, self._commands = self._commands.split(b"\r\n")
+        for line in lines:
+            self._do(line.decode())
 
-    def _obey(self, command: str) -> None:
+    def _do(self, command: str) -> None:
         word, _, rest = command.partition(" ")
         if self._trouble.refuses and command.startswith(self._trouble.refuses):
             self._waiting += f"\r\nPowerShield > error {command}\r\n\r\nError detail: not possible\r\n".encode()
@@ -164,10 +126,6 @@ class VirtualLpm01a:
 
     def _encode(self, current_a: Floats) -> bytes:
         return encode_binary(current_a) if self._binary else encode_ascii(current_a)
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._waiting = self._waiting[self._pty.write(self._waiting) :]
 
 
 def encode_binary(current_a: Floats) -> bytes:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.boards.virtual.ports.serial_port import PtyPort
-from harness.link.poll import ready
 from harness.power.ppk2_calibration import ADC_FACTOR, VOLT_PER_STEP, Calibration
-from harness.power.virtual.activity import Activity, resample
+from harness.power.virtual.activity import resample
+from harness.power.virtual.serial_device import SerialDevice
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
+    from harness.power.virtual.activity import Activity
 
 _RATE_HZ = 100_000
 _ARGUMENTS: Final = {0x01: 4, 0x02: 1, 0x08: 1, 0x0C: 1, 0x0D: 2, 0x11: 1, 0x12: 1, 0x25: 5}
@@ -24,7 +23,6 @@ _METADATA, _START, _STOP, _VOLTAGE, _POWER = 0x19, 0x06, 0x07, 0x0D, 0x0C
 _SWITCH_A: Final = np.array([50e-6, 500e-6, 5e-3, 60e-3])
 _BATCH = 4096
 _BUFFER_BYTES = 65536  # what Linux holds for a USB serial port that nobody reads
-_IDLE_S = 0.002
 
 #: A made-up calibration, unlike that of the design, so that a host that ignores it is wrong.
 METADATA: Final = (
@@ -59,58 +57,27 @@ class Trouble:
     realtime: bool = False
 
 
-class VirtualPpk2:
-    """The device's end. It works from `start` to `close` in a thread of its own.
+class VirtualPpk2(SerialDevice):
+    """The device's end.
 
     Attributes:
-        port: path or URL that pyserial opens.
         lost: samples that it dropped because nobody took them, or on purpose.
     """
 
     def __init__(
         self, activity: Activity, *, noise_a: float = 0.0, seed: int = 0, trouble: Trouble | None = None
     ) -> None:
-        self._activity = activity
-        self._noise_a = noise_a
+        super().__init__("virtual PPK2", activity, noise_a, seed)
         self._trouble = trouble or Trouble()
-        self._random = np.random.default_rng(seed)
         self._calibration = Calibration.parse(METADATA, "virtual PPK2")
-        self._pty = PtyPort()
-        self.port = self._pty.url
         self.lost = 0
         self.powered = False
         self._vdd_v = 3.3
-        self._commands = b""
-        self._waiting = b""
-        self._streaming = self._closing = False
-        self._began_s = self._host_began_s = 0.0
-        self._sent = 0
-        self._thread = threading.Thread(target=self._run, name="virtual PPK2", daemon=True)
-
-    def start(self) -> None:
-        """Switch on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Unplug. Safe to call twice."""
-        self._closing = True
-        if self._thread.is_alive():
-            self._thread.join()
-        self._pty.close()
+        self._host_began_s = 0.0
 
     def stream_already(self) -> None:
         """Be streaming, as a program that was killed leaves it."""
         self._begin()
-
-    def _run(self) -> None:
-        while not self._closing:
-            master, _ = self._pty.select_on(write=False)
-            if ready(master[0], _IDLE_S):
-                self._commands += self._pty.read()
-                self._obey()
-            if self._streaming:
-                self._produce(self._now())
-            self._flush()
 
     def _obey(self) -> None:
         while self._commands:
@@ -192,17 +159,6 @@ class VirtualPpk2:
             kept = self._random.random(len(data)) >= self._trouble.lost_bytes
             data = np.frombuffer(data, np.uint8)[kept].tobytes()
         return data
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._waiting = self._waiting[self._pty.write(self._waiting) :]
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def encode(calibration: Calibration, current_a: Floats, vdd_v: float, random: np.random.Generator) -> Any:

@@ -102,7 +102,7 @@ def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
 def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
     xs = (rows[cost.column].astype(float) * cost.scale).tolist()
     ys = (rows["accuracy"].astype(float) * 100).tolist()
-    best = front(rows, cost.column).tolist()
+    best = front(rows, {cost.column: -1, "accuracy": 1})
     _axes(axes, rows, cost)
     steps = sorted((x, y) for x, y, is_best in zip(xs, ys, best, strict=True) if is_best)
     axes.step([x for x, _ in steps], [y for _, y in steps], where="post", color=ACCENT, lw=1, alpha=0.55, zorder=1)
