@@ -23,8 +23,8 @@ def certs(folder: Path, hosts: tuple[str, ...]) -> None:
     DIR/HOST is copied to each HOST and named there by `farm: {certificates: ...}`. DIR/ca-key.pem stays where it is:
     who has it can make certificates, and who has a certificate can run code on every computer of the farm.
     """
+    from harness.config.state import hostname
     from harness.farm.certificates import make_certificates
-    from harness.locks.state import hostname
 
     for made in make_certificates(folder, hosts or (hostname(),)):
         click.echo(f"{made}: copy it to that computer, where only the farm's user may read it")

@@ -12,10 +12,10 @@ import click
 
 from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
 from harness.cli.tables import print_table
+from harness.config.state import stamp
 from harness.farm.lab_access import LabAccess
 from harness.health.book import open_book
 from harness.health.check import check_board
-from harness.locks.state import stamp
 from harness.text.escape import printable
 
 if TYPE_CHECKING:

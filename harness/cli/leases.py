@@ -11,12 +11,12 @@ import click
 from harness.boards.leases import is_on
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
+from harness.config.state import is_here
 from harness.errors import HilError
 from harness.farm.lab_access import LabAccess
 from harness.farm.labgrid import Labgrid
 from harness.locks.holder import since_words
 from harness.locks.listing import list_leases
-from harness.locks.state import is_here
 from harness.text.escape import printable
 
 if TYPE_CHECKING:

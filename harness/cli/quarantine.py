@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import LAB, load_lab, single_device
+from harness.config.state import username
 from harness.errors import ConfigError
 from harness.health.book import open_book
-from harness.locks.state import username
 from harness.text.escape import printable
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import LAB, load_lab
+from harness.config.state import username
 from harness.health.book import open_book
-from harness.locks.state import username
 from harness.text.escape import printable
 
 

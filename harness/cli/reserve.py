@@ -10,11 +10,11 @@ import click
 
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
+from harness.config.state import now, state_folder, username
 from harness.errors import ConfigError
 from harness.farm.booking import Booking, cancel, extend, short_id
 from harness.farm.booking import reserve as book
 from harness.farm.calendar import Calendar
-from harness.locks.state import now, state_folder, username
 from harness.text.times import minute, parse_duration, parse_start, show_time
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.boards.leases import is_on
 from harness.config import Lab
+from harness.config.state import hostname
 from harness.errors import FarmError, HilError
 from harness.farm.cluster import configure, difference, is_loopback, scheduler_versions, secured, versions
 from harness.farm.task import Post
 from harness.locks.listing import list_leases
-from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from harness.config import Device

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from harness.config.state import hostname
 from harness.errors import ReservationError
 from harness.farm.calendar import parse_calendar, read_file, shown_user, utc
 from harness.files.json_file import make_folder, write_file
-from harness.locks.state import hostname
 from harness.text.escape import one_line
 from harness.text.times import minute, show_length, show_time
 

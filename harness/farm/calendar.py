@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.config.state import find_state
 from harness.errors import ConfigError, ReservationError, ReservedError
 from harness.farm.calendar_url import fetch_calendar, shown_url
-from harness.locks.state import find_state
 from harness.text.escape import one_line
 from harness.text.times import show_time
 

@@ -12,9 +12,9 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from harness.config.state import now, stamp
 from harness.errors import ConfigError, HilError, ReservationError
 from harness.files.json_file import read_json, write_file, write_json
-from harness.locks.state import now, stamp
 from harness.text.times import show_length, show_time
 
 if TYPE_CHECKING:

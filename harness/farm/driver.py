@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config import load_suite
+from harness.config.state import hostname, now, stamp, state_folder
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.cluster import difference
 from harness.farm.dispatch import FAILURES, Outcome, Try, failures_in_a_row, limit_s, next_case, standings
@@ -19,7 +20,6 @@ from harness.farm.tries import add_try, read_tries
 from harness.files.json_file import write_json
 from harness.health.book import HealthBook
 from harness.health.check import task_for
-from harness.locks.state import hostname, now, stamp, state_folder
 from harness.run.provenance import provenance
 from harness.store.commits import committed
 from harness.store.names import writer_name

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config.health import HealthRules
+from harness.config.state import now, stamp
 from harness.errors import HilError, StoreError
 from harness.farm.night import FINISHED, NightExit
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json, write_json
 from harness.health.quarantine import Ledger
-from harness.locks.state import now, stamp
 from harness.report.junit import junit
 from harness.report.night import Judged, judge_night, write_report, write_text
 from harness.report.night_screen import NightFacts, real_changes, summarize

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.config import Lab
+from harness.config.state import hostname, is_here, now, state_folder, username
 from harness.errors import ConfigError, ReservedError, StoreError
 from harness.farm.calendar import Calendar
 from harness.farm.labgrid import Labgrid
 from harness.health.book import HealthBook
-from harness.locks.state import hostname, is_here, now, state_folder, username
 from harness.locks.waiting import NOW, Patience, Wait
 from harness.run.access import Access
 from harness.text.times import show_time

@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from harness.config.state import hostname, lives, username
 from harness.errors import BusyError, ConfigError, FarmError, LeaseLostError
-from harness.locks.state import hostname, lives, username
 from harness.locks.waiting import Wait
 from harness.text.escape import one_line
 
@@ -137,7 +137,7 @@ class _RefusedError(FarmError):
 
 
 class Place:
-    """A place that this job has; what keeps labgrid's users from a board (`boards.held.Hold`)."""
+    """A place that this job has; what keeps labgrid's users from a board (`boards.held_board.Hold`)."""
 
     def __init__(self, labgrid: Labgrid, board: str, name: str) -> None:
         self._labgrid, self._board, self._name = labgrid, board, name

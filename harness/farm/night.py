@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.config import load_suite
+from harness.config.state import hostname, now, stamp
 from harness.errors import ConfigError, StoreError
 from harness.files.json_file import create_json, make_folder, read_json
 from harness.image.elf import load_image
-from harness.locks.state import hostname, now, stamp
 from harness.run.targets import group
 from harness.store.durations import durations
 from harness.store.names import run_name

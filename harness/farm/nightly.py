@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from harness.config import Device
+from harness.config.state import hostname, is_here, now, stamp, state_folder
 from harness.errors import ConfigError, FarmError, HilError
 from harness.farm.cluster import Cluster, versions
 from harness.farm.dispatch import standings
@@ -25,7 +26,6 @@ from harness.farm.site import write_site
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
-from harness.locks.state import hostname, is_here, now, stamp, state_folder
 from harness.store import load_results
 from harness.store.commits import committed
 from harness.store.names import writer_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.config.state import hostname
 from harness.farm.dispatch import LEAST_S
-from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config import Lab
+from harness.config.state import hostname
 from harness.errors import (
     BusyError,
     FarmError,
@@ -24,7 +25,6 @@ from harness.errors import (
 from harness.farm.lab_access import LabAccess
 from harness.farm.order import Order, lay_out, unpack
 from harness.health.check import examine
-from harness.locks.state import hostname
 from harness.power.meter import PowerOptions
 from harness.run.options import Options, SharedRun
 from harness.run.progress import Watch

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.boards.opening import choose_backend
+from harness.config.state import hostname, is_here
 from harness.errors import ConfigError, FarmError, HilError
 from harness.farm.board_worker import ENDED, REFUSED, Place
 from harness.farm.cluster import configure, reach, secured
-from harness.locks.state import hostname, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

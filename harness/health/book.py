@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.health import HealthRules
+from harness.config.state import now as current_time
+from harness.config.state import state_folder
 from harness.errors import HilError
 from harness.health.history import CheckFile, RunHistory
 from harness.health.quarantine import Ledger
 from harness.health.rules import Health, judge
 from harness.health.trial import says_something
-from harness.locks.state import now as current_time
-from harness.locks.state import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.boards.opening import choose_backend
 from harness.boards.start_image import start_image
 from harness.config import load_suite
+from harness.config.state import hostname, is_here, now
 from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError, LinkError, MeasurementError
 from harness.health.book import open_book
 from harness.health.history import Check
@@ -23,7 +24,6 @@ from harness.image.elf import load_image
 from harness.image.input_tensors import input_tensors
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.locks.state import hostname, is_here, now
 from harness.locks.waiting import NOW
 from harness.measure.link_health import link_findings
 

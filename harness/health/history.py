@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.config.state import stamp
 from harness.errors import StoreError
 from harness.files.json_lines import append_line, read_lines, rewrite_lines
 from harness.health.known_outputs import Outputs  # noqa: TC001 (what reads the checks needs it)
 from harness.health.trial import Trial, trials_of
-from harness.locks.state import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from harness.config.state import now as current_time
+from harness.config.state import stamp
 from harness.errors import ConfigError, HilError, QuarantinedError, StoreError
 from harness.files.json_file import read_json, write_json
 from harness.files.json_lines import append_line, locked
 from harness.health.trial import shown
-from harness.locks.state import now as current_time
-from harness.locks.state import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AwareDatetime  # noqa: TC002 (what reads the checks needs it)
 
 from harness import errors
+from harness.config.state import stamp
 from harness.errors import (
     BoardError,
     BusyError,
@@ -22,7 +23,6 @@ from harness.errors import (
     ProbeError,
     QuarantinedError,
 )
-from harness.locks.state import stamp
 from harness.text.escape import printable
 
 if TYPE_CHECKING:

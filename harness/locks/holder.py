@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from harness.locks.state import hostname, now
+from harness.config.state import hostname, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import Timeout
 
+from harness.config.state import hostname, now, stamp, username
 from harness.errors import BusyError, LeaseLostError
 from harness.locks.heartbeat import Heart
 from harness.locks.holder import Holder, own_purpose
 from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder, lease_name, open_lock
-from harness.locks.state import hostname, now, stamp, username
 from harness.locks.waiting import Patience, Wait, silent
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from harness.config.state import hostname, username
 from harness.files.json_file import read_json, write_json
 from harness.locks.holder import Holder
-from harness.locks.state import hostname, username
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

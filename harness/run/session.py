@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
+from harness.config.state import hostname
 from harness.errors import BoardError, ConfigError, HilError, MeasurementError, QuarantinedError
-from harness.locks.state import hostname
 from harness.measure.limits import LimitCheck, check_limits
 from harness.run.access import Access
 from harness.run.boards import Boards

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.boards.opening import choose_backend
+from harness.config.state import hostname, is_here
 from harness.errors import ConfigError, ProbeError
-from harness.locks.state import hostname, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from fakes.made_trials import Night, write_run
 from harness.cli import main
+from harness.config.state import now
 from harness.health.book import HealthBook
-from harness.locks.state import now
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab
+from harness.config.state import now
 from harness.farm.booking import Booking, reserve
 from harness.farm.calendar import Calendar
 from harness.health.book import open_book
 from harness.locks.heartbeat import Heart
 from harness.locks.lease import Lease
-from harness.locks.state import now
 from harness.text.times import minute
 
 CRASHED = """

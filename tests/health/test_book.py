@@ -9,10 +9,10 @@ import pytest
 from fakes.made_trials import START, Clock, Night, record, write_run
 from harness.config import Lab
 from harness.config.health import HealthRules
+from harness.config.state import now
 from harness.errors import ConfigError, QuarantinedError, StoreError
 from harness.health.book import HealthBook, open_book
 from harness.health.history import Check
-from harness.locks.state import now
 from harness.store import Run, recover
 
 ABOUT = {"harness_version": "0.1.0"}

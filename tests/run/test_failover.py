@@ -12,12 +12,12 @@ from datetime import timedelta
 
 import pytest
 
+from harness.config.state import now, username
 from harness.errors import BoardError, BusyError, LeaseLostError, QuarantinedError, ReservedError
 from harness.farm.booking import Booking, cancel, reserve
 from harness.farm.calendar import Calendar
 from harness.farm.lab_access import LabAccess
 from harness.health.book import open_book
-from harness.locks.state import now, username
 from harness.locks.waiting import Patience
 from harness.run.options import Options, SharedRun
 from harness.run.session import Session

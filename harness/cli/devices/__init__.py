@@ -11,9 +11,9 @@ from harness.cli.devices.adding import Attached, Wish, add_attached, entry_for, 
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
 from harness.config.edit import device_yaml
+from harness.config.state import hostname
 from harness.errors import HilError
 from harness.farm.labgrid import Labgrid
-from harness.locks.state import hostname
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

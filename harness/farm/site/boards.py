@@ -12,6 +12,7 @@ from filelock import Timeout
 from harness.boards.discover import BY_LOCATION, attached_ports, attached_probes
 from harness.boards.leases import is_on
 from harness.boards.matching import match_devices
+from harness.config.state import is_here
 from harness.farm.calendar import Calendar
 from harness.farm.labgrid import Labgrid
 from harness.farm.site.model import Board, Change, Held, Reserved
@@ -20,7 +21,6 @@ from harness.files.json_file import read_json
 from harness.files.json_lines import read_lines
 from harness.locks.holder import Holder
 from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder
-from harness.locks.state import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

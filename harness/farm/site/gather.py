@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import Lab, find_lab
+from harness.config.state import find_state, hostname, now
 from harness.errors import ConfigError
 from harness.farm.site.boards import Source, boards, history, labgrid_holders, listed, missing_boards
 from harness.farm.site.model import Status
 from harness.farm.site.runs import night_cases, nights, runs
 from harness.farm.site.values import tried
 from harness.health.book import HealthBook
-from harness.locks.state import find_state, hostname, now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
+from harness.config.state import find_state
 from harness.errors import ConfigError, HilError
 from harness.farm.site.draw import FIRST, pages
 from harness.farm.site.gather import Gatherer
 from harness.files.json_file import read_json
 from harness.locks.lease_files import lease_folder
-from harness.locks.state import find_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

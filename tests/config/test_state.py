@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.config import Lab
+from harness.config.state import hostname, state_folder, username
 from harness.errors import ConfigError
-from harness.locks.state import hostname, state_folder, username
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_the_lab_names_the_folder_and_a_relative_one_is_beside_devices_yaml(tmp_
 
 def test_without_it_the_environment_decides_then_the_user(tmp_path, monkeypatch):
     lab = Lab.load(None)
-    monkeypatch.setattr("harness.locks.state._OF_THE_HOST", tmp_path / "missing")
+    monkeypatch.setattr("harness.config.state._OF_THE_HOST", tmp_path / "missing")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("HIL_STATE", raising=False)
     assert state_folder(lab) == tmp_path / "xdg" / "tinyml-hil" / "no-lab"
@@ -48,7 +48,7 @@ def test_host_and_user_can_be_said(monkeypatch):
 
 
 def test_two_labs_of_a_user_with_boards_of_one_name_have_two_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.locks.state._OF_THE_HOST", tmp_path / "missing")
+    monkeypatch.setattr("harness.config.state._OF_THE_HOST", tmp_path / "missing")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("HIL_STATE", raising=False)
     folders = []
