@@ -236,7 +236,10 @@ class Joulescope:
         if any(signal.first is None for signal in signals):
             return None
         begin = max(signal.first or 0 for signal in signals)
-        end = min(signal.end for signal in signals)
+        *analog, levels = (signal.end for signal in signals)
+        end = min(analog)
+        if not levels - 8 < end <= levels:  # not all of the same piece, so the last byte of levels may be padded
+            end = min(end, levels - 7)
         if end <= begin:
             return None
         (current, lost), (voltage, lost_v), (level, lost_g) = (signal.take(begin, end) for signal in signals)

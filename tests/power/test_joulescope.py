@@ -114,6 +114,30 @@ def test_skipped_numbers_are_lost_samples():
     assert chunk.lost[32:64].all()
 
 
+def test_levels_that_come_after_the_next_piece_of_current_stay_in_their_places():
+    scope = Joulescope(FakeDriver(ScriptedBoard(3e-3, 1e-4)), None, 2.5, RATE, 2)
+    scope._signals = {f"{PATH}/s/{signal}": _Signal(RATE) for signal in ("i", "v", "gpi/2")}
+    sizes, chunks = (19, 21, 18, 30), []
+
+    def publish(signal, piece):
+        number, count = sum(sizes[:piece]), sizes[piece]
+        levels = np.arange(number, number + count) % 3 == 0
+        data = np.packbits(levels, bitorder="little") if signal == "gpi/2" else np.full(count, 2.5)
+        value = {"sample_id": 20 * number, "decimate_factor": 20, "data": data}
+        scope._on_data(f"{PATH}/s/{signal}/!data", value)
+        scope._collect()
+        chunks.append(scope._chunk())
+
+    for signal in ("i", "v", "gpi/2"):
+        publish(signal, 0)
+    for piece in range(1, len(sizes)):
+        for signal in ("i", "v"):
+            publish(signal, piece)
+        publish("gpi/2", piece)
+    logic = np.concatenate([chunk.logic for chunk in chunks if chunk is not None])
+    assert (logic > 0).tolist() == (np.arange(sum(sizes)) % 3 == 0).tolist()
+
+
 def streamed(*parts):
     """What becomes of such pieces of current: (number of the first sample, samples)."""
     scope = Joulescope(FakeDriver(ScriptedBoard(3e-3, 1e-4)), None, 2.5, RATE, 2)
