@@ -118,13 +118,24 @@ def read_json(path: Path, *, links: bool = True) -> dict[str, Any] | None:
 def parse_json(text: bytes) -> Any:
     """Return what JSON says. NaN and Infinity, which JSON doesn't know and some programs write, are None: missing.
 
+    Half a surrogate pair, which is how Python writes a file's name that is no UTF-8, becomes U+FFFD: no table takes it.
+
     Raises:
         ValueError: it is no JSON, or has ten thousand brackets or a number of thousands of digits.
     """
     try:
-        return json.loads(text.decode(), parse_constant=lambda _: None)
+        found = json.loads(text.decode(), parse_constant=lambda _: None)
+        return _whole_characters(found) if b"\\ud" in text.lower() else found
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole_characters(key): _whole_characters(one) for key, one in value.items()}
+    return [_whole_characters(one) for one in value] if isinstance(value, list) else value
 
 
 def _fresh(path: Path, flags: int) -> bytes:

@@ -147,6 +147,10 @@ def test_what_no_program_of_ours_writes_is_damage(tmp_path, text):
         parse_json(path.read_bytes())
 
 
+def test_half_a_surrogate_pair_becomes_a_character_that_tables_take():
+    assert parse_json(b'{"a\\udcff": ["\\uD83D\\uDE00", "\\ud800", 1]}') == {"a\ufffd": ["\U0001f600", "\ufffd", 1]}
+
+
 def test_a_figure_that_is_no_number_is_missing(tmp_path):
     path = tmp_path / "fact.json"
     path.write_text('{"a": NaN, "b": [Infinity, -Infinity, 1.5]}')

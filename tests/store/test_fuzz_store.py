@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 
-from fuzzing import amounts, fuzz, replace_value, spoil
+from fuzzing import NOT_JSON, STRANGE, amounts, fuzz, replace_value, spoil
 from harness.errors import HilError
 from harness.files.journal_lines import Damage, journal_line, read_journal
 from harness.store import find_run, load_results, recover
@@ -32,12 +32,12 @@ def test_a_run_is_recovered_or_refused(cases, tmp_path):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(template, folder)
         mine = json.loads(json.dumps(records))
-        replace_value(chance, chance.choice(mine))  # with a CRC that fits
+        replace_value(chance, chance.choice(mine), STRANGE + NOT_JSON[-1:])  # with a CRC that fits
         lines = b"".join(map(journal_line, mine))
         (folder / JOURNAL).write_bytes(spoil(chance, (lines,)) if chance.random() < 0.3 else lines)
         if chance.random() < 0.5:
             told = json.loads(about)
-            replace_value(chance, told)
+            replace_value(chance, told, STRANGE + NOT_JSON)
             text = json.dumps(told).encode()
             (folder / "run.json").write_bytes(spoil(chance, (text,)) if chance.random() < 0.5 else text)
         with warnings.catch_warnings():
