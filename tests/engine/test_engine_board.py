@@ -40,7 +40,7 @@ CASES = [
     ("hil_quantize_s8", "QUANTIZE", "float32"),  # and hil_dequantize_s8
 ]
 #: Those that have a plain twin; with the others a plain image would be the same.
-TWINS = {
+HAVE_PLAIN = {
     "hil_add_s8",
     "hil_add_constant_s8",
     "hil_mul_s8",
@@ -90,12 +90,12 @@ def board():
 
 @pytest.mark.parametrize(
     ("kernel", "kind", "dtype", "plain"),
-    [*((*case, False) for case in CASES), *((*case, True) for case in CASES if case[0] in TWINS)],
+    [*((*case, False) for case in CASES), *((*case, True) for case in CASES if case[0] in HAVE_PLAIN)],
 )
 def test_a_kernel_on_the_board_is_equal_to_tflite_micro(kernel, kind, dtype, plain, board, make_image, tmp_path):
     path = tmp_path / "model.tflite"
     graph, seed, step = model_that_calls(kernel, kind, dtype, path)
-    assert step.twin == (kernel in TWINS)
+    assert step.has_plain == (kernel in HAVE_PLAIN)
     oracle = Int8Oracle(path)
     image = make_image(graph, f"{kernel}_{kind}_{'plain' if plain else 'fast'}", plain=plain)
     inputs = random_inputs(graph, 5, seed)
