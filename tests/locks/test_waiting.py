@@ -70,7 +70,7 @@ def test_without_wait_a_run_on_a_board_in_use_fails_at_once(lab):
         assert "wait until that has ended, or add --wait" in said
         cases = load_results(lab / "results" / "latest").cases
         assert cases.status.tolist() == ["failed", "failed"]
-        assert cases.attempts.tolist() == [1, 1]
+        assert cases.attempts.tolist() == [0, 0]  # no board began it
         said, _ = start(lab, "more", "--wait-timeout", "2.5", "-k", "int8").communicate(timeout=120)
         assert "waiting: bench-1: the virtual board is in use by ana (" in said
         assert "waited 2.5 s" in said
