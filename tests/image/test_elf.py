@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import random
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -15,11 +14,13 @@ import pytest
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
+from fuzzing import amounts, fuzz
 from harness.config import Region
 from harness.errors import ImageError
 from harness.image.elf import load_image
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
     from harness.config import BoardKind
@@ -295,8 +296,6 @@ def _read_or_refuse(path: Path, content: bytes, kind: BoardKind) -> None:
     assert image.card.input.scale is None or 0 < np.float32(image.card.input.scale) < np.inf
 
 
-@pytest.mark.parametrize("count", [800, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_damaged_images_are_read_or_refused(tmp_path, lean, nano33, count):
-    draw = random.Random(count)
-    for _ in range(count):
-        _read_or_refuse(tmp_path / "damaged.elf", _damage(draw, lean), nano33.kind)
+@amounts(quick=250, many=4000)
+def test_damaged_images_are_read_or_refused(tmp_path, lean, nano33, cases):
+    fuzz(cases, lambda chance: _read_or_refuse(tmp_path / "damaged.elf", _damage(chance, lean), nano33.kind))
