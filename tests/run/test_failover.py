@@ -22,6 +22,7 @@ from harness.locks.waiting import Patience
 from harness.run.options import Options, SharedRun
 from harness.run.session import Session
 from harness.store import load_results
+from harness.store.attempts import attempts_of
 from harness.store.names import run_name
 from harness.store.runs import finish_shared
 from harness.text.times import minute
@@ -219,7 +220,7 @@ def test_from_a_board_that_fails_a_case_goes_to_no_other_one_that_has_failed(tmp
         return build(Options(("nano33",), "auto", *where, 3, 0, shared=SharedRun(path, writer)))
 
     def failures():
-        return [trial.device for trial in trials(first) if not trial.ok]
+        return [attempt["device"] for attempt in attempts_of(path) if attempt["outcome"] == "failed"]
 
     with contextlib.closing(bench("one")) as first, contextlib.closing(bench("two")) as second:
         assert first.measure(first.targets[0], suite, suite.variant("int8"), None, number=0)[0]["device"] == "b3"
