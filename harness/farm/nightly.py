@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from harness.config import Device
 from harness.config.state import hostname, is_here, now, stamp, state_folder
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.cluster import Cluster, versions
+from harness.farm.cluster import Cluster, reach, versions
 from harness.farm.dispatch import standings
 from harness.farm.driver import Driver, SchedulerGoneError
 from harness.farm.finish import Outcome, finish_night
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from harness.config import Lab
     from harness.farm.seats import Wish
 
+#: How often it is asked whether the scheduler is back.
+_POLL_S = 2.0
 #: Of a lock: another user may run the next night.
 _FOR_ALL = 0o666
 
@@ -68,6 +71,8 @@ def run_night(wish: Wish) -> Outcome | None:
             return _end(wish, night)
         if night is None:
             _fetch(wish)
+        elif not _await_scheduler(wish, night):
+            return _cut_off(night, wish.scheduler or "")
         with Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
             devices = _devices(wish, cluster)
             if night is None:
@@ -76,6 +81,22 @@ def run_night(wish: Wish) -> Outcome | None:
             else:
                 wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
             return _run(wish, night, devices, cluster)
+
+
+def _await_scheduler(wish: Wish, night: Night) -> bool:
+    """Wait for the scheduler that a night goes on with: a power cut may have ended it, too; whether it answers."""
+    deadline, said = time.monotonic() + wish.scheduler_s, False
+    while wish.scheduler is not None and reach(wish.scheduler) is not None:
+        if time.monotonic() > deadline:
+            return False
+        if not said:
+            wish.say(
+                f"night {night.id} can't go on yet: no scheduler answers at {wish.scheduler}. Waiting up to "
+                f"{wish.scheduler_s:.0f} s for it"
+            )
+            said = True
+        time.sleep(_POLL_S)
+    return True
 
 
 def measure_suite(wish: Wish) -> Iterator[tuple[str, Mapping[str, Any] | str]]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -211,3 +212,13 @@ def test_a_driver_that_is_killed_goes_on_and_a_board_that_a_person_holds_is_left
 def _done(state):
     plans = list((state / "nights").glob("*/plan.json"))
     return len(committed(Night.load(plans[0].parent).run)) if plans else 0
+
+
+def test_a_night_that_goes_on_waits_for_a_scheduler_that_is_gone_too(wish, state):
+    wanted = replace(wish(), scheduler="tcp://127.0.0.1:9", scheduler_s=0.1)
+    night = plan(wanted, state)
+    outcome = run_night(wanted)
+    assert (outcome.exit_code, outcome.state) == (7, "cut off")
+    assert any(
+        f"night {night.id} can't go on yet: no scheduler answers at tcp://127.0.0.1:9" in line for line in wish.said
+    )
