@@ -9,8 +9,7 @@ from harness.config import Lab
 from harness.errors import ConfigError, MeasurementError, PowerError
 from harness.link.client import Link
 from harness.power.meter import MLPERF_PLAN, Meter, PowerOptions
-from harness.power.opening import OPENERS
-from harness.power.virtual.profile import NRF52840
+from harness.power.virtual.activity import NRF52840
 from harness.run.case import run_case
 from harness.store import Run, load_results
 
@@ -114,7 +113,7 @@ def test_a_monitor_that_feeds_the_board_is_opened_before_it(tmp_path, monkeypatc
     opened, said = [], []
     monitor = SimpleNamespace(close=lambda: opened.append("closed"))
     monkeypatch.setattr("harness.power.meter._BOOT_S", 0)
-    monkeypatch.setitem(OPENERS, "ppk2", lambda supply: opened.append(supply.mode) or monitor)
+    monkeypatch.setattr("harness.power.meter.open_real", lambda supply: opened.append(supply.mode) or monitor)
     source = Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions(wanted="off"))
     source.feed("virtual", said.append)
     assert opened == []
@@ -133,7 +132,7 @@ def test_a_monitor_that_is_not_there_to_feed_the_board_is_logged(tmp_path, monke
         raise PowerError("no ppk2 is attached")
 
     said = []
-    monkeypatch.setitem(OPENERS, "ppk2", missing)
+    monkeypatch.setattr("harness.power.meter.open_real", missing)
     Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions()).feed("hardware", said.append)
     assert said == ["power: no ppk2 is attached"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.power.ppk2_calibration import ADC_FACTOR, VOLT_PER_STEP, Calibration
+from harness.power.ppk2_decoder import ADC_FACTOR, VOLT_PER_STEP, Calibration
 from harness.power.virtual.activity import resample
 from harness.power.virtual.serial_device import SerialDevice
 
