@@ -269,16 +269,13 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
 #: The columns that say which case a sample belongs to.
 KEY_NAMES: Final = tuple(column.name for column in _KEYS)
 
-#: What the journal holds of a kernel call, in this order; `layer` is its place.
-LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not in (*KEY_NAMES, "layer"))
-
-#: What the journal holds of a power window, in this order; `window` is its place.
-WINDOW_FIELDS: Final = tuple(column.name for column in WINDOWS if column.name not in (*KEY_NAMES, "window"))
-
-#: What the journal holds of an attempt, in this order. The board may be another one than the case's in the end.
-ATTEMPT_FIELDS: Final = (
-    "device",
-    *(column.name for column in ATTEMPTS if column.name not in (*KEY_NAMES, "attempt")),
-)
+#: What the journal holds in this order of a sample, layer, power window or attempt, by table. Layers, windows and
+#: attempts have their numbers by their places; the board of an attempt may be another one than the case's in the end.
+JOURNAL_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "samples": tuple(column.name for column in SAMPLES[len(_KEYS) :]),
+    "layers": tuple(column.name for column in LAYERS[len(_KEYS) + 1 :]),
+    "windows": tuple(column.name for column in WINDOWS[len(_KEYS) + 1 :]),
+    "attempts": ("device", *(column.name for column in ATTEMPTS[len(_KEYS) + 1 :])),
+}
 
 CASE_COLUMNS: Final = {column.name: column for column in CASES}

@@ -7,15 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.schema import (
-    ATTEMPT_FIELDS,
-    CASE_COLUMNS,
-    CASES,
-    KEY_NAMES,
-    LAYER_FIELDS,
-    SIMULATED,
-    WINDOW_FIELDS,
-)
+from harness.schema import CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -112,7 +104,7 @@ class CaseRecord:
         """
         if self.row is None and (self._profiled or not rows):
             raise ValueError(f"case {self.number}: the layers are recorded once, and there is at least one")
-        self._rows("layers", "layer", LAYER_FIELDS, rows)
+        self._rows("layers", rows)
         self._profiled = True
 
     def windows(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -126,17 +118,17 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: a column is unknown, or the case has ended.
         """
-        self._rows("windows", "windows", WINDOW_FIELDS, rows)
+        self._rows("windows", rows)
 
-    def _rows(self, kind: str, table: str, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    def _rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if self.row is not None:
             raise ValueError(f"case {self.number} has ended")
+        fields = JOURNAL_FIELDS[table]
         for row in rows:
-            unknown = set(row) - set(fields)
-            if unknown:
+            if unknown := set(row) - set(fields):
                 raise ValueError(f"the {table} table has no column {min(unknown)!r}")
         values = [[_plain(row.get(name)) for name in fields] for row in rows]
-        self._journal.append({"t": kind, "case": self.number, "v": values})
+        self._journal.append({"t": table, "case": self.number, "v": values})
 
     def attempt_ended(self, **columns: Any) -> dict[str, Any]:
         """Record how an attempt ended, before the next one begins or the case ends.
@@ -152,7 +144,7 @@ class CaseRecord:
             ValueError: a column is unknown.
         """
         row = {"host": self._columns.get("host"), **columns}
-        self._rows("attempts", "attempts", ATTEMPT_FIELDS, [{**row, "ended": columns["ended"].isoformat()}])
+        self._rows("attempts", [{**row, "ended": columns["ended"].isoformat()}])
         self.ended += 1
         known = {name: self._columns.get(name) for name in KEY_NAMES}
         return {**known, "attempt": self.ended, **row}

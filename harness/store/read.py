@@ -15,7 +15,6 @@ import pandas as pd
 from harness.errors import StoreError
 from harness.schema import RUNS
 from harness.store.fetch import local
-from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
 from harness.store.folders import (
     PathLike,
     Pruned,
@@ -30,8 +29,9 @@ from harness.store.folders import (
     wanted,
 )
 from harness.store.journal import journals
-from harness.store.results import Results, StoredRun, columns_of, mask_of
+from harness.store.results import Results, StoredRun, columns_of, mask_of, to_pandas
 from harness.store.runs import read_run_file
+from harness.store.tables import arrow_schema, load_table, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +67,7 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
         if finished:
             state = str(about.get("state", "closed"))
             try:
-                cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
+                cases = to_pandas(load_table(folder / "cases.parquet", "cases"))
             except StoreError:
                 state = "damaged"
         runs.append(RunInfo(folder, state, about.get("started_utc"), cases, pruned(about)))
@@ -123,7 +123,7 @@ def load_results(
         raise errors[0]
     for problem in errors:
         warnings.warn(f"left out: {problem}", stacklevel=2)
-    cases = to_pandas(stack([table for table, _ in read.values()], "cases"), CASE_TYPES)
+    cases = to_pandas(stack([table for table, _ in read.values()], "cases"))
     filters = {"device": device, "backend": backend, "suite": suite, "variant": variant}
     kept = cases[mask_of(cases, filters)].reset_index(drop=True)
     chosen = {str(run): tuple(rows) for run, rows in kept.groupby("run")["case"].agg(list).items()}
@@ -180,7 +180,7 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
         times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
         known = {"run": folder.name, "path": str(folder), "faults": injected_faults(about)}
         rows.append({**about, **times, **known})
-    frame = empty(RUNS)
+    frame = to_pandas(arrow_schema(RUNS).empty_table())
     if not rows:
         return frame
     data = {column.name: [_typed(row.get(column.name), column.dtype) for row in rows] for column in RUNS}

@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.schema import TABLES
-from harness.store.files import load_table, stack, to_pandas
 from harness.store.folders import pruned
 from harness.store.runs import read_run_file
+from harness.store.tables import load_table, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from harness.store.folders import Pruned
 
 Names = str | Iterable[str]
+_MASKED = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(),
+}
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,12 @@ def join_results(a: Results, b: Results) -> Results:
         for left, right in ((a.cases, b.cases), (a.runs, b.runs))
     ]
     return Results(frames[0], frames[1], (*stored, *b.stored), b.columns)
+
+
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Turn a table into a DataFrame whose columns can all be missing."""
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper=_MASKED.get, split_blocks=True)
+    return frame
 
 
 def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:

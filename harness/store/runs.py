@@ -19,10 +19,11 @@ from harness.files.json_file import create_json, read_json, write_json
 from harness.schema import CASES, SCHEMA_VERSION
 from harness.store.cases import CaseRecord, check_truth, checked, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
+from harness.store.contents import Contents, whole, write_tables
 from harness.store.folders import order_of_next
 from harness.store.journal import Journal, journal_of, journals, write_error
 from harness.store.names import point_latest, run_name
-from harness.store.tables import Contents, sync_folder, whole, write_tables
+from harness.store.tables import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
