@@ -76,8 +76,7 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: this inference was recorded before, or the case has ended.
         """
-        if self.row is not None:
-            raise ValueError(f"case {self.number} has ended")
+        self._check_open()
         seen = self._seen.setdefault(repeat, bytearray())
         if sample >= len(seen):
             seen.extend(bytes(max(4096, sample + 1 - len(seen))))
@@ -94,15 +93,15 @@ class CaseRecord:
         They are one line of the journal: a killed run has all of them or none.
 
         Args:
-            rows: the layers in the order of execution, as columns of the layer table: operator, position, kernel,
-                output_shape (text like 1x28x28x8), ticks, macs, moved_bytes, parameters. What is not known is
-                None or left out. `layer` is their number, and is filled in.
+            rows: in the order of execution, as columns of the layers table from `operator` on. What is not known is
+                None or left out.
 
         Raises:
             StoreError: it could not be written.
             ValueError: a column is unknown, there are no rows, this attempt was profiled before, or the case has ended.
         """
-        if self.row is None and (self._profiled or not rows):
+        self._check_open()
+        if self._profiled or not rows:
             raise ValueError(f"case {self.number}: the layers are recorded once, and there is at least one")
         self._rows("layers", rows)
         self._profiled = True
@@ -111,8 +110,7 @@ class CaseRecord:
         """Record the power windows of an attempt, used and rejected ones; more can follow.
 
         Args:
-            rows: in the order of measurement, as columns of the windows table; `window` is their number, and is
-                filled in.
+            rows: in the order of measurement, as columns of the windows table from `problem` on.
 
         Raises:
             StoreError: it could not be written.
@@ -120,9 +118,12 @@ class CaseRecord:
         """
         self._rows("windows", rows)
 
-    def _rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _check_open(self) -> None:
         if self.row is not None:
             raise ValueError(f"case {self.number} has ended")
+
+    def _rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._check_open()
         fields = JOURNAL_FIELDS[table]
         for row in rows:
             if unknown := set(row) - set(fields):
@@ -192,8 +193,7 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: a column is unknown, or says what can't be true.
         """
-        if self.row is not None:
-            raise ValueError(f"case {self.number} has ended")
+        self._check_open()
         if columns.setdefault("samples", self.recorded) != self.recorded:
             raise ValueError(f"{self.recorded} samples were recorded, not {columns['samples']}")
         if (status == "complete") != (reason is None):
@@ -208,7 +208,7 @@ class CaseRecord:
         self._journal.append({"t": "finish", "case": self.number, "columns": plain_row(row)})
         self._journal.sync()
         counted = row if self._commit is None else self._commit(row)
-        self.row = {column.name: counted.get(column.name) for column in CASES}
+        self.row = full_row(counted)
         return self.row
 
 
@@ -246,6 +246,11 @@ def check_truth(row: Mapping[str, Any]) -> None:
         raise ValueError(
             f"energy from {row.get('power_source')} on the {backend} backend: simulated power is for emulators"
         )
+
+
+def full_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case's row with every column of the schema, None for what is missing."""
+    return {column.name: row.get(column.name) for column in CASES}
 
 
 def _plain(value: Any) -> Any:

@@ -155,36 +155,34 @@ def _open(
     name = about.get("run", folder.name)
     if name != folder.name:  # its rows carry that name, and what belongs to it is found by the folder's
         return folder, StoreError(f"{folder}: the folder of run {name} was renamed; give it that name again"), about
+    if not wanted(folder, about, span, revision):
+        return folder, None, about
+    if unfinished:
+        text = f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
+        return folder, StoreError(f"{text}  hil results recover {folder}"), about
+    if not sampled and pruned(about) is None:
+        return folder, StoreError(f"{folder} is damaged: it has cases, but no samples.parquet"), about
     try:
-        if not wanted(folder, about, span, revision):
-            return folder, None, about
-        return folder, _cases_of(folder, unfinished=unfinished, sampled=sampled or pruned(about) is not None), about
+        return folder, load_table(folder / "cases.parquet", "cases"), about
     except StoreError as error:
         return folder, error, about
 
 
-def _cases_of(folder: Path, *, unfinished: bool, sampled: bool) -> pa.Table:
-    if unfinished:
-        raise StoreError(
-            f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
-            f"  hil results recover {folder}"
-        )
-    if not sampled:
-        raise StoreError(f"{folder} is damaged: it has cases, but no samples.parquet")
-    return load_table(folder / "cases.parquet", "cases")
-
-
 def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
-    rows = []
-    for folder, about in runs:
-        times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
-        known = {"run": folder.name, "path": str(folder), "faults": injected_faults(about)}
-        rows.append({**about, **times, **known})
-    frame = to_pandas(arrow_schema(RUNS).empty_table())
-    if not rows:
-        return frame
+    rows = [
+        {
+            **about,
+            "run": folder.name,
+            "path": str(folder),
+            "faults": injected_faults(about),
+            "started_utc": started(folder, about),
+            "ended_utc": ended(about),
+        }
+        for folder, about in runs
+    ]
+    types = to_pandas(arrow_schema(RUNS).empty_table()).dtypes.to_dict()
     data = {column.name: [_typed(row.get(column.name), column.dtype) for row in rows] for column in RUNS}
-    return pd.DataFrame(data, dtype=object).astype(frame.dtypes.to_dict())
+    return pd.DataFrame(data, dtype=object).astype(types)
 
 
 def _typed(value: object, dtype: DType) -> object:

@@ -93,7 +93,7 @@ def test_damaged_bytes_are_named(data):
 
 
 @pytest.mark.parametrize(("kind", "rate"), FORMATS)
-@pytest.mark.parametrize("current_a", [4e-6, 3.3e-3, 20e-3])
+@pytest.mark.parametrize("current_a", [3.3e-3, *(pytest.param(a, marks=pytest.mark.slow) for a in (4e-6, 20e-3))])
 def test_energy_is_within_a_percent_of_the_truth(kind, rate, current_a):
     board = ScriptedBoard(current_a, current_a / 5)
     found = [window for window in windows(board, kind, rate, noise_a=current_a / 50) if not window.problem]

@@ -14,6 +14,7 @@ from power.scripted import BusyAfterwards, ScriptedBoard
 
 QUICK = Plan(window_s=0.2, samples=1000, windows=3, idle_s=0.1)
 VOLT = 3.0
+SLOWLY = (20e-6, 49e-6, 1e-3, 20e-3)
 
 
 def windows(board, plan=QUICK, *, noise_a=0.0, trouble=None, sync_input=0):
@@ -31,7 +32,9 @@ def used(found):
     return [window for window in found if not window.problem]
 
 
-@pytest.mark.parametrize("current_a", [4e-6, 20e-6, 49e-6, 300e-6, 1e-3, 4.9e-3, 20e-3])
+@pytest.mark.parametrize(
+    "current_a", [4e-6, *(pytest.param(a, marks=pytest.mark.slow) for a in SLOWLY), 300e-6, 4.9e-3]
+)
 def test_energy_is_within_a_percent_of_the_truth(current_a):
     board = ScriptedBoard(current_a, current_a / 2)
     truth = 1e6 * VOLT * current_a * board.inference_s
@@ -44,7 +47,7 @@ def test_energy_is_within_a_percent_of_the_truth(current_a):
         assert window.capture.lost == 0
 
 
-@pytest.mark.parametrize("current_a", [4e-6, 3.3e-3, 20e-3])
+@pytest.mark.parametrize("current_a", [3.3e-3, *(pytest.param(a, marks=pytest.mark.slow) for a in (4e-6, 20e-3))])
 def test_with_lost_samples_energy_is_within_two_percent_and_the_loss_is_known(current_a):
     board = ScriptedBoard(current_a, current_a / 10)
     found = windows(board, noise_a=current_a / 50, trouble=Trouble(lost_samples=0.005))

@@ -33,7 +33,7 @@ def make_run(folder, *cases, samples=3, when=None, revision=None, layers=False):
                 case.layers([{"operator": "ADD", "ticks": 5}])
             case.finish(status="complete", accuracy=1.0)
         if when:
-            run._state["started_utc"] = when
+            run._about["started_utc"] = when
     return run.path
 
 
