@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
@@ -37,6 +39,16 @@ class Column:
     def numeric(self) -> bool:
         """Whether a limit can be set on it."""
         return self.dtype in ("Int64", "Float64")
+
+    def holds(self, value: object) -> bool:
+        """Whether a value can stand in it: one of its type, or None for a missing one."""
+        if value is None:
+            return True
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return type(value) is {"string": str, "boolean": bool, "datetime": datetime}.get(self.dtype)
+        if self.dtype == "Int64":
+            return (isinstance(value, int) or value.is_integer()) and -(2**63) <= value < 2**63
+        return self.dtype == "Float64" and abs(value) <= sys.float_info.max
 
 
 _KEYS = (

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
-from harness.schema import ATTEMPTS, CASES, JOURNAL_FIELDS, KEY_NAMES, SAMPLES, TABLES
+from harness.schema import ATTEMPTS, CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SAMPLES, TABLES
 from harness.store.journal import journals, write_error, writer_of
 from harness.store.tables import arrow_schema, batches_of, table_of, write_table
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from harness.schema import Column
+
 _MANY = 2**63  # numbers of the tables have 64 bits
+_ATTEMPT_COLUMNS = {column.name: column for column in ATTEMPTS}
 _REPEAT = JOURNAL_FIELDS["samples"].index("repeat")
 
 
@@ -254,10 +257,13 @@ def _is_row(values: object, table: str) -> bool:
     if table != "attempts":
         return True
     try:
-        table_of([attempt_of(values)], arrow_schema(ATTEMPTS))
-    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return _holds(_ATTEMPT_COLUMNS, attempt_of(values))
+    except (ValueError, TypeError, OverflowError):
         return False
-    return True
+
+
+def _holds(columns: Mapping[str, Column], row: Mapping[str, Any]) -> bool:
+    return all(columns[name].holds(value) for name, value in row.items() if name in columns)
 
 
 def _is_case(columns: Mapping[str, Any], kind: str) -> bool:
@@ -265,10 +271,9 @@ def _is_case(columns: Mapping[str, Any], kind: str) -> bool:
     if kind == "finish" and not (isinstance(columns.get("status"), str) and isinstance(columns.get("samples"), int)):
         return False
     try:
-        table_of([_dated({**columns})], arrow_schema(CASES))
-    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        return _holds(CASE_COLUMNS, _dated({**columns}))
+    except (ValueError, OverflowError):
         return False
-    return True
 
 
 def _dated(row: dict[str, Any]) -> dict[str, Any]:

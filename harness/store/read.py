@@ -6,7 +6,6 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +34,10 @@ from harness.store.tables import arrow_schema, load_table, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
 
-    from harness.schema import DType
     from harness.store.results import Names
 
 
@@ -181,13 +180,7 @@ def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
         for folder, about in runs
     ]
     types = to_pandas(arrow_schema(RUNS).empty_table()).dtypes.to_dict()
-    data = {column.name: [_typed(row.get(column.name), column.dtype) for row in rows] for column in RUNS}
+    data = {
+        column.name: [value if column.holds(value := row.get(column.name)) else None for row in rows] for column in RUNS
+    }
     return pd.DataFrame(data, dtype=object).astype(types)
-
-
-def _typed(value: object, dtype: DType) -> object:
-    """Return what run.json says if a column of that type can hold it, else None."""
-    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float, "boolean": bool}
-    if not isinstance(value, types[dtype]) or isinstance(value, bool):
-        return None
-    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

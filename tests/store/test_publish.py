@@ -457,6 +457,20 @@ def test_the_commands_work_on_a_url(tmp_path, monkeypatch):
     listed = hil("results", "--results-dir", MEMORY)
     assert (first.name in listed.output, second.name in listed.output) == (True, True)
     assert "int8_qat" in hil("results", "--results-dir", MEMORY, "show").output
+    refused = hil("results", "--results-dir", MEMORY, "tag", first.name, "main")
+    assert (refused.exit_code, "is only read" in refused.output) == (1, True)
+    assert "is only read" in hil("results", "--results-dir", MEMORY, "prune", "--keep-raw", "1m").output
+    gone = hil("report", "--results-dir", "memory://nothing/here")
+    assert (gone.exit_code, "holds no runs" in gone.output) == (1, True)
+
+
+@pytest.mark.slow
+def test_comparison_and_report_of_runs_behind_a_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = record_run(tmp_path / "results"), record_run(tmp_path / "results")
+    hil = lambda *words: CliRunner().invoke(main, [str(word) for word in words])  # noqa: E731
+    for run in (first, second):
+        publish(run, MEMORY)
     compared = hil("compare", f"{MEMORY}/{first.name}", f"{MEMORY}/{second.name}")
     assert (compared.exit_code, "equal" in compared.output) == (0, True)
     assert hil("compare", first.name, second.name, "--results-dir", MEMORY).output == compared.output
@@ -464,11 +478,6 @@ def test_the_commands_work_on_a_url(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         page = hil("report", "--results-dir", MEMORY, "--html", "out.html")
     assert (page.exit_code, Path("out.html").is_file()) == (0, True)
-    refused = hil("results", "--results-dir", MEMORY, "tag", first.name, "main")
-    assert (refused.exit_code, "is only read" in refused.output) == (1, True)
-    assert "is only read" in hil("results", "--results-dir", MEMORY, "prune", "--keep-raw", "1m").output
-    gone = hil("report", "--results-dir", "memory://nothing/here")
-    assert (gone.exit_code, "holds no runs" in gone.output) == (1, True)
 
 
 def test_a_run_may_be_named_by_a_file_url(run):
