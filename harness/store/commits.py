@@ -26,7 +26,7 @@ def commit(run: Path, case: int, writer: str) -> str:
     Raises:
         StoreError: that can't be written.
     """
-    path = _path(run, case)
+    path = run / DONE / f"{case}.json"
     try:
         if create_json(path, {"writer": writer}):
             return writer
@@ -53,7 +53,3 @@ def finished_row(run: Path, case: int) -> Mapping[str, Any] | None:
     records = whole_records(journal_of(run, writer), ("finish",))
     rows = [record["columns"] for record in records if record["case"] == case]
     return rows[-1] if rows else None  # a case that was begun anew has several
-
-
-def _path(run: Path, case: int) -> Path:
-    return run / DONE / f"{case}.json"
