@@ -14,6 +14,7 @@ from harness.run.case import run_case
 from harness.store import Run, load_results
 
 SIMULATED = "monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows: 2, idle_s: 0.1"
+SHORT = SIMULATED.replace("window_s: 0.1", "window_s: 0.02")
 
 
 def device(tmp_path, supply=SIMULATED):
@@ -87,7 +88,7 @@ def test_required_energy_that_is_missing_fails_the_case(measure, nano33, tmp_pat
 
 
 def test_missing_sync_is_recorded_with_its_windows(measure, tmp_path, board):
-    meter = Meter(device(tmp_path), PowerOptions())
+    meter = Meter(device(tmp_path, SHORT), PowerOptions())
     gpio = board.twin.machine.bus.gpio
     gpio.outputs = lambda: 0  # a wire that isn't connected
     results = measure(meter)
@@ -104,7 +105,7 @@ def test_a_board_whose_counter_is_off_fails_the_case(measure, tmp_path, monkeypa
         return SimpleNamespace(ticks=tuple(int(0.98 * ticks) for ticks in found.ticks), output=found.output)
 
     monkeypatch.setattr(Link, "infer", slow)
-    results = measure(Meter(device(tmp_path), PowerOptions()), MeasurementError, "by the monitor's clock and")
+    results = measure(Meter(device(tmp_path, SHORT), PowerOptions()), MeasurementError, "by the monitor's clock and")
     assert results.cases.iloc[0].status == "failed"
     assert set(results.windows.problem) == {"clock"}
 

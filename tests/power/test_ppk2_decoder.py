@@ -98,7 +98,7 @@ def test_a_run_of_samples_after_each_other_is_filtered_across_the_pieces():
 
 @pytest.mark.parametrize("piece", [1, 2, 3])
 def test_short_reads_give_the_same_samples_where_the_library_does_not(piece):
-    data = stream(1500, seed=piece).tobytes()
+    data = stream(700, seed=piece).tobytes()
     whole, _ = decode(data)
     chunk, counters = decode(data, piece)
     np.testing.assert_allclose(chunk.current_a, whole.current_a, rtol=1e-12)
