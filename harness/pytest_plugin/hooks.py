@@ -209,7 +209,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         return (yield)
     from harness.errors import StoreError
     from harness.pytest_plugin.summary import folders_of, found_cases
-    from harness.store.publish import publish_finished
+    from harness.store.publish import publish_to
 
     config, controller = session.config, session.config.stash.get(_CONTROLLER, None)
     config.stash[_ENDING] = True
@@ -232,7 +232,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
         except StoreError as error:
             pytest.exit(printable(str(error)), returncode=1)
     config.stash[_PUBLISHED] = [
-        done for folder in folders if (done := publish_finished(folder, hil_session.lab)) is not None
+        done for folder in folders if (done := publish_to(folder, hil_session.lab.farm.store)) is not None
     ]
     nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
     unpublished = any(done.failed for done in config.stash[_PUBLISHED])

@@ -19,7 +19,7 @@ from harness.pytest_plugin.items import VariantItem
 from harness.run.options import SharedRun
 from harness.store import load_results
 from harness.store.durations import durations
-from harness.store.names import run_name
+from harness.store.folders import run_name
 from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE, finish_shared
 

@@ -21,7 +21,7 @@ from harness.measure.latency import counter_columns, summarize
 from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
-from harness.power.meter import Job
+from harness.power.windows import Job
 from harness.run.retry import Attempt, Attempts, Step, chip_name, plan, prepare
 from harness.store.raw_windows import RawWindow
 
@@ -324,7 +324,7 @@ def _measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseR
 def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRecord, run: Run) -> Job:
     stem = f"case{record.number}-attempt{record.attempt}-window"
     return Job(
-        link,
+        link.infer,
         info,
         case.inputs,
         ticks,

@@ -36,10 +36,10 @@ def power_findings(load_lab: Callable[[], Lab], ports: list[ListPortInfo] | None
     for device in devices:
         yield _configured(device, ports)
     attached = [
-        f"{kind} {port.serial_number or 'without serial number'}"
-        for kind, usb in SERIAL_MONITORS.items()
+        f"{name} {port.serial_number or 'without serial number'}"
+        for name, kind in SERIAL_MONITORS.items()
         for port in ports
-        if (port.vid, port.pid) == usb
+        if (port.vid, port.pid) == kind.usb
     ]
     if attached and not devices:
         text = (
@@ -61,7 +61,7 @@ def _configured(device: Device, ports: list[ListPortInfo]) -> Finding:
             return Finding("problem", what, "pyjoulescope_driver is missing: pip install 'tinyml-hil[power]'")
         return Finding("ok", what, "pyjoulescope_driver is installed; the monitor is looked for when a run begins")
     try:
-        found = find_monitor(supply.monitor, SERIAL_MONITORS[supply.monitor], supply.serial, ports)
+        found = find_monitor(supply.monitor, SERIAL_MONITORS[supply.monitor].usb, supply.serial, ports)
     except HilError as error:
         return Finding("problem", what, str(error))
     return Finding("ok", what, f"{supply.monitor} {found.serial} at {found.path}, sync pin on D{supply.sync_input}")
