@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.build.graph import ITEM_BYTES, Graph, Operator, Quantization, Tensor
-from harness.build.well_formed import check_graph, check_options, check_quantization
+from harness.build.operators import DAMAGED, KINDS, check_graph
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,42 +19,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Options of each operator that the compiler looks at: the table's name and its fields.
-OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "CONV_2D": (
-        "Conv2DOptions",
-        ("Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor", "FusedActivationFunction"),
-    ),
-    "DEPTHWISE_CONV_2D": (
-        "DepthwiseConv2DOptions",
-        ("Padding", "StrideW", "StrideH", "DilationWFactor", "DilationHFactor", "FusedActivationFunction"),
-    ),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", ("FusedActivationFunction", "WeightsFormat")),
-    "AVERAGE_POOL_2D": (
-        "Pool2DOptions",
-        ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction"),
-    ),
-    "MAX_POOL_2D": (
-        "Pool2DOptions",
-        ("Padding", "StrideW", "StrideH", "FilterWidth", "FilterHeight", "FusedActivationFunction"),
-    ),
-    "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
-    "ADD": ("AddOptions", ("FusedActivationFunction",)),
-    "MUL": ("MulOptions", ("FusedActivationFunction",)),
-    "CONCATENATION": ("ConcatenationOptions", ("Axis", "FusedActivationFunction")),
-    "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
-    # What these say is in their tensors' shapes, too; only the table's type is looked at.
-    "DEQUANTIZE": ("DequantizeOptions", ()),
-    "EXPAND_DIMS": ("ExpandDimsOptions", ()),
-    "HARD_SWISH": ("HardSwishOptions", ()),
-    "MEAN": ("ReducerOptions", ()),
-    "PAD": ("PadOptions", ()),
-    "PADV2": ("PadV2Options", ()),
-    "QUANTIZE": ("QuantizeOptions", ()),
-    "RESHAPE": ("ReshapeOptions", ()),
-    "SQUEEZE": ("SqueezeOptions", ()),
-    **dict.fromkeys(("LOGISTIC", "RELU", "RELU6", "RELU_N1_TO_1", "TANH"), ("NONE", ())),
-}
+#: What integers of a type may be.
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(1 << 31), (1 << 31) - 1)}
+
+#: Fields of options that have a default which means something; without the others an operator isn't defined.
+_OPTIONAL = {"FusedActivationFunction", "WeightsFormat"}
+
+_AT_LEAST_1 = {"StrideW", "StrideH", "FilterWidth", "FilterHeight", "DilationWFactor", "DilationHFactor"}
 
 #: TensorFlow Lite knows none of more.
 _MOST_DIMENSIONS = 8
@@ -167,9 +139,27 @@ def _quantization(table: Any, dtype: str, shape: tuple[int, ...], what: str) -> 
     if not scales:
         return None
     zero_points = _numbers(table, "ZeroPoint") or (0,) * len(scales)
-    quantization = Quantization(scales, zero_points, int(table.QuantizedDimension()))
-    check_quantization(quantization, dtype, shape, what)
-    return quantization
+    axis = int(table.QuantizedDimension())
+    if dtype in _RANGES:  # else nothing is scaled
+        _check_quantization(scales, zero_points, axis, dtype, shape, what)
+    return Quantization(scales, zero_points, axis)
+
+
+def _check_quantization(
+    scales: tuple[float, ...], zeros: tuple[int, ...], axis: int, dtype: str, shape: tuple[int, ...], what: str
+) -> None:
+    """Refuse scales and zero points that no quantizer gives."""
+    for scale in scales:
+        if not math.isfinite(scale) or scale < 0 or (scale == 0 and dtype != "int32"):
+            raise ConfigError(f"{what} has scale {scale}, which must be finite and above 0. Quantize it again.")
+    low, high = _RANGES[dtype]
+    for zero in zeros:
+        if not low <= zero <= high:
+            raise ConfigError(f"{what} has zero point {zero:,}, but {dtype} goes from {low} to {high}: {DAMAGED}")
+    if len(zeros) != len(scales):
+        raise ConfigError(f"{what} has {len(scales)} scales, but {len(zeros)} zero points: {DAMAGED}")
+    if len(scales) > 1 and (not 0 <= axis < len(shape) or shape[axis] != len(scales)):
+        raise ConfigError(f"{what} of shape {list(shape)} has {len(scales)} scales along dimension {axis}: {DAMAGED}")
 
 
 def _is_constant(model: Any, table: Any) -> bool:
@@ -248,9 +238,9 @@ def _code(code: Any, field: int, flags: str) -> int:
 
 def _options(schema: ModuleType, table: Any, kind: str, what: str) -> dict[str, float]:
     """Return the options that the compiler looks at; TFLite's defaults where the whole table is left out."""
-    if kind not in OPTIONS:
+    if kind not in KINDS:
         return {}
-    name, fields = OPTIONS[kind]
+    name, *fields = KINDS[kind].options
     types = {value: word for word, value in vars(schema.BuiltinOptions).items() if isinstance(value, int)}
     number = table.BuiltinOptionsType()
     found = types.get(number, f"type {number}")
@@ -258,13 +248,18 @@ def _options(schema: ModuleType, table: Any, kind: str, what: str) -> dict[str, 
         wanted = "none" if name == "NONE" else name
         raise ConfigError(f"{what}: its options are {found}, not {wanted}: the file is damaged. Export it again.")
     union = table.BuiltinOptions()
-    if union is None or found == "NONE":
-        options: dict[str, float] = {}
-    else:
+    options: dict[str, float] = {}
+    if union is not None and found != "NONE":
         view = getattr(schema, name)()
         view.Init(union.Bytes, union.Pos)
         options = {field: getattr(view, field)() for field in fields}
-    check_options(options, fields, what)
+    missing = [field for field in fields if field not in options and field not in _OPTIONAL]
+    if missing:
+        raise ConfigError(f"{what}: its options are missing ({', '.join(missing)}): {DAMAGED}")
+    for field, value in options.items():
+        small, odd = field in _AT_LEAST_1 and value < 1, field == "Padding" and value not in (0, 1)
+        if small or odd or not math.isfinite(value):
+            raise ConfigError(f"{what}: its option {field} is {value}: {DAMAGED}")
     return options
 
 

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 import harness
 from engine.tflite_writer import Op, T, constant, write_tflite
-from harness.build import interpreters, lower, parse_tflite
+from harness.build import interpreters, lower_values, parse_tflite
+from harness.build.operators import KINDS
 from harness.cli import main
 from harness.image.elf import load_image
 
@@ -294,13 +295,12 @@ def test_an_image_is_compared_with_an_interpreter(build, objects, product):
 def test_a_miscompiled_image_is_never_written(build, objects, product, monkeypatch, tmp_path):
     """The compiler is made to err as it did when it took the old field of an operator's code for the new one."""
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
-    right = lower.KERNELS[("MUL", "float32")]
 
-    def wrong(*arguments):
-        step = right(*arguments)
+    def wrong(node):
+        step = lower_values.binary(node)
         return replace(step, kernel=step.kernel.replace("mul", "add"))
 
-    monkeypatch.setitem(lower.KERNELS, ("MUL", "float32"), wrong)
+    monkeypatch.setitem(KINDS, "MUL", replace(KINDS["MUL"], lower={"float32 to float32": wrong}))
     (tmp_path / "product.elf").write_bytes(b"of yesterday")
     result = build(product, *BOARD, *objects)
     assert result.exit_code == 1
