@@ -95,7 +95,7 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         "-DHIL_PLAIN_C calls the plain C kernels. */\n"
     )
     fast, plain = (
-        _characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
+        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
     )
     head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
     constants, structs = _constants(plan)
@@ -105,7 +105,7 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         "#include <math.h>\n#include <stddef.h>\n",
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
-        f"extern const char hil_card[{len(card)}];\n{_characters('const', 'hil_card', card)}",
+        f"extern const char hil_card[{len(card)}];\n{characters('const', 'hil_card', card)}",
         head + _either(fast, plain),
         *constants,
         _setup(graph, plan),
@@ -119,9 +119,10 @@ def _either(fast: str, plain: str) -> str:
     return fast if fast == plain else f"#ifdef HIL_PLAIN_C\n{plain}#else\n{fast}#endif\n"
 
 
-def _characters(kind: str, name: str, text: str) -> str:
-    """Return the definition of a text in a section that is called after it."""
-    lines = "\n".join(f"    {json.dumps(text[at : at + 96])}" for at in range(0, len(text), 96))
+def characters(kind: str, name: str, text: str) -> str:
+    """Return the C definition of a text in ASCII, in a section that is called after it; without trigraphs."""
+    pieces = (json.dumps(text[at : at + 96]).replace("?", "\\?") for at in range(0, len(text), 96))
+    lines = "\n".join(f"    {piece}" for piece in pieces)
     attributes = f'__attribute__((section(".{name}"), used, nonstring))'
     return f"{kind} char {name}[{len(text)}] {attributes} =\n{lines};\n"
 

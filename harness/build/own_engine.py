@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from harness.build.emit import characters
 from harness.build.making import Made, Making, Parts, make_image, working_folder
 from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
@@ -125,12 +126,8 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
         f"#ifndef HIL_CARD_H\n#define HIL_CARD_H\n#define HIL_CARD_BYTES {len(text)}u\n"
         '#ifdef __cplusplus\nextern "C"\n#else\nextern\n#endif\nconst char hil_card[HIL_CARD_BYTES];\n#endif\n'
     )
-    pieces = [json.dumps(text[at : at + 96]).replace("?", "\\?") for at in range(0, len(text), 96)]  # no trigraphs
     source = generated / "hil_card.c"
-    source.write_text(
-        '#include "hil_card.h"\n\nconst char hil_card[HIL_CARD_BYTES]\n'
-        '    __attribute__((section(".hil_card"), used, nonstring)) =\n' + "\n".join(pieces) + ";\n"
-    )
+    source.write_text('#include "hil_card.h"\n\n' + characters("const", "hil_card", text))
     return source
 
 

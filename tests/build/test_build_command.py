@@ -44,8 +44,8 @@ def test_help_has_an_example(build):
     assert "\n  hil flash model.elf --device nano33\n" in text
 
 
-def test_a_model_becomes_an_image_and_says_what_it_takes(build, toolchain, nano33, tmp_path):
-    result = build(MODEL, *BOARD, "-o", "new/folder/model.elf", "--name", "mine")
+def test_a_model_becomes_an_image_and_says_what_it_takes(build, objects, toolchain, nano33, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "-o", "new/folder/model.elf", "--name", "mine")
     assert result.exit_code == 0, result.output
     image = load_image(tmp_path / "new" / "folder" / "model.elf", nano33.kind)
     assert image.card.model == "mine"
@@ -141,11 +141,17 @@ def test_emitting_c_compiles_nothing(build, tmp_path, monkeypatch):
     assert re.search(r"[\d,]+ MACs, [\d,]+ parameters, arena [\d,]+ B", result.output)
 
 
-@pytest.mark.usefixtures("toolchain")
-def test_plain_kernels_are_in_the_table_and_in_the_image(build, objects, tmp_path):
-    result = build(MODEL, *BOARD, *objects, "--plain", "-o", "plain.elf")
+def test_plain_kernels_are_in_the_table(build):
+    result = build(MODEL, *BOARD, "--plain", "--emit-c", "c")
     assert result.exit_code == 0, result.output
     assert "hil_conv_s8_plain" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolchain")
+def test_plain_kernels_are_in_the_image(build, objects, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "--plain", "-o", "plain.elf")
+    assert result.exit_code == 0, result.output
     names = {name for _, _, name in load_image(tmp_path / "plain.elf").functions}
     assert {name for name in names if name.startswith("hil_conv")} == {"hil_conv_s8_plain"}
 
