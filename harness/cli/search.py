@@ -168,7 +168,7 @@ def _words(limits: Limits) -> str:
 
 def _show(space: Space, judged: Sequence[Judged], counter: str, out: Path) -> None:
     columns = ("candidate", "choices", "verdict", "accuracy", "95 % interval", counter, "peak RAM", "flash", "MACs")
-    click.echo(f"\nChoices: {', '.join(space.choices)}")
+    click.echo(f"\nChoices: {', '.join(space.space)}")
     order = {"front": 0, "dominated": 1, "over a limit": 2, "not trained": 3, "failed": 4}
     rows = [_row(each) for each in sorted(judged, key=lambda each: (order[each.verdict], _ticks(each)))]
     print_table(f"{space.task}: validation accuracy and cost, as measured", columns, rows, columns[-6:])
