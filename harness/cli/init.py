@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.devices.adding import Attached, Wish, add_attached
-from harness.config import Lab
 from harness.errors import ConfigError, StoreError
-from harness.files.starter import starter_files, starter_root
 
 _DEVICES = """\
 # The boards of this lab. Without an entry, `--device nano33` uses the virtual board.
@@ -37,6 +34,8 @@ __pycache__/
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
 def init(folder: Path) -> None:
     """Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore."""
+    from harness.files.starter import starter_files, starter_root
+
     root = starter_root()
     contents = {path: (root / path).read_bytes() for path in starter_files()}
     try:
@@ -70,6 +69,9 @@ def _create(path: Path, content: bytes) -> bool:
 
 def _add_boards(devices: Path) -> None:
     """Write down the boards that are attached, as far as it is certain what they are."""
+    from harness.cli.devices.adding import Attached, Wish, add_attached
+    from harness.config import Lab
+
     attached = Attached.look()
     if not attached.probes:
         click.echo("No debug probe is attached: --device nano33 uses the virtual board.")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
-from harness.cli.tables import console, print_table
-from harness.image.elf import load_image
-from harness.profile.inputs import file_input, random_input, suite_input
+from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, IMAGE, LAB, load_lab, single_device, waits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.boards.base import Backend
     from harness.boards.opening import Wanted
     from harness.config import Device
     from harness.image.elf import Image
+    from harness.locks.waiting import Patience
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
@@ -33,35 +32,33 @@ _NOT_CYCLES = "Instructions are not cycles: a real board may spend its time else
 @IMAGE
 @DEVICE
 @BACKEND
-@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Run on a sample of this suite.")
+@click.option("--suite", type=FILE, metavar="FILE", help="Run on a sample of this suite.")
 @click.option("--sample", type=click.IntRange(min=0), metavar="N", help="With --suite: which sample (default: 0).")
-@click.option(
-    "--input", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run on this .npy file, floats or raw."
-)
+@click.option("--input", "file", type=FILE, metavar="FILE", help="Run on this .npy file, floats or raw.")
 @click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @LAB
-@WAIT
-@TIMEOUT
+@waits
 def profile(
+    *,
     image: Path,
     device: str,
     backend: Wanted,
     suite: Path | None,
     sample: int | None,
     file: Path | None,
-    functions: bool,  # noqa: FBT001 (click passes it)
-    as_json: bool,  # noqa: FBT001 (click passes it)
+    functions: bool,
+    as_json: bool,
     lab: str | None,
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
+    patience: Patience,
 ) -> None:
     """Show which layers of IMAGE an inference spends its cycles or instructions in.
 
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
-    from harness.boards.opening import choose_backend  # they need pyOCD, which takes a second to import
+    from harness.boards.opening import choose_backend
     from harness.farm.lab_access import opened
+    from harness.image.elf import load_image
     from harness.profile.functions import FunctionProfile, profile_functions
     from harness.profile.layers import profile_image
 
@@ -77,7 +74,7 @@ def profile(
         where, why = choose_backend(chosen, backend)
     if not functions and not as_json:
         click.echo(f"{chosen.name} on {where} ({why})")
-    with opened(chosen, where, patience=patience_of(wait, timeout)) as board:
+    with opened(chosen, where, patience=patience) as board:
         found = (profile_functions if functions else profile_image)(board, loaded, given.data)
         notes = list(board.notes)
     if as_json:
@@ -101,6 +98,8 @@ def profile(
 
 def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
     """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
+    from harness.profile.inputs import file_input, random_input, suite_input
+
     if suite is not None:
         return suite_input(image, suite, sample)
     if file is not None:
@@ -109,6 +108,8 @@ def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | No
 
 
 def _print_functions(profile: FunctionProfile, title: str) -> None:
+    from harness.cli.tables import print_table
+
     print_table(
         title,
         ("function", "instructions per inference", "share"),
@@ -134,6 +135,8 @@ def bar(share: float, columns: int, *, blocks: bool) -> str:
 
 
 def _print_layers(profile: Profile, title: str) -> None:
+    from harness.cli.tables import console, print_table
+
     counter = profile.counter
     longest = max(row.ticks for row in profile.layers) or 1
     out = console()

@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend
-from harness.build.making import Making
-from harness.build.sources import target_for
-from harness.build.toolchain import find_toolchain
-from harness.cli.options import BACKEND, DEVICE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
-from harness.cli.tables import print_table
-from harness.config import find_lab
-from harness.config.suite import Limit
+from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, LAB, load_lab, single_device, waits
 from harness.errors import ConfigError
-from harness.files.starter import firmware_root
-from harness.schema import CASE_COLUMNS
-from harness.search import Search, load_space, run_search
-from harness.search.making import Maker
-from harness.search.space import read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from harness.boards.opening import Wanted
     from harness.config import Lab, Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
@@ -57,10 +46,10 @@ class _Wish:
 
 
 @click.command()
-@click.argument("space", type=click.Path(path_type=Path))
+@click.argument("space", type=FILE)
 @DEVICE
 @BACKEND
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where models and verdicts go.")
+@click.option("--out", type=FILE, metavar="DIR", help="Where models and verdicts go.")
 @click.option("--candidates", type=click.IntRange(1), default=32, show_default=True, help="Try at most so many.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses them, if there are more.")
 @click.option("--train", type=click.IntRange(1), metavar="N", help="Train at most the N largest within the limits.")
@@ -69,12 +58,11 @@ class _Wish:
 )
 @click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @click.option("--scheduler", metavar="ADDRESS", help="A farm's, like tls://lab:8786: measure on its boards at once.")
 @LAB
-@WAIT
-@TIMEOUT
-def search(space: Path, lab: str | None, wait: bool, timeout: float | None, **options: Any) -> None:  # noqa: FBT001
+@waits
+def search(space: Path, lab: str | None, **options: Any) -> None:
     """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
     \b
@@ -84,11 +72,19 @@ def search(space: Path, lab: str | None, wait: bool, timeout: float | None, **op
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
     """  # noqa: D301 (click reads the \b)
     options["out"] = options["out"] or Path("results") / f"search-{space.stem}"
-    _search(space, load_lab(lab), find_lab(lab, [Path()]), _Wish(**options, patience=patience_of(wait, timeout)))
+    _search(space, load_lab(lab), _Wish(**options))
 
 
-def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
+def _search(path: Path, lab: Lab, wish: _Wish) -> None:
     """Search, then print every candidate with its verdict, and the front."""
+    from harness.boards.opening import choose_backend
+    from harness.build.making import Making
+    from harness.build.sources import target_for
+    from harness.build.toolchain import find_toolchain
+    from harness.files.starter import firmware_root
+    from harness.search import Search, load_space, run_search
+    from harness.search.making import Maker
+
     space = load_space(path)
     device = single_device(lab, wish.device)
     backend, why = choose_backend(device, wish.backend)
@@ -114,7 +110,7 @@ def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
             maker,
             wish.device,
             wish.backend,
-            lab_file,
+            lab.path,
             limits,
             wish.train,
             wish.samples,
@@ -145,6 +141,10 @@ def _on_farm(
 
 
 def _given(texts: Iterable[str], counter: str) -> Limits:
+    from harness.config.suite import Limit
+    from harness.schema import CASE_COLUMNS
+    from harness.search.space import read_limit
+
     limits = {}
     for text in texts:
         name, most = read_limit(text)
@@ -167,6 +167,8 @@ def _words(limits: Limits) -> str:
 
 
 def _show(space: Space, judged: Sequence[Judged], counter: str, out: Path) -> None:
+    from harness.cli.tables import print_table
+
     columns = ("candidate", "choices", "verdict", "accuracy", "95 % interval", counter, "peak RAM", "flash", "MACs")
     click.echo(f"\nChoices: {', '.join(space.choices)}")
     order = {"front": 0, "dominated": 1, "over a limit": 2, "not trained": 3, "failed": 4}

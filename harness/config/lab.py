@@ -158,6 +158,19 @@ class Lab(Model):
                 chosen.setdefault(device.name, device)
         return list(chosen.values())
 
+    def kind(self, name: str) -> BoardKind:
+        """Return the kind of that name.
+
+        Raises:
+            ConfigError: there is none; the message lists them.
+        """
+        kinds = {kind.name: kind for kind in self.kinds}
+        if name not in kinds:
+            near = did_you_mean(name, kinds)
+            hint = near if near.endswith("?") else "."
+            raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(kinds)}.')
+        return kinds[name]
+
     def _match(self, selector: str) -> Iterable[Device]:
         by_name = {device.name: device for device in self.devices}
         if selector == "all":

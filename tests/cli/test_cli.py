@@ -32,7 +32,7 @@ def hil(tmp_path, monkeypatch):
 
 
 def attach(monkeypatch, probes=(), ports=()):
-    for place in ("harness.cli.devices.adding", "harness.cli.doctor"):
+    for place in ("harness.cli.devices.adding", "harness.cli.doctor.host"):
         monkeypatch.setattr(f"{place}.attached_probes", lambda: list(probes))
         monkeypatch.setattr(f"{place}.attached_ports", lambda: list(ports))
 

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
 from harness.cli import main
-from harness.cli.crosscheck.comparison import compare_runs, measure, verdict
-from harness.errors import ConfigError
+from harness.cli.crosscheck import compare_runs, verdict
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "fakes" / "renode.py"
@@ -144,9 +143,10 @@ def test_cycles_and_instructions_are_not_compared():
     assert outcomes(hardware, hardware)["instructions"] is None
 
 
-def test_without_a_suite(tmp_path):
-    with pytest.raises(ConfigError, match="no suite"):
-        measure((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
+def test_without_a_suite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["crosscheck", "nano33", "virtual", "virtual"])
+    assert (result.exit_code, "give a suite with --suite" in result.output) == (6, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
