@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import ConfigError, StoreError
@@ -16,6 +15,7 @@ from harness.store.verdicts import ORDER, add_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from harness.report.frame import Comparison
     from harness.report.history import Series
@@ -60,7 +60,7 @@ class Judge:
                 raise ConfigError(f"--hil-baseline {baseline}: {error}") from error
         return cls(baseline, limits, results_dir)
 
-    def compare(self, folders: Sequence[str]) -> None:
+    def compare(self, folders: Sequence[Path]) -> None:
         """Hold finished runs against the baseline.
 
         What came of the limits is added to the cases of the run.
@@ -72,7 +72,7 @@ class Judge:
             StoreError: it can't be added.
         """
         policy = make_policy(self.limits, None)
-        for folder in map(Path, folders):
+        for folder in folders:
             try:
                 current = load_results(folder)
                 comparison, series = against_baseline(current, folder, self.baseline, self.results_dir, policy)
