@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from harness.config import BoardKind, Suite, SuiteData, Variant
+    from harness.config import BoardKind, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
 
 
