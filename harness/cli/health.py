@@ -11,13 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import LAB, load_lab, single_device, waits
-from harness.cli.tables import print_table
-from harness.config.state import stamp
-from harness.farm.lab_access import LabAccess
-from harness.health.book import open_book
-from harness.health.check import check_board
-from harness.locks.waiting import NOW
-from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +44,8 @@ def health(
     patience: Patience,
 ) -> None:
     """Show how well the boards work, and why some are not used."""
+    from harness.locks.waiting import NOW
+
     loaded = load_lab(lab)
     if check and (device is None or as_json):
         raise click.UsageError("--check needs a DEVICE, and goes without --json")
@@ -65,6 +60,11 @@ def health(
 
 def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) -> bool:
     """Check a board and say what came of it; a quarantined one may be released by it."""
+    from harness.farm.lab_access import LabAccess
+    from harness.health.book import open_book
+    from harness.health.check import check_board
+    from harness.text.escape import printable
+
     device = single_device(lab, name)
     with closing(LabAccess(lab)) as access:
         check = check_board(
@@ -84,6 +84,11 @@ def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) ->
 
 def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bool) -> None:
     """Print what is known of every board, or of one, with all that is to say about it."""
+    from harness.cli.tables import print_table
+    from harness.config.state import stamp
+    from harness.health.book import open_book
+    from harness.text.escape import printable
+
     book = open_book(lab, results_dir)
     if device is not None:
         judged: Sequence[Judged] = (book.summary(device),)
@@ -103,6 +108,8 @@ def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bo
 
 
 def _row(judged: Judged) -> tuple[str | None, ...]:
+    from harness.text.escape import printable
+
     health = judged.health
     finding = next((drift for drift in health.drift if drift.finding), None)
     reason = judged.quarantine.text if judged.quarantine else "; ".join(health.notes)
@@ -123,6 +130,8 @@ def _percent(rate: Rate | None) -> str | None:
 
 
 def _details(judged: Judged) -> Iterator[str]:
+    from harness.config.state import stamp
+
     health: Health = judged.health
     if health.recent is not None:
         yield f"Last {health.recent.cases} cases: {_percent(health.recent)}"

@@ -54,6 +54,19 @@ def test_version_and_help(hil):
         assert f"  {command} " in text
 
 
+def test_help_of_no_command_imports_anything_slow():
+    code = (
+        "import sys, importlib\n"
+        "from harness.cli import COMMANDS\n"
+        "for name in COMMANDS: importlib.import_module(f'harness.cli.{name}')\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"distributed", "numpy", "pandas", "pydantic", "pyocd", "rich", "serial", "unicorn", "yaml"}
+    assert {"click", "harness.cli.search"} <= set(done.stdout.split())
+    assert not slow & set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_says_of_a_command_what_it_says_itself(hil, name):
     done = hil(name, "--help")
