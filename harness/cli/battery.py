@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FILE
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _NUMBERS = ("uJ/inference", "mean uA", "by inferences", "battery life")
 @click.option("--self-discharge", type=float, default=0.02, show_default=True, help="Share lost in a year by itself.")
 def battery(run: Path, capacity: float, every: float, sleep: float, usable: float, self_discharge: float) -> None:
     """Estimate how long a battery lasts with each variant of RUN (default: results/latest)."""
-    from harness.cli.tables import print_table
     from harness.power.battery import Duty, assumptions
     from harness.schema import SIMULATED
     from harness.store import load_results

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import FILE, LAB, load_lab
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
+from harness.files.starter import firmware_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +99,6 @@ def build(
     from harness.build.own_engine import OwnEngine
     from harness.build.sources import target_for
     from harness.build.toolchain import find_toolchain
-    from harness.files.starter import firmware_root
 
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
@@ -239,8 +240,6 @@ def _output(out: Path | None, name: str) -> Path:
 
 
 def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
-    from harness.cli.tables import print_table
-
     rows = []
     for layer in layers:
         sizes = (layer.macs, layer.flash_bytes, layer.arena_bytes, layer.scratch_bytes)

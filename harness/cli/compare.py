@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import AS_JSON, READ_RESULTS, locate
+from harness.cli.tables import styled_width
 from harness.errors import ConfigError, StoreError
+from harness.text.terminal import echo_styled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,11 +60,9 @@ def _run(
     runs: tuple[str, ...], fail_on: str | None, margins: str | None, *, across_engines: bool, as_json: bool, **what: Any
 ) -> int:
     """Print a comparison and what came of the limits, and return the exit code."""
-    from harness.cli.tables import styled_width
     from harness.report.against import make_policy
     from harness.report.gate import EXIT_CODES, check_limits, parse_limits
     from harness.report.text import plain_comparison, render_comparison, render_gate
-    from harness.text.terminal import echo_styled
 
     limits = parse_limits(fail_on) if fail_on is not None else ()
     policy = make_policy(limits, margins, across_engines=across_engines)

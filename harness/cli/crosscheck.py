@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import FILE, LAB, RESULTS, SAMPLES, load_lab, single_device, waits
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ def crosscheck(
     """  # noqa: D301 (click reads the \b)
     from harness.api import benchmark
     from harness.boards.opening import choose_backend
-    from harness.cli.tables import print_table
 
     loaded, backends = load_lab(lab), (first, second)
     chosen = single_device(loaded, device)

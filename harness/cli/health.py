@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import LAB, load_lab, single_device, waits
+from harness.cli.tables import print_table
+from harness.locks.waiting import NOW, Patience
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from harness.config import Lab
     from harness.health.book import Judged
     from harness.health.rules import Health, Rate
-    from harness.locks.waiting import Patience
 
 _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames again", "drift", "reason")
 
@@ -44,8 +46,6 @@ def health(
     patience: Patience,
 ) -> None:
     """Show how well the boards work, and why some are not used."""
-    from harness.locks.waiting import NOW
-
     loaded = load_lab(lab)
     if check and (device is None or as_json):
         raise click.UsageError("--check needs a DEVICE, and goes without --json")
@@ -63,7 +63,6 @@ def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) ->
     from harness.farm.lab_access import LabAccess
     from harness.health.book import open_book
     from harness.health.check import check_board
-    from harness.text.escape import printable
 
     device = single_device(lab, name)
     with closing(LabAccess(lab)) as access:
@@ -84,10 +83,8 @@ def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) ->
 
 def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bool) -> None:
     """Print what is known of every board, or of one, with all that is to say about it."""
-    from harness.cli.tables import print_table
     from harness.config.state import stamp
     from harness.health.book import open_book
-    from harness.text.escape import printable
 
     book = open_book(lab, results_dir)
     if device is not None:
@@ -108,8 +105,6 @@ def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bo
 
 
 def _row(judged: Judged) -> tuple[str | None, ...]:
-    from harness.text.escape import printable
-
     health = judged.health
     finding = next((drift for drift in health.drift if drift.finding), None)
     reason = judged.quarantine.text if judged.quarantine else "; ".join(health.notes)

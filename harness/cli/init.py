@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.errors import ConfigError, StoreError
+from harness.files.starter import starter_files, starter_root
 
 _DEVICES = """\
 # The boards of this lab. Without an entry, `--device nano33` uses the virtual board.
@@ -34,8 +35,6 @@ __pycache__/
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
 def init(folder: Path) -> None:
     """Start a lab of your own in DIR (default: here): devices.yaml, a first suite, .gitignore."""
-    from harness.files.starter import starter_files, starter_root
-
     root = starter_root()
     contents = {path: (root / path).read_bytes() for path in starter_files()}
     try:

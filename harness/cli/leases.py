@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
 from harness.errors import HilError
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,9 +30,7 @@ def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passe
 
 def _show(lab: Lab, *, as_json: bool) -> None:
     """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
-    from harness.cli.tables import print_table
     from harness.locks.listing import list_leases
-    from harness.text.escape import printable
 
     held, crashed = list_leases()
     monotonic_s = time.monotonic()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import ConfigError
+from harness.locks.waiting import NOW, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.config import Device, Lab
-    from harness.locks.waiting import Patience
 
 
 def _folder(value: str | Path) -> Path:
@@ -70,8 +70,6 @@ def waits(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _patience(*, wait: bool, timeout: float | None) -> Patience:
-    from harness.locks.waiting import NOW, Patience
-
     if not wait and timeout is None:
         return NOW
     return Patience(timeout, lambda text: click.echo(text, err=True))

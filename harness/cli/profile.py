@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, IMAGE, LAB, load_lab, single_device, waits
+from harness.cli.tables import console, print_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Backend
     from harness.boards.opening import Wanted
-    from harness.config import Device
     from harness.image.elf import Image
     from harness.locks.waiting import Patience
     from harness.profile.functions import FunctionProfile
@@ -79,7 +79,16 @@ def profile(
         notes = list(board.notes)
     if as_json:
         content = _functions_content(found) if isinstance(found, FunctionProfile) else _layers_content(found)
-        click.echo(json.dumps(_heading(image, loaded, chosen, where, given) | content, indent=2))
+        heading = {
+            "image": str(image),
+            "image_sha256": loaded.sha256,
+            "build_id": loaded.build_id,
+            "model": loaded.card.model,
+            "device": chosen.name,
+            "backend": where,
+            "input": given.origin,
+        }
+        click.echo(json.dumps(heading | content, indent=2))
         return
     for note in () if functions else notes:
         click.echo(f"{note[0].upper()}{note[1:]}.")
@@ -108,8 +117,6 @@ def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | No
 
 
 def _print_functions(profile: FunctionProfile, title: str) -> None:
-    from harness.cli.tables import print_table
-
     print_table(
         title,
         ("function", "instructions per inference", "share"),
@@ -135,8 +142,6 @@ def bar(share: float, columns: int, *, blocks: bool) -> str:
 
 
 def _print_layers(profile: Profile, title: str) -> None:
-    from harness.cli.tables import console, print_table
-
     counter = profile.counter
     longest = max(row.ticks for row in profile.layers) or 1
     out = console()
@@ -171,18 +176,6 @@ def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _heading(path: Path, image: Image, device: Device, backend: Backend, chosen: ProfileInput) -> dict[str, Any]:
-    return {
-        "image": str(path),
-        "image_sha256": image.sha256,
-        "build_id": image.build_id,
-        "model": image.card.model,
-        "device": device.name,
-        "backend": backend,
-        "input": chosen.origin,
-    }
 
 
 def _layers_content(profile: Profile) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import click
 
 from harness.cli.options import LAB, load_lab, single_device
 from harness.errors import ConfigError
+from harness.text.escape import printable
 
 
 @click.command()
@@ -16,7 +17,6 @@ def quarantine(device: str, reason: str, lab: str | None) -> None:
     """Take DEVICE out of use until somebody releases it."""
     from harness.config.state import username
     from harness.health.book import open_book
-    from harness.text.escape import printable
 
     loaded = load_lab(lab)
     found = single_device(loaded, device)

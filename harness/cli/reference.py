@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import FILE
 from harness.errors import ConfigError, ImageError
+from harness.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,8 +118,6 @@ def _resize_hint(variants: Sequence[Variant], given: str | None) -> str:
 
 def _save(out: Path, outputs: np.ndarray, classes: np.ndarray, about: list[str]) -> None:
     import numpy as np
-
-    from harness.files.replacing import replacing
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

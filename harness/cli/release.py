@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import LAB, load_lab
+from harness.text.escape import printable
 
 
 @click.command()
@@ -15,7 +16,6 @@ def release(device: str, reason: str, lab: str | None) -> None:
     """Take DEVICE back into use."""
     from harness.config.state import username
     from harness.health.book import open_book
-    from harness.text.escape import printable
 
     found = open_book(load_lab(lab)).release(device, username(), reason)
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import FILE, READ_RESULTS, locate
 from harness.errors import StoreError
+from harness.text.terminal import echo_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,6 @@ def report(
     from harness.report.content import compose
     from harness.report.markdown import render_markdown
     from harness.report.page import render_page
-    from harness.text.terminal import echo_data
 
     results, left_out = _load([locate(run, results_dir) for run in runs or ("latest",)])
     if results.cases.empty:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
 from harness.errors import ConfigError
+from harness.text.times import minute, parse_duration, parse_start, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +81,6 @@ def reserve(
     from harness.farm.booking import Booking, cancel, extend
     from harness.farm.booking import reserve as book
     from harness.farm.calendar import Calendar
-    from harness.text.times import minute, parse_duration, parse_start, show_time
 
     modes = {"listing": listing, "cancelled": cancelled is not None, "extended": extended is not None}
     mode = next((name for name, said in modes.items() if said), "booking")
@@ -152,9 +153,6 @@ def _list(
     lab: Lab, calendar: Calendar, selectors: Sequence[str], tags: Sequence[str], when: datetime, *, as_json: bool
 ) -> None:
     """Print a table for each day that has reservations, in local time; a board's rows stand together."""
-    from harness.cli.tables import print_table
-    from harness.text.times import minute
-
     wanted = set(boards_of(lab, selectors, tags)) if selectors or tags else {device.name for device in lab.devices}
     found = [one for one in calendar.reservations(when, when + _LISTED) if wanted.intersection(one.devices)]
     _warn(calendar)
@@ -175,7 +173,6 @@ def _list(
 
 def _rows(day: datetime, entries: Sequence[tuple[str, Reservation]]) -> Iterable[tuple[str, ...]]:
     from harness.farm.booking import short_id
-    from harness.text.times import show_time
 
     before = ""
     for device, one in entries:
@@ -198,8 +195,6 @@ def _days(start: datetime, end: datetime) -> list[datetime]:
 
 
 def _sentence(one: Booking, when: datetime) -> str:
-    from harness.text.times import show_time
-
     purpose = f" ({one.purpose})" if one.purpose else ""
     until = show_time(one.start + one.length, when)
     return (

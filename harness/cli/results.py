@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FILE, LAB, READ_RESULTS, load_lab, locate
+from harness.cli.tables import print_table, styled_width
 from harness.errors import ConfigError, ReservationError, StoreError
+from harness.files.replacing import replacing
+from harness.text.escape import csv_text
+from harness.text.terminal import echo_data, echo_styled
+from harness.text.times import parse_duration, show_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +45,11 @@ def results(ctx: click.Context, results_dir: Path) -> None:
 @click.pass_obj
 def show(results_dir: Path, run: str) -> None:
     """Show the tables of RUN (default: latest)."""
-    from harness.cli.tables import styled_width
     from harness.report.summary import render
     from harness.store import find_run, load_results
     from harness.store.folders import pruned
     from harness.store.results import plain_rows
     from harness.store.runs import read_run_file
-    from harness.text.terminal import echo_styled
 
     folder = find_run(locate(run, results_dir))
     about = read_run_file(folder)
@@ -133,7 +136,6 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
     Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
     """
     from harness.store.prune import prune as prune_runs
-    from harness.text.times import parse_duration, show_length
 
     try:
         length = parse_duration(keep_raw)
@@ -175,9 +177,7 @@ def export(results_dir: Path, run: str, form: str | None, table: str, output: Pa
 
 
 def _export(run: Path, form: str, table: str, output: Path | None) -> None:
-    from harness.files.replacing import replacing
     from harness.store import find_run, load_results
-    from harness.text.terminal import echo_data
 
     folder = find_run(run)
     results = load_results(folder)
@@ -201,7 +201,6 @@ def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str
     from harness.schema import SCHEMA_VERSION
     from harness.store.results import plain_rows
     from harness.store.runs import read_run_file
-    from harness.text.escape import csv_text
 
     frame = results.cases if table == "cases" else results.table(table)
     if form == "csv":
@@ -230,7 +229,6 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _show_runs(results_dir: Path) -> None:
     """Print a line for each run in a folder."""
-    from harness.cli.tables import print_table
     from harness.store import list_runs
 
     runs = list_runs(results_dir)

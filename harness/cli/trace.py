@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import FILE
+from harness.cli.tables import print_table
 from harness.errors import PowerError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ def trace(
     CSV files have the columns time_s, current_a, sync and perhaps voltage_v, or are exports of Nordic's Power
     Profiler, Otii or the Joulescope UI.
     """
-    from harness.cli.tables import print_table
     from harness.power.judge import implausible, mean_idle
     from harness.power.replay import find_pulses, load_trace, remarks, whole_batches
 

@@ -154,7 +154,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     from harness.pytest_plugin.progress import watch_terminal
 
-    return SuiteFile.build(parent, file_path, state.session, lambda name: watch_terminal(config, name, state.stopped))
+    file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    file.hil_session, file.watch = state.session, lambda name: watch_terminal(config, name, state.stopped)
+    return file
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
