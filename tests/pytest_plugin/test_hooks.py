@@ -200,7 +200,7 @@ def test_a_run_from_start_to_end(pytester, monkeypatch):
     assert loaded.samples.groupby("variant").size().to_dict() == {"float32": 4, "int8": 4}
 
 
-RUN = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "4", "-k", "int8")
+RUN = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "1", "-k", "int8")
 
 
 @pytest.mark.usefixtures("lab")
