@@ -76,6 +76,7 @@ def pytest_load_initial_conftests(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the boards, or say which suites lack one."""
+    config.stash.setdefault(_STATE, _State({}))  # of a plugin that another one loads, options are never asked for
     if not value_of(config, "--device"):
         _refuse_suites_without_device(config)
         return

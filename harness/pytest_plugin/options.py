@@ -28,7 +28,7 @@ def _number(kind: type[int | float], least: int, words: str) -> Callable[[str], 
 
     def read(text: str) -> float:
         try:
-            value = kind(text)
+            value = kind(text) if kind is float or text.isdecimal() else -1
         except ValueError:
             value = -1
         if not least <= value < float("inf"):

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
 from harness.cli import main
-from harness.cli.crosscheck import compare_runs, verdict
+from harness.cli.crosscheck import EXIT_CODES, compare_runs, verdict
+from harness.report.gate import EXIT_CODES as GATE
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "fakes" / "renode.py"
@@ -141,6 +142,11 @@ def test_cycles_and_instructions_are_not_compared():
     assert verdict(compare_runs(hardware, tables())) == "agree"
     assert outcomes(hardware, tables())["instructions"] is None
     assert outcomes(hardware, hardware)["instructions"] is None
+
+
+def test_exit_codes_mean_what_they_do_for_compare():
+    names = {"agree": "ok", "differ": "regression", "not compared": "can't tell"}
+    assert {found: GATE[name] for found, name in names.items()} == EXIT_CODES
 
 
 def test_without_a_suite(tmp_path, monkeypatch):
