@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.config import BoardKind, Suite, SuiteData, Variant
+    from harness.config import BoardKind, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
 
 #: A greater share of values outside of the range calls for a warning. Models quantized with minimum and maximum of

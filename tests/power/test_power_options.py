@@ -17,7 +17,7 @@ POWER = "{monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:hypothesispytest")
     for name in ("suites", "firmware/prebuilt/nano33"):
         (pytester.path / name).mkdir(parents=True)
     shutil.copytree(ROOT / "suites" / "data", pytester.path / "suites" / "data")
