@@ -12,9 +12,9 @@ import click
 
 from harness.cli.options import READ_RESULTS, locate
 from harness.errors import ConfigError, StoreError
-from harness.report.against import against_baseline, make_policy
+from harness.report.baseline import against_baseline
 from harness.report.compare import compare_boards, compare_runs, compare_variants
-from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
+from harness.report.gate import EXIT_CODES, Gate, check_limits, make_policy, parse_limits
 from harness.report.text import plain_comparison, render_comparison, render_gate
 from harness.store import find_run, load_results
 from harness.store.results import join_results

@@ -14,8 +14,7 @@ from harness.errors import StoreError
 from harness.report.baseline import find_baseline
 from harness.report.compare import compare_history, compare_runs
 from harness.report.content import compose
-from harness.report.markdown import render_markdown
-from harness.report.page import render_page
+from harness.report.page import render_markdown, render_page
 from harness.store import load_results
 from harness.store.results import join_results
 from harness.text.terminal import echo_data

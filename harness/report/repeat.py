@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.frame import Repeatability
-from harness.report.trend import drift_share
+from harness.report.shifts import drift_share
 
 if TYPE_CHECKING:
     import pandas as pd

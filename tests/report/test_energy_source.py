@@ -12,10 +12,9 @@ from fakes.recorded_runs import VARIANTS, Setting, record_history, record_run
 from harness.cli import main
 from harness.config.suite import Limit
 from harness.measure.limits import check_limits
-from harness.report.against import make_policy
 from harness.report.compare import compare_history, compare_runs
 from harness.report.gate import check_limits as check_gate
-from harness.report.gate import parse_limits
+from harness.report.gate import make_policy, parse_limits
 from harness.report.history import history
 from harness.report.metrics import energy_name
 from harness.report.text import render_gate

@@ -13,8 +13,7 @@ import pytest
 from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_history, record_run
 from harness.report.compare import compare_runs
 from harness.report.content import compose
-from harness.report.markdown import escaped, render_markdown
-from harness.report.page import render_page
+from harness.report.page import escaped, render_markdown, render_page
 from harness.store import Run, load_results
 
 EVIL = "<script>alert('x')</script>"
