@@ -73,11 +73,7 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
     The one with the best figure is chosen by the same data, so that the level must hold whichever of the k variants it
     is: each axis is decided at 1 - (1 - level) / (k x axes), and all its pairs together by Holm's correction.
 
-    Args:
-        results: what the group is from.
-        group: one suite on one setup.
-        policy: how to decide; its level holds for all pairs and axes of the group together.
-        spreads: by how much units of the board differ; None: as far as `results` tell.
+    The level of `policy` holds for all pairs and axes of the group together.
     """
     policy = policy or Policy()
     cases = group.complete

@@ -47,10 +47,7 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
     branch. Runs that are not finished, had faults injected, or began after `current` don't count for `latest`, a
     revision and history.
 
-    Args:
-        wanted: what the user wrote.
-        results_dir: the folder of the runs.
-        current: the run that is compared, which is never its own baseline.
+    The `current` run, which is compared, is never its own baseline.
 
     Raises:
         StoreError: there is no such baseline; says what there is.

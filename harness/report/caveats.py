@@ -25,12 +25,7 @@ _NAMED = 4
 
 
 def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
-    """Return what applies to a group, the worst first.
-
-    Args:
-        group: one suite on one setup.
-        comparison: of its variants with their baselines.
-    """
+    """Return what applies to a group, the worst first."""
     return [
         *_faults(group),
         *_incomplete(group),

@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 def compare_variants(results: Results, policy: Policy | None = None, spreads: Spreads | None = None) -> Comparison:
     """Compare each variant with its baseline, within each run, place and backend.
 
-    Args:
-        results: one run or several; runs are never mixed.
-        policy: margins, level and seed that decide.
-        spreads: by how much units of a board differ; None: as far as `results` tell.
+    `spreads` says by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
     rows = _placed(results)
@@ -74,11 +71,7 @@ def compare_runs(a: Results, b: Results, policy: Policy | None = None) -> Compar
 def compare_boards(results: Results, a: str, b: str, policy: Policy | None = None) -> Comparison:
     """Compare each suite and variant on device `b` with the same on device `a`; how units differ is what is asked.
 
-    Args:
-        results: the runs that both are in; the newest complete case counts.
-        a: name of the device, or of the pool, that is the baseline.
-        b: name of the other side.
-        policy: margins, level and seed that decide.
+    Of the runs that both are in, the newest complete case counts. A side may be a pool.
     """
     policy = policy or Policy()
     key = ("suite", "variant")
@@ -99,13 +92,7 @@ def compare_history(
     baseline, and inputs can still be paired. What figures of a real board vary by from night to night goes into the
     interval.
 
-    Args:
-        before: a run for each night.
-        current: the run that is held against them.
-        policy: margins, level and seed that decide.
-
-    Returns:
-        The comparison, and the series of all these runs.
+    The nights are a run each; the series returned are of all these runs.
     """
     policy = policy or Policy()
     key = ("place", "suite", "variant", "backend")

@@ -94,11 +94,8 @@ def compose(
 ) -> Page:
     """Return what a report of some runs says.
 
-    Args:
-        results: one run, or several: then the newest of each suite and setup is shown, the others as its history.
-        policy: how comparisons decide.
-        baseline: these results held against a baseline.
-        left_out: runs that could not be read, in words.
+    Of several runs the newest of each suite and setup is shown, the others as its history. `left_out` are runs that
+    could not be read, in words.
     """
     results = replace(results, cases=_shown(results.cases))
     groups, images = grouped(results), Images()

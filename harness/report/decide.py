@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.report.evidence import Evidence, compare_metric
+from harness.report.evidence import Asked, Evidence, compare_metric
 from harness.report.frame import Policy, Repeatability, Row, Verdict
 from harness.report.metrics import METRICS, Metric
 from harness.report.numbers import margin, plain_span, with_unit
@@ -50,10 +50,7 @@ def compare_sides(
 ) -> tuple[tuple[Row, ...], tuple[Repeatability, ...]]:
     """Return a row for each metric of each match, and how well each case repeats.
 
-    Args:
-        matches: all that is compared at once; the verdicts allow for how many they are.
-        policy: margins, level and seed that decide.
-        spreads: how much each metric varies between boards of a pool.
+    The verdicts allow for how many are compared at once.
     """
     known: dict[tuple[str, int], Repeatability | None] = {}
     drafts: list[tuple[Row, Evidence | None]] = []
@@ -73,7 +70,7 @@ def compare_sides(
         rng = np.random.default_rng(policy.seed)
         for metric in map(METRICS.__getitem__, match.metrics):
             units = spread_of(spreads or {}, metric.name, b.row)
-            evidence = compare_metric(metric, a, b, repeat, match.spread, units, policy, rng)
+            evidence = compare_metric(metric, a, b, Asked(repeat, match.spread, units, policy, rng))
             if evidence is not None:
                 drafts.append((_draft(metric, a, b, evidence, policy), evidence))
     return _decided(drafts, policy), tuple(item for item in known.values() if item is not None)
@@ -145,12 +142,7 @@ def judge(row: Row, evidence: Evidence, family: Family, level: float, *, real: b
     chance is ruled out, else it can't be told. So a change as large as the margin is called in all but (1 - level) / 2
     of the cases in which chance is ruled out, and one that is shown to be smaller never is.
 
-    Args:
-        row: with its change and both intervals.
-        evidence: what these are from.
-        family: of all rows that are judged at once.
-        level: confidence level of the row's own interval, like 0.95.
-        real: whether chance is ruled out; it always is for exact changes.
+    `real` is whether chance is ruled out; it always is for exact changes.
     """
     metric = METRICS[row.metric]
     change, low, high = _known(row)

@@ -65,8 +65,16 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What a test gets, beside the two sides and the unit; as for `compare_metric`."""
+class Asked:
+    """What is known of a pair beside its two sides, and how to decide.
+
+    Attributes:
+        repeat: how well each of the two repeats.
+        between: what the figure varies by from run to run, a share; 0 if it is not known.
+        units: by how much units of the board differ in it, None if that is not known or is what is asked.
+        policy: margins, level and seed that decide.
+        rng: random numbers of the bootstrap.
+    """
 
     repeat: tuple[Repeatability | None, ...]
     between: float
@@ -75,30 +83,12 @@ class _Asked:
     rng: np.random.Generator
 
 
-def compare_metric(
-    metric: Metric,
-    a: Side,
-    b: Side,
-    repeat: tuple[Repeatability | None, ...],
-    between: float,
-    units: UnitSpread | None,
-    policy: Policy,
-    rng: np.random.Generator,
-) -> Evidence | None:
-    """Return what a pair says of a metric, None if neither side has it.
-
-    Args:
-        metric: what is compared.
-        a: the side that is the baseline.
-        b: the other.
-        repeat: how well each of the two repeats.
-        between: what the figure varies by from run to run, a share; 0 if it is not known.
-        units: by how much units of the board differ in it, None if that is not known or is what is asked.
-        policy: margins, level and seed that decide.
-        rng: random numbers of the bootstrap.
-    """
+def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence | None:
+    """Return what a pair says of a metric, None if neither side has it. `a` is the side that is the baseline."""
     cycles = a.row["counter"] == "cycles"
-    units = units if units is not None and units.ratio > 1 and other_units(a.row, b.row) else None
+    units = asked.units
+    if units is not None and not (units.ratio > 1 and other_units(a.row, b.row)):
+        units = None
     if metric.test == "ticks" and cycles != (metric.name == "latency"):
         return None  # one or the other: they are the same inferences
     if a.row[metric.column] is None and b.row[metric.column] is None:
@@ -108,9 +98,9 @@ def compare_metric(
     if why is not None:
         return Evidence(unit, verdict="can't tell", reason=f"can't tell: {why}")
     if metric.test == "accuracy":
-        evidence = _accuracy(a, b, policy)
+        evidence = _accuracy(a, b, asked.policy)
     elif metric.test == "ticks":
-        evidence = _ticks(unit, a, b, _Asked(repeat, between, units, policy, rng))
+        evidence = _ticks(unit, a, b, replace(asked, units=units))
     elif metric.test == "energy":
         evidence = _energy(unit, a, b)
     else:
@@ -167,7 +157,7 @@ def _per_input(side: Side) -> NDArray[np.float64]:
     return timed.groupby("sample")["ticks"].median().sort_index().to_numpy(dtype=np.float64)
 
 
-def _ticks(unit: str, a: Side, b: Side, asked: _Asked) -> Evidence:
+def _ticks(unit: str, a: Side, b: Side, asked: Asked) -> Evidence:
     why = counter_refusal(a.row, b.row)
     if why is not None:
         return Evidence(unit, verdict="refused", reason=f"refused: {why}")

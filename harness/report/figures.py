@@ -63,11 +63,7 @@ class Chart:
 def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: str) -> list[Chart]:
     """Return the figures of a group's newest run.
 
-    Args:
-        group: one suite on one setup.
-        samples: the sample table of its complete cases: variant and ticks are enough.
-        layers: the layer table of its complete cases; may be empty.
-        prefix: of ids in the page, not used by another group.
+    Of the samples, variant and ticks are enough. `prefix` is what ids within the page begin with.
     """
     found = list(_scatters(group, prefix))
     warning = _EMULATED if group.emulated else ""
@@ -89,11 +85,10 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
 def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:
     """Return the figures of how a group changed over runs, and a sentence on what did not.
 
-    Args:
-        group: one suite on one setup.
-        series: of all groups, with the shifts that were found in them.
-        prefix: what ids within the page begin with.
+    `prefix` is what ids within the page begin with.
     """
+    if group.past["run"].nunique() < 2:
+        return [], ""
     found, still = [], []
     for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
         rows = same_inputs(complete(group.past, metric.column))
@@ -146,7 +141,7 @@ def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
             continue
         name = cost_name(column, having).removesuffix(" (median)")
         largest = "largest window" if column == "energy_uj" else "95th percentile"
-        caption = _FRONT + (f" Horizontal lines: smallest to {largest}." if COSTS[column].low else "")
+        caption = _FRONT + (f" Horizontal lines: smallest to {largest}." if COSTS[column].range else "")
         drawn = plots.accuracy_against(having, column)
         yield _chart(drawn, f"Accuracy against {name}", caption, f"{prefix}s{number}-", _warning(group, column, name))
 

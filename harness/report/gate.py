@@ -156,10 +156,7 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
     A limit is exceeded if the whole interval that holds for all rows together lies beyond it, and kept if the whole
     interval lies within; else it can't be told. Nor can anything be told of a case that only the baseline has.
 
-    Args:
-        comparison: of what was measured with the baseline.
-        limits: what may change by how much.
-        series: of the same figures over time, for a slow drift that no two runs show.
+    `series` are the same figures over time, for a slow drift that no two runs show.
     """
     if not comparison.rows:
         return Gate("no data", ())

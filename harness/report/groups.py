@@ -179,11 +179,7 @@ def setup_of(rows: pd.DataFrame) -> pd.DataFrame:
 def drawable(rows: pd.DataFrame, what: str, nothing: str, metric: str = "") -> pd.DataFrame:
     """Return rows that can be in one plot.
 
-    Args:
-        rows: any table of results.
-        what: names the plot in the error.
-        nothing: what to say if there are no rows.
-        metric: the column that is drawn; an energy is of one source.
+    `what` names the plot in the error, `nothing` is said if there are no rows, `metric` is the column that is drawn.
 
     Raises:
         ValueError: there is none, or rows are of different boards, backends, counters, clocks or sources of energy; it

@@ -95,11 +95,6 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
 
     Only complete cases are points. A change smaller than the metric's least difference of interest is not reported;
     where several units of the board measured the points, neither is one smaller than what units differ by.
-
-    Args:
-        results: runs of any number.
-        policy: its metrics, margins and level are used.
-        spreads: by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
     spreads = unit_spreads(results) if spreads is None else spreads

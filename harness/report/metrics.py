@@ -30,6 +30,9 @@ class Metric:
         more_is_better: True for accuracy.
         least: what it is at least, in bytes, however small the baseline is.
         reason: the column that says why there is no value.
+        title: what the axis of a plot says; `{counter}` and `{energy}` stand for what the case has. "": it isn't drawn.
+        axis: unit of that axis, and the factor from `unit` to it.
+        range: columns of the smallest value seen, and of the 95th percentile or the largest, if there are.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Metric:
     more_is_better: bool = False
     least: float = 0.0
     reason: str = "ram_reason"
+    title: str = ""
+    axis: tuple[str, float] = ("", 1.0)
+    range: tuple[str, str] | None = None
 
     @property
     def no_change(self) -> float:
@@ -54,9 +60,9 @@ class Metric:
         return max(self.least, self.margin * abs(baseline or 0.0)) if self.unit == "bytes" else self.margin
 
 
-def _size(name: str, column: str, best: str = "") -> Metric:
+def _size(name: str, column: str, best: str = "", title: str = "") -> Metric:
     """Return a size in bytes. Less than 64 of them are alignment or a longer text: no model is chosen for it."""
-    return Metric(name, column, "bytes", "difference", 0.01, best, least=64)
+    return Metric(name, column, "bytes", "difference", 0.01, best, least=64, title=title, axis=("KiB", 1 / 1024))
 
 
 #: Everything that can be compared, and the one place where least differences of interest stand.
@@ -65,18 +71,21 @@ METRICS: Final = {
     for metric in (
         Metric("accuracy", "accuracy", "share", "difference", 0.005, "highest accuracy", "accuracy",
                chance=True, more_is_better=True),
-        Metric("ticks", "ticks_median", "ticks", "ratio", 0.01, "fewest {counter}", "ticks"),
+        Metric("ticks", "ticks_median", "ticks", "ratio", 0.01, "fewest {counter}", "ticks",
+               title="{counter} per inference (median)", range=("ticks_min", "ticks_p95")),
         Metric("latency", "latency_us_median", "us", "ratio", 0.01, "shortest latency", "ticks",
-               chance=True, reason="latency_reason"),
+               chance=True, reason="latency_reason", title="latency (median)", axis=("ms", 1e-3),
+               range=("latency_us_min", "latency_us_p95")),
         Metric("energy", "energy_uj", "uJ", "ratio", 0.01, "least {energy}", "energy",
-               chance=True, reason="energy_reason"),
-        _size("peak_ram", "ram_peak_bytes", "least RAM"),
+               chance=True, reason="energy_reason", title="{energy} per inference", axis=("µJ", 1.0),
+               range=("energy_uj_min", "energy_uj_max")),
+        _size("peak_ram", "ram_peak_bytes", "least RAM", "peak RAM"),
         _size("ram_static", "ram_static_bytes"),
         _size("ram_arena", "ram_arena_bytes"),
         _size("ram_stack", "ram_stack_bytes"),
         _size("ram_heap", "ram_heap_bytes"),
-        _size("flash", "flash_bytes", "least flash"),
-        _size("flash_compressed", "flash_compressed_bytes"),
+        _size("flash", "flash_bytes", "least flash", "flash"),
+        _size("flash_compressed", "flash_compressed_bytes", title="flash, compressed"),
     )
 }  # fmt: skip
 
@@ -94,11 +103,7 @@ ALIASES: Final = {
 
 
 def energy_name(sources: Iterable[str | None]) -> str:
-    """Return what an energy is called: it never stands anywhere without what it comes from.
-
-    Args:
-        sources: `power_source` of the cases that it is shown of.
-    """
+    """Return what an energy is called: it never stands anywhere without what it comes from."""
     known = sorted({source for source in sources if isinstance(source, str)})
     if known == [SIMULATED]:
         return "simulated energy"

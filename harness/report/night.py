@@ -70,14 +70,7 @@ class Judged:
 
 
 def judge_night(current: Results, run: Path, nightly: Nightly, results_dir: Path) -> Judged:
-    """Hold a night's run against the baseline that nightly.yaml names.
-
-    Args:
-        current: the run's results.
-        run: its folder.
-        nightly: with `baseline` and `fail_on`.
-        results_dir: where the runs before are.
-    """
+    """Hold a night's run against the baseline that nightly.yaml names."""
     wanted = nightly.baseline
     if wanted is None:
         return Judged(current, unchecked=nightly.fail_on is not None, silent="there is no baseline")

@@ -38,8 +38,7 @@ class Caveat:
 def remarks(rows: Sequence[CaseRow]) -> list[Caveat]:
     """Return what is to be known of cases of one suite on one setup, warnings first.
 
-    Args:
-        rows: of the case table; those of older runs, which lack a column, are not spoken of.
+    Rows of older runs, which lack a column, are not spoken of.
     """
     complete = [row for row in rows if row["status"] == "complete"]
     found = [*_missing_classes(complete), *_ranges(complete), *_guessing(complete), *_chosen(complete)]
@@ -93,9 +92,7 @@ def guessing(rows: Sequence[CaseRow]) -> list[CaseRow]:
     1 / classes, and no answer that doesn't look at the input is right more often. Several variants are tested together
     (Holm 1979), so that of any number of variants that guess, one passes in at most 5 % of the cases.
 
-    Args:
-        rows: complete cases of one suite on one setup, as columns of the case table; those without `majority_share`,
-            of older runs, are left out.
+    Rows of older runs, without `majority_share`, are left out.
     """
     known = [row for row in rows if row.get("majority_share") is not None and row.get("accuracy") is not None]
     tails = [
@@ -123,12 +120,7 @@ def always_right(*shares: float) -> str:
 
 
 def guessing_sentence(rows: Sequence[CaseRow], total: int) -> str:
-    """Say that variants are not better than guessing, and what guessing gives.
-
-    Args:
-        rows: what `guessing` returned, at least one.
-        total: variants that were looked at.
-    """
+    """Say that variants are not better than guessing, and what guessing gives."""
     always = always_right(*(row["majority_share"] for row in rows))
     if len(rows) == total > 1:
         return f"No variant is shown to be better than {always}: their accuracies may be chance"

@@ -23,10 +23,7 @@ _OUTLIER_SD = 8.0
 def repeatability(case: CaseId, samples: pd.DataFrame, policy: Policy) -> Repeatability | None:
     """Return how well the counter of a case repeats, None if nothing was counted.
 
-    Args:
-        case: the case that it is about.
-        samples: its rows of the sample table, in the order in which they were recorded: sample, ticks.
-        policy: its repeat_limit is what a board must repeat to.
+    The samples stand in the order in which they were recorded.
     """
     timed = samples[samples["ticks"].notna()]
     if timed.empty:

@@ -61,13 +61,7 @@ class _Column:
 
 
 def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
-    """Return the tables of finished cases as text.
-
-    Args:
-        rows: rows of the case table, as dicts.
-        width: columns that the terminal has.
-        color: whether it understands colours.
-    """
+    """Return the tables of finished cases as text."""
     no_color = None if color else True
     console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:

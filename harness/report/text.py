@@ -33,14 +33,7 @@ _NARROW_COLUMNS = 100
 
 
 def render_comparison(comparison: Comparison, *, width: int, color: bool, series: Sequence[Series] = ()) -> str:
-    """Return a comparison as text: tables, then what needs words.
-
-    Args:
-        comparison: what was compared.
-        width: columns that the terminal has.
-        color: whether it understands colours.
-        series: of a history; its steps and drifts are listed.
-    """
+    """Return a comparison as text: tables, then what needs words."""
     no_color = None if color else True
     console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:

@@ -108,12 +108,7 @@ def legend_lines(names: Sequence[str]) -> list[list[int]]:
 
 
 def legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
-    """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line.
-
-    Args:
-        figure: the figure that gets the text.
-        entries: name and colour of each.
-    """
+    """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line."""
     height = figure.get_figheight() * INCH
     for line, members in enumerate(legend_lines([name for name, _ in entries])):
         at, y = 0.0, 8 + LEGEND_LINE * line

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
 from harness.report.groups import complete, drawable, same_inputs
+from harness.report.metrics import METRICS
 from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import cost_name
@@ -27,8 +28,8 @@ _LEFT = 40.0
 _LABEL_GAP = 12.0
 _LABEL_MAX = 130.0
 
-#: Metrics of which more is better; of all others less is.
-_MORE_IS_BETTER: Final = ("accuracy",)
+#: Columns of which more is better; of all others less is.
+_MORE_IS_BETTER: Final = [metric.column for metric in METRICS.values() if metric.more_is_better]
 
 
 def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] = ()) -> Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
@@ -12,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from harness.report import numbers
 from harness.report.groups import complete, drawable, known, records
-from harness.report.metrics import energy_name
+from harness.report.metrics import METRICS, energy_name
 from harness.report.pareto import front
 from harness.report.plots.canvas import (
     ACCENT,
@@ -35,41 +34,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.report.metrics import Metric
     from harness.report.plots.labels import Label
 
 
-@dataclass(frozen=True)
-class Cost:
-    """A figure of which less is better.
-
-    Attributes:
-        column: column of the case table.
-        title: of its axis; `{counter}` stands for what the ticks are.
-        unit: unit of the axis.
-        scale: from the column's unit to the axis's.
-        low: column of the smallest value seen, if there is one.
-        high: column of the 95th percentile, or of the largest value, if there is one.
-    """
-
-    column: str
-    title: str
-    unit: str = ""
-    scale: float = 1.0
-    low: str | None = None
-    high: str | None = None
-
-
-COSTS: Final = {
-    cost.column: cost
-    for cost in (
-        Cost("ticks_median", "{counter} per inference (median)", low="ticks_min", high="ticks_p95"),
-        Cost("latency_us_median", "latency (median)", "ms", 1e-3, "latency_us_min", "latency_us_p95"),
-        Cost("energy_uj", "{energy} per inference", "µJ", 1.0, "energy_uj_min", "energy_uj_max"),
-        Cost("ram_peak_bytes", "peak RAM", "KiB", 1 / 1024),
-        Cost("flash_bytes", "flash", "KiB", 1 / 1024),
-        Cost("flash_compressed_bytes", "flash, compressed", "KiB", 1 / 1024),
-    )
-}
+#: The figures that an accuracy can be drawn against, by their column: less is better.
+COSTS: Final = {metric.column: metric for metric in METRICS.values() if metric.title}
 
 #: Costs that are further apart than this are drawn on a logarithmic axis.
 _LOG_RATIO = 5
@@ -110,8 +80,8 @@ def cost_name(column: str, rows: pd.DataFrame) -> str:
     return COSTS[column].title.format(counter=rows["counter"].iloc[0], energy=energy)
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
-    xs = (rows[cost.column].astype(float) * cost.scale).tolist()
+def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+    xs = (rows[cost.column].astype(float) * cost.axis[1]).tolist()
     ys = (rows["accuracy"].astype(float) * 100).tolist()
     best = front(rows, {cost.column: -1, "accuracy": 1})
     _axes(axes, rows, cost)
@@ -122,8 +92,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         if known(row.get("accuracy_low")) and known(row.get("accuracy_high")):
             low, high = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
             lines[is_best].append([(x, low), (x, high)])
-        if cost.low and cost.high and known(row.get(cost.low)) and known(row.get(cost.high)):
-            low, high = float(row[cost.low]) * cost.scale, float(row[cost.high]) * cost.scale
+        if cost.range and all(known(row.get(end)) for end in cost.range):
+            low, high = (float(row[end]) * cost.axis[1] for end in cost.range)
             lines[is_best].append([(low, y), (high, y)])
     for is_best, color, face in ((False, MUTED, PAPER), (True, ACCENT, ACCENT)):
         axes.add_collection(LineCollection(lines[is_best], colors=color, lw=1, alpha=0.45, zorder=2), autolim=False)
@@ -135,8 +105,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
     _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
 
 
-def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
-    values = rows[cost.column].astype(float) * cost.scale
+def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+    values = rows[cost.column].astype(float) * cost.axis[1]
     if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         axes.set_xscale("log")
         axes.set_xlim(values.min() / 1.4, values.max() * 1.4)
@@ -147,7 +117,7 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
     scale = ", log scale" if axes.get_xscale() == "log" else ""
-    unit = f", {cost.unit}" if cost.unit else ""
+    unit = f", {cost.axis[0]}" if cost.axis[0] else ""
     axes.set_xlabel(cost_name(cost.column, rows) + unit + scale, loc="right")
     low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
     high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
