@@ -15,7 +15,7 @@ from harness.report.metrics import METRICS, Metric
 from harness.report.numbers import margin, plain_span, with_unit
 from harness.report.pairing import Side, refusal
 from harness.report.repeat import repeatability
-from harness.report.stats import holm, quantile, stretched, tango_interval
+from harness.report.stats import holm, quantile, stretched, tango_excludes
 from harness.report.units import Spreads, UnitSpread, spread_of
 
 if TYPE_CHECKING:
@@ -206,10 +206,14 @@ def samples_needed(row: Row, evidence: Evidence, family: Family, level: float) -
 
 def _inputs_needed(row: Row, flips: tuple[int, int], levels: tuple[float, float]) -> int | None:
     gained, lost = (count / row.samples for count in flips)
+    wide, own = map(_powered, levels)
+    within = abs(gained - lost) < row.margin
 
     def tells(count: float) -> bool:
-        spans = [tango_interval(gained * count, lost * count, count, level=_powered(level)) for level in levels]
-        return spans[0][0] > 0 or spans[0][1] < 0 or (spans[1][0] > -row.margin and spans[1][1] < row.margin)
+        def excludes(difference: float, level: float) -> bool:
+            return tango_excludes(gained * count, lost * count, count, difference, level=level)
+
+        return excludes(0.0, wide) or (within and excludes(-row.margin, own) and excludes(row.margin, own))
 
     few, many = float(row.samples), 2.0 * row.samples
     while not tells(many):

@@ -197,6 +197,11 @@ def tango_interval(gained: float, lost: float, samples: float, *, level: float) 
     return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
 
 
+def tango_excludes(gained: float, lost: float, samples: float, difference: float, *, level: float) -> bool:
+    """Whether a difference lies outside of `tango_interval`, at a sixtieth of its cost."""
+    return abs(_score(gained, lost, samples, difference)) > quantile(level)
+
+
 def _score(gained: float, lost: float, n: float, d: float) -> float:
     a = 2 * n
     b = -gained - lost + (2 * n - gained + lost) * d
