@@ -60,8 +60,7 @@ def _run(
     runs: tuple[str, ...], fail_on: str | None, margins: str | None, *, across_engines: bool, as_json: bool, **what: Any
 ) -> int:
     """Print a comparison and what came of the limits, and return the exit code."""
-    from harness.report.against import make_policy
-    from harness.report.gate import EXIT_CODES, check_limits, parse_limits
+    from harness.report.gate import EXIT_CODES, check_limits, make_policy, parse_limits
     from harness.report.text import plain_comparison, render_comparison, render_gate
 
     limits = parse_limits(fail_on) if fail_on is not None else ()
@@ -87,7 +86,7 @@ def _run(
 def _compare(
     runs: tuple[str, ...], policy: Policy, baseline: str | None, devices: tuple[str, ...], results_dir: Path
 ) -> tuple[Comparison, tuple[Series, ...]]:
-    from harness.report.against import against_baseline
+    from harness.report.baseline import against_baseline
     from harness.report.compare import compare_boards, compare_runs, compare_variants
     from harness.store import find_run, load_results
     from harness.store.results import join_results

@@ -38,8 +38,7 @@ def report(
     The page is one file that needs no network. See docs/report.md.
     """  # noqa: D301 (click reads the \b)
     from harness.report.content import compose
-    from harness.report.markdown import render_markdown
-    from harness.report.page import render_page
+    from harness.report.page import render_markdown, render_page
 
     results, left_out = _load([locate(run, results_dir) for run in runs or ("latest",)])
     if results.cases.empty:

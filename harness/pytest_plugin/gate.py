@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import ConfigError, StoreError
-from harness.report.against import against_baseline, make_policy
-from harness.report.baseline import find_baseline
-from harness.report.gate import Gate, Limit, check_limits, parse_limits
+from harness.report.baseline import against_baseline, find_baseline
+from harness.report.gate import Gate, Limit, check_limits, make_policy, parse_limits
 from harness.report.text import render_comparison, render_gate
 from harness.store import load_results
 from harness.store.verdicts import ORDER, add_verdicts
