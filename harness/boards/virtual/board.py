@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from harness.boards.virtual.core.counter import BlockProfile
-    from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
 
 _NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
@@ -176,14 +176,16 @@ class VirtualNrf52840:
     def watch_stack(self, bottom: int, top: int) -> None:
         """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""
         with self.machine.paused():
-            self.machine.engine.watch_writes(bottom, top)
+            self.machine.engine.space.watch_writes(bottom, top)
+            self.machine.engine.flush_wanted = True
 
     def unwatch_stack(self) -> None:
         """Stop watching; `lowest_write` keeps its value."""
         with self.machine.paused():
-            self.machine.engine.unwatch_writes()
+            self.machine.engine.space.unwatch_writes()
+            self.machine.engine.flush_wanted = True
 
     @property
     def lowest_write(self) -> int | None:
         """The lowest address written since `watch_stack`; None if there was no write."""
-        return self.machine.engine.lowest_write()
+        return self.machine.engine.space.lowest_write

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
 from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
-from harness.boards.virtual.chips.peripherals import RESET_SOFT, RESET_WATCHDOG
+from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
 from harness.boards.virtual.core.nvic import Nvic
-from harness.boards.virtual.core.private_bus import PrivateBus
-from harness.boards.virtual.core.scs import SystemControl
+from harness.boards.virtual.core.scs import CCR, CCR_DIV_0_TRP, CCR_UNALIGN_TRP, PrivateBus, SystemControl
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.boards.virtual.chips.uarte import Pins
-    from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.ports.serial_line import Line
     from harness.boards.virtual.ports.wake import Wake
 
@@ -65,13 +64,12 @@ class Chip:
         self._slept_ticks = 0.0
         self.nvic = Nvic()
         self.nvic.on_enabled = self._interrupts_enabled
-        self.bus = Bus(self, self, self.memory, line, pins, seed)
-        self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
-        self.cpu = self.engine.cpu
+        self.bus = Bus(self, self.memory, line, pins, seed)
         self.scs = SystemControl(self, self.nvic)
         self.debug = DebugRegisters(self)
-        self.private = PrivateBus(self.scs, self.debug, self.cpu)
-        self.engine.map_private_bus(self.private)
+        self.private = PrivateBus(self.scs, self.debug)
+        self.engine = Engine(self.memory, self.bus, self.private, allow_native=allow_native)
+        self.cpu = self.engine.cpu
         self.engine.on_unmask = self._on_unmask
         self.exceptions = Exceptions(self.cpu, self.memory, self.scs)
         self._reset(0)
@@ -109,26 +107,15 @@ class Chip:
         """Look at interrupts, deadlines and requests before the next block."""
         self.engine.counter.stop_soon()
 
-    def deadlines_changed(self) -> None:
-        """Compute anew until when the CPU may run undisturbed."""
-        self.attention()
-
-    def fpu_access_changed(self) -> None:
-        """Trap FP instructions, or let them run, as CPACR now says."""
-        self.engine.fpu_access_changed(enabled=self.scs.fpu_enabled)
-
     def traps_changed(self) -> None:
-        """Refuse unaligned accesses and division by zero, or let them run, as CCR now says."""
-        self.engine.traps_changed(unaligned=self.scs.traps_unaligned, zero=self.scs.traps_division)
+        """Refuse FP instructions, unaligned accesses and division by zero, or not, as CPACR and CCR now say."""
+        ccr = self.scs.registers[CCR]
+        refused = Traps(unaligned=bool(ccr & CCR_UNALIGN_TRP), zero=bool(ccr & CCR_DIV_0_TRP))
+        self.engine.refuse(refused, fp=not self.scs.fpu_enabled)
 
-    def reset_requested(self) -> None:
-        """Reset before the next block, on behalf of AIRCR."""
-        self._reset_wanted |= RESET_SOFT
-        self.attention()
-
-    def watchdog_bites(self) -> None:
-        """Reset before the next block, on behalf of the watchdog."""
-        self._reset_wanted |= RESET_WATCHDOG
+    def request_reset(self, reason: int) -> None:
+        """Reset before the next block; `reason` is a bit of RESETREAS."""
+        self._reset_wanted |= reason
         self.attention()
 
     def event_raised(self, address: int) -> None:
@@ -173,10 +160,6 @@ class Chip:
                 self._alarms.remove(alarm)
                 return alarm[1]
         return None
-
-    def reset_by_itself(self, reason: int) -> None:
-        """Reset as the watchdog does; for an action of `at_instruction`."""
-        self._reset(reason)
 
     def lose_power(self, noise: bytes) -> None:
         """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
@@ -229,10 +212,6 @@ class Chip:
         self._step_wanted = step
         self._skip_trap = self.cpu.read("pc")
         self.halted = False
-
-    def breakpoints_changed(self) -> None:
-        """Take over the breakpoints; the caller holds `paused`."""
-        self.engine.breakpoints = self.debug.breakpoints
 
     def pc_written(self) -> None:
         """Forget a lockup: the debugger has put the core somewhere else."""
@@ -304,7 +283,6 @@ class Chip:
         self.bus.clock_power.reset_reason |= reason
         self.bus.reset(reason)
         self.scs.reset()
-        self.fpu_access_changed()
         self.traps_changed()
         sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))
         self.cpu.reset(sp, pc)

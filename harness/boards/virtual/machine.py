@@ -5,24 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
 from harness.boards.virtual.core.counter import NO_LIMIT
-from harness.boards.virtual.core.crash import Crash
 from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
 from harness.boards.virtual.core.engine import Stop
-from harness.boards.virtual.core.exceptions import Fault, LockupError
+from harness.boards.virtual.core.exceptions import Crash, Fault, LockupError
 from harness.boards.virtual.core.nvic import HARD_FAULT
 from harness.boards.virtual.core.scs import (
-    DIVBYZERO,
+    BFAR,
+    CFSR,
+    HFSR,
     HFSR_DEBUGEVT,
     IBUSERR,
     IMPRECISERR,
     INVSTATE,
+    MMFAR,
     NOCP,
     PRECISERR,
-    UNALIGNED,
     UNDEFINSTR,
 )
 from harness.boards.virtual.core.thumb import condition_holds
@@ -195,7 +197,7 @@ class Machine(Chip):
         """Execute the instruction at `pc`, although a trap may be there; return how many were issued."""
         fault = self._refusal(pc) if condition_holds(self.cpu.read("xpsr")) else None
         if fault is not None:
-            self.engine.counter.add(1)
+            self.engine.counter.total += 1
             self._fault(fault)
             return 1
         self._skip_trap = None
@@ -210,12 +212,7 @@ class Machine(Chip):
         if pc in self.engine.fp_traps:
             text = "an FP instruction, but CPACR doesn't enable the FPU"
             return Fault("usage fault NOCP", text, cfsr=NOCP)
-        wrong = self.engine.suspects.fault_at(pc)
-        if wrong is None:
-            return None
-        text, bit, address = wrong
-        kind = {UNALIGNED: "UNALIGNED", DIVBYZERO: "DIVBYZERO"}[bit]
-        return Fault(f"usage fault {kind}", text, cfsr=bit, address=address)
+        return self.engine.suspects.fault_at(pc)
 
     def _step(self) -> None:
         if self._single(self.cpu.read("pc")):
@@ -262,7 +259,7 @@ class Machine(Chip):
         }[stop]
 
     def _access_fault(self) -> Fault:
-        access = self.engine.access
+        access = self.engine.space.access
         if access is None:
             raise EmulatorError("an access failed, but which one is unknown")
         verb = "write to" if access.write else "read from"
@@ -273,30 +270,28 @@ class Machine(Chip):
             text = f"{verb} {access.address:#010x}, which can't be written so now (NVMC CONFIG, aligned words only)"
         return Fault("bus fault", text, cfsr=PRECISERR, address=access.address)
 
-    def _registers(self) -> dict[str, int]:
-        scs = self.scs
-        return {
-            **self.cpu.core(),
-            "cfsr": scs.cfsr,
-            "hfsr": scs.hfsr,
-            "mmfar": scs.mmfar,
-            "bfar": scs.bfar,
-        }
+    def _fault_status(self) -> dict[str, int]:
+        names = {"cfsr": CFSR, "hfsr": HFSR, "mmfar": MMFAR, "bfar": BFAR}
+        return {name: self.scs.registers[offset] for name, offset in names.items()}
+
+    def _crash(self, kind: str, text: str, pc: int | None = None) -> Crash:
+        registers = self.cpu.core()
+        return Crash(kind, text, registers["pc"] if pc is None else pc, registers | self._fault_status())
 
     def _fault(self, fault: Fault) -> None:
         if self._limit_text is not None:
             return
-        before = self._registers()
-        pc = before["pc"]
+        crash = self._crash("lockup", "")
         try:
             number = self.exceptions.raise_fault(fault)
         except LockupError as error:
-            self._lock_up(Crash("lockup", self._no_vectors(pc) or str(error), pc, before, fault.address))
+            text = self._no_vectors(crash.pc) or str(error)
+            self._lock_up(replace(crash, text=text, address=fault.address))
             return
         if fault.is_call and number == fault.exception:
             return
-        status = {name: getattr(self.scs, name) for name in ("cfsr", "hfsr", "mmfar", "bfar")}
-        self.crash = Crash(fault.kind, fault.text, pc, before | status, fault.address)
+        registers = {**crash.registers, **self._fault_status()}
+        self.crash = Crash(fault.kind, fault.text, crash.pc, registers, fault.address)
         if number == HARD_FAULT and self.debug.catches(VC_HARDERR):
             self.halt(DFSR_VCATCH)
 
@@ -323,8 +318,8 @@ class Machine(Chip):
 
     def _stop_for_limit(self, text: str) -> None:
         address, _ = self.engine.counter.last_block()
-        pc = self.engine.access.registers["pc"] if self.engine.access else address
-        self.crash = Crash("emulator limit", text, pc, self._registers())
+        access = self.engine.space.access
+        self.crash = self._crash("emulator limit", text, access.registers["pc"] if access else address)
         self._limit_text = None
         self.locked_up = True
 
@@ -333,12 +328,12 @@ class Machine(Chip):
         try:
             self.exceptions.enter(number)
         except LockupError as error:
-            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
+            self._lock_up(self._crash("lockup", str(error)))
 
     def _leave(self) -> None:
         try:
             self.exceptions.leave(self.cpu.read("pc") | 1)
         except LockupError as error:
-            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
-            return
-        self.crash = None
+            self._lock_up(self._crash("lockup", str(error)))
+        else:
+            self.crash = None

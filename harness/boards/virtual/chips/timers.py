@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import Peripheral
+from harness.boards.virtual.chips.peripheral import INTEN, Peripheral
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ class _Counter(Peripheral):
         self._anchor_count = count
         self._anchor_ticks = self.host.ticks()
         self._seen = count
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def _ticks_at(self, count: float) -> float:
         """Return when the counter gets to an unwrapped count."""
@@ -113,7 +113,7 @@ class _Counter(Peripheral):
             self._anchor_count = self._seen
             self._running = False
         earlier, self.host.event_time = self.host.event_time, ticks
-        self.raise_events(event for event in events if self._enabled(event))
+        self.raise_events(*(event for event in events if self._enabled(event)))
         self.host.event_time = earlier
 
     def _enabled(self, _event: int) -> bool:
@@ -129,7 +129,7 @@ class _Counter(Peripheral):
         """Write a register after catching up with time."""
         self.advance()
         super().write(offset, value)
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def _start(self) -> None:
         if not self._running:
@@ -176,7 +176,8 @@ class Rtc(_Counter):
     """RTC: 32,768 Hz divided by PRESCALER + 1, 24 bits. Its events need EVTEN or INTEN, and it needs that clock."""
 
     tasks = (0x000, 0x004, 0x008, 0x00C)
-    _EVTEN, _EVTENSET, _EVTENCLR, _COUNTER, _PRESCALER = 0x340, 0x344, 0x348, 0x504, 0x508
+    _EVTEN, _COUNTER, _PRESCALER = 0x340, 0x504, 0x508
+    switches = (INTEN, _EVTEN)
     _TICK, _OVRFLW = 0x100, 0x104
     _NEAR_OVERFLOW = 0xFFFFF0
 
@@ -211,15 +212,7 @@ class Rtc(_Counter):
 
     def read(self, offset: int) -> int:
         """Return a register; COUNTER comes from the time."""
-        if offset == self._COUNTER:
-            return self.count()
-        return super().read(self._EVTEN if offset in (self._EVTENSET, self._EVTENCLR) else offset)
-
-    def written(self, offset: int, value: int) -> None:
-        """Keep the event routing."""
-        if offset in (self._EVTENSET, self._EVTENCLR):
-            enabled = self.get(self._EVTEN)
-            self.registers[self._EVTEN] = enabled | value if offset == self._EVTENSET else enabled & ~value
+        return self.count() if offset == self._COUNTER else super().read(offset)
 
     def _clock_changed(self) -> None:
         """Count only while there is a clock."""
@@ -228,7 +221,7 @@ class Rtc(_Counter):
             self._start()
         elif self._running:
             self._stop()
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def task(self, offset: int) -> None:
         """Start, stop, clear, or go to shortly before the overflow."""

@@ -15,7 +15,6 @@ from harness.boards.virtual.chips.peripheral import Peripheral
 if TYPE_CHECKING:
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.nvmc import CodeWatcher
     from harness.boards.virtual.chips.peripheral import Host
     from harness.boards.virtual.ports.serial_line import Line
 
@@ -46,10 +45,9 @@ class Uarte(Peripheral):
     tasks = (_STARTRX, _STOPRX, _STARTTX, _STOPTX, _FLUSHRX)
     events = (CTS, NCTS, RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED)
 
-    def __init__(self, host: Host, page: Page, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
+    def __init__(self, host: Host, page: Page, memory: Memory, line: Line, pins: Pins) -> None:
         """Connect to the board's serial line."""
         self._memory = memory
-        self._watcher = watcher
         self._line = line
         self._pins = pins
         self.overruns = 0
@@ -154,7 +152,7 @@ class Uarte(Peripheral):
             return
         self._receiving = True
         self._got = 0
-        self.raise_events([RXSTARTED])
+        self.raise_events(RXSTARTED)
         waiting, self._fifo = bytes(self._fifo), bytearray()
         self._deliver(waiting)
 
@@ -162,7 +160,7 @@ class Uarte(Peripheral):
         if self._armed is not None:
             self._end_reception(stopped=True)
         self._receiving = False
-        self.raise_events([RXTO])
+        self.raise_events(RXTO)
 
     def _flush_fifo(self) -> None:
         """Move what the FIFO still holds to RAM. AMOUNT stays stale if it holds nothing (as on silicon)."""
@@ -174,7 +172,7 @@ class Uarte(Peripheral):
         if data:
             self._to_ram(address, data)
             self._amount[_RXD_AMOUNT] = len(data)
-        self.raise_events([ENDRX])
+        self.raise_events(ENDRX)
 
     def _start_sending(self) -> None:
         source = self._latch(_TXD_PTR, _TXD_MAXCNT)
@@ -185,15 +183,15 @@ class Uarte(Peripheral):
         self._sending = size
         if self.registers.get(_PSEL_TXD, _DISCONNECTED) & _DISCONNECTED == 0:
             self._line.send(data)
-        self.raise_events([TXSTARTED])
+        self.raise_events(TXSTARTED)
         self.pump()
 
     def _stop_sending(self) -> None:
         if self._sending is not None:
             self._amount[_TXD_AMOUNT] = max(self._sending - self._line.drop_outgoing(), 0)
             self._sending = None
-            self.raise_events([ENDTX])
-        self.raise_events([TXSTOPPED])
+            self.raise_events(ENDTX)
+        self.raise_events(TXSTOPPED)
 
     def pump(self) -> None:
         """Let the line move: bytes from the host into RAM, bytes to the host out."""
@@ -203,7 +201,7 @@ class Uarte(Peripheral):
             self._sending = None
             self._idle_polls = 0
             self._raise_for_each(TXDRDY, size)
-            self.raise_events([ENDTX])
+            self.raise_events(ENDTX)
         data = self._line.receive()
         if not data or not self.enabled or not self._receiving:
             return
@@ -220,7 +218,7 @@ class Uarte(Peripheral):
                 if len(data) > room:
                     self.overruns += len(data) - room
                     self._errors |= _OVERRUN
-                    self.raise_events([ERROR])
+                    self.raise_events(ERROR)
                 return
             address, size = self._armed
             part, data = data[: size - self._got], data[size - self._got :]
@@ -235,12 +233,12 @@ class Uarte(Peripheral):
     def _raise_for_each(self, event: int, count: int) -> None:
         """Raise an event that comes with each byte. The CPU sees it once; what PPI connects to it counts bytes."""
         for _ in range(count if event in self.routed else min(count, 1)):
-            self.raise_events([event])
+            self.raise_events(event)
 
     def _end_reception(self, *, stopped: bool) -> None:
         self._amount[_RXD_AMOUNT] = self._got
         self._armed = None
-        self.raise_events([ENDRX])
+        self.raise_events(ENDRX)
         if stopped:
             return
         if self.short(_SHORT_ENDRX_STARTRX):
@@ -248,12 +246,12 @@ class Uarte(Peripheral):
             self._got = 0
             if self._armed is not None and self._armed[1] == 0:
                 self._armed = None  # would end and start for ever
-            self.raise_events([RXSTARTED])
+            self.raise_events(RXSTARTED)
         elif self.short(_SHORT_ENDRX_STOPRX):
             self._receiving = False
-            self.raise_events([RXTO])
+            self.raise_events(RXTO)
 
     def _to_ram(self, address: int, data: bytes) -> None:
         if data:
             self._memory.write_ram(address, data)
-            self._watcher.code_changed(address, address + len(data))
+            self.host.code_changed(address, address + len(data))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.virtual.chips.peripherals import RESET_PIN, RESET_SOFT
-from harness.boards.virtual.core.private_bus import PPB, PPB_BYTES
+from harness.boards.virtual.chips.peripheral import RESET_PIN, RESET_SOFT
+from harness.boards.virtual.core.scs import PPB, PPB_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

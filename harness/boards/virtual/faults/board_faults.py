@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.boards.virtual.chips.memory import RAM_BYTES
-from harness.boards.virtual.chips.peripherals import RESET_WATCHDOG
+from harness.boards.virtual.chips.peripheral import RESET_WATCHDOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ def _hardfault(board: Parts, _active: ActiveFault) -> None:
 
 def _watchdog(board: Parts, _active: ActiveFault) -> None:
     _ensure_bootloader(board)
-    board.machine.reset_by_itself(RESET_WATCHDOG)
+    board.machine.request_reset(RESET_WATCHDOG)
 
 
 def _brownout(board: Parts, active: ActiveFault) -> None:
@@ -83,12 +83,14 @@ def _hang(board: Parts, _active: ActiveFault) -> None:
 
 
 def _wrap(board: Parts, active: ActiveFault) -> None:
-    debug = board.machine.debug
-    _at_inference(board, active, lambda: debug.preset_cycle_count(2**32 - active.fault.at))
+    def preset() -> None:
+        board.machine.debug.cycle_count = 2**32 - active.fault.at
+
+    _at_inference(board, active, preset)
 
 
 def _slip(board: Parts, active: ActiveFault) -> None:
-    board.machine.debug.slip_cycle_count(int(active.fault.value))
+    board.machine.debug.cycle_count += int(active.fault.value)
 
 
 BOARD_FAULTS: Mapping[str, Install] = {
