@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.debug.dap import DebugPort
-from harness.boards.virtual.faults.parse import activate, parse_fault
+from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line
-from harness.boards.virtual.ports.serial_port import open_port
-from harness.boards.virtual.ports.wake import Wake
+from harness.boards.virtual.ports.serial_port import Wake, open_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,15 @@ from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
 from harness.boards.virtual.core.nvic import Nvic
-from harness.boards.virtual.core.scs import CCR, CCR_DIV_0_TRP, CCR_UNALIGN_TRP, PrivateBus, SystemControl
+from harness.boards.virtual.core.scs import (
+    CCR,
+    CCR_DIV_0_TRP,
+    CCR_UNALIGN_TRP,
+    PPB,
+    PPB_BYTES,
+    PrivateBus,
+    SystemControl,
+)
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.uarte import Pins
     from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.ports.serial_line import Line
-    from harness.boards.virtual.ports.wake import Wake
+    from harness.boards.virtual.ports.serial_port import Wake
 
 INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
 
@@ -49,7 +57,6 @@ class Chip:
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
         self._limit_text: str | None = None
         self._bus_fault_text: str | None = None
-        self._halt_reason = 0
         self._step_wanted = False
         self._skip_trap: int | None = None
         self._reset_wanted = 0  # why, as bits of RESETREAS
@@ -241,37 +248,31 @@ class Chip:
             self.engine.counter.forget(0, 0x20000000 + len(self.memory.ram))
             self.engine.flush_wanted = True
 
-    def debug_read(self, address: int, size: int) -> int:
-        """Read a register of the core's private bus for the debugger."""
+    def debug_read(self, address: int, size: int) -> int | None:
+        """Read memory or a register for the debugger; None where there is neither."""
+        data = self.memory.read(address, size)
+        if data is not None:
+            return int.from_bytes(data, "little")
         with self._condition:
-            return self.private.read(address, size, debugger=True)
+            bus = self.private if PPB <= address < PPB + PPB_BYTES else self.bus
+            return bus.read(address, size, debugger=True)
 
-    def debug_write(self, address: int, value: int, size: int) -> bool:
-        """Write a register of the core's private bus for the debugger."""
+    def debug_write(self, address: int, data: bytes) -> bool:
+        """Write memory or a register for the debugger; False where there is neither, or it can't be written now."""
+        value = int.from_bytes(data, "little")
         with self.paused():
-            self.private.write(address, value, size, debugger=True)
-            if self._reset_wanted:  # a reset through the debugger is done when the write is
-                self._reset(self._reset_wanted)
-        return True
-
-    def debug_read_peripheral(self, address: int, size: int) -> int | None:
-        """Read a peripheral register for the debugger; None where there is none."""
-        with self._condition:
-            return self.bus.read(address, size, debugger=True)
-
-    def debug_write_peripheral(self, address: int, value: int) -> bool:
-        """Write a peripheral register for the debugger; False where there is none."""
-        with self.paused():
-            return self.bus.write(address, value)
-
-    def debug_write_memory(self, address: int, data: bytes) -> bool:
-        """Write memory for the debugger; False where that can't be written now."""
-        address = data_address(address)
-        with self.paused():
-            if self.memory.write_ram(address, data):
+            if self.memory.find(address, len(data)) is not None:
+                address = data_address(address)
+                if not self.memory.write_ram(address, data):
+                    return self.bus.nvmc.program(address, data)
                 self.code_changed(address, address + len(data))
-                return True
-            return self.bus.nvmc.program(address, data)
+            elif PPB <= address < PPB + PPB_BYTES:
+                self.private.write(address, value, len(data), debugger=True)
+                if self._reset_wanted:  # a reset through the debugger is done when the write is
+                    self._reset(self._reset_wanted)
+            else:
+                return self.bus.write(address, value)
+        return True
 
     def _reset(self, reason: int) -> None:
         self._reset_wanted, self._step_wanted = 0, False

@@ -36,7 +36,7 @@ def test_bytes_beyond_the_credit_are_lost_and_reported(lab):
     machine = lab.twin.machine
     wait_until(lambda: not machine.sleeping and machine.bus.uarte._armed)
     lab.port.write(b"x" * 8 + b"fifo: " + b"lost")
-    lab.twin.machine.debug_read_peripheral(0x40002110, 4)
+    lab.twin.machine.debug_read(0x40002110, 4)
     with session(lab.twin, connect_mode="attach") as opened:
         wait_until(lambda: opened.target.read32(0x40002110))  # ENDRX
         assert opened.target.read32(0x4000253C) == 8  # AMOUNT

@@ -29,7 +29,6 @@ class Gpio(Peripheral):
     on_input: Callable[[int, int], None] | None = None  # called with the levels of all pins before and after
 
     def reset(self) -> None:
-        """Let go of every pin."""
         super().reset()
         self._connected = self._pulled_up = self._sense_high = self._sense_low = 0  # P1 above P0, 32 bits each
         self._taken: dict[int, bool] = {}  # pins that GPIOTE drives, with their levels
@@ -47,7 +46,6 @@ class Gpio(Peripheral):
         return super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Act on a register of P0 or P1."""
         port = offset >= 0x800
         local = offset - port * _P1
         if local == _LATCH:
@@ -125,7 +123,6 @@ class Gpiote(Peripheral):
         return value & 3, value >> 8 & 0x3F, value >> 16 & 3
 
     def written(self, offset: int, value: int) -> None:
-        """Take or give back the pin of a channel."""
         channel = (offset - self._CONFIG) // 4
         if not 0 <= channel < 8:
             return
@@ -141,7 +138,6 @@ class Gpiote(Peripheral):
         self._gpio.take(pin, level=level)
 
     def task(self, offset: int) -> None:
-        """OUT, SET or CLR of a channel."""
         channel = offset // 4 % 12  # the three groups are 0x30 apart
         mode, _, polarity = self._config(channel)
         if mode != self._TASK:

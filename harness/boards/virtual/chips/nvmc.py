@@ -49,7 +49,6 @@ class Nvmc(Peripheral):
         return self.registers.get(_CONFIG, 0) & 3
 
     def read(self, offset: int) -> int:
-        """Return a register."""
         return 1 if offset in (_READY, _READYNEXT) else super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
@@ -72,7 +71,6 @@ class Nvmc(Peripheral):
         return True
 
     def written(self, offset: int, value: int) -> None:
-        """Erase, if that is enabled; end programming."""
         if offset == _CONFIG:
             self._settle()
         if _ACL <= offset < _ACL_END and offset % _ACL_REGION == _PERM and value & _NO_WRITE:

@@ -81,7 +81,6 @@ class ClockPower(Peripheral):
         }.get(offset, super().read(offset))
 
     def written(self, offset: int, value: int) -> None:
-        """Act on the registers that do more than remember."""
         if offset == _RESETREAS:
             self.reset_reason &= ~value
         elif offset in self._retained:
@@ -116,11 +115,9 @@ class ClockPower(Peripheral):
             self.raise_events(_CTSTOPPED)
 
     def deadline(self) -> float | None:
-        """Return when the calibration timer runs out."""
         return self._calibrate_at
 
     def advance(self) -> None:
-        """Let the calibration timer run out."""
         if self._calibrate_at is not None and self.host.ticks() >= self._calibrate_at:
             self._calibrate_at = None
             self.raise_events(_CTTO)
@@ -139,7 +136,6 @@ class Watchdog(Peripheral):
         super().__init__(host, page)
 
     def reset(self) -> None:
-        """Stop."""
         super().reset()
         self._since: float | None = None  # when it was last reloaded, in its own time
         self._ran_out = False
@@ -155,7 +151,6 @@ class Watchdog(Peripheral):
         return self.host.ticks() - (0.0 if runs_asleep else self.host.asleep_ticks())
 
     def read(self, offset: int) -> int:
-        """Return a register."""
         if offset == _RUNSTATUS:
             return int(self.running)
         if offset == _REQSTATUS:
@@ -168,7 +163,6 @@ class Watchdog(Peripheral):
             super().write(offset, value)
 
     def task(self, offset: int) -> None:
-        """Start; there is no way to stop."""
         del offset
         if not self.running:
             self._clock.force_low_frequency()
@@ -180,7 +174,6 @@ class Watchdog(Peripheral):
         self.host.attention()
 
     def written(self, offset: int, value: int) -> None:
-        """Take a request to reload."""
         if offset >= _RR and value == _RELOAD and self.running and not self._ran_out:
             self._requests &= ~(1 << (offset - _RR) // 4)
             if not self._requests:
@@ -191,7 +184,6 @@ class Watchdog(Peripheral):
         return (self._since or 0.0) + (self.get(_CRV) + 1) * _TICKS_PER_COUNT - self._now()
 
     def deadline(self) -> float | None:
-        """Return when it next does something."""
         if not self.running:
             return None
         return self.host.ticks() + self._left() + (_GRACE if self._ran_out else 0.0)
@@ -234,13 +226,11 @@ class RandomNumbers(Peripheral):
             self._running = False
 
     def task(self, offset: int) -> None:
-        """Start drawing, or stop."""
         self._running = offset == 0x000
         if self._running:
             self._draw()
 
     def event_written(self, offset: int) -> None:
-        """Draw the next value once the last one was taken."""
         if self._running and not self.event[offset]:
             self._draw()
 
@@ -254,7 +244,6 @@ class Temperature(Peripheral):
     _QUARTER_DEGREES = 100
 
     def task(self, offset: int) -> None:
-        """Measure."""
         del offset
         self.registers[self._TEMP] = self._QUARTER_DEGREES
         self.raise_events(0x100)
@@ -267,7 +256,6 @@ class EventGenerator(Peripheral):
     events = tuple(range(0x100, 0x140, 4))
 
     def task(self, offset: int) -> None:
-        """Trigger."""
         self.raise_events(0x100 + offset)
 
 

@@ -43,18 +43,15 @@ class Ppi(Peripheral):
         super().__init__(host, page)
 
     def reset(self) -> None:
-        """Disconnect everything."""
         super().reset()
         self._connect()
 
     def written(self, offset: int, value: int) -> None:
-        """Take over which channels are connected to what."""
         del offset, value
         self._connect()
         self.host.attention()
 
     def task(self, offset: int) -> None:
-        """Enable or disable the channels of a group."""
         group = self.get(_CHG + 4 * (offset // 8))
         enabled = self.get(_CHEN)
         self.registers[_CHEN] = enabled & ~group if offset & 4 else enabled | group

@@ -30,7 +30,6 @@ class _Counter(Peripheral):
         return ()
 
     def reset(self) -> None:
-        """Stop and clear."""
         super().reset()
         self._running = False
         self._anchor_count = 0.0
@@ -92,7 +91,6 @@ class _Counter(Peripheral):
         return self._ticks_at(min(due)) if due else None
 
     def advance(self) -> None:
-        """Set the events that are due, in order."""
         while self._running:
             now = self._elapsed()
             coming = list(self._next_events(self._seen))
@@ -120,13 +118,11 @@ class _Counter(Peripheral):
         return True
 
     def read(self, offset: int) -> int:
-        """Return a register after catching up with time."""
         if offset in self.event:
             self.advance()
         return super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
-        """Write a register after catching up with time."""
         self.advance()
         super().write(offset, value)
         self.host.attention()
@@ -157,7 +153,6 @@ class Timer(_Counter):
         return {0: 16, 1: 8, 2: 24, 3: 32}[self.get(self._BITMODE) & 3]
 
     def task(self, offset: int) -> None:
-        """Start, stop, count, clear or capture."""
         if offset == 0x000:
             self._start()
         elif offset in (0x004, 0x010):
@@ -191,7 +186,6 @@ class Rtc(_Counter):
         return (self._TICK, self._OVRFLW)
 
     def reset(self) -> None:
-        """Stop and clear."""
         super().reset()
         self._started = False
 
@@ -211,7 +205,6 @@ class Rtc(_Counter):
             yield max(math.floor(after) + 1.0, math.floor(self._elapsed()) * 1.0), self._TICK
 
     def read(self, offset: int) -> int:
-        """Return a register; COUNTER comes from the time."""
         return self.count() if offset == self._COUNTER else super().read(offset)
 
     def _clock_changed(self) -> None:

@@ -90,7 +90,6 @@ class Uarte(Peripheral):
         return super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Act on the registers that do more than remember."""
         if offset == _ENABLE:
             self._check_enable(value)
         elif offset == _ERRORSRC:
@@ -121,7 +120,6 @@ class Uarte(Peripheral):
         self._line.drop_outgoing()
 
     def task(self, offset: int) -> None:
-        """Start or stop a direction."""
         if not self.enabled:
             return
         self._idle_polls = 0

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.boards.virtual.ports.serial_port import Port
-    from harness.boards.virtual.ports.wake import Wake
+    from harness.boards.virtual.ports.serial_port import Port, Wake
 
 BITS_PER_BYTE = 10  # a start bit, eight bits, a stop bit
 _PACING_GRAIN_S = 0.001

@@ -1,10 +1,11 @@
-"""What the host sees as the board's serial port: a pseudo-terminal, or a TCP socket where there are none."""
+"""What the host sees as the board's serial port, and the sleep of the board's CPU until that has something for it."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import selectors
 import socket
 from typing import Any, Protocol
 
@@ -25,11 +26,42 @@ class Port(Protocol):
     def baud(self) -> int | None:
         """Return the rate that the host set, bit/s; None if that is unknown."""
 
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
-        """Return what to watch for reading and for writing."""
+    def select_on(self) -> Any:
+        """Return what to watch for reading or writing."""
 
     def close(self) -> None:
         """Close it; safe to call twice."""
+
+
+class Wake:
+    """A socket pair that `select` can watch beside the serial port, on every system."""
+
+    def __init__(self) -> None:
+        """Open the pair."""
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.settimeout(0)
+        self._sender.settimeout(0)
+
+    def wake(self) -> None:
+        """End the current sleep, or the next one."""
+        with contextlib.suppress(BlockingIOError):  # full: it is awake anyway
+            self._sender.send(b"!")
+
+    def wait(self, timeout: float | None, port: Port, *, write: bool) -> None:
+        """Sleep until woken, until the port can be read (or written), or until `timeout` seconds passed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._receiver, selectors.EVENT_READ)
+            selector.register(port.select_on(), selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
+            ready = [key.fileobj for key, _ in selector.select(timeout)]
+        if self._receiver in ready:
+            with contextlib.suppress(BlockingIOError):
+                while self._receiver.recv(4096):
+                    pass
+
+    def close(self) -> None:
+        """Close the pair."""
+        self._receiver.close()
+        self._sender.close()
 
 
 class PtyPort:
@@ -79,9 +111,9 @@ class PtyPort:
         speed = self._termios.tcgetattr(self._slave)[5]
         return self._rates.get(speed)
 
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+    def select_on(self) -> Any:
         """Watch the board's end."""
-        return [self._master], [self._master] if write else []
+        return self._master
 
     def close(self) -> None:
         """Close both ends."""
@@ -146,10 +178,9 @@ class SocketPort:
         """Return None: a socket has no rate."""
         return None
 
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+    def select_on(self) -> Any:
         """Watch the connection, or for one to come."""
-        watched = self._peer if self._peer is not None else self._listener
-        return [watched], [self._peer] if write and self._peer is not None else []
+        return self._peer or self._listener
 
     def close(self) -> None:
         """Close the connection and the listener."""
