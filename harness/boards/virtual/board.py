@@ -43,7 +43,6 @@ class VirtualNrf52840:
         name: str,
         *,
         seed: int = 0,
-        pace: bool = False,
         port: str = "auto",
         native_counter: bool = True,
         faults: Iterable[str | Fault] = (),
@@ -53,7 +52,6 @@ class VirtualNrf52840:
         Args:
             name: appears in the probe's id, and makes the chip id together with `seed`.
             seed: of the random number generator, with the number of the boot.
-            pace: True lets bytes take their time at the configured baud rate, in host time.
             port: "pty", "socket", or "auto" for a pty where there are any.
             native_counter: False forces the slower instruction counter.
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
@@ -71,7 +69,7 @@ class VirtualNrf52840:
         self._port_kind = port
         self._port = open_port(port)
         self.port = self._port.url
-        self.line = Line(self._port, self._wake, pace=pace)
+        self.line = Line(self._port, self._wake)
         self.machine = Machine(
             self.line, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
         )
@@ -121,13 +119,8 @@ class VirtualNrf52840:
         self.faults.append(active)
         return active
 
-    def move_port(self) -> None:
-        """Let the serial port vanish and return under another name, which `port` then tells."""
-        with self.machine.paused():  # the CPU's thread may be asleep on the old one
-            self.replace_port()
-
     def replace_port(self) -> None:
-        """Do so on the thread of the CPU, which must not wait for itself."""
+        """Let the serial port vanish and return under another name; on the CPU's thread, or while that is paused."""
         port = open_port(self._port_kind)
         self.line.replace_port(port)
         self._port = port
@@ -147,11 +140,6 @@ class VirtualNrf52840:
     def failure(self) -> BaseException | None:
         """What ended the emulation, a fault of the emulator rather than of the firmware; None as long as it goes on."""
         return self.machine.failure
-
-    @property
-    def idle_seconds(self) -> float:
-        """Host seconds that the CPU has slept in WFI since power-on."""
-        return self.machine.idle_seconds
 
     def instructions(self) -> int:
         """Return the instructions issued since power-on, condition-failed ones included.
@@ -176,12 +164,6 @@ class VirtualNrf52840:
         """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""
         with self.machine.paused():
             self.machine.engine.space.watch_writes(bottom, top)
-            self.machine.engine.flush_wanted = True
-
-    def unwatch_stack(self) -> None:
-        """Stop watching; `lowest_write` keeps its value."""
-        with self.machine.paused():
-            self.machine.engine.space.unwatch_writes()
             self.machine.engine.flush_wanted = True
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
 from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
+from harness.boards.virtual.chips.peripherals import RESETREAS
 from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
@@ -44,7 +45,6 @@ class Chip:
     """
 
     def __init__(self, line: Line, wake: Wake, pins: Pins, chip_id: int, seed: str, *, allow_native: bool) -> None:
-        """Build the chip, unpowered until `start`."""
         self._condition = threading.Condition(threading.RLock())
         self._wake = wake
         self._line = line
@@ -53,7 +53,6 @@ class Chip:
         self.in_reset = False
         self.crash: Crash | None = None
         self.failure: BaseException | None = None
-        self.idle_seconds = 0.0
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
         self._limit_text: str | None = None
         self._bus_fault_text: str | None = None
@@ -172,7 +171,7 @@ class Chip:
         """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
         self.memory.write_ram(RAM_BASE, noise)
         self.code_changed(RAM_BASE, RAM_BASE + len(noise))
-        self.bus.clock_power.reset_reason = 0
+        self.bus.clock_power.registers[RESETREAS] = 0
         self._reset(0)
 
     # ------------------------------------------------------------------ what the debugger asks for
@@ -281,7 +280,7 @@ class Chip:
         self.crash = None
         self.hung = False
         self.boots += 1
-        self.bus.clock_power.reset_reason |= reason
+        self.bus.clock_power.registers[RESETREAS] = self.bus.clock_power.get(RESETREAS) | reason
         self.bus.reset(reason)
         self.scs.reset()
         self.traps_changed()

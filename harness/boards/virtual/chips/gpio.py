@@ -107,7 +107,6 @@ class Gpiote(Peripheral):
     _RISING, _FALLING, _TOGGLE = 1, 2, 3
 
     def __init__(self, host: Host, page: Page, gpio: Gpio) -> None:
-        """Connect to the pins."""
         self._gpio = gpio
         gpio.on_input = self._pins_changed
         super().__init__(host, page)

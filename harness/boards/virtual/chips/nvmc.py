@@ -32,7 +32,6 @@ class Nvmc(Peripheral):
     """
 
     def __init__(self, host: Host, page: Page, memory: Memory) -> None:
-        """Control the flash of `memory`."""
         self._memory = memory
         self.resists: Callable[[int], bool] | None = None  # tells whether the word at an address stays as it is
         self._settled: dict[int, int] = {}

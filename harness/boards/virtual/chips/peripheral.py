@@ -66,6 +66,8 @@ class Peripheral:
         tasks: offsets of the tasks that `task` does.
         events: offsets of the events that can come.
         switches: offsets of registers of bits that the register behind it sets, and the one behind that clears.
+        flags: offsets of registers of which a written 1 clears its bit.
+        retained: offsets of registers that a reset leaves alone.
         survives: reasons of a reset (bits of RESETREAS) that leave it as it is.
         routed: offsets of the events that PPI connects to something.
     """
@@ -73,20 +75,22 @@ class Peripheral:
     tasks: tuple[int, ...] = ()
     events: tuple[int, ...] = ()
     switches: tuple[int, ...] = (INTEN,)
+    flags: tuple[int, ...] = ()
+    retained: tuple[int, ...] = ()
     survives = 0
 
     def __init__(self, host: Host, page: Page) -> None:
-        """Bring the peripheral into its reset state."""
         self.host = host
         self.page = page
         self.routed: frozenset[int] = frozenset()
+        self.registers: dict[int, int] = {}
         self._switch_of = {switch + 4 * way: (switch, way) for switch in self.switches for way in range(3)}
         self.reset()
 
     def reset(self) -> None:
         """Return to the state after reset."""
         self.event = dict.fromkeys(self.events, 0)
-        self.registers: dict[int, int] = {}
+        self.registers = {offset: self.get(offset) for offset in self.retained}
         self._drive()
 
     @property
@@ -99,7 +103,7 @@ class Peripheral:
         if offset in self.event:
             return self.event[offset]
         if offset in self._switch_of:
-            return self.registers.get(self._switch_of[offset][0], 0)
+            return self.get(self._switch_of[offset][0])
         return self.get(offset)
 
     def get(self, offset: int) -> int:
@@ -120,8 +124,10 @@ class Peripheral:
             self._check_start(offset, value)
             if offset in self._switch_of:
                 offset, way = self._switch_of[offset]
-                now = self.registers.get(offset, 0)
+                now = self.get(offset)
                 value = (value, now | value, now & ~value)[way]
+            elif offset in self.flags:
+                value = self.get(offset) & ~value
             self.registers[offset] = value
             self.written(offset, value)
             if offset == INTEN:

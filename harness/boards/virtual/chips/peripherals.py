@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.peripheral import (
+    INTEN,
     RESET_LOCKUP,
     RESET_SOFT,
     RESET_WATCHDOG,
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.nrf52840 import Page
     from harness.boards.virtual.chips.peripheral import Host
 
-_RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
+RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
 _HFCLKRUN, _HFCLKSTAT, _LFCLKRUN, _LFCLKSTAT, _LFCLKSRCCOPY, _LFCLKSRC = (0x408, 0x40C, 0x414, 0x418, 0x41C, 0x518)
 _CTIV = 0x538
 _HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED = 0x100, 0x104, 0x10C, 0x110, 0x128, 0x12C
-_RAM_POWER, _RAM_POWER_END = 0x900, 0x990
+_RAM_POWER = range(0x900, 0x990, 0x10)
 _QUARTER_SECOND = 4e6  # in ticks of 16 MHz
 _TIMEOUT, _RUNSTATUS, _REQSTATUS, _CRV, _RREN, _WDT_CONFIG, _RR = 0x100, 0x400, 0x404, 0x504, 0x508, 0x50C, 0x600
 _RELOAD = 0x6E524635
@@ -37,16 +38,15 @@ class ClockPower(Peripheral):
 
     tasks = tuple(range(0x000, 0x01C, 4))
     events = (_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED)
+    switches = (INTEN, *_RAM_POWER)  # a section without power keeps its content here
+    flags = (RESETREAS,)
+    retained = (RESETREAS, _GPREGRET, _GPREGRET2)
 
     def __init__(self, host: Host, page: Page) -> None:
-        """Start from power-on: no reset reason."""
-        self.reset_reason = 0
-        self._retained = {_GPREGRET: 0, _GPREGRET2: 0}
         self.on_low_frequency: list[Callable[[], None]] = []  # called when that clock has started or stopped
         super().__init__(host, page)
 
     def reset(self) -> None:
-        """Return to the reset state; the reset reason and the retention registers stay."""
         super().reset()
         self._hfxo = False
         self._lf_running = self._lf_forced = False
@@ -68,11 +68,8 @@ class ClockPower(Peripheral):
 
     def read(self, offset: int) -> int:
         """Return a register; clock states come from what was started."""
-        if offset in self._retained:
-            return self._retained[offset]
         source = self.get(_LFCLKSRC) & 3
         return {
-            _RESETREAS: self.reset_reason,
             _HFCLKRUN: int(self._hfxo),
             _HFCLKSTAT: 1 << 16 | int(self._hfxo),
             _LFCLKRUN: int(self._lf_running),
@@ -81,16 +78,10 @@ class ClockPower(Peripheral):
         }.get(offset, super().read(offset))
 
     def written(self, offset: int, value: int) -> None:
-        if offset == _RESETREAS:
-            self.reset_reason &= ~value
-        elif offset in self._retained:
-            self._retained[offset] = value & 0xFF
+        if offset in (_GPREGRET, _GPREGRET2):
+            self.registers[offset] = value & 0xFF
         elif offset == _SYSTEMOFF and value & 1:
             self.host.limit("the firmware entered System OFF, which is not modelled")
-        elif _RAM_POWER <= offset < _RAM_POWER_END and offset & 0xF:  # POWERSET, POWERCLR; a section keeps its content
-            power = offset & ~0xF
-            now = self.get(power)
-            self.registers[power] = now | value if offset & 0xF == 4 else now & ~value
 
     def task(self, offset: int) -> None:
         """Start and stop the oscillators; calibrate, now or later."""
@@ -131,7 +122,6 @@ class Watchdog(Peripheral):
     survives = RESET_SOFT | RESET_LOCKUP
 
     def __init__(self, host: Host, page: Page, clock: ClockPower) -> None:
-        """Run on the low-frequency clock, which it starts."""
         self._clock = clock
         super().__init__(host, page)
 
@@ -207,7 +197,6 @@ class RandomNumbers(Peripheral):
     _VALUE = 0x508
 
     def __init__(self, host: Host, page: Page, seed: str) -> None:
-        """Draw from a generator seeded by `seed` and the boot number."""
         self._seed = seed
         self._boots = 0
         super().__init__(host, page)

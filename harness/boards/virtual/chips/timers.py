@@ -21,7 +21,6 @@ class _Counter(Peripheral):
     """A counter that runs on from `_anchor_ticks` on, when it stood at `_anchor_count`."""
 
     def __init__(self, host: Host, page: Page, channels: int) -> None:
-        """Make a counter with that many compare registers."""
         self.channels = channels
         self.events = tuple(_COMPARE0 + 4 * n for n in range(channels)) + self._own_events()
         super().__init__(host, page)
@@ -177,7 +176,6 @@ class Rtc(_Counter):
     _NEAR_OVERFLOW = 0xFFFFF0
 
     def __init__(self, host: Host, page: Page, channels: int, clock: ClockPower) -> None:
-        """Connect to the low-frequency clock."""
         self._clock = clock
         clock.on_low_frequency.append(self._clock_changed)
         super().__init__(host, page, channels)

@@ -131,19 +131,14 @@ class AddressSpace:
     # ------------------------------------------------------------------ an independent check of the stack's depth
 
     def watch_writes(self, bottom: int, top: int) -> None:
-        """Watch for the lowest address that the CPU writes in [bottom, top). The caller flushes translations.
+        """Watch for the lowest address that the CPU writes in [bottom, top), and no longer what was watched before.
 
-        Slow: each write comes to Python.
+        Slow: each write comes to Python. The caller flushes translations.
         """
-        self.unwatch_writes()
-        self.lowest_write = None
-        self._write_watch = self._cpu.uc.hook_add(uc_const.UC_HOOK_MEM_WRITE, self._on_write, None, bottom, top - 1)
-
-    def unwatch_writes(self) -> None:
-        """Stop watching; the caller flushes translations."""
         if self._write_watch is not None:
             self._cpu.uc.hook_del(self._write_watch)
-            self._write_watch = None
+        self.lowest_write = None
+        self._write_watch = self._cpu.uc.hook_add(uc_const.UC_HOOK_MEM_WRITE, self._on_write, None, bottom, top - 1)
 
     def _on_write(self, _uc: Any, _kind: int, address: int, _size: int, _value: int, _data: Any) -> None:
         self.lowest_write = address if self.lowest_write is None else min(self.lowest_write, address)

@@ -59,7 +59,6 @@ class DebugRegisters:
     """DHCSR, DCRSR, DCRDR, DEMCR, DFSR, DWT and FPB. A reset of the core leaves them alone."""
 
     def __init__(self, host: DebugHost) -> None:
-        """Start as after power-on."""
         self._host = host
         self.control = 0  # the C_ bits of DHCSR
         self.reset_seen = True

@@ -83,7 +83,6 @@ class Exceptions:
     """Exception entry and return of one CPU."""
 
     def __init__(self, cpu: Cpu, memory: Memory, control: SystemControl) -> None:
-        """Work on these registers, memories and system registers."""
         self._cpu = cpu
         self._memory = memory
         self._control = control

@@ -22,7 +22,6 @@ class Nvic:
     """Pending, enabled and active exceptions, and their priorities."""
 
     def __init__(self) -> None:
-        """Start as after reset."""
         self.on_enabled: Callable[[int], None] = lambda _lines: None  # called with the interrupts that are enabled
         self.reset()
 

@@ -54,7 +54,6 @@ class SystemControl:
     """SCB and SysTick registers. Offsets are from 0xE000E000."""
 
     def __init__(self, host: Host, nvic: Nvic) -> None:
-        """Start as after reset."""
         self._host = host
         self.nvic = nvic
         self.reset()
@@ -206,7 +205,6 @@ class PrivateBus:
     """What the core has for itself at `PPB`: system control and debug registers."""
 
     def __init__(self, scs: SystemControl, debug: DebugRegisters) -> None:
-        """Join system control and debug registers."""
         self._scs = scs
         self.debug = debug
 

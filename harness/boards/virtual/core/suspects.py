@@ -29,7 +29,6 @@ class Suspects:
     """What is watched in the code of one CPU."""
 
     def __init__(self, cpu: Cpu, counter: BlockCounter, memory: Memory) -> None:
-        """Watch nothing yet."""
         self._cpu = cpu
         self._counter = counter
         self._memory = memory

@@ -24,7 +24,6 @@ class AccessFaultError(Exception):
     """A debug access failed; `address` is where."""
 
     def __init__(self, address: int) -> None:
-        """Remember where."""
         super().__init__(f"debug access to {address:#010x} failed")
         self.address = address
 
@@ -40,7 +39,6 @@ class DebugPort:
     """
 
     def __init__(self, machine: Machine) -> None:
-        """Connect to a chip."""
         self._machine = machine
         self.locked = False
         self.before_transfer: Callable[[str], None] | None = None

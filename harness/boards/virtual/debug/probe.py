@@ -42,7 +42,6 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         return cls(unique_id) if is_explicit and unique_id in cls.ports else None
 
     def __init__(self, unique_id: str) -> None:
-        """Reach the live board of that id."""
         super().__init__()
         self._id = unique_id
         self._port = self.ports[unique_id]

@@ -23,9 +23,6 @@ class Port(Protocol):
     def write(self, data: bytes) -> int:
         """Hand bytes to the host and return how many it took."""
 
-    def baud(self) -> int | None:
-        """Return the rate that the host set, bit/s; None if that is unknown."""
-
     def select_on(self) -> Any:
         """Return what to watch for reading or writing."""
 
@@ -37,7 +34,6 @@ class Wake:
     """A socket pair that `select` can watch beside the serial port, on every system."""
 
     def __init__(self) -> None:
-        """Open the pair."""
         self._receiver, self._sender = socket.socketpair()
         self._receiver.settimeout(0)
         self._sender.settimeout(0)
@@ -73,19 +69,12 @@ class PtyPort:
         Raises:
             OSError, ImportError: the system has none.
         """
-        import termios  # noqa: PLC0415 - not on Windows
-        import tty  # noqa: PLC0415 - as above
+        import tty  # noqa: PLC0415 - not on Windows
 
-        self._termios: Any = termios
         self._master, self._slave = os.openpty()  # the slave stays open: without it, reads fail when idle
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.url = os.ttyname(self._slave)
-        self._rates = {
-            getattr(termios, name): int(name[1:])
-            for name in dir(termios)
-            if name[0] == "B" and name[1:].isdigit() and name != "B0"
-        }
         self._closed = False
 
     def read(self) -> bytes:
@@ -106,11 +95,6 @@ class PtyPort:
         except BlockingIOError:
             return 0
 
-    def baud(self) -> int | None:
-        """Return the rate of the terminal settings, which both ends share."""
-        speed = self._termios.tcgetattr(self._slave)[5]
-        return self._rates.get(speed)
-
     def select_on(self) -> Any:
         """Watch the board's end."""
         return self._master
@@ -127,7 +111,6 @@ class SocketPort:
     """A TCP socket on the loopback interface, for one host at a time; without one, bytes go nowhere."""
 
     def __init__(self) -> None:
-        """Listen on a free port."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         self._listener.settimeout(0)
         self._peer: socket.socket | None = None
@@ -173,10 +156,6 @@ class SocketPort:
         except OSError:
             self._hang_up()
             return len(data)
-
-    def baud(self) -> int | None:
-        """Return None: a socket has no rate."""
-        return None
 
     def select_on(self) -> Any:
         """Watch the connection, or for one to come."""
