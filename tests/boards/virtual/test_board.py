@@ -13,7 +13,7 @@ import pytest
 import serial
 from pyocd.core.helpers import ConnectHelper
 from pyocd.probe import aggregator
-from virtual_lab import VirtualNrf52840, is_asleep, join_pyocd, load, running_lab, session, wait_until
+from virtual_lab import VirtualNrf52840, is_asleep, load, running_lab, session, wait_until
 
 from harness.errors import EmulatorError
 
@@ -132,7 +132,6 @@ def test_a_board_whose_lock_an_interrupt_left_taken_is_switched_off_all_the_same
 
 def test_idle_board_costs_no_processor_time(lab):
     lab.echo(b"wake up")
-    join_pyocd()
     wait_until(lambda: is_asleep(lab.twin.machine))
     count, began = lab.twin.instructions(), time.process_time()
     time.sleep(1.0)

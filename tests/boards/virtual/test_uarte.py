@@ -5,7 +5,7 @@ import struct
 import time
 
 import pytest
-from virtual_lab import is_asleep, join_pyocd, running_lab, session, start, wait_until
+from virtual_lab import is_asleep, running_lab, session, start, wait_until
 from virtual_lab import load as load_firmware
 
 
@@ -82,7 +82,6 @@ def test_host_that_does_not_read_makes_the_board_wait_but_not_the_debugger(lab):
         opened.target.halt()
         assert opened.target.read_core_register("pc") >= 0x10000
         opened.target.resume()
-    join_pyocd()
     wait_until(lambda: is_asleep(lab.twin.machine))
     began = time.process_time()
     time.sleep(0.5)
