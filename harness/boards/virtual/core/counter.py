@@ -22,7 +22,6 @@ from harness.errors import EmulatorError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 NO_LIMIT = 2**64 - 1
 _SIZE = _COUNT = 0xFFFF
 _REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
@@ -116,19 +115,18 @@ class BlockCounter:
         self.description = self._hook(native.stubs_for_this_host() if allow_native else None)
 
     def _hook(self, stubs: native.Stubs | None) -> str:
-        slow = ctypes.cast(self._slow, ctypes.c_void_p).value or 0
-        self._header_view[native.SLOW] = slow
-        callback, description = slow, "block counter in Python (slow)"
+        callback = self._header_view[native.SLOW] = ctypes.cast(self._slow, ctypes.c_void_p).value or 0
+        description = "block counter in Python (slow)"
         registers = None if stubs is None else find_registers(self._uc)
-        if stubs is not None and registers is None:
-            description = "block counter in Python (slow: the registers of the CPU emulator weren't found)"
-        elif stubs is not None:
-            self._header_view[native.REGISTERS] = registers or 0
+        if stubs is not None and registers is not None:
+            self._header_view[native.REGISTERS] = registers
             header = int(self._header.ctypes.data)
             self._page = native.executable([stubs.block(header), *(stubs.watch(mask, header) for mask in native.MASKS)])
             description = "block counter in Python (slow: the system allows no executable memory)"
             if self._page is not None:
                 callback, description = self._page.addresses[0], f"native block counter ({stubs.name})"
+        elif stubs is not None:
+            description = "block counter in Python (slow: the registers of the CPU emulator weren't found)"
         for region in self._regions:
             hook(self._uc, uc_const.UC_HOOK_BLOCK, callback, region.context, region.base, region.end - 1)
         self._uc.hook_add(uc_const.UC_HOOK_EDGE_GENERATED, self.guarded(self._on_translation))
@@ -195,7 +193,10 @@ class BlockCounter:
         self._header_view[native.LIMIT] = min(limit, NO_LIMIT)
 
     def _find(self, address: int) -> _Region | None:
-        return next((region for region in self._regions if region.base <= address < region.end), None)
+        for region in self._regions:  # quicker than a generator, which the counter in Python feels
+            if region.base <= address < region.end:
+                return region
+        return None
 
     def _stop_here(self, address: int) -> None:
         self.stopped_at = address
@@ -214,7 +215,8 @@ class BlockCounter:
             return
         if words[row] & native.CHECKED and not self._aligned(words[row + 1]):
             self._retire(region, row)
-            self._refuse(address, region.code(address, size))
+            self.on_unaligned(address, region.code(address, size))
+            self._stop_here(address)
             return
         header[native.TOTAL] += words[row + 1] & _COUNT
         header[native.LAST] = address
@@ -233,7 +235,8 @@ class BlockCounter:
         packed = _pack(registers)
         if scan.unmasks:  # stays unknown, so that each execution comes here
             if registers and not self._aligned(packed):
-                self._refuse(address, code)
+                self.on_unaligned(address, code)
+                self._stop_here(address)
                 return False
             self._unstable[address] = size
             self.total += scan.instructions
@@ -243,10 +246,6 @@ class BlockCounter:
         region.words[row] = size | native.CHECKED * bool(registers)
         region.words[row + 1] = scan.instructions | packed
         return True
-
-    def _refuse(self, address: int, code: bytes) -> None:
-        self.on_unaligned(address, code)
-        self._stop_here(address)
 
     def _aligned(self, packed: int) -> bool:
         return not any(self._cpu.number(packed >> shift & 0xF) & 3 for shift in (16, 20, 24, 28))
