@@ -159,7 +159,8 @@ def test_the_port_comes_back_under_another_name_in_mid_case(attached, nano33, su
     def progress(stage, done, _total):
         if stage == "measure" and done == 3 and not moved:
             moved.append(attached.twin.port)
-            attached.twin.move_port()
+            with attached.twin.machine.paused():
+                attached.twin.replace_port()
 
     with HardwareBoard(device) as board, Run.create(tmp_path / "results", {"seed": 0}) as run:
         row = run_case(board, suite, suite.variant("int8"), suite.load_data(5), run, on_progress=progress)

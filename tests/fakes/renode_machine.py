@@ -16,6 +16,8 @@ from renode_traps import TRAPS, log, say, trace
 
 WORD = r"0x([0-9A-Fa-f]+)"
 RNG = 0x4000D000
+CYCCNT = 0xE0001004
+VTOR = 0xD08
 RESET_REQUEST = "sysbus WriteDoubleWord 0xE000ED0C 0x5FA0004"
 NEW_SEED = (
     'python "import System; from Antmicro.Renode.Core import EmulationManager; '
@@ -90,8 +92,13 @@ class Board:
         host, _, port = self.twin.port.removeprefix("socket://").partition(":")
         self.uart = socket.create_connection((host, int(port)))
         if "miscount" in TRAPS:
-            count = self.machine.debug._cycle_count
-            self.machine.debug._cycle_count = lambda: count() * 2 & 0xFFFFFFFF
+            read = self.machine.debug.read
+
+            def miscounting(address, *, debugger):
+                value = read(address, debugger=debugger)
+                return value * 2 & 0xFFFFFFFF if address == CYCCNT else value
+
+            self.machine.debug.read = miscounting
 
     def write(self, address, data):
         found = self.machine.memory.find(address, len(data))
@@ -138,7 +145,7 @@ class Board:
                 return
             with self.machine.paused():
                 self.machine.cpu.reset(words[0], words[1])
-                self.machine.scs.vtor = self.vtor
+                self.machine.scs.registers[VTOR] = self.vtor
             self.fresh = False
         with self.machine.paused():
             if self.machine.halted:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.boards.virtual.board import VirtualNrf52840
 from harness.boards.virtual.core.counter import BlockProfile
-from harness.boards.virtual.core.crash import Crash, describe
+from harness.boards.virtual.core.exceptions import Crash
+from harness.boards.virtual.faults import parse_fault
 from harness.boards.virtual.faults.fault import Fault
-from harness.boards.virtual.faults.parse import parse_fault
 
-__all__ = ["BlockProfile", "Crash", "Fault", "VirtualNrf52840", "describe", "parse_fault"]
+__all__ = ["BlockProfile", "Crash", "Fault", "VirtualNrf52840", "parse_fault"]

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Self
 
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.debug.dap import DebugPort
-from harness.boards.virtual.faults.parse import activate, parse_fault
+from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line
-from harness.boards.virtual.ports.serial_port import open_port
-from harness.boards.virtual.ports.wake import Wake
+from harness.boards.virtual.ports.serial_port import Wake, open_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
     from harness.boards.virtual.core.counter import BlockProfile
-    from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
 
 _NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
@@ -44,7 +43,6 @@ class VirtualNrf52840:
         name: str,
         *,
         seed: int = 0,
-        pace: bool = False,
         port: str = "auto",
         native_counter: bool = True,
         faults: Iterable[str | Fault] = (),
@@ -54,7 +52,6 @@ class VirtualNrf52840:
         Args:
             name: appears in the probe's id, and makes the chip id together with `seed`.
             seed: of the random number generator, with the number of the boot.
-            pace: True lets bytes take their time at the configured baud rate, in host time.
             port: "pty", "socket", or "auto" for a pty where there are any.
             native_counter: False forces the slower instruction counter.
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
@@ -72,7 +69,7 @@ class VirtualNrf52840:
         self._port_kind = port
         self._port = open_port(port)
         self.port = self._port.url
-        self.line = Line(self._port, self._wake, pace=pace)
+        self.line = Line(self._port, self._wake)
         self.machine = Machine(
             self.line, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
         )
@@ -122,13 +119,8 @@ class VirtualNrf52840:
         self.faults.append(active)
         return active
 
-    def move_port(self) -> None:
-        """Let the serial port vanish and return under another name, which `port` then tells."""
-        with self.machine.paused():  # the CPU's thread may be asleep on the old one
-            self.replace_port()
-
     def replace_port(self) -> None:
-        """Do so on the thread of the CPU, which must not wait for itself."""
+        """Let the serial port vanish and return under another name; on the CPU's thread, or while that is paused."""
         port = open_port(self._port_kind)
         self.line.replace_port(port)
         self._port = port
@@ -148,11 +140,6 @@ class VirtualNrf52840:
     def failure(self) -> BaseException | None:
         """What ended the emulation, a fault of the emulator rather than of the firmware; None as long as it goes on."""
         return self.machine.failure
-
-    @property
-    def idle_seconds(self) -> float:
-        """Host seconds that the CPU has slept in WFI since power-on."""
-        return self.machine.idle_seconds
 
     def instructions(self) -> int:
         """Return the instructions issued since power-on, condition-failed ones included.
@@ -176,14 +163,10 @@ class VirtualNrf52840:
     def watch_stack(self, bottom: int, top: int) -> None:
         """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""
         with self.machine.paused():
-            self.machine.engine.watch_writes(bottom, top)
-
-    def unwatch_stack(self) -> None:
-        """Stop watching; `lowest_write` keeps its value."""
-        with self.machine.paused():
-            self.machine.engine.unwatch_writes()
+            self.machine.engine.space.watch_writes(bottom, top)
+            self.machine.engine.flush_wanted = True
 
     @property
     def lowest_write(self) -> int | None:
         """The lowest address written since `watch_stack`; None if there was no write."""
-        return self.machine.engine.lowest_write()
+        return self.machine.engine.space.lowest_write

@@ -9,22 +9,30 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
 from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
-from harness.boards.virtual.chips.peripherals import RESET_SOFT, RESET_WATCHDOG
+from harness.boards.virtual.chips.peripherals import RESETREAS
+from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
 from harness.boards.virtual.core.nvic import Nvic
-from harness.boards.virtual.core.private_bus import PrivateBus
-from harness.boards.virtual.core.scs import SystemControl
+from harness.boards.virtual.core.scs import (
+    CCR,
+    CCR_DIV_0_TRP,
+    CCR_UNALIGN_TRP,
+    PPB,
+    PPB_BYTES,
+    PrivateBus,
+    SystemControl,
+)
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.boards.virtual.chips.uarte import Pins
-    from harness.boards.virtual.core.crash import Crash
+    from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.ports.serial_line import Line
-    from harness.boards.virtual.ports.wake import Wake
+    from harness.boards.virtual.ports.serial_port import Wake
 
 INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
 
@@ -37,7 +45,6 @@ class Chip:
     """
 
     def __init__(self, line: Line, wake: Wake, pins: Pins, chip_id: int, seed: str, *, allow_native: bool) -> None:
-        """Build the chip, unpowered until `start`."""
         self._condition = threading.Condition(threading.RLock())
         self._wake = wake
         self._line = line
@@ -46,11 +53,9 @@ class Chip:
         self.in_reset = False
         self.crash: Crash | None = None
         self.failure: BaseException | None = None
-        self.idle_seconds = 0.0
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
         self._limit_text: str | None = None
         self._bus_fault_text: str | None = None
-        self._halt_reason = 0
         self._step_wanted = False
         self._skip_trap: int | None = None
         self._reset_wanted = 0  # why, as bits of RESETREAS
@@ -65,13 +70,12 @@ class Chip:
         self._slept_ticks = 0.0
         self.nvic = Nvic()
         self.nvic.on_enabled = self._interrupts_enabled
-        self.bus = Bus(self, self, self.memory, line, pins, seed)
-        self.engine = Engine(self.memory, self.bus, self.bus.nvmc.program, allow_native=allow_native)
-        self.cpu = self.engine.cpu
+        self.bus = Bus(self, self.memory, line, pins, seed)
         self.scs = SystemControl(self, self.nvic)
         self.debug = DebugRegisters(self)
-        self.private = PrivateBus(self.scs, self.debug, self.cpu)
-        self.engine.map_private_bus(self.private)
+        self.private = PrivateBus(self.scs, self.debug)
+        self.engine = Engine(self.memory, self.bus, self.private, allow_native=allow_native)
+        self.cpu = self.engine.cpu
         self.engine.on_unmask = self._on_unmask
         self.exceptions = Exceptions(self.cpu, self.memory, self.scs)
         self._reset(0)
@@ -109,26 +113,15 @@ class Chip:
         """Look at interrupts, deadlines and requests before the next block."""
         self.engine.counter.stop_soon()
 
-    def deadlines_changed(self) -> None:
-        """Compute anew until when the CPU may run undisturbed."""
-        self.attention()
-
-    def fpu_access_changed(self) -> None:
-        """Trap FP instructions, or let them run, as CPACR now says."""
-        self.engine.fpu_access_changed(enabled=self.scs.fpu_enabled)
-
     def traps_changed(self) -> None:
-        """Refuse unaligned accesses and division by zero, or let them run, as CCR now says."""
-        self.engine.traps_changed(unaligned=self.scs.traps_unaligned, zero=self.scs.traps_division)
+        """Refuse FP instructions, unaligned accesses and division by zero, or not, as CPACR and CCR now say."""
+        ccr = self.scs.registers[CCR]
+        refused = Traps(unaligned=bool(ccr & CCR_UNALIGN_TRP), zero=bool(ccr & CCR_DIV_0_TRP))
+        self.engine.refuse(refused, fp=not self.scs.fpu_enabled)
 
-    def reset_requested(self) -> None:
-        """Reset before the next block, on behalf of AIRCR."""
-        self._reset_wanted |= RESET_SOFT
-        self.attention()
-
-    def watchdog_bites(self) -> None:
-        """Reset before the next block, on behalf of the watchdog."""
-        self._reset_wanted |= RESET_WATCHDOG
+    def request_reset(self, reason: int) -> None:
+        """Reset before the next block; `reason` is a bit of RESETREAS."""
+        self._reset_wanted |= reason
         self.attention()
 
     def event_raised(self, address: int) -> None:
@@ -174,15 +167,11 @@ class Chip:
                 return alarm[1]
         return None
 
-    def reset_by_itself(self, reason: int) -> None:
-        """Reset as the watchdog does; for an action of `at_instruction`."""
-        self._reset(reason)
-
     def lose_power(self, noise: bytes) -> None:
         """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
         self.memory.write_ram(RAM_BASE, noise)
         self.code_changed(RAM_BASE, RAM_BASE + len(noise))
-        self.bus.clock_power.reset_reason = 0
+        self.bus.clock_power.registers[RESETREAS] = 0
         self._reset(0)
 
     # ------------------------------------------------------------------ what the debugger asks for
@@ -230,10 +219,6 @@ class Chip:
         self._skip_trap = self.cpu.read("pc")
         self.halted = False
 
-    def breakpoints_changed(self) -> None:
-        """Take over the breakpoints; the caller holds `paused`."""
-        self.engine.breakpoints = self.debug.breakpoints
-
     def pc_written(self) -> None:
         """Forget a lockup: the debugger has put the core somewhere else."""
         self.locked_up = False
@@ -262,37 +247,31 @@ class Chip:
             self.engine.counter.forget(0, 0x20000000 + len(self.memory.ram))
             self.engine.flush_wanted = True
 
-    def debug_read(self, address: int, size: int) -> int:
-        """Read a register of the core's private bus for the debugger."""
+    def debug_read(self, address: int, size: int) -> int | None:
+        """Read memory or a register for the debugger; None where there is neither."""
+        data = self.memory.read(address, size)
+        if data is not None:
+            return int.from_bytes(data, "little")
         with self._condition:
-            return self.private.read(address, size, debugger=True)
+            bus = self.private if PPB <= address < PPB + PPB_BYTES else self.bus
+            return bus.read(address, size, debugger=True)
 
-    def debug_write(self, address: int, value: int, size: int) -> bool:
-        """Write a register of the core's private bus for the debugger."""
+    def debug_write(self, address: int, data: bytes) -> bool:
+        """Write memory or a register for the debugger; False where there is neither, or it can't be written now."""
+        value = int.from_bytes(data, "little")
         with self.paused():
-            self.private.write(address, value, size, debugger=True)
-            if self._reset_wanted:  # a reset through the debugger is done when the write is
-                self._reset(self._reset_wanted)
-        return True
-
-    def debug_read_peripheral(self, address: int, size: int) -> int | None:
-        """Read a peripheral register for the debugger; None where there is none."""
-        with self._condition:
-            return self.bus.read(address, size, debugger=True)
-
-    def debug_write_peripheral(self, address: int, value: int) -> bool:
-        """Write a peripheral register for the debugger; False where there is none."""
-        with self.paused():
-            return self.bus.write(address, value)
-
-    def debug_write_memory(self, address: int, data: bytes) -> bool:
-        """Write memory for the debugger; False where that can't be written now."""
-        address = data_address(address)
-        with self.paused():
-            if self.memory.write_ram(address, data):
+            if self.memory.find(address, len(data)) is not None:
+                address = data_address(address)
+                if not self.memory.write_ram(address, data):
+                    return self.bus.nvmc.program(address, data)
                 self.code_changed(address, address + len(data))
-                return True
-            return self.bus.nvmc.program(address, data)
+            elif PPB <= address < PPB + PPB_BYTES:
+                self.private.write(address, value, len(data), debugger=True)
+                if self._reset_wanted:  # a reset through the debugger is done when the write is
+                    self._reset(self._reset_wanted)
+            else:
+                return self.bus.write(address, value)
+        return True
 
     def _reset(self, reason: int) -> None:
         self._reset_wanted, self._step_wanted = 0, False
@@ -301,10 +280,9 @@ class Chip:
         self.crash = None
         self.hung = False
         self.boots += 1
-        self.bus.clock_power.reset_reason |= reason
+        self.bus.clock_power.registers[RESETREAS] = self.bus.clock_power.get(RESETREAS) | reason
         self.bus.reset(reason)
         self.scs.reset()
-        self.fpu_access_changed()
         self.traps_changed()
         sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))
         self.cpu.reset(sp, pc)

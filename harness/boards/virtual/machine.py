@@ -5,26 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
+from harness.boards.virtual.core import scs
 from harness.boards.virtual.core.counter import NO_LIMIT
-from harness.boards.virtual.core.crash import Crash
 from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
 from harness.boards.virtual.core.engine import Stop
-from harness.boards.virtual.core.exceptions import Fault, LockupError
+from harness.boards.virtual.core.exceptions import Crash, Fault, LockupError
 from harness.boards.virtual.core.nvic import HARD_FAULT
-from harness.boards.virtual.core.scs import (
-    DIVBYZERO,
-    HFSR_DEBUGEVT,
-    IBUSERR,
-    IMPRECISERR,
-    INVSTATE,
-    NOCP,
-    PRECISERR,
-    UNALIGNED,
-    UNDEFINSTR,
-)
 from harness.boards.virtual.core.thumb import condition_holds
 from harness.errors import EmulatorError
 
@@ -36,6 +26,14 @@ _WFE_S = 0.001
 _CLOSE_S = 0.05
 _MHZ16 = 16e6
 _ERASED = 0xFFFFFFFF
+_FAULTS = {
+    Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
+    Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=scs.HFSR_DEBUGEVT),
+    Stop.FETCH: Fault("bus fault", "no code at {:#010x}", cfsr=scs.IBUSERR),
+    Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=scs.UNDEFINSTR),
+    Stop.STATE: Fault("usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=scs.INVSTATE),
+}
+_NO_FPU = Fault("usage fault NOCP", "an FP instruction, but CPACR doesn't enable the FPU", cfsr=scs.NOCP)
 
 
 class Machine(Chip):
@@ -88,7 +86,7 @@ class Machine(Chip):
             self._stop_for_limit(self._limit_text)
         elif self._bus_fault_text is not None:
             text, self._bus_fault_text = self._bus_fault_text, None
-            self._fault(Fault("bus fault", text, cfsr=IMPRECISERR))
+            self._fault(Fault("bus fault", text, cfsr=scs.IMPRECISERR))
         elif self.sleeping and not self._wakes():
             self._sleep(None)
         elif (number := self.nvic.next_exception(self.cpu)) is not None:
@@ -124,9 +122,12 @@ class Machine(Chip):
         due.append(self.scs.deadline())
         return min((at for at in due if at is not None), default=None)
 
-    def _wakes(self) -> bool:
+    def _catch_up(self) -> None:
         self._advance()
         self.bus.uarte.pump()
+
+    def _wakes(self) -> bool:
+        self._catch_up()
         if self.nvic.candidates():
             self.sleeping = False
         return not self.sleeping
@@ -152,9 +153,7 @@ class Machine(Chip):
             self.on_sleep(began)
         with self._unlocked():
             self._line.wait(timeout)
-        slept_s = time.monotonic() - began
-        self.idle_seconds += slept_s
-        slept_ticks = slept_s * _MHZ16
+        slept_ticks = (time.monotonic() - began) * _MHZ16
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))
         self._slept_ticks += slept_ticks
@@ -193,29 +192,18 @@ class Machine(Chip):
 
     def _single(self, pc: int) -> int:
         """Execute the instruction at `pc`, although a trap may be there; return how many were issued."""
-        fault = self._refusal(pc) if condition_holds(self.cpu.read("xpsr")) else None
-        if fault is not None:
-            self.engine.counter.add(1)
-            self._fault(fault)
-            return 1
+        if condition_holds(self.cpu.read("xpsr")):
+            fault = _NO_FPU if pc in self.engine.fp_traps else self.engine.suspects.fault_at(pc)
+            if fault is not None:
+                self.engine.counter.total += 1
+                self._fault(fault)
+                return 1
         self._skip_trap = None
         self.engine.suspects.arm(pc)
         stop, issued = self.engine.step()
         self.cpu.align_stack_pointers()
         self._handle(stop)
         return issued
-
-    def _refusal(self, pc: int) -> Fault | None:
-        """Return why the core doesn't execute the instruction at `pc`, which the emulator would; None if it does."""
-        if pc in self.engine.fp_traps:
-            text = "an FP instruction, but CPACR doesn't enable the FPU"
-            return Fault("usage fault NOCP", text, cfsr=NOCP)
-        wrong = self.engine.suspects.fault_at(pc)
-        if wrong is None:
-            return None
-        text, bit, address = wrong
-        kind = {UNALIGNED: "UNALIGNED", DIVBYZERO: "DIVBYZERO"}[bit]
-        return Fault(f"usage fault {kind}", text, cfsr=bit, address=address)
 
     def _step(self) -> None:
         if self._single(self.cpu.read("pc")):
@@ -229,74 +217,58 @@ class Machine(Chip):
             self.sleeping = True
         elif stop is Stop.WFE:
             if not self.nvic.candidates():
-                self._advance()
-                self.bus.uarte.pump()
+                self._catch_up()
                 self._sleep(_WFE_S)
         elif stop is Stop.BKPT and self.debug.enabled:
             self.halt(DFSR_BKPT)
         elif stop is Stop.EXCEPTION_RETURN:
             self._leave()
         elif stop is Stop.SUSPECT:
-            self._suspect()
+            pc = self.cpu.read("pc")
+            if self.engine.suspects.begins_it_block(pc):
+                self.engine.suspects.arm(pc)
+            else:
+                self._single(pc)
+        elif stop is Stop.ACCESS:
+            self._fault(self._access_fault())
         elif stop not in (Stop.BOUNDARY, Stop.TRAP):
-            self._fault(self._fault_of(stop))
-
-    def _suspect(self) -> None:
-        """Decide on the instruction that the CPU stopped before, or on those of the IT block that it begins."""
-        pc = self.cpu.read("pc")
-        if self.engine.suspects.begins_it_block(pc):
-            self.engine.suspects.arm(pc)
-        else:
-            self._single(pc)
-
-    def _fault_of(self, stop: Stop) -> Fault:
-        pc = self.cpu.read("pc")
-        if stop is Stop.ACCESS:
-            return self._access_fault()
-        return {
-            Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
-            Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=HFSR_DEBUGEVT),
-            Stop.FETCH: Fault("bus fault", f"no code at {pc:#010x}", cfsr=IBUSERR),
-            Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=UNDEFINSTR),
-            Stop.STATE: Fault("usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=INVSTATE),
-        }[stop]
+            fault = _FAULTS[stop]
+            self._fault(replace(fault, text=fault.text.format(self.cpu.read("pc"))))
 
     def _access_fault(self) -> Fault:
-        access = self.engine.access
+        access = self.engine.space.access
         if access is None:
             raise EmulatorError("an access failed, but which one is unknown")
-        verb = "write to" if access.write else "read from"
-        text = f"{verb} {access.address:#010x}, where there is no memory"
+        where = "where there is no memory"
         if 0x40000000 <= access.address < 0x60000000:
-            text = f"{verb} {access.address:#010x}, where there is no peripheral"
-        if self.memory.find(access.address, 1) is not None:
-            text = f"{verb} {access.address:#010x}, which can't be written so now (NVMC CONFIG, aligned words only)"
-        return Fault("bus fault", text, cfsr=PRECISERR, address=access.address)
+            where = "where there is no peripheral"
+        elif self.memory.find(access.address, 1) is not None:
+            where = "which can't be written so now (NVMC CONFIG, aligned words only)"
+        text = f"{'write to' if access.write else 'read from'} {access.address:#010x}, {where}"
+        return Fault("bus fault", text, cfsr=scs.PRECISERR, address=access.address)
 
-    def _registers(self) -> dict[str, int]:
-        scs = self.scs
-        return {
-            **self.cpu.core(),
-            "cfsr": scs.cfsr,
-            "hfsr": scs.hfsr,
-            "mmfar": scs.mmfar,
-            "bfar": scs.bfar,
-        }
+    def _fault_status(self) -> dict[str, int]:
+        names = {"cfsr": scs.CFSR, "hfsr": scs.HFSR, "mmfar": scs.MMFAR, "bfar": scs.BFAR}
+        return {name: self.scs.registers[offset] for name, offset in names.items()}
+
+    def _crash(self, kind: str, text: str, pc: int | None = None) -> Crash:
+        registers = self.cpu.core()
+        return Crash(kind, text, registers["pc"] if pc is None else pc, registers | self._fault_status())
 
     def _fault(self, fault: Fault) -> None:
         if self._limit_text is not None:
             return
-        before = self._registers()
-        pc = before["pc"]
+        crash = self._crash("lockup", "")
         try:
             number = self.exceptions.raise_fault(fault)
         except LockupError as error:
-            self._lock_up(Crash("lockup", self._no_vectors(pc) or str(error), pc, before, fault.address))
+            text = self._no_vectors(crash.pc) or str(error)
+            self._lock_up(replace(crash, text=text, address=fault.address))
             return
         if fault.is_call and number == fault.exception:
             return
-        status = {name: getattr(self.scs, name) for name in ("cfsr", "hfsr", "mmfar", "bfar")}
-        self.crash = Crash(fault.kind, fault.text, pc, before | status, fault.address)
+        registers = {**crash.registers, **self._fault_status()}
+        self.crash = Crash(fault.kind, fault.text, crash.pc, registers, fault.address)
         if number == HARD_FAULT and self.debug.catches(VC_HARDERR):
             self.halt(DFSR_VCATCH)
 
@@ -306,9 +278,8 @@ class Machine(Chip):
         runs = self.memory.in_ram(sp - 4, 4) and entry & 1 and self.memory.find(entry & ~1, 2)
         if runs or pc != entry & ~1:
             return None
-        holds = (
-            "flash is empty there" if sp == entry == _ERASED else f"the words there are {sp:#010x} and {entry:#010x}"
-        )
+        empty = sp == entry == _ERASED
+        holds = "flash is empty there" if empty else f"the words there are {sp:#010x} and {entry:#010x}"
         return (
             f"no vector table at 0x00000000, where a reset looks for one: {holds}. An image that is linked to another "
             "address starts only behind a bootloader, or if a debugger sets sp, pc and VTOR"
@@ -323,22 +294,24 @@ class Machine(Chip):
 
     def _stop_for_limit(self, text: str) -> None:
         address, _ = self.engine.counter.last_block()
-        pc = self.engine.access.registers["pc"] if self.engine.access else address
-        self.crash = Crash("emulator limit", text, pc, self._registers())
+        access = self.engine.space.access
+        self.crash = self._crash("emulator limit", text, access.registers["pc"] if access else address)
         self._limit_text = None
         self.locked_up = True
 
     def _enter(self, number: int) -> None:
         self.sleeping = False
-        try:
+        with self._lockups():
             self.exceptions.enter(number)
-        except LockupError as error:
-            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
 
     def _leave(self) -> None:
-        try:
+        with self._lockups():
             self.exceptions.leave(self.cpu.read("pc") | 1)
+            self.crash = None
+
+    @contextmanager
+    def _lockups(self) -> Iterator[None]:
+        try:
+            yield
         except LockupError as error:
-            self._lock_up(Crash("lockup", str(error), self.cpu.read("pc"), self._registers()))
-            return
-        self.crash = None
+            self._lock_up(self._crash("lockup", str(error)))

@@ -60,8 +60,7 @@ class SerialDevice:
 
     def _run(self) -> None:
         while not self._closing:
-            master, _ = self._pty.select_on(write=False)
-            if ready(master[0], _IDLE_S):
+            if ready(self._pty.select_on(), _IDLE_S):
                 self._commands += self._pty.read()
                 self._obey()
             if self._streaming:

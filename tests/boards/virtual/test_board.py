@@ -13,7 +13,7 @@ import pytest
 import serial
 from pyocd.core.helpers import ConnectHelper
 from pyocd.probe import aggregator
-from virtual_lab import VirtualNrf52840, is_asleep, join_pyocd, load, running_lab, session, wait_until
+from virtual_lab import VirtualNrf52840, is_asleep, load, running_lab, session, wait_until
 
 from harness.errors import EmulatorError
 
@@ -132,14 +132,12 @@ def test_a_board_whose_lock_an_interrupt_left_taken_is_switched_off_all_the_same
 
 def test_idle_board_costs_no_processor_time(lab):
     lab.echo(b"wake up")
-    join_pyocd()
     wait_until(lambda: is_asleep(lab.twin.machine))
-    count, idle, began = lab.twin.instructions(), lab.twin.idle_seconds, time.process_time()
+    count, began = lab.twin.instructions(), time.process_time()
     time.sleep(1.0)
     spent = time.process_time() - began
     lab.echo(b"again")
     assert spent < 0.1
-    assert lab.twin.idle_seconds - idle > 0.9
     assert lab.twin.instructions() - count < 5000
 
 
@@ -193,9 +191,6 @@ def test_lowest_write_is_where_the_stack_really_went(caller):
     caller.twin.watch_stack(bottom, top)
     assert caller.twin.lowest_write is None
     assert caller.call("stack_down", r0=100) == 301
-    assert caller.twin.lowest_write == top - 400
-    caller.twin.unwatch_stack()
-    assert caller.call("stack_down", r0=200) == 601
     assert caller.twin.lowest_write == top - 400
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from virtual_lab import Lab, VirtualNrf52840, describe, flash, halted_counts, join_pyocd, load, session, wait_until
+from virtual_lab import Lab, VirtualNrf52840, flash, halted_counts, load, session, wait_until
 
 WATCHDOG_BIT = 2  # of RESETREAS
 NOTES = 0x20010000  # where chip.elf keeps what a reset leaves alone
@@ -15,7 +15,6 @@ NOTES = 0x20010000  # where chip.elf keeps what a reset leaves alone
 def board():
     with halted_counts("chip") as opened:
         yield opened
-    join_pyocd()
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_a_boot_loader_that_traps_and_looks_around_starts_its_application():
                 flash(opened, load(name))
             opened.target.reset()
         wait_until(lambda: twin.machine.sleeping or twin.crash)
-        assert twin.crash is None, describe(twin.crash)
+        assert twin.crash is None
         lab = Lab(twin)
         assert lab.echo(b"started") == b"started"
         lab.close()

@@ -122,7 +122,7 @@ BASES = [  # how r0 comes to its value in the same block, from the registers of 
 @pytest.mark.parametrize(("how", "before"), BASES, ids=[how for how, _ in BASES])
 def test_unaligned_access(board, how, before):
     for name, instruction, offset in WORDS:
-        for wrong in (0, 1, 2, 3):
+        for wrong in (0, 1, 2, 3) if how == "as it was" else (0, 2):
             base = DATA + 0x100 + wrong
             board.target.write32(DATA, base)
             start = {"r0": base, "r1": base - 8 * (how == "added") - 8 * 5 * (how == "indexed")}

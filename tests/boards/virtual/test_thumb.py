@@ -12,8 +12,8 @@ def code(*halfwords):
 
 
 def test_count_tells_wide_instructions_from_narrow_ones():
-    assert thumb.count(code(0xBF00, 0xF240, 0x1134, 0xE7FE, 0xE92D, 0x4FF0, 0xFB25, 0x7706)) == 5
-    assert thumb.count(b"") == 0
+    assert thumb.scan(code(0xBF00, 0xF240, 0x1134, 0xE7FE, 0xE92D, 0x4FF0, 0xFB25, 0x7706)).instructions == 5
+    assert thumb.scan(b"").instructions == 0
 
 
 def test_scan_finds_fp_and_unmasking():

@@ -12,77 +12,53 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.nrf52840 import Page
     from harness.boards.virtual.chips.peripheral import Host
 
-_OUT, _OUTSET, _OUTCLR, _IN, _DIR, _DIRSET, _DIRCLR, _LATCH = (0x504, 0x508, 0x50C, 0x510, 0x514, 0x518, 0x51C, 0x520)
-_PIN_CNF, _PIN_CNF_END = 0x700, 0x780
+_OUT, _IN, _DIR, _LATCH, _PIN_CNF, _PIN_CNF_END = 0x504, 0x510, 0x514, 0x520, 0x700, 0x780
 _P1 = 0x300  # P1's registers are that far above P0's
-_PINS = (1 << 32) - 1
 _PULL_UP, _SENSE_HIGH, _SENSE_LOW = 3, 2, 3
+
+
+def _with(mask: int, pin: int, *, on: bool) -> int:
+    return mask | pin if on else mask & ~pin
 
 
 class Gpio(Peripheral):
     """P0 and P1, which share a page."""
 
+    switches = (_OUT, _DIR, _OUT + _P1, _DIR + _P1)
     on_output: Callable[[int], None] | None = None  # called with `outputs()` when firmware changes one
     on_input: Callable[[int, int], None] | None = None  # called with the levels of all pins before and after
 
     def reset(self) -> None:
-        """Let go of every pin."""
         super().reset()
-        self._out = self._dir = self._latch = 0  # P1 above P0, 32 bits each
-        self._connected = self._pulled_up = self._sense_high = self._sense_low = 0
+        self._connected = self._pulled_up = self._sense_high = self._sense_low = 0  # P1 above P0, 32 bits each
         self._taken: dict[int, bool] = {}  # pins that GPIOTE drives, with their levels
-        self._levels = 0
+        self._latch = self._levels = 0
         self.detect = False
-
-    def _shift(self, offset: int) -> int:
-        return 32 if offset >= 0x800 else 0
 
     def read(self, offset: int) -> int:
         """Return a register of P0, or of P1 at 0x300 above."""
-        shift = self._shift(offset)
-        local = offset - (_P1 if shift else 0)
-        if local in (_OUT, _OUTSET, _OUTCLR):
-            return self._out >> shift & _PINS
-        if local in (_DIR, _DIRSET, _DIRCLR):
-            return self._dir >> shift & _PINS
-        if local == _IN:
-            return self.levels() >> shift & _PINS
-        if local == _LATCH:
-            return self._latch >> shift & _PINS
-        value = self.registers.get(offset, self.page.layout.resets.get(local, 0))
+        port = offset >= 0x800
+        local = offset - port * _P1
+        if local in (_IN, _LATCH):
+            return (self.levels() if local == _IN else self._latch) >> 32 * port & 0xFFFFFFFF
         if _PIN_CNF <= local < _PIN_CNF_END:
-            return value & ~1 | self._dir >> (shift + (local - _PIN_CNF) // 4) & 1
-        return value
+            return self.get(offset) & ~1 | self.get(_DIR + port * _P1) >> (local - _PIN_CNF) // 4 & 1
+        return super().read(offset)
 
-    def write(self, offset: int, value: int) -> None:
-        """Write a register of P0 or P1."""
-        shift = self._shift(offset)
-        local = offset - (_P1 if shift else 0)
-        bits = (value & _PINS) << shift
-        if local in (_OUT, _OUTSET, _OUTCLR):
-            self._out = self._combined(self._out, local - _OUT, bits, shift)
-        elif local in (_DIR, _DIRSET, _DIRCLR):
-            self._dir = self._combined(self._dir, local - _DIR, bits, shift)
-        elif local == _LATCH:
-            self._latch &= ~bits
+    def written(self, offset: int, value: int) -> None:
+        port = offset >= 0x800
+        local = offset - port * _P1
+        if local == _LATCH:
+            self._latch &= ~(value << 32 * port)
         elif _PIN_CNF <= local < _PIN_CNF_END:
-            self.registers[offset] = value
-            self._configure(1 << shift + (local - _PIN_CNF) // 4, value)
-        elif local in self.page.layout.writable:
-            self.registers[offset] = value
-            return
+            number, direction = (local - _PIN_CNF) // 4, _DIR + port * _P1
+            self.registers[direction] = _with(self.get(direction), 1 << number, on=bool(value & 1))
+            pin, sense = 1 << 32 * port + number, value >> 16 & 3
+            self._connected = _with(self._connected, pin, on=not value & 2)
+            self._pulled_up = _with(self._pulled_up, pin, on=value >> 2 & 3 == _PULL_UP)
+            self._sense_high = _with(self._sense_high, pin, on=sense == _SENSE_HIGH)
+            self._sense_low = _with(self._sense_low, pin, on=sense == _SENSE_LOW)
         self.pins_changed()
-
-    def _combined(self, now: int, way: int, bits: int, shift: int) -> int:
-        return (now & ~(_PINS << shift) | bits, now | bits, now & ~bits)[way // 4]
-
-    def _configure(self, pin: int, value: int) -> None:
-        sense = value >> 16 & 3
-        self._dir = self._dir | pin if value & 1 else self._dir & ~pin
-        self._connected = self._connected & ~pin if value & 2 else self._connected | pin
-        self._pulled_up = self._pulled_up | pin if value >> 2 & 3 == _PULL_UP else self._pulled_up & ~pin
-        self._sense_high = self._sense_high | pin if sense == _SENSE_HIGH else self._sense_high & ~pin
-        self._sense_low = self._sense_low | pin if sense == _SENSE_LOW else self._sense_low & ~pin
 
     def take(self, number: int, *, level: bool | None) -> None:
         """Let GPIOTE drive a pin (port x 32 + pin), or give it back with None."""
@@ -94,10 +70,10 @@ class Gpio(Peripheral):
 
     def _driven(self) -> tuple[int, int]:
         """Return which pins are outputs, and their levels."""
-        out, direction = self._out, self._dir
+        direction, out = (self.get(offset) | self.get(offset + _P1) << 32 for offset in (_DIR, _OUT))
         for number, level in self._taken.items():
             direction |= 1 << number
-            out = out | 1 << number if level else out & ~(1 << number)
+            out = _with(out, 1 << number, on=level)
         return direction, out & direction
 
     def outputs(self) -> int:
@@ -131,7 +107,6 @@ class Gpiote(Peripheral):
     _RISING, _FALLING, _TOGGLE = 1, 2, 3
 
     def __init__(self, host: Host, page: Page, gpio: Gpio) -> None:
-        """Connect to the pins."""
         self._gpio = gpio
         gpio.on_input = self._pins_changed
         super().__init__(host, page)
@@ -147,7 +122,6 @@ class Gpiote(Peripheral):
         return value & 3, value >> 8 & 0x3F, value >> 16 & 3
 
     def written(self, offset: int, value: int) -> None:
-        """Take or give back the pin of a channel."""
         channel = (offset - self._CONFIG) // 4
         if not 0 <= channel < 8:
             return
@@ -163,7 +137,6 @@ class Gpiote(Peripheral):
         self._gpio.take(pin, level=level)
 
     def task(self, offset: int) -> None:
-        """OUT, SET or CLR of a channel."""
         channel = offset // 4 % 12  # the three groups are 0x30 apart
         mode, _, polarity = self._config(channel)
         if mode != self._TASK:
@@ -184,4 +157,4 @@ class Gpiote(Peripheral):
             events.append(self._PORT)
         self._detected = self._gpio.detect
         if events:
-            self.raise_events(events)
+            self.raise_events(*events)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ TEMPERATURE_BREAKS = (0xFFFFFFE2, 0xFFFFFF00, 0xFFFFFF14, 0xFFFFFF19, 0xFFFFFF50
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A memory: where the CPU sees it, and what it may do there without asking the NVMC."""
+
+    base: int
+    content: Bytes
+    executable: bool = False
+    writable: bool = False
+
+
 def data_address(address: int) -> int:
     """Return the address at which data transfers reach what is at `address`, which may be code RAM."""
     in_code_ram = CODE_RAM_BASE <= address < CODE_RAM_BASE + RAM_BYTES
@@ -44,7 +55,11 @@ class Memory:
         self.ram: Bytes = np.zeros(RAM_BYTES, np.uint8)
         self.ficr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
         self.uicr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
-        self.regions = ((0, self.flash), (RAM_BASE, self.ram), (FICR_BASE, self.ficr), (UICR_BASE, self.uicr))
+        flash = Region(0, self.flash, executable=True)
+        ram = Region(RAM_BASE, self.ram, executable=True, writable=True)
+        self.regions = (flash, ram, Region(FICR_BASE, self.ficr), Region(UICR_BASE, self.uicr))
+        #: Where code runs.
+        self.code_regions = (flash, ram, Region(CODE_RAM_BASE, self.ram))
         low, high = chip_id & 0xFFFFFFFF, chip_id >> 32
         info = {
             0x010: (PAGE_BYTES, FLASH_BYTES // PAGE_BYTES),  # CODEPAGESIZE, CODESIZE
@@ -61,9 +76,9 @@ class Memory:
     def find(self, address: int, size: int) -> tuple[Bytes, int] | None:
         """Return the memory that holds all of [address, address + size) and the offset in it, or None."""
         address = data_address(address)
-        for base, content in self.regions:
-            if base <= address and address + size <= base + len(content):
-                return content, address - base
+        for region in self.regions:
+            if region.base <= address and address + size <= region.base + len(region.content):
+                return region.content, address - region.base
         return None
 
     def read(self, address: int, size: int) -> bytes | None:

@@ -1,7 +1,7 @@
-"""The nRF52840's peripherals: where each is, its interrupt, and its registers (nRF52840 product specification).
+"""The nRF52840: its peripherals, where each is, its interrupt and registers, and the ROM tables that name the chip.
 
-Each peripheral has a chapter "Registers" there, with offsets, access and reset values; base addresses and
-interrupts are in the chapter "Instantiation". The notation is that of `layout`.
+Each peripheral has a chapter "Registers" in the nRF52840 product specification, with offsets, access and reset values;
+base addresses and interrupts are in the chapter "Instantiation". The notation is that of `registers`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.boards.virtual.chips.layout import Layout, parse_layout
+from harness.boards.virtual.chips.registers import Layout, parse_layout
 
 FPU_IRQ = 38
 PART, REVISION = 0x08, 2  # as FICR and ROM table tell them: build code AAD0
@@ -75,7 +75,7 @@ _LAYOUTS = {
     "r:420-43C,444-460,470,480-49C,520,608-6A8/14,708-7A8/14 r:4C0=10000 o:518 x:500=1",
     "QSPI": "t:000-00C s:010 e:100 w:300-308,500-520,540-544,638-63C w:524-528,530-53C,614=FFFFFFFF w:600=40480 "
     "w:624=B7 w:634=2000 w:640=200 r:604 x:634",
-    "P": "w:504-50C,514-524 w:700-77C=2 r:510",
+    "P": "w:504-50C,514-524,804-80C,814-824 w:700-77C,A00-A7C=2 r:510,810",  # P0, and P1 0x300 above
     "CRYPTOCELL": "w:500",
     "CC_HOST_RGF": "w:A38,A4C-A50 w:A60=2 o:A54-A5C",  # begins a page earlier than its first register
 }
@@ -119,7 +119,7 @@ def _pages() -> dict[int, Page]:
         for number, text in names.items()
     ]
     pages += [
-        Page(0x50000000, None, ("P0",)),  # P1 is in the same page, 0x300 above
+        Page(0x50000000, None, ("P0",)),
         Page(0x5002A000, 42, ("CRYPTOCELL",)),
         Page(0x5002B000, None, ("CC_HOST_RGF",)),
     ]
@@ -143,3 +143,35 @@ FIXED_CHANNELS = (  # PPI channels 20 to 31, which are wired: event and task (ch
     (_RTC0 + 0x140, _TIMER0 + 0x00C),
     (_RTC0 + 0x140, _TIMER0 + 0x000),
 )
+
+
+def _component(part: int, component_class: int, designer: int = 0x43B, revision: int = 0) -> list[int]:
+    """Return the ID registers from PIDR4 on (CoreSight architecture, B2.2); Arm's JEP106 code is 4, 0x3B."""
+    jep, continuation = designer & 0x7F, designer >> 8
+    return [
+        *(continuation, 0, 0, 0),
+        *(part & 0xFF, part >> 8 | (jep & 0xF) << 4, revision << 4 | 8 | jep >> 4, 0),
+        *(0x0D, component_class << 4, 0x05, 0xB1),
+    ]
+
+
+def _core_table() -> dict[int, int]:
+    table = {0xE00FF000: 0xFFF0F003, 0xE00FF004: 0xFFF02003, 0xE00FF008: 0xFFF03003}  # SCS, DWT, FPB
+    components = {
+        0xE00FF000: _component(PART, 1, 0x244),  # Nordic's ROM table
+        0xE000E000: _component(0x00C, 0xE),
+        0xE0001000: _component(0x002, 0xE),
+        0xE0002000: _component(0x003, 0xE),
+    }
+    for base, values in components.items():
+        table.update({base + 0xFD0 + 4 * index: value for index, value in enumerate(values)})
+    return table
+
+
+#: The core's table, and the ID registers of the components that it names.
+CORE_ROM_TABLE = _core_table()
+#: The chip's own table, which Nordic's start-up code reads to learn part and revision.
+SYSTEM_ROM_TABLE = {
+    0xF0000000: 0xF00FF003,  # the core's table at 0xE00FF000
+    **{0xF0000FD0 + 4 * n: value for n, value in enumerate(_component(PART, 1, 0x244, REVISION))},
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,13 +24,6 @@ _PERM = 8
 _NO_WRITE, _NO_READ = 2, 4  # bits of PERM
 
 
-class CodeWatcher(Protocol):
-    """Who must know that code changed in memory."""
-
-    def code_changed(self, begin: int, end: int) -> None:
-        """Forget translations of [begin, end)."""
-
-
 class Nvmc(Peripheral):
     """The controller, and the ACL beside it. Every operation is finished at once, so that READY always reads 1.
 
@@ -38,10 +31,8 @@ class Nvmc(Peripheral):
     the chip does on a violation of the ACL isn't modelled: it stops the board.
     """
 
-    def __init__(self, host: Host, page: Page, memory: Memory, watcher: CodeWatcher) -> None:
-        """Control the flash of `memory`."""
+    def __init__(self, host: Host, page: Page, memory: Memory) -> None:
         self._memory = memory
-        self._watcher = watcher
         self.resists: Callable[[int], bool] | None = None  # tells whether the word at an address stays as it is
         self._settled: dict[int, int] = {}
         super().__init__(host, page)
@@ -57,7 +48,6 @@ class Nvmc(Peripheral):
         return self.registers.get(_CONFIG, 0) & 3
 
     def read(self, offset: int) -> int:
-        """Return a register."""
         return 1 if offset in (_READY, _READYNEXT) else super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
@@ -80,7 +70,6 @@ class Nvmc(Peripheral):
         return True
 
     def written(self, offset: int, value: int) -> None:
-        """Erase, if that is enabled; end programming."""
         if offset == _CONFIG:
             self._settle()
         if _ACL <= offset < _ACL_END and offset % _ACL_REGION == _PERM and value & _NO_WRITE:
@@ -106,7 +95,7 @@ class Nvmc(Peripheral):
                 content, offset = found
                 content[offset : offset + 4].view("<u4")[0] = value
         if self._settled:
-            self._watcher.code_changed(min(self._settled), max(self._settled) + 4)
+            self.host.code_changed(min(self._settled), max(self._settled) + 4)
         self._settled.clear()
 
     def erase_all(self) -> None:
@@ -116,7 +105,7 @@ class Nvmc(Peripheral):
 
     def _erase(self, begin: int, end: int) -> None:
         self._memory.flash[begin:end] = 0xFF
-        self._watcher.code_changed(begin, end)
+        self.host.code_changed(begin, end)
 
     def program(self, address: int, data: bytes) -> bool:
         """Program words into flash or UICR; False if this isn't possible now or there."""
@@ -136,5 +125,5 @@ class Nvmc(Peripheral):
             self._settled[place] = before if resists else before & int(word)
             words[index] = self._settled[place]
         if address < UICR_BASE:
-            self._watcher.code_changed(address, address + len(data))
+            self.host.code_changed(address, address + len(data))
         return True

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.boards.virtual.chips.register_names import register_name
+from harness.boards.virtual.chips.registers import register_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from harness.boards.virtual.chips.nrf52840 import Page
 
-SHORTS, INTEN, INTENSET, INTENCLR, ENABLE = 0x200, 0x300, 0x304, 0x308, 0x500
+SHORTS, INTEN, ENABLE = 0x200, 0x300, 0x500
+RESET_PIN, RESET_WATCHDOG, RESET_SOFT, RESET_LOCKUP = 1, 2, 4, 8  # bits of RESETREAS
 
 
 class Host(Protocol):
-    """What a peripheral may ask of the chip around it.
+    """What peripherals and the core's registers may ask of the chip around them.
 
     Attributes:
         event_time: while an event is passed on, the time at which it happened; then `ticks` returns it.
@@ -23,29 +22,38 @@ class Host(Protocol):
 
     event_time: float | None
 
-    def set_interrupt_line(self, irq: int, *, high: bool) -> None:
-        """Drive one interrupt line of the NVIC."""
-
     def ticks(self) -> float:
         """Return the time since power-on in ticks of 16 MHz."""
+
+    def cycles(self) -> float:
+        """Return the same in cycles of the core's clock."""
 
     def asleep_ticks(self) -> float:
         """Return how much of `ticks` the CPU has slept."""
 
-    def deadlines_changed(self) -> None:
-        """Say that `Peripheral.deadline` may have moved."""
+    def attention(self) -> None:
+        """Look at interrupts, deadlines and requests before the next block."""
+
+    def set_interrupt_line(self, irq: int, *, high: bool) -> None:
+        """Drive one interrupt line of the NVIC."""
 
     def event_raised(self, address: int) -> None:
         """Pass an event on to the tasks that PPI connects to it."""
 
-    def watchdog_bites(self) -> None:
-        """Reset the chip on behalf of the watchdog."""
+    def code_changed(self, begin: int, end: int) -> None:
+        """Forget translations of [begin, end), whose content has changed."""
+
+    def traps_changed(self) -> None:
+        """Act on what CPACR and CCR say is refused."""
+
+    def request_reset(self, reason: int) -> None:
+        """Reset before the next block; `reason` is a bit of RESETREAS."""
 
     def limit(self, text: str) -> None:
-        """Stop the board: the firmware does something that isn't modelled."""
+        """Stop the board before the next block: the firmware does something that isn't modelled."""
 
     def bus_fault(self, text: str) -> None:
-        """Raise an imprecise bus fault in the CPU."""
+        """Raise an imprecise bus fault before the next block."""
 
 
 class Peripheral:
@@ -57,34 +65,45 @@ class Peripheral:
     Attributes:
         tasks: offsets of the tasks that `task` does.
         events: offsets of the events that can come.
+        switches: offsets of registers of bits that the register behind it sets, and the one behind that clears.
+        flags: offsets of registers of which a written 1 clears its bit.
+        retained: offsets of registers that a reset leaves alone.
         survives: reasons of a reset (bits of RESETREAS) that leave it as it is.
         routed: offsets of the events that PPI connects to something.
     """
 
     tasks: tuple[int, ...] = ()
     events: tuple[int, ...] = ()
+    switches: tuple[int, ...] = (INTEN,)
+    flags: tuple[int, ...] = ()
+    retained: tuple[int, ...] = ()
     survives = 0
 
     def __init__(self, host: Host, page: Page) -> None:
-        """Bring the peripheral into its reset state."""
         self.host = host
         self.page = page
         self.routed: frozenset[int] = frozenset()
+        self.registers: dict[int, int] = {}
+        self._switch_of = {switch + 4 * way: (switch, way) for switch in self.switches for way in range(3)}
         self.reset()
 
     def reset(self) -> None:
         """Return to the state after reset."""
         self.event = dict.fromkeys(self.events, 0)
-        self.inten = 0
-        self.registers: dict[int, int] = {}
+        self.registers = {offset: self.get(offset) for offset in self.retained}
         self._drive()
+
+    @property
+    def inten(self) -> int:
+        """The events whose interrupts are enabled, as bits."""
+        return self.registers.get(INTEN, 0)
 
     def read(self, offset: int) -> int:
         """Return a register, as the CPU or the debugger reads it."""
         if offset in self.event:
             return self.event[offset]
-        if offset in (INTEN, INTENSET, INTENCLR):
-            return self.inten
+        if offset in self._switch_of:
+            return self.get(self._switch_of[offset][0])
         return self.get(offset)
 
     def get(self, offset: int) -> int:
@@ -103,13 +122,17 @@ class Peripheral:
             self._drive()
         elif offset in self.page.layout.writable:
             self._check_start(offset, value)
-            if offset in (INTEN, INTENSET, INTENCLR):
-                self.inten = {INTEN: value, INTENSET: self.inten | value, INTENCLR: self.inten & ~value}[offset]
+            if offset in self._switch_of:
+                offset, way = self._switch_of[offset]
+                now = self.get(offset)
+                value = (value, now | value, now & ~value)[way]
+            elif offset in self.flags:
+                value = self.get(offset) & ~value
+            self.registers[offset] = value
+            self.written(offset, value)
+            if offset == INTEN:
                 self._drive()
-                self.host.deadlines_changed()
-            else:
-                self.registers[offset] = value
-                self.written(offset, value)
+                self.host.attention()
 
     def _trigger(self, offset: int) -> None:
         if offset in self.tasks:
@@ -129,7 +152,7 @@ class Peripheral:
 
     def name(self, offset: int) -> str:
         """Return a register's name, for messages."""
-        return register_name(self.page, offset, self.get(ENABLE))
+        return register_name(self.page.base, self.page.names, offset, self.get(ENABLE))
 
     def task(self, offset: int) -> None:
         """Do what writing 1 to a task register starts."""
@@ -138,7 +161,7 @@ class Peripheral:
         """Learn that firmware wrote an event register."""
 
     def written(self, offset: int, value: int) -> None:
-        """Learn that a plain register was written."""
+        """Learn what a register was set to; of `switches`, the first of the three."""
 
     def deadline(self) -> float | None:
         """Return when the peripheral next does something by itself, in ticks of 16 MHz; None if never."""
@@ -151,19 +174,18 @@ class Peripheral:
         """Tell whether a shortcut is enabled."""
         return bool(self.registers.get(SHORTS, 0) >> bit & 1)
 
-    def raise_events(self, offsets: Iterable[int]) -> None:
+    def raise_events(self, *offsets: int) -> None:
         """Set events and, where they are enabled, the interrupt line; trigger what PPI connects to them."""
-        raised = tuple(offsets)
-        for offset in raised:
+        for offset in offsets:
             self.event[offset] = 1
         self._drive()
-        if self.routed:
-            for offset in self.routed.intersection(raised):
-                self.host.event_raised(self.page.base + offset)
+        for offset in self.routed.intersection(offsets):
+            self.host.event_raised(self.page.base + offset)
 
     def _drive(self) -> None:
         if self.page.irq is not None:
-            high = any(flag and self.inten >> (offset - 0x100) // 4 & 1 for offset, flag in self.event.items())
+            inten = self.inten
+            high = any(flag and inten >> (offset - 0x100) // 4 & 1 for offset, flag in self.event.items())
             self.host.set_interrupt_line(self.page.irq, high=high)
 
 

@@ -1,11 +1,18 @@
-"""The small peripherals: clock and power, random numbers, temperature, software interrupts, crypto engine."""
+"""The small peripherals: clock and power, watchdog, random numbers, temperature, software interrupts, crypto engine."""
 
 from __future__ import annotations
 
 import random
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import Peripheral, Registers
+from harness.boards.virtual.chips.peripheral import (
+    INTEN,
+    RESET_LOCKUP,
+    RESET_SOFT,
+    RESET_WATCHDOG,
+    Peripheral,
+    Registers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,14 +20,17 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.nrf52840 import Page
     from harness.boards.virtual.chips.peripheral import Host
 
-RESET_PIN, RESET_WATCHDOG, RESET_SOFT, RESET_LOCKUP = 1, 2, 4, 8  # bits of RESETREAS
-
-_RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
+RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
 _HFCLKRUN, _HFCLKSTAT, _LFCLKRUN, _LFCLKSTAT, _LFCLKSRCCOPY, _LFCLKSRC = (0x408, 0x40C, 0x414, 0x418, 0x41C, 0x518)
 _CTIV = 0x538
 _HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED = 0x100, 0x104, 0x10C, 0x110, 0x128, 0x12C
-_RAM_POWER, _RAM_POWER_END = 0x900, 0x990
+_RAM_POWER = range(0x900, 0x990, 0x10)
 _QUARTER_SECOND = 4e6  # in ticks of 16 MHz
+_TIMEOUT, _RUNSTATUS, _REQSTATUS, _CRV, _RREN, _WDT_CONFIG, _RR = 0x100, 0x400, 0x404, 0x504, 0x508, 0x50C, 0x600
+_RELOAD = 0x6E524635
+_TICKS_PER_COUNT = 16e6 / 32768
+_GRACE = 2 * _TICKS_PER_COUNT  # from the interrupt to the reset
+_RUN_ASLEEP = 1  # bit of CONFIG
 
 
 class ClockPower(Peripheral):
@@ -28,16 +38,15 @@ class ClockPower(Peripheral):
 
     tasks = tuple(range(0x000, 0x01C, 4))
     events = (_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED)
+    switches = (INTEN, *_RAM_POWER)  # a section without power keeps its content here
+    flags = (RESETREAS,)
+    retained = (RESETREAS, _GPREGRET, _GPREGRET2)
 
     def __init__(self, host: Host, page: Page) -> None:
-        """Start from power-on: no reset reason."""
-        self.reset_reason = 0
-        self._retained = {_GPREGRET: 0, _GPREGRET2: 0}
         self.on_low_frequency: list[Callable[[], None]] = []  # called when that clock has started or stopped
         super().__init__(host, page)
 
     def reset(self) -> None:
-        """Return to the reset state; the reset reason and the retention registers stay."""
         super().reset()
         self._hfxo = False
         self._lf_running = self._lf_forced = False
@@ -59,11 +68,8 @@ class ClockPower(Peripheral):
 
     def read(self, offset: int) -> int:
         """Return a register; clock states come from what was started."""
-        if offset in self._retained:
-            return self._retained[offset]
         source = self.get(_LFCLKSRC) & 3
         return {
-            _RESETREAS: self.reset_reason,
             _HFCLKRUN: int(self._hfxo),
             _HFCLKSTAT: 1 << 16 | int(self._hfxo),
             _LFCLKRUN: int(self._lf_running),
@@ -72,49 +78,115 @@ class ClockPower(Peripheral):
         }.get(offset, super().read(offset))
 
     def written(self, offset: int, value: int) -> None:
-        """Act on the registers that do more than remember."""
-        if offset == _RESETREAS:
-            self.reset_reason &= ~value
-        elif offset in self._retained:
-            self._retained[offset] = value & 0xFF
+        if offset in (_GPREGRET, _GPREGRET2):
+            self.registers[offset] = value & 0xFF
         elif offset == _SYSTEMOFF and value & 1:
             self.host.limit("the firmware entered System OFF, which is not modelled")
-        elif _RAM_POWER <= offset < _RAM_POWER_END and offset & 0xF:  # POWERSET, POWERCLR; a section keeps its content
-            power = offset & ~0xF
-            now = self.get(power)
-            self.registers[power] = now | value if offset & 0xF == 4 else now & ~value
 
     def task(self, offset: int) -> None:
         """Start and stop the oscillators; calibrate, now or later."""
         if offset == 0x000:
             self._hfxo = True
-            self.raise_events([_HFCLKSTARTED])
+            self.raise_events(_HFCLKSTARTED)
         elif offset == 0x004:
             self._hfxo = False
         elif offset in (0x008, 0x00C):
             self._lf_running = offset == 0x008
             self._low_frequency_changed()
             if self._lf_running:
-                self.raise_events([_LFCLKSTARTED])
+                self.raise_events(_LFCLKSTARTED)
         elif offset == 0x010:
-            self.raise_events([_DONE])
+            self.raise_events(_DONE)
         elif offset == 0x014:
             self._calibrate_at = self.host.ticks() + (self.get(_CTIV) & 0x7F) * _QUARTER_SECOND
-            self.raise_events([_CTSTARTED])
-            self.host.deadlines_changed()
+            self.raise_events(_CTSTARTED)
+            self.host.attention()
         else:
             self._calibrate_at = None
-            self.raise_events([_CTSTOPPED])
+            self.raise_events(_CTSTOPPED)
 
     def deadline(self) -> float | None:
-        """Return when the calibration timer runs out."""
         return self._calibrate_at
 
     def advance(self) -> None:
-        """Let the calibration timer run out."""
         if self._calibrate_at is not None and self.host.ticks() >= self._calibrate_at:
             self._calibrate_at = None
-            self.raise_events([_CTTO])
+            self.raise_events(_CTTO)
+
+
+class Watchdog(Peripheral):
+    """The watchdog. A soft reset doesn't stop it. While a debugger holds the core, no time passes for it."""
+
+    tasks = (0x000,)
+    events = (_TIMEOUT,)
+    survives = RESET_SOFT | RESET_LOCKUP
+
+    def __init__(self, host: Host, page: Page, clock: ClockPower) -> None:
+        self._clock = clock
+        super().__init__(host, page)
+
+    def reset(self) -> None:
+        super().reset()
+        self._since: float | None = None  # when it was last reloaded, in its own time
+        self._ran_out = False
+        self._requests = 0  # the reload registers that must still be written
+
+    @property
+    def running(self) -> bool:
+        """True once it was started."""
+        return self._since is not None
+
+    def _now(self) -> float:
+        runs_asleep = self.get(_WDT_CONFIG) & _RUN_ASLEEP
+        return self.host.ticks() - (0.0 if runs_asleep else self.host.asleep_ticks())
+
+    def read(self, offset: int) -> int:
+        if offset == _RUNSTATUS:
+            return int(self.running)
+        if offset == _REQSTATUS:
+            return self._requests if self.running else self.get(_RREN) & 0xFF
+        return super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        """Write a register; while it runs, its settings can't be changed."""
+        if not (self.running and offset in (_CRV, _RREN, _WDT_CONFIG)):
+            super().write(offset, value)
+
+    def task(self, offset: int) -> None:
+        del offset
+        if not self.running:
+            self._clock.force_low_frequency()
+            self._reload()
+
+    def _reload(self) -> None:
+        self._since = self._now()
+        self._requests = self.get(_RREN) & 0xFF
+        self.host.attention()
+
+    def written(self, offset: int, value: int) -> None:
+        if offset >= _RR and value == _RELOAD and self.running and not self._ran_out:
+            self._requests &= ~(1 << (offset - _RR) // 4)
+            if not self._requests:
+                self._reload()
+
+    def _left(self) -> float:
+        """Return the ticks until it runs out; negative in the time between interrupt and reset."""
+        return (self._since or 0.0) + (self.get(_CRV) + 1) * _TICKS_PER_COUNT - self._now()
+
+    def deadline(self) -> float | None:
+        if not self.running:
+            return None
+        return self.host.ticks() + self._left() + (_GRACE if self._ran_out else 0.0)
+
+    def advance(self) -> None:
+        """Interrupt, and reset two periods of its clock later; at once where no interrupt is wanted."""
+        if not self.running or self._left() > 0.0:
+            return
+        if not self._ran_out:
+            self._ran_out = True
+            self.raise_events(_TIMEOUT)
+        if not self.inten & 1 or self._left() + _GRACE <= 0.0:
+            self.host.request_reset(RESET_WATCHDOG)
 
 
 class RandomNumbers(Peripheral):
@@ -125,7 +197,6 @@ class RandomNumbers(Peripheral):
     _VALUE = 0x508
 
     def __init__(self, host: Host, page: Page, seed: str) -> None:
-        """Draw from a generator seeded by `seed` and the boot number."""
         self._seed = seed
         self._boots = 0
         super().__init__(host, page)
@@ -139,18 +210,16 @@ class RandomNumbers(Peripheral):
 
     def _draw(self) -> None:
         self.registers[self._VALUE] = self._random.randrange(256)
-        self.raise_events([0x100])
+        self.raise_events(0x100)
         if self.short(0):  # VALRDY_STOP
             self._running = False
 
     def task(self, offset: int) -> None:
-        """Start drawing, or stop."""
         self._running = offset == 0x000
         if self._running:
             self._draw()
 
     def event_written(self, offset: int) -> None:
-        """Draw the next value once the last one was taken."""
         if self._running and not self.event[offset]:
             self._draw()
 
@@ -164,10 +233,9 @@ class Temperature(Peripheral):
     _QUARTER_DEGREES = 100
 
     def task(self, offset: int) -> None:
-        """Measure."""
         del offset
         self.registers[self._TEMP] = self._QUARTER_DEGREES
-        self.raise_events([0x100])
+        self.raise_events(0x100)
 
 
 class EventGenerator(Peripheral):
@@ -177,8 +245,7 @@ class EventGenerator(Peripheral):
     events = tuple(range(0x100, 0x140, 4))
 
     def task(self, offset: int) -> None:
-        """Trigger."""
-        self.raise_events([0x100 + offset])
+        self.raise_events(0x100 + offset)
 
 
 class CryptoEngine(Registers):

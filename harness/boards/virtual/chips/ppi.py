@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.nrf52840 import Page
     from harness.boards.virtual.chips.peripheral import Host
 
-_CHEN, _CHENSET, _CHENCLR, _CH, _CHG, _FORK = 0x500, 0x504, 0x508, 0x510, 0x800, 0x910
+_CHEN, _CH, _CHG, _FORK = 0x500, 0x510, 0x800, 0x910
 _PROGRAMMABLE, _CHANNELS = 20, 32
 _PAGE = 0x1000
 _LONGEST_CHAIN = 32  # events that trigger events; more of them chase each other for ever
@@ -23,6 +23,7 @@ class Ppi(Peripheral):
     """The channels, their groups and forks."""
 
     tasks = tuple(range(0x000, 0x030, 4))
+    switches = (_CHEN,)
 
     def __init__(
         self, host: Host, page: Page, pages: dict[int, Peripheral], write: Callable[[int, int], object]
@@ -42,29 +43,19 @@ class Ppi(Peripheral):
         super().__init__(host, page)
 
     def reset(self) -> None:
-        """Disconnect everything."""
         super().reset()
-        self._enabled = 0
         self._connect()
-
-    def read(self, offset: int) -> int:
-        """Return a register."""
-        return self._enabled if offset in (_CHEN, _CHENSET, _CHENCLR) else super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Take over which channels are connected to what."""
-        if offset in (_CHEN, _CHENSET, _CHENCLR):
-            enabled = {_CHEN: value, _CHENSET: self._enabled | value, _CHENCLR: self._enabled & ~value}[offset]
-            self._enabled = enabled & 0xFFFFFFFF
+        del offset, value
         self._connect()
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def task(self, offset: int) -> None:
-        """Enable or disable the channels of a group."""
         group = self.get(_CHG + 4 * (offset // 8))
-        self._enabled = self._enabled & ~group if offset & 4 else self._enabled | group
-        self._connect()
-        self.host.deadlines_changed()
+        enabled = self.get(_CHEN)
+        self.registers[_CHEN] = enabled & ~group if offset & 4 else enabled | group
+        self.written(_CHEN, self.get(_CHEN))
 
     def _ends(self, channel: int) -> tuple[int, tuple[int, int]]:
         """Return the event of a channel, and its two tasks; 0 for none."""
@@ -77,7 +68,7 @@ class Ppi(Peripheral):
     def _connect(self) -> None:
         self._routes = {}
         for channel in range(_CHANNELS):
-            if self._enabled >> channel & 1:
+            if self.get(_CHEN) >> channel & 1:
                 event, tasks = self._ends(channel)
                 self._routes.setdefault(event, []).extend(task for task in tasks if task)
         for base, peripheral in self._pages.items():

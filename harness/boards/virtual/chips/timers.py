@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import Peripheral
+from harness.boards.virtual.chips.peripheral import INTEN, Peripheral
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ class _Counter(Peripheral):
     """A counter that runs on from `_anchor_ticks` on, when it stood at `_anchor_count`."""
 
     def __init__(self, host: Host, page: Page, channels: int) -> None:
-        """Make a counter with that many compare registers."""
         self.channels = channels
         self.events = tuple(_COMPARE0 + 4 * n for n in range(channels)) + self._own_events()
         super().__init__(host, page)
@@ -30,7 +29,6 @@ class _Counter(Peripheral):
         return ()
 
     def reset(self) -> None:
-        """Stop and clear."""
         super().reset()
         self._running = False
         self._anchor_count = 0.0
@@ -61,7 +59,7 @@ class _Counter(Peripheral):
         self._anchor_count = count
         self._anchor_ticks = self.host.ticks()
         self._seen = count
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def _ticks_at(self, count: float) -> float:
         """Return when the counter gets to an unwrapped count."""
@@ -92,7 +90,6 @@ class _Counter(Peripheral):
         return self._ticks_at(min(due)) if due else None
 
     def advance(self) -> None:
-        """Set the events that are due, in order."""
         while self._running:
             now = self._elapsed()
             coming = list(self._next_events(self._seen))
@@ -113,23 +110,21 @@ class _Counter(Peripheral):
             self._anchor_count = self._seen
             self._running = False
         earlier, self.host.event_time = self.host.event_time, ticks
-        self.raise_events(event for event in events if self._enabled(event))
+        self.raise_events(*(event for event in events if self._enabled(event)))
         self.host.event_time = earlier
 
     def _enabled(self, _event: int) -> bool:
         return True
 
     def read(self, offset: int) -> int:
-        """Return a register after catching up with time."""
         if offset in self.event:
             self.advance()
         return super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
-        """Write a register after catching up with time."""
         self.advance()
         super().write(offset, value)
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def _start(self) -> None:
         if not self._running:
@@ -157,7 +152,6 @@ class Timer(_Counter):
         return {0: 16, 1: 8, 2: 24, 3: 32}[self.get(self._BITMODE) & 3]
 
     def task(self, offset: int) -> None:
-        """Start, stop, count, clear or capture."""
         if offset == 0x000:
             self._start()
         elif offset in (0x004, 0x010):
@@ -176,12 +170,12 @@ class Rtc(_Counter):
     """RTC: 32,768 Hz divided by PRESCALER + 1, 24 bits. Its events need EVTEN or INTEN, and it needs that clock."""
 
     tasks = (0x000, 0x004, 0x008, 0x00C)
-    _EVTEN, _EVTENSET, _EVTENCLR, _COUNTER, _PRESCALER = 0x340, 0x344, 0x348, 0x504, 0x508
+    _EVTEN, _COUNTER, _PRESCALER = 0x340, 0x504, 0x508
+    switches = (INTEN, _EVTEN)
     _TICK, _OVRFLW = 0x100, 0x104
     _NEAR_OVERFLOW = 0xFFFFF0
 
     def __init__(self, host: Host, page: Page, channels: int, clock: ClockPower) -> None:
-        """Connect to the low-frequency clock."""
         self._clock = clock
         clock.on_low_frequency.append(self._clock_changed)
         super().__init__(host, page, channels)
@@ -190,7 +184,6 @@ class Rtc(_Counter):
         return (self._TICK, self._OVRFLW)
 
     def reset(self) -> None:
-        """Stop and clear."""
         super().reset()
         self._started = False
 
@@ -210,16 +203,7 @@ class Rtc(_Counter):
             yield max(math.floor(after) + 1.0, math.floor(self._elapsed()) * 1.0), self._TICK
 
     def read(self, offset: int) -> int:
-        """Return a register; COUNTER comes from the time."""
-        if offset == self._COUNTER:
-            return self.count()
-        return super().read(self._EVTEN if offset in (self._EVTENSET, self._EVTENCLR) else offset)
-
-    def written(self, offset: int, value: int) -> None:
-        """Keep the event routing."""
-        if offset in (self._EVTENSET, self._EVTENCLR):
-            enabled = self.get(self._EVTEN)
-            self.registers[self._EVTEN] = enabled | value if offset == self._EVTENSET else enabled & ~value
+        return self.count() if offset == self._COUNTER else super().read(offset)
 
     def _clock_changed(self) -> None:
         """Count only while there is a clock."""
@@ -228,7 +212,7 @@ class Rtc(_Counter):
             self._start()
         elif self._running:
             self._stop()
-        self.host.deadlines_changed()
+        self.host.attention()
 
     def task(self, offset: int) -> None:
         """Start, stop, clear, or go to shortly before the overflow."""

@@ -15,7 +15,6 @@ from harness.boards.virtual.chips.peripheral import Peripheral
 if TYPE_CHECKING:
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.nvmc import CodeWatcher
     from harness.boards.virtual.chips.peripheral import Host
     from harness.boards.virtual.ports.serial_line import Line
 
@@ -45,27 +44,26 @@ class Uarte(Peripheral):
 
     tasks = (_STARTRX, _STOPRX, _STARTTX, _STOPTX, _FLUSHRX)
     events = (CTS, NCTS, RXDRDY, ENDRX, TXDRDY, ENDTX, ERROR, RXTO, RXSTARTED, TXSTARTED, TXSTOPPED)
+    flags = (_ERRORSRC,)
 
-    def __init__(self, host: Host, page: Page, memory: Memory, watcher: CodeWatcher, line: Line, pins: Pins) -> None:
-        """Connect to the board's serial line."""
+    def __init__(self, host: Host, page: Page, memory: Memory, line: Line, pins: Pins) -> None:
         self._memory = memory
-        self._watcher = watcher
         self._line = line
         self._pins = pins
-        self.overruns = 0
         super().__init__(host, page)
 
     def reset(self) -> None:
         """Stop both directions and lose what was under way."""
         super().reset()
+        self._forget_transfers()
+        self._idle_polls = 0
+
+    def _forget_transfers(self) -> None:
         self._receiving = False  # from STARTRX to STOPRX
         self._armed: tuple[int, int] | None = None  # latched PTR, MAXCNT
         self._got = 0
         self._sending: int | None = None  # bytes of the transfer under way
         self._fifo = bytearray()
-        self._amount = {_RXD_AMOUNT: 0, _TXD_AMOUNT: 0}
-        self._errors = 0
-        self._idle_polls = 0
         self._line.drop_outgoing()
 
     @property
@@ -73,17 +71,8 @@ class Uarte(Peripheral):
         """True while the UARTE has its pins."""
         return self.registers.get(_ENABLE, 0) == 8
 
-    @property
-    def baud(self) -> int:
-        """The rate that BAUDRATE asks for, in bit/s: register x 16 MHz / 2**32 (product specification)."""
-        return round(self.registers.get(_BAUDRATE, 0x04000000) * 16e6 / 2**32)
-
     def read(self, offset: int) -> int:
         """Return a register. Reading an event lets the line move first, so that polling works."""
-        if offset in self._amount:
-            return self._amount[offset]
-        if offset == _ERRORSRC:
-            return self._errors
         if offset in self.event and not self.event[offset] and (self._receiving or self._sending is not None):
             self.pump()
             self._idle_polls += 1
@@ -92,21 +81,18 @@ class Uarte(Peripheral):
         return super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
-        """Act on the registers that do more than remember."""
         if offset == _ENABLE:
             self._check_enable(value)
-        elif offset == _ERRORSRC:
-            self._errors &= ~value
         elif offset in (_RXD_MAXCNT, _TXD_MAXCNT):
             self.registers[offset] = value & 0xFFFF
         elif offset == _BAUDRATE:
-            self._line.board_baud = self.baud
+            self._line.board_baud = round(value * 16e6 / 2**32)  # as the product specification has it
 
     def _check_enable(self, value: int) -> None:
         if value == 4:
             self.host.limit("the firmware enables the legacy UART (ENABLE = 4); only UARTE (8) is modelled")
         if value != 8:
-            self.reset_transfers()
+            self._forget_transfers()
             return
         for name, register, ours in (("TXD", _PSEL_TXD, self._pins.tx), ("RXD", _PSEL_RXD, self._pins.rx)):
             psel = self.registers.get(register, _DISCONNECTED)
@@ -116,30 +102,19 @@ class Uarte(Peripheral):
                     f"line is on P{ours >> 5}.{ours & 31:02d}"
                 )
 
-    def reset_transfers(self) -> None:
-        """Forget what was under way, as the UARTE does when it is switched off."""
-        self._receiving, self._armed, self._sending = False, None, None
-        self._fifo.clear()
-        self._line.drop_outgoing()
-
     def task(self, offset: int) -> None:
-        """Start or stop a direction."""
         if not self.enabled:
             return
         self._idle_polls = 0
-        if offset == _STARTRX:
+        if offset in (_STARTRX, _STOPRX):
             self.pump()
-            self._arm()
-            self.pump()
-        elif offset == _STOPRX:
-            self.pump()
-            self._stop_receiving()
-        elif offset == _FLUSHRX:
-            self._flush_fifo()
-        elif offset == _STARTTX:
-            self._start_sending()
-        elif offset == _STOPTX:
-            self._stop_sending()
+        {
+            _STARTRX: self._arm,
+            _STOPRX: self._stop_receiving,
+            _FLUSHRX: self._flush_fifo,
+            _STARTTX: self._start_sending,
+            _STOPTX: self._stop_sending,
+        }[offset]()
 
     def _latch(self, pointer: int, maxcnt: int) -> tuple[int, int] | None:
         address, size = self.registers.get(pointer, 0), self.registers.get(maxcnt, 0)
@@ -154,15 +129,16 @@ class Uarte(Peripheral):
             return
         self._receiving = True
         self._got = 0
-        self.raise_events([RXSTARTED])
+        self.raise_events(RXSTARTED)
         waiting, self._fifo = bytes(self._fifo), bytearray()
         self._deliver(waiting)
+        self.pump()
 
     def _stop_receiving(self) -> None:
         if self._armed is not None:
             self._end_reception(stopped=True)
         self._receiving = False
-        self.raise_events([RXTO])
+        self.raise_events(RXTO)
 
     def _flush_fifo(self) -> None:
         """Move what the FIFO still holds to RAM. AMOUNT stays stale if it holds nothing (as on silicon)."""
@@ -173,8 +149,8 @@ class Uarte(Peripheral):
         data, self._fifo = bytes(self._fifo[:size]), bytearray()
         if data:
             self._to_ram(address, data)
-            self._amount[_RXD_AMOUNT] = len(data)
-        self.raise_events([ENDRX])
+            self.registers[_RXD_AMOUNT] = len(data)
+        self.raise_events(ENDRX)
 
     def _start_sending(self) -> None:
         source = self._latch(_TXD_PTR, _TXD_MAXCNT)
@@ -185,25 +161,25 @@ class Uarte(Peripheral):
         self._sending = size
         if self.registers.get(_PSEL_TXD, _DISCONNECTED) & _DISCONNECTED == 0:
             self._line.send(data)
-        self.raise_events([TXSTARTED])
+        self.raise_events(TXSTARTED)
         self.pump()
 
     def _stop_sending(self) -> None:
         if self._sending is not None:
-            self._amount[_TXD_AMOUNT] = max(self._sending - self._line.drop_outgoing(), 0)
+            self.registers[_TXD_AMOUNT] = max(self._sending - self._line.drop_outgoing(), 0)
             self._sending = None
-            self.raise_events([ENDTX])
-        self.raise_events([TXSTOPPED])
+            self.raise_events(ENDTX)
+        self.raise_events(TXSTOPPED)
 
     def pump(self) -> None:
         """Let the line move: bytes from the host into RAM, bytes to the host out."""
         sent = self._line.flush()
         if self._sending is not None and sent:
-            size = self._amount[_TXD_AMOUNT] = self._sending
+            size = self.registers[_TXD_AMOUNT] = self._sending
             self._sending = None
             self._idle_polls = 0
             self._raise_for_each(TXDRDY, size)
-            self.raise_events([ENDTX])
+            self.raise_events(ENDTX)
         data = self._line.receive()
         if not data or not self.enabled or not self._receiving:
             return
@@ -218,9 +194,8 @@ class Uarte(Peripheral):
                 room = FIFO_BYTES - len(self._fifo)
                 self._fifo += data[:room]
                 if len(data) > room:
-                    self.overruns += len(data) - room
-                    self._errors |= _OVERRUN
-                    self.raise_events([ERROR])
+                    self.registers[_ERRORSRC] = self.get(_ERRORSRC) | _OVERRUN
+                    self.raise_events(ERROR)
                 return
             address, size = self._armed
             part, data = data[: size - self._got], data[size - self._got :]
@@ -235,12 +210,12 @@ class Uarte(Peripheral):
     def _raise_for_each(self, event: int, count: int) -> None:
         """Raise an event that comes with each byte. The CPU sees it once; what PPI connects to it counts bytes."""
         for _ in range(count if event in self.routed else min(count, 1)):
-            self.raise_events([event])
+            self.raise_events(event)
 
     def _end_reception(self, *, stopped: bool) -> None:
-        self._amount[_RXD_AMOUNT] = self._got
+        self.registers[_RXD_AMOUNT] = self._got
         self._armed = None
-        self.raise_events([ENDRX])
+        self.raise_events(ENDRX)
         if stopped:
             return
         if self.short(_SHORT_ENDRX_STARTRX):
@@ -248,12 +223,12 @@ class Uarte(Peripheral):
             self._got = 0
             if self._armed is not None and self._armed[1] == 0:
                 self._armed = None  # would end and start for ever
-            self.raise_events([RXSTARTED])
+            self.raise_events(RXSTARTED)
         elif self.short(_SHORT_ENDRX_STOPRX):
             self._receiving = False
-            self.raise_events([RXTO])
+            self.raise_events(RXTO)
 
     def _to_ram(self, address: int, data: bytes) -> None:
         if data:
             self._memory.write_ram(address, data)
-            self._watcher.code_changed(address, address + len(data))
+            self.host.code_changed(address, address + len(data))

@@ -15,17 +15,16 @@ import numpy as np
 from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual.core import native, thumb
-from harness.boards.virtual.core.binding import hook
+from harness.boards.virtual.core.binding import find_registers, hook
 from harness.boards.virtual.core.cpu import Cpu
-from harness.boards.virtual.core.register_file import find_registers
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 NO_LIMIT = 2**64 - 1
 _SIZE = _COUNT = 0xFFFF
+_REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
 _OUTDATED = 1 << 30  # in an entry's bytes: a block is here, but must be looked at again
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 
@@ -55,7 +54,8 @@ class _Region:
         self.table = np.zeros(4 * (len(memory) // 2), np.uint32)
         self.words = memoryview(self.table.data)
         self.longs = self.words.cast("B").cast("Q")
-        self._bytes = self.table[::4]
+        self.bytes = self.table[::4]
+        self.executions = self.table.view(np.uint64)[1::2]
 
     @property
     def context(self) -> int:
@@ -65,14 +65,9 @@ class _Region:
         return self.memory[address - self.base : address - self.base + size].tobytes()
 
     def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
-        return self.table.reshape(-1, 4)[self._places(begin, end)]
-
-    def has_code(self, begin: int, end: int) -> bool:
-        return bool(self._bytes[self._places(begin, end)].any())
-
-    def _places(self, begin: int, end: int) -> slice:
+        """Return the entries in [begin, end), of which the memory may have none."""
         first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
-        return slice(first // 2, max(first, last + 1) // 2)
+        return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
 
 
 def _pack(registers: frozenset[int]) -> int:
@@ -111,43 +106,55 @@ class BlockCounter:
         self._header = np.zeros(native.HEADER_WORDS, np.uint64)
         self._header_view = memoryview(self._header.data)
         self._header_view[native.LIMIT] = NO_LIMIT
-        self._last_size = 0
         self._unstable: dict[int, int] = {}
         self._retired: dict[tuple[int, int], int] = {}
         self.stopped_at: int | None = None
         self.failure: BaseException | None = None
-        self._slow = _BLOCK_CALLBACK(self._slow_path)
+        self._slow = _BLOCK_CALLBACK(self.guarded(self._enter))
         self._page: native.ExecutablePage | None = None
         self.description = self._hook(native.stubs_for_this_host() if allow_native else None)
 
     def _hook(self, stubs: native.Stubs | None) -> str:
-        slow = ctypes.cast(self._slow, ctypes.c_void_p).value or 0
-        self._header_view[native.SLOW] = slow
-        callback, description = slow, "block counter in Python (slow)"
+        callback = self._header_view[native.SLOW] = ctypes.cast(self._slow, ctypes.c_void_p).value or 0
+        description = "block counter in Python (slow)"
         registers = None if stubs is None else find_registers(self._uc)
-        if stubs is not None and registers is None:
-            description = "block counter in Python (slow: the registers of the CPU emulator weren't found)"
-        elif stubs is not None and registers is not None:
+        if stubs is not None and registers is not None:
             self._header_view[native.REGISTERS] = registers
             header = int(self._header.ctypes.data)
             self._page = native.executable([stubs.block(header), *(stubs.watch(mask, header) for mask in native.MASKS)])
             description = "block counter in Python (slow: the system allows no executable memory)"
             if self._page is not None:
                 callback, description = self._page.addresses[0], f"native block counter ({stubs.name})"
+        elif stubs is not None:
+            description = "block counter in Python (slow: the registers of the CPU emulator weren't found)"
         for region in self._regions:
             hook(self._uc, uc_const.UC_HOOK_BLOCK, callback, region.context, region.base, region.end - 1)
-        self._uc.hook_add(uc_const.UC_HOOK_EDGE_GENERATED, self._on_translation)
+        self._uc.hook_add(uc_const.UC_HOOK_EDGE_GENERATED, self.guarded(self._on_translation))
         return description
+
+    def guarded(self, callback: Callable[..., Any], otherwise: Any = None) -> Callable[..., Any]:
+        """Return a callback from which no error crosses the C code: it stops the CPU, and `failure` keeps the first.
+
+        Args:
+            callback: what is called.
+            otherwise: what is returned when it fails.
+        """
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except BaseException as error:  # noqa: BLE001 - see above; the run loop raises it
+                self.failure = self.failure or error
+                self.stop_soon()
+                return otherwise
+
+        return call
 
     def _on_translation(self, _uc: Any, block: Any, _previous: Any, _data: Any) -> None:
         """Decode a block again once it was translated again: firmware may have written other code there."""
-        try:
-            for region in self._regions:
-                if region.base <= block.pc < region.end:
-                    self._retire(region, 2 * (block.pc - region.base))
-        except BaseException as error:  # noqa: BLE001 - nothing may cross the C code; the run loop raises it
-            self.failure = error
-            self.stop_soon()
+        region = self._find(block.pc)
+        if region is not None:
+            self._retire(region, 2 * (block.pc - region.base))
 
     def watch(self, address: int, register: int, mask: int, slow: int) -> int:
         """Call back before the instruction at `address` runs if its register isn't as it should be.
@@ -170,8 +177,12 @@ class BlockCounter:
 
     @property
     def total(self) -> int:
-        """Instructions issued so far. Inside a block this includes the whole block."""
+        """Instructions issued so far. Inside a block this includes the whole block. Setting it corrects the count."""
         return self._header_view[native.TOTAL]
+
+    @total.setter
+    def total(self, total: int) -> None:
+        self._header_view[native.TOTAL] = total
 
     def stop_soon(self) -> None:
         """Make the CPU stop before its next block. May be called from any thread."""
@@ -181,29 +192,24 @@ class BlockCounter:
         """Let the CPU run until the total reaches `limit`, at the granularity of blocks."""
         self._header_view[native.LIMIT] = min(limit, NO_LIMIT)
 
-    def _region_of(self, address: int) -> _Region:
-        for region in self._regions:
+    def _find(self, address: int) -> _Region | None:
+        for region in self._regions:  # quicker than a generator, which the counter in Python feels
             if region.base <= address < region.end:
                 return region
-        raise EmulatorError(f"a block at {address:#010x} is outside every memory that holds code")
-
-    def _slow_path(self, _uc: int, address: int, size: int, _context: int) -> None:
-        try:
-            self._enter(address, size)
-        except BaseException as error:  # noqa: BLE001 - nothing may cross the C code; the run loop raises it
-            self.failure = error
-            self._stop_here(address)
+        return None
 
     def _stop_here(self, address: int) -> None:
         self.stopped_at = address
         self._uc.emu_stop()  # called in a block's callback, it takes effect before the block's first instruction
 
-    def _enter(self, address: int, size: int) -> None:
+    def _enter(self, _uc: int, address: int, size: int, _context: int) -> None:
         header = self._header_view
         if header[native.TOTAL] >= header[native.LIMIT]:
             self._stop_here(address)
             return
-        region = self._region_of(address)
+        region = self._find(address)
+        if region is None:
+            raise EmulatorError(f"a block at {address:#010x} is outside every memory that holds code")
         words, row = region.words, 2 * (address - region.base)
         if words[row] & ~native.CHECKED != size and not self._admit(region, address, size):
             return
@@ -232,12 +238,10 @@ class BlockCounter:
                 self.on_unaligned(address, code)
                 self._stop_here(address)
                 return False
-            header = self._header_view
             self._unstable[address] = size
-            header[native.TOTAL] += scan.instructions
-            header[native.LAST] = address
-            key = (address, scan.instructions)
-            self._retired[key] = self._retired.get(key, 0) + 1
+            self.total += scan.instructions
+            self._header_view[native.LAST] = address
+            self._count_aside((address, scan.instructions), 1)
             return False
         region.words[row] = size | native.CHECKED * bool(registers)
         region.words[row + 1] = scan.instructions | packed
@@ -250,63 +254,48 @@ class BlockCounter:
         """Move an entry's executions aside, for its block is about to be cut differently."""
         executions = region.longs[row // 2 + 1]
         if executions:
-            key = (region.base + row // 2, region.words[row + 1] & _COUNT)
-            self._retired[key] = self._retired.get(key, 0) + executions
+            self._count_aside((region.base + row // 2, region.words[row + 1] & _COUNT), executions)
         region.words[row] = 0
         region.longs[row // 2 + 1] = 0
+
+    def _count_aside(self, block: tuple[int, int], executions: int) -> None:
+        self._retired[block] = self._retired.get(block, 0) + executions
 
     def last_block(self) -> tuple[int, int]:
         """Return address and bytes of the block that was entered last; bytes is 0 before the first."""
         address = self._header_view[native.LAST]
-        for region in self._regions:
-            if region.base <= address < region.end:
-                size = region.words[2 * (address - region.base)] & _SIZE
-                return address, size or self._unstable.get(address, 0)
-        return address, 0
+        region = self._find(address)
+        if region is None:
+            return address, 0
+        size = region.words[2 * (address - region.base)] & _SIZE
+        return address, size or self._unstable.get(address, 0)
 
     def uncount_after(self, pc: int) -> None:
         """Take back what the last block holds behind the instruction at `pc`, where it was left."""
         address, size = self.last_block()
-        if not address <= pc < address + size:
-            return
-        region = self._region_of(address)
-        self._header_view[native.TOTAL] -= max(thumb.count(region.code(pc, address + size - pc)) - 1, 0)
-
-    def uncount_from(self, pc: int) -> None:
-        """Take back the instruction at `pc`, before which the last block was left, and what is behind it."""
-        self.uncount_after(pc)
-        self._header_view[native.TOTAL] -= 1
-
-    def set_total(self, total: int) -> None:
-        """Correct the total, after a debugger's step, whose length is known better elsewhere."""
-        self._header_view[native.TOTAL] = total
-
-    def add(self, instructions: int) -> None:
-        """Count instructions that were issued outside the emulator."""
-        self._header_view[native.TOTAL] += instructions
+        region = self._find(address)
+        if region is not None and address <= pc < address + size:
+            self.total -= max(thumb.scan(region.code(pc, address + size - pc)).instructions - 1, 0)
 
     def has_code(self, begin: int, end: int) -> bool:
         """Tell whether code in [begin, end) was executed since it was last changed."""
-        reach = 1024  # a block may begin before the range; it never spans more than a page
-        for region in self._regions:
-            if begin < region.end and end > region.base and region.has_code(begin - reach, end):
-                return True
-        return any(begin - reach <= address < end for address in self._unstable)
+        begin -= _REACH
+        known = any(region.rows(begin, end)[:, 0].any() for region in self._regions)
+        return known or any(begin <= address < end for address in self._unstable)
 
     def forget(self, begin: int, end: int) -> None:
         """Drop what is known about code in [begin, end): it was changed. The total stays."""
-        reach = 1024
+        begin -= _REACH
         for region in self._regions:
-            if begin < region.end and end > region.base:
-                region.rows(begin - reach, end)[:] = 0
-        self.on_forget(begin - reach, end)
-        self._unstable = {at: size for at, size in self._unstable.items() if not begin - reach <= at < end}
-        self._retired = {key: n for key, n in self._retired.items() if not begin - reach <= key[0] < end}
+            region.rows(begin, end)[:] = 0
+        self.on_forget(begin, end)
+        self._unstable = {at: size for at, size in self._unstable.items() if not begin <= at < end}
+        self._retired = {key: n for key, n in self._retired.items() if not begin <= key[0] < end}
 
     def rescan(self) -> None:
         """Look at every block again before it runs next, because the rules changed. Counts stay."""
         for region in self._regions:
-            for index in np.flatnonzero(region.table.reshape(-1, 4)[:, 0]):
+            for index in np.flatnonzero(region.bytes):
                 self._retire(region, 4 * int(index))
                 region.words[4 * int(index)] = _OUTDATED  # so that `has_code` knows of it
 
@@ -314,19 +303,18 @@ class BlockCounter:
         """Start the execution profile anew. The total stays."""
         self._retired.clear()
         for region in self._regions:
-            region.table.reshape(-1, 4).view(np.uint64)[:, 1] = 0
+            region.executions[:] = 0
 
     def profile(self) -> BlockProfile:
         """Return the executions of each block since power-on, `clear_profile`, or since its code changed."""
         rows = dict(self._retired)
         for region in self._regions:
-            table = region.table.reshape(-1, 4)
-            for index in np.flatnonzero(table.view(np.uint64)[:, 1]):
-                key = (region.base + 2 * int(index), int(table[index, 1]) & _COUNT)
-                rows[key] = rows.get(key, 0) + int(table.view(np.uint64)[index, 1])
-        keys = sorted(rows)
+            for index in np.flatnonzero(region.executions):
+                key = (region.base + 2 * int(index), int(region.table[4 * index + 1]) & _COUNT)
+                rows[key] = rows.get(key, 0) + int(region.executions[index])
+        address, instructions = zip(*sorted(rows), strict=True) if rows else ((), ())
         return BlockProfile(
-            np.array([key[0] for key in keys], np.uint32),
-            np.array([key[1] for key in keys], np.uint32),
-            np.array([rows[key] for key in keys], np.uint64),
+            np.array(address, np.uint32),
+            np.array(instructions, np.uint32),
+            np.array([rows[key] for key in sorted(rows)], np.uint64),
         )

@@ -36,7 +36,6 @@ class Cpu:
     """Registers of the emulated core. Only while it doesn't run."""
 
     def __init__(self, uc: Any) -> None:
-        """Name the registers of `uc`."""
         self.uc = uc
 
     def read(self, name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from harness.boards.virtual.chips.rom_tables import CORE_ROM_TABLE
+from harness.boards.virtual.chips.nrf52840 import CORE_ROM_TABLE
 
 if TYPE_CHECKING:
     from harness.boards.virtual.core.cpu import Cpu
@@ -48,9 +48,6 @@ class DebugHost(Protocol):
     def resume(self, *, step: bool) -> None:
         """Let the core run, or execute one instruction."""
 
-    def breakpoints_changed(self) -> None:
-        """Act on `DebugRegisters.breakpoints`."""
-
     def pc_written(self) -> None:
         """Learn that the debugger set the program counter."""
 
@@ -62,7 +59,6 @@ class DebugRegisters:
     """DHCSR, DCRSR, DCRDR, DEMCR, DFSR, DWT and FPB. A reset of the core leaves them alone."""
 
     def __init__(self, host: DebugHost) -> None:
-        """Start as after power-on."""
         self._host = host
         self.control = 0  # the C_ bits of DHCSR
         self.reset_seen = True
@@ -89,27 +85,22 @@ class DebugRegisters:
     def _counting(self) -> bool:
         return bool(self._dwt_control & 1 and self.demcr & TRCENA)
 
-    def _cycle_count(self) -> int:
+    @property
+    def cycle_count(self) -> int:
+        """CYCCNT."""
         if not self._counting:
             return self._cycles_stopped
         return self._host.instructions() - self._cycles_at_zero & 0xFFFFFFFF
 
-    def _set_cycle_count(self, value: int) -> None:
+    @cycle_count.setter
+    def cycle_count(self, value: int) -> None:
         self._cycles_stopped = value
         self._cycles_at_zero = self._host.instructions() - value
-
-    def preset_cycle_count(self, value: int) -> None:
-        """Let CYCCNT go on from another value."""
-        self._set_cycle_count(value)
-
-    def slip_cycle_count(self, ticks: int) -> None:
-        """Let CYCCNT jump ahead."""
-        self._set_cycle_count(self._cycle_count() + ticks)
 
     def read(self, address: int, *, debugger: bool) -> int | None:
         """Return a register, or None if it isn't one of these."""
         if address == DWT_CYCCNT:
-            return self._cycle_count()
+            return self.cycle_count
         if address == DHCSR:
             if debugger and not (self._host.halted or self._host.sleeping):
                 # A debugger that polls a running CPU without a pause would keep Python's lock from the CPU's thread.
@@ -160,12 +151,12 @@ class DebugRegisters:
 
     def _write_counting(self, address: int, value: int) -> None:
         """Start, stop or set the cycle counter; it keeps its value while it stands."""
-        count = value if address == DWT_CYCCNT else self._cycle_count()
+        count = value if address == DWT_CYCCNT else self.cycle_count
         if address == DEMCR:
             self.demcr = value
         elif address == DWT_CTRL:
             self._dwt_control = value & 1
-        self._set_cycle_count(count)
+        self.cycle_count = count
 
     def _write_breakpoints(self, address: int, value: int) -> None:
         if address != FP_CTRL:
@@ -209,12 +200,9 @@ class DebugRegisters:
 
     def _update_breakpoints(self) -> None:
         """Collect the addresses of the enabled comparators (FPB revision 1)."""
-        addresses = set()
-        if self._fpb_enabled:
-            for value in self._comparators:
-                if value & 1:
-                    for bit, offset in ((30, 0), (31, 2)):
-                        if value >> bit & 1:
-                            addresses.add((value & 0x1FFFFFFC) + offset)
-        self.breakpoints = frozenset(addresses)
-        self._host.breakpoints_changed()
+        self.breakpoints = frozenset(
+            (value & 0x1FFFFFFC) + offset
+            for value in self._comparators
+            for bit, offset in ((30, 0), (31, 2))
+            if self._fpb_enabled and value & 1 and value >> bit & 1
+        )

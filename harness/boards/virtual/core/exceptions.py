@@ -1,4 +1,4 @@
-"""Takes exceptions and returns from them as a Cortex-M4 does (Armv7-M manual, B1.5.6 to B1.5.8).
+"""Faults, and how a Cortex-M4 takes exceptions and returns from them (Armv7-M manual, B1.5.6 to B1.5.8).
 
 The CPU emulator leaves this to us: it stops, we stack the frame, fetch the vector and let it go on.
 """
@@ -6,25 +6,16 @@ The CPU emulator leaves this to us: it stops, we stack the frame, fetch the vect
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.boards.virtual.core import scs
 from harness.boards.virtual.core.cpu import CONTROL_FPCA, CONTROL_SPSEL, IPSR, IT_STATE, THUMB
-from harness.boards.virtual.core.nvic import BUS_FAULT, HARD_FAULT, MEM_MANAGE, SVCALL, USAGE_FAULT
-from harness.boards.virtual.core.scs import (
-    BFARVALID,
-    CCR,
-    CCR_STKALIGN,
-    FPCCR,
-    FPCCR_ASPEN,
-    HFSR_FORCED,
-    PRECISERR,
-    SHCSR_ENABLE,
-    STKERR,
-    exception_name,
-)
+from harness.boards.virtual.core.nvic import BUS_FAULT, FIRST_IRQ, HARD_FAULT, MEM_MANAGE, NAMES, SVCALL, USAGE_FAULT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.core.cpu import Cpu
     from harness.boards.virtual.core.scs import SystemControl
@@ -33,8 +24,27 @@ _BASIC_FRAME, _FP_FRAME = 0x20, 0x68
 _MEM_MANAGE_BITS, _BUS_BITS = 0xFF, 0xFF00
 
 
+@dataclass(frozen=True)
+class Crash:
+    """Why the firmware stopped: a fault of its own, or something that the virtual board can't do.
+
+    Attributes:
+        kind: "bus fault", "usage fault NOCP", ..., "hard fault", "lockup", or "emulator limit".
+        text: what happened, in one sentence.
+        pc: address of the instruction that did it.
+        registers: r0 to r12, sp, lr, pc, xpsr, and the fault status registers.
+        address: the data address concerned, if there is one.
+    """
+
+    kind: str
+    text: str
+    pc: int
+    registers: Mapping[str, int] = field(default_factory=dict)
+    address: int | None = None
+
+
 class LockupError(Exception):
-    """The CPU can't take the exception that it must take."""
+    """The CPU can't take the exception that it must take, or return from it; on silicon the latter is a fault."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,10 @@ class Fault:
 class Exceptions:
     """Exception entry and return of one CPU."""
 
-    def __init__(self, cpu: Cpu, memory: Memory, scs: SystemControl) -> None:
-        """Work on these registers, memories and system registers."""
+    def __init__(self, cpu: Cpu, memory: Memory, control: SystemControl) -> None:
         self._cpu = cpu
         self._memory = memory
-        self._scs = scs
+        self._control = control
 
     def raise_fault(self, fault: Fault) -> int:
         """Take a fault: set the status registers, stack, and continue at the handler.
@@ -87,18 +96,18 @@ class Exceptions:
         Raises:
             LockupError: it can't be taken.
         """
-        scs = self._scs
-        scs.cfsr |= fault.cfsr
-        scs.hfsr |= fault.hfsr
-        if fault.address is not None and fault.cfsr & PRECISERR:
-            scs.bfar = fault.address
-            scs.cfsr |= BFARVALID
+        registers, nvic = self._control.registers, self._control.nvic
+        registers[scs.CFSR] |= fault.cfsr
+        registers[scs.HFSR] |= fault.hfsr
+        if fault.address is not None and fault.cfsr & scs.PRECISERR:
+            registers[scs.BFAR] = fault.address
+            registers[scs.CFSR] |= scs.BFARVALID
         number = fault.exception
-        running = scs.nvic.running_priority(self._cpu)
-        enabled = number not in SHCSR_ENABLE or scs.shcsr & SHCSR_ENABLE[number]
-        if number != HARD_FAULT and (not enabled or scs.nvic.priority(number) >= running):
+        running = nvic.running_priority(self._cpu)
+        enabled = number not in scs.SHCSR_ENABLE or registers[scs.SHCSR] & scs.SHCSR_ENABLE[number]
+        if number != HARD_FAULT and (not enabled or nvic.priority(number) >= running):
             number = HARD_FAULT
-            scs.hfsr |= HFSR_FORCED
+            registers[scs.HFSR] |= scs.HFSR_FORCED
         if number == HARD_FAULT and running <= -1:
             raise LockupError(f"{fault.text}, while in a handler of the highest priority")
         self.enter(number)
@@ -110,17 +119,18 @@ class Exceptions:
         Raises:
             LockupError: the stack or the vector table is unusable even for a HardFault.
         """
-        cpu, nvic = self._cpu, self._scs.nvic
+        cpu, registers = self._cpu, self._control.registers
         if not self._push():
             if number == HARD_FAULT:
                 raise LockupError(f"the stack pointer {cpu.read('sp'):#010x} leaves no room in RAM for HardFault")
-            self._scs.cfsr |= STKERR
-            self._scs.hfsr |= HFSR_FORCED
+            registers[scs.CFSR] |= scs.STKERR
+            registers[scs.HFSR] |= scs.HFSR_FORCED
             number = HARD_FAULT
-        vector = self._memory.read_word(self._scs.vtor + 4 * number)
+        place = registers[scs.VTOR] + 4 * number
+        vector = self._memory.read_word(place)
         if vector is None:
-            raise LockupError(f"there is no memory at vector {self._scs.vtor + 4 * number:#010x}")
-        nvic.take(number)
+            raise LockupError(f"there is no memory at vector {place:#010x}")
+        self._control.nvic.take(number)
         cpu.write("xpsr", cpu.read("xpsr") & ~IPSR | number)
         cpu.branch(vector)
 
@@ -129,9 +139,9 @@ class Exceptions:
         cpu = self._cpu
         xpsr, control, sp = cpu.read("xpsr"), cpu.read("control"), cpu.read("sp")
         handler = bool(xpsr & IPSR)
-        with_fp = bool(control & CONTROL_FPCA) and bool(self._scs.plain[FPCCR] & FPCCR_ASPEN)
+        with_fp = bool(control & CONTROL_FPCA) and bool(self._control.registers[scs.FPCCR] & scs.FPCCR_ASPEN)
         size = _FP_FRAME if with_fp else _BASIC_FRAME
-        align = self._scs.plain[CCR] & CCR_STKALIGN or with_fp
+        align = self._control.registers[scs.CCR] & scs.CCR_STKALIGN or with_fp
         frame = (sp - size) & (~4 if align else ~0)
         saved = xpsr & ~(1 << 9) | (bool(sp & 4) and bool(align)) << 9
         words = [cpu.read(name) for name in ("r0", "r1", "r2", "r3", "r12", "lr", "pc")] + [saved]
@@ -148,22 +158,18 @@ class Exceptions:
         cpu.write("xpsr", xpsr & ~(IPSR | IT_STATE) | HARD_FAULT)
         return stacked
 
-    def leave(self, exc_return: int) -> int:
-        """Return from the running handler.
-
-        Args:
-            exc_return: the value that the handler branched to.
-
-        Returns:
-            The exception that ended.
+    def leave(self, exc_return: int) -> None:
+        """Return from the running handler, which branched to `exc_return`.
 
         Raises:
-            LockupError: the frame can't be unstacked; on silicon a fault, here the end.
+            LockupError: the frame can't be unstacked.
         """
-        cpu, nvic = self._cpu, self._scs.nvic
+        cpu, nvic = self._cpu, self._control.nvic
         number = cpu.read("xpsr") & IPSR
         if exc_return | 0x1F != 0xFFFFFFFF or exc_return & 0xF not in (0x1, 0x9, 0xD):
-            raise LockupError(f"the handler of {exception_name(number)} returned to {exc_return:#010x}")
+            raise LockupError(
+                f"the handler of {NAMES.get(number, f'interrupt {number - FIRST_IRQ}')} returned to {exc_return:#010x}"
+            )
         with_fp, psp, to_handler = not exc_return & 0x10, exc_return & 0xF == 0xD, exc_return & 0xF == 0x1
         frame = cpu.read("psp" if psp else "sp")
         size = _FP_FRAME if with_fp else _BASIC_FRAME
@@ -190,4 +196,3 @@ class Exceptions:
             cpu.write("fpscr", words[24])
         cpu.write("xpsr", saved & ~(1 << 9) | THUMB * bool(saved & THUMB))
         cpu.write("pc", words[6])
-        return number

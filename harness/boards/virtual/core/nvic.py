@@ -9,17 +9,9 @@ if TYPE_CHECKING:
 
     from harness.boards.virtual.core.cpu import Cpu
 
-NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL, DEBUG_MONITOR, PENDSV, SYSTICK = (
-    2,
-    3,
-    4,
-    5,
-    6,
-    11,
-    12,
-    14,
-    15,
-)
+NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL, PENDSV, SYSTICK = 2, 3, 4, 5, 6, 11, 14, 15
+NAMES = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault", 11: "SVCall", 14: "PendSV"}
+NAMES[SYSTICK] = "SysTick"
 FIRST_IRQ = 16
 IRQS = 48
 LOWEST = 256  # the priority of no exception at all
@@ -30,7 +22,6 @@ class Nvic:
     """Pending, enabled and active exceptions, and their priorities."""
 
     def __init__(self) -> None:
-        """Start as after reset."""
         self.on_enabled: Callable[[int], None] = lambda _lines: None  # called with the interrupts that are enabled
         self.reset()
 

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from harness.boards.virtual.core.nvic import (
-    BUS_FAULT,
-    FIRST_IRQ,
-    HARD_FAULT,
-    IRQS,
-    MEM_MANAGE,
-    NMI,
-    PENDSV,
-    SVCALL,
-    SYSTICK,
-    USAGE_FAULT,
-    Nvic,
-)
+from harness.boards.virtual.chips.peripheral import RESET_SOFT
+from harness.boards.virtual.core.nvic import BUS_FAULT, IRQS, MEM_MANAGE, NMI, PENDSV, SYSTICK, USAGE_FAULT, Nvic
 
 if TYPE_CHECKING:
-    from harness.boards.virtual.core.cpu import Cpu
+    from harness.boards.virtual.chips.peripheral import Host
+    from harness.boards.virtual.core.debug_registers import DebugRegisters
 
-CPUID_CORTEX_M4 = 0x410FC241
 ICTR, SYST_CSR, SYST_RVR, SYST_CVR, SYST_CALIB = 0x004, 0x010, 0x014, 0x018, 0x01C
-CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR1, SHCSR = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD10, 0xD14, 0xD18, 0xD24
+CPUID, ICSR, VTOR, AIRCR, CCR, SHPR1, SHCSR = 0xD00, 0xD04, 0xD08, 0xD0C, 0xD14, 0xD18, 0xD24
 CFSR, HFSR, MMFAR, BFAR, CPACR, STIR = 0xD28, 0xD2C, 0xD34, 0xD38, 0xD88, 0xF00
 MPU_TYPE, MPU_CTRL, MPU_CTRL_ENABLE = 0xD90, 0xD94, 1
-FPCCR, FPCAR, FPDSCR, MVFR0, MVFR1 = 0xF34, 0xF38, 0xF3C, 0xF40, 0xF44
+FPCCR, MVFR0, MVFR1 = 0xF34, 0xF40, 0xF44
 
 # CFSR: MemManage in bits 0 to 7, BusFault in 8 to 15, UsageFault in 16 to 31.
-IACCVIOL, DACCVIOL = 1 << 0, 1 << 1
-IBUSERR, PRECISERR, IMPRECISERR, UNSTKERR, STKERR, BFARVALID = (1 << bit for bit in (8, 9, 10, 11, 12, 15))
-UNDEFINSTR, INVSTATE, INVPC, NOCP, UNALIGNED, DIVBYZERO = (1 << bit for bit in (16, 17, 18, 19, 24, 25))
-HFSR_VECTTBL, HFSR_FORCED, HFSR_DEBUGEVT = 1 << 1, 1 << 30, 1 << 31
+IBUSERR, PRECISERR, IMPRECISERR, STKERR, BFARVALID = (1 << bit for bit in (8, 9, 10, 12, 15))
+UNDEFINSTR, INVSTATE, NOCP, UNALIGNED, DIVBYZERO = (1 << bit for bit in (16, 17, 19, 24, 25))
+HFSR_FORCED, HFSR_DEBUGEVT = 1 << 30, 1 << 31
 SHCSR_ENABLE = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
 CCR_STKALIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP = 1 << 9, 1 << 4, 1 << 3
 FPCCR_ASPEN = 1 << 31
+PPB, PPB_BYTES = 0xE0000000, 0x100000
+_SCS = range(0xE000E000, 0xE000F000)
 _VECTKEY = 0x05FA
 _IDENTITY = {  # Cortex-M4 with FPU
     ICTR: 1,
-    CPUID: CPUID_CORTEX_M4,
+    CPUID: 0x410FC241,
     0xD40: 0x30,
     0xD44: 0x200,
     0xD48: 0x100000,
@@ -54,38 +44,16 @@ _IDENTITY = {  # Cortex-M4 with FPU
     MVFR1: 0x11000011,
     SYST_CALIB: 1 << 31,
 }
-
-
-class ScsHost(Protocol):
-    """What the system control space asks of the chip."""
-
-    def reset_requested(self) -> None:
-        """Reset the core after the current instruction."""
-
-    def fpu_access_changed(self) -> None:
-        """Check FP instructions again."""
-
-    def traps_changed(self) -> None:
-        """Act on what CCR says of unaligned accesses and division by zero."""
-
-    def attention(self) -> None:
-        """Look for exceptions to take before the next block."""
-
-    def cycles(self) -> float:
-        """Return the time in cycles of 64 MHz."""
-
-    def deadlines_changed(self) -> None:
-        """Say that SysTick may fire earlier or later than before."""
-
-    def limit(self, text: str) -> None:
-        """Stop the board: the firmware does something that isn't modelled."""
+_RESET = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000, **dict.fromkeys((VTOR, CPACR, CFSR, HFSR, MMFAR, BFAR, SHCSR), 0)}
+#: What can be written of each register that only keeps state; of others, all.
+_WRITABLE = {VTOR: 0x3FFFFF80, CPACR: 0x00F00000, SHCSR: 0x70000, **dict.fromkeys(_IDENTITY, 0)}
+_CLEARED_BY_ONES = (CFSR, HFSR)
 
 
 class SystemControl:
     """SCB and SysTick registers. Offsets are from 0xE000E000."""
 
-    def __init__(self, host: ScsHost, nvic: Nvic) -> None:
-        """Start as after reset."""
+    def __init__(self, host: Host, nvic: Nvic) -> None:
         self._host = host
         self.nvic = nvic
         self.reset()
@@ -93,11 +61,7 @@ class SystemControl:
     def reset(self) -> None:
         """Return to the state after reset."""
         self.nvic.reset()
-        self.vtor = 0
-        self.cpacr = 0
-        self.cfsr = self.hfsr = self.mmfar = self.bfar = 0
-        self.shcsr = 0
-        self.plain = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000}
+        self.registers = {**_IDENTITY, **_RESET}
         self._prigroup = 0
         self._systick_csr = self._systick_reload = 0
         self._systick_from = 0.0  # when the count was last at its reload value
@@ -106,20 +70,10 @@ class SystemControl:
     @property
     def fpu_enabled(self) -> bool:
         """True if CPACR lets privileged code use the FPU."""
-        return self.cpacr >> 20 & 3 in (1, 3) and self.cpacr >> 22 & 3 in (1, 3)
+        return all(self.registers[CPACR] >> shift & 3 in (1, 3) for shift in (20, 22))
 
-    @property
-    def traps_unaligned(self) -> bool:
-        """True if every unaligned access of a halfword or word is refused, not only those of A3.2.1."""
-        return bool(self.plain[CCR] & CCR_UNALIGN_TRP)
-
-    @property
-    def traps_division(self) -> bool:
-        """True if SDIV and UDIV by zero are refused."""
-        return bool(self.plain[CCR] & CCR_DIV_0_TRP)
-
-    def read(self, offset: int, cpu: Cpu | None) -> int:
-        """Return a register; `cpu` is None where its registers can't be read now."""
+    def read(self, offset: int) -> int:
+        """Return a register."""
         if 0x100 <= offset < 0x500:
             return self.nvic.read(offset - 0x100)
         if offset in (SYST_CSR, SYST_RVR, SYST_CVR):
@@ -128,25 +82,16 @@ class SystemControl:
             first = 4 + offset - SHPR1
             return int.from_bytes(self.nvic.priorities[first : first + 4], "little")
         if offset == ICSR:
-            return self._read_icsr(cpu)
-        return {
-            VTOR: self.vtor,
-            AIRCR: 0xFA050000 | self._prigroup << 8,
-            SHCSR: self.shcsr,
-            CFSR: self.cfsr,
-            HFSR: self.hfsr,
-            MMFAR: self.mmfar,
-            BFAR: self.bfar,
-            CPACR: self.cpacr,
-            **_IDENTITY,
-        }.get(offset, self.plain.get(offset, 0))
+            return self._read_icsr()
+        if offset == AIRCR:
+            return 0xFA050000 | self._prigroup << 8
+        return self.registers.get(offset, 0)
 
-    def _read_icsr(self, cpu: Cpu | None) -> int:
+    def _read_icsr(self) -> int:
         waiting = self.nvic.candidates()
         active = self.nvic.active[-1] if self.nvic.active else 0
         first = (waiting & -waiting).bit_length() - 1 if waiting else 0
         pending = self.nvic.system_pending
-        del cpu
         return (
             active
             | (len(self.nvic.active) < 2) << 11  # RETTOBASE
@@ -171,9 +116,6 @@ class SystemControl:
             self._write_icsr(value)
         elif offset == AIRCR:
             self._write_aircr(value)
-        elif offset == CPACR:
-            self.cpacr = value & 0x00F00000
-            self._host.fpu_access_changed()
         elif offset == STIR:
             self.nvic.pending |= 1 << (value & 0x1FF) & (1 << IRQS) - 1
             self._host.attention()
@@ -181,22 +123,12 @@ class SystemControl:
             self._write_state(offset, value)
 
     def _write_state(self, offset: int, value: int) -> None:
-        """Write a register that only keeps state."""
-        if offset == VTOR:
-            self.vtor = value & 0x3FFFFF80
-        elif offset == CFSR:
-            self.cfsr &= ~value
-        elif offset == HFSR:
-            self.hfsr &= ~value
-        elif offset == SHCSR:
-            self.shcsr = value & 0x70000
-        elif offset == MMFAR:
-            self.mmfar = value
-        elif offset == BFAR:
-            self.bfar = value
-        elif offset not in _IDENTITY:
-            self.plain[offset] = value
-        if offset == CCR:
+        """Write a register that only keeps state, or that the CPU emulator must follow."""
+        if offset in _CLEARED_BY_ONES:
+            self.registers[offset] &= ~value
+        elif mask := _WRITABLE.get(offset, 0xFFFFFFFF):
+            self.registers[offset] = value & mask
+        if offset in (CPACR, CCR):
             self._host.traps_changed()
         elif offset == MPU_CTRL and value & MPU_CTRL_ENABLE:
             self._host.limit(
@@ -209,7 +141,7 @@ class SystemControl:
         self._prigroup = value >> 8 & 7
         self.nvic.group_mask = 0xFF & ~((2 << self._prigroup) - 1)
         if value & 5:  # SYSRESETREQ, VECTRESET
-            self._host.reset_requested()
+            self._host.request_reset(RESET_SOFT)
 
     def _write_icsr(self, value: int) -> None:
         pending = self.nvic.system_pending
@@ -244,7 +176,7 @@ class SystemControl:
         else:
             self._systick_csr &= ~(1 << 16)
             self._restart_systick()
-        self._host.deadlines_changed()
+        self._host.attention()
 
     def _restart_systick(self) -> None:
         self._systick_from = self._host.cycles()
@@ -269,16 +201,22 @@ class SystemControl:
                 self._host.attention()
 
 
-def exception_name(number: int) -> str:
-    """Return what an exception is called."""
-    names = {
-        NMI: "NMI",
-        HARD_FAULT: "HardFault",
-        MEM_MANAGE: "MemManage",
-        BUS_FAULT: "BusFault",
-        USAGE_FAULT: "UsageFault",
-        SVCALL: "SVCall",
-        PENDSV: "PendSV",
-        SYSTICK: "SysTick",
-    }
-    return names.get(number, f"interrupt {number - FIRST_IRQ}")
+class PrivateBus:
+    """What the core has for itself at `PPB`: system control and debug registers."""
+
+    def __init__(self, scs: SystemControl, debug: DebugRegisters) -> None:
+        self._scs = scs
+        self.debug = debug
+
+    def read(self, address: int, size: int, *, debugger: bool = False) -> int:
+        """Read a register; 0 where there is none."""
+        word = address & ~3
+        value = self.debug.read(word, debugger=debugger)
+        if value is None:
+            value = self._scs.read(word - _SCS.start) if word in _SCS else 0
+        return value >> 8 * (address & 3) & (1 << 8 * size) - 1
+
+    def write(self, address: int, value: int, size: int, *, debugger: bool = False) -> None:
+        """Write a register. Only priorities can be written in bytes."""
+        if not self.debug.write(address, value, debugger=debugger) and address in _SCS:
+            self._scs.write(address - _SCS.start, value, size)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.core import accesses, alignment, registers, thumb
+from harness.boards.virtual.core import alignment, thumb
+from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.binding import unhook
+from harness.boards.virtual.core.exceptions import Fault
 from harness.boards.virtual.core.scs import DIVBYZERO, UNALIGNED
 
 if TYPE_CHECKING:
@@ -27,45 +29,38 @@ class Suspects:
     """What is watched in the code of one CPU."""
 
     def __init__(self, cpu: Cpu, counter: BlockCounter, memory: Memory) -> None:
-        """Watch nothing yet."""
         self._cpu = cpu
         self._counter = counter
         self._memory = memory
         self.traps: set[int] = set()  # instructions to be decided on at each execution
         self.stopped_at: int | None = None
-        self.failure: BaseException | None = None
         self.skip: int | None = None  # an address whose watches are silent, for it was decided on
+        self._refused = Traps()
         self._armed: set[int] = set()  # traps in the IT block at `_armed_at`, for its next execution
         self._armed_at: int | None = None
-        self._trap_unaligned = self._trap_zero = False
         self._watched: dict[int, dict[tuple[int, int], int]] = {}  # by address: handle by register and mask
         self._wanted: dict[tuple[int, int, int], None] = {}  # address, register, mask: to be watched from now on
         self._ready: set[tuple[int, bytes]] = set()  # blocks whose watches are there
         self._unaligned: set[tuple[int, bytes]] = set()  # blocks whose start tells nothing
         self._stale: list[tuple[int, int]] = []  # code to be translated anew
         self._dropped: list[int] = []  # handles of callbacks that are no longer wanted
-        self._callback = _CODE_CALLBACK(self._on_instruction)
+        self._callback = _CODE_CALLBACK(counter.guarded(self._on_instruction))
         self._callback_address = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
         counter.on_unaligned = self._on_unaligned
         counter.on_forget = self._forget
 
-    def set_traps(self, *, unaligned: bool, zero: bool) -> bool:
-        """Take over what CCR says of unaligned accesses and divisions by zero; True if that is new."""
-        if (unaligned, zero) == (self._trap_unaligned, self._trap_zero):
+    def refuse(self, refused: Traps) -> bool:
+        """Take over what CCR says; True if that is new."""
+        if refused == self._refused:
             return False
-        self._trap_unaligned, self._trap_zero = unaligned, zero
+        self._refused = refused
         self._forget(0, 1 << 32)
         return True
 
     def admit(self, address: int, code: bytes) -> frozenset[int] | None:
         """Return the registers that a block needs to be multiples of four; None if its watches must come first."""
-        plan = alignment.plan(
-            code,
-            thumb.it_state(self._cpu.read("xpsr")),
-            trap_unaligned=self._trap_unaligned,
-            trap_zero=self._trap_zero,
-            use_entry=(address, code) not in self._unaligned,
-        )
+        it_state, use_entry = thumb.it_state(self._cpu.read("xpsr")), (address, code) not in self._unaligned
+        plan = alignment.plan(code, it_state, self._refused, use_entry=use_entry)
         if not plan.watches or (address, code) in self._ready:
             return plan.entry
         for watch in plan.watches:
@@ -83,22 +78,17 @@ class Suspects:
             watched = self._watched.setdefault(address, {})
             if (register, mask) not in watched:
                 watched[register, mask] = self._counter.watch(address, register, mask, self._callback_address)
-        self._wanted.clear()
         for begin, end in self._stale:
             self._cpu.uc.ctl_remove_cache(begin, end)
-        self._stale.clear()
         for handle in self._dropped:
             unhook(self._cpu.uc, handle)
-        self._dropped.clear()
+        for done in (self._wanted, self._stale, self._dropped):
+            done.clear()
 
     def _on_instruction(self, _uc: int, address: int, _size: int, _context: int) -> None:
-        try:
-            if address != self.skip and any(self._suspicious(*key) for key in self._watched.get(address, ())):
-                self.stopped_at = address
-                self._cpu.uc.emu_stop()  # it takes effect before the instruction
-        except BaseException as error:  # noqa: BLE001 - nothing may cross the C code; the run loop raises it
-            self.failure = error
-            self._counter.stop_soon()
+        if address != self.skip and any(self._suspicious(*key) for key in self._watched.get(address, ())):
+            self.stopped_at = address
+            self._cpu.uc.emu_stop()  # it takes effect before the instruction
 
     def _suspicious(self, register: int, mask: int) -> bool:
         value = self._cpu.number(register)
@@ -120,49 +110,42 @@ class Suspects:
 
     # ------------------------------------------------------------------ deciding on one instruction
 
-    def _fetch(self, address: int) -> tuple[int, int]:
-        code = self._memory.read(address, 4) or self._memory.read(address, 2) or bytes(2)
-        return thumb.fetch(code, 0)
-
-    def fault_at(self, pc: int) -> tuple[str, int, int | None] | None:
-        """Decide on the instruction at `pc`, which is about to run and whose condition holds.
-
-        Returns:
-            What is wrong, its bit in CFSR, and the data address concerned; None if it may run.
-        """
-        instruction, length = self._fetch(pc)
-        divisor = accesses.divisor_of(instruction, length)
-        if self._trap_zero and divisor is not None and self._cpu.number(divisor) == 0:
-            return "division by zero while CCR.DIV_0_TRP is set", DIVBYZERO, None
-        access = accesses.access_of(instruction, length)
-        if access is None or not (access.always or self._trap_unaligned):
+    def fault_at(self, pc: int) -> Fault | None:
+        """Return why the core refuses the instruction at `pc`, which is about to run and whose condition holds."""
+        instruction = thumb.fetch(self._memory, pc)
+        divisor = self._refused.divisor(*instruction)
+        if divisor is not None and self._cpu.number(divisor) == 0:
+            text = "division by zero while CCR.DIV_0_TRP is set"
+            return Fault("usage fault DIVBYZERO", text, cfsr=DIVBYZERO)
+        access = self._refused.refusable(*instruction)
+        if access is None:
             return None
         address = access.address([self._cpu.number(n) for n in range(15)], pc)
         if address % access.align == 0:
             return None
-        why = "" if access.always else " while CCR.UNALIGN_TRP is set"
-        return f"unaligned {access.name} at {address:#010x}, not a multiple of {access.align}{why}", UNALIGNED, address
+        text = f"unaligned {access.name} at {address:#010x}, not a multiple of {access.align}"
+        text += "" if access.always else " while CCR.UNALIGN_TRP is set"
+        return Fault("usage fault UNALIGNED", text, cfsr=UNALIGNED, address=address)
 
     def begins_it_block(self, pc: int) -> bool:
         """Tell whether an IT instruction is at `pc`."""
-        instruction, length = self._fetch(pc)
+        instruction, length = thumb.fetch(self._memory, pc)
         return length == 2 and thumb.is_it(instruction)
 
     def arm(self, pc: int) -> None:
         """Trap, once, at those instructions of the IT block at `pc` behind the first that may have to be decided on."""
-        instruction, length = self._fetch(pc)
+        instruction, length = thumb.fetch(self._memory, pc)
         left = thumb.instructions_in_it(thumb.it_state(self._cpu.read("xpsr"))) - 1
         if left < 0:
             left = thumb.instructions_in_it(instruction) if self.begins_it_block(pc) else 0
         self._armed_at = pc
         for _ in range(left):
             pc += length
-            instruction, length = self._fetch(pc)
-            access = accesses.access_of(instruction, length)
+            instruction, length = thumb.fetch(self._memory, pc)
             if (
-                (access is not None and (access.always or self._trap_unaligned))
-                or (self._trap_zero and accesses.divisor_of(instruction, length) is not None)
-                or registers.stack_pointer_sources(instruction, length)
+                self._refused.refusable(instruction, length) is not None
+                or self._refused.divisor(instruction, length) is not None
+                or alignment.stack_pointer_sources(instruction, length)
             ):
                 self._armed.add(pc)
 

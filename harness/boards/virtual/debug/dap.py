@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from harness.boards.virtual.chips.peripherals import RESET_PIN, RESET_SOFT
-from harness.boards.virtual.core.private_bus import PPB, PPB_BYTES
+from harness.boards.virtual.chips.peripheral import RESET_PIN, RESET_SOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +24,6 @@ class AccessFaultError(Exception):
     """A debug access failed; `address` is where."""
 
     def __init__(self, address: int) -> None:
-        """Remember where."""
         super().__init__(f"debug access to {address:#010x} failed")
         self.address = address
 
@@ -42,7 +39,6 @@ class DebugPort:
     """
 
     def __init__(self, machine: Machine) -> None:
-        """Connect to a chip."""
         self._machine = machine
         self.locked = False
         self.before_transfer: Callable[[str], None] | None = None
@@ -89,13 +85,9 @@ class DebugPort:
         ap, register = self._register(address)
         if ap == 0 and register == _DRW:
             return self._read_memory(count)
-        if ap == 0:
-            value = {_CSW: self._csw | _CSW_DEVICE_ENABLED, _TAR: self._tar, _BASE: _ROM_BASE, _IDR: _AHB_IDR}
-            return [value.get(register, 0)] * count
-        if ap == 1:
-            value = {_RESET: self._ctrl_reset, _APPROTECTSTATUS: int(not self.locked), _IDR: _CTRL_IDR}
-            return [value.get(register, 0)] * count
-        return [0] * count
+        ahb = {_CSW: self._csw | _CSW_DEVICE_ENABLED, _TAR: self._tar, _BASE: _ROM_BASE, _IDR: _AHB_IDR}
+        ctrl = {_RESET: self._ctrl_reset, _APPROTECTSTATUS: int(not self.locked), _IDR: _CTRL_IDR}
+        return [{0: ahb, 1: ctrl}.get(ap, {}).get(register, 0)] * count
 
     def write_ap(self, address: int, values: Sequence[int]) -> None:
         """Write an AP register, once for each value.
@@ -109,83 +101,59 @@ class DebugPort:
             self._write_memory(values)
             return
         for value in values:
-            if ap == 0:
-                self._write_ahb(register, value)
-            elif ap == 1:
-                self._write_ctrl(register, value)
-
-    def _write_ahb(self, register: int, value: int) -> None:
-        if register == _CSW:
-            self._csw = value & ~_CSW_DEVICE_ENABLED
-        elif register == _TAR:
-            self._tar = value & 0xFFFFFFFF
-
-    def _write_ctrl(self, register: int, value: int) -> None:
-        if register == _RESET:
-            self._ctrl_reset = value & 1
-            self._machine.hold_in_reset(asserted=bool(value & 1), reason=RESET_SOFT)
-        elif register == _ERASEALL and value & 1:
-            self._machine.erase_all()
-            self.locked = False
+            if (ap, register) == (0, _CSW):
+                self._csw = value & ~_CSW_DEVICE_ENABLED
+            elif (ap, register) == (0, _TAR):
+                self._tar = value & 0xFFFFFFFF
+            elif (ap, register) == (1, _RESET):
+                self._ctrl_reset = value & 1
+                self._machine.hold_in_reset(asserted=bool(value & 1), reason=RESET_SOFT)
+            elif (ap, register) == (1, _ERASEALL) and value & 1:
+                self._machine.erase_all()
+                self.locked = False
 
     def set_reset_pin(self, *, asserted: bool) -> None:
         """Drive nRESET."""
         self._transfer("reset")
         self._machine.hold_in_reset(asserted=asserted, reason=RESET_PIN)
 
-    def _next(self, size: int) -> None:
+    def _advance(self, by: int) -> None:
         if self._csw & _CSW_INCREMENT:
-            self._tar = self._tar & -_WRAP | self._tar + size & _WRAP - 1
+            self._tar = self._tar & -_WRAP | self._tar + by & _WRAP - 1
+
+    def _is_block(self, words: int) -> bool:
+        """Tell whether so many transfers are of consecutive words."""
+        consecutive = self._csw & 3 == 2 and self._csw & _CSW_INCREMENT == 0x10 and self._tar % 4 == 0
+        return consecutive and self._tar % _WRAP + 4 * words <= _WRAP
 
     def _read_memory(self, count: int) -> list[int]:
-        size = 1 << (self._csw & 3)
         if self.locked:
             raise AccessFaultError(self._tar)
-        found = self._machine.memory.find(self._tar, 4 * count)
-        if found is not None and size == 4 and self._csw & 0x30 == 0x10 and self._tar % 4 == 0:
-            content, offset = found
-            if self._tar % _WRAP + 4 * count <= _WRAP:
-                self._tar = self._tar & -_WRAP | self._tar + 4 * count & _WRAP - 1
-                return [int(word) for word in content[offset : offset + 4 * count].view("<u4").tolist()]
-        values = []
+        block = self._machine.memory.read(self._tar, 4 * count) if self._is_block(count) else None
+        if block is not None:
+            self._advance(4 * count)
+            return list(struct.unpack(f"<{count}I", block))
+        values, size = [], 1 << (self._csw & 3)
         for _ in range(count):
-            values.append(self._read_one(self._tar, size) << 8 * (self._tar & 3))
-            self._next(size)
+            value = self._machine.debug_read(self._tar, size)
+            if value is None:
+                raise AccessFaultError(self._tar)
+            values.append(value << 8 * (self._tar & 3))
+            self._advance(size)
         return values
 
-    def _read_one(self, address: int, size: int) -> int:
-        machine = self._machine
-        data = machine.memory.read(address, size)
-        if data is not None:
-            return int.from_bytes(data, "little")
-        if PPB <= address < PPB + PPB_BYTES:
-            return machine.debug_read(address, size)
-        value = machine.debug_read_peripheral(address, size)
-        if value is None:
-            raise AccessFaultError(address)
-        return value
-
     def _write_memory(self, values: Sequence[int]) -> None:
-        size = 1 << (self._csw & 3)
         if self.locked:
             raise AccessFaultError(self._tar)
-        whole = self._machine.memory.in_ram(self._tar, 4 * len(values)) and self._tar % _WRAP + 4 * len(values) <= _WRAP
-        if whole and size == 4 and self._csw & 0x30 == 0x10 and self._tar % 4 == 0:
-            self._machine.debug_write_memory(self._tar, np.array(values, "<u4").tobytes())
-            self._tar = self._tar & -_WRAP | self._tar + 4 * len(values) & _WRAP - 1
+        if self._is_block(len(values)) and self._machine.memory.in_ram(self._tar, 4 * len(values)):
+            self._store(struct.pack(f"<{len(values)}I", *values))
             return
+        size = 1 << (self._csw & 3)
         for value in values:
             lane = value >> 8 * (self._tar & 3) & (1 << 8 * size) - 1
-            self._write_one(self._tar, lane, size)
-            self._next(size)
+            self._store(lane.to_bytes(size, "little"))
 
-    def _write_one(self, address: int, value: int, size: int) -> None:
-        machine = self._machine
-        if machine.memory.find(address, size) is not None:
-            done = machine.debug_write_memory(address, value.to_bytes(size, "little"))
-        elif PPB <= address < PPB + PPB_BYTES:
-            done = machine.debug_write(address, value, size)
-        else:
-            done = machine.debug_write_peripheral(address, value)
-        if not done:
-            raise AccessFaultError(address)
+    def _store(self, data: bytes) -> None:
+        if not self._machine.debug_write(self._tar, data):
+            raise AccessFaultError(self._tar)
+        self._advance(len(data))

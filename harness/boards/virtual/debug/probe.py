@@ -1,4 +1,7 @@
-"""The virtual board as pyOCD sees it: a debug probe that only its own unique id finds."""
+"""The virtual board as pyOCD sees it: a debug probe that only its own unique id finds.
+
+Reads come with now=False where pyOCD wants the value later: then a function that tells it is returned.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,16 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
     registry: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
-    def get_all_connected_probes(cls, unique_id: str | None = None, is_explicit: bool = False) -> list[DebugProbe]:  # noqa: FBT001, FBT002 - pyOCD's signature
+    def get_all_connected_probes(cls, unique_id: str | None = None, is_explicit: bool = False) -> list[DebugProbe]:
         """Return the probe that `virtual:ID` names; nothing for a general list, which is the user's."""
         probe = cls.get_probe_with_id(unique_id or "", is_explicit)
         return [probe] if probe is not None else []
 
     @classmethod
-    def get_probe_with_id(cls, unique_id: str, is_explicit: bool = False) -> DebugProbe | None:  # noqa: FBT001, FBT002 - pyOCD's signature
-        """Return the probe that `virtual:ID` names, or None."""
+    def get_probe_with_id(cls, unique_id: str, is_explicit: bool = False) -> DebugProbe | None:
         return cls(unique_id) if is_explicit and unique_id in cls.ports else None
 
     def __init__(self, unique_id: str) -> None:
-        """Reach the live board of that id."""
         super().__init__()
         self._id = unique_id
         self._port = self.ports[unique_id]
@@ -50,64 +51,51 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
 
     @property
     def vendor_name(self) -> str:
-        """Who made the probe."""
         return "tinyml-hil"
 
     @property
     def product_name(self) -> str:
-        """What the probe is."""
         return "virtual nRF52840"
 
     @property
     def supported_wire_protocols(self) -> list[DebugProbe.Protocol]:
-        """SWD, which is also the default."""
         return [DebugProbe.Protocol.DEFAULT, DebugProbe.Protocol.SWD]
 
     @property
     def unique_id(self) -> str:
-        """The board's id without the probe type."""
         return self._id
 
     @property
     def wire_protocol(self) -> DebugProbe.Protocol | None:
-        """SWD once connected."""
         return self._protocol
 
     @property
     def is_open(self) -> bool:
-        """True between open and close."""
         return self._is_open
 
     @property
     def capabilities(self) -> set[DebugProbe.Capability]:
-        """Let pyOCD send the SWJ sequence and write DP.SELECT itself."""
         return {DebugProbe.Capability.SWJ_SEQUENCE}
 
     @property
     def associated_board_info(self) -> BoardInfo:
-        """The board that is always on this probe."""
         return BoardInfo(name="virtual Nano 33 BLE", target="nrf52840", vendor="tinyml-hil")
 
     def create_associated_board(self) -> Board:
-        """Make pyOCD's object for that board."""
         return Board(self.session, board_info=self.associated_board_info)
 
     def open(self) -> None:
-        """Claim the probe."""
         self._is_open = True
 
     def close(self) -> None:
-        """Let go of the probe."""
         self._is_open = False
 
     def connect(self, protocol: DebugProbe.Protocol | None = None) -> None:
-        """Connect to the pins."""
         if protocol not in (None, *self.supported_wire_protocols):
             raise exceptions.ProbeError(f"{self._id} speaks only SWD, not {protocol}")
         self._protocol = DebugProbe.Protocol.SWD
 
     def disconnect(self) -> None:
-        """Let go of the pins."""
         self._protocol = None
 
     def swj_sequence(self, length: int, bits: int) -> None:
@@ -117,17 +105,14 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         """Accept any clock."""
 
     def reset(self) -> None:
-        """Pulse nRESET."""
         self.assert_reset(asserted=True)
         self.assert_reset(asserted=False)
 
-    def assert_reset(self, asserted: bool) -> None:  # noqa: FBT001 - pyOCD's signature
-        """Drive nRESET."""
+    def assert_reset(self, asserted: bool) -> None:
         self._reset_asserted = asserted
         self._do(lambda: self._port.set_reset_pin(asserted=asserted))
 
     def is_reset_asserted(self) -> bool:
-        """Tell whether nRESET is driven."""
         return self._reset_asserted
 
     def flush(self) -> None:
@@ -141,16 +126,15 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         except EmulatorError as error:
             raise exceptions.ProbeError(str(error)) from error
 
-    def read_dp(self, addr: int, now: bool = True) -> int | Callable[[], int]:  # noqa: FBT001, FBT002 - pyOCD's signature
+    def read_dp(self, addr: int, now: bool = True) -> int | Callable[[], int]:
         """Read a DP register, or return a function that tells its value."""
         value: int = self._do(lambda: self._port.read_dp(addr))
         return value if now else lambda: value
 
     def write_dp(self, addr: int, data: int) -> None:
-        """Write a DP register."""
         self._do(lambda: self._port.write_dp(addr, data))
 
-    def read_ap(self, addr: int, now: bool = True) -> int | Callable[[], int]:  # noqa: FBT001, FBT002 - pyOCD's signature
+    def read_ap(self, addr: int, now: bool = True) -> int | Callable[[], int]:
         """Read an AP register, or return a function that tells its value."""
         if now:
             return int(self._do(lambda: self._port.read_ap(addr)[0]))
@@ -171,10 +155,9 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         return lambda: values
 
     def write_ap(self, addr: int, data: int) -> None:
-        """Write an AP register."""
         self._do(lambda: self._port.write_ap(addr, [data]))
 
-    def read_ap_multiple(self, addr: int, count: int = 1, now: bool = True) -> list[int] | Callable[[], list[int]]:  # noqa: FBT001, FBT002 - pyOCD's signature
+    def read_ap_multiple(self, addr: int, count: int = 1, now: bool = True) -> list[int] | Callable[[], list[int]]:
         """Read an AP register many times, or return a function that tells the values."""
         if now:
             values: list[int] = self._do(lambda: self._port.read_ap(addr, count))
@@ -182,7 +165,6 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         return self._later(addr, count)
 
     def write_ap_multiple(self, addr: int, values: Sequence[int]) -> None:
-        """Write an AP register many times."""
         self._do(lambda: self._port.write_ap(addr, values))
 
 

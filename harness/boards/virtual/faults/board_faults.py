@@ -1,4 +1,4 @@
-"""Faults of the board itself, at a given instruction of a given inference."""
+"""Faults of the board itself, at a given instruction of a given inference, and of the debug connection to it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.boards.virtual.chips.memory import RAM_BYTES
-from harness.boards.virtual.chips.peripherals import RESET_WATCHDOG
+from harness.boards.virtual.chips.peripheral import RESET_WATCHDOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.boards.virtual.faults.fault import ActiveFault, Install, Parts
 
+_FICR_PART = 0x100
+_BLOCKS = ("read_block", "write_block")
 _SYNC_PIN = 1 << 32 + 11  # P1.11, high while inferences run
 # A boot loader that starts the application at 0x10000, as the real board's does after a reset.
 _BOOTLOADER = (
@@ -69,7 +71,7 @@ def _hardfault(board: Parts, _active: ActiveFault) -> None:
 
 def _watchdog(board: Parts, _active: ActiveFault) -> None:
     _ensure_bootloader(board)
-    board.machine.reset_by_itself(RESET_WATCHDOG)
+    board.machine.request_reset(RESET_WATCHDOG)
 
 
 def _brownout(board: Parts, active: ActiveFault) -> None:
@@ -83,12 +85,69 @@ def _hang(board: Parts, _active: ActiveFault) -> None:
 
 
 def _wrap(board: Parts, active: ActiveFault) -> None:
-    debug = board.machine.debug
-    _at_inference(board, active, lambda: debug.preset_cycle_count(2**32 - active.fault.at))
+    def preset() -> None:
+        board.machine.debug.cycle_count = 2**32 - active.fault.at
+
+    _at_inference(board, active, preset)
 
 
 def _slip(board: Parts, active: ActiveFault) -> None:
-    board.machine.debug.slip_cycle_count(int(active.fault.value))
+    board.machine.debug.cycle_count += int(active.fault.value)
+
+
+def _before(board: Parts, act: Callable[[str], None]) -> None:
+    """Act before every transfer, given its name, after what is done there already."""
+    earlier = board.dap.before_transfer
+
+    def hook(name: str) -> None:
+        if earlier is not None:
+            earlier(name)
+        act(name)
+
+    board.dap.before_transfer = hook
+
+
+def _failing(error: str, text: str) -> Install:
+    """Fail `times` transfers, one after the other, with one of pyOCD's errors.
+
+    Only transfers of blocks count for `after`: how often pyOCD polls a single word depends on the host's speed.
+    """
+
+    def install(board: Parts, active: ActiveFault) -> None:
+        blocks = 0
+
+        def act(name: str) -> None:
+            nonlocal blocks
+            blocks += name in _BLOCKS
+            if blocks > active.fault.after and active.strike():
+                from pyocd.core import exceptions  # noqa: PLC0415 - pyOCD takes a while to import
+
+                raise getattr(exceptions, error)(text)
+
+        _before(board, act)
+
+    return install
+
+
+def _stuck(board: Parts, active: ActiveFault) -> None:
+    nvmc = board.machine.bus.nvmc
+    earlier, address = nvmc.resists, int(active.fault.value) & ~3
+
+    def resists(word: int) -> bool:
+        return (earlier is not None and earlier(word)) or (word == address and active.strike())
+
+    nvmc.resists = resists
+
+
+def _locked(board: Parts, active: ActiveFault) -> None:
+    active.strike()
+    board.dap.locked = True
+
+
+def _part(board: Parts, active: ActiveFault) -> None:
+    active.strike()
+    word = np.frombuffer(struct.pack("<I", int(active.fault.value)), np.uint8)
+    board.machine.memory.ficr[_FICR_PART : _FICR_PART + 4] = word
 
 
 BOARD_FAULTS: Mapping[str, Install] = {
@@ -98,4 +157,10 @@ BOARD_FAULTS: Mapping[str, Install] = {
     "board.hang": _later(_hang),
     "board.wrap": _wrap,
     "board.slip": _later(_slip),
+    "swd.fault": _failing("TransferFaultError", "injected FAULT answer"),
+    "swd.timeout": _failing("TransferTimeoutError", "injected time-out"),
+    "swd.unplug": _failing("ProbeDisconnected", "the probe was unplugged (injected)"),
+    "swd.stuck": _stuck,
+    "swd.locked": _locked,
+    "swd.part": _part,
 }

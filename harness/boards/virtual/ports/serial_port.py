@@ -1,10 +1,11 @@
-"""What the host sees as the board's serial port: a pseudo-terminal, or a TCP socket where there are none."""
+"""What the host sees as the board's serial port, and the sleep of the board's CPU until that has something for it."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import selectors
 import socket
 from typing import Any, Protocol
 
@@ -22,14 +23,41 @@ class Port(Protocol):
     def write(self, data: bytes) -> int:
         """Hand bytes to the host and return how many it took."""
 
-    def baud(self) -> int | None:
-        """Return the rate that the host set, bit/s; None if that is unknown."""
-
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
-        """Return what to watch for reading and for writing."""
+    def select_on(self) -> Any:
+        """Return what to watch for reading or writing."""
 
     def close(self) -> None:
         """Close it; safe to call twice."""
+
+
+class Wake:
+    """A socket pair that `select` can watch beside the serial port, on every system."""
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.settimeout(0)
+        self._sender.settimeout(0)
+
+    def wake(self) -> None:
+        """End the current sleep, or the next one."""
+        with contextlib.suppress(BlockingIOError):  # full: it is awake anyway
+            self._sender.send(b"!")
+
+    def wait(self, timeout: float | None, port: Port, *, write: bool) -> None:
+        """Sleep until woken, until the port can be read (or written), or until `timeout` seconds passed."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._receiver, selectors.EVENT_READ)
+            selector.register(port.select_on(), selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
+            ready = [key.fileobj for key, _ in selector.select(timeout)]
+        if self._receiver in ready:
+            with contextlib.suppress(BlockingIOError):
+                while self._receiver.recv(4096):
+                    pass
+
+    def close(self) -> None:
+        """Close the pair."""
+        self._receiver.close()
+        self._sender.close()
 
 
 class PtyPort:
@@ -41,19 +69,12 @@ class PtyPort:
         Raises:
             OSError, ImportError: the system has none.
         """
-        import termios  # noqa: PLC0415 - not on Windows
-        import tty  # noqa: PLC0415 - as above
+        import tty  # noqa: PLC0415 - not on Windows
 
-        self._termios: Any = termios
         self._master, self._slave = os.openpty()  # the slave stays open: without it, reads fail when idle
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.url = os.ttyname(self._slave)
-        self._rates = {
-            getattr(termios, name): int(name[1:])
-            for name in dir(termios)
-            if name[0] == "B" and name[1:].isdigit() and name != "B0"
-        }
         self._closed = False
 
     def read(self) -> bytes:
@@ -74,14 +95,9 @@ class PtyPort:
         except BlockingIOError:
             return 0
 
-    def baud(self) -> int | None:
-        """Return the rate of the terminal settings, which both ends share."""
-        speed = self._termios.tcgetattr(self._slave)[5]
-        return self._rates.get(speed)
-
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+    def select_on(self) -> Any:
         """Watch the board's end."""
-        return [self._master], [self._master] if write else []
+        return self._master
 
     def close(self) -> None:
         """Close both ends."""
@@ -95,7 +111,6 @@ class SocketPort:
     """A TCP socket on the loopback interface, for one host at a time; without one, bytes go nowhere."""
 
     def __init__(self) -> None:
-        """Listen on a free port."""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
         self._listener.settimeout(0)
         self._peer: socket.socket | None = None
@@ -142,14 +157,9 @@ class SocketPort:
             self._hang_up()
             return len(data)
 
-    def baud(self) -> int | None:
-        """Return None: a socket has no rate."""
-        return None
-
-    def select_on(self, *, write: bool) -> tuple[list[Any], list[Any]]:
+    def select_on(self) -> Any:
         """Watch the connection, or for one to come."""
-        watched = self._peer if self._peer is not None else self._listener
-        return [watched], [self._peer] if write and self._peer is not None else []
+        return self._peer or self._listener
 
     def close(self) -> None:
         """Close the connection and the listener."""
