@@ -15,9 +15,9 @@ from harness.errors import BoardError, BusyError, FlashError
 from harness.link.client import Link
 from harness.locks.lease import Lease
 from harness.run.access import Access
+from harness.run.boards import open_patiently
 from harness.run.case import run_case
 from harness.run.options import Options
-from harness.run.retry import open_patiently
 from harness.run.session import Session
 from harness.run.targets import Target
 from harness.store import Run
