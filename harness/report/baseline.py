@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
 from harness.files.json_file import write_json
-from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
+from harness.store.folders import TAGS_FILE, find_run, injected_faults, is_run, read_tags, runs_in, started
 from harness.store.journal import journals
 from harness.store.read import load_results
 from harness.store.runs import read_run_file
-from harness.store.tags import TAGS_FILE, read_tags
 
 if TYPE_CHECKING:
     from harness.store.results import Results

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.measure.input_range import input_warnings
+from harness.measure.input_columns import input_warnings
 from harness.report.chance import guessing, guessing_sentence
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.boards.base import Backend, Board
-    from harness.config import BoardKind, Suite, SuiteData, Variant
+    from harness.config import BoardKind, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.link.messages import Info
     from harness.power.meter import Meter
     from harness.store.cases import CaseRecord

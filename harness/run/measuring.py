@@ -15,14 +15,15 @@ from harness.measure.input_columns import range_columns
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
-from harness.power.meter import Job
+from harness.power.windows import Job
 from harness.store.raw_windows import RawWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.base import Board
-    from harness.config import Suite, SuiteData, Variant
+    from harness.config import Suite, Variant
+    from harness.config.data import SuiteData
     from harness.image.elf import Image
     from harness.link.client import Link
     from harness.link.messages import Info
@@ -161,7 +162,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
 def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRecord, run: Run) -> Job:
     stem = f"case{record.number}-attempt{record.attempt}-window"
     return Job(
-        link,
+        link.infer,
         info,
         case.inputs,
         ticks,
