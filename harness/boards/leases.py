@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from harness.boards.discover import attached_ports, find_port
+from harness.boards.discover import attached_ports, find_port, find_probe
 from harness.boards.matching import port_key
 from harness.locks.lease import Lease
 
 if TYPE_CHECKING:
+    from harness.boards.base import Backend
     from harness.boards.discover import Probe
     from harness.config import Device
     from harness.locks.holder import Holder
@@ -30,6 +31,21 @@ def port_lease(device: Device) -> Lease:
     port = find_port(device)
     key = port_key(port, attached_ports()) or {"path": port.path}
     return Lease(device.name, "port", " at ".join(key.values()), kind=device.kind.name)
+
+
+def leases_of(device: Device, backend: Backend) -> tuple[Lease, ...]:
+    """Return what a run must hold to use a device on a backend.
+
+    Raises:
+        BoardError: its probe or its port isn't attached.
+    """
+    if backend == "virtual":
+        lease = virtual_lease(device)
+        return () if lease is None else (lease,)
+    if backend == "renode":
+        return ()
+    probe = () if device.probe is None else (probe_lease(device, find_probe(device)),)
+    return (*probe, port_lease(device))
 
 
 def virtual_lease(device: Device) -> Lease | None:

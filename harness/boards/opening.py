@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, probes_for
 from harness.boards.hardware import HardwareBoard
-from harness.boards.leases import port_lease, virtual_lease
+from harness.boards.leases import leases_of
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
@@ -21,7 +21,7 @@ from harness.locks.waiting import NOW
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.boards.base import Backend
+    from harness.boards.base import Backend, Hold
     from harness.config import Device
     from harness.locks.waiting import Patience
 
@@ -38,15 +38,14 @@ class VirtualBoard(ProbeBoard):
     """
 
     def __init__(
-        self, device: Device, faults: Sequence[str] = (), *, unlock: bool = False, patience: Patience = NOW
+        self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = (), *, unlock: bool = False
     ) -> None:
         twin = device.kind.twin
         if twin not in _VIRTUAL_BOARDS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
-        lease = virtual_lease(device)
+        self.holds = holds
+        self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults)
         with ExitStack() as undo:
-            self.holds = take_all(() if lease is None else (lease,), patience, undo)
-            self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults)
             self.twin: VirtualNrf52840 = undo.enter_context(self._make())
             super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
             undo.pop_all()
@@ -155,12 +154,20 @@ def open_board(
         BoardError: probe or port can't be opened, or Renode can't be started.
         ConfigError: the device lacks what the backend needs.
     """
-    if backend == "hardware" and not faults:
-        if device.probe is None and device.port is not None:
-            return PortBoard(device, lambda: find_port(device).path, port_lease(device), patience)
-        return HardwareBoard(device, unlock=unlock, patience=patience)
-    if backend == "virtual":
-        return VirtualBoard(device, faults, unlock=unlock, patience=patience)
-    if faults:
+    if faults and backend != "virtual":
         raise ConfigError(f"{device.name}: faults can be injected into a virtual board only; use `--backend virtual`")
-    return RenodeBoard(device, require_renode())
+    if backend == "renode":
+        return RenodeBoard(device, require_renode())
+    if backend == "hardware" and device.probe is None and device.port is None:
+        raise ConfigError(f"{device.name}: no probe is configured in devices.yaml, so the board can't be flashed")
+    with ExitStack() as undo:
+        holds = take_all(leases_of(device, backend), patience, undo)
+        board: OpenBoard
+        if backend == "virtual":
+            board = VirtualBoard(device, faults, holds, unlock=unlock)
+        elif device.probe is None:
+            board = PortBoard(device, holds=holds)
+        else:
+            board = HardwareBoard(device, holds, unlock=unlock)
+        undo.pop_all()
+    return board

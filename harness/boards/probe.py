@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyocd.flash.loader import MemoryLoader
 
+from harness.boards.base import Board
 from harness.boards.flash_compare import first_difference
-from harness.boards.held_board import HeldBoard
-from harness.boards.part import check_part
 from harness.boards.pyocd_session import PYOCD_ERRORS, attach, reason
-from harness.boards.serial_stream import SerialStream, reopen
+from harness.boards.serial_stream import REOPEN_S, SerialStream, reopen
 from harness.boards.stopped import why_stopped
 from harness.config.access import SerialLines
-from harness.errors import BoardError, FlashError, HilError, ProbeError
-from harness.image.elf import check_image
+from harness.errors import BoardError, ConfigError, FlashError, HilError, ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 _VTOR = 0xE000ED08
 _XPSR_THUMB = 1 << 24
 _READ_BLOCK = 16384
-_REOPEN_S = 10.0
 
 #: SWD clock of the second try: a tenth of pyOCD's default, for long or bad wires.
 _SLOW_SWD_HZ = 100_000
@@ -48,7 +45,7 @@ def _forward_only(progress: Callable[[float], None] | None) -> Callable[[float],
     return report
 
 
-class ProbeBoard(HeldBoard):
+class ProbeBoard(Board):
     """One board, open until `close`.
 
     Args:
@@ -72,25 +69,32 @@ class ProbeBoard(HeldBoard):
         super().__init__(name, kind, backend)
         self.probe_uid = probe_uid
         self.port = port
-        self._image: Image | None = None
         self._stream: SerialStream | None = None
         self._opened = False
         self._swd_hz: int | None = None
         self._unlock = unlock
         self._session: Any = self._open_session()
         try:
-            check_part(self, probe_uid)
+            self._check_part()
         except BaseException:
             self.close()
             raise
 
-    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
-        """Program an image by sectors, read it back and compare; what lies outside its sectors is kept.
+    def _check_part(self) -> None:
+        """Read the chip's part number, where its kind says how, and refuse another chip than the kind's."""
+        part = self.kind.part
+        if part is None:
+            return
+        found = int.from_bytes(self.read_memory(part.address, 4), "little")
+        if found != part.value:
+            raise ConfigError(
+                f"{self.name}: wrong chip behind probe {self.probe_uid}: its part number is 0x{found:X}, that of the "
+                f"{self.kind.mcu} on a {self.kind.title} is 0x{part.value:X}. Correct the device's kind or probe in "
+                "devices.yaml; nothing was written to the chip"
+            )
 
-        Raises:
-            ImageError: the image is not for this board.
-            FlashError: programming failed, or the flash reads back differently.
-        """
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
+        """Program an image by sectors, read it back and compare; what lies outside its sectors is kept."""
         self.adopt(image)
         try:
             self._program(image, progress)
@@ -116,15 +120,6 @@ class ProbeBoard(HeldBoard):
         except ProbeError as error:
             self.notes.append(f"{error}. So the flash could not be compared with {image.path.name}, which is written")
             return False
-
-    def adopt(self, image: Image) -> None:
-        """Take it that the board has `image` in flash.
-
-        Raises:
-            ImageError: the image is not for this board.
-        """
-        check_image(image, self.kind)
-        self._image = image
 
     def _program(self, image: Image, progress: Callable[[float], None] | None) -> None:
         with self._translated("programming the flash", FlashError):
@@ -183,7 +178,7 @@ class ProbeBoard(HeldBoard):
             self._opened = True
         elif self._stream is None:
             self._stream = reopen(
-                self.name, self.locate_port, self.kind.baud, self.lines, self.guard, patience=_REOPEN_S
+                self.name, self.locate_port, self.kind.baud, self.lines, self.guard, patience=REOPEN_S
             )
             if self._stream.port != self.port:
                 self.notes.append(f"serial port {self.port} came back as {self._stream.port}")
@@ -191,17 +186,8 @@ class ProbeBoard(HeldBoard):
         return self._stream
 
     def locate_port(self) -> str:
-        """Find the path of the board's serial port as it is now.
-
-        Raises:
-            LinkError: it isn't there.
-        """
+        """Find the path of the board's serial port as it is now."""
         return self.port
-
-    @property
-    def reads_memory(self) -> bool:
-        """Whether `read_memory` works."""
-        return True
 
     def read_memory(self, address: int, size: int) -> bytes:
         """Read `size` bytes of memory.
@@ -225,11 +211,7 @@ class ProbeBoard(HeldBoard):
             return why_stopped(self._target, self._image, self.read_memory)
 
     def reconnect(self) -> None:
-        """Let go of probe and port, and open the probe again; the port follows when it is next used.
-
-        Raises:
-            ProbeError: the probe or the board behind it is gone.
-        """
+        """Let go of probe and port, and open the probe again; the port follows when it is next used."""
         self.let_go()
         self.open_probe()
 
@@ -248,11 +230,7 @@ class ProbeBoard(HeldBoard):
                 session.close()
 
     def open_probe(self) -> None:
-        """Open the probe again.
-
-        Raises:
-            ProbeError: the probe or the board behind it is gone.
-        """
+        """Open the probe again."""
         self._session = self._open_session()
 
     # ---- pyOCD

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _WRITE_TIMEOUT_S = 10.0
 _REOPEN_POLL_S = 0.1
+#: How long a port may take to come back.
+REOPEN_S = 10.0
 #: How long a read or write relies on the last time that the board was seen to be this run's.
 _GUARD_S = 0.1
 _TTY_BYTES = 4096  # the most that a terminal's driver keeps for a reader
@@ -130,7 +132,7 @@ class SerialStream:
         """Close the port."""
         self._serial.close()
 
-    def resume(self, locate: Callable[[], str], patience: float) -> None:
+    def resume(self, locate: Callable[[], str], patience: float = REOPEN_S) -> None:
         """Open the port again after `close`, wherever it is now.
 
         Raises:

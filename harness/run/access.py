@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.boards.opening import open_board
+from harness.errors import BusyError, FarmError, LeaseLostError
 from harness.locks.waiting import NOW, Patience
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from harness.boards.base import Backend
     from harness.boards.opening import OpenBoard
     from harness.config import Device, Lab
+
+#: The board was taken away in the middle of a case, by another run or by whoever hands boards out.
+TAKEN_AWAY = (LeaseLostError,)
+#: What says nothing of a board: somebody else has it or took it, or it can't be asked for.
+NOT_OURS = (BusyError, FarmError, *TAKEN_AWAY)
 
 
 class Access:

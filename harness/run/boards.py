@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.boards.hardware import power_of
 from harness.boards.opening import VirtualBoard
 from harness.boards.renode import keep_log
-from harness.errors import BoardError, BusyError, FarmError, HilError, LeaseLostError
+from harness.errors import BoardError, BusyError, FlashError, GivenUpError, HilError, ProbeError
 from harness.locks.waiting import NOW, Patience, Wait
 from harness.power.meter import Meter
-from harness.run.retry import Attempts, Reliability, open_patiently, plan
+from harness.run.access import NOT_OURS
+from harness.run.retry import Attempts, Step, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.base import Backend, Board
     from harness.boards.opening import OpenBoard
+    from harness.boards.usb_power import UsbPower
     from harness.config import Device
     from harness.run.access import Access
     from harness.run.options import Options
@@ -29,6 +32,81 @@ if TYPE_CHECKING:
 
 #: Seconds between two rounds of asking for the boards of a target, if others have them: at least, at most.
 _POOL_POLL_S = 0.7, 1.3
+
+#: So many cases in a row that the board never answered in, and it is the board rather than an image.
+_SILENT_CASES = 2
+#: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
+_PAUSE_S = 1.5
+
+AnyBoard = TypeVar("AnyBoard", bound="Board")
+
+
+@dataclass
+class Reliability:
+    """What the cases of this process say of a board: whether to go on with it.
+
+    Attributes:
+        given_up: why the board is not used any more in this run; None as long as it is.
+    """
+
+    given_up: str | None = None
+    _silent: int = 0
+
+    def worked(self) -> None:
+        """Note that the board answered."""
+        self._silent = 0
+
+    def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
+        """Note that a case failed for good.
+
+        A board that can't be opened is given up, unless another run has it or took it, or the farm didn't answer. Probe
+        or flash failing is the board's fault. Firmware that never answers may be the image's, so it takes two cases in
+        a row. Firmware that answered and then failed says nothing about the board.
+        """
+        if isinstance(error, NOT_OURS):
+            return
+        self._silent = 0 if answered else self._silent + 1
+        if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:
+            self.given_up = str(error)
+
+    def check(self, board: str) -> None:
+        """Refuse a board that was given up.
+
+        Raises:
+            GivenUpError: it was, with the reason.
+        """
+        if self.given_up is not None:
+            raise GivenUpError(f"{board}: not tried again in this run, because it was given up: {self.given_up}")
+
+
+def open_patiently(
+    open_board: Callable[[], AnyBoard], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
+) -> AnyBoard:
+    """Open a board, and try again while the attempts last.
+
+    Args:
+        open_board: opens it.
+        attempts: of the case that needs it.
+        power: what switches its power, if anything does.
+        pause_s: how long to wait before another try.
+
+    Raises:
+        BusyError: another run has it.
+        BoardError: it can't be opened.
+        ConfigError: the configuration is wrong, which no retry changes.
+    """
+    step: Step | None = None
+    while True:
+        attempts.begin()
+        try:
+            if step is Step.POWER_CYCLE and power is not None:
+                power.cycle()
+            return open_board()
+        except BusyError:
+            raise  # its board is well: who has it must be waited for
+        except BoardError as error:
+            step = attempts.failed(error, str(error), answered=False, opened=False)
+            time.sleep(pause_s)
 
 
 class Boards:
@@ -149,7 +227,7 @@ class Boards:
         self.check(device)
         try:
             self.board(device)
-        except (BusyError, FarmError, LeaseLostError):
+        except NOT_OURS:
             raise
         except BoardError:
             return

@@ -6,40 +6,25 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from harness.errors import (
-    BoardError,
-    BusyError,
-    EmulatorError,
-    FarmError,
-    FlashError,
-    GivenUpError,
-    LeaseLostError,
-    LockedError,
-    ProbeError,
-)
+from harness.errors import BoardError, EmulatorError, FlashError, LockedError, ProbeError
+from harness.run.access import NOT_OURS, TAKEN_AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.boards.base import Board
-    from harness.boards.usb_power import UsbPower
     from harness.link.client import Link
     from harness.link.messages import Info
     from harness.store.cases import CaseRecord, Stage
 
-AnyBoard = TypeVar("AnyBoard", bound="Board")
-#: So many cases in a row that the board never answered in, and it is the board rather than an image.
-_SILENT_CASES = 2
-#: How long a board that couldn't be opened is left alone: USB devices take about a second to appear.
-_PAUSE_S = 1.5
 #: A reset goes through what has failed here: the probe, the emulator, or the image that it would start.
 _BEYOND_RESET = (ProbeError, EmulatorError, FlashError)
-#: What ends an attempt and says nothing of the board: somebody has it or took it, or the run was stopped.
-_NO_BOARDS_FAULT = (BusyError, FarmError, LeaseLostError, KeyboardInterrupt, SystemExit)
+#: What ends an attempt and says nothing of the board.
+_NO_BOARDS_FAULT = (*NOT_OURS, KeyboardInterrupt, SystemExit)
 #: No retry unlocks a part, and another run's board is not to be touched.
-_FINAL = (LockedError, LeaseLostError)
+_FINAL = (LockedError, *TAKEN_AWAY)
 
 
 class Step(StrEnum):
@@ -194,71 +179,3 @@ class Attempts:
 def chip_name(info: Info) -> str:
     """Return the id of a chip as the results have it: 16 hexadecimal digits."""
     return f"{info.chip_id:016X}"
-
-
-def open_patiently(
-    open_board: Callable[[], AnyBoard], attempts: Attempts, power: UsbPower | None, *, pause_s: float = _PAUSE_S
-) -> AnyBoard:
-    """Open a board, and try again while the attempts last.
-
-    Args:
-        open_board: opens it.
-        attempts: of the case that needs it.
-        power: what switches its power, if anything does.
-        pause_s: how long to wait before another try.
-
-    Raises:
-        BusyError: another run has it.
-        BoardError: it can't be opened.
-        ConfigError: the configuration is wrong, which no retry changes.
-    """
-    step: Step | None = None
-    while True:
-        attempts.begin()
-        try:
-            if step is Step.POWER_CYCLE and power is not None:
-                power.cycle()
-            return open_board()
-        except BusyError:
-            raise  # its board is well: who has it must be waited for
-        except BoardError as error:
-            step = attempts.failed(error, str(error), answered=False, opened=False)
-            time.sleep(pause_s)
-
-
-@dataclass
-class Reliability:
-    """What the cases of this process say of a board: whether to go on with it.
-
-    Attributes:
-        given_up: why the board is not used any more in this run; None as long as it is.
-    """
-
-    given_up: str | None = None
-    _silent: int = 0
-
-    def worked(self) -> None:
-        """Note that the board answered."""
-        self._silent = 0
-
-    def failed(self, error: BoardError, *, answered: bool, opened: bool = True) -> None:
-        """Note that a case failed for good.
-
-        A board that can't be opened is given up, unless another run has it or took it, or the farm didn't answer. Probe
-        or flash failing is the board's fault. Firmware that never answers may be the image's, so it takes two cases in
-        a row. Firmware that answered and then failed says nothing about the board.
-        """
-        if isinstance(error, (BusyError, FarmError, LeaseLostError)):
-            return
-        self._silent = 0 if answered else self._silent + 1
-        if not opened or isinstance(error, (ProbeError, FlashError)) or self._silent >= _SILENT_CASES:
-            self.given_up = str(error)
-
-    def check(self, board: str) -> None:
-        """Refuse a board that was given up.
-
-        Raises:
-            GivenUpError: it was, with the reason.
-        """
-        if self.given_up is not None:
-            raise GivenUpError(f"{board}: not tried again in this run, because it was given up: {self.given_up}")

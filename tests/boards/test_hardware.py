@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyocd.core import exceptions
 
-from harness.boards.hardware import HardwareBoard
+from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
 from harness.boards.usb_power import UsbPower
 from harness.boards.virtual.debug.probe import VirtualProbe
@@ -15,9 +15,9 @@ from harness.errors import BoardError, BusyError, FlashError
 from harness.link.client import Link
 from harness.locks.lease import Lease
 from harness.run.access import Access
+from harness.run.boards import open_patiently
 from harness.run.case import run_case
 from harness.run.options import Options
-from harness.run.retry import open_patiently
 from harness.run.session import Session
 from harness.run.targets import Target
 from harness.store import Run
@@ -145,9 +145,9 @@ def test_the_power_of_another_run_s_board_is_left_alone(attached, bench, suite):
 
 def test_two_boards_on_one_probe_are_two_too_many(attached, nano33):
     words = r"bench: probe virtual:bench-\S+ is in use by "
-    with HardwareBoard(attached.device(nano33)), pytest.raises(BusyError, match=words):
-        HardwareBoard(attached.device(nano33))
-    HardwareBoard(attached.device(nano33)).close()
+    with open_board(attached.device(nano33), "hardware"), pytest.raises(BusyError, match=words):
+        open_board(attached.device(nano33), "hardware")
+    open_board(attached.device(nano33), "hardware").close()
 
 
 # ---- in a case
@@ -162,7 +162,7 @@ def test_the_port_comes_back_under_another_name_in_mid_case(attached, nano33, su
             with attached.twin.machine.paused():
                 attached.twin.replace_port()
 
-    with HardwareBoard(device) as board, Run.create(tmp_path / "results", {"seed": 0}) as run:
+    with open_board(device, "hardware") as board, Run.create(tmp_path / "results", {"seed": 0}) as run:
         row = run_case(board, suite, suite.variant("int8"), suite.load_data(5), run, on_progress=progress)
         assert board.port == attached.twin.port != moved[0]
     assert (row["status"], row["samples"], row["attempts"]) == ("complete", 5, 2)
@@ -181,7 +181,7 @@ def test_power_is_seen_to_go_where_only_the_board_hangs_on_the_hub(attached, nan
 
     attached.own_cable = True
     attached.twin.dap.before_transfer = cut
-    with HardwareBoard(device) as board:
+    with open_board(device, "hardware") as board:
         board.power_cycle()
         assert attached.hub_calls == ["off", "on"]
         assert board.read_memory(0x10000060, 8) == attached.twin.chip_id.to_bytes(8, "little")
@@ -192,9 +192,9 @@ def test_a_flash_program_that_fails_leaves_the_probe_open(attached, nano33, imag
     tool.write_text("#!/bin/sh\necho no chip >&2\nexit 1\n")
     tool.chmod(0o755)
     flasher = CommandFlasher.model_validate({"command": ["flasher", "{image}"]})
-    with HardwareBoard(attached.device(nano33)) as board:
+    with open_board(attached.device(nano33), "hardware") as board:
         start_image(board, image, Link(board.link(), board.name))
-    with HardwareBoard(attached.device(nano33, flasher=flasher)) as board:
+    with open_board(attached.device(nano33, flasher=flasher), "hardware") as board:
         link = Link(board.link(), board.name)
         with pytest.raises(FlashError, match=r"ended with code 1\. Its last lines: no chip"):
             board.flash(image)

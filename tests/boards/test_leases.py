@@ -126,7 +126,7 @@ def test_what_a_run_stores_of_a_device_does_not_depend_on_where_devices_yaml_lie
 
 def test_a_board_that_cannot_be_opened_is_not_held(lab_file, monkeypatch):
     device = Lab.load(lab_file).devices[0]
-    monkeypatch.setattr("harness.boards.probe.check_part", lambda *_: 1 / 0)
+    monkeypatch.setattr("harness.boards.probe.ProbeBoard._check_part", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         open_board(device, "virtual")
     monkeypatch.undo()
@@ -181,9 +181,7 @@ def test_a_stopped_run_finds_its_board_lost(lab_file):
 
 
 def test_a_lost_board_is_neither_opened_again_nor_switched_off(attached, nano33):
-    from harness.boards.hardware import HardwareBoard
-
-    with HardwareBoard(attached.device(nano33, power_cycle=attached.hub())) as board:
+    with open_board(attached.device(nano33, power_cycle=attached.hub()), "hardware") as board:
         port = next(hold for hold in board.holds if hold.what == "port")
         hang(port, TTL_S + 1)
         with Lease("other", "port", "42"):

@@ -13,6 +13,12 @@ from harness.boards.virtual import VirtualNrf52840
 from harness.cli.doctor.device import start_findings
 from harness.errors import ConfigError, FlashError, ImageError
 from harness.link.client import Link
+from harness.link.timing import Timing
+
+
+def over(board):
+    """A link that waits briefly for the unasked INFO of a board that was reset: the one that answers here wasn't."""
+    return Link(board.link(), board.name, Timing(boot=0.2))
 
 
 @contextmanager
@@ -33,7 +39,7 @@ def test_crossed_boards_with_the_same_image_are_told_by_their_chips(nano33, imag
     with crossed(nano33, image) as (mixed, mine, theirs):
         words = rf"mixed: chip {mine.chip_id:016X} is behind its probe .* chip {theirs.chip_id:016X} answers"
         with pytest.raises(ConfigError, match=words):
-            start_image(mixed, image, Link(mixed.link(), "mixed"), force=force)
+            start_image(mixed, image, over(mixed), force=force)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -42,7 +48,7 @@ def test_where_chips_have_no_id_a_reset_must_reach_who_answers(nano33, image, fo
         crossed(nano33, image, chip_id=None) as (mixed, *_),
         pytest.raises(FlashError, match=r"mixed: the board was reset, but what answers .* was not \(boot nonce"),
     ):
-        start_image(mixed, image, Link(mixed.link(), "mixed"), force=force)
+        start_image(mixed, image, over(mixed), force=force)
 
 
 def test_a_board_without_a_chip_id_is_reset_twice_and_then_trusted(nano33, image):
@@ -65,4 +71,4 @@ def test_a_counter_of_another_frequency_than_the_kind_says(nano33, image):
 
 def test_hil_doctor_tells_crossed_boards_too(nano33, image):
     with crossed(nano33, image) as (mixed, *_), pytest.raises(ConfigError, match="the port belongs to another board"):
-        list(start_findings(mixed, nano33, Link(mixed.link(), "mixed"), None))
+        list(start_findings(mixed, nano33, over(mixed), None))

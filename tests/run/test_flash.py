@@ -98,22 +98,23 @@ def test_hil_flash_erases_a_locked_part_only_when_told(hil, attached, image):
 
 
 @pytest.mark.usefixtures("patient")
-def test_force_flash_in_a_run(run, attached):
+def test_force_flash_in_a_run(run, hil, attached, image):
+    assert hil("flash", image.path, "--device", "bench").exit_code == 0
     written = []
-    for options in ((), (), ("--force-flash",)):
+    for options in ((), ("--force-flash",)):
         before = attached.written_blocks
         result, case, log = run("--device", "bench", *options)
         result.assert_outcomes(passed=1)
         assert (case.backend, case.status, case.samples) == ("hardware", "complete", 3)
         written.append((attached.written_blocks - before > 0, "skipped" in log, case.flashing))
-    assert written == [(True, False, "written"), (False, True, "compared"), (True, False, "written")]
+    assert written == [(False, True, "compared"), (True, False, "written")]
 
 
 @pytest.mark.usefixtures("patient")
 def test_the_same_build_id_with_other_weights_is_another_image(run, hil, lab, attached, image):
     """The weights are zeroed in the file, and the build id is kept: nothing that the firmware says tells the two."""
     path = lab / "firmware" / "prebuilt" / "nano33" / image.path.name
-    good = run("--device", "bench", "--samples", "20")[1]
+    assert "Flashed fashion_mnist_int8.elf" in hil("flash", image.path, "--device", "bench").output
     zero_weights(path, path)
     stale = load_image(path)
     assert (stale.build_id, stale.card) == (image.build_id, image.card)
@@ -121,7 +122,6 @@ def test_the_same_build_id_with_other_weights_is_another_image(run, hil, lab, at
     bad = run("--device", "bench", "--samples", "20")[1]
     assert (bad.flashing, bad.image_sha256, bad.build_id) == ("written", stale.sha256, image.build_id)
     assert bytes(attached.twin.machine.memory.flash[stale.vectors : stale.segments[0].end]) == stale.segments[0].data
-    assert good.accuracy > 0.8
     assert bad.accuracy < 0.5  # one class for every input
     before = attached.written_blocks
     assert "Flashed fashion_mnist_int8.elf" in hil("flash", image.path, "--device", "bench").output
@@ -141,17 +141,6 @@ def test_a_locked_part_in_a_run(run, attached):
     assert (case.status, case.attempts, case.samples) == ("complete", 1, 3)
     assert "the nRF52840 was locked: it was erased whole, bootloader included" in log
     assert not attached.twin.dap.locked
-
-
-def test_a_locked_virtual_board_in_a_run(run):
-    options = ("--device", "nano33", "--backend", "virtual", "--virtual-fault", "swd.locked")
-    result, case, _ = run(*options)
-    result.assert_outcomes(failed=1)
-    assert "--allow-mass-erase" in case.reason
-    result, case, log = run(*options, "--allow-mass-erase")
-    result.assert_outcomes(passed=1)
-    assert "erased whole" in log
-    assert case.status == "complete"
 
 
 def test_nothing_is_called_read_back_without_a_probe(board):

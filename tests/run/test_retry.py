@@ -15,9 +15,10 @@ from harness.config.access import UsbHub
 from harness.errors import BoardError, EmulatorError, FlashError, LinkError, ProbeError
 from harness.image.elf import load_image
 from harness.link.client import Link
+from harness.run.boards import Reliability
 from harness.run.case import run_case
 from harness.run.options import Options
-from harness.run.retry import Reliability, Step, choose, plan
+from harness.run.retry import Step, choose, plan
 from harness.run.session import Session
 from harness.store import Run, load_results
 

@@ -7,19 +7,17 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from harness.boards.base import Board
 from harness.boards.flash_compare import first_difference
-from harness.boards.held_board import HeldBoard
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError
-from harness.image.elf import check_image
 from harness.link.messages import FAULT_BYTES, describe_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.boards.base import Board
     from harness.boards.renode.find import Renode
     from harness.boards.renode.stream import SocketStream
     from harness.config import Device
@@ -35,7 +33,7 @@ _LOOKS, _LOOK_S = 10, 0.01
 _FAULTED = {"fault_entry", "record_fault", "hil_agent_fault"}
 
 
-class RenodeBoard(HeldBoard):
+class RenodeBoard(Board):
     """One board in one Renode process, open until `close`.
 
     Args:
@@ -52,9 +50,6 @@ class RenodeBoard(HeldBoard):
         EmulatorError: Renode can't be started, or refuses what it is told.
     """
 
-    probe_uid = ""
-    reads_memory = True
-
     def __init__(self, device: Device, renode: Renode, *, isolated: bool = True) -> None:
         super().__init__(device.name, device.kind, "renode")
         if device.kind.twin not in PLATFORMS:
@@ -64,7 +59,6 @@ class RenodeBoard(HeldBoard):
         self._isolated = isolated
         self.logs: Path | None = None
         self.port = "not open"
-        self._image: Image | None = None
         self._machine: Machine | None = None
         self._log_start = 0
         self._flashed = self._counted = False
@@ -119,24 +113,14 @@ class RenodeBoard(HeldBoard):
         return self._machine is None or self._machine.process.ended
 
     def reconnect(self) -> None:
-        """End Renode and start another one; what was in flash is gone.
-
-        Raises:
-            EmulatorError: it doesn't start.
-        """
+        """End Renode and start another one; what was in flash is gone."""
         self.let_go()
         self._start()
 
     # ---- the board
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
-        """Load an image, read it back and compare.
-
-        Raises:
-            ImageError: the image is not for this board.
-            FlashError: what reads back differs.
-            EmulatorError: Renode refuses, or is gone.
-        """
+        """Load an image, read it back and compare."""
         self.adopt(image)
         self._flashed = False
         self._live.load(image)
@@ -150,21 +134,8 @@ class RenodeBoard(HeldBoard):
             progress(1.0)
 
     def contains(self, image: Image) -> bool:
-        """Read the emulated flash, and compare it with every segment of an image.
-
-        Raises:
-            EmulatorError: Renode refuses, or is gone.
-        """
+        """Read the emulated flash, and compare it with every segment of an image."""
         return self._flashed and first_difference(image, self._live.read) is None
-
-    def adopt(self, image: Image) -> None:
-        """Take it that the board has `image` in flash.
-
-        Raises:
-            ImageError: the image is not for this board.
-        """
-        check_image(image, self.kind)
-        self._image = image
 
     def reset(self) -> None:
         """Reset the board and start its image from the image's vector table.
@@ -180,11 +151,7 @@ class RenodeBoard(HeldBoard):
         self._live.reset(self._image.vectors)
 
     def link(self) -> SocketStream:
-        """Return the serial line.
-
-        Raises:
-            EmulatorError: Renode is switched off.
-        """
+        """Return the serial line."""
         stream = self._live.stream
         if stream is None:
             raise EmulatorError(f"{self.name}: Renode is switched off")
