@@ -13,7 +13,8 @@ from harness.config.state import state_folder
 from harness.errors import HilError
 from harness.health.history import CheckFile, RunHistory
 from harness.health.quarantine import Ledger
-from harness.health.rules import Health, judge
+from harness.health.rules import Health
+from harness.health.rules import judge as judge_boards
 from harness.health.trial import says_something
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class HealthBook(Ledger):
             StoreError: a file can't be read or written.
         """
         made = []
-        for device, health in self._health(self.trials()).items():
+        for device, health in self.judge(self.trials()).items():
             if health.grounds and self._readable(device) and self.quarantined(device) is None:
                 reason = "; ".join(ground.reason for ground in health.grounds)
                 evidence = dict.fromkeys(reference for ground in health.grounds for reference in ground.evidence)
@@ -92,11 +93,11 @@ class HealthBook(Ledger):
 
     def summary(self, device: str) -> Judged:
         """Judge one board."""
-        return self._judged(device, self._health(self.trials()))
+        return self._judged(device, self.judge(self.trials()))
 
     def all(self, first: Iterable[str] = ()) -> tuple[Judged, ...]:
         """Judge some boards, then every other one that something is known of, by name."""
-        known = self._health(self.trials())
+        known = self.judge(self.trials())
         others = sorted({*known, *(found.device for found in self.all_quarantined())})
         return tuple(self._judged(name, known) for name in dict.fromkeys((*first, *others)))
 
@@ -105,10 +106,11 @@ class HealthBook(Ledger):
         past = [trial.when for trial in self.trials() if trial.device == device]
         return super().release(device, by, why, max([when or self._clock(), *past]))
 
-    def _health(self, trials: Sequence[Trial]) -> dict[str, Health]:
+    def judge(self, trials: Sequence[Trial]) -> dict[str, Health]:
+        """Apply the rules to what `trials` returned; whether a board is out of use isn't in it."""
         names = sorted({trial.device for trial in trials})
         came_back = {name: when for name in names if self._readable(name) and (when := self.released(name)) is not None}
-        return judge(trials, self._rules, self._clock(), came_back)
+        return judge_boards(trials, self._rules, self._clock(), came_back)
 
     def _judged(self, device: str, known: dict[str, Health]) -> Judged:
         health, quarantine = known.get(device, Health(device)), self.quarantined(device)

@@ -27,7 +27,7 @@ from harness.config.nightly import Nightly
 from harness.errors import ConfigError
 from harness.farm.finish import finish_night
 from harness.farm.night import NightExit
-from harness.farm.site import Site, boards, runs, write_site
+from harness.farm.site import Site, boards, runs
 from harness.locks.lease_files import LeaseFiles
 from harness.store.folders import is_run
 
@@ -661,7 +661,7 @@ def test_a_folder_that_holds_something_else_is_refused(farm):
     out = farm.folder / "site"
     put(out / "index.html", "mine")
     with pytest.raises(ConfigError, match="holds something else, and no site"):
-        write_site(farm.lab, farm.results, out)
+        Site(farm.lab, farm.results, out).write()
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("index.html", "mine")]
 
 
@@ -722,7 +722,7 @@ def test_a_page_is_whole_at_any_moment_also_if_its_writer_is_killed(full):
 def test_a_folder_that_cannot_be_written_is_said(farm):
     (farm.folder / "file").write_text("")
     with pytest.raises(ConfigError, match=r"the site can't be written to .*file"):
-        write_site(farm.lab, farm.results, farm.folder / "file" / "site")
+        Site(farm.lab, farm.results, farm.folder / "file" / "site").write()
 
 
 # ---- the command
