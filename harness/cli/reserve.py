@@ -84,7 +84,7 @@ def reserve(
     mode = next((name for name, said in modes.items() if said), "booking")
     _reject_others(mode)
     loaded, when, user = load_lab(lab), now(), username()
-    calendar = Calendar.of(loaded)
+    calendar = Calendar(loaded)
     if mode == "listing":
         _list(loaded, calendar, selectors, tags, when, as_json=as_json)
         return
@@ -155,7 +155,12 @@ def _list(
     found = [one for one in calendar.reservations(when, when + _LISTED) if wanted.intersection(one.devices)]
     _warn(calendar)
     if as_json:
-        click.echo(json.dumps({"reservations": [_as_json(one) for one in found]}, indent=2))
+        shown = [
+            {"id": short_id(one.id), "owner": one.owner, "devices": one.devices, "start": one.start.isoformat(),
+             "end": one.end.isoformat(), "purpose": one.purpose}
+            for one in found
+        ]  # fmt: skip
+        click.echo(json.dumps({"reservations": shown}, indent=2))
         return
     days: dict[datetime, list[tuple[str, Reservation]]] = {}
     for one in found:
@@ -176,11 +181,6 @@ def _rows(day: datetime, entries: Sequence[tuple[str, Reservation]]) -> Iterable
         yield shown, show_time(one.start, day), show_time(one.end, day), one.owner, one.purpose, short_id(one.id)
 
 
-def _as_json(one: Reservation) -> dict[str, object]:
-    times = {"start": one.start.isoformat(), "end": one.end.isoformat()}
-    return {"id": short_id(one.id), "owner": one.owner, "devices": one.devices, **times, "purpose": one.purpose}
-
-
 def _days(start: datetime, end: datetime) -> list[datetime]:
     """Return the local days that a span touches, each as an aware time at its beginning."""
     first, last = start.astimezone().date(), (end - timedelta(microseconds=1)).astimezone().date()
@@ -189,11 +189,9 @@ def _days(start: datetime, end: datetime) -> list[datetime]:
 
 
 def _sentence(one: Booking, when: datetime) -> str:
+    start, end = show_time(one.start, when), show_time(one.start + one.length, when)
     purpose = f" ({one.purpose})" if one.purpose else ""
-    until = show_time(one.start + one.length, when)
-    return (
-        f"{one.id}: {', '.join(one.devices)} for {one.owner} from {show_time(one.start, when)} until {until}{purpose}"
-    )
+    return f"{one.id}: {', '.join(one.devices)} for {one.owner} from {start} until {end}{purpose}"
 
 
 def _warn(calendar: Calendar) -> None:

@@ -133,7 +133,7 @@ class Source:
 def boards(source: Source, unknown: list[str], untold: list[str]) -> tuple[Board, ...]:
     """Return the boards of devices.yaml; what can't be read is added to `unknown`, or to `untold` if it is history."""
     held = tried(_holders, [], unknown)
-    calendar, reserved = Calendar.of(source.lab), dict[str, list[Reserved]]()
+    calendar, reserved = Calendar(source.lab), dict[str, list[Reserved]]()
     for one in tried(lambda: calendar.reservations(source.when, source.when + _AHEAD), [], unknown):
         for device in one.devices:
             reserved.setdefault(device, []).append(Reserved(one.id, one.owner, one.purpose, one.start, one.end))
