@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.leases import is_on
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
-from harness.config.state import is_here
 from harness.errors import HilError
-from harness.farm.lab_access import LabAccess
-from harness.farm.labgrid import Labgrid
-from harness.locks.holder import since_words
-from harness.locks.listing import list_leases
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
@@ -31,6 +25,10 @@ if TYPE_CHECKING:
 @LAB
 def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
     """Show who uses which board of this computer, since when, and which are free."""
+    from harness.boards.leases import is_on
+    from harness.config.state import is_here
+    from harness.locks.listing import list_leases
+
     loaded, (held, crashed), monotonic_s = load_lab(lab), list_leases(), time.monotonic()
     here = [device for device in loaded.devices if is_here(device)]
     free = [device for device in here if not any(is_on(holder, device) for holder in held)]
@@ -66,6 +64,9 @@ def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passe
 
 def _kept(lab: Lab, here: Iterable[Device], free: Container[Device]) -> dict[str, str]:
     """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
+    from harness.farm.lab_access import LabAccess
+    from harness.farm.labgrid import Labgrid
+
     kept: dict[str, str] = {}
     access, labgrid = LabAccess(lab), Labgrid(lab.farm.labgrid)
     for device in here:
@@ -89,6 +90,8 @@ def _by_run(leases: Iterable[Holder]) -> list[list[Holder]]:
 
 
 def _row(group: list[Holder], monotonic_s: float) -> tuple[str | None, ...]:
+    from harness.locks.holder import since_words
+
     first = min(group, key=lambda holder: holder.since)
     oldest = min(group, key=lambda holder: holder.beat_s)
     what = ", ".join(holder.what if holder.what == "virtual" else f"{holder.what} {holder.key}" for holder in group)

@@ -22,7 +22,7 @@ from harness.health.book import HealthBook
 from harness.health.check import task_for
 from harness.run.provenance import provenance
 from harness.store.commits import committed
-from harness.store.names import writer_name
+from harness.store.folders import writer_name
 from harness.store.runs import Run
 from harness.text.escape import printable
 

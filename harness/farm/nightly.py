@@ -29,7 +29,7 @@ from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
 from harness.store import load_results
 from harness.store.commits import committed
-from harness.store.names import writer_name
+from harness.store.folders import writer_name
 from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE, Run, finish_shared
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StoreError
 from harness.farm.site.values import text
 from harness.files.json_file import read_json
-from harness.store.files import load_table
 from harness.store.folders import is_run, started
 from harness.store.runs import CASES_FILE, RUN_FILE
+from harness.store.tables import load_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
