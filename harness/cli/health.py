@@ -46,6 +46,9 @@ def health(
     patience: Patience,
 ) -> None:
     """Show how well the boards work, and why some are not used."""
+    from harness.config.state import stamp
+    from harness.health.book import open_book
+
     loaded = load_lab(lab)
     if check and (device is None or as_json):
         raise click.UsageError("--check needs a DEVICE, and goes without --json")
@@ -54,8 +57,23 @@ def health(
     if device is not None and check:
         if not _check(loaded, device, results_dir, patience):
             raise SystemExit(1)
+        return
+    book = open_book(loaded, results_dir)
+    if device is None:
+        judged: Sequence[Judged] = book.all([entry.name for entry in loaded.devices])
     else:
-        _show(loaded, device, results_dir, as_json=as_json)
+        judged = (book.summary(device),)
+        if judged[0].health.last is None and judged[0].quarantine is None:
+            single_device(loaded, device)  # a name that nobody knows is an error
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in judged], indent=2, default=stamp))
+    elif not judged:
+        click.echo("Nothing is known of any board yet; runs and `hil health DEVICE --check` write it down.")
+    else:
+        days = loaded.farm.health.window_days
+        print_table(f"Health over {days:g} days", _COLUMNS, map(_row, judged), ("cases", "attempts", "frames again"))
+        for line in _details(judged[0]) if device is not None else ():
+            click.echo(printable(line))
 
 
 def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) -> bool:
@@ -65,43 +83,17 @@ def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) ->
     from harness.health.check import check_board
 
     device = single_device(lab, name)
+
+    def say(text: str) -> None:
+        click.echo(f"{device.name}: {printable(text)}")
+
     with closing(LabAccess(lab)) as access:
-        check = check_board(
-            lab,
-            device,
-            access,
-            results_dir,
-            on_step=lambda step: click.echo(f"{device.name}: {step}"),
-            patience=patience,
-        )
-    click.echo(f"{device.name}: {'passed' if check.ok else 'FAILED'}: {printable(check.reason)}")
+        check = check_board(lab, device, access, results_dir, on_step=say, patience=patience)
+    say(f"{'passed' if check.ok else 'FAILED'}: {check.reason}")
     quarantine = open_book(lab).quarantined(device.name)
     if quarantine is not None:
-        click.echo(f"{device.name}: {printable(quarantine.text)}")
+        say(quarantine.text)
     return check.ok
-
-
-def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bool) -> None:
-    """Print what is known of every board, or of one, with all that is to say about it."""
-    from harness.config.state import stamp
-    from harness.health.book import open_book
-
-    book = open_book(lab, results_dir)
-    if device is not None:
-        judged: Sequence[Judged] = (book.summary(device),)
-        if judged[0].health.last is None and judged[0].quarantine is None:
-            single_device(lab, device)  # a name that nobody knows is an error
-    else:
-        judged = book.all([entry.name for entry in lab.devices])
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in judged], indent=2, default=stamp))
-    elif not judged:
-        click.echo("Nothing is known of any board yet; runs and `hil health DEVICE --check` write it down.")
-    else:
-        days = lab.farm.health.window_days
-        print_table(f"Health over {days:g} days", _COLUMNS, map(_row, judged), ("cases", "attempts", "frames again"))
-        for line in _details(judged[0]) if device is not None else ():
-            click.echo(printable(line))
 
 
 def _row(judged: Judged) -> tuple[str | None, ...]:

@@ -14,7 +14,7 @@ from harness.errors import HilError
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from harness.config import Device, Lab
     from harness.locks.holder import Holder
@@ -25,23 +25,20 @@ if TYPE_CHECKING:
 @LAB
 def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passes it)
     """Show who uses which board of this computer, since when, and which are free."""
-    _show(load_lab(lab), as_json=as_json)
-
-
-def _show(lab: Lab, *, as_json: bool) -> None:
-    """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
+    from harness.boards.leases import is_on
+    from harness.config.state import is_here
     from harness.locks.listing import list_leases
 
-    held, crashed = list_leases()
-    monotonic_s = time.monotonic()
-    free = [device.name for device in free_devices(lab, held)]
-    kept = _kept(lab, free)
-    free = [name for name in free if name not in kept]
+    loaded, (held, crashed), monotonic_s = load_lab(lab), list_leases(), time.monotonic()
+    here = [device for device in loaded.devices if is_here(device)]
+    free = [device for device in here if not any(is_on(holder, device) for holder in held)]
+    kept = _kept(loaded, here, free)
+    names = [device.name for device in free if device.name not in kept]
     if as_json:
         content = {
             "leases": [{**holder.as_json(), "state": holder.state(monotonic_s)} for holder in held],
             "crashed": [holder.as_json() for holder in crashed],
-            "free": free,
+            "free": names,
             "kept": kept,
         }
         click.echo(json.dumps(content, indent=2))
@@ -59,42 +56,29 @@ def _show(lab: Lab, *, as_json: bool) -> None:
             f"{first.device}: process {first.pid} of {first.owner} ({first.purpose}) ended without releasing it; "
             "what it left was cleaned up."
         )
-    if lab.devices:
+    if loaded.devices:
         for name, why in kept.items():
             click.echo(f"{name}: {printable(why)}")
-        click.echo(f"Free ({lab.path}): {', '.join(free) or 'none'}")
+        click.echo(f"Free ({loaded.path}): {', '.join(names) or 'none'}")
 
 
-def _kept(lab: Lab, free: list[str]) -> dict[str, str]:
+def _kept(lab: Lab, here: Iterable[Device], free: Container[Device]) -> dict[str, str]:
     """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
-    from harness.config.state import is_here
     from harness.farm.lab_access import LabAccess
     from harness.farm.labgrid import Labgrid
 
     kept: dict[str, str] = {}
     access, labgrid = LabAccess(lab), Labgrid(lab.farm.labgrid)
-    for device in lab.devices:
-        if not is_here(device):
-            continue
+    for device in here:
         try:
             access.check(device)
             access.permit(device)
-            holder = labgrid.holder(device.labgrid) if device.labgrid and device.name in free else None
+            holder = labgrid.holder(device.labgrid) if device.labgrid and device in free else None
             if holder is not None:
                 kept[device.name] = f"held in labgrid by {holder}"
         except HilError as error:
             kept[device.name] = str(error).removeprefix(f"{device.name}: ").removeprefix(f"{device.name} is ")
     return kept
-
-
-def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:
-    """Return the configured devices of this host that nobody holds."""
-    from harness.boards.leases import is_on
-    from harness.config.state import is_here
-
-    held = list(held)
-    here = [device for device in lab.devices if is_here(device)]
-    return [device for device in here if not any(is_on(holder, device) for holder in held)]
 
 
 def _by_run(leases: Iterable[Holder]) -> list[list[Holder]]:

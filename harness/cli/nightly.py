@@ -41,16 +41,15 @@ def nightly(
     from harness.farm.night import plan_cases
     from harness.farm.nightly import run_night
     from harness.farm.seats import Wish
+    from harness.health.book import usual_results
     from harness.report.gate import NIGHTLY_PARSERS
 
     loaded, wanted = load_lab(lab), load_nightly(file, NIGHTLY_PARSERS)
-    store = loaded.farm.store
     if results_dir is not None and "://" in results_dir:
         raise ConfigError(
             f"--results-dir {results_dir} must be a folder; `farm: {{store: URL}}` publishes finished runs"
         )
-    usual = "results" if store is None or "://" in store else store
-    folder = Path(usual if results_dir is None else results_dir)
+    folder = usual_results(loaded) if results_dir is None else Path(results_dir)
     base = file.parent.resolve()
     if dry_run:
         cases = plan_cases(loaded.select(wanted.devices), wanted, base, folder)

@@ -86,7 +86,7 @@ def reserve(
     mode = next((name for name, said in modes.items() if said), "booking")
     _reject_others(mode)
     loaded, when, user = load_lab(lab), now(), username()
-    calendar = Calendar.of(loaded)
+    calendar = Calendar(loaded)
     if mode == "listing":
         _list(loaded, calendar, selectors, tags, when, as_json=as_json)
         return
@@ -153,11 +153,18 @@ def _list(
     lab: Lab, calendar: Calendar, selectors: Sequence[str], tags: Sequence[str], when: datetime, *, as_json: bool
 ) -> None:
     """Print a table for each day that has reservations, in local time; a board's rows stand together."""
+    from harness.farm.booking import short_id
+
     wanted = set(boards_of(lab, selectors, tags)) if selectors or tags else {device.name for device in lab.devices}
     found = [one for one in calendar.reservations(when, when + _LISTED) if wanted.intersection(one.devices)]
     _warn(calendar)
     if as_json:
-        click.echo(json.dumps({"reservations": [_as_json(one) for one in found]}, indent=2))
+        shown = [
+            {"id": short_id(one.id), "owner": one.owner, "devices": one.devices, "start": one.start.isoformat(),
+             "end": one.end.isoformat(), "purpose": one.purpose}
+            for one in found
+        ]  # fmt: skip
+        click.echo(json.dumps({"reservations": shown}, indent=2))
         return
     days: dict[datetime, list[tuple[str, Reservation]]] = {}
     for one in found:
@@ -180,13 +187,6 @@ def _rows(day: datetime, entries: Sequence[tuple[str, Reservation]]) -> Iterable
         yield shown, show_time(one.start, day), show_time(one.end, day), one.owner, one.purpose, short_id(one.id)
 
 
-def _as_json(one: Reservation) -> dict[str, object]:
-    from harness.farm.booking import short_id
-
-    times = {"start": one.start.isoformat(), "end": one.end.isoformat()}
-    return {"id": short_id(one.id), "owner": one.owner, "devices": one.devices, **times, "purpose": one.purpose}
-
-
 def _days(start: datetime, end: datetime) -> list[datetime]:
     """Return the local days that a span touches, each as an aware time at its beginning."""
     first, last = start.astimezone().date(), (end - timedelta(microseconds=1)).astimezone().date()
@@ -195,11 +195,9 @@ def _days(start: datetime, end: datetime) -> list[datetime]:
 
 
 def _sentence(one: Booking, when: datetime) -> str:
+    start, end = show_time(one.start, when), show_time(one.start + one.length, when)
     purpose = f" ({one.purpose})" if one.purpose else ""
-    until = show_time(one.start + one.length, when)
-    return (
-        f"{one.id}: {', '.join(one.devices)} for {one.owner} from {show_time(one.start, when)} until {until}{purpose}"
-    )
+    return f"{one.id}: {', '.join(one.devices)} for {one.owner} from {start} until {end}{purpose}"
 
 
 def _warn(calendar: Calendar) -> None:

@@ -24,14 +24,13 @@ def site(out: Path | None, watch: bool, results_dir: Path | None, lab: str | Non
     by default it is `farm: {site: DIR}` of devices.yaml.
     """
     from harness.farm.site import Site
+    from harness.health.book import usual_results
 
     loaded = load_lab(lab)
     folder = out or loaded.farm.site
     if folder is None:
         raise click.UsageError("say where to: hil site DIR, or `farm: {site: DIR}` in devices.yaml")
-    store = loaded.farm.store
-    usual = Path(store) if store is not None and "://" not in store else Path("results")
-    made = Site(loaded, results_dir or usual, folder)
+    made = Site(loaded, results_dir or usual_results(loaded), folder)
     if not watch:
         click.echo(f"Site: {made.write()}")
         return

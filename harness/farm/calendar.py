@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.config.state import find_state
 from harness.errors import ConfigError, ReservationError, ReservedError
@@ -67,38 +67,24 @@ def shown_user(name: str) -> str:
 class Calendar:
     """The reservations of a lab: those in its calendar, and those that `hil reserve` writes.
 
-    Every question takes the time that it is about. Both files and the URL are looked at again with each.
+    Every question takes the time that it is about. File and URL are looked at again with each.
 
     Args:
-        lab: whose boards are meant.
-        file: what `hil reserve` writes; read as well.
-        url: of a calendar elsewhere, None if there is none.
-        cache: folder for the last copy of that.
-        required: whether it is an error if `file` is missing, because devices.yaml names it.
+        lab: whose boards are meant; `farm: {calendar: ...}`, else a file in the state folder, is its calendar.
 
     Attributes:
-        file: the same.
+        file: what `hil reserve` writes; read as well if the calendar is at a URL.
         warning: what to tell the user of the last look, None if all is well.
     """
 
-    def __init__(self, lab: Lab, file: Path, url: str | None, cache: Path, *, required: bool = False) -> None:
-        self.file = file
-        self.warning: str | None = None
-        self._lab, self._url, self._cache, self._required = lab, url, cache, required
-        self._read: tuple[tuple[bytes, ...], datetime, datetime, list[Reservation]] | None = None
-
-    @classmethod
-    def of(cls, lab: Lab) -> Self:
-        """Return the calendar of a lab: `farm: {calendar: ...}`, and what lies in the state folder."""
+    def __init__(self, lab: Lab) -> None:
         state, said = find_state(lab), lab.farm.calendar
-        if said is not None and "://" not in said:
-            return cls(lab, Path(said), None, state / "calendar", required=True)
-        return cls(lab, state / "reservations.ics", said, state / "calendar")
-
-    @property
-    def sources(self) -> str:
-        """Where the reservations are, for people; of a URL only the host, as the rest is often a password."""
-        return str(self.file) if self._url is None else f"{shown_url(self._url)} and {self.file}"
+        self._required = said is not None and "://" not in said
+        self._url = None if self._required else said
+        self.file = Path(said) if said is not None and self._required else state / "reservations.ics"
+        self.warning: str | None = None
+        self._lab, self._cache = lab, state / "calendar"
+        self._read: tuple[tuple[bytes, ...], datetime, datetime, list[Reservation]] | None = None
 
     def reservations(self, start: datetime, end: datetime) -> list[Reservation]:
         """Return what is reserved at some time from `start` to `end`, by the beginning.
@@ -120,13 +106,11 @@ class Calendar:
 
     def active(self, device: str, when: datetime) -> Reservation | None:
         """Return the reservation that keeps a board at a time: of several the one that began first. Raises as above."""
-        found = self.reservations(when, when + _AHEAD)
-        return next((one for one in found if device in one.devices and one.start <= when), None)
+        return next((one for one in self._of(device, when) if one.start <= when), None)
 
     def next(self, device: str, user: str, when: datetime) -> Reservation | None:
         """Return somebody else's next reservation of a board in the coming two weeks, None if there is none."""
-        found = self.reservations(when, when + _AHEAD)
-        return next((one for one in found if device in one.devices and one.start > when and not one.is_of(user)), None)
+        return next((one for one in self._of(device, when) if one.start > when and not one.is_of(user)), None)
 
     def check(self, device: str, user: str, when: datetime, seconds: float = 0.0) -> None:
         """See that nobody else has reserved a board for now, or for a time that begins within so many seconds.
@@ -138,19 +122,22 @@ class Calendar:
         now = self.active(device, when)
         if now is not None and not now.is_of(user):
             free = now.end
-            for one in self.reservations(when, when + _AHEAD):
-                if device in one.devices and not one.is_of(user) and one.start <= free:
+            for one in self._of(device, when):
+                if not one.is_of(user) and one.start <= free:
                     free = max(free, one.end)
             purpose = f" ({now.purpose})" if now.purpose else ""
             after = "free after that" if free == now.end else f"then by others, free from {show_time(free, when)}"
             words = f"{device} is reserved by {now.owner} until {show_time(now.end, when)}{purpose}"
             raise ReservedError(words, f"{after}, or `hil reserve` another", holder=now.id)
-        after_now = self.next(device, user, when) if seconds else None
-        if after_now is not None and after_now.start < when + timedelta(seconds=seconds):
+        later = self.next(device, user, when) if seconds else None
+        if later is not None and later.start < when + timedelta(seconds=seconds):
             raise ReservedError(
-                f"{device} is reserved by {after_now.owner} from {show_time(after_now.start, when)} on, too soon for "
-                f"what takes {seconds:.0f} s"
+                f"{device} is reserved by {later.owner} from {show_time(later.start, when)} on, too soon for what "
+                f"takes {seconds:.0f} s"
             )
+
+    def _of(self, device: str, when: datetime) -> list[Reservation]:
+        return [one for one in self.reservations(when, when + _AHEAD) if device in one.devices]
 
     def _contents(self) -> dict[str, bytes]:
         """Return what each source holds, by its name for people."""

@@ -8,9 +8,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from http.client import HTTPException
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from harness.config.state import now, stamp
 from harness.errors import ConfigError, HilError, ReservationError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _FRESH = timedelta(minutes=1)
 _CONNECT_S, _WHOLE_S = 10.0, 20.0
 _LARGEST = 16 << 20
-_NOT_MODIFIED = 304
 
 
 def shown_url(url: str) -> str:
@@ -53,60 +51,43 @@ def fetch_calendar(url: str, folder: Path, parse: Callable[[str, bytes], object]
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     path, about_path = folder / f"{name}.ics", folder / f"{name}.json"
     about = read_json(about_path) or {}
-    copy = path.read_bytes() if path.is_file() else None
-    fetched, tried = _time(about.get("fetched")), _time(about.get("tried"))
-    problem = about.get("problem")
-    if copy is None or fetched is None or tried is None or not tried <= now() < tried + _FRESH:
+    fetched, tried, problem = _time(about.get("fetched")), _time(about.get("tried")), about.get("problem")
+    copy = path.read_bytes() if fetched is not None and path.is_file() else None
+    if copy is None or tried is None or not tried <= now() < tried + _FRESH:
         tried = now()
         try:
-            changed = _ask(url, about if copy is not None and fetched is not None else {})
-            if changed is not None:
-                copy, about = changed
-                parse(shown_url(url), copy)
-                with suppress(OSError):  # the next look fetches it again
-                    write_file(path, copy)
-            fetched, problem = tried, None
+            content = _ask(url)
+            parse(shown_url(url), content)
+            copy, fetched, problem = content, tried, None
+            with suppress(OSError):  # the next look fetches it again
+                write_file(path, copy)
         except (OSError, HTTPException, ValueError, HilError) as error:
             problem = str(error)
-            copy = path.read_bytes() if fetched is not None and path.is_file() else None
         if copy is None or fetched is None:
             raise ReservationError(
                 f"the calendar at {shown_url(url)} can't be fetched ({problem}), and no earlier copy is there, so "
                 "nobody knows which boards are reserved"
             )
-        said = {key: about.get(key) for key in ("etag", "modified")}
         with suppress(OSError):
-            write_json(about_path, {**said, "fetched": stamp(fetched), "tried": stamp(tried), "problem": problem})
-    if problem is None:
+            write_json(about_path, {"fetched": stamp(fetched), "tried": stamp(tried), "problem": problem})
+    if problem is None or fetched is None:
         return copy, None
-    age = show_length(now() - fetched)
     return copy, (
         f"the calendar at {shown_url(url)} can't be fetched ({problem}); its copy of {show_time(fetched, now())} "
-        f"counts, which is {age} old"
+        f"counts, which is {show_length(now() - fetched)} old"
     )
 
 
-def _ask(url: str, about: dict[str, object]) -> tuple[bytes, dict[str, object]] | None:
-    """Fetch a calendar, None if it is as `about` says that the copy is."""
-    asked = {"If-None-Match": about.get("etag"), "If-Modified-Since": about.get("modified")}
-    headers = {key: str(value) for key, value in asked.items() if value}
-    address = url.replace("webcal://", "https://", 1)
-    end = time.monotonic() + _WHOLE_S
-    try:
-        with urlopen(Request(address, headers=headers), timeout=_CONNECT_S) as answer:  # noqa: S310 (seen to be http)
-            content = bytearray()
-            while chunk := answer.read1(1 << 16):
-                content += chunk
-                if len(content) > _LARGEST:
-                    raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
-                if time.monotonic() > end:
-                    raise TimeoutError(f"not all of it came within {_WHOLE_S:g} s")
-            return bytes(content), {"etag": answer.headers["ETag"], "modified": answer.headers["Last-Modified"]}
-    except HTTPError as error:
-        with error:
-            if error.code == _NOT_MODIFIED:
-                return None
-        raise
+def _ask(url: str) -> bytes:
+    end, content = time.monotonic() + _WHOLE_S, bytearray()
+    with urlopen(url.replace("webcal://", "https://", 1), timeout=_CONNECT_S) as answer:  # noqa: S310 (seen to be http)
+        while chunk := answer.read1(1 << 16):
+            content += chunk
+            if len(content) > _LARGEST:
+                raise ValueError(f"it is larger than {_LARGEST >> 20} MB")
+            if time.monotonic() > end:
+                raise TimeoutError(f"not all of it came within {_WHOLE_S:g} s")
+    return bytes(content)
 
 
 def _time(said: object) -> datetime | None:

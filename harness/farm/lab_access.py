@@ -55,7 +55,7 @@ class LabAccess(Access):
         super().__init__(lab)
         state = _state(lab) if lab.devices else None
         self.book = None if state is None else HealthBook(state, lab.farm.health, results_dir, devices=lab.devices)
-        self.calendar = Calendar.of(lab)
+        self.calendar = Calendar(lab)
         self._labgrid = Labgrid(lab.farm.labgrid)
         self._judges = judges
         self._reviews = results_dir is not None
@@ -103,8 +103,13 @@ class LabAccess(Access):
         """
         if not _shared(device):
             return super().open(device, backend, faults, unlock=unlock, patience=patience)
-        self._await_end(device, patience)
-        place = None
+        wait, place = Wait(patience), None
+        while True:
+            try:
+                self.permit(device)
+                break
+            except ReservedError as error:
+                wait.again(error, _RESERVED_POLL_S)
         if device.labgrid is not None and (backend == "hardware" or device.backend is not None):  # hosts share no twin
             place = self._labgrid.acquire(device, patience)
         try:
@@ -163,15 +168,6 @@ class LabAccess(Access):
         if self._noted:
             with suppress(StoreError):  # the next run will do it
                 self._review()
-
-    def _await_end(self, device: Device, patience: Patience) -> None:
-        """Wait for the end of somebody else's reservation, as for the end of their run."""
-        wait = Wait(patience)
-        while True:
-            try:
-                return self.permit(device)
-            except ReservedError as error:
-                wait.again(error, _RESERVED_POLL_S)
 
     def _counts(self, device: Device) -> bool:
         """Whether a board is one that the lab judges, and not the twin of a kind that each process has."""

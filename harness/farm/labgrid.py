@@ -47,7 +47,8 @@ class Labgrid:
 
     def __init__(self, options: LabgridOptions) -> None:
         self._address = options.coordinator or os.environ.get("LG_COORDINATOR") or _DEFAULT_COORDINATOR
-        self._client = options.client
+        home = os.environ.get("HIL_LABGRID_VENV")
+        self._client = options.client or (f"{home}/bin/labgrid-client" if home else "labgrid-client")
         self._host, self._user = _plain(hostname()), f"hil-{_plain(username())}-{os.getpid()}-{secrets.token_hex(3)}"
         self.identity = f"{self._host}/{self._user}"
         self._held: set[str] = set()
@@ -95,10 +96,10 @@ class Labgrid:
         return found is not None and not lives(int(found[1]))
 
     def _run(self, name: str, *arguments: str) -> str:
-        program = shutil.which(self._client_path())
+        program = shutil.which(self._client)
         if program is None:
             raise ConfigError(
-                f"{self._client_path()} isn't there, and `labgrid:` in devices.yaml needs it: `python -m venv .labgrid "
+                f"{self._client} isn't there, and `labgrid:` in devices.yaml needs it: `python -m venv .labgrid "
                 "&& .labgrid/bin/pip install labgrid`, then `farm: {labgrid: {client: .labgrid/bin/labgrid-client}}`"
             )
         kept = {key: value for key, value in os.environ.items() if key not in _NOT_FOR_IT}
@@ -126,10 +127,6 @@ class Labgrid:
         if done.returncode == 0 or "place pattern" in done.stderr or "matches multiple places" in done.stderr:
             raise ConfigError(f"labgrid has no place {name}: `labgrid-client -p {name} create`, or mend `labgrid:`")
         raise _RefusedError(one_line(" ".join(f"{done.stdout} {done.stderr}".split()[-40:])))
-
-    def _client_path(self) -> str:
-        home = os.environ.get("HIL_LABGRID_VENV")
-        return self._client or (f"{home}/bin/labgrid-client" if home else "labgrid-client")
 
 
 class _RefusedError(FarmError):

@@ -23,7 +23,7 @@ from harness.farm.driver import Driver, SchedulerGoneError
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
 from harness.farm.seats import end_case, why_left
-from harness.farm.site import write_site
+from harness.farm.site import Site
 from harness.farm.tries import read_tries
 from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
@@ -153,7 +153,7 @@ def _end(wish: Wish, night: Night, notes: Sequence[str] = ()) -> Outcome:
     outcome = finish_night(night.folder, plan, wish.nightly, night.run, night.run.parent, notes, wish.lab.farm.store)
     if wish.lab.farm.site is not None:
         try:
-            wish.say(f"the site is in {write_site(wish.lab, night.run.parent, wish.lab.farm.site)}")
+            wish.say(f"the site is in {Site(wish.lab, night.run.parent, wish.lab.farm.site).write()}")
         except HilError as error:  # the night is done, and its results are written
             wish.say(f"the site isn't written: {error}")
     return outcome

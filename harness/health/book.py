@@ -13,7 +13,8 @@ from harness.config.state import state_folder
 from harness.errors import HilError
 from harness.health.history import CheckFile, RunHistory
 from harness.health.quarantine import Ledger
-from harness.health.rules import Health, judge
+from harness.health.rules import Health
+from harness.health.rules import judge as judge_boards
 from harness.health.trial import says_something
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class HealthBook(Ledger):
             StoreError: a file can't be read or written.
         """
         made = []
-        for device, health in self._health(self.trials()).items():
-            if health.grounds and self._readable(device) and self.quarantined(device) is None:
+        for device, health in self.judge(self.trials()).items():
+            if health.grounds and self._in_use(device):
                 reason = "; ".join(ground.reason for ground in health.grounds)
                 evidence = dict.fromkeys(reference for ground in health.grounds for reference in ground.evidence)
                 made.append(self.quarantine_by_rules(device, reason, list(evidence)))
@@ -92,11 +93,11 @@ class HealthBook(Ledger):
 
     def summary(self, device: str) -> Judged:
         """Judge one board."""
-        return self._judged(device, self._health(self.trials()))
+        return self._judged(device, self.judge(self.trials()))
 
     def all(self, first: Iterable[str] = ()) -> tuple[Judged, ...]:
         """Judge some boards, then every other one that something is known of, by name."""
-        known = self._health(self.trials())
+        known = self.judge(self.trials())
         others = sorted({*known, *(found.device for found in self.all_quarantined())})
         return tuple(self._judged(name, known) for name in dict.fromkeys((*first, *others)))
 
@@ -105,10 +106,11 @@ class HealthBook(Ledger):
         past = [trial.when for trial in self.trials() if trial.device == device]
         return super().release(device, by, why, max([when or self._clock(), *past]))
 
-    def _health(self, trials: Sequence[Trial]) -> dict[str, Health]:
-        names = sorted({trial.device for trial in trials})
-        came_back = {name: when for name in names if self._readable(name) and (when := self.released(name)) is not None}
-        return judge(trials, self._rules, self._clock(), came_back)
+    def judge(self, trials: Sequence[Trial]) -> dict[str, Health]:
+        """Apply the rules to what `trials` returned; whether a board is out of use isn't in it."""
+        in_use = filter(self._in_use, {trial.device for trial in trials})
+        came_back = {name: when for name in in_use if (when := self.released(name)) is not None}
+        return judge_boards(trials, self._rules, self._clock(), came_back)
 
     def _judged(self, device: str, known: dict[str, Health]) -> Judged:
         health, quarantine = known.get(device, Health(device)), self.quarantined(device)
@@ -118,13 +120,12 @@ class HealthBook(Ledger):
         device = None if self._devices is None else self._devices.get(trial.device)
         return self._devices is None or (device is not None and says_something(device, trial.backend))
 
-    def _readable(self, device: str) -> bool:
-        """Whether the file of a board's quarantine is sound; if it isn't, the board isn't used anyway."""
+    def _in_use(self, device: str) -> bool:
+        """Whether a board may be used: if the file of its quarantine is damaged, it may not."""
         try:
-            self.quarantined(device)
+            return self.quarantined(device) is None
         except HilError:
             return False
-        return True
 
 
 def open_book(lab: Lab, results_dir: Path | None = None) -> HealthBook:
@@ -137,6 +138,10 @@ def open_book(lab: Lab, results_dir: Path | None = None) -> HealthBook:
     Raises:
         ConfigError: there is no state folder.
     """
+    return HealthBook(state_folder(lab), lab.farm.health, results_dir or usual_results(lab), devices=lab.devices)
+
+
+def usual_results(lab: Lab) -> Path:
+    """Return the results folder of a lab if nobody says another one: its store if that is a folder, else `results`."""
     store = lab.farm.store
-    usual = Path("results" if store is None or "://" in store else store)
-    return HealthBook(state_folder(lab), lab.farm.health, results_dir or usual, devices=lab.devices)
+    return Path("results" if store is None or "://" in store else store)

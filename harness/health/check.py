@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -15,10 +16,18 @@ from harness.boards.opening import choose_backend
 from harness.boards.start_image import start_image
 from harness.config import load_suite
 from harness.config.state import hostname, is_here, now
-from harness.errors import BusyError, ConfigError, FarmError, HilError, LeaseLostError, LinkError, MeasurementError
+from harness.errors import (
+    BoardError,
+    BusyError,
+    ConfigError,
+    FarmError,
+    HilError,
+    LeaseLostError,
+    LinkError,
+    MeasurementError,
+)
 from harness.health.book import open_book
-from harness.health.history import Check
-from harness.health.known_outputs import Outputs, difference, hold_against
+from harness.health.history import Check, Outputs
 from harness.health.trial import Trial, shown
 from harness.image.elf import load_image
 from harness.image.input_tensors import input_tensors
@@ -104,8 +113,6 @@ def check_board(
     access: Access,
     results_dir: Path | None = None,
     *,
-    suites: Sequence[Path] | None = None,
-    faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
     patience: Patience = NOW,
 ) -> Check:
@@ -114,12 +121,10 @@ def check_board(
     There are no retries: a board that needs them isn't well.
 
     Args:
-        lab: that the device is of.
+        lab: that the device is of; the inputs and the image are those of its folder.
         device: attached to this host, or virtual.
         access: opens the board.
         results_dir: whose runs count; as for `open_book`.
-        suites: whose first int8 image is used; None for those in the lab's folder.
-        faults: on purpose, of a virtual board, besides those that devices.yaml gives it (docs/faults.md).
         on_step: told what is done next.
         patience: whether to wait while somebody else has the board.
 
@@ -136,18 +141,10 @@ def check_board(
     book = open_book(lab, results_dir)
     # The twin of a real board that isn't attached would say that the real one is well.
     backend, _ = choose_backend(device, "hardware" if device.hardware else "auto")
-    task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()) if suites is None else suites)
+    task = task_for(device.kind, suites_in(lab.path.parent if lab.path else Path()))
     siblings = book.checks.siblings(device.name, device.kind.name, backend, task.key)
     check = examine(
-        device,
-        access,
-        task,
-        siblings,
-        lab.farm.health,
-        backend=backend,
-        faults=faults,
-        on_step=on_step,
-        patience=patience,
+        device, access, task, siblings, lab.farm.health, backend=backend, on_step=on_step, patience=patience
     )
     book.checks.add(check)
     book.tested(device.name, ok=check.ok, reason=check.reason)
@@ -163,11 +160,10 @@ def examine(
     rules: HealthRules,
     *,
     backend: Backend,
-    faults: Sequence[str] = (),
     on_step: Callable[[str], None] = lambda _step: None,
     patience: Patience = NOW,
 ) -> Check:
-    """Check a board from flashing to answers, and write nothing: who asked for it may be on another computer.
+    """Check a board as `check_board`, but write nothing: who asked for it may be on another computer.
 
     Args:
         device: attached to this host, or virtual.
@@ -176,7 +172,6 @@ def examine(
         siblings: what other boards of its kind and backend answered when they were well.
         rules: what it takes to pass.
         backend: what the board runs on.
-        faults: on purpose, as for `check_board`.
         on_step: told what is done next.
         patience: whether to wait while somebody else has the board.
 
@@ -189,7 +184,7 @@ def examine(
     error: HilError | None = None
     try:
         on_step("open")
-        with access.open(device, backend, faults, patience=patience) as board:
+        with access.open(device, backend, patience=patience) as board:
             outputs = _ask(board, task, siblings, rules, known, on_step)
     except (BusyError, FarmError, LeaseLostError):
         raise
@@ -261,3 +256,56 @@ def _ask(
 
 def _repaired(link: Link) -> int:
     return link.counters.retransmissions + link.counters.recoveries + link.counters.damaged_replies
+
+
+def difference(expected: Outputs, got: Outputs, *, same_ticks: bool) -> str | None:
+    """Say where outputs differ; None if they don't.
+
+    Args:
+        expected: what is right.
+        got: what came.
+        same_ticks: whether the ticks must be equal too, as an emulator's instructions are.
+    """
+    if len(expected.crcs) != len(got.crcs):
+        return f"{len(got.crcs)} inputs were answered instead of {len(expected.crcs)}"
+    if wrong := _places(expected.crcs, got.crcs):
+        return (
+            f"the output of {len(wrong)} of {len(expected.crcs)} inputs is another one, first that of input {wrong[0]}"
+        )
+    if not same_ticks or not (late := _places(expected.ticks, got.ticks)):
+        return None
+    return (
+        f"{len(late)} of {len(expected.ticks)} inputs took another number of instructions, first input {late[0]}: "
+        f"{got.ticks[late[0]]:,} instead of {expected.ticks[late[0]]:,}"
+    )
+
+
+def _places(expected: Sequence[int], got: Sequence[int]) -> list[int]:
+    return [place for place, pair in enumerate(zip(expected, got, strict=True)) if pair[0] != pair[1]]
+
+
+def hold_against(name: str, own: Outputs, siblings: Sequence[Outputs], *, same_ticks: bool) -> None:
+    """Compare with what siblings gave: what most of them say is right; of two boards nobody knows which one is.
+
+    Args:
+        name: of the board, for messages.
+        own: what it gave.
+        siblings: what other boards gave when they were well.
+        same_ticks: as for `difference`.
+
+    Raises:
+        MeasurementError: at least two siblings, and most of them, agree with each other and not with the board.
+        BoardError: the outputs differ, and nobody can say whose are wrong.
+    """
+    if not siblings:
+        return
+    compared = [one if same_ticks else replace(one, ticks=own.ticks) for one in siblings]
+    ((common, votes),) = Counter(compared).most_common(1)
+    problem = difference(common, own, same_ticks=same_ticks)
+    if problem is None:
+        return
+    if votes > 1 and 2 * votes > len(compared):
+        raise MeasurementError(f"{name}: other answers than {votes} boards of its kind gave: {problem}")
+    raise BoardError(
+        f"{name}: other answers than another board gave, and which board is wrong can't be told: {problem}"
+    )

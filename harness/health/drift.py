@@ -76,35 +76,35 @@ def drifts(trials: Iterable[Trial], rules: HealthRules) -> tuple[Drift, ...]:
             groups[*same, one.counter, one.clock_hz][one.device].append(one)
     found: list[Drift] = []
     for boards in groups.values():
-        if len(boards) > rules.siblings:
-            real = next(iter(boards.values()))[0].backend == "hardware"
-            found += _cycles(boards, rules) if real else _instructions(boards)
+        if len(boards) <= rules.siblings:
+            continue
+        last = {device: own[-1] for device, own in boards.items()}
+        real = next(iter(last.values())).backend == "hardware"
+        ticks = {
+            device: median(one.ticks_median or 0.0 for one in (own[-_LAST_CASES:] if real else own[-1:]))
+            for device, own in boards.items()
+        }
+        judged = _cycles(ticks, rules) if real else _instructions(ticks)
+        found += [
+            Drift(device, last[device].image_sha256 or "", last[device].counter or "", ticks[device], expected,
+                  len(boards) - 1, finding, last[device].reference)
+            for device, (expected, finding) in judged.items()
+        ]  # fmt: skip
     return tuple(found)
 
 
-def _cycles(boards: Mapping[str, list[Trial]], rules: HealthRules) -> Iterable[Drift]:
-    ticks = {device: median(_ticks(trial) for trial in own[-_LAST_CASES:]) for device, own in boards.items()}
+def _cycles(ticks: Mapping[str, float], rules: HealthRules) -> dict[str, tuple[float, bool]]:
+    """Return what is expected of each board, and whether it is off by more than the thresholds."""
+    found = {}
     for device, own in ticks.items():
         others = [value for other, value in ticks.items() if other != device]
         expected = median(others)
         spread, off = median(abs(value - expected) for value in others), abs(own - expected)
-        finding = off > rules.drift * expected and off > rules.drift_spreads * spread
-        yield _drift(boards[device][-1], own, expected, len(others), finding=finding)
+        found[device] = (expected, off > rules.drift * expected and off > rules.drift_spreads * spread)
+    return found
 
 
-def _instructions(boards: Mapping[str, list[Trial]]) -> Iterable[Drift]:
+def _instructions(ticks: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
     """Emulators are the same to the instruction: what most count is right; without a majority nobody can say."""
-    ticks = {device: _ticks(own[-1]) for device, own in boards.items()}
     ((common, votes),) = Counter(ticks.values()).most_common(1)
-    if 2 * votes > len(ticks):
-        for device, own in ticks.items():
-            yield _drift(boards[device][-1], own, common, len(ticks) - 1, finding=own != common)
-
-
-def _drift(last: Trial, ticks: float, expected: float, siblings: int, *, finding: bool) -> Drift:
-    image, counter = last.image_sha256 or "", last.counter or ""
-    return Drift(last.device, image, counter, ticks, expected, siblings, finding, last.reference)
-
-
-def _ticks(trial: Trial) -> float:
-    return trial.ticks_median or 0.0
+    return {device: (common, own != common) for device, own in ticks.items()} if 2 * votes > len(ticks) else {}

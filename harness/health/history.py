@@ -12,7 +12,6 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config.state import stamp
 from harness.errors import StoreError
 from harness.files.json_lines import append_line, read_lines, rewrite_lines
-from harness.health.known_outputs import Outputs  # noqa: TC001 (what reads the checks needs it)
 from harness.health.trial import Trial, trials_of
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ class RunHistory:
         young = [path for when, path in begun if when is None or when >= since - _LONGEST_RUN]
         for path in young[-_MOST_RUNS:]:
             try:
-                found += self._of_run(path)
+                found += self._ended[path.name] if path.name in self._ended else self._of_run(path)
             except StoreError as error:
                 warnings.warn(f"left out: {error}", stacklevel=2)
         return [trial for trial in found if trial.when >= since]
@@ -71,25 +70,22 @@ class RunHistory:
         from harness.store.runs import read_run_file  # noqa: PLC0415
         from harness.store.tables import load_table  # noqa: PLC0415
 
-        if path.name in self._ended:
-            return self._ended[path.name]
         going = journals(path)
         faults = (injected_faults(read_run_file(path)) or "").split(", ")
-        if not is_run(path) or any(
-            fault and ": " not in fault for fault in faults
-        ):  # `b1: swd.locked` is that board's own
+        injected = any(fault and ": " not in fault for fault in faults)  # `b1: swd.locked` is that board's own
+        if injected or not is_run(path):
             return []
         attempts = attempts_of(path)
-        try:
-            cases = _cases_in(path.name, going) if going else None
-        except StoreError:
-            if journals(path) == going:
-                raise
-            return self._of_run(path)  # it has ended just now
-        if cases is None:
-            cases = load_table(path / "cases.parquet", "cases", _CASE_COLUMNS).to_pylist()
-            self._ended[path.name] = trials_of(attempts, cases)
-        return trials_of(attempts, cases)
+        if going:
+            try:
+                return trials_of(attempts, _cases_in(path.name, going))
+            except StoreError:
+                if journals(path) == going:
+                    raise
+                return self._of_run(path)  # it has ended just now
+        cases = load_table(path / "cases.parquet", "cases", _CASE_COLUMNS).to_pylist()
+        self._ended[path.name] = trials_of(attempts, cases)
+        return self._ended[path.name]
 
 
 def _cases_in(run: str, journals: Sequence[Path]) -> list[dict[str, Any]]:
@@ -103,6 +99,19 @@ def _cases_in(run: str, journals: Sequence[Path]) -> list[dict[str, Any]]:
             if case["status"] != "complete":  # by another process
                 case |= {**record["columns"], "run": run, "case": record["case"]}
     return list(cases.values())
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a board gave for the known inputs of a health check.
+
+    Attributes:
+        crcs: CRC-32 of each output tensor.
+        ticks: of each inference, cycles or instructions.
+    """
+
+    crcs: tuple[int, ...]
+    ticks: tuple[int, ...]
 
 
 @dataclass(frozen=True)

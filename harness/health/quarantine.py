@@ -42,7 +42,7 @@ class Retest:
 
 @dataclass(frozen=True)
 class Release:
-    """The end of a quarantine: when, by whom, and what was done about it."""
+    """The end of a quarantine; `reason` is what was done about it."""
 
     when: AwareDatetime
     by: str
@@ -147,7 +147,9 @@ class Ledger:
         """Take a board out of use; None if it is already."""
         now = self._clock()
         after, shortened = now + timedelta(hours=self._rules.retest_hours[0]), tuple(evidence[-_MOST_EVIDENCE:])
-        return self._add(Quarantine(device, shown(reason), RULES, False, now, shortened, after))  # noqa: FBT003
+        made = Quarantine(device, shown(reason), RULES, person=False, since=now, evidence=shortened, retest_after=after)
+        with locked(self._path(device)):
+            return None if self.quarantined(device) is not None else self._begin(made)
 
     def quarantine(self, device: str, reason: str, by: str) -> Quarantine:
         """Take a board out of use until a person releases it, whatever the tests say.
@@ -157,9 +159,8 @@ class Ledger:
         """
         if not reason.strip():
             raise ConfigError(f"{device}: say why it is quarantined, for the next one who misses it")
-        made = Quarantine(device, shown(reason), shown(by), True, self._clock())  # noqa: FBT003
-        self._add(made, over=True)
-        return made
+        with locked(self._path(device)):
+            return self._begin(Quarantine(device, shown(reason), shown(by), person=True, since=self._clock()))
 
     def release(self, device: str, by: str, why: str = "", when: datetime | None = None) -> Quarantine:
         """Take a board back, and return what it was out for. What it did before isn't held against it again.
@@ -214,12 +215,9 @@ class Ledger:
         waiting = [(found.retest_after, found) for found in self.all_quarantined() if found.retest_after is not None]
         return tuple(found for after, found in sorted(waiting, key=lambda pair: pair[0]) if after <= now)
 
-    def _add(self, made: Quarantine, *, over: bool = False) -> Quarantine | None:
-        with locked(self._path(made.device)):
-            if not over and self.quarantined(made.device) is not None:
-                return None
-            self._write(made)
-            self._log(made.device, "quarantined", made.by, made.reason, made.since, made.evidence)
+    def _begin(self, made: Quarantine) -> Quarantine:
+        self._write(made)
+        self._log(made.device, "quarantined", made.by, made.reason, made.since, made.evidence)
         return made
 
     def _release(self, found: Quarantine, by: str, why: str, now: datetime) -> None:
@@ -239,9 +237,7 @@ class Ledger:
 
     def _read(self, device: str) -> Quarantine | None:
         path = self._path(device)
-        content = read_json(path)
-        if content is None and path.exists():  # perhaps since a moment ago: then it is whole now
-            content = read_json(path)
+        content = read_json(path) or (read_json(path) if path.exists() else None)  # it may have been made just now
         if content is None and path.exists():
             raise StoreError(
                 f"{path} is damaged, so whether {device} may be used isn't known; look at it, and remove it"

@@ -1,4 +1,4 @@
-"""The rules: what trials say about boards, and whether one is taken out of use. No files, no clock."""
+"""The rules: what trials say about boards and images, and whether a board is taken out of use. No files, no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
-from harness.health.blame import Blame, blame, work_of
 from harness.health.drift import Drift, drifts
-from harness.health.trial import layer_of
+from harness.health.trial import Trial, layer_of, may_be_the_image
 from harness.measure.accuracy import wilson_interval
 
 if TYPE_CHECKING:
@@ -19,8 +18,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from harness.config.health import HealthRules
-    from harness.health.trial import Layer, Trial
+    from harness.health.trial import Layer
 
+Culprit = Literal["board", "image", "undecided"]
+#: Kind, backend and image: boards of different kinds or backends say nothing about each other.
+Work = tuple[str, str, str]
 State = Literal["well", "suspect", "quarantined", "unknown"]
 _NO_CHIP = "0" * 16
 
@@ -87,6 +89,58 @@ class Health:
     last: Trial | None = None
     notes: tuple[str, ...] = ()
     grounds: tuple[Ground, ...] = ()
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Whose fault the failures among some trials were.
+
+    Attributes:
+        culprits: of each failure. "undecided": only this board has run the image, and it never worked.
+        suspects: the boards that each suspect image failed on, sorted.
+    """
+
+    culprits: Mapping[Trial, Culprit]
+    suspects: Mapping[Work, tuple[str, ...]]
+
+    def counts(self, trial: Trial) -> bool:
+        """Whether a trial counts for or against its board: a success, or a failure of the board."""
+        return trial.ok or self.culprits[trial] == "board"
+
+
+def blame(trials: Iterable[Trial]) -> Blame:
+    """Tell bad boards from bad images.
+
+    An image that failed on two boards of a kind or more, and has worked on none of them, is suspect: its failures don't
+    count against the boards. A failure with an image that worked on a sibling, or on the board itself, is the board's.
+    With one board and an image that never worked there nobody can tell, unless the image is the one that health checks
+    use because it is known to work. A probe that can't be opened and flash that can't be written are never the image's
+    fault.
+    """
+    worked: set[Work] = set()
+    failures: list[Trial] = []
+    failed_on: defaultdict[Work, set[str]] = defaultdict(set)
+    for trial in trials:
+        work = _work(trial)
+        if not trial.ok:
+            failures.append(trial)
+        if work is not None and trial.ok:
+            worked.add(work)
+        elif work is not None and may_be_the_image(trial.error):
+            failed_on[work].add(trial.device)
+    suspects = {
+        work: tuple(sorted(boards)) for work, boards in failed_on.items() if work not in worked and len(boards) > 1
+    }
+
+    def culprit(trial: Trial) -> Culprit:
+        work = _work(trial)
+        if work is None or not may_be_the_image(trial.error) or work in worked:
+            return "board"
+        if work in suspects:
+            return "image"
+        return "board" if trial.purpose == "check" else "undecided"
+
+    return Blame({trial: culprit(trial) for trial in failures}, suspects)
 
 
 def judge(
@@ -215,7 +269,7 @@ def _notes(undecided: Sequence[Trial], blamed: Blame, device: str, fresh: Sequen
             f"undecided: {len(undecided)} failures with {images} images that have worked nowhere and ran on no other "
             f"board; `hil health {device} --check` tells the board from the image"
         )
-    ran = {work_of(trial) for trial in fresh}
+    ran = {_work(trial) for trial in fresh}
     for work, boards in blamed.suspects.items():
         if work in ran and device in boards:
             yield f"image {work[2][:12]} is suspect: it failed on {', '.join(boards)} and has worked on none"
@@ -226,7 +280,7 @@ def _durations(window: Iterable[Trial]) -> dict[str, float]:
     times: defaultdict[object, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in window:
         if trial.ok and trial.duration_s and trial.image_sha256:
-            times[work_of(trial), trial.purpose, trial.inputs_sha256][trial.device].append(trial.duration_s)
+            times[_work(trial), trial.purpose, trial.inputs_sha256][trial.device].append(trial.duration_s)
     ratios: defaultdict[str, list[float]] = defaultdict(list)
     for boards in times.values():
         for device, own in boards.items():
@@ -234,3 +288,8 @@ def _durations(window: Iterable[Trial]) -> dict[str, float]:
             if others:
                 ratios[device].append(median(own) / median(others))
     return {device: median(found) for device, found in ratios.items()}
+
+
+def _work(trial: Trial) -> Work | None:
+    """Return what ran in a trial; None if no image did."""
+    return None if trial.image_sha256 is None else (trial.kind, trial.backend, trial.image_sha256)

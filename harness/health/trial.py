@@ -47,10 +47,6 @@ class Trial:
 
     Attributes:
         when: it ended, UTC.
-        host: computer that owns the board.
-        device: its name in devices.yaml.
-        kind: of the board.
-        backend: hardware, virtual or renode.
         outcome: "failed" if the infrastructure failed, after all retries.
         purpose: "run" for a case, "check" for a health check.
         board_uid: chip id that the board announced; None if it never answered.
@@ -141,18 +137,14 @@ def _trial(rows: Sequence[Row], case: Row, outcome: Outcome) -> Trial:
     last, failed = rows[-1], outcome == "failed"
     opened = [row for row in rows if row["stage"] != "open"]
     own = case.get("device") == last["device"]  # else the figures in the case's row are another board's
+    figures: Row = {name: case.get(name) if own else None for name in ("ticks_median", "counter", "clock_hz")}
+    same: Row = {name: last[name] for name in ("device", "backend", "run", "case", "suite", "variant")}
     return Trial(
         when=last["ended"],
         host=last["host"] or "",
-        device=last["device"],
         kind=last["board"],
-        backend=last["backend"],
         outcome=outcome,
         board_uid=next((row["board_uid"] for row in reversed(rows) if row["board_uid"]), None),
-        run=last["run"],
-        case=last["case"],
-        suite=last["suite"],
-        variant=last["variant"],
         image_sha256=opened[-1]["image_sha256"] if opened else None,
         inputs_sha256=case.get("inputs_sha256"),
         harness_version=case.get("harness_version"),
@@ -160,10 +152,9 @@ def _trial(rows: Sequence[Row], case: Row, outcome: Outcome) -> Trial:
         reason=shown(str(last["reason"])) if failed else None,
         attempts=len(rows),
         retransmissions=sum(row["retransmissions"] or 0 for row in opened) if opened else None,
-        ticks_median=case.get("ticks_median") if own else None,
-        counter=case.get("counter") if own else None,
-        clock_hz=case.get("clock_hz") if own else None,
         duration_s=sum(row["seconds"] or 0.0 for row in rows),
+        **same,
+        **figures,
     )
 
 
@@ -183,7 +174,7 @@ def may_be_the_image(error: str | None) -> bool:
 
 
 def says_something(device: Device, backend: str) -> bool:
-    """Tell whether a case on a backend is about the device: that of a real board's twin isn't about the board."""
+    """Tell whether a case on a backend is about the device: one on a real board's twin isn't."""
     own = device.backend or ("hardware" if device.hardware else None)
     return own in (None, backend)
 

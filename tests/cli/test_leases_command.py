@@ -73,7 +73,7 @@ def test_who_holds_what(lab):
 
 
 def test_what_others_have_reserved_or_is_out_of_use_is_not_free(lab):
-    reserve(Calendar.of(Lab.load(lab)), Booking(("bench-1",), minute(now()), timedelta(hours=1), "ben"), now())
+    reserve(Calendar(Lab.load(lab)), Booking(("bench-1",), minute(now()), timedelta(hours=1), "ben"), now())
     open_book(Lab.load(lab)).quarantine("bench-2", "smells of smoke", "ben")
     text = leases(lab)
     assert "\nbench-1: reserved by ben until " in text

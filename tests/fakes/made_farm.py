@@ -76,7 +76,7 @@ class Farm:
     def reserve(self, name: str, owner: str, purpose: str, *, after_h: float = 0, hours: float = 2) -> None:
         start = self.now + timedelta(hours=after_h)
         wish = Booking((name,), minute(start), timedelta(hours=hours), owner, purpose)
-        reserve(Calendar.of(self.lab), wish, self.now)
+        reserve(Calendar(self.lab), wish, self.now)
 
     def events(self, name: str, outcomes: str, reason: str = "no answer within 5 s") -> None:
         """Record a case for each letter, a minute apart up to now: `.` worked, `x` failed in the link."""

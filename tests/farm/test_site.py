@@ -27,7 +27,7 @@ from harness.config.nightly import Nightly
 from harness.errors import ConfigError
 from harness.farm.finish import finish_night
 from harness.farm.night import NightExit
-from harness.farm.site import Site, boards, runs, write_site
+from harness.farm.site import Site, boards, runs
 from harness.locks.lease_files import LeaseFiles
 from harness.store.folders import is_run
 
@@ -661,7 +661,7 @@ def test_a_folder_that_holds_something_else_is_refused(farm):
     out = farm.folder / "site"
     put(out / "index.html", "mine")
     with pytest.raises(ConfigError, match="holds something else, and no site"):
-        write_site(farm.lab, farm.results, out)
+        Site(farm.lab, farm.results, out).write()
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("index.html", "mine")]
 
 
@@ -722,21 +722,20 @@ def test_a_page_is_whole_at_any_moment_also_if_its_writer_is_killed(full):
 def test_a_folder_that_cannot_be_written_is_said(farm):
     (farm.folder / "file").write_text("")
     with pytest.raises(ConfigError, match=r"the site can't be written to .*file"):
-        write_site(farm.lab, farm.results, farm.folder / "file" / "site")
+        Site(farm.lab, farm.results, farm.folder / "file" / "site").write()
 
 
 # ---- the command
 
 
-def test_the_command_writes_a_site_and_says_where(farm):
+def test_the_command_writes_a_site_and_says_where(farm, monkeypatch):
     run = farm.run()
     text = (farm.folder / "devices.yaml").read_text()
     (farm.folder / "devices.yaml").write_text(text.replace('"state": "state"', '"state": "state", "store": "shared"'))
     farm.results.rename(farm.folder / "shared")
-    ended = subprocess.run(
-        [*COMMAND, "public"], cwd=farm.folder, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Site: public/index.html\n", "")
+    monkeypatch.chdir(farm.folder)
+    ended = CliRunner().invoke(main, ["site", "public"])
+    assert (ended.exit_code, ended.output) == (0, "Site: public/index.html\n")
     assert run.name in (farm.folder / "public" / "index.html").read_text("utf-8")
     assert (farm.folder / "public" / "report" / f"{run.name}.html").exists()
     nowhere = CliRunner().invoke(main, ["site", "--lab", str(farm.folder / "devices.yaml")])

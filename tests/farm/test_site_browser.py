@@ -7,7 +7,7 @@ import pytest
 from chromium import INSTALL, Browser, find_chromium
 from fakes.made_farm import REPORT, Farm, finish, put
 from fakes.recorded_runs import VARIANTS, record_run
-from harness.farm.site import write_site
+from harness.farm.site import Site
 from harness.report.content import compose
 from harness.report.page import render_page
 from harness.store import load_results
@@ -74,7 +74,7 @@ def site(tmp_path_factory):
         finish(ended, farm.now, exit_code=1, state=EVIL, summary=f"{EVIL}\n{LONG}")
         script = "<head><script>document.title = 3</script><body onload='document.title = 4'>"
         put(ended / "report.html", REPORT.replace("<head>", script))
-        page = write_site(farm.lab, farm.results, folder / "a site")
+        page = Site(farm.lab, farm.results, folder / "a site").write()
         farm.close()
     return page.parent.as_uri() + "/", run.name
 

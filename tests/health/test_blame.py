@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fakes.made_trials import Night
-from harness.health.blame import blame
+from harness.health.rules import blame
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ def check(lab, tmp_path):
     """Check a board, the first one if nothing else is said, with faults."""
 
     def check(*faults, number=1):
-        device = lab.devices[number - 1]
-        return check_board(lab, device, Access(lab), tmp_path / "results", faults=faults)
+        device = lab.devices[number - 1].model_copy(update={"faults": faults})
+        return check_board(lab, device, Access(lab), tmp_path / "results")
 
     return check
 

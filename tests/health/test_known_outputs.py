@@ -8,8 +8,8 @@ import pytest
 
 from fakes.made_trials import Night
 from harness.errors import BoardError, MeasurementError
-from harness.health.history import Check, CheckFile
-from harness.health.known_outputs import Outputs, difference, hold_against
+from harness.health.check import difference, hold_against
+from harness.health.history import Check, CheckFile, Outputs
 
 GOOD = Outputs((1, 2, 3), (10, 20, 30))
 LATE = Outputs((1, 2, 3), (10, 21, 30))

@@ -96,7 +96,7 @@ def test_a_case_without_a_board_that_is_fit_is_skipped(make, suite):
 
 def book(bench, owner, start=None):
     wish = Booking(("b1",), minute(start or now()), timedelta(hours=1), owner, "class")
-    return reserve(Calendar.of(bench.lab), wish, now())
+    return reserve(Calendar(bench.lab), wish, now())
 
 
 def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
@@ -104,7 +104,7 @@ def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
     mine = book(bench, "anna")
     with pytest.raises(ReservedError, match=r"b1 is reserved by anna"):
         measure(bench, suite)
-    cancel(Calendar.of(bench.lab), mine.id, "anna", now())
+    cancel(Calendar(bench.lab), mine.id, "anna", now())
     book(bench, username())
     assert measure(bench, suite)["status"] == "complete"
 
@@ -114,7 +114,7 @@ def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
 
     def give_up(text):  # once somebody is seen to wait for it
         said.append(text)
-        cancel(Calendar.of(bench.lab), mine.id, "anna", now())
+        cancel(Calendar(bench.lab), mine.id, "anna", now())
 
     bench = make("", patience=Patience(60.0, give_up))
     mine = book(bench, "anna")

@@ -1,5 +1,5 @@
 """A static site about a lab, for any web server: boards, who has them, their health, nights, reports, history."""
 
-from harness.farm.site.write import Site, write_site
+from harness.farm.site.write import Site
 
-__all__ = ["Site", "write_site"]
+__all__ = ["Site"]

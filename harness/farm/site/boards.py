@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import Timeout
 
@@ -15,10 +15,10 @@ from harness.boards.matching import match_devices
 from harness.config.state import is_here
 from harness.farm.calendar import Calendar
 from harness.farm.labgrid import Labgrid
-from harness.farm.site.model import Board, Change, Held, Reserved
 from harness.farm.site.values import DAMAGE, moment, number, text, tried
 from harness.files.json_file import read_json
 from harness.files.json_lines import read_lines
+from harness.health.rules import Health
 from harness.locks.holder import Holder
 from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.config import Device, Lab
-    from harness.farm.site.model import BoardState, Doing
+    from harness.farm.site.nights import Doing
     from harness.health.book import HealthBook
-    from harness.health.rules import Health
+    from harness.health.quarantine import Quarantine
     from harness.health.trial import Trial
 
 _TRIALS, _CHANGES = 60, 40
@@ -38,18 +38,82 @@ _GUARD_S = 0.5
 #: So far ahead reservations are shown.
 _AHEAD = timedelta(days=14)
 
+BoardState = Literal["free", "held", "reserved", "quarantined", "elsewhere", "missing", "unknown"]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Who holds a board on this host. `expired` if that process shows no sign of life."""
+
+    owner: str
+    purpose: str
+    host: str
+    pid: int
+    run: str | None
+    since: datetime | None
+    heartbeat: datetime | None
+    expired: bool
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """A reservation, as far as one board goes."""
+
+    id: str
+    owner: str
+    purpose: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of the quarantine's log: quarantined, released, passed a test, failed a test."""
+
+    when: datetime | None
+    what: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board.
+
+    Attributes:
+        host: None for any.
+        state: what it can be used for now; `why` in words, "" for a free one.
+        health: None if it can't be told.
+        quarantine: None if it is in use.
+        reservations: from now on, by their start; the first may have begun.
+        doing: in the night that runs.
+        trials: its last cases and checks, the newest first; `changes`: what became of its quarantines, likewise.
+    """
+
+    name: str
+    kind: str
+    tags: tuple[str, ...]
+    backend: str
+    host: str | None
+    state: BoardState
+    why: str
+    held: Held | None
+    health: Health | None
+    quarantine: Quarantine | None
+    reservations: tuple[Reserved, ...]
+    doing: Doing | None
+    trials: list[Trial] = field(repr=False)
+    changes: list[Change] = field(repr=False)
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where boards are looked for.
+    """What is known of boards before each is looked at.
 
     Attributes:
-        lab: the boards.
-        state: the state folder.
-        book: tells the boards' health.
-        when: now.
-        missing: why boards of this host can't be reached, by name.
-        labgrid: who holds boards in labgrid, likewise.
+        trials: of all boards, the oldest first.
+        health: of each board, by its name, as all of them say together; None if it can't be told.
+        missing: why boards of this host can't be reached, by name; `labgrid`: who holds them there, likewise.
         doing: what the running night does with them, by name.
         gone: why nothing can be told of any board; "" if the state folder is as it should be.
     """
@@ -58,45 +122,26 @@ class Source:
     state: Path
     book: HealthBook
     when: datetime
-    missing: Mapping[str, str] = field(default_factory=dict)
-    labgrid: Mapping[str, str] = field(default_factory=dict)
-    doing: Mapping[str, Doing] = field(default_factory=dict)
-    gone: str = ""
+    trials: Sequence[Trial]
+    health: Mapping[str, Health] | None
+    missing: Mapping[str, str]
+    labgrid: Mapping[str, str]
+    doing: Mapping[str, Doing]
+    gone: str
 
 
-def boards(source: Source, unknown: list[str]) -> tuple[Board, ...]:
-    """Return the boards of devices.yaml; what can't be read is added to `unknown`."""
-    held = tried(holders, [], unknown)
-    reserved = reservations(source, unknown)
-    well = health(source, unknown)
-    return tuple(_board(device, source, held, reserved.get(device.name, []), well) for device in source.lab.devices)
-
-
-def holders() -> list[Holder]:
-    """Return who holds what on this host; what a crashed process left is passed over and stays where it is."""
-    held = []
-    for path in sorted(lease_folder().glob("*.json")):
-        files = LeaseFiles(path.parent, path.stem)
-        found = Holder.parse(read_json(path))
-        if found is None:
-            continue
-        try:
-            with files.guard(_GUARD_S):  # a run that takes it just now would meet our look at the lock
-                found = Holder.parse(read_json(path)) or found  # it may be the next one's by now
-                if is_locked(files.lock_path(found.generation)):
-                    held.append(found)
-        except (Timeout, OSError):  # whose files aren't ours to open; what they say is believed
-            held.append(found)
-    return held
-
-
-def reservations(source: Source, unknown: list[str]) -> dict[str, list[Reserved]]:
-    """Return the reservations of each board in the coming two weeks, by their start."""
-    calendar, found = Calendar.of(source.lab), dict[str, list[Reserved]]()
+def boards(source: Source, unknown: list[str], untold: list[str]) -> tuple[Board, ...]:
+    """Return the boards of devices.yaml; what can't be read is added to `unknown`, or to `untold` if it is history."""
+    held = tried(_holders, [], unknown)
+    calendar, reserved = Calendar(source.lab), dict[str, list[Reserved]]()
     for one in tried(lambda: calendar.reservations(source.when, source.when + _AHEAD), [], unknown):
         for device in one.devices:
-            found.setdefault(device, []).append(Reserved(one.id, one.owner, one.purpose, one.start, one.end))
+            reserved.setdefault(device, []).append(Reserved(one.id, one.owner, one.purpose, one.start, one.end))
     unknown += [calendar.warning] if calendar.warning else []
+    lines = tried(lambda: read_lines(source.state / "quarantine" / "history.jsonl"), [], untold)[::-1]
+    found = tuple(_board(device, source, held, reserved.get(device.name, []), lines) for device in source.lab.devices)
+    untold = [board.name for board in found if board.health is None]
+    unknown += [f"the health of {listed(untold)} can't be told"] if untold else []
     return found
 
 
@@ -112,37 +157,6 @@ def labgrid_holders(lab: Lab, unknown: list[str]) -> dict[str, str]:
             unknown.append(f"who has boards in labgrid can't be told: {error}")
             break  # the next one would wait as long
         found |= {device.name: holder} if holder else {}
-    return found
-
-
-def health(source: Source, unknown: list[str]) -> dict[str, Health]:
-    """Return the health of each board; a board of which it can't be told is left out, and named in `unknown`."""
-    names = [device.name for device in source.lab.devices]
-    found: dict[str, Health] = {}
-    if not source.gone:
-        known = tried(lambda: {one.health.device: one.health for one in source.book.all()}, {}, unknown)
-        for name in names:
-            try:  # nothing is known of it, or one of the others is damaged
-                found[name] = known[name] if name in known else source.book.summary(name).health
-            except DAMAGE:
-                continue
-    untold = [name for name in names if name not in found]
-    unknown += [f"the health of {listed(untold)} can't be told"] if untold else []
-    return found
-
-
-def history(source: Source, unknown: list[str]) -> dict[str, tuple[list[Trial], list[Change]]]:
-    """Return the last cases and checks of each board, and what became of its quarantines; the newest first."""
-    trials = tried(source.book.trials, (), unknown)[::-1]
-    lines = tried(lambda: read_lines(source.state / "quarantine" / "history.jsonl"), [], unknown)[::-1]
-    found = {}
-    for device in source.lab.devices:
-        own = [one for one in lines if one.get("device") == device.name][:_CHANGES]
-        changes = [
-            Change(moment(one.get("when")), text(one.get("what")), text(one.get("by")), text(one.get("reason")))
-            for one in own
-        ]
-        found[device.name] = ([trial for trial in trials if trial.device == device.name][:_TRIALS], changes)
     return found
 
 
@@ -170,35 +184,54 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} others"
 
 
+def _holders() -> list[Holder]:
+    """Return who holds what on this host; what a crashed process left is passed over and stays where it is."""
+    held = []
+    for path in sorted(lease_folder().glob("*.json")):
+        files, found = LeaseFiles(path.parent, path.stem), Holder.parse(read_json(path))
+        if found is None:
+            continue
+        try:
+            with files.guard(_GUARD_S):  # a run that takes it just now would meet our look at the lock
+                found = Holder.parse(read_json(path)) or found  # it may be the next one's by now
+                if is_locked(files.lock_path(found.generation)):
+                    held.append(found)
+        except (Timeout, OSError):  # whose files aren't ours to open; what they say is believed
+            held.append(found)
+    return held
+
+
 def _board(
-    device: Device, source: Source, held: Sequence[Holder], reserved: Sequence[Reserved], well: Mapping[str, Health]
+    device: Device, source: Source, held: Sequence[Holder], reserved: Sequence[Reserved], log: Sequence[dict[str, Any]]
 ) -> Board:
-    lease = _held([holder for holder in held if is_on(holder, device)])
-    active = next((one for one in reserved if one.start <= source.when), None)
-    obstacles: list[tuple[BoardState, str]] = []
-    quarantine = None
+    name, lease = device.name, _held([holder for holder in held if is_on(holder, device)])
+    health = None if source.health is None or source.gone else source.health.get(name, Health(name))
+    quarantine, damaged = None, ""
     try:
-        quarantine = source.book.quarantined(device.name)
+        quarantine = source.book.quarantined(name)
     except DAMAGE:
-        obstacles.append(("unknown", "its quarantine file is damaged, so no run uses it"))
-    if source.gone:
-        obstacles.append(("unknown", source.gone))
-    if quarantine is not None:
-        obstacles.append(("quarantined", quarantine.reason))
-    if lease is not None:
-        silent = "; it shows no sign of life, so the next run takes over" if lease.expired else ""
-        obstacles.append(("held", f"by {lease.owner or 'a run that left no name'}{silent}"))
-    if device.name in source.labgrid:
-        obstacles.append(("held", f"by {source.labgrid[device.name]} in labgrid"))
-    if device.name in source.missing:
-        obstacles.append(("missing", source.missing[device.name]))
-    if active is not None:
-        obstacles.append(("reserved", f"by {active.owner}"))
-    if not is_here(device):
-        obstacles.append(("elsewhere", f"attached to {device.host}"))
-    state, why = obstacles[0] if obstacles else ("free", "")
+        health, damaged = None, "its quarantine file is damaged, so no run uses it"
+    if health is not None and quarantine is not None:
+        health = replace(health, state="quarantined")
+    silent = "; it shows no sign of life, so the next run takes over" if lease is not None and lease.expired else ""
+    active = next((one for one in reserved if one.start <= source.when), None)
+    labgrid = source.labgrid.get(name)
+    obstacles: tuple[tuple[BoardState, str | None], ...] = (
+        ("unknown", damaged or source.gone or None),
+        ("quarantined", quarantine.reason if quarantine else None),
+        ("held", f"by {lease.owner or 'a run that left no name'}{silent}" if lease else None),
+        ("held", f"by {labgrid} in labgrid" if labgrid else None),
+        ("missing", source.missing.get(name)),
+        ("reserved", f"by {active.owner}" if active else None),
+        ("elsewhere", None if is_here(device) else f"attached to {device.host}"),
+    )
+    state, why = next(((state, why) for state, why in obstacles if why is not None), ("free", ""))
+    changes = [
+        Change(moment(one.get("when")), text(one.get("what")), text(one.get("by")), text(one.get("reason")))
+        for one in [one for one in log if one.get("device") == name][:_CHANGES]
+    ]
     return Board(
-        name=device.name,
+        name=name,
         kind=device.kind.name,
         tags=device.tags,
         backend=device.backend or ("hardware" if device.hardware else "virtual"),
@@ -206,10 +239,12 @@ def _board(
         state=state,
         why=why,
         held=lease,
-        health=well.get(device.name),
+        health=health,
         quarantine=quarantine,
         reservations=tuple(reserved),
-        doing=source.doing.get(device.name),
+        doing=source.doing.get(name),
+        trials=[trial for trial in reversed(source.trials) if trial.device == name][:_TRIALS],
+        changes=changes,
     )
 
 

@@ -14,14 +14,14 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness.farm.site.model import plain
+from harness.farm.site.gather import plain
 from harness.text.escape import one_line, xml_text
 from harness.text.times import show_time
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from harness.farm.site.gather import Everything
+    from harness.farm.site.gather import Status
 
 FIRST: Final = "index.html"
 _REFRESH_S = 10
@@ -31,15 +31,15 @@ _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,100}|[0-9]{8}T[0-9]{6}Z(-[a-z0-9]+)*
 _NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
 
 
-def pages(found: Everything, *, refresh: bool = False) -> dict[str, bytes]:
+def pages(status: Status, *, refresh: bool = False) -> dict[str, bytes]:
     """Return what each file of the site holds, by its path within it.
 
     Args:
-        found: what is to be shown.
+        status: what is to be shown.
         refresh: whether the first page, and that of a night that runs, ask for themselves again every 10 s; then each
             of them has a twin that doesn't.
     """
-    status, at = found.status, found.status.at
+    at = status.at
     drawn = {"status.json": json.dumps(plain(status), indent=2).encode()}
     for still in (False, True) if refresh else (True,):
         again = 0 if still else _REFRESH_S
@@ -49,10 +49,9 @@ def pages(found: Everything, *, refresh: bool = False) -> dict[str, bytes]:
             if night.finished and not still:
                 continue
             path = _path(f"night/{_file_name(night.id)}", still=twin and not night.finished)
-            drawn[path] = _draw("night", again, night=night, cases=found.cases[night.id], at=at)
+            drawn[path] = _draw("night", again, night=night, at=at)
     for board in status.boards:
-        trials, changes = found.histories[board.name]
-        page = _draw("board", 0, board=board, trials=trials, changes=changes, unknown=found.untold, at=at)
+        page = _draw("board", 0, board=board, unknown=status.untold, at=at)
         drawn[f"board/{_file_name(board.name)}.html"] = page
     reports = [(f"report/{_file_name(run.name)}.html", run.report) for run in status.runs]
     reports += [(f"night/{_file_name(night.id)}.report.html", night.report) for night in status.nights]

@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.config import Lab, find_lab
 from harness.config.state import find_state, hostname, now
 from harness.errors import ConfigError
-from harness.farm.site.boards import Source, boards, history, labgrid_holders, listed, missing_boards
-from harness.farm.site.model import Status
-from harness.farm.site.runs import night_cases, nights, runs
+from harness.farm.site.boards import Board, Source, boards, labgrid_holders, listed, missing_boards
+from harness.farm.site.nights import Night, nights
+from harness.farm.site.runs import Run, runs
 from harness.farm.site.values import tried
 from harness.health.book import HealthBook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.farm.site.model import Board, Case, Change, Night
-    from harness.health.trial import Trial
 
 _NIGHTS, _RUNS = 7, 10
 _SLOW_S = 55.0
+_GONE = "the state folder is gone, so that quarantines and reservations can't be told"
 
 
 @dataclass(frozen=True)
-class Everything:
-    """What the pages show.
+class Status:
+    """Everything on the first page.
 
     Attributes:
-        status: for the first page.
-        histories: last cases and changes of each board, by its name; `untold` is what can't be read of them.
-        cases: of each night, by its id.
+        at: when it was looked at, UTC.
+        lab: path of devices.yaml; `state_folder` and `results` are where the rest was read.
+        concerns: what needs a person, the gravest first; none if all is well.
+        unknown: what could not be read.
+        night: the one that runs or was stopped before its end, if that is the newest one.
+        nights: the newest ones, the newest first; with `night`.
+        runs: likewise.
+        untold: what can't be read of the boards' histories.
     """
 
-    status: Status
-    histories: dict[str, tuple[list[Trial], list[Change]]]
-    untold: list[str]
-    cases: dict[str, list[Case]]
+    at: datetime
+    host: str
+    lab: str
+    state_folder: str
+    results: str
+    concerns: tuple[str, ...]
+    unknown: tuple[str, ...]
+    boards: tuple[Board, ...]
+    night: Night | None
+    nights: tuple[Night, ...]
+    runs: tuple[Run, ...]
+    untold: tuple[str, ...] = field(repr=False)
 
 
-@dataclass
 class Gatherer:
     """Looks at a farm, any number of times.
 
@@ -52,22 +65,15 @@ class Gatherer:
         results: the results folder.
     """
 
-    lab: Lab
-    results: Path
-    _book: tuple[tuple[Lab, Path], HealthBook] | None = field(default=None, init=False)
-    _slow: tuple[float, dict[str, str], dict[str, str], list[str]] | None = field(default=None, init=False)
-    _had: set[Path] = field(default_factory=set, init=False)
+    def __init__(self, lab: Lab, results: Path) -> None:
+        self.lab, self.results = lab, results
+        self._book: tuple[tuple[Lab, Path], HealthBook] | None = None
+        self._slow: tuple[float, dict[str, str], dict[str, str], list[str]] | None = None
+        self._had: set[Path] = set()
 
-    def look(self) -> Everything:
+    def look(self) -> Status:
         """Return how everything is now; what couldn't be read is named in it."""
         unknown: list[str] = []
-        with warnings.catch_warnings(record=True) as warned:  # of runs that health leaves out
-            warnings.simplefilter("always")
-            found = self._look(unknown)
-        said = dict.fromkeys((*found.status.unknown, *(str(one.message) for one in warned)))
-        return replace(found, status=replace(found.status, unknown=tuple(said)))
-
-    def _look(self, unknown: list[str]) -> Everything:
         tried(self._read_lab, None, unknown)
         lab, results, state, when = self.lab, self.results, find_state(self.lab), now()
         gone = [folder for folder in (state, results) if self._is_gone(folder)]
@@ -76,16 +82,22 @@ class Gatherer:
         night = next((one for one in newest[:1] if one.finished is None), None)
         doing = night.boards if night is not None and night.state == "running" else {}
         missing, labgrid = self._reachable(unknown)
-        book, why = self._health_book(state), _GONE if state in gone else ""
-        source = Source(lab, state, book, when, missing, labgrid, doing, why)
-        found = boards(source, unknown)
+        book, untold = self._health_book(state), list[str]()
+        with warnings.catch_warnings(record=True) as warned:  # of runs that health leaves out
+            warnings.simplefilter("always")
+            trials = tried(book.trials, None, untold)
+        unknown += untold
+        health = None if trials is None else tried(lambda: book.judge(trials), None, unknown)
+        source = Source(
+            lab, state, book, when, trials or (), health, missing, labgrid, doing, _GONE if state in gone else ""
+        )
+        found = boards(source, unknown, untold)
         written = tried(lambda: runs(results, _RUNS), [], unknown)
         if night is not None and night.verdict == "running":
             written = [replace(one, state="running") if one.name == night.run else one for one in written]
         unknown += [f"night {one.id}: {one.problem}" for one in newest if one.problem]
-        untold: list[str] = []
-        histories = history(source, untold)
-        status = Status(
+        unknown += [str(one.message) for one in warned]
+        return Status(
             at=when,
             host=hostname(),
             lab="no devices.yaml" if lab.path is None else str(lab.path.absolute()),
@@ -97,8 +109,8 @@ class Gatherer:
             night=night,
             nights=tuple(newest),
             runs=tuple(written),
+            untold=tuple(untold),
         )
-        return Everything(status, histories, untold, {one.id: night_cases(state, one, results) for one in newest})
 
     def _reachable(self, unknown: list[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Return which boards are missing, and who holds which in labgrid; it is slow, and done once a minute."""
@@ -145,9 +157,6 @@ class Gatherer:
             raise ConfigError(f"{error}; shown is what it said before") from error
 
 
-_GONE = "the state folder is gone, so that quarantines and reservations can't be told"
-
-
 def concerns(boards: Sequence[Board], nights: Sequence[Night]) -> tuple[str, ...]:
     """Return what needs a person, the gravest first.
 
@@ -191,3 +200,23 @@ def _judgement(night: Night) -> str:
     if failed:
         return f"failed: {failed} case{'s' if failed > 1 else ''} failed"
     return f"failed with exit code {night.exit_code}{'' if night.state == 'complete' else f': {night.state}'}"
+
+
+def plain(value: object) -> Any:
+    """Return values as JSON holds them: objects by field, times as ISO 8601 in UTC. What isn't a number is null.
+
+    Of a report page only whether there is one, and nothing that only another page shows (fields without `repr`).
+    """
+    if is_dataclass(value):
+        content = {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.repr}
+        own = {"verdict": value.verdict, "report": value.report is not None} if isinstance(value, Night | Run) else {}
+        return content | own
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.errors import HilError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
 #: What reading files that somebody else may have damaged can raise.
 DAMAGE = (HilError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
@@ -20,7 +19,7 @@ U = TypeVar("U")
 
 
 def tried(look: Callable[[], T], otherwise: U, unknown: list[str]) -> T | U:
-    """Return what a function reads; if it can't, what is taken instead, and add why to `unknown`."""
+    """Return what a function reads; if it can't, return `otherwise`, and add why to `unknown`."""
     try:
         return look()
     except DAMAGE as error:
@@ -34,11 +33,11 @@ def text(value: object) -> str:
 
 
 def number(value: object) -> int | None:
-    """Return a whole number, None for anything else; what a computer doesn't count up to is none."""
+    """Return a whole number that JSON holds exactly, None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST else None
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> dict[str, Any]:
     """Return an object of a JSON file, empty for anything else."""
     return value if isinstance(value, dict) else {}
 
@@ -49,12 +48,4 @@ def moment(value: object) -> datetime | None:
         when = datetime.fromisoformat(text(value))
         return when.astimezone(UTC) if when.tzinfo is not None else None
     except (ValueError, OverflowError, OSError):  # a year that no clock of the system knows
-        return None
-
-
-def touched(path: Path) -> datetime | None:
-    """Return when a file was last written, None if it is gone."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except (OSError, ValueError, OverflowError):
         return None

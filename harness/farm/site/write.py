@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,37 +34,18 @@ _LOOK_S, _OLD_S = 5.0, 60.0
 _RUNS = 12
 
 
-def write_site(lab: Lab, results_dir: Path, out: Path) -> Path:
-    """Write the pages of a lab into a folder, or write them anew, and return the first one.
+class Site:
+    """A site that may be written again and again.
 
     Args:
         lab: the boards.
         results_dir: where runs lie.
         out: the folder: missing, empty, or one that this has written before.
-
-    Raises:
-        ConfigError: the folder holds something else, or can't be written.
-    """
-    return Site(lab, results_dir, out).write()
-
-
-@dataclass
-class Site:
-    """A site that may be written again and again.
-
-    Attributes:
-        lab: the boards.
-        results: where runs lie.
-        out: the folder.
     """
 
-    lab: Lab
-    results: Path
-    out: Path
-    _gatherer: Gatherer = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._gatherer = Gatherer(self.lab, self.results.absolute())
+    def __init__(self, lab: Lab, results_dir: Path, out: Path) -> None:
+        self._results, self._out = results_dir, out
+        self._gatherer = Gatherer(lab, results_dir.absolute())
 
     def write(self, *, refresh: bool = False) -> Path:
         """Write it, and remove pages of boards, nights and runs that are gone; return the first page.
@@ -79,10 +59,10 @@ class Site:
         drawn = pages(self._gatherer.look(), refresh=refresh)
         try:
             with self._alone():
-                before = _listed(self.out)
-                foreign = sorted(path for path in drawn if path not in before and os.path.lexists(self.out / path))
+                before = _listed(self._out)
+                foreign = sorted(path for path in drawn if path not in before and os.path.lexists(self._out / path))
                 if foreign:
-                    raise ConfigError(f"{self.out / foreign[0]} isn't of this site, and would be overwritten; move it")
+                    raise ConfigError(f"{self._out / foreign[0]} isn't of this site, and would be overwritten; move it")
                 self._put(_LIST, _list(before | drawn.keys()))  # first: no page is ever there that isn't listed
                 for path, body in drawn.items():
                     self._put(path, body)
@@ -90,8 +70,8 @@ class Site:
                     self._remove(path)
                 self._put(_LIST, _list(drawn.keys()))
         except OSError as error:
-            raise ConfigError(f"the site can't be written to {self.out}: {error.strerror or error}") from error
-        return self.out / FIRST
+            raise ConfigError(f"the site can't be written to {self._out}: {error.strerror or error}") from error
+        return self._out / FIRST
 
     def watch(self, say: Callable[[str], None]) -> None:
         """Write it whenever something changes, and once a minute; it only ends with an exception, like Ctrl-C.
@@ -122,10 +102,13 @@ class Site:
     def _traces(self) -> dict[str, tuple[int, int]]:
         """Return size and time of what changes when something happens: locks, state, newest runs, devices.yaml."""
         lab, found = self._gatherer.lab, {}
-        runs = sorted(_inside(self.results), key=lambda path: path.name)[-_RUNS:]
-        calendar = None if lab.farm.calendar is None or "://" in lab.farm.calendar else Path(lab.farm.calendar)
-        places = [lab.path, calendar, *_inside(lease_folder()), *_tree(find_state(lab)), self.results]
-        for path in (*places, *(one for run in runs for one in (run, *_inside(run)))):
+        calendar = lab.farm.calendar
+        places = [lab.path, None if calendar is None or "://" in calendar else Path(calendar), self._results]
+        runs = sorted(_inside(self._results), key=lambda path: path.name)[-_RUNS:]
+        for folder in (lease_folder(), *runs):
+            places += [folder, *_inside(folder)]
+        places += [Path(parent, name) for parent, _, names in os.walk(find_state(lab)) for name in names]
+        for path in places:
             with contextlib.suppress(OSError):
                 about = path.stat() if path else None
                 if about:
@@ -136,19 +119,19 @@ class Site:
     def _alone(self) -> Iterator[None]:
         """See that the folder is there and ours, and keep other processes from writing it."""
         with contextlib.suppress(FileNotFoundError):
-            if not (self.out / _LIST).is_file() and {path.name for path in self.out.iterdir()} - {_LOCK, _PART}:
-                raise ConfigError(f"{self.out} holds something else, and no site; name a folder that is empty or new")
-        self.out.mkdir(parents=True, exist_ok=True)
+            if not (self._out / _LIST).is_file() and {path.name for path in self._out.iterdir()} - {_LOCK, _PART}:
+                raise ConfigError(f"{self._out} holds something else, and no site; name a folder that is empty or new")
+        self._out.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.out / _LOCK, timeout=_PATIENCE_S):
+            with FileLock(self._out / _LOCK, timeout=_PATIENCE_S):
                 yield
         except Timeout:
-            raise ConfigError(f"another process has been writing {self.out} for {_PATIENCE_S:g} s") from None
+            raise ConfigError(f"another process has been writing {self._out} for {_PATIENCE_S:g} s") from None
 
     def _put(self, path: str, body: bytes) -> None:
-        target, part = self.out / path, self.out / _PART
+        target, part = self._out / path, self._out / _PART
         target.parent.mkdir(exist_ok=True)
-        if target.parent.is_symlink() and target.parent != self.out:
+        if target.parent.is_symlink() and target.parent != self._out:
             raise ConfigError(f"{target.parent} is a link, so pages would be written elsewhere; remove it")
         part.unlink(missing_ok=True)  # of a process that was killed
         with part.open("xb") as file:
@@ -156,8 +139,8 @@ class Site:
         part.replace(target)
 
     def _remove(self, path: str) -> None:
-        target = self.out / path
-        if target.parent == self.out or not target.parent.is_symlink():
+        target = self._out / path
+        if target.parent == self._out or not target.parent.is_symlink():
             with contextlib.suppress(FileNotFoundError):
                 target.unlink()
             with contextlib.suppress(OSError):  # other pages are in it
@@ -167,11 +150,8 @@ class Site:
 def _listed(out: Path) -> set[str]:
     """Return the paths of the pages that were written before; what can't be one of ours is none."""
     found = (read_json(out / _LIST, links=False) or {}).get("files")
-    return (
-        {path for path in found if isinstance(path, str) and _OURS.fullmatch(path)}
-        if isinstance(found, list)
-        else set()
-    )
+    paths = found if isinstance(found, list) else []
+    return {path for path in paths if isinstance(path, str) and _OURS.fullmatch(path)}
 
 
 def _list(paths: Iterable[str]) -> bytes:
@@ -184,8 +164,3 @@ def _inside(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
-
-
-def _tree(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        yield from (folder / parent / name for name in names)
