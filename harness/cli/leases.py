@@ -16,7 +16,7 @@ from harness.errors import HilError
 from harness.farm.lab_access import LabAccess
 from harness.farm.labgrid import Labgrid
 from harness.locks.holder import since_words
-from harness.locks.listing import list_leases
+from harness.locks.lease_files import list_leases
 from harness.text.escape import printable
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from harness.config.state import hostname
 from harness.errors import FarmError, HilError
 from harness.farm.cluster import configure, difference, is_loopback, scheduler_versions, secured, versions
 from harness.farm.task import Post
-from harness.locks.listing import list_leases
+from harness.locks.lease_files import list_leases
 
 if TYPE_CHECKING:
     from harness.config import Device

@@ -19,8 +19,7 @@ from harness.errors import BusyError, LeaseLostError
 from harness.files.json_file import read_json, write_json
 from harness.locks.holder import Holder, purpose_of, since_words
 from harness.locks.lease import Lease
-from harness.locks.lease_files import lease_folder, open_lock
-from harness.locks.listing import list_leases
+from harness.locks.lease_files import lease_folder, list_leases, open_lock
 
 OTHER = """
 import sys
