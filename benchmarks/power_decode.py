@@ -23,8 +23,7 @@ from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.power.ppk2 import Ppk2
-from harness.power.ppk2_calibration import Calibration
-from harness.power.ppk2_decoder import Ppk2Decoder
+from harness.power.ppk2_decoder import Calibration, Ppk2Decoder
 from harness.power.pulses import PulseFinder
 from harness.power.virtual.activity import Segment
 from harness.power.virtual.ppk2 import METADATA, Trouble, VirtualPpk2, encode
@@ -73,16 +72,16 @@ def stream(seconds: float) -> tuple[int, int, int]:
         worker = threading.Thread(target=work)
         worker.start()
         monitor.start()
-        samples, end = 0, time.monotonic() + seconds
+        samples = lost = 0
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
-            chunk = monitor.read()
-            samples += len(chunk) if chunk else 0
-        counters = monitor.counters
+            if chunk := monitor.read():
+                samples, lost = samples + len(chunk), lost + int(chunk.lost.sum())
         last = monitor.stop()
         samples += len(last) if last else 0
         done.set()
         worker.join()
-        return samples, counters.lost, ppk2.lost
+        return samples, lost, ppk2.lost
 
 
 def main() -> None:

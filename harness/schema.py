@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
@@ -37,6 +39,16 @@ class Column:
     def numeric(self) -> bool:
         """Whether a limit can be set on it."""
         return self.dtype in ("Int64", "Float64")
+
+    def holds(self, value: object) -> bool:
+        """Whether a value can stand in it: one of its type, or None for a missing one."""
+        if value is None:
+            return True
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return type(value) is {"string": str, "boolean": bool, "datetime": datetime}.get(self.dtype)
+        if self.dtype == "Int64":
+            return (isinstance(value, int) or value.is_integer()) and -(2**63) <= value < 2**63
+        return self.dtype == "Float64" and abs(value) <= sys.float_info.max
 
 
 _KEYS = (
@@ -269,16 +281,13 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
 #: The columns that say which case a sample belongs to.
 KEY_NAMES: Final = tuple(column.name for column in _KEYS)
 
-#: What the journal holds of a kernel call, in this order; `layer` is its place.
-LAYER_FIELDS: Final = tuple(column.name for column in LAYERS if column.name not in (*KEY_NAMES, "layer"))
-
-#: What the journal holds of a power window, in this order; `window` is its place.
-WINDOW_FIELDS: Final = tuple(column.name for column in WINDOWS if column.name not in (*KEY_NAMES, "window"))
-
-#: What the journal holds of an attempt, in this order. The board may be another one than the case's in the end.
-ATTEMPT_FIELDS: Final = (
-    "device",
-    *(column.name for column in ATTEMPTS if column.name not in (*KEY_NAMES, "attempt")),
-)
+#: What the journal holds in this order of a sample, layer, power window or attempt, by table. Layers, windows and
+#: attempts have their numbers by their places; the board of an attempt may be another one than the case's in the end.
+JOURNAL_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "samples": tuple(column.name for column in SAMPLES[len(_KEYS) :]),
+    "layers": tuple(column.name for column in LAYERS[len(_KEYS) + 1 :]),
+    "windows": tuple(column.name for column in WINDOWS[len(_KEYS) + 1 :]),
+    "attempts": ("device", *(column.name for column in ATTEMPTS[len(_KEYS) + 1 :])),
+}
 
 CASE_COLUMNS: Final = {column.name: column for column in CASES}

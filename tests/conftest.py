@@ -32,6 +32,7 @@ TOGETHER = {
     "tests/report/test_page.py",
     "tests/run/test_fault_table.py",
 }
+NO_HYPOTHESIS = "-p no:hypothesispytest"
 #: What the user says of Renode, for the tests that run on it.
 HIL_RENODE = pytest.StashKey[str | None]()
 
@@ -40,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the surroundings of every test the same on every computer, and in every process of pytest-xdist.
 
     An installed Renode is hidden, for the sake of `--backend auto`. What a test starts is not told that it was started
-    by a worker, or that coverage is measured, which would make it slower.
+    by a worker, or that coverage is measured, which would make it slower. Nor does a pytest that it starts load the
+    plugin of Hypothesis, should that be installed: it takes seconds, and no test of ours uses it.
     """
     # Children would ignore, too, what a shell's background job or `nohup` ignores.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -49,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     config.stash[HIL_RENODE] = os.environ.get("HIL_RENODE")
     os.environ["HIL_RENODE"] = "off"
+    os.environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} {NO_HYPOTHESIS}"
     if config.getoption("dist", "no") == "no":  # runs tests itself, and starts no workers
         _hide("PYTEST_XDIST_", "COVERAGE_PROCESS_")
 

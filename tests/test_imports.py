@@ -55,7 +55,7 @@ def imports(root):
     modules = {module_of(path): path for path in trees}
     found = {path: set() for path in trees}
     for path, tree in trees.items():
-        for node in ast.walk(tree):
+        for node in statements(tree):
             if isinstance(node, ast.Import):
                 named = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -66,6 +66,14 @@ def imports(root):
                 continue
             found[path] |= {modules[name] for name in named if name in modules} - {path}
     return found
+
+
+def statements(node):
+    """Yield all statements below a node. No expression has an import in it, and most of a tree are expressions."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, part, ()):
+            yield child
+            yield from statements(child)
 
 
 def module_of(path):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Board
     from harness.build.graph import Graph
-    from harness.build.interpreters import Interpreter, Name
+    from harness.build.interpreters import Interpreter
     from harness.config import BoardKind
     from harness.image.elf import Image
     from harness.image.model_card import TensorSpec
@@ -44,7 +44,7 @@ class Difference:
         predictions: outputs whose largest value is at the same index.
         largest: difference between two elements, in steps for integers.
         allowed: what is allowed of it.
-        first: place of the first element that differs by more, [input, element]; None: there is none.
+        first: place of the first element that differs by more, [input, element]; None: none does.
     """
 
     inputs: int
@@ -102,24 +102,20 @@ def missing_check(kind: BoardKind) -> str | None:
 
 
 def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str:
-    """Run an image on the virtual board on a few made-up inputs, the same ones each time, beside an interpreter.
+    """Run an image of a model on the virtual board beside an interpreter, on a few made-up inputs, always the same.
 
-    Args:
-        image: the image that was made.
-        model: the .tflite file that it was made of.
-        graph: the model, as read from its file.
-        kind: the kind of board; it has a virtual one.
-
-    Returns:
-        What was compared, in one line; or why nothing could be.
+    Returns what was compared, in one line; or why nothing could be.
 
     Raises:
         MiscompiledError: it doesn't run, or its outputs differ by more than they may.
     """
     from harness.boards.opening import open_board  # noqa: PLC0415 - pyOCD, as above
 
+    order = order_for(integers=integers(graph))
+    if not integers(graph) and any(operator.kind == "DEQUANTIZE" for operator in graph.operators):
+        order = ("litert",)  # TensorFlow Lite Micro takes the first scale of several of a dequantized tensor
     try:
-        interpreter = open_interpreter(model, _order(graph))
+        interpreter = open_interpreter(model, order)
     except NoInterpreterError as error:
         return f"Not compared with an interpreter: {error}."
     tensors, theirs = _telling(interpreter)
@@ -143,18 +139,9 @@ def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str
             "--no-check builds it all the same, to look at it"
         )
     how = "equal bit for bit" if found.equal == found.inputs else f"within {found.largest:.2g}{unit}"
-    same = (
-        " (every input gives the same output: that says little)" if len({row.tobytes() for row in theirs}) == 1 else ""
-    )
+    alike = len({row.tobytes() for row in theirs}) == 1
+    same = " (every input gives the same output: that says little)" if alike else ""
     return f"Checked: {found.inputs} made-up inputs on the virtual board and in {interpreter.title}: {how}{same}."
-
-
-def _order(graph: Graph) -> tuple[Name, ...]:
-    if integers(graph):
-        return order_for(integers=True)
-    # TensorFlow Lite Micro knows one scale of a tensor that is dequantized, and takes the first of several.
-    several = any(operator.kind == "DEQUANTIZE" for operator in graph.operators)
-    return ("litert",) if several else order_for(integers=False)
 
 
 def _telling(interpreter: Interpreter) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
@@ -162,10 +149,9 @@ def _telling(interpreter: Interpreter) -> tuple[NDArray[np.generic], NDArray[np.
 
     Noise over the whole range drives many models to one saturated output, which would hide a wrong layer.
     """
-    candidates = list(_candidates(interpreter.input))
-    outputs = [interpreter.run(tensor) for tensor in candidates]
-    order = sorted(range(len(candidates)), key=lambda i: (-len(np.unique(outputs[i])), i))[:_INPUTS]
-    return np.stack([candidates[i].reshape(-1) for i in order]), np.stack([outputs[i] for i in order])
+    runs = [(tensor, interpreter.run(tensor)) for tensor in _candidates(interpreter.input)]
+    runs.sort(key=lambda run: -len(np.unique(run[1])))
+    return np.stack([tensor for tensor, _ in runs[:_INPUTS]]), np.stack([output for _, output in runs[:_INPUTS]])
 
 
 def _candidates(spec: TensorSpec) -> Iterator[NDArray[np.generic]]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.card import card_json
-from harness.build.layer_table import layer_table_json
+from harness.build.lower_layers import initializer
+from harness.build.sizes import layer_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
-    from harness.build.graph import Graph
+    from harness.build.graph import Graph, Tensor
     from harness.build.plan import Plan
-    from harness.build.requantize import Channel
-    from harness.build.step import Array, Step
+    from harness.build.step import Step, Values
 
 _WIDTH = 112
 _CTYPES = {"int8": "int8_t", "float32": "float"}
@@ -39,6 +37,45 @@ def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]
     return {"model.c": _source(graph, plan, card), "model_config.h": _header(graph, plan)}
 
 
+def card_json(graph: Graph, plan: Plan, *, board: str, name: str) -> str:
+    """Return the model card (docs/link-protocol.md) as JSON in ASCII, the same bytes for the same model."""
+    card = {
+        "card": 1,
+        "board": board,
+        "model": name,
+        "engine": "tinyml-hil",
+        "input": _tensor(graph.input),
+        "output": _tensor(graph.output),
+        "macs": plan.macs,
+        "parameters": plan.parameters,
+        "arena_bytes": plan.arena_bytes,
+        "tflite_sha256": graph.sha256,
+    }
+    if plan.patches is not None:
+        card["patches"] = dataclasses.asdict(plan.patches)
+    return json.dumps(card, separators=(",", ":"))
+
+
+def _tensor(tensor: Tensor) -> dict[str, object]:
+    entry: dict[str, object] = {"shape": list(tensor.shape), "dtype": tensor.dtype}
+    if tensor.dtype == "int8" and tensor.quantization is not None:
+        entry |= {"scale": tensor.quantization.scale, "zero_point": tensor.quantization.zero}
+    return entry
+
+
+def layer_table_json(graph: Graph, plan: Plan, *, plain: bool = False) -> str:
+    """Return what each layer is and does (docs/profile.md) as JSON in ASCII, the same bytes for the same model.
+
+    With `plain` as built with -DHIL_PLAIN_C, whose kernels have other names and may have other constants.
+    """
+    names = ("layer", "operator", "kind", "kernel", "shape", "macs", "bytes_moved", "parameters")
+    layers = [
+        {"output" if name == "shape" else name: getattr(layer, name) for name in names}
+        for layer in layer_sizes(graph, plan, plain=plain)
+    ]
+    return json.dumps({"version": 1, "layers": layers}, separators=(",", ":"))
+
+
 def _header(graph: Graph, plan: Plan) -> str:
     return (
         f"/* Made by harness.build from {graph.source}. */\n"
@@ -57,55 +94,40 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         f" * {plan.macs} multiply-accumulates, {plan.parameters} parameters. "
         "-DHIL_PLAIN_C calls the plain C kernels. */\n"
     )
+    fast, plain = (
+        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
+    )
+    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
+    constants, structs = _constants(plan)
     parts = [
         title,
         '#include "hil_engine.h"\n#include "hil_model.h"\n#include "model_config.h"\n',
         "#include <math.h>\n#include <stddef.h>\n",
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
-        _card(card),
-        _layer_table(graph, plan),
+        f"extern const char hil_card[{len(card)}];\n{characters('const', 'hil_card', card)}",
+        head + _either(fast, plain),
+        *constants,
+        _setup(graph, plan),
+        _invoke(plan, structs),
     ]
-    constants, structs = _constants(plan)
-    parts += constants
-    parts.append(_setup(graph, plan))
-    parts.append(_invoke(plan, structs))
     return "\n".join(parts)
 
 
-def _card(card: str) -> str:
-    attributes = '__attribute__((section(".hil_card"), used, nonstring))'
-    return (
-        f"extern const char hil_card[{len(card)}];\nconst char hil_card[{len(card)}] {attributes} =\n{_text(card)};\n"
-    )
+def _either(fast: str, plain: str) -> str:
+    """Return C for the fast kernels, and for the plain ones where it differs."""
+    return fast if fast == plain else f"#ifdef HIL_PLAIN_C\n{plain}#else\n{fast}#endif\n"
 
 
-def _layer_table(graph: Graph, plan: Plan) -> str:
-    fast, plain = layer_table_json(graph, plan), layer_table_json(graph, plan, plain=True)
-    attributes = '__attribute__((section(".hil_layers"), used, nonstring))'
-    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
-    definitions = [
-        f"static const char hil_layers[{len(text)}] {attributes} =\n{_text(text)};\n" for text in (fast, plain)
-    ]
-    if fast == plain:
-        return head + definitions[0]
-    return f"{head}#ifdef HIL_PLAIN_C\n{definitions[1]}#else\n{definitions[0]}#endif\n"
+def characters(kind: str, name: str, text: str) -> str:
+    """Return the C definition of a text in ASCII, in a section that is called after it; without trigraphs."""
+    pieces = (json.dumps(text[at : at + 96]).replace("?", "\\?") for at in range(0, len(text), 96))
+    lines = "\n".join(f"    {piece}" for piece in pieces)
+    attributes = f'__attribute__((section(".{name}"), used, nonstring))'
+    return f"{kind} char {name}[{len(text)}] {attributes} =\n{lines};\n"
 
 
-def _text(text: str) -> str:
-    """Return the lines of a C string literal."""
-    return "\n".join(f"    {json.dumps(text[at : at + 96])}" for at in range(0, len(text), 96))
-
-
-def _array(position: int, array: Array) -> str:
-    fast = _definition(position, array, array.values)
-    if array.plain is None:
-        return fast
-    return f"#ifdef HIL_PLAIN_C\n{_definition(position, array, array.plain)}#else\n{fast}#endif\n"
-
-
-def _definition(position: int, array: Array, values: NDArray[np.generic] | tuple[Channel, ...]) -> str:
-    name = f"{array.name}{position}"
+def _definition(name: str, values: Values) -> str:
     if isinstance(values, tuple):
         rows = (f"{{{c.bias}, {c.multiplier}, {c.round}, {c.shift}}}" for c in values)
         return f"static const struct hil_channel {name}[{len(values)}] = {{\n{_wrap(rows)}}};\n"
@@ -143,8 +165,8 @@ def _constants(plan: Plan) -> tuple[list[str], list[str]]:
     for position, step in enumerate(plan.steps):
         for array in step.arrays:
             if id(array) not in arrays:
-                arrays[id(array)] = f"{array.name}{position}"
-                texts.append(_array(position, array))
+                name = arrays[id(array)] = f"{array.name}{position}"
+                texts.append(_either(*(_definition(name, array.of(plain=plain)) for plain in (False, True))))
         body = _struct_body(step, {array.name: arrays[id(array)] for array in step.arrays})
         key = (step.struct, body)
         if key not in structs:
@@ -156,7 +178,7 @@ def _constants(plan: Plan) -> tuple[list[str], list[str]]:
 
 
 def _struct_body(step: Step, arrays: dict[str, str]) -> str:
-    window = {} if step.window is None else {"window": step.window.initializer()}
+    window = {} if step.window is None else {"window": initializer(vars(step.window))}
     return "".join(f"    .{name} = {value},\n" for name, value in {**window, **step.fields, **arrays}.items())
 
 

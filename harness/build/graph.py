@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,22 +18,26 @@ ITEM_BYTES = {"int8": 1, "float16": 2, "float32": 4, "int32": 4}
 
 @dataclass(frozen=True)
 class Quantization:
-    """Real value = scale x (q - zero point), per tensor or per channel of `axis`.
-
-    Attributes:
-        scales: float32 values, one or one per channel.
-        zero_points: as many as there are scales.
-        axis: the dimension that channels are counted along.
-    """
+    """Real value = scale x (q - zero point), per tensor or per channel of `axis`: as many zero points as scales."""
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     axis: int
 
+    @property
+    def scale(self) -> float:
+        """The scale of the whole tensor."""
+        return self.scales[0]
+
+    @property
+    def zero(self) -> int:
+        """The zero point of the whole tensor."""
+        return self.zero_points[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor; `data` holds the values of a constant one. `dequantized`: it stands for float32 (see fold.py)."""
+    """One tensor; `data` holds the values of a constant. `dequantized`: int8 weights that stand for float32."""
 
     index: int
     name: str
@@ -47,10 +50,7 @@ class Tensor:
     @property
     def elements(self) -> int:
         """How many values the tensor has."""
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
@@ -79,8 +79,3 @@ class Graph:
     operators: tuple[Operator, ...]
     input: Tensor
     output: Tensor
-
-
-def unsupported(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
-    """Return the error for an operator that can't be compiled, to be raised by the caller."""
-    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")

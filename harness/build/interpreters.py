@@ -41,15 +41,7 @@ class NoInterpreterError(ConfigError):
 
 @dataclass(frozen=True, eq=False)
 class Interpreter:
-    """A model in an interpreter.
-
-    Attributes:
-        kind: name of the interpreter.
-        version: the version of its package.
-        input: the model's input.
-        output: the model's output.
-        run: takes an input tensor of the model's type, any shape, and returns the output, flat.
-    """
+    """A model in an interpreter; `run` takes an input of its type and any shape, and returns the output, flat."""
 
     kind: Name
     version: str
@@ -63,14 +55,7 @@ class Interpreter:
         return f"{self.kind} {self.version}"
 
     def allowed(self, greatest: float) -> float:
-        """Return by how much the firmware's outputs may differ from these.
-
-        Args:
-            greatest: the greatest magnitude of an output.
-
-        Returns:
-            0 for what must be equal bit for bit; in steps for integers.
-        """
+        """Return by how much outputs of this `greatest` magnitude may differ, in steps for integers; 0: not at all."""
         if self.output.dtype == "float32":
             return FLOAT_TOLERANCE * max(1.0, greatest)
         return 0.0 if self.kind == "tflite-micro" else float(LITERT_STEPS)
@@ -82,11 +67,7 @@ def installed() -> tuple[Name, ...]:
 
 
 def open_interpreter(model: Path, order: Sequence[Name]) -> Interpreter:
-    """Open a model in the first of some interpreters that is installed and can run it.
-
-    Args:
-        model: a .tflite file.
-        order: the interpreters, the preferred one first.
+    """Open a .tflite file in the first of some interpreters that is installed and can run it.
 
     Raises:
         NoInterpreterError: there is none; says why not, and how to install one.
@@ -111,11 +92,9 @@ def open_interpreter(model: Path, order: Sequence[Name]) -> Interpreter:
 
 
 def order_for(integers: bool) -> tuple[Name, ...]:  # noqa: FBT001 (a property of the model)
-    """Return the interpreters for a model, the one that the firmware is to equal first.
+    """Return the interpreters for a model that computes with integers or not, the preferred one first.
 
-    Args:
-        integers: whether the model computes with integers. TensorFlow Lite Micro's are those that the engine equals
-            bit for bit. For floats LiteRT comes first, as it runs more models.
+    TensorFlow Lite Micro's integers are those that the engine equals bit for bit. For floats LiteRT runs more models.
     """
     return ("tflite-micro", "litert") if integers else ("litert", "tflite-micro")
 

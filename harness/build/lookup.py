@@ -33,30 +33,30 @@ def table(function: Callable[[int], int]) -> NDArray[np.int8]:
 
 def requantize_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
     """Another scale and zero point (QUANTIZE of int8 to int8)."""
-    return table(_scaled(x, y, x.scales[0] / y.scales[0], -128, 127))
+    return table(_scaled(x, y, x.scale / y.scale, -128, 127))
 
 
 def relu_table(x: Quantization, y: Quantization, activation: int) -> NDArray[np.int8]:
     """ReLU and its relatives, with a change of scale."""
-    low, high = activation_range(activation, y.scales[0], y.zero_points[0])
-    real = float(np.float32(x.scales[0]) / np.float32(y.scales[0]))
+    low, high = activation_range(activation, y.scale, y.zero)
+    real = float(np.float32(x.scale) / np.float32(y.scale))
     return table(_scaled(x, y, real, low, high))
 
 
 def leaky_relu_table(x: Quantization, y: Quantization, alpha: float) -> NDArray[np.int8]:
     """Negative values times `alpha`, with a change of scale."""
-    scale_in, scale_out = np.float32(x.scales[0]), np.float32(y.scales[0])
+    scale_in, scale_out = np.float32(x.scale), np.float32(y.scale)
     positive = _scaled(x, y, float(scale_in / scale_out), -128, 127)
     negative = _scaled(x, y, float(scale_in * np.float32(alpha) / scale_out), -128, 127)
-    return table(lambda q: positive(q) if q >= x.zero_points[0] else negative(q))
+    return table(lambda q: positive(q) if q >= x.zero else negative(q))
 
 
-def logistic_table(x: Quantization) -> NDArray[np.int8]:
+def logistic_table(x: Quantization, _y: Quantization) -> NDArray[np.int8]:
     """1 / (1 + exp(-x)); the output's scale is 1/256, its zero point -128."""
     return table(_through(x, lambda q4: shift_right(_logistic(q4), 31 - 8) - 128))
 
 
-def tanh_table(x: Quantization) -> NDArray[np.int8]:
+def tanh_table(x: Quantization, _y: Quantization) -> NDArray[np.int8]:
     """The hyperbolic tangent; the output's scale is 1/128, its zero point 0."""
     return table(_through(x, lambda q4: shift_right(_tanh(q4), 31 - 7)))
 
@@ -67,15 +67,15 @@ def hard_swish_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
     Raises:
         ValueError: the output's scale is so small that TFLite Micro refuses it.
     """
-    fine = np.float32(1 / 128) * np.float32(x.scales[0])
-    out_multiplier, out_exponent = quantize_multiplier(float(fine / np.float32(y.scales[0])))
+    fine = np.float32(1 / 128) * np.float32(x.scale)
+    out_multiplier, out_exponent = quantize_multiplier(float(fine / np.float32(y.scale)))
     relu_multiplier, relu_exponent = quantize_multiplier(float(fine / (np.float32(3) / np.float32(32768))))
     if out_exponent > 0:
-        raise ValueError(f"output scale {y.scales[0]} is less than 1/128 of the input's {x.scales[0]}")
+        raise ValueError(f"output scale {y.scale} is less than 1/128 of the input's {x.scale}")
     out_multiplier, relu_multiplier = _to_16_bits(out_multiplier), _to_16_bits(relu_multiplier)
 
     def value(q: int) -> int:
-        hires = (q - x.zero_points[0]) << 7
+        hires = (q - x.zero) << 7
         preshift = _high_mul_16(hires, out_multiplier)
         gate = hires
         if relu_exponent > 0:
@@ -88,7 +88,7 @@ def hard_swish_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
         gate = (gate + (1 << 15)) >> 1
         product = gate * preshift
         high = product >> 15 if product >= 0 else -(-product >> 15)  # truncated, not rounded
-        return shift_right(high, -out_exponent) + y.zero_points[0]
+        return shift_right(high, -out_exponent) + y.zero
 
     return table(value)
 
@@ -97,7 +97,7 @@ def _scaled(x: Quantization, y: Quantization, real: float, low: int, high: int) 
     multiplier, left = quantize_multiplier(real)
 
     def value(q: int) -> int:
-        scaled = scale_by(q - x.zero_points[0], multiplier, left) + y.zero_points[0]
+        scaled = scale_by(q - x.zero, multiplier, left) + y.zero
         return max(low, min(high, scaled))
 
     return value
@@ -105,11 +105,11 @@ def _scaled(x: Quantization, y: Quantization, real: float, low: int, high: int) 
 
 def _through(x: Quantization, function: Callable[[int], int]) -> Callable[[int], int]:
     """A function of Q4, whose input saturates at 16."""
-    multiplier, left = quantize_multiplier(x.scales[0] * (1 << 27))
+    multiplier, left = quantize_multiplier(x.scale * (1 << 27))
     radius = math.floor(15 * (1 << 27) / 2.0**left)
 
     def value(q: int) -> int:
-        centred = q - x.zero_points[0]
+        centred = q - x.zero
         if abs(centred) >= radius:
             return 127 if centred > 0 else -128
         return function(scale_by(centred, multiplier, left))

@@ -5,56 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from harness.build import lower_elementwise, lower_float, lower_int8, lower_reduce, lower_shape
-from harness.build.fold import fold_constants
-from harness.build.graph import unsupported
-from harness.build.step import Step, quantization_of
+import numpy as np
+
+from harness.build.operators import KINDS
+from harness.build.step import Node, Step, refused
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from harness.build.graph import Graph, Operator, Tensor
 
-    Lower = Callable[[Graph, Operator, Tensor, Tensor], Step]
-
-#: Functions of one value.
-UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU")
-
-#: Kernels by TFLite's name of the operator and by the type of its input.
-KERNELS: Mapping[tuple[str, str], Lower] = {
-    ("CONV_2D", "int8"): lower_int8.convolution,
-    ("DEPTHWISE_CONV_2D", "int8"): lower_int8.depthwise,
-    ("FULLY_CONNECTED", "int8"): lower_int8.fully_connected,
-    ("AVERAGE_POOL_2D", "int8"): lower_reduce.pool,
-    ("MAX_POOL_2D", "int8"): lower_reduce.pool,
-    ("MEAN", "int8"): lower_reduce.mean,
-    ("SOFTMAX", "int8"): lower_reduce.softmax,
-    **{(kind, "int8"): lower_elementwise.unary_int8 for kind in UNARY},
-    **{(kind, "float32"): lower_elementwise.unary_float for kind in UNARY},
-    ("QUANTIZE", "int8"): lower_elementwise.unary_int8,
-    ("ADD", "int8"): lower_elementwise.binary_int8,
-    ("MUL", "int8"): lower_elementwise.binary_int8,
-    ("PAD", "int8"): lower_shape.pad,
-    ("PADV2", "int8"): lower_shape.pad,
-    ("ADD", "float32"): lower_elementwise.binary_float,
-    ("MUL", "float32"): lower_elementwise.binary_float,
-    ("PAD", "float32"): lower_shape.pad,
-    ("PADV2", "float32"): lower_shape.pad,
-    ("CONV_2D", "float32"): lower_float.convolution,
-    ("DEPTHWISE_CONV_2D", "float32"): lower_float.depthwise,
-    ("FULLY_CONNECTED", "float32"): lower_float.fully_connected,
-    ("AVERAGE_POOL_2D", "float32"): lower_float.pool,
-    ("MAX_POOL_2D", "float32"): lower_float.pool,
-    ("MEAN", "float32"): lower_float.mean,
-    ("SOFTMAX", "float32"): lower_float.softmax,
-}
-
-#: Operators that only rename their input's memory.
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-
 #: What a model may take and give.
-CARD_TYPES = ("int8", "float32")
+_CARD_TYPES = ("int8", "float32")
+
+#: Operators with kernels that read int8 weights beside float32 activations.
+_TAKE_INT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 @dataclass(frozen=True)
@@ -85,17 +51,15 @@ def lower(graph: Graph) -> Program:
     problems: list[str] = []
     for operator in graph.operators:
         try:
-            x, y = _first(graph, operator, operator.inputs), _first(graph, operator, operator.outputs)
-            if operator.kind in VIEWS:
-                _check_view(graph, operator, x, y)
-                storage[y.index] = storage[x.index]
-            else:
-                layer = steps[-1].layer + 1 if steps else 0
-                steps += [replace(step, layer=layer) for step in _steps(graph, operator, x, y)]
+            made, node = _steps(graph, operator)
+            layer = steps[-1].layer + 1 if steps else 0
+            steps += [replace(step, layer=layer) for step in made]
+            if not made:
+                storage[node.y.index] = storage[node.x.index]
         except ConfigError as error:
             problems.append(str(error))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            problems.append(str(unsupported(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
+            problems.append(str(refused(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
     computed = {storage[t.index].root for t in (graph.input, *(step.output for step in steps))}
     if not problems and storage[graph.output.index].root not in computed:
         problems.append(f"{graph.source}: its output is a constant, which nothing computes. Export it again.")
@@ -103,63 +67,80 @@ def lower(graph: Graph) -> Program:
     return Program(tuple(steps), storage)
 
 
-def _check_view(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> None:
-    if x.data is not None:
-        raise unsupported(graph, operator, "a constant input", "a model whose constants were folded by the converter")
-    if x.dtype != y.dtype:
-        raise unsupported(graph, operator, f"{x.dtype} to {y.dtype}", "one type, as it only renames")
-
-
-def _first(graph: Graph, operator: Operator, tensors: tuple[int, ...]) -> Tensor:
-    """Return the tensor that an operator's kernel is chosen by."""
-    if not tensors or tensors[0] < 0:
-        raise unsupported(graph, operator, "no first input or output", "an operator that computes on its input")
-    return graph.tensors[tensors[0]]
+def _steps(graph: Graph, operator: Operator) -> tuple[tuple[Step, ...], Node]:
+    """Return the calls of an operator, none if it only renames memory."""
+    if not (operator.inputs and operator.outputs) or operator.inputs[0] < 0 or operator.outputs[0] < 0:
+        what = "no first input or output"
+        raise refused(graph, operator, what, "an operator that computes on its input")
+    node = Node(graph, operator, graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]])
+    kind = KINDS.get(operator.kind)
+    if operator.kind in ("ADD", "MUL") and node.x.data is not None:
+        node = replace(node, x=node.second)
+    if operator.kind == "CONCATENATION" and node.y.dtype in _CARD_TYPES:
+        node = replace(node, x=node.y)  # each input may be the one of another type
+    if node.x.data is not None:
+        raise node.refused("a constant input", "a model whose constants were folded by the converter")
+    types = f"{node.x.dtype} to {node.y.dtype}"
+    if kind is not None and not kind.lower:
+        if node.x.dtype != node.y.dtype:
+            raise node.refused(types, "one type, as it only renames")
+        return (), node
+    lowering = None if kind is None else kind.lower.get(types)
+    if lowering is None:
+        needed = "a kernel in firmware/engine and a line in harness/build/operators.py"
+        raise node.refused(f"no kernel for {types}", needed)
+    made = lowering(node)
+    return made if isinstance(made, tuple) else (made,), node
 
 
 def _report(graph: Graph, problems: list[str]) -> None:
     """Raise one error for everything that can't be compiled."""
     for what, tensor in (("input", graph.input), ("output", graph.output)):
-        if tensor.dtype not in CARD_TYPES:
-            problems.append(f"{graph.source}: its {what} is {tensor.dtype}. Needed: {' or '.join(CARD_TYPES)}.")
+        if tensor.dtype not in _CARD_TYPES:
+            problems.append(f"{graph.source}: its {what} is {tensor.dtype}. Needed: {' or '.join(_CARD_TYPES)}.")
     if not problems:
         return
-    supported = ", ".join(sorted({kind for kind, _ in KERNELS} | {*VIEWS, "CONCATENATION", "DEQUANTIZE", "QUANTIZE"}))
+    supported = f"Operators with kernels: {', '.join(sorted(KINDS))}."
     if len(problems) == 1:
-        raise ConfigError(f"{problems[0]}\nOperators with kernels: {supported}.")
+        raise ConfigError(f"{problems[0]}\n{supported}")
     lines = "\n".join(f"  {problem.removeprefix(f'{graph.source}: ')}" for problem in problems)
-    count = f"{graph.source}: can't be compiled, for {len(problems)} reasons"
-    raise ConfigError(f"{count}:\n{lines}\nOperators with kernels: {supported}.")
+    raise ConfigError(f"{graph.source}: can't be compiled, for {len(problems)} reasons:\n{lines}\n{supported}")
 
 
-def _steps(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> tuple[Step, ...]:
-    if operator.kind == "CONCATENATION" and y.dtype in ("int8", "float32"):
-        return lower_shape.concatenation(graph, operator, y)
-    if x.data is not None and operator.kind in ("ADD", "MUL"):
-        x = graph.tensors[operator.inputs[1]]
-    return (_step(graph, operator, x, y),)
+def fold_constants(graph: Graph) -> Graph:
+    """Return the graph without DEQUANTIZE operators of constants, which a converter left.
+
+    float16 becomes float32. int8 stays int8, with `dequantized` set, if it is only used as symmetric weights; else it
+    becomes float32, too. Tensors keep their indices, operators theirs.
+    """
+    tensors, operators = list(graph.tensors), []
+    for operator in graph.operators:
+        folded = None
+        if operator.kind == "DEQUANTIZE" and operator.inputs and operator.inputs[0] >= 0:
+            folded = _folded(graph, graph.tensors[operator.inputs[0]], operator.outputs[0])
+        if folded is None:
+            operators.append(operator)
+        else:
+            tensors[folded.index] = folded
+    return replace(graph, tensors=tuple(tensors), operators=tuple(operators))
 
 
-def _step(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
-    if x.data is not None:
-        raise unsupported(graph, operator, "a constant input", "a model whose constants were folded by the converter")
-    if operator.kind == "QUANTIZE" and (x.dtype, y.dtype) == ("float32", "int8"):
-        return _conversion(graph, operator, x, y, "hil_quantize_s8", y)
-    if operator.kind == "DEQUANTIZE" and (x.dtype, y.dtype) == ("int8", "float32"):
-        return _conversion(graph, operator, x, y, "hil_dequantize_s8", x)
-    make = KERNELS.get((operator.kind, x.dtype))
-    if make is None or x.dtype != y.dtype:
-        what = f"no kernel for {x.dtype} to {y.dtype}"
-        needed = "a kernel in firmware/engine and a line in harness/build/lower.py"
-        raise unsupported(graph, operator, what, needed)
-    return make(graph, operator, x, y)
-
-
-def _conversion(graph: Graph, operator: Operator, x: Tensor, y: Tensor, kernel: str, quantized: Tensor) -> Step:
-    quantization = quantization_of(graph, operator, quantized)
-    fields = {
-        "count": str(x.elements),
-        "scale": f"{quantization.scales[0]!r}f",
-        "zero": str(quantization.zero_points[0]),
-    }
-    return Step(operator, kernel, "hil_quantize", (x,), y, fields)
+def _folded(graph: Graph, source: Tensor, index: int) -> Tensor | None:
+    """Return the constant that a DEQUANTIZE makes of another one; None if it can't be known."""
+    target, quantization = graph.tensors[index], source.quantization
+    if source.data is None:
+        return None
+    if source.dtype == "float16":
+        return replace(target, data=source.data.astype(np.float32))
+    if source.dtype != "int8" or quantization is None:
+        return None
+    readers = [operator for operator in graph.operators if index in operator.inputs]
+    only_weights = all(reader.kind in _TAKE_INT8 and reader.inputs.index(index) == 1 for reader in readers)
+    if only_weights and not any(quantization.zero_points):
+        return replace(source, index=index, dequantized=True)
+    along = [1] * max(len(source.shape), 1)
+    if len(quantization.scales) > 1:
+        along[quantization.axis] = -1
+    scales = np.array(quantization.scales, np.float32).reshape(along)
+    zeros = np.array(quantization.zero_points, np.float32).reshape(along)
+    return replace(target, data=(scales * (source.data.astype(np.float32) - zeros)).reshape(source.shape))

@@ -1,70 +1,159 @@
-"""From operators that put tensors into greater ones to kernel calls: concatenation and padding."""
+"""From operators that put tensors together or sum them up to kernel calls: concatenation, padding, pools, means."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from harness.build.geometry import concatenation_axis, padding_of
-from harness.build.graph import ITEM_BYTES, unsupported
-from harness.build.step import Step, quantization_of
+from harness.build.requantize import mean_scaling, softmax_scaling
 
 if TYPE_CHECKING:
-    from harness.build.graph import Graph, Operator, Tensor
+    from harness.build.graph import Tensor
+    from harness.build.step import Node, Step
 
 
-def concatenation(graph: Graph, operator: Operator, y: Tensor) -> tuple[Step, ...]:
+def concatenation(node: Node) -> tuple[Step, ...]:
     """Return a call for each input, which puts it into its place in the output."""
-    axis = concatenation_axis(graph, operator, y)
-    item, rows = ITEM_BYTES[y.dtype], prod(y.shape[:axis])
-    pitch, offset, steps = y.elements // rows * item, 0, []
-    for index in operator.inputs:
-        x = graph.tensors[index]
+    y = node.y
+    if node.activation != 0:
+        raise node.refused("a fused activation", "the activation as an operator of its own")
+    rows = prod(y.shape[: node.option("Axis") % len(y.shape)])
+    offset, steps = 0, []
+    for index in node.operator.inputs:
+        x = node.graph.tensors[index]
         if x.data is not None or x.dtype != y.dtype:
             what = f"a {'constant' if x.data is not None else x.dtype} input"
-            raise unsupported(graph, operator, what, f"computed {y.dtype} inputs")
-        _check_scales(graph, operator, x, y)
-        run = x.elements // rows * item
-        fields = {
-            "rows": str(rows),
-            "row_bytes": str(run),
-            "from_stride": str(run),
-            "to_stride": str(pitch),
-            "to_offset": str(offset),
-        }
-        steps.append(Step(operator, "hil_copy_rows", "hil_copy_rows", (x,), y, fields))
+            raise node.refused(what, f"computed {y.dtype} inputs")
+        _check_scales(node, x)
+        run = x.bytes // rows
+        fields = {"rows": rows, "row_bytes": run, "from_stride": run, "to_stride": y.bytes // rows, "to_offset": offset}
+        steps.append(replace(node, x=x).step("hil_copy_rows", "hil_copy_rows", fields))
         offset += run
     return tuple(steps)
 
 
-def pad(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> Step:
+def pad(node: Node) -> Step:
     """Return the call of a padding, by the value that stands for 0 or (PADV2) by a constant."""
-    _check_scales(graph, operator, x, y)
-    value = float(y.quantization.zero_points[0]) if y.dtype == "int8" and y.quantization is not None else 0.0
-    if operator.kind == "PADV2":
-        constant = graph.tensors[operator.inputs[2]]
+    x, y = node.x, node.y
+    _check_scales(node, x)
+    value = float(y.quantization.zero) if y.dtype == "int8" and y.quantization is not None else 0.0
+    if node.kind == "PADV2":
+        constant = node.graph.tensors[node.operator.inputs[2]]
         if constant.data is None or constant.dtype != y.dtype:
-            raise unsupported(graph, operator, "a value that is computed", f"a constant {y.dtype} value")
-        _check_scales(graph, operator, constant, y)
+            raise node.refused("a value that is computed", f"a constant {y.dtype} value")
+        _check_scales(node, constant)
         value = float(constant.data.flat[0])
-    padding = padding_of(graph, operator, x, y)
+    size, before, out = _padding(node)
     fields = {
-        "in": _sizes(padding.size),
-        "out": _sizes(padding.out),
-        "before": _sizes(padding.before),
+        "in": _sizes(size),
+        "out": _sizes(out),
+        "before": _sizes(before),
         "value": f"{value!r}f" if abs(value) != float("inf") else "INFINITY" if value > 0 else "-INFINITY",
     }
-    return Step(operator, "hil_pad_s8" if y.dtype == "int8" else "hil_pad_f32", "hil_pad", (x,), y, fields)
+    return node.step("hil_pad_s8" if y.dtype == "int8" else "hil_pad_f32", "hil_pad", fields)
 
 
-def _check_scales(graph: Graph, operator: Operator, x: Tensor, y: Tensor) -> None:
-    if y.dtype != "int8":
-        return
-    before, after = quantization_of(graph, operator, x), quantization_of(graph, operator, y)
-    if (before.scales[0], before.zero_points[0]) != (after.scales[0], after.zero_points[0]):
-        what = f"an input of scale {before.scales[0]} and an output of scale {after.scales[0]} or another zero point"
-        raise unsupported(graph, operator, what, "the same scale and zero point, or a QUANTIZE before it")
+def _padding(node: Node) -> tuple[list[int], list[int], list[int]]:
+    """Return sizes, padding before, and padded sizes of four dimensions.
+
+    Dimensions that need no padding are joined with those before them.
+    """
+    amounts = node.second.data
+    if amounts is None:
+        raise node.refused("padding that is computed", "constant padding")
+    pairs = [(int(before), int(after)) for before, after in amounts.reshape(-1, 2)]
+    dimensions = [(1, 0, 1)]  # size, padding before, padded size
+    for n, (low, high) in zip(node.x.shape, pairs, strict=True):
+        if low == high == 0 and len(dimensions) > 1:
+            size, before, out = dimensions[-1]
+            dimensions[-1] = size * n, before * n, out * n
+        else:
+            dimensions.append((n, low, low + n + high))
+    while len(dimensions) > 1 and dimensions[0][2] == 1:
+        del dimensions[0]
+    if len(dimensions) > 4 or prod(out for _, _, out in dimensions) != node.y.elements:
+        what = f"padding {pairs} of a tensor of shape {list(node.x.shape)} to {list(node.y.shape)}"
+        raise node.refused(what, "at most four dimensions to pad")
+    dimensions = [(1, 0, 1)] * (4 - len(dimensions)) + dimensions
+    return [d[0] for d in dimensions], [d[1] for d in dimensions], [d[2] for d in dimensions]
 
 
-def _sizes(values: tuple[int, ...]) -> str:
+def _sizes(values: list[int]) -> str:
     return "{" + ", ".join(map(str, values)) + "}"
+
+
+def _check_scales(node: Node, x: Tensor) -> None:
+    """Refuse values that would have to be scaled to stand in the output."""
+    if node.y.dtype != "int8":
+        return
+    before, after = node.quantization(x), node.quantization(node.y)
+    if (before.scale, before.zero) != (after.scale, after.zero):
+        what = f"an input of scale {before.scale} and an output of scale {after.scale} or another zero point"
+        raise node.refused(what, "the same scale and zero point, or a QUANTIZE before it")
+
+
+def pool(node: Node) -> Step:
+    """Return the call of an average or maximum pooling."""
+    size = node.option("FilterHeight"), node.option("FilterWidth")
+    name = "hil_average_pool" if node.kind == "AVERAGE_POOL_2D" else "hil_max_pool"
+    if node.x.dtype == "float32":
+        return node.step(f"{name}_f32", "hil_pool_f32", node.float_limits(), window=node.window(*size))
+    if node.quantization(node.y) != node.quantization(node.x):
+        raise node.refused("input and output of different scales", "a pooling that changes scale")
+    window, (low, high) = node.window(*size), node.limits()
+    simple = name == "hil_max_pool" and window.in_c % 4 == 0 and (low, high) == (-128, 127)
+    kernel = f"{name}_s8" if simple or name == "hil_average_pool" else f"{name}_s8_plain"
+    return node.step(kernel, "hil_pool_s8", {"act_min": low, "act_max": high}, has_plain=simple, window=window)
+
+
+def mean(node: Node) -> Step:
+    """Return the call of a mean over height and width, or over other neighbouring axes."""
+    if node.x.dtype == "float32":
+        count, channels = _mean_span(node)
+        return node.step("hil_mean_f32", "hil_mean_f32", {"pixels": count, "channels": channels})
+    before, after = node.quantization(node.x), node.quantization(node.y)
+    count, channels = _mean_span(node)
+    multiplier, left = mean_scaling(before.scale / after.scale, count)
+    simple = channels % 4 == 0
+    fields = {
+        "pixels": count,
+        "channels": channels,
+        "multiplier": multiplier,
+        "shift": -left,
+        "in_zero": before.zero,
+        "out_zero": after.zero,
+    }
+    return node.step("hil_mean_s8" if simple else "hil_mean_s8_plain", "hil_mean_s8", fields, has_plain=simple)
+
+
+def _mean_span(node: Node) -> tuple[int, int]:
+    """Return how many values each mean is of, and how many means there are, one beside the other."""
+    axes, shape = node.second.data, node.x.shape
+    if axes is not None:
+        over = sorted({int(a) % len(shape) for a in axes.flat})
+        # dimensions of one value between or beside them don't matter
+        between = [d for d in range(over[0], over[-1] + 1) if d not in over and shape[d] > 1] if over else []
+        if over and not between and prod(shape[: over[0]]) == 1:
+            return prod(shape[over[0] : over[-1] + 1]), prod(shape[over[-1] + 1 :])
+    shown = "computed axes" if axes is None else f"axes {axes.flatten().tolist()}"
+    what = f"mean of a tensor of shape {list(shape)} over {shown}"
+    raise node.refused(what, "one image, and the mean over neighbouring axes, as 1 and 2")
+
+
+def softmax(node: Node) -> Step:
+    """Return the call of a softmax, in fixed point for int8."""
+    depth, beta = node.x.shape[-1], node.operator.options["Beta"]
+    fields: dict[str, object] = {"rows": node.x.elements // depth, "depth": depth}
+    if node.x.dtype == "float32":
+        return node.step("hil_softmax_f32", "hil_softmax_f32", {**fields, "beta": f"{beta!r}f"})
+    before, after = node.quantization(node.x), node.quantization(node.y)
+    if (after.scale, after.zero) != (1 / 256, -128):
+        what = f"output scale {after.scale} and zero point {after.zero}"
+        raise node.refused(what, "1/256 and -128, which TFLite prescribes")
+    try:
+        multiplier, shift, least = softmax_scaling(beta, before.scale)
+    except ValueError as error:
+        raise node.refused(str(error), "an input of a greater scale") from error
+    fields |= {"multiplier": multiplier, "left_shift": shift, "diff_min": least}
+    return node.step("hil_softmax_s8", "hil_softmax_s8", fields)

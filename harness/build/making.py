@@ -92,15 +92,9 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
 def make_model_image(
     graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
 ) -> Made:
-    """Compile a planned model into an image.
+    """Compile a planned model, which results call `name`, into an image.
 
-    Args:
-        graph: the model, as read from its file.
-        plan: its kernel calls, and where their tensors are in the arena.
-        making: target, compiler and options of every image.
-        out: the ELF file to write.
-        name: what results call the model.
-        model: the .tflite file, to check the image against an interpreter before it is written; None: no check.
+    Given its .tflite file as `model`, the image is checked against an interpreter before it is written.
 
     Raises:
         ConfigError: it doesn't compile or doesn't fit, or computes something else; the message says why.
@@ -122,14 +116,10 @@ def make_model_image(
 def make_image(
     parts: Parts, making: Making, work: Path, out: Path, verify: Callable[[Image], str] | None = None
 ) -> Made:
-    """Compile and link; write the image only if it is one that this harness can run.
+    """Compile and link; write the image to `out` only if it is one that this harness can run.
 
-    Args:
-        parts: what it is made of.
-        making: target, compiler and options.
-        work: a folder for what is only needed meanwhile.
-        out: the ELF file to write.
-        verify: looks at the image before it is written, raises if it is wrong, and says what was seen.
+    `work` is for what is only needed meanwhile. `verify` looks at the image before it is written, raises if it is
+    wrong, and says what was seen.
 
     Raises:
         ConfigError: it doesn't compile, link or fit, is wrong, or `out` can't be written.

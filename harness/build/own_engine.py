@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from harness.build.emit import characters
 from harness.build.making import Made, Making, Parts, make_image, working_folder
 from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
@@ -42,14 +43,14 @@ class OwnEngine:
 
     def files(self, *suffixes: str) -> list[Path]:
         """Return its files with one of these suffixes, sorted; none that is hidden or left out."""
-        return sorted(
-            path
-            for path in self.folder.rglob("*")
-            if path.suffix in suffixes
-            and path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
-            and not any(fnmatchcase(path.relative_to(self.folder).as_posix(), pattern) for pattern in self.excludes)
-        )
+
+        def belongs(path: Path) -> bool:
+            below = path.relative_to(self.folder)
+            hidden = any(part.startswith(".") for part in below.parts)
+            return not hidden and not any(fnmatchcase(below.as_posix(), pattern) for pattern in self.excludes)
+
+        found = (path for path in self.folder.rglob("*") if path.suffix in suffixes and path.is_file())
+        return sorted(filter(belongs, found))
 
 
 def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
@@ -72,8 +73,7 @@ def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
         card_source = _write_card(engine, making, generated)
         units = _units(engine, making, sources, generated)
         if card_source is not None:
-            options = firmware_options(making.target, plain=False, strict=False)
-            units.append(Unit(card_source, (*options, f"-I{generated}")))
+            units.append(Unit(card_source, (*firmware_options(making.target), f"-I{generated}")))
         libraries = [str(path) for path in engine.files(".a")]
         # Static libraries may need each other, in any order.
         libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"] if libraries else []
@@ -93,11 +93,11 @@ def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Pa
     options += [f"-D{define}" for define in engine.defines]
     options += [f"-ffile-prefix-map={engine.folder}=engine", f"-ffile-prefix-map={generated}=generated"]
     config = engine.folder if (engine.folder / "model_config.h").is_file() else generated
-    units = firmware_units(target, config, plain=False, strict=False, engine=False)
+    units = firmware_units(target, config, engine=False)
     units += [own_unit(target, source, options) for source in sources]
     heap = [f"-DHIL_HEAP_BYTES={engine.heap_bytes}"] if engine.heap_bytes else []
     if heap:
-        support = firmware_options(target, plain=False, strict=making.strict)
+        support = firmware_options(target, strict=making.strict)
         units.append(Unit(target.firmware / "support" / "heap.c", (*support, *heap)))
     if any(unit.cxx for unit in units):
         units.append(own_unit(target, target.firmware / "support" / "cxx.cpp", heap))
@@ -126,12 +126,8 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
         f"#ifndef HIL_CARD_H\n#define HIL_CARD_H\n#define HIL_CARD_BYTES {len(text)}u\n"
         '#ifdef __cplusplus\nextern "C"\n#else\nextern\n#endif\nconst char hil_card[HIL_CARD_BYTES];\n#endif\n'
     )
-    pieces = [json.dumps(text[at : at + 96]).replace("?", "\\?") for at in range(0, len(text), 96)]  # no trigraphs
     source = generated / "hil_card.c"
-    source.write_text(
-        '#include "hil_card.h"\n\nconst char hil_card[HIL_CARD_BYTES]\n'
-        '    __attribute__((section(".hil_card"), used, nonstring)) =\n' + "\n".join(pieces) + ";\n"
-    )
+    source.write_text('#include "hil_card.h"\n\n' + characters("const", "hil_card", text))
     return source
 
 

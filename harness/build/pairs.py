@@ -43,15 +43,6 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class AddScaling:
-    """How TFLite Micro scales the two inputs and the sum."""
-
-    first: Scaling
-    second: Scaling
-    output: Scaling
-
-
-@dataclass(frozen=True)
 class FastAdd:
     """output = (first x (a << 8) >> 16) + (second x (b << 8) >> 16) + offset, shifted right by ADD_BITS."""
 
@@ -66,29 +57,26 @@ def scaling(real: float) -> Scaling:
     return Scaling(multiplier, -left)
 
 
-def add_scaling(a: Quantization, b: Quantization, y: Quantization) -> AddScaling:
-    """Return the factors of an addition."""
-    twice = 2 * max(a.scales[0], b.scales[0])
-    return AddScaling(
-        scaling(a.scales[0] / twice),
-        scaling(b.scales[0] / twice),
-        scaling(twice / ((1 << _LEFT_SHIFT) * y.scales[0])),
-    )
+def add_scaling(a: Quantization, b: Quantization, y: Quantization) -> tuple[Scaling, Scaling, Scaling]:
+    """Return how TFLite Micro scales the two inputs and the sum of an addition."""
+    twice = 2 * max(a.scale, b.scale)
+    return scaling(a.scale / twice), scaling(b.scale / twice), scaling(twice / ((1 << _LEFT_SHIFT) * y.scale))
 
 
 def add_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int]) -> Outputs:
     """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`."""
-    scales = add_scaling(a, b, y)
-    first = scales.first((_VALUES - a.zero_points[0]) << _LEFT_SHIFT)
-    second = scales.second((_VALUES - b.zero_points[0]) << _LEFT_SHIFT)
-    outputs: Outputs = np.clip(scales.output(first[:, None] + second[None, :]) + y.zero_points[0], *limits)
+    scale_a, scale_b, scale_sum = add_scaling(a, b, y)
+    first = scale_a((_VALUES - a.zero) << _LEFT_SHIFT)
+    second = scale_b((_VALUES - b.zero) << _LEFT_SHIFT)
+    outputs: Outputs = np.clip(scale_sum(first[:, None] + second[None, :]) + y.zero, *limits)
     return outputs
 
 
 def mul_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int]) -> Outputs:
     """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`."""
-    scaled = scaling(a.scales[0] * b.scales[0] / y.scales[0])
-    outputs: Outputs = np.clip(scaled(_products(a, b)) + y.zero_points[0], *limits)
+    scaled = scaling(a.scale * b.scale / y.scale)
+    products = (_VALUES - a.zero)[:, None] * (_VALUES - b.zero)[None, :]
+    outputs: Outputs = np.clip(scaled(products) + y.zero, *limits)
     return outputs
 
 
@@ -96,7 +84,7 @@ def fast_add(a: Quantization, b: Quantization, y: Quantization) -> FastAdd | Non
     """Return constants that give the right output for every pair, or None if none were found."""
     wanted = add_outputs(a, b, y, (-128, 127))
     bits = ADD_BITS + 8
-    ratios = [q.scales[0] / y.scales[0] for q in (a, b)]
+    ratios = [q.scale / y.scale for q in (a, b)]
     for more in product(_MORE, repeat=2):
         first, second = (round(r * (1 << bits) * (1 + m)) for r, m in zip(ratios, more, strict=True))
         if max(first, second) >= 1 << 31:
@@ -110,10 +98,6 @@ def fast_add(a: Quantization, b: Quantization, y: Quantization) -> FastAdd | Non
 
 #: TFLite rounds ties away from zero: a slightly greater factor does, too.
 _MORE = (0.0, 2.0**-17, 2.0**-19, 2.0**-21, 2.0**-24, -(2.0**-20), -(2.0**-23), 2.0**-14)
-
-
-def _products(a: Quantization, b: Quantization) -> Outputs:
-    return (_VALUES - a.zero_points[0])[:, None] * (_VALUES - b.zero_points[0])[None, :]
 
 
 def _offset(sums: Outputs, wanted: Outputs) -> int | None:

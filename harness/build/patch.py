@@ -16,10 +16,7 @@ from harness.build.step import Step
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.build.graph import Graph
-    from harness.build.window import Window
 
 
 @dataclass(frozen=True)
@@ -43,31 +40,6 @@ class Patches:
         return f"{self.rows} x {self.columns} patches through the first {self.layers} layers{kept}"
 
 
-@dataclass(frozen=True)
-class _Band:
-    """Rows (or columns) `start` to `stop` - 1 of a tensor."""
-
-    start: int
-    stop: int
-
-    @property
-    def size(self) -> int:
-        return self.stop - self.start
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """The patched layers, whose inputs and outputs are images [1, height, width, channels]."""
-
-    steps: tuple[Step, ...]
-    windows: tuple[Window, ...]
-
-    @property
-    def images(self) -> tuple[Tensor, ...]:
-        """The stage's input, then what each layer makes of it."""
-        return (self.steps[0].inputs[0], *(step.output for step in self.steps))
-
-
 def longest_stage(graph: Graph, program: Program) -> int:
     """Return how many of the first layers can be patched: a chain of windows that slide over images."""
     count = 0
@@ -88,57 +60,27 @@ def cut(graph: Graph, program: Program, patches: Patches) -> Program:
     Raises:
         ConfigError: the layers can't be patched, or not into that many pieces.
     """
-    stage = _stage(graph, program, patches)
-    pieces = _Pieces(stage, program, patches)
-    for rows, columns in _grid(stage, patches):
+    pieces = _Pieces(graph, program, patches)
+    last = pieces.windows[-1]
+    for row in range(patches.rows):
+        rows = _part(last.out_h, row, patches.rows)
         if patches.cached:
             pieces.add_cached(rows)
-        else:
-            pieces.add(rows, columns)
-    steps = (*pieces.steps, *program.steps[patches.layers :])
-    return Program(steps, {**program.storage, **pieces.storage})
-
-
-def _stage(graph: Graph, program: Program, patches: Patches) -> _Stage:
-    longest = longest_stage(graph, program)
-    if not 1 <= patches.layers <= longest:
-        what = f"{patches.layers} layers can't be patched"
-        raise ConfigError(
-            f"{graph.source}: {what}; the chain of convolutions and poolings it begins with has {longest}."
-        )
-    steps = program.steps[: patches.layers]
-    stage = _Stage(steps, tuple(step.window for step in steps if step.window is not None))
-    last = stage.windows[-1]
-    if not (1 <= patches.rows <= last.out_h and 1 <= patches.columns <= last.out_w):
-        what = f"{patches.rows} x {patches.columns} patches are too many"
-        raise ConfigError(
-            f"{graph.source}: {what} for an image of {last.out_h} x {last.out_w} after {patches.layers} layers."
-        )
-    if patches.cached and patches.columns != 1:
-        raise ConfigError(f"{graph.source}: the overlap can be kept for one column of patches, not {patches.columns}.")
-    if patches.cached and any(_row_bytes(image) % 4 for image in stage.images):
-        raise ConfigError(
-            f"{graph.source}: the overlap can be kept where a row of each image has a multiple of 4 bytes."
-        )
-    return stage
-
-
-def _grid(stage: _Stage, patches: Patches) -> Iterator[tuple[_Band, _Band]]:
-    last = stage.windows[-1]
-    for row in range(patches.rows):
+            continue
         for column in range(patches.columns):
-            yield _part(last.out_h, row, patches.rows), _part(last.out_w, column, patches.columns)
+            pieces.add(rows, _part(last.out_w, column, patches.columns))
+    return Program((*pieces.calls, *program.steps[patches.layers :]), pieces.storage)
 
 
-def _part(size: int, index: int, count: int) -> _Band:
-    return _Band(size * index // count, size * (index + 1) // count)
+def _part(size: int, index: int, count: int) -> range:
+    return range(size * index // count, size * (index + 1) // count)
 
 
-def _needed(out: _Band, kernel: int, stride: int, pad: int, size: int) -> tuple[_Band, int]:
+def _needed(out: range, kernel: int, stride: int, pad: int, size: int) -> tuple[range, int]:
     """Return which inputs some outputs depend on, and the padding before them."""
     first = out.start * stride - pad
     stop = (out.stop - 1) * stride - pad + kernel
-    return _Band(max(first, 0), min(stop, size)), max(-first, 0)
+    return range(max(first, 0), min(stop, size)), max(-first, 0)
 
 
 def _row_bytes(image: Tensor) -> int:
@@ -146,93 +88,107 @@ def _row_bytes(image: Tensor) -> int:
 
 
 class _Pieces:
-    """Collects the calls of all patches, and the tensors that they need."""
+    """Collects the calls of all patches, and the tensors that they need. A range is of rows, or of columns.
 
-    def __init__(self, stage: _Stage, program: Program, patches: Patches) -> None:
-        self.steps: list[Step] = []
-        self.storage: dict[int, Place] = {}
-        self._stage = stage
-        self._program = program
-        self._next = max(program.storage) + 1
-        # With `cached`: a buffer for each image inside of the stage, and which of its rows are there.
-        self._kept: list[tuple[Tensor, _Band]] = []
+    Attributes:
+        windows: those of the patched layers.
+        calls: the kernel calls so far.
+        storage: where each tensor lies.
+    """
+
+    def __init__(self, graph: Graph, program: Program, patches: Patches) -> None:
+        self.calls: list[Step] = []
+        self.storage = dict(program.storage)
+        self._layers = program.steps[: patches.layers]
+        longest = longest_stage(graph, program)
+        if not 1 <= patches.layers <= longest:
+            raise ConfigError(
+                f"{graph.source}: {patches.layers} layers can't be patched; the chain of convolutions and poolings it "
+                f"begins with has {longest}."
+            )
+        #: The input, then what each layer makes of it, [1, height, width, channels].
+        self._images = (self._layers[0].inputs[0], *(step.output for step in self._layers))
+        self.windows = [step.window for step in self._layers if step.window is not None]
+        last = self.windows[-1]
+        if not (1 <= patches.rows <= last.out_h and 1 <= patches.columns <= last.out_w):
+            raise ConfigError(
+                f"{graph.source}: {patches.rows} x {patches.columns} patches are too many for an image of "
+                f"{last.out_h} x {last.out_w} after {patches.layers} layers."
+            )
+        if patches.cached and patches.columns != 1:
+            what = f"the overlap can be kept for one column of patches, not {patches.columns}"
+            raise ConfigError(f"{graph.source}: {what}.")
+        if patches.cached and any(_row_bytes(image) % 4 for image in self._images):
+            what = "the overlap can be kept where a row of each image has a multiple of 4 bytes"
+            raise ConfigError(f"{graph.source}: {what}.")
+        # With `cached`: a buffer for each image between two layers, and which of its rows are there.
+        self._kept: list[tuple[Tensor, range]] = []
         if patches.cached:
-            self._kept = [(self._tensor(image, 1, 1), _Band(0, 0)) for image in stage.images[1:-1]]
+            self._kept = [(self._tensor(image, 1, 1), range(0)) for image in self._images[1:-1]]
 
-    def add(self, rows: _Band, columns: _Band) -> None:
+    def add(self, rows: range, columns: range) -> None:
         """Compute one patch of the stage's output anew."""
         regions = [(rows, columns)]
         pads: list[tuple[int, int]] = []
-        for window in reversed(self._stage.windows):
+        for window in reversed(self.windows):
             rows, top = _needed(rows, window.k_h, window.stride_h, window.pad_top, window.in_h)
             columns, left = _needed(columns, window.k_w, window.stride_w, window.pad_left, window.in_w)
             regions.insert(0, (rows, columns))
             pads.insert(0, (top, left))
-        images = self._stage.images
-        x = self._read(images[0], *regions[0])
-        for index, (step, window) in enumerate(zip(self._stage.steps, self._stage.windows, strict=True)):
-            out_rows, out_columns = regions[index + 1]
-            last = index == len(self._stage.steps) - 1
-            in_place = last and self._is_view(images[-1], out_rows, out_columns)
-            make = self._view if in_place else self._region
-            y = make(images[index + 1], out_rows, out_columns)
-            self._call(step, window, x, y, pads[index])
+        x = self._read(*regions[0])
+        for index, (image, region) in enumerate(zip(self._images[1:], regions[1:], strict=True)):
+            last = image is self._images[-1]
+            in_place = last and self._is_whole(image, *region)
+            y = self._view(image, *region) if in_place else self._tensor(image, len(region[0]), len(region[1]))
+            self._call(index, x, y, pads[index])
             if last and not in_place:
-                self._copy(step, y, self._view(images[-1], out_rows, out_columns), y.shape[1], to=images[-1])
+                self._copy(index, y, self._view(image, *region), y.shape[1], to_stride=_row_bytes(image))
             x = y
 
-    def add_cached(self, rows: _Band) -> None:
+    def add_cached(self, rows: range) -> None:
         """Compute the next rows of the stage's output from what earlier calls left and from new input rows."""
-        stage = self._stage
-        last = len(stage.steps) - 1
+        last = len(self._layers) - 1
         wanted = rows  # the rows of a layer's output that don't exist yet
-        plan: list[tuple[_Band, _Band, int]] = []
+        plan: list[tuple[range, range, int]] = []
         for index in range(last, -1, -1):
-            window = stage.windows[index]
-            needed, top = _Band(window.in_h, window.in_h), 0
-            if wanted.size > 0:  # else the image is complete down to its last row
+            window = self.windows[index]
+            needed, top = range(window.in_h, window.in_h), 0
+            if wanted:  # else the image is complete down to its last row
                 needed, top = _needed(wanted, window.k_h, window.stride_h, window.pad_top, window.in_h)
             plan.insert(0, (wanted, needed, top))
             done = self._kept[index - 1][1].stop if index else needed.start
-            wanted = _Band(min(max(needed.start, done), needed.stop), needed.stop)
-        for index, (step, window) in enumerate(zip(stage.steps, stage.windows, strict=True)):
-            new, needed, top = plan[index]
+            wanted = range(min(max(needed.start, done), needed.stop), needed.stop)
+        for index, (new, needed, top) in enumerate(plan):
+            window = self.windows[index]
             if index < last:
                 self._make_room(index, plan[index + 1][1])
-            if new.size == 0:
+            if not new:
                 continue
-            y = self._view(stage.images[-1], new, _Band(0, window.out_w)) if index == last else self._held(index, new)
-            x = self._held(index - 1, needed) if index else self._view(stage.images[0], needed, _Band(0, window.in_w))
-            self._call(step, window, x, y, (top, window.pad_left))
+            y = self._view(self._images[-1], new, range(window.out_w)) if index == last else self._held(index, new)
+            x = self._held(index - 1, needed) if index else self._view(self._images[0], needed, range(window.in_w))
+            self._call(index, x, y, (top, window.pad_left))
 
-    def _make_room(self, index: int, wanted: _Band) -> None:
+    def _make_room(self, index: int, wanted: range) -> None:
         """Move those of the kept rows that are wanted to the front of the buffer behind layer `index`."""
         buffer, held = self._kept[index]
-        moved = _Band(wanted.start, held.stop)
+        moved = range(wanted.start, held.stop)
         source = self._held(index, moved) if held.start < moved.start < moved.stop else None
         self._kept[index] = (buffer, wanted)
         if source is not None:
-            self._copy(self._stage.steps[index], source, self._held(index, moved), 1)
+            self._copy(index, source, self._held(index, moved), 1)
 
-    def _held(self, index: int, rows: _Band) -> Tensor:
+    def _held(self, index: int, rows: range) -> Tensor:
         """Return rows of the image behind layer `index` in their buffer."""
         buffer, held = self._kept[index]
-        image = self._stage.images[index + 1]
-        return self._placed(
-            image, rows.size, image.shape[2], Place(buffer.index), (rows.start - held.start) * _row_bytes(image)
-        )
+        image = self._images[index + 1]
+        offset = (rows.start - held.start) * _row_bytes(image)
+        return self._tensor(image, len(rows), image.shape[2], Place(buffer.index, offset))
 
-    def _call(self, step: Step, window: Window, x: Tensor, y: Tensor, pad: tuple[int, int]) -> None:
-        smaller = replace(
-            window,
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            out_h=y.shape[1],
-            out_w=y.shape[2],
-            pad_top=pad[0],
-            pad_left=pad[1],
-        )
-        self.steps.append(
+    def _call(self, index: int, x: Tensor, y: Tensor, pad: tuple[int, int]) -> None:
+        step, window = self._layers[index], self.windows[index]
+        sizes = {"in_h": x.shape[1], "in_w": x.shape[2], "out_h": y.shape[1], "out_w": y.shape[2]}
+        smaller = replace(window, **sizes, pad_top=pad[0], pad_left=pad[1])
+        self.calls.append(
             replace(
                 step,
                 inputs=(x,),
@@ -243,49 +199,46 @@ class _Pieces:
             )
         )
 
-    def _read(self, image: Tensor, rows: _Band, columns: _Band) -> Tensor:
+    def _read(self, rows: range, columns: range) -> Tensor:
         """Return a part of the stage's input as a tensor of its own: in place if it has whole rows, else as a copy."""
+        image = self._images[0]
         view = self._view(image, rows, columns)
-        if self._is_view(image, rows, columns):
+        if self._is_whole(image, rows, columns):
             return view
-        part = self._region(image, rows, columns)
-        self._copy(self._stage.steps[0], view, part, rows.size, source=image)
+        part = self._tensor(image, len(rows), len(columns))
+        self._copy(0, view, part, len(rows), from_stride=_row_bytes(image))
         return part
 
     def _copy(
-        self, step: Step, x: Tensor, y: Tensor, rows: int, *, source: Tensor | None = None, to: Tensor | None = None
+        self,
+        index: int,
+        x: Tensor,
+        y: Tensor,
+        rows: int,
+        *,
+        from_stride: int | None = None,
+        to_stride: int | None = None,
     ) -> None:
-        """Copy rows of equal length, out of an image `source` or into an image `to` whose rows are longer."""
-        row_bytes = x.bytes // rows
-        fields = {
-            "rows": str(rows),
-            "row_bytes": str(row_bytes),
-            "from_stride": str(row_bytes if source is None else _row_bytes(source)),
-            "to_stride": str(row_bytes if to is None else _row_bytes(to)),
-        }
+        """Copy rows, each behind the last, or so many bytes from the start of one to that of the next."""
+        step, size = self._layers[index], x.bytes // rows
+        strides = {"from_stride": from_stride or size, "to_stride": to_stride or size}
+        fields = {"rows": rows, "row_bytes": size, **strides}
         call = Step(step.operator, "hil_copy_rows", "hil_copy_rows", (x,), y, fields, layer=step.layer)
-        self.steps.append(call)
+        self.calls.append(call)
 
     @staticmethod
-    def _is_view(image: Tensor, rows: _Band, columns: _Band) -> bool:
+    def _is_whole(image: Tensor, rows: range, columns: range) -> bool:
         """Whether a part of an image is one piece of memory that starts at a word."""
-        return columns == _Band(0, image.shape[2]) and rows.start * _row_bytes(image) % 4 == 0
+        return columns == range(image.shape[2]) and rows.start * _row_bytes(image) % 4 == 0
 
-    def _view(self, image: Tensor, rows: _Band, columns: _Band) -> Tensor:
+    def _view(self, image: Tensor, rows: range, columns: range) -> Tensor:
         """Return a tensor that begins where the part of the image does."""
         offset = rows.start * _row_bytes(image) + columns.start * image.shape[3] * ITEM_BYTES[image.dtype]
-        return self._placed(image, rows.size, columns.size, self._program.storage[image.index], offset)
+        base = self.storage[image.index]
+        return self._tensor(image, len(rows), len(columns), Place(base.root, base.offset + offset))
 
-    def _placed(self, image: Tensor, height: int, width: int, base: Place, offset: int) -> Tensor:
-        tensor = self._tensor(image, height, width)
-        self.storage[tensor.index] = Place(base.root, base.offset + offset)
-        return tensor
-
-    def _region(self, image: Tensor, rows: _Band, columns: _Band) -> Tensor:
-        return self._tensor(image, rows.size, columns.size)
-
-    def _tensor(self, image: Tensor, height: int, width: int) -> Tensor:
-        tensor = replace(image, index=self._next, shape=(1, height, width, image.shape[3]), data=None)
-        self._next += 1
-        self.storage[tensor.index] = Place(tensor.index)
-        return tensor
+    def _tensor(self, image: Tensor, height: int, width: int, place: Place | None = None) -> Tensor:
+        """Return a tensor of an image's type and channels, at a place or with memory of its own."""
+        index = len(self.storage)
+        self.storage[index] = place or Place(index)
+        return replace(image, index=index, shape=(1, height, width, image.shape[3]), data=None)

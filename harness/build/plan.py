@@ -64,19 +64,9 @@ class Plan:
             counts[step.layer] = max(counts.get(step.layer, 0), step.parameters)
         return sum(counts.values())
 
-    @property
-    def flash_bytes(self) -> int:
-        """Flash that weights and the other constants of the fast kernels take, without code."""
-        arrays = {id(array): array.bytes for step in self.steps for array in step.arrays}
-        return sum(arrays.values())
-
 
 def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
-    """Return the kernel calls of a graph and a small arena for them.
-
-    Args:
-        graph: the model, as read from its file.
-        patches: how its first layers are cut; None: not at all.
+    """Return the kernel calls of a graph, cut into patches or not, and a small arena for them.
 
     Raises:
         ConfigError: an operator isn't supported, or the layers can't be patched like that.
@@ -85,15 +75,12 @@ def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
     return _plan(graph, program if patches is None else cut(graph, program, patches), patches)
 
 
-def choose_patches(
-    graph: Graph, *, grid: tuple[int, int] | None = None, layers: int | None = None, cached: bool = False
-) -> Patches | None:
+def choose_patches(graph: Graph, *, grid: tuple[int, int] | None = None, cached: bool = False) -> Patches | None:
     """Return the patches with the smallest arena, of those within 1 % of it the ones with the fewest MACs.
 
     Args:
         graph: the model, as read from its file.
         grid: rows and columns of patches; None: whatever is best.
-        layers: how many layers are patched; None: whatever is best.
         cached: keep what neighbouring patches share instead of computing it again.
 
     Returns:
@@ -104,7 +91,7 @@ def choose_patches(
     """
     program = lower(graph)
     found = []
-    for patches in _candidates(graph, program, grid, layers, cached=cached):
+    for patches in _candidates(graph, program, grid, cached=cached):
         try:
             patched = cut(graph, program, patches)
         except ConfigError:
@@ -122,21 +109,16 @@ def choose_patches(
     return next(plan.patches for plan in plans if plan.arena_bytes <= 1.01 * best)
 
 
-def _candidates(
-    graph: Graph, program: Program, grid: tuple[int, int] | None, layers: int | None, *, cached: bool
-) -> Iterator[Patches]:
-    stages = range(1, longest_stage(graph, program) + 1) if layers is None else (layers,)
-    for stage in stages:
+def _candidates(graph: Graph, program: Program, grid: tuple[int, int] | None, *, cached: bool) -> Iterator[Patches]:
+    for layers in range(1, longest_stage(graph, program) + 1):
         if grid is not None:
-            yield Patches(*grid, stage, cached)
+            yield Patches(*grid, layers, cached)
             continue
-        window = program.steps[stage - 1].window if stage <= len(program.steps) else None
-        if window is None:
-            return
-        for rows in range(2, min(window.out_h, _MOST_ROWS) + 1):
-            yield Patches(rows, 1, stage, cached)
-            if not cached and rows <= min(window.out_w, _MOST_COLUMNS):
-                yield Patches(rows, rows, stage)
+        image = program.steps[layers - 1].output.shape
+        for rows in range(2, min(image[1], _MOST_ROWS) + 1):
+            yield Patches(rows, 1, layers, cached)
+            if not cached and rows <= min(image[2], _MOST_COLUMNS):
+                yield Patches(rows, rows, layers)
 
 
 def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
@@ -176,19 +158,20 @@ def pack(buffers: Iterable[Buffer]) -> dict[int, int]:
 
 
 def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
-    yield sorted(pool, key=lambda b: (-b.bytes, b.first, b.key))
+    largest = sorted(pool, key=lambda b: (-b.bytes, b.first, b.key))
+    yield largest
     yield sorted(pool, key=lambda b: (-b.bytes * (b.last - b.first + 1), b.first, b.key))
     yield sorted(pool, key=lambda b: (b.first, -b.bytes, b.key))
     yield sorted(pool, key=lambda b: (-b.last, -b.bytes, b.key))
     # The step that needs most first: what lives there is laid out without gaps, in any order.
-    if pool:
-        steps = range(max(b.last for b in pool) + 1)
-        worst = max(steps, key=lambda s: sum(b.bytes for b in pool if b.first <= s <= b.last))
-        together = [b for b in pool if b.first <= worst <= b.last]
-        others = sorted((b for b in pool if b not in together), key=lambda b: (-b.bytes, b.first, b.key))
-        if len(together) <= 4:  # 24 orders at most
-            for order in permutations(together):
-                yield [*order, *others]
+    alive = [
+        [b for b in pool if b.first <= step <= b.last] for step in range(max((b.last for b in pool), default=0) + 1)
+    ]
+    together = max(alive, key=lambda buffers: sum(b.bytes for b in buffers))
+    if len(together) <= 4:  # 24 orders at most
+        others = [b for b in largest if b not in together]
+        for order in permutations(together):
+            yield [*order, *others]
 
 
 def _place(order: list[Buffer]) -> dict[int, int]:
@@ -216,10 +199,9 @@ def _in_place(program: Program) -> Program:
         later = [x for s in program.steps[position + 1 :] for x in s.inputs]
         still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
         if step.in_place and step.inputs[0].bytes == step.output.bytes and not still_read:
-            moved = {
-                t: Place(source.root, source.offset + p.offset) for t, p in storage.items() if p.root == target.root
-            }
-            storage.update(moved)
+            for tensor, place in storage.items():
+                if place.root == target.root:
+                    storage[tensor] = Place(source.root, source.offset + place.offset)
     return Program(program.steps, storage)
 
 

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3  # TFLite's ActivationFunctionType
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What TFLite's ActivationFunctionType lets through: none, ReLU, ReLU -1 to 1, ReLU6.
+ACTIVATIONS: Mapping[int, tuple[float | None, float | None]] = {0: (None, None), 1: (0, None), 2: (-1, 1), 3: (0, 6)}
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,8 @@ def scale_by(value: int, multiplier: int, left: int) -> int:
 
 
 def activation_range(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
-    """Return the least and the greatest int8 that a fused activation lets through.
-
-    Raises:
-        KeyError: the activation is not one of none, ReLU, ReLU6, ReLU -1 to 1.
-    """
-    low, high = {NONE: (None, None), RELU: (0, None), RELU6: (0, 6), RELU_N1_TO_1: (-1, 1)}[activation]
+    """Return the least and the greatest int8 that an activation, one of ACTIVATIONS, lets through."""
+    low, high = ACTIVATIONS[activation]
     with np.errstate(over="ignore"):  # infinite for the least of scales, which `_round_away` refuses
         return (
             -128 if low is None else max(-128, zero_point + _round_away(np.float32(low) / np.float32(scale))),

@@ -1,9 +1,8 @@
-"""What each layer of a planned model takes, and what doesn't fit a board."""
+"""What each layer of a planned model does and takes, and what doesn't fit a board."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
@@ -25,25 +24,31 @@ MAX_OUTPUT_BYTES = 65_531 - 12 - 4 * 128
 
 @dataclass(frozen=True)
 class LayerSize:
-    """One layer: the calls of a kernel that compute one operator.
+    """One layer: the calls of a kernel that compute one operator, in however many patches.
 
     Attributes:
+        layer: its number, from 0.
         operator: its index in the file.
         kind: the operator, as TFLite calls it.
         kernel: the C function that computes it.
         shape: shape of the tensor that it writes.
         macs: multiply-accumulates of one inference.
+        bytes_moved: each byte of inputs, output and constants once for each call, copies of patches included.
+        parameters: weights and biases.
         flash_bytes: what its constants take in flash.
         arena_bytes: memory in use while it runs: tensors that are still needed, its output, its scratch buffer.
         scratch_bytes: working memory that it needs beside its tensors.
         tensors: those tensors, the largest first.
     """
 
+    layer: int
     operator: int
     kind: str
     kernel: str
     shape: tuple[int, ...]
     macs: int
+    bytes_moved: int
+    parameters: int
     flash_bytes: int
     arena_bytes: int
     scratch_bytes: int
@@ -60,25 +65,37 @@ def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[Layer
     layers: dict[int, list[int]] = {}
     for position, step in enumerate(plan.steps):
         layers.setdefault(step.layer, []).append(position)
-    sizes = []
-    for positions in layers.values():
-        steps = [plan.steps[position] for position in positions]
-        main = next((step for step in steps if step.window is not None), steps[0])  # patches are also copied
-        worst = max(positions, key=partial(_in_use, plan))
-        sizes.append(
-            LayerSize(
-                operator=steps[0].operator.index,
-                kind=steps[0].operator.kind,
-                kernel=f"{main.kernel}_plain" if plain and main.has_plain else main.kernel,
-                shape=graph.tensors[steps[0].operator.outputs[0]].shape,
-                macs=sum(step.macs for step in steps),
-                flash_bytes=_constants(steps, plain=plain),
-                arena_bytes=_in_use(plan, worst),
-                scratch_bytes=plan.steps[worst].scratch_bytes or 0,
-                tensors=_tensors(graph, plan, worst),
-            )
-        )
-    return tuple(sizes)
+    return tuple(_layer(graph, plan, positions, plain=plain) for _, positions in sorted(layers.items()))
+
+
+def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> LayerSize:
+    steps = [plan.steps[position] for position in positions]
+    main = next((step for step in steps if step.window is not None), steps[0])  # patches are also copied
+    alive = [[b for b in plan.buffers if b.first <= position <= b.last] for position in positions]
+    in_use = [sum(buffer.bytes for buffer in buffers) for buffers in alive]
+    worst = in_use.index(max(in_use))
+    tensors = {tensor.index: tensor for step in plan.steps for tensor in (*step.inputs, step.output)}
+    tensors |= {tensor.index: tensor for tensor in graph.tensors}
+    arrays = {id(array): array for step in steps for array in step.arrays}.values()  # calls may share them
+    return LayerSize(
+        layer=main.layer,
+        operator=main.operator.index,
+        kind=main.operator.kind,
+        kernel=main.kernel_of(plain=plain),
+        shape=graph.tensors[main.operator.outputs[0]].shape,
+        macs=sum(step.macs for step in steps),
+        bytes_moved=sum(_bytes_moved(step, plain=plain) for step in steps),
+        parameters=max(step.parameters for step in steps),  # each patch has them all
+        flash_bytes=sum(array.bytes(plain=plain) for array in arrays),
+        arena_bytes=in_use[worst],
+        scratch_bytes=steps[worst].scratch_bytes or 0,
+        tensors=tuple(tensors[b.key] for b in sorted(alive[worst], key=lambda b: -b.bytes) if b.key in tensors),
+    )
+
+
+def _bytes_moved(step: Step, *, plain: bool) -> int:
+    constants = sum(array.bytes(plain=plain) for array in step.arrays)
+    return sum(x.bytes for x in step.inputs) + step.output.bytes + constants
 
 
 def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: BoardKind) -> None:
@@ -87,14 +104,26 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
     Raises:
         ConfigError: constants or arena are larger than the board's whole flash or RAM; says by how much and why.
     """
-    problems = []
     flash = sum(layer.flash_bytes for layer in layers)
-    if flash > kind.flash.size:
-        problems.append(_excess("flash", "weights and other constants alone take", flash, kind.flash.size))
-    if plan.arena_bytes > kind.ram.size:
-        problems.append(_excess("RAM", "the tensors alone take", plan.arena_bytes, kind.ram.size))
-    if problems:
-        raise too_large(graph.source, kind, problems, explain(layers, plan.arena_bytes))
+    _refuse_excess(
+        graph.source,
+        kind,
+        [
+            ("flash", "weights and other constants alone take", flash, kind.flash.size),
+            ("RAM", "the tensors alone take", plan.arena_bytes, kind.ram.size),
+        ],
+        explain(layers, plan.arena_bytes),
+    )
+
+
+def check_regions(source: str, kind: BoardKind, regions: Iterable[Region], why: Sequence[str]) -> None:
+    """Refuse an image that is larger than the memory regions of the board's linker script.
+
+    Raises:
+        ConfigError: says which region, by how much, and what takes the most.
+    """
+    needs = [(region.name, "the image needs", region.used_bytes, region.size_bytes) for region in regions]
+    _refuse_excess(source, kind, needs, why)
 
 
 def check_output(source: str, output_bytes: int) -> None:
@@ -110,16 +139,13 @@ def check_output(source: str, output_bytes: int) -> None:
         )
 
 
-def check_regions(source: str, kind: BoardKind, regions: Iterable[Region], why: Sequence[str]) -> None:
-    """Refuse an image that is larger than the memory regions of the board's linker script.
-
-    Raises:
-        ConfigError: says which region, by how much, and what takes the most.
-    """
+def _refuse_excess(
+    source: str, kind: BoardKind, needs: Iterable[tuple[str, str, int, int]], why: Sequence[str]
+) -> None:
     problems = [
-        _excess(region.name, "the image needs", region.used_bytes, region.size_bytes)
-        for region in regions
-        if region.used_bytes > region.size_bytes
+        f"{what}: {need} {used:,} B, there are {size:,} B: {used - size:,} B too many."
+        for what, need, used, size in needs
+        if used > size
     ]
     if problems:
         raise too_large(source, kind, problems, why)
@@ -151,29 +177,5 @@ def explain(layers: Sequence[LayerSize], arena_bytes: int) -> list[str]:
     return lines
 
 
-def _excess(what: str, need: str, used: int, size: int) -> str:
-    return f"{what}: {need} {used:,} B, there are {size:,} B: {used - size:,} B too many."
-
-
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
-
-
-def _constants(steps: Iterable[Step], *, plain: bool) -> int:
-    """Return the bytes of the constants; the calls of one layer may share them."""
-    arrays = {id(array): array for step in steps for array in step.arrays}.values()
-    used = [replace(a, values=a.plain) if plain and a.plain is not None else a for a in arrays]
-    return sum(array.bytes for array in used)
-
-
-def _in_use(plan: Plan, position: int) -> int:
-    """Return how many bytes of the arena are in use at a step, its scratch buffer included."""
-    return sum(buffer.bytes for buffer in plan.buffers if buffer.first <= position <= buffer.last)
-
-
-def _tensors(graph: Graph, plan: Plan, position: int) -> tuple[Tensor, ...]:
-    """Return the tensors that have memory of their own at a step, the largest first; patches are tensors too."""
-    known = {tensor.index: tensor for step in plan.steps for tensor in (*step.inputs, step.output)}
-    known |= {tensor.index: tensor for tensor in graph.tensors}
-    alive = [buffer for buffer in plan.buffers if buffer.first <= position <= buffer.last and buffer.key in known]
-    return tuple(known[buffer.key] for buffer in sorted(alive, key=lambda buffer: -buffer.bytes))

@@ -76,19 +76,16 @@ def target_for(kind: BoardKind, kinds: Iterable[BoardKind], firmware: Path) -> T
     return Target(kind, firmware, kind.build.cpu, script)
 
 
-def firmware_units(target: Target, generated: Path, *, plain: bool, strict: bool, engine: bool) -> list[Unit]:
-    """Return the sources of agent, engine and board, in the order in which they are linked.
+def firmware_units(
+    target: Target, generated: Path, *, plain: bool = False, strict: bool = False, engine: bool
+) -> list[Unit]:
+    """Return the sources of agent, board, and (with `engine`) our kernels, in the order in which they are linked.
 
-    Args:
-        target: the kind of board.
-        generated: folder of model_config.h, and of model.c or the like.
-        plain: call the plain C kernels instead of those with DSP instructions.
-        strict: True makes the compiler's warnings errors.
-        engine: True adds the kernels of our engine.
+    Folder `generated` holds model_config.h. For `plain` and `strict` see Making.
     """
     folders = ["agent", *(["engine"] if engine else []), f"boards/{target.kind.name}"]
-    sources = [path for folder in folders for path in _sorted(target.firmware / folder, ".c")]
-    headers = tuple(path for folder in folders for path in _sorted(target.firmware / folder, ".h"))
+    sources = [path for folder in folders for path in sorted((target.firmware / folder).glob("*.c"))]
+    headers = tuple(path for folder in folders for path in sorted((target.firmware / folder).glob("*.h")))
     # A header that knows the model would make every object one of the model.
     shared = not any(_PER_MODEL.search(path.read_text()) for path in headers)
     options = firmware_options(target, plain=plain, strict=strict)
@@ -100,14 +97,14 @@ def firmware_units(target: Target, generated: Path, *, plain: bool, strict: bool
     ]
 
 
-def model_unit(target: Target, source: Path, *, plain: bool, strict: bool) -> Unit:
+def model_unit(target: Target, source: Path, *, plain: bool = False, strict: bool = False) -> Unit:
     """Return model.c, which lies beside its model_config.h. A number that its struct can't hold is always an error."""
     options = firmware_options(target, plain=plain, strict=strict)
     places = (*target.includes, f"-I{source.parent}", f"-ffile-prefix-map={source.parent}=.")
     return Unit(source, (*options, "-Werror=overflow", *places))
 
 
-def firmware_options(target: Target, *, plain: bool, strict: bool) -> tuple[str, ...]:
+def firmware_options(target: Target, *, plain: bool = False, strict: bool = False) -> tuple[str, ...]:
     """Return the options for our own C."""
     return (
         *target.cpu,
@@ -129,7 +126,3 @@ def link_options(target: Target, *, cxx: bool) -> tuple[str, ...]:
     wrap = ("-Wl,--wrap=hil_model_setup",) if cxx else ()
     flags = ("-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,--fatal-warnings")
     return (*target.cpu, "-nostartfiles", "-T", str(target.script), *flags, *wrap)
-
-
-def _sorted(folder: Path, suffix: str) -> list[Path]:
-    return sorted(folder.glob(f"*{suffix}"))

@@ -1,21 +1,28 @@
-"""One kernel call, ready to be written as C: what lowering makes of one operator."""
+"""An operator that is being lowered, and what becomes of it: kernel calls, ready to be written as C."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.build.graph import unsupported
+from harness.build.requantize import ACTIVATIONS, activation_range
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from harness.build.graph import Graph, Operator, Quantization, Tensor
     from harness.build.requantize import Channel
-    from harness.build.window import Window
+
+    Values = NDArray[np.generic] | tuple[Channel, ...]
+
+_SAME = 0  # TFLite's Padding; VALID is 1
+
+#: struct hil_window has 16 bits for each number.
+_GREATEST = (1 << 16) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +32,54 @@ class Array:
     Attributes:
         name: what the struct's field is called.
         values: numbers (int8, float32), or the constants of each channel.
-        plain: the values for the plain C kernel where its layout is another.
+        plain_values: those for the plain C kernel where its layout is another.
     """
 
     name: str
-    values: NDArray[np.generic] | tuple[Channel, ...]
-    plain: NDArray[np.generic] | tuple[Channel, ...] | None = None
+    values: Values
+    plain_values: Values | None = None
+
+    def of(self, *, plain: bool) -> Values:
+        """Return the values for the plain C kernel, or for the fast one."""
+        return self.plain_values if plain and self.plain_values is not None else self.values
+
+    def bytes(self, *, plain: bool = False) -> int:
+        """Return the flash that they take."""
+        values = self.of(plain=plain)
+        return 16 * len(values) if isinstance(values, tuple) else values.nbytes
+
+
+@dataclass(frozen=True)
+class Window:
+    """Fields of struct hil_window: sizes in pixels and channels."""
+
+    in_h: int
+    in_w: int
+    in_c: int
+    out_h: int
+    out_w: int
+    out_c: int
+    k_h: int
+    k_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
 
     @property
-    def bytes(self) -> int:
-        """Flash that the fast kernel's values take."""
-        return 16 * len(self.values) if isinstance(self.values, tuple) else self.values.nbytes
+    def taps(self) -> int:
+        """Positions of the kernel."""
+        return self.k_h * self.k_w
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels."""
+        return self.out_h * self.out_w
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each output depends on one pixel, the next on the next."""
+        return self.taps == 1 and self.stride_h == self.stride_w == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +88,8 @@ class Step:
 
     Attributes:
         operator: the operator that it computes.
-        kernel: the C function, and the struct of the same or of another name.
+        kernel: the C function.
+        struct: what its first argument points to.
         inputs: the tensors it reads from the arena, in the order of the C function's arguments.
         output: the tensor it writes.
         fields: the struct's initializers, without the window and the arrays.
@@ -65,7 +110,7 @@ class Step:
     struct: str
     inputs: tuple[Tensor, ...]
     output: Tensor
-    fields: dict[str, str]
+    fields: Mapping[str, object]
     arrays: tuple[Array, ...] = ()
     has_plain: bool = False
     window: Window | None = None
@@ -77,15 +122,124 @@ class Step:
     parameters: int = 0
     layer: int = 0
 
+    def kernel_of(self, *, plain: bool) -> str:
+        """Return the C function that a plain build calls, or a fast one."""
+        return f"{self.kernel}_plain" if plain and self.has_plain else self.kernel
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operator with the tensors that its kernel is chosen by: its first input (not a constant) and its output."""
+
+    graph: Graph
+    operator: Operator
+    x: Tensor
+    y: Tensor
+
     @property
-    def flash_bytes(self) -> int:
-        """Flash that the constants take."""
-        return sum(array.bytes for array in self.arrays)
+    def kind(self) -> str:
+        """TFLite's name of the operator."""
+        return self.operator.kind
+
+    @property
+    def tensors(self) -> list[Tensor | None]:
+        """All inputs; None for one that is left out."""
+        return [self.graph.tensors[index] if index >= 0 else None for index in self.operator.inputs]
+
+    @property
+    def second(self) -> Tensor:
+        """The second input: weights, amounts, axes."""
+        return self.graph.tensors[self.operator.inputs[1]]
+
+    def option(self, name: str) -> int:
+        """Return an option that is a whole number."""
+        return int(self.operator.options[name])
+
+    @property
+    def activation(self) -> int:
+        """The fused activation, one of TFLite's ActivationFunctionType."""
+        return int(self.operator.options.get("FusedActivationFunction", 0))
+
+    def refused(self, what: str, needed: str) -> ConfigError:
+        """Return the error for an operator that can't be compiled, to be raised by the caller."""
+        return refused(self.graph, self.operator, what, needed)
+
+    def step(self, kernel: str, struct: str, fields: Mapping[str, object], *arrays: Array, **more: Any) -> Step:
+        """Return a call of a kernel for this operator."""
+        return Step(self.operator, kernel, struct, (self.x,), self.y, fields, arrays, **more)
+
+    def quantization(self, tensor: Tensor) -> Quantization:
+        """Return a tensor's quantization.
+
+        Raises:
+            ConfigError: it is int8, but has none.
+        """
+        if tensor.quantization is None:
+            what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
+            raise self.refused(what, "a model that was quantized by a converter")
+        return tensor.quantization
+
+    def limits(self) -> tuple[int, int]:
+        """Return the least and the greatest int8 that the fused activation lets through.
+
+        Raises:
+            ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
+        """
+        quantization = self.quantization(self.y)
+        self._check_activation(self.activation)
+        return activation_range(self.activation, quantization.scale, quantization.zero)
+
+    def float_limits(self, activation: int | None = None) -> dict[str, object]:
+        """Return the fields of a float activation, the fused one by default.
+
+        Raises:
+            ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
+        """
+        activation = self.activation if activation is None else activation
+        self._check_activation(activation)
+        low, high = ACTIVATIONS[activation]
+        return {
+            "act_min": "-INFINITY" if low is None else f"{low:.1f}f",
+            "act_max": "INFINITY" if high is None else f"{high:.1f}f",
+        }
+
+    def _check_activation(self, activation: int) -> None:
+        if activation not in ACTIVATIONS:
+            raise self.refused(f"activation {activation}", "none, ReLU or ReLU6")
+
+    def window(self, k_h: int, k_w: int) -> Window:
+        """Return the window of a convolution or pooling, padded as TFLite does.
+
+        Raises:
+            ConfigError: more than one image, dilation, or an output shape that doesn't follow from the input's.
+        """
+        x, y = self.x.shape, self.y.shape
+        if len(x) != 4 or x[0] != 1:
+            raise self.refused(f"input of shape {list(x)}", "one image, [1, height, width, channels]")
+        options = self.operator.options
+        dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
+        if dilation != (1, 1):
+            raise self.refused(f"dilation {dilation}", "dilation 1, or a kernel that skips inputs")
+        same, stride_h, stride_w = self.option("Padding") == _SAME, self.option("StrideH"), self.option("StrideW")
+        out_h, pad_top = _along(x[1], k_h, stride_h, same=same)
+        out_w, pad_left = _along(x[2], k_w, stride_w, same=same)
+        if y[:3] != (1, out_h, out_w):
+            raise self.refused(f"output of shape {list(y)}", f"[1, {out_h}, {out_w}, channels]")
+        window = Window(*x[1:], out_h, out_w, y[3], k_h, k_w, stride_h, stride_w, pad_top, pad_left)
+        for name, value in vars(window).items():
+            if value > _GREATEST:
+                raise self.refused(f"{name} is {value:,}", f"at most {_GREATEST:,}")
+        return window
 
 
-def quantization_of(graph: Graph, operator: Operator, tensor: Tensor) -> Quantization:
-    """Return a tensor's quantization; an int8 tensor without one is an error."""
-    if tensor.quantization is None:
-        what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
-        raise unsupported(graph, operator, what, "a model that was quantized by a converter")
-    return tensor.quantization
+def refused(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
+    """Return the error for an operator that can't be compiled, to be raised by the caller."""
+    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
+
+
+def _along(size: int, kernel: int, stride: int, *, same: bool) -> tuple[int, int]:
+    """Return output size and padding before the first input, along one dimension."""
+    if not same:
+        return (size - kernel) // stride + 1, 0
+    out = -(-size // stride)
+    return out, max((out - 1) * stride + kernel - size, 0) // 2

@@ -29,6 +29,10 @@ _REGION = re.compile(r"^\s*(\S+):\s+(\d+) (B|KB|MB|GB)\s+(\d+) (B|KB|MB|GB)\s+[\
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _SHOWN_LINES = 30
 
+CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
+_C_HEADERS = ("string.h", "math.h", "errno.h", "stdlib.h")
+_CXX_HEADERS = ("cstdint", "cstddef", "algorithm", "cmath", "new", "type_traits")
+
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -59,9 +63,6 @@ class Unit:
     def cxx(self) -> bool:
         """Whether it is C++."""
         return self.source.suffix in CXX_SUFFIXES
-
-
-CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,7 @@ def find_toolchain(prefix: str = "arm-none-eabi-") -> Toolchain:
 def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, kept: Path) -> tuple[list[Path], str]:
     """Compile each unit; return the objects in the same order, and what the compiler warned of.
 
-    Args:
-        toolchain: the compiler and its options.
-        units: what to compile.
-        objects: folder for objects that belong to one image.
-        kept: folder for objects that every image shares; those that are there already aren't compiled again.
+    Those that every image shares go into `kept`, and are compiled once; the others into `objects`.
 
     Raises:
         ConfigError: a source can't be compiled, or is C++ and there is no C++ compiler.
@@ -132,15 +129,7 @@ def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, ke
 
 
 def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], image: Path, *, cxx: bool) -> Linked:
-    """Link objects, in their order, to an image.
-
-    Args:
-        toolchain: the compiler and its options.
-        objects: what to link.
-        options: of the compiler that links; libraries stand last.
-        image: the ELF file to write.
-        cxx: link with the C++ library too.
-    """
+    """Link objects, in their order, to an ELF file; libraries stand last in the options."""
     driver = toolchain.gxx if cxx and toolchain.gxx else toolchain.gcc
     done = _run([driver, *map(str, objects), "-Wl,--print-memory-usage", *options, "-o", str(image)])
     regions = tuple(
@@ -156,11 +145,10 @@ def _compile(toolchain: Toolchain, unit: Unit, target: Path) -> str:
     if done.returncode == 0:
         return done.stderr
     hint = ""
-    if re.search(r"fatal error: (string|math|errno|stdlib)\.h: No such file", done.stderr):
+    missing = re.search(r"fatal error: (\S+): No such file", done.stderr)
+    if missing and missing[1] in _C_HEADERS:
         hint = f"\nThe C library is missing. {INSTALL}."
-    elif re.search(
-        r"fatal error: (cstdint|cstddef|algorithm|cmath|new|type_traits|bits/.*): No such file", done.stderr
-    ):
+    elif missing and (missing[1] in _CXX_HEADERS or missing[1].startswith("bits/")):
         hint = f"\nThe C++ library is missing; {INSTALL_CXX}."
     raise ConfigError(f"{unit.source} can't be compiled ({toolchain.version}):\n{_first_lines(done.stderr)}{hint}")
 

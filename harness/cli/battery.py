@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.options import FILE
 from harness.cli.tables import print_table
 from harness.errors import ConfigError
-from harness.power.battery import Duty, assumptions, estimate
-from harness.schema import SIMULATED
-from harness.store import load_results
-from harness.store.place import unit_of
-from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from harness.power.battery import Duty
 
 _NUMBERS = ("uJ/inference", "mean uA", "by inferences", "battery life")
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), default=Path("results/latest"))
+@click.argument("run", type=FILE, default=Path("results/latest"))
 @click.option("--capacity", type=float, required=True, metavar="MAH", help="Capacity of the battery, mAh.")
 @click.option("--every", type=float, required=True, metavar="S", help="One inference each S seconds.")
 @click.option("--sleep", type=float, required=True, metavar="UA", help="What the product draws in between, uA.")
@@ -30,6 +28,12 @@ _NUMBERS = ("uJ/inference", "mean uA", "by inferences", "battery life")
 @click.option("--self-discharge", type=float, default=0.02, show_default=True, help="Share lost in a year by itself.")
 def battery(run: Path, capacity: float, every: float, sleep: float, usable: float, self_discharge: float) -> None:
     """Estimate how long a battery lasts with each variant of RUN (default: results/latest)."""
+    from harness.power.battery import Duty, assumptions
+    from harness.schema import SIMULATED
+    from harness.store import load_results
+    from harness.store.place import unit_of
+    from harness.store.results import plain_rows
+
     duty = Duty(capacity, every, sleep, usable, self_discharge)
     rows = [row for row in plain_rows(load_results(run).cases) if row["status"] == "complete"]
     known = [row for row in rows if row["energy_uj"] is not None]
@@ -55,10 +59,11 @@ def battery(run: Path, capacity: float, every: float, sleep: float, usable: floa
 
 
 def _cells(row: dict[str, Any], duty: Duty) -> list[str]:
-    keys = [row["suite"], row["variant"], row["device"]]
+    from harness.power.battery import estimate
+
+    cells = [row["suite"], row["variant"], row["device"], f"{row['energy_uj']:.4g}"]
     try:
         life = estimate(row, duty)
     except ConfigError as error:
-        return [*keys, f"{row['energy_uj']:.4g}", "-", "-", str(error)]
-    share = f"{100 * life.inference_share:.1f} %"
-    return [*keys, f"{row['energy_uj']:.4g}", f"{life.average_ua:.4g}", share, life.text]
+        return [*cells, "-", "-", str(error)]
+    return [*cells, f"{life.average_ua:.4g}", f"{100 * life.inference_share:.1f} %", life.text]

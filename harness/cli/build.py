@@ -3,85 +3,44 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.build.check import missing_check
-from harness.build.making import Made, Making, make_folder, make_model_image, write_model
-from harness.build.own_engine import OwnEngine, make_engine_image
-from harness.build.patch import Patches
-from harness.build.plan import choose_patches, plan_memory
-from harness.build.sizes import LayerSize, check_plan, layer_sizes
-from harness.build.sources import target_for
-from harness.build.tflite_file import parse_tflite
-from harness.build.toolchain import find_toolchain
-from harness.cli.options import LAB, load_lab
+from harness.cli.options import FILE, LAB, load_lab
 from harness.cli.tables import print_table
-from harness.config.document import did_you_mean
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.build.graph import Graph
+    from harness.build.making import Made, Making
+    from harness.build.own_engine import OwnEngine
     from harness.build.plan import Plan
-    from harness.config import BoardKind, Lab
+    from harness.build.sizes import LayerSize
+    from harness.config import BoardKind
 
 _PATCHES = re.compile(r"auto|(?P<rows>\d{1,3})x(?P<columns>\d{1,3})(@(?P<layers>\d{1,3}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What the user asked for.
-
-    Attributes:
-        board: kind of board.
-        output: the image, or a folder for it; None for the current folder.
-        name: of the model; None for the file's.
-        emit_c: write the C files there and compile nothing.
-        plain: call the plain C kernels.
-        werror: warnings in our own sources are errors.
-        objects: folder of objects that are kept for the next image.
-        cross: what the names of the compiler's programs begin with.
-        patches: "auto", ROWSxCOLUMNS or ROWSxCOLUMNS@LAYERS; None: the model isn't cut.
-        keep_overlap: of patches, instead of computing it again.
-        check: compare the image with an interpreter; None: if that can be done here.
-    """
-
-    board: str
-    output: Path | None = None
-    name: str | None = None
-    emit_c: Path | None = None
-    plain: bool = False
-    werror: bool = False
-    objects: Path | None = None
-    cross: str = "arm-none-eabi-"
-    patches: str | None = None
-    keep_overlap: bool = False
-    check: bool | None = None
-
-
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False, metavar="[MODEL.tflite]")
+@click.argument("model", type=FILE, required=False, metavar="[MODEL.tflite]")
 @click.option("--board", required=True, metavar="KIND", help="The kind of board; `hil devices` lists them.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The image (default: NAME.elf).")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="The image (default: NAME.elf).")
 @click.option("--name", help="The model's name in the image and in results (default: the file's).")
-@click.option("--emit-c", type=click.Path(path_type=Path), metavar="DIR", help="Only write the model as C into DIR.")
+@click.option("--emit-c", type=FILE, metavar="DIR", help="Only write the model as C into DIR.")
 @click.option("--plain", is_flag=True, help="Plain C kernels instead of those with DSP instructions.")
 @click.option(
     "--engine-dir",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="DIR",
     help="Instead of a model: C or C++ sources and .a libraries of your own that implement hil_model.h.",
 )
-@click.option(
-    "-I", "--include", type=click.Path(path_type=Path), multiple=True, metavar="DIR", help="Headers of the engine."
-)
+@click.option("-I", "--include", type=FILE, multiple=True, metavar="DIR", help="Headers of the engine.")
 @click.option(
     "--exclude",
     multiple=True,
@@ -92,9 +51,7 @@ class _Wish:
 @click.option(
     "--heap", type=click.IntRange(min=0), default=0, metavar="BYTES", help="A heap for an engine that calls malloc()."
 )
-@click.option(
-    "--objects", type=click.Path(path_type=Path), metavar="DIR", help="Keep what images share compiled in DIR."
-)
+@click.option("--objects", type=FILE, metavar="DIR", help="Keep what images share compiled in DIR.")
 @click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
 @click.option(
@@ -111,6 +68,7 @@ class _Wish:
 )
 @LAB
 def build(
+    *,
     model: Path | None,
     engine_dir: Path | None,
     include: tuple[Path, ...],
@@ -118,7 +76,14 @@ def build(
     define: tuple[str, ...],
     heap: int,
     lab: str | None,
-    **options: Any,
+    board: str,
+    output: Path | None,
+    name: str | None,
+    cross: str,
+    plain: bool,
+    werror: bool,
+    objects: Path | None,
+    **of_models: Any,
 ) -> None:
     """Make a firmware image of a model, and print what it takes of the board.
 
@@ -130,65 +95,109 @@ def build(
     The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
     written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
     """  # noqa: D301 (click reads the \b)
-    wish = _Wish(**options)
+    from harness.build.making import Making
+    from harness.build.own_engine import OwnEngine
+    from harness.build.sources import target_for
+    from harness.build.toolchain import find_toolchain
+
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
-    if wish.keep_overlap and wish.patches is None:
+    if of_models["keep_overlap"] and of_models["patches"] is None:
         raise click.UsageError("--keep-overlap goes with --patches")
+    if model is not None and (include or exclude or define or heap):
+        raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
+    if engine_dir is not None and (plain or any(of_models.values())):
+        raise click.UsageError("--emit-c, --plain, --patches and --check go with a model")
+    loaded = load_lab(lab)
+    kind = loaded.kind(board)
+
+    def making() -> Making:
+        target = target_for(kind, loaded.kinds, firmware_root().resolve())
+        return Making(target, find_toolchain(cross), plain, werror, None if objects is None else objects.resolve())
+
     if model is not None:
-        if include or exclude or define or heap:
-            raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
-        _build_model(model, load_lab(lab), wish)
+        _build_model(model, kind, _name(name, model.stem), output, making, plain=plain, **of_models)
     elif engine_dir is not None:
-        if wish.emit_c or wish.plain or wish.patches or wish.check:
-            raise click.UsageError("--emit-c, --plain, --patches and --check go with a model")
-        _build_engine(OwnEngine(engine_dir, include, define, heap, exclude), load_lab(lab), wish)
+        out = _output(output, _name(name, engine_dir.resolve().name))
+        _build_engine(OwnEngine(engine_dir, include, define, heap, exclude), making(), out)
 
 
-def _build_model(path: Path, lab: Lab, wish: _Wish) -> None:
+def _build_model(
+    path: Path,
+    kind: BoardKind,
+    name: str,
+    output: Path | None,
+    making: Callable[[], Making],
+    *,
+    plain: bool,
+    emit_c: Path | None,
+    check: bool | None,
+    patches: str | None,
+    keep_overlap: bool,
+) -> None:
     """Compile a .tflite file, and print what it takes.
 
     Raises:
-        ConfigError: the file, the board, the compiler or the output is wrong, the model doesn't fit, or the image
-            computes something else.
+        ConfigError: the file, the compiler or the output is wrong, the model doesn't fit, or the image computes
+            something else.
     """
-    kind = _kind(lab, wish.board)
-    name = _name(wish.name, path.stem)
+    from harness.build.check import missing_check
+    from harness.build.making import make_model_image, write_model
+    from harness.build.sizes import check_plan, layer_sizes
+    from harness.build.tflite_file import parse_tflite
+
     graph = parse_tflite(path)
-    plan = _plan(graph, wish)
-    layers = layer_sizes(graph, plan, plain=wish.plain)
+    plan = _plan(graph, patches, keep_overlap=keep_overlap)
+    layers = layer_sizes(graph, plan, plain=plain)
     _print_layers(name, layers, plan)
-    if wish.emit_c is not None:
-        write_model(graph, plan, wish.emit_c, board=kind.name, name=name)
-        click.echo(f"Written: {wish.emit_c / 'model.c'} and model_config.h; compiled nothing.")
+    if emit_c is not None:
+        write_model(graph, plan, emit_c, board=kind.name, name=name)
+        click.echo(f"Written: {emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     check_plan(graph, plan, layers, kind)
-    out = _output(wish.output, name)
-    making = _making(lab, kind, wish)
-    unchecked = "not compared with an interpreter (--no-check)" if wish.check is False else missing_check(kind)
-    if wish.check and unchecked is not None:
+    out = _output(output, name)
+    made_with = making()
+    unchecked = "not compared with an interpreter (--no-check)" if check is False else missing_check(kind)
+    if check and unchecked is not None:
         raise ConfigError(f"--check: {unchecked}")
-    made = make_model_image(graph, plan, making, out, name, model=path if unchecked is None else None)
-    _print_made(made, making, layers)
+    made = make_model_image(graph, plan, made_with, out, name, model=path if unchecked is None else None)
+    _print_made(made, made_with, layers)
     click.echo(f"{out}: {unchecked}." if unchecked is not None else made.checked)
 
 
-def _plan(graph: Graph, wish: _Wish) -> Plan:
+def _build_engine(engine: OwnEngine, making: Making, out: Path) -> None:
+    """Compile an engine of the user's own, and print what it takes.
+
+    Raises:
+        ConfigError: the folder, the compiler or the output is wrong, or the image doesn't fit.
+    """
+    from harness.build.own_engine import make_engine_image
+
+    made = make_engine_image(engine, making, out)
+    if made.warnings:
+        click.echo(made.warnings.rstrip(), err=True)
+    _print_made(made, making, ())
+
+
+def _plan(graph: Graph, asked: str | None, *, keep_overlap: bool) -> Plan:
     """Plan the whole model, or cut as the user wants it."""
+    from harness.build.patch import Patches
+    from harness.build.plan import choose_patches, plan_memory
+
     whole = plan_memory(graph)
-    if wish.patches is None:
+    if asked is None:
         return whole
-    match = _PATCHES.fullmatch(wish.patches)
+    match = _PATCHES.fullmatch(asked)
     if match is None:
-        raise ConfigError(f"--patches {wish.patches}: write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)")
+        raise ConfigError(f"--patches {asked}: write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)")
     grid = (int(match["rows"]), int(match["columns"])) if match["rows"] else None
     if grid and match["layers"]:
-        plan = plan_memory(graph, Patches(*grid, int(match["layers"]), wish.keep_overlap))
+        plan = plan_memory(graph, Patches(*grid, int(match["layers"]), keep_overlap))
     else:
-        chosen = choose_patches(graph, grid=grid, cached=wish.keep_overlap)
+        chosen = choose_patches(graph, grid=grid, cached=keep_overlap)
         if chosen is None:
             raise ConfigError(
-                f"{graph.source}: --patches {wish.patches}: no such patches make the arena smaller than "
+                f"{graph.source}: --patches {asked}: no such patches make the arena smaller than "
                 f"{whole.arena_bytes:,} B, which the layers behind them need; build it without --patches"
             )
         plan = plan_memory(graph, chosen)
@@ -198,31 +207,6 @@ def _plan(graph: Graph, wish: _Wish) -> Plan:
         f"({plan.macs / whole.macs:.2f}x)."
     )
     return plan
-
-
-def _build_engine(engine: OwnEngine, lab: Lab, wish: _Wish) -> None:
-    """Compile an engine of the user's own, and print what it takes.
-
-    Raises:
-        ConfigError: the folder, the board, the compiler or the output is wrong, or the image doesn't fit.
-    """
-    kind = _kind(lab, wish.board)
-    out = _output(wish.output, _name(wish.name, engine.folder.resolve().name))
-    making = _making(lab, kind, wish)
-    made = make_engine_image(engine, making, out)
-    if made.warnings:
-        click.echo(made.warnings.rstrip(), err=True)
-    _print_made(made, making, ())
-
-
-def _kind(lab: Lab, name: str) -> BoardKind:
-    for kind in lab.kinds:
-        if kind.name == name:
-            return kind
-    names = [kind.name for kind in lab.kinds]
-    near = did_you_mean(name, names)
-    hint = near if near.endswith("?") else "."
-    raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(names)}.')
 
 
 def _name(given: str | None, stem: str) -> str:
@@ -242,6 +226,8 @@ def _name(given: str | None, stem: str) -> str:
 
 def _output(out: Path | None, name: str) -> Path:
     """Return the image's path; what can be known now about why it can't be written is said now."""
+    from harness.build.making import make_folder
+
     path = Path(f"{name}.elf") if out is None else out / f"{name}.elf" if out.is_dir() else out
     part = path.with_name(f"{path.name}.part")
     try:
@@ -253,32 +239,17 @@ def _output(out: Path | None, name: str) -> Path:
     return path
 
 
-def _making(lab: Lab, kind: BoardKind, wish: _Wish) -> Making:
-    target = target_for(kind, lab.kinds, firmware_root().resolve())
-    kept = None if wish.objects is None else wish.objects.resolve()
-    return Making(target, find_toolchain(wish.cross), wish.plain, wish.werror, kept)
-
-
 def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
-    numbers = ("op", "MACs", "flash", "RAM in use", "scratch")
-    rows = [
-        (
-            str(layer.operator),
-            layer.kind,
-            layer.kernel,
-            "x".join(map(str, layer.shape)),
-            f"{layer.macs:,}",
-            f"{layer.flash_bytes:,}",
-            f"{layer.arena_bytes:,}",
-            f"{layer.scratch_bytes:,}",
-        )
-        for layer in layers
-    ]
+    rows = []
+    for layer in layers:
+        sizes = (layer.macs, layer.flash_bytes, layer.arena_bytes, layer.scratch_bytes)
+        shape = "x".join(map(str, layer.shape))
+        rows.append((str(layer.operator), layer.kind, layer.kernel, shape, *(f"{size:,}" for size in sizes)))
     peak = max((layer.arena_bytes for layer in layers), default=0)
     flash = sum(layer.flash_bytes for layer in layers)
     rows.append(("", "sum or peak", "", "", f"{plan.macs:,}", f"{flash:,}", f"{peak:,}", ""))
     columns = ("op", "operator", "kernel", "output", "MACs", "flash", "RAM in use", "scratch")
-    print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, right=numbers)
+    print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, ("op", *columns[4:]))
     click.echo(f"{plan.macs:,} MACs, {plan.parameters:,} parameters, arena {plan.arena_bytes:,} B.")
 
 

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import READ_RESULTS, locate
+from harness.cli.options import AS_JSON, READ_RESULTS, locate
+from harness.cli.tables import styled_width
 from harness.errors import ConfigError, StoreError
-from harness.report.against import against_baseline, make_policy
-from harness.report.compare import compare_boards, compare_runs, compare_variants
-from harness.report.gate import EXIT_CODES, Gate, check_limits, parse_limits
-from harness.report.text import plain_comparison, render_comparison, render_gate
-from harness.store import find_run, load_results
-from harness.store.results import join_results
 from harness.text.terminal import echo_styled
 
 if TYPE_CHECKING:
@@ -25,22 +17,6 @@ if TYPE_CHECKING:
 
     from harness.report.frame import Comparison, Policy
     from harness.report.history import Series
-
-_PLAIN_COLUMNS = 120
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What the user asked for, as it was written."""
-
-    runs: tuple[str, ...]
-    baseline: str | None
-    devices: tuple[str, ...]
-    fail_on: str | None
-    margins: str | None
-    across_engines: bool
-    as_json: bool
-    results_dir: Path
 
 
 @click.command()
@@ -56,9 +32,9 @@ class _Wish:
 @click.option("--fail-on", metavar="LIMITS", help='Like "latency>2%,peak_ram>0,accuracy<-0.5%".')
 @click.option("--margin", "margins", metavar="LEAST", help='Least differences that matter, like "ticks=0.5%".')
 @click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @READ_RESULTS
-def compare(**options: Any) -> None:
+def compare(runs: tuple[str, ...], **options: Any) -> None:
     """Say what differs, by how much, and whether it is real.
 
     \b
@@ -71,62 +47,66 @@ def compare(**options: Any) -> None:
     Ends with 0 if no limit is exceeded, 1 for a regression, 5 if there is nothing to compare, 6 if it can't be told.
     See docs/comparing.md.
     """  # noqa: D301 (click reads the \b)
-    wish = _Wish(**options)
-    if len(wish.runs) > 2:
+    if len(runs) > 2:
         raise click.UsageError("two runs at most can be compared")
     try:
-        code = _run(wish)
+        code = _run(runs, **options)
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
     raise SystemExit(code)
 
 
-def _run(wish: _Wish) -> int:
+def _run(
+    runs: tuple[str, ...], fail_on: str | None, margins: str | None, *, across_engines: bool, as_json: bool, **what: Any
+) -> int:
     """Print a comparison and what came of the limits, and return the exit code."""
-    limits = parse_limits(wish.fail_on) if wish.fail_on is not None else ()
-    policy = make_policy(limits, wish.margins, across_engines=wish.across_engines)
+    from harness.report.gate import EXIT_CODES, check_limits, make_policy, parse_limits
+    from harness.report.text import plain_comparison, render_comparison, render_gate
+
+    limits = parse_limits(fail_on) if fail_on is not None else ()
+    policy = make_policy(limits, margins, across_engines=across_engines)
     try:
-        comparison, series = _compare(wish, policy)
+        comparison, series = _compare(runs, policy, **what)
     except StoreError as error:
         click.echo(f"hil: no data: {error}", err=True)
         return EXIT_CODES["no data"]
     gate = check_limits(comparison, limits, series) if limits else None
-    if wish.as_json:
+    if as_json:
         click.echo(json.dumps(plain_comparison(comparison, gate, series), indent=2, allow_nan=False))
     else:
-        _show(comparison, gate, series)
+        width, color = styled_width()
+        echo_styled(render_comparison(comparison, width=width, color=color, series=series))
+        for line in ("", *render_gate(gate)) if gate is not None else ():
+            click.echo(line)
     if gate is not None:
         return gate.exit_code
     return EXIT_CODES["ok" if comparison.rows else "no data"]
 
 
-def _compare(wish: _Wish, policy: Policy) -> tuple[Comparison, tuple[Series, ...]]:
-    folders = [find_run(locate(run, wish.results_dir)) for run in wish.runs or ("latest",)]
+def _compare(
+    runs: tuple[str, ...], policy: Policy, baseline: str | None, devices: tuple[str, ...], results_dir: Path
+) -> tuple[Comparison, tuple[Series, ...]]:
+    from harness.report.baseline import against_baseline
+    from harness.report.compare import compare_boards, compare_runs, compare_variants
+    from harness.store import find_run, load_results
+    from harness.store.results import join_results
+
+    folders = [find_run(locate(run, results_dir)) for run in runs or ("latest",)]
     if len(set(folders)) < len(folders):
-        raise ConfigError(f"{wish.runs[0]} and {wish.runs[1]} are the same run")
+        raise ConfigError(f"{runs[0]} and {runs[1]} are the same run")
     loaded = [load_results(folder) for folder in folders]
-    only = wish.devices[0] if len(wish.devices) == 1 else None
+    only = devices[0] if len(devices) == 1 else None
     if only is not None:
         loaded = [results.of_device(only) for results in loaded]
-    if wish.baseline is not None:
+    if baseline is not None:
         if len(folders) > 1:
             raise ConfigError("with --baseline, give only the run that is held against it")
-        return against_baseline(loaded[0], folders[0], wish.baseline, wish.results_dir, policy, device=only)
-    if wish.devices and only is None:
-        if len(wish.devices) != 2 or wish.devices[0] == wish.devices[1]:
+        return against_baseline(loaded[0], folders[0], baseline, results_dir, policy, device=only)
+    if devices and only is None:
+        if len(devices) != 2 or devices[0] == devices[1]:
             raise ConfigError("--device is given once, or twice: the baseline, and the board that is held against it")
         joined = loaded[0] if len(loaded) == 1 else join_results(loaded[0], loaded[1])
-        return compare_boards(joined, wish.devices[0], wish.devices[1], policy), ()
+        return compare_boards(joined, devices[0], devices[1], policy), ()
     if len(loaded) == 2:
         return compare_runs(loaded[0], loaded[1], policy), ()
     return compare_variants(loaded[0], policy), ()
-
-
-def _show(comparison: Comparison, gate: Gate | None, series: tuple[Series, ...]) -> None:
-    color = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS
-    echo_styled(render_comparison(comparison, width=width, color=color, series=series))
-    if gate is not None:
-        click.echo()
-        for line in render_gate(gate):
-            click.echo(line)

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
-from harness.image.elf import load_image
-from harness.link.client import Link
-from harness.link.timing import Timing
+from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, load_lab, single_device, waits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Board
     from harness.boards.opening import Wanted
+    from harness.locks.waiting import Patience
 
 
 @click.command()
@@ -25,28 +23,30 @@ if TYPE_CHECKING:
 @LAB
 @click.option("--force", is_flag=True, help="Flash even if the board already holds IMAGE.")
 @click.option("--allow-mass-erase", is_flag=True, help="Unlock a locked part, which erases all of it.")
-@WAIT
-@TIMEOUT
+@waits
 def flash(
+    *,
     image: Path,
     device: str,
     backend: Wanted,
     lab: str | None,
-    force: bool,  # noqa: FBT001 (click passes it)
-    allow_mass_erase: bool,  # noqa: FBT001 (click passes it)
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
+    force: bool,
+    allow_mass_erase: bool,
+    patience: Patience,
 ) -> None:
     """Flash IMAGE (an ELF file), check it, and say what runs."""
-    from harness.boards.opening import choose_backend  # they need pyOCD, which takes a second to import
+    from harness.boards.opening import choose_backend
     from harness.boards.start_image import start_image
     from harness.farm.lab_access import opened
+    from harness.image.elf import load_image
+    from harness.link.client import Link
+    from harness.link.timing import Timing
 
     chosen = single_device(load_lab(lab), device)
     loaded = load_image(image, chosen.kind)
     where, why = choose_backend(chosen, backend)
     click.echo(f"{chosen.name} on {where} ({why})")
-    with opened(chosen, where, unlock=allow_mass_erase, patience=patience_of(wait, timeout)) as board:
+    with opened(chosen, where, unlock=allow_mass_erase, patience=patience) as board:
         link = Link(board.link(), board.name, Timing(baud=chosen.kind.baud))
         info = start_image(board, loaded, link, force=force)
         for note in board.notes:

@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.options import LAB, load_lab, single_device, waits
 from harness.cli.tables import print_table
-from harness.config.state import stamp
-from harness.farm.lab_access import LabAccess
-from harness.health.book import open_book
-from harness.health.check import check_board
+from harness.locks.waiting import NOW, Patience
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from harness.config import Lab
     from harness.health.book import Judged
     from harness.health.rules import Health, Rate
-    from harness.locks.waiting import Patience
 
 _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames again", "drift", "reason")
 
@@ -40,25 +36,23 @@ _COLUMNS = ("device", "state", "cases", "success (95 %)", "attempts", "frames ag
     help="Whose runs count (default: the farm's store, else results).",
 )
 @LAB
-@WAIT
-@TIMEOUT
+@waits
 def health(
     device: str | None,
     check: bool,  # noqa: FBT001 (click passes it)
     as_json: bool,  # noqa: FBT001 (click passes it)
     results_dir: Path | None,
     lab: str | None,
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
+    patience: Patience,
 ) -> None:
     """Show how well the boards work, and why some are not used."""
     loaded = load_lab(lab)
     if check and (device is None or as_json):
         raise click.UsageError("--check needs a DEVICE, and goes without --json")
-    if not check and (wait or timeout is not None):
+    if not check and patience is not NOW:
         raise click.UsageError("--wait and --timeout go with --check")
     if device is not None and check:
-        if not _check(loaded, device, results_dir, patience_of(wait, timeout)):
+        if not _check(loaded, device, results_dir, patience):
             raise SystemExit(1)
     else:
         _show(loaded, device, results_dir, as_json=as_json)
@@ -66,6 +60,10 @@ def health(
 
 def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) -> bool:
     """Check a board and say what came of it; a quarantined one may be released by it."""
+    from harness.farm.lab_access import LabAccess
+    from harness.health.book import open_book
+    from harness.health.check import check_board
+
     device = single_device(lab, name)
     with closing(LabAccess(lab)) as access:
         check = check_board(
@@ -85,6 +83,9 @@ def _check(lab: Lab, name: str, results_dir: Path | None, patience: Patience) ->
 
 def _show(lab: Lab, device: str | None, results_dir: Path | None, *, as_json: bool) -> None:
     """Print what is known of every board, or of one, with all that is to say about it."""
+    from harness.config.state import stamp
+    from harness.health.book import open_book
+
     book = open_book(lab, results_dir)
     if device is not None:
         judged: Sequence[Judged] = (book.summary(device),)
@@ -124,6 +125,8 @@ def _percent(rate: Rate | None) -> str | None:
 
 
 def _details(judged: Judged) -> Iterator[str]:
+    from harness.config.state import stamp
+
     health: Health = judged.health
     if health.recent is not None:
         yield f"Last {health.recent.cases} cases: {_percent(health.recent)}"

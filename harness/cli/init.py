@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from harness.cli.devices.adding import Attached, Wish, add_attached
-from harness.config import Lab
 from harness.errors import ConfigError, StoreError
 from harness.files.starter import starter_files, starter_root
 
@@ -70,6 +68,9 @@ def _create(path: Path, content: bytes) -> bool:
 
 def _add_boards(devices: Path) -> None:
     """Write down the boards that are attached, as far as it is certain what they are."""
+    from harness.cli.devices.adding import Attached, Wish, add_attached
+    from harness.config import Lab
+
     attached = Attached.look()
     if not attached.probes:
         click.echo("No debug probe is attached: --device nano33 uses the virtual board.")

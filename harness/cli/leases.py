@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.leases import is_on
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
-from harness.config.state import is_here
 from harness.errors import HilError
-from harness.farm.lab_access import LabAccess
-from harness.farm.labgrid import Labgrid
-from harness.locks.holder import since_words
-from harness.locks.lease_files import list_leases
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
@@ -36,6 +30,8 @@ def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passe
 
 def _show(lab: Lab, *, as_json: bool) -> None:
     """Print who holds what since when, and which devices this user may have; what a crash left is removed."""
+    from harness.locks.lease_files import list_leases
+
     held, crashed = list_leases()
     monotonic_s = time.monotonic()
     free = [device.name for device in free_devices(lab, held)]
@@ -71,6 +67,10 @@ def _show(lab: Lab, *, as_json: bool) -> None:
 
 def _kept(lab: Lab, free: list[str]) -> dict[str, str]:
     """Return the boards of this host that a run of this user can't have now, whether held or not, each with why."""
+    from harness.config.state import is_here
+    from harness.farm.lab_access import LabAccess
+    from harness.farm.labgrid import Labgrid
+
     kept: dict[str, str] = {}
     access, labgrid = LabAccess(lab), Labgrid(lab.farm.labgrid)
     for device in lab.devices:
@@ -89,6 +89,9 @@ def _kept(lab: Lab, free: list[str]) -> dict[str, str]:
 
 def free_devices(lab: Lab, held: Iterable[Holder]) -> list[Device]:
     """Return the configured devices of this host that nobody holds."""
+    from harness.boards.leases import is_on
+    from harness.config.state import is_here
+
     held = list(held)
     here = [device for device in lab.devices if is_here(device)]
     return [device for device in here if not any(is_on(holder, device) for holder in held)]
@@ -103,6 +106,8 @@ def _by_run(leases: Iterable[Holder]) -> list[list[Holder]]:
 
 
 def _row(group: list[Holder], monotonic_s: float) -> tuple[str | None, ...]:
+    from harness.locks.holder import since_words
+
     first = min(group, key=lambda holder: holder.since)
     oldest = min(group, key=lambda holder: holder.beat_s)
     what = ", ".join(holder.what if holder.what == "virtual" else f"{holder.what} {holder.key}" for holder in group)

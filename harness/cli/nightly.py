@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from harness.cli.options import LAB, load_lab
+from harness.cli.tables import print_table
+from harness.text.times import show_length
 
 
 @click.command()
@@ -34,14 +36,12 @@ def nightly(
     Ends with 0 if all is well, 1 if a case failed or got worse than allowed, 5 if nothing was measured, 6 if a limit
     can't be told, 7 if cases are left. See docs/nightly.md.
     """
-    from harness.cli.tables import print_table
     from harness.config.nightly import load_nightly
     from harness.errors import ConfigError
     from harness.farm.night import plan_cases
     from harness.farm.nightly import run_night
     from harness.farm.seats import Wish
     from harness.report.gate import NIGHTLY_PARSERS
-    from harness.text.times import show_length
 
     loaded, wanted = load_lab(lab), load_nightly(file, NIGHTLY_PARSERS)
     store = loaded.farm.store

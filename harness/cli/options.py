@@ -1,19 +1,23 @@
-"""Options that several commands have, and what is meant by them."""
+"""Options that several commands have, and what is meant by them.
+
+What reads them is imported when it is called: `hil NAME --help` needs click alone.
+"""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.config import Lab, find_lab
 from harness.errors import ConfigError
 from harness.locks.waiting import NOW, Patience
-from harness.store.remote import is_url
 
 if TYPE_CHECKING:
-    from harness.config import Device
+    from collections.abc import Callable
+
+    from harness.config import Device, Lab
 
 
 def _folder(value: str | Path) -> Path:
@@ -24,34 +28,48 @@ def _folder(value: str | Path) -> Path:
     return local(value)
 
 
+FILE = click.Path(path_type=Path)
 LAB = click.option("--lab", metavar="FILE", help="The lab's boards (default: devices.yaml, if there is one).")
 DEVICE = click.option("--device", required=True, metavar="NAME", help="A device of the lab, or a kind of board.")
 BACKEND = click.option(
     "--backend", type=click.Choice(["auto", "hardware", "renode", "virtual"]), default="auto", show_default=True
 )
-IMAGE = click.argument("image", type=click.Path(path_type=Path))
-RESULTS = click.option(
-    "--results-dir", type=click.Path(path_type=Path), default=Path("results"), show_default=True, metavar="DIR"
+IMAGE = click.argument("image", type=FILE)
+SAMPLES = click.option(
+    "--samples", type=click.IntRange(1), metavar="N", help="Use only N inputs of each suite, of each class its share."
 )
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+RESULTS = click.option("--results-dir", type=FILE, default=Path("results"), show_default=True, metavar="DIR")
 #: For what only reads. The runs of a store behind a URL are fetched into this user's cache.
 READ_RESULTS = click.option(
     "--results-dir", type=_folder, default=Path("results"), show_default=True, metavar="DIR|URL"
 )
 
-WAIT = click.option("--wait", is_flag=True, help="Wait for a board that somebody else uses.")
-#: Also by the name that it has in pytest, where another plugin has `--timeout`.
-TIMEOUT = click.option(
-    "--timeout",
-    "--wait-timeout",
-    "timeout",
-    type=click.FloatRange(min=0),
-    metavar="SECONDS",
-    help="Wait so long at most (default: no limit).",
-)
+
+def waits(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--wait` and `--timeout` to a command, which gets what they mean as `patience`.
+
+    A limit alone says that waiting is wanted. It also has the name that it has in pytest, where another plugin has
+    `--timeout`.
+    """
+
+    @click.option("--wait", is_flag=True, help="Wait for a board that somebody else uses.")
+    @click.option(
+        "--timeout",
+        "--wait-timeout",
+        "timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Wait so long at most (default: no limit).",
+    )
+    @functools.wraps(command)
+    def waiting(*args: Any, wait: bool, timeout: float | None, **options: Any) -> None:
+        command(*args, patience=_patience(wait=wait, timeout=timeout), **options)
+
+    return waiting
 
 
-def patience_of(wait: bool, timeout: float | None) -> Patience:  # noqa: FBT001 (click passes it)
-    """Return what `--wait` and `--timeout` mean; a limit alone says that waiting is wanted."""
+def _patience(*, wait: bool, timeout: float | None) -> Patience:
     if not wait and timeout is None:
         return NOW
     return Patience(timeout, lambda text: click.echo(text, err=True))
@@ -63,6 +81,8 @@ def load_lab(lab: str | None) -> Lab:
     Raises:
         ConfigError: its file is wrong.
     """
+    from harness.config import Lab, find_lab
+
     return Lab.load(find_lab(lab, [Path()]))
 
 
@@ -80,6 +100,8 @@ def single_device(lab: Lab, selector: str) -> Device:
 
 def locate(name: str, results_dir: Path) -> Path:
     """Return the path of a run that was given as a path or URL, or as a name in the results folder."""
+    from harness.store.remote import is_url
+
     if is_url(name) or name.startswith("file://"):
         return _folder(name)
     return Path(name) if Path(name).exists() else results_dir / name

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, IMAGE, LAB, load_lab, single_device, waits
 from harness.cli.tables import console, print_table
-from harness.image.elf import load_image
-from harness.profile.inputs import file_input, random_input, suite_input
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.boards.base import Backend
     from harness.boards.opening import Wanted
-    from harness.config import Device
     from harness.image.elf import Image
+    from harness.locks.waiting import Patience
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
@@ -33,35 +32,33 @@ _NOT_CYCLES = "Instructions are not cycles: a real board may spend its time else
 @IMAGE
 @DEVICE
 @BACKEND
-@click.option("--suite", type=click.Path(path_type=Path), metavar="FILE", help="Run on a sample of this suite.")
+@click.option("--suite", type=FILE, metavar="FILE", help="Run on a sample of this suite.")
 @click.option("--sample", type=click.IntRange(min=0), metavar="N", help="With --suite: which sample (default: 0).")
-@click.option(
-    "--input", "file", type=click.Path(path_type=Path), metavar="FILE", help="Run on this .npy file, floats or raw."
-)
+@click.option("--input", "file", type=FILE, metavar="FILE", help="Run on this .npy file, floats or raw.")
 @click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @LAB
-@WAIT
-@TIMEOUT
+@waits
 def profile(
+    *,
     image: Path,
     device: str,
     backend: Wanted,
     suite: Path | None,
     sample: int | None,
     file: Path | None,
-    functions: bool,  # noqa: FBT001 (click passes it)
-    as_json: bool,  # noqa: FBT001 (click passes it)
+    functions: bool,
+    as_json: bool,
     lab: str | None,
-    wait: bool,  # noqa: FBT001 (click passes it)
-    timeout: float | None,
+    patience: Patience,
 ) -> None:
     """Show which layers of IMAGE an inference spends its cycles or instructions in.
 
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
-    from harness.boards.opening import choose_backend  # they need pyOCD, which takes a second to import
+    from harness.boards.opening import choose_backend
     from harness.farm.lab_access import opened
+    from harness.image.elf import load_image
     from harness.profile.functions import FunctionProfile, profile_functions
     from harness.profile.layers import profile_image
 
@@ -77,12 +74,21 @@ def profile(
         where, why = choose_backend(chosen, backend)
     if not functions and not as_json:
         click.echo(f"{chosen.name} on {where} ({why})")
-    with opened(chosen, where, patience=patience_of(wait, timeout)) as board:
+    with opened(chosen, where, patience=patience) as board:
         found = (profile_functions if functions else profile_image)(board, loaded, given.data)
         notes = list(board.notes)
     if as_json:
         content = _functions_content(found) if isinstance(found, FunctionProfile) else _layers_content(found)
-        click.echo(json.dumps(_heading(image, loaded, chosen, where, given) | content, indent=2))
+        heading = {
+            "image": str(image),
+            "image_sha256": loaded.sha256,
+            "build_id": loaded.build_id,
+            "model": loaded.card.model,
+            "device": chosen.name,
+            "backend": where,
+            "input": given.origin,
+        }
+        click.echo(json.dumps(heading | content, indent=2))
         return
     for note in () if functions else notes:
         click.echo(f"{note[0].upper()}{note[1:]}.")
@@ -101,6 +107,8 @@ def profile(
 
 def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
     """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
+    from harness.profile.inputs import file_input, random_input, suite_input
+
     if suite is not None:
         return suite_input(image, suite, sample)
     if file is not None:
@@ -168,18 +176,6 @@ def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _heading(path: Path, image: Image, device: Device, backend: Backend, chosen: ProfileInput) -> dict[str, Any]:
-    return {
-        "image": str(path),
-        "image_sha256": image.sha256,
-        "build_id": image.build_id,
-        "model": image.card.model,
-        "device": device.name,
-        "backend": backend,
-        "input": chosen.origin,
-    }
 
 
 def _layers_content(profile: Profile) -> dict[str, Any]:

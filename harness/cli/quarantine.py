@@ -5,9 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import LAB, load_lab, single_device
-from harness.config.state import username
 from harness.errors import ConfigError
-from harness.health.book import open_book
 from harness.text.escape import printable
 
 
@@ -17,6 +15,9 @@ from harness.text.escape import printable
 @LAB
 def quarantine(device: str, reason: str, lab: str | None) -> None:
     """Take DEVICE out of use until somebody releases it."""
+    from harness.config.state import username
+    from harness.health.book import open_book
+
     loaded = load_lab(lab)
     found = single_device(loaded, device)
     if found.lab is None:

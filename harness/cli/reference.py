@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
-import numpy as np
 
-from harness.build import parse_tflite
-from harness.build.check import integers
-from harness.build.interpreters import open_interpreter, order_for
-from harness.config import load_suite
+from harness.cli.options import FILE
 from harness.errors import ConfigError, ImageError
 from harness.files.replacing import replacing
-from harness.image.input_tensors import input_tensors
-from harness.measure.accuracy import predict, top1
-from harness.measure.reference import real_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
 
     from harness.build.interpreters import Name
     from harness.config import Suite
@@ -32,11 +27,9 @@ _EVERY_S = 5.0
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL.tflite")
-@click.argument("suite", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE.npz", help="Where the outputs go."
-)
+@click.argument("model", type=FILE, metavar="MODEL.tflite")
+@click.argument("suite", type=FILE)
+@click.option("-o", "--output", type=FILE, required=True, metavar="FILE.npz", help="Where the outputs go.")
 @click.option(
     "--variant", metavar="NAME", help="Bring the inputs to the model's size as this variant's `resize:` says."
 )
@@ -59,6 +52,14 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     trained, in the same form, also find inputs of another order or scale. Needs pip install --pre tflite-micro, or
     ai-edge-litert, and "tinyml-hil[build]".
     """  # noqa: D301 (click reads the \b)
+    import numpy as np
+
+    from harness.build.interpreters import open_interpreter
+    from harness.config import load_suite
+    from harness.image.input_tensors import input_tensors
+    from harness.measure.accuracy import predict, top1
+    from harness.measure.reference import real_outputs
+
     loaded = load_suite(suite)
     resize = None if variant is None else loaded.variant(variant).resize
     data = loaded.load_all()
@@ -98,6 +99,10 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
 
 def _order(model: Path) -> tuple[Name, ...]:
     """Return the interpreters for a model, also for one that the compiler doesn't take: that matters to builds only."""
+    from harness.build import parse_tflite
+    from harness.build.check import integers
+    from harness.build.interpreters import order_for
+
     try:
         return order_for(integers=integers(parse_tflite(model)))
     except ConfigError:
@@ -112,6 +117,8 @@ def _resize_hint(variants: Sequence[Variant], given: str | None) -> str:
 
 
 def _save(out: Path, outputs: np.ndarray, classes: np.ndarray, about: list[str]) -> None:
+    import numpy as np
+
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as draft, draft.open("wb") as file:

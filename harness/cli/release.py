@@ -5,8 +5,6 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import LAB, load_lab
-from harness.config.state import username
-from harness.health.book import open_book
 from harness.text.escape import printable
 
 
@@ -16,6 +14,9 @@ from harness.text.escape import printable
 @LAB
 def release(device: str, reason: str, lab: str | None) -> None:
     """Take DEVICE back into use."""
+    from harness.config.state import username
+    from harness.health.book import open_book
+
     found = open_book(load_lab(lab)).release(device, username(), reason)
     since = f"{found.since:%Y-%m-%d %H:%M} UTC"
     click.echo(printable(f"{device}: in use again. It was quarantined since {since} by {found.by}: {found.reason}"))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
-from harness.boards.renode.install import asset, checked_sha256, checksum_in, install
-from harness.errors import ConfigError
-from harness.measure.finding import Finding
+from harness.cli.options import FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.group()
@@ -19,21 +19,14 @@ def renode() -> None:
 
 @renode.command("install")
 @click.option("--sha256", metavar="HEX", help="What the release must have, instead of the pinned one.")
-@click.option(
-    "--sha256-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A file with its line, as sha256sum writes it.",
-)
-@click.option("--archive", type=click.Path(path_type=Path), metavar="FILE", help="Don't download: it is this file.")
+@click.option("--sha256-file", type=FILE, metavar="FILE", help="A file with its line, as sha256sum writes it.")
+@click.option("--archive", type=FILE, metavar="FILE", help="Don't download: it is this file.")
 @click.option("--if-missing", is_flag=True, help="Do nothing if Renode is found already.")
-def renode_install(
-    sha256: str | None,
-    sha256_file: Path | None,
-    archive: Path | None,
-    if_missing: bool,  # noqa: FBT001 (click passes it)
-) -> None:
+def renode_install(*, sha256: str | None, sha256_file: Path | None, archive: Path | None, if_missing: bool) -> None:
     """Install the official portable release into your cache."""
+    from harness.boards.renode.find import find_renode
+    from harness.boards.renode.install import asset, checked_sha256, checksum_in, install
+
     if sha256 and sha256_file:
         raise click.UsageError("--sha256 and --sha256-file exclude each other")
     there = find_renode() if if_missing else None
@@ -50,17 +43,3 @@ def renode_install(
     found = find_renode()
     if found is not None and found.program != installed.program:
         click.echo(f"But {found.program} ({found.origin}) comes first.")
-
-
-def renode_finding() -> Finding:
-    """Say whether Renode is there, which version, and where it was found."""
-    try:
-        found = find_renode()
-    except ConfigError as error:
-        return Finding("problem", "Renode", str(error))
-    if found is None:
-        return Finding("optional", "Renode", f"not found, a second emulator. {HOW_TO_GET_IT}")
-    where = f"{found.program} ({found.origin})"
-    if found.warning is not None:
-        return Finding("optional", "Renode", f"{where}: {found.warning}")
-    return Finding("ok", "Renode", f"{found.version}, {where}")

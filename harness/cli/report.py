@@ -3,48 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import READ_RESULTS, locate
+from harness.cli.options import FILE, READ_RESULTS, locate
 from harness.errors import StoreError
-from harness.report.baseline import find_baseline
-from harness.report.compare import compare_history, compare_runs
-from harness.report.content import compose
-from harness.report.markdown import render_markdown
-from harness.report.page import render_page
-from harness.store import load_results
-from harness.store.results import join_results
 from harness.text.terminal import echo_data
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from harness.report.frame import Comparison
     from harness.store import Results
-
-_PAGE = "index.html"
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What the user asked for, as it was written."""
-
-    runs: tuple[str, ...]
-    html: Path | None
-    markdown: Path | None
-    baseline: str | None
-    results_dir: Path
 
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="[RUN ...]")
-@click.option("--html", type=click.Path(path_type=Path), metavar="DIR|FILE", help="The page; index.html in a folder.")
-@click.option("--markdown", type=click.Path(path_type=Path), metavar="FILE|-", help="A summary for a job's page.")
+@click.option("--html", type=FILE, metavar="DIR|FILE", help="The page; index.html in a folder.")
+@click.option("--markdown", type=FILE, metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
 @READ_RESULTS
-def report(**options: Any) -> None:
+def report(
+    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
+) -> None:
     """Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
 
     \b
@@ -54,31 +37,34 @@ def report(**options: Any) -> None:
 
     The page is one file that needs no network. See docs/report.md.
     """  # noqa: D301 (click reads the \b)
-    wish = _Wish(**options)
-    results, left_out = _load(wish)
+    from harness.report.content import compose
+    from harness.report.page import render_markdown, render_page
+
+    results, left_out = _load([locate(run, results_dir) for run in runs or ("latest",)])
     if results.cases.empty:
         raise StoreError("there is nothing to report: no case was recorded in these runs")
-    results, comparison = _against(results, wish)
+    results, comparison = _against(results, baseline, results_dir)
     page = compose(results, baseline=comparison, left_out=left_out)
-    html = wish.html
-    if html is None and wish.markdown is None:
+    if html is None and markdown is None:
         html = _newest(results) / "report.html"
     if html is not None:
-        file = html if html.suffix.lower() in (".html", ".htm") else html / _PAGE
+        file = html if html.suffix.lower() in (".html", ".htm") else html / "index.html"
         _write(file, render_page(page))
-        click.echo(f"Report: {file}", err=str(wish.markdown) == "-")
-    if wish.markdown is not None and str(wish.markdown) == "-":
+        click.echo(f"Report: {file}", err=str(markdown) == "-")
+    if str(markdown) == "-":
         echo_data(render_markdown(page))
-    elif wish.markdown is not None:
-        _write(wish.markdown, render_markdown(page))
-        click.echo(f"Summary: {wish.markdown}")
+    elif markdown is not None:
+        _write(markdown, render_markdown(page))
+        click.echo(f"Summary: {markdown}")
 
 
-def _load(wish: _Wish) -> tuple[Results, list[str]]:
+def _load(folders: Sequence[Path]) -> tuple[Results, list[str]]:
     """Return the runs, and what is to be said of those that can't be read."""
+    from harness.store import load_results
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        results = load_results([locate(run, wish.results_dir) for run in wish.runs or ("latest",)])
+        results = load_results(folders)
     left_out = []
     for warning in caught:
         text = str(warning.message)
@@ -90,13 +76,18 @@ def _load(wish: _Wish) -> tuple[Results, list[str]]:
     return results, left_out
 
 
-def _against(results: Results, wish: _Wish) -> tuple[Results, Comparison | None]:
+def _against(results: Results, baseline: str | None, results_dir: Path) -> tuple[Results, Comparison | None]:
     """Hold the newest run against the baseline; a baseline of several nights also becomes its history."""
-    if wish.baseline is None:
+    from harness.report.baseline import find_baseline
+    from harness.report.compare import compare_history, compare_runs
+    from harness.store import load_results
+    from harness.store.results import join_results
+
+    if baseline is None:
         return results, None
     folder = _newest(results)
     current = load_results(folder)
-    found = find_baseline(wish.baseline, wish.results_dir, folder)
+    found = find_baseline(baseline, results_dir, folder)
     if found.nights is None:
         return results, compare_runs(found.results, current)
     return join_results(found.results, results), compare_history(found.results, current)[0]

@@ -10,18 +10,15 @@ import click
 
 from harness.cli.options import LAB, load_lab
 from harness.cli.tables import print_table
-from harness.config.state import now, state_folder, username
 from harness.errors import ConfigError
-from harness.farm.booking import Booking, cancel, extend, short_id
-from harness.farm.booking import reserve as book
-from harness.farm.calendar import Calendar
 from harness.text.times import minute, parse_duration, parse_start, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.config import Lab
-    from harness.farm.calendar import Reservation
+    from harness.farm.booking import Booking
+    from harness.farm.calendar import Calendar, Reservation
 
 #: How far ahead `--list` looks.
 _LISTED = timedelta(days=31)
@@ -80,6 +77,11 @@ def reserve(
 
     They are events of the lab's calendar, which also holds what people enter with a calendar program.
     """  # noqa: D301 (click reads the \b)
+    from harness.config.state import now, state_folder, username
+    from harness.farm.booking import Booking, cancel, extend
+    from harness.farm.booking import reserve as book
+    from harness.farm.calendar import Calendar
+
     modes = {"listing": listing, "cancelled": cancelled is not None, "extended": extended is not None}
     mode = next((name for name, said in modes.items() if said), "booking")
     _reject_others(mode)
@@ -170,6 +172,8 @@ def _list(
 
 
 def _rows(day: datetime, entries: Sequence[tuple[str, Reservation]]) -> Iterable[tuple[str, ...]]:
+    from harness.farm.booking import short_id
+
     before = ""
     for device, one in entries:
         shown, before = ("" if device == before else device), device
@@ -177,6 +181,8 @@ def _rows(day: datetime, entries: Sequence[tuple[str, Reservation]]) -> Iterable
 
 
 def _as_json(one: Reservation) -> dict[str, object]:
+    from harness.farm.booking import short_id
+
     times = {"start": one.start.isoformat(), "end": one.end.isoformat()}
     return {"id": short_id(one.id), "owner": one.owner, "devices": one.devices, **times, "purpose": one.purpose}
 

@@ -5,62 +5,31 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.boards.opening import Wanted, choose_backend
-from harness.build.making import Making
-from harness.build.sources import target_for
-from harness.build.toolchain import find_toolchain
-from harness.cli.options import BACKEND, DEVICE, LAB, TIMEOUT, WAIT, load_lab, patience_of, single_device
+from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, LAB, load_lab, single_device, waits
 from harness.cli.tables import print_table
-from harness.config import find_lab
-from harness.config.suite import Limit
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
-from harness.schema import CASE_COLUMNS
-from harness.search import Search, load_space, run_search
-from harness.search.making import Maker
-from harness.search.space import read_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.config import Lab, Suite
+    from harness.boards.opening import Wanted
+    from harness.config import Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
     from harness.search import Judged, Space
 
-_COUNTED = {"hardware": "cycles"}
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What the user asked for; see `hil search --help`."""
-
-    device: str
-    backend: Wanted
-    out: Path
-    candidates: int
-    seed: int
-    train: int | None
-    samples: int | None
-    limits: tuple[str, ...]
-    python: str | None
-    as_json: bool
-    patience: Patience
-    scheduler: str | None
-
 
 @click.command()
-@click.argument("space", type=click.Path(path_type=Path))
+@click.argument("space", type=FILE)
 @DEVICE
 @BACKEND
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where models and verdicts go.")
+@click.option("--out", type=FILE, metavar="DIR", help="Where models and verdicts go.")
 @click.option("--candidates", type=click.IntRange(1), default=32, show_default=True, help="Try at most so many.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses them, if there are more.")
 @click.option("--train", type=click.IntRange(1), metavar="N", help="Train at most the N largest within the limits.")
@@ -69,12 +38,27 @@ class _Wish:
 )
 @click.option("--limit", "limits", multiple=True, metavar="COLUMN=N", help="A budget, like ram_peak_bytes=20000.")
 @click.option("--python", metavar="PATH", help="Interpreter that {python} in `make` stands for (default: this one).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@AS_JSON
 @click.option("--scheduler", metavar="ADDRESS", help="A farm's, like tls://lab:8786: measure on its boards at once.")
 @LAB
-@WAIT
-@TIMEOUT
-def search(space: Path, lab: str | None, wait: bool, timeout: float | None, **options: Any) -> None:  # noqa: FBT001
+@waits
+def search(
+    *,
+    space: Path,
+    device: str,
+    backend: Wanted,
+    out: Path | None,
+    candidates: int,
+    seed: int,
+    train: int | None,
+    samples: int | None,
+    limits: tuple[str, ...],
+    python: str | None,
+    as_json: bool,
+    scheduler: str | None,
+    lab: str | None,
+    patience: Patience,
+) -> None:
     """Search the architectures that SPACE (a YAML file) lists, with the board in the loop.
 
     \b
@@ -83,68 +67,67 @@ def search(space: Path, lab: str | None, wait: bool, timeout: float | None, **op
     The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
     """  # noqa: D301 (click reads the \b)
-    options["out"] = options["out"] or Path("results") / f"search-{space.stem}"
-    _search(space, load_lab(lab), find_lab(lab, [Path()]), _Wish(**options, patience=patience_of(wait, timeout)))
+    from harness.boards.opening import choose_backend
+    from harness.build.making import Making
+    from harness.build.sources import target_for
+    from harness.build.toolchain import find_toolchain
+    from harness.search import Search, load_space, run_search
+    from harness.search.making import Maker
 
-
-def _search(path: Path, lab: Lab, lab_file: Path | None, wish: _Wish) -> None:
-    """Search, then print every candidate with its verdict, and the front."""
-    space = load_space(path)
-    device = single_device(lab, wish.device)
-    backend, why = choose_backend(device, wish.backend)
-    counter = _COUNTED.get(backend, "instructions")
-    limits = {**space.limits, **_given(wish.limits, counter)}
-    candidates = space.candidates(wish.candidates, wish.seed)
-    wish.out.mkdir(parents=True, exist_ok=True)
-    making = Making(
-        target_for(device.kind, lab.kinds, firmware_root().resolve()),
-        find_toolchain(),
-        kept=(wish.out / "objects").resolve(),
-    )
+    loaded, given = load_lab(lab), load_space(space)
+    chosen = single_device(loaded, device)
+    where, why = choose_backend(chosen, backend)
+    counter = "cycles" if where == "hardware" else "instructions"
+    budget = {**given.limits, **_given(limits, counter)}
+    wanted = given.candidates(candidates, seed)
+    out = out or Path("results") / f"search-{space.stem}"
+    out.mkdir(parents=True, exist_ok=True)
+    target = target_for(chosen.kind, loaded.kinds, firmware_root().resolve())
+    making = Making(target, find_toolchain(), kept=(out / "objects").resolve())
     start = time.monotonic()
 
     def say(text: str) -> None:
-        click.echo(f"[{time.monotonic() - start:6.0f} s] {text}", err=wish.as_json)
+        click.echo(f"[{time.monotonic() - start:6.0f} s] {text}", err=as_json)
 
-    say(f"{device.name} on {backend} ({why}); {len(candidates)} of {space.size} candidates; limits: {_words(limits)}")
-    maker = Maker(space, wish.out, making, wish.python or sys.executable)
-    address = wish.scheduler or lab.farm.scheduler
+    say(f"{chosen.name} on {where} ({why}); {len(wanted)} of {given.size} candidates; limits: {_words(budget)}")
+    address = scheduler or loaded.farm.scheduler
+
+    def on_farm(suite: Suite, samples: int | None, runs: Path) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+        from harness.config.nightly import Nightly
+        from harness.farm.nightly import measure_suite
+        from harness.farm.seats import Wish
+
+        asked = Nightly(suites=(suite.path,), devices=(device,), backend=backend, samples=samples, check=False)
+        return measure_suite(Wish(loaded, asked, suite.path.parent, runs, resume=False, say=say, scheduler=address))
+
     judged = run_search(
         Search(
-            maker,
-            wish.device,
-            wish.backend,
-            lab_file,
-            limits,
-            wish.train,
-            wish.samples,
+            Maker(given, out, making, python or sys.executable),
+            device,
+            backend,
+            loaded.path,
+            budget,
+            train,
+            samples,
             say,
-            wish.patience,
-            elsewhere=None if address is None else partial(_on_farm, lab, wish, address, say),
+            patience,
+            elsewhere=None if address is None else on_farm,
         ),
-        candidates,
+        wanted,
     )
-    if wish.as_json:
-        click.echo((wish.out / "search.json").read_text())
+    if as_json:
+        click.echo((out / "search.json").read_text())
     else:
-        _show(space, judged, counter, wish.out)
+        _show(given, judged, counter, out)
     if not any(each.verdict == "front" for each in judged):
-        raise ConfigError(f"no candidate of {path} is within the limits; the verdicts say why")
-
-
-def _on_farm(
-    lab: Lab, wish: _Wish, address: str, say: Callable[[str], None], suite: Suite, samples: int | None, runs: Path
-) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
-    """Measure the variants of a suite on the boards that a scheduler knows."""
-    from harness.config.nightly import Nightly
-    from harness.farm.nightly import measure_suite
-    from harness.farm.seats import Wish
-
-    asked = Nightly(suites=(suite.path,), devices=(wish.device,), backend=wish.backend, samples=samples, check=False)
-    yield from measure_suite(Wish(lab, asked, suite.path.parent, runs, resume=False, say=say, scheduler=address))
+        raise ConfigError(f"no candidate of {space} is within the limits; the verdicts say why")
 
 
 def _given(texts: Iterable[str], counter: str) -> Limits:
+    from harness.config.suite import Limit
+    from harness.schema import CASE_COLUMNS
+    from harness.search.space import read_limit
+
     limits = {}
     for text in texts:
         name, most = read_limit(text)
@@ -168,7 +151,7 @@ def _words(limits: Limits) -> str:
 
 def _show(space: Space, judged: Sequence[Judged], counter: str, out: Path) -> None:
     columns = ("candidate", "choices", "verdict", "accuracy", "95 % interval", counter, "peak RAM", "flash", "MACs")
-    click.echo(f"\nChoices: {', '.join(space.choices)}")
+    click.echo(f"\nChoices: {', '.join(space.space)}")
     order = {"front": 0, "dominated": 1, "over a limit": 2, "not trained": 3, "failed": 4}
     rows = [_row(each) for each in sorted(judged, key=lambda each: (order[each.verdict], _ticks(each)))]
     print_table(f"{space.task}: validation accuracy and cost, as measured", columns, rows, columns[-6:])

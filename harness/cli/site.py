@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from harness.cli.options import LAB, load_lab
-from harness.farm.site import Site
 
 
 @click.command()
@@ -24,6 +23,8 @@ def site(out: Path | None, watch: bool, results_dir: Path | None, lab: str | Non
     Any web server can show them, and a browser without one. DIR must be new, empty, or written by this command before;
     by default it is `farm: {site: DIR}` of devices.yaml.
     """
+    from harness.farm.site import Site
+
     loaded = load_lab(lab)
     folder = out or loaded.farm.site
     if folder is None:

@@ -7,21 +7,27 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-
-from harness.text.table import cell, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
 
 #: Width where there is no terminal: wide enough for a log, narrow enough to read.
 _PLAIN_COLUMNS = 120
 
 
+def styled_width(plain: int = _PLAIN_COLUMNS) -> tuple[int, bool]:
+    """Return how many columns standard output has, and whether it is a terminal, which shows colours."""
+    terminal = sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if terminal else plain, terminal
+
+
 def console() -> Console:
     """Return a console for standard output, as wide as the terminal."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_COLUMNS
-    return Console(width=width, highlight=False)
+    from rich.console import Console
+
+    return Console(width=styled_width()[0], highlight=False)
 
 
 def print_table(
@@ -35,6 +41,8 @@ def print_table(
         rows: the cells; None is shown as "-".
         right: headings of the columns that are numbers.
     """
+    from harness.text.table import cell, text_table
+
     out = console()
     table = text_table(
         columns,

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
+from harness.cli.options import FILE
 from harness.cli.tables import print_table
 from harness.errors import PowerError
-from harness.power.judge import implausible, mean_idle
-from harness.power.replay import Trace, find_pulses, load_trace, remarks, whole_batches
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.power.pulses import Capture
+    from harness.power.replay import Trace
 
 _PLOT_POINTS = 4000
 _LEAST_A, _MOST_A = 1e-6, 1.0  # what microcontroller boards take while they work
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option("--inferences", type=click.IntRange(min=1), required=True, metavar="N", help="How many are in it.")
 @click.option("--voltage", type=float, metavar="V", help="Supply, if the file doesn't say it.")
 @click.option("--sync", metavar="COLUMN", help="Column, or input D0 to D7, of the sync pin. [default: sync]")
 @click.option("--batches", type=click.IntRange(min=1), metavar="N", help="How often the sync pin must go high.")
 @click.option("--idle", type=float, default=0.5, show_default=True, metavar="S", help="Idle time at both ends.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw it (PNG, SVG or PDF).")
+@click.option("--plot", type=FILE, metavar="FILE", help="Draw it (PNG, SVG or PDF).")
 def trace(
     file: Path,
     inferences: int,
@@ -42,6 +42,9 @@ def trace(
     CSV files have the columns time_s, current_a, sync and perhaps voltage_v, or are exports of Nordic's Power
     Profiler, Otii or the Joulescope UI.
     """
+    from harness.power.judge import implausible, mean_idle
+    from harness.power.replay import find_pulses, load_trace, remarks, whole_batches
+
     taken = load_trace(file, voltage, sync)
     capture = find_pulses(taken, idle)
     whole = whole_batches(file, taken, capture, batches)
@@ -89,6 +92,7 @@ def _title(path: Path, trace: Trace) -> str:
 def _draw(trace: Trace, capture: Capture, title: str, plot: Path) -> None:
     """Draw the current over time, smallest to largest in each column, with the batches shaded."""
     import matplotlib as mpl
+    import numpy as np
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt

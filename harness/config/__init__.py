@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness.config.board import BoardKind, Region, shipped_kinds
-from harness.config.data import SuiteData
 from harness.config.lab import Device, Lab, PortMatch, find_lab
 from harness.config.suite import ArrayFile, Inputs, Limit, Suite, Variant, load_suite
 
@@ -17,7 +16,6 @@ __all__ = [
     "PortMatch",
     "Region",
     "Suite",
-    "SuiteData",
     "Variant",
     "find_lab",
     "load_suite",

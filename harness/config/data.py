@@ -23,30 +23,19 @@ if TYPE_CHECKING:
 _NPY: Final = b"\x93NUMPY"
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 
-#: What people have instead, by how it begins.
-_OTHERS: Final = {
-    b"RIFF": "a WAV file",
-    b"\x80": "a pickle",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-    b"PAR1": "a Parquet file",
-    b"\x89HDF": "an HDF5 file",
-    b"MATLAB": "a MATLAB file",
-}
-#: And by name, where the beginning says nothing.
-_BY_NAME: Final = {
-    ".csv": "a table as text",
-    ".txt": "a table as text",
-    ".tsv": "a table as text",
-    ".wav": "a WAV file",
-    ".pkl": "a pickle",
-    ".pickle": "a pickle",
-    ".mat": "a MATLAB file",
-}
-_HOW: Final = {
-    "a table as text": "numpy.savez(FILE, inputs=numpy.loadtxt(TABLE, delimiter=',', dtype=numpy.float32))",
-    "a WAV file": "numpy.savez(FILE, inputs=numpy.stack([scipy.io.wavfile.read(path)[1] for path in PATHS]))",
-}
+#: What people have instead: how such files begin or what their names end with, what they are, and how it is saved.
+_TABLE: Final = "numpy.savez(FILE, inputs=numpy.loadtxt(TABLE, delimiter=',', dtype=numpy.float32))"
+_WAV: Final = "numpy.savez(FILE, inputs=numpy.stack([scipy.io.wavfile.read(path)[1] for path in PATHS]))"
+_PLAIN: Final = "numpy.savez(FILE, inputs=inputs, labels=labels)"
+_OTHERS: Final = (
+    ((b"RIFF", ".wav"), "a WAV file", _WAV),
+    ((b"\x80", ".pkl", ".pickle"), "a pickle", _PLAIN),
+    ((b"\x89PNG", b"\xff\xd8\xff"), "an image", _PLAIN),
+    ((b"PAR1",), "a Parquet file", _PLAIN),
+    ((b"\x89HDF",), "an HDF5 file", _PLAIN),
+    ((b"MATLAB", ".mat"), "a MATLAB file", _PLAIN),
+    ((".csv", ".txt", ".tsv"), "a table as text", _TABLE),
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +116,7 @@ def load_array(path: Path, array: str | None) -> NDArray[Any]:
     Raises:
         ConfigError: the file or array is missing or damaged, of another kind, or isn't made of numbers.
     """
+    what = f'{path}: array "{array}"' if array else str(path)
     try:
         with path.open("rb") as file:
             start = file.read(len(_NPY))
@@ -135,21 +125,10 @@ def load_array(path: Path, array: str | None) -> NDArray[Any]:
         values = np.load(path, allow_pickle=False)
         if isinstance(values, np.lib.npyio.NpzFile):
             with values as several:
-                if array is None:
-                    names = ", ".join(several.files)
-                    raise ConfigError(f'{path} holds several arrays; say which with "array:": {names}')
-                if array not in several.files:
-                    raise ConfigError(f'{path} has no array "{array}"{did_you_mean(array, several.files)}')
-                parts = several.zip.infolist() if several.zip is not None else []
-                size = max((part.file_size for part in parts if part.filename.removesuffix(".npy") == array), default=0)
-                if size > MOST_BYTES:
-                    most = f"at most {MOST_BYTES:,} are read; split it"
-                    raise ConfigError(f'{path}: array "{array}" unpacks to {size:,} bytes, and {most}')
-                values = several[array]
+                values = _array_of(several, path, array)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        what = f'{path}: array "{array}"' if array else str(path)
         if "allow_pickle" in str(error):
             raise ConfigError(
                 f"{what} holds Python objects, which are not read, because they can run code; save plain numbers: "
@@ -157,19 +136,34 @@ def load_array(path: Path, array: str | None) -> NDArray[Any]:
             ) from None
         raise ConfigError(f"{what} can't be read as an .npz or .npy file: {error}") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
-        what = f'{path}: array "{array}"' if array else str(path)
         hint = "; save it as numbers, with .astype(numpy.uint8)" if values.dtype.kind == "b" else ""
         raise ConfigError(f"{what} must be made of numbers, not {values.dtype}{hint}")
     return values
 
 
+def _array_of(several: Any, path: Path, array: str | None) -> Any:
+    if array is None:
+        names = ", ".join(several.files)
+        raise ConfigError(f'{path} holds several arrays; say which with "array:": {names}')
+    if array not in several.files:
+        raise ConfigError(f'{path} has no array "{array}"{did_you_mean(array, several.files)}')
+    parts = several.zip.infolist() if several.zip is not None else []
+    size = max((part.file_size for part in parts if part.filename.removesuffix(".npy") == array), default=0)
+    if size > MOST_BYTES:
+        most = f"at most {MOST_BYTES:,} are read; split it"
+        raise ConfigError(f'{path}: array "{array}" unpacks to {size:,} bytes, and {most}')
+    return several[array]
+
+
 def _not_numpy(path: Path, start: bytes) -> str:
     """Say what is taken instead of a file that is something else, and how to make it."""
-    kind = next((words for head, words in _OTHERS.items() if start.startswith(head)), None)
-    kind = kind or _BY_NAME.get(path.suffix.lower())
-    how = _HOW.get(kind or "", "numpy.savez(FILE, inputs=inputs, labels=labels)")
     if not start:
         return f"{path} can't be read as an .npz or .npy file: it is empty"
+    ending = path.suffix.lower()
+    signs = [(sign, kind, how) for all_signs, kind, how in _OTHERS for sign in all_signs]
+    begins = [found for found in signs if isinstance(found[0], bytes) and start.startswith(found[0])]
+    named = [found for found in signs if found[0] == ending]
+    _, kind, how = (begins + named + [("", "", _PLAIN)])[0]
     return (
         f"{path} can't be read as an .npz or .npy file{f': it is {kind}' if kind else ''}; inputs and labels are "
         f"arrays of numbers that numpy saved. Make one in Python: {how}"

@@ -33,10 +33,7 @@ class PortMatch(Model):
         return self
 
 
-class DeviceEntry(Model):
-    """A device as it stands under `devices:`."""
-
-    kind: str
+class _DeviceKeys(Model):
     probe: Text | None = None
     port: PortMatch | None = None
     tags: tuple[Name, ...] = ()
@@ -49,6 +46,10 @@ class DeviceEntry(Model):
     faults: tuple[Text, ...] = ()
     host: Text | None = None
     labgrid: Text | None = None
+
+
+class _DeviceEntry(_DeviceKeys):
+    kind: str
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +67,7 @@ class DeviceEntry(Model):
         return self
 
 
-class Device(Model):
+class Device(_DeviceKeys):
     """One board of this lab.
 
     `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
@@ -83,18 +84,6 @@ class Device(Model):
 
     name: Name
     kind: BoardKind
-    probe: str | None = None
-    port: PortMatch | None = None
-    tags: tuple[str, ...] = ()
-    voltage_v: float | None = None
-    flasher: Flasher = "pyocd"
-    serial: SerialLines = SerialLines()
-    power_cycle: PowerCycle | None = None
-    power: PowerSupply | None = None
-    backend: Literal["virtual"] | None = None
-    faults: tuple[str, ...] = ()
-    host: str | None = None
-    labgrid: str | None = None
     lab: Path | None = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -158,6 +147,19 @@ class Lab(Model):
                 chosen.setdefault(device.name, device)
         return list(chosen.values())
 
+    def kind(self, name: str) -> BoardKind:
+        """Return the kind of that name.
+
+        Raises:
+            ConfigError: there is none; the message lists them.
+        """
+        kinds = {kind.name: kind for kind in self.kinds}
+        if name not in kinds:
+            near = did_you_mean(name, kinds)
+            hint = near if near.endswith("?") else "."
+            raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(kinds)}.')
+        return kinds[name]
+
     def _match(self, selector: str) -> Iterable[Device]:
         by_name = {device.name: device for device in self.devices}
         if selector == "all":
@@ -213,7 +215,7 @@ def _rooted(farm: Farm, folder: Path) -> Farm:
 
 def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) -> Device:
     where = ("devices", name)
-    entry = document.build(DeviceEntry, document.data["devices"][name], where)
+    entry = document.build(_DeviceEntry, document.data["devices"][name], where)
     if entry.kind not in kinds:
         raise document.error((*where, "kind"), f'no kind is called "{entry.kind}"{did_you_mean(entry.kind, kinds)}')
     if name == "all":
@@ -226,23 +228,19 @@ def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) ->
 
 def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
     """Two devices on one probe, port or power monitor would be one board measured as two."""
-    owner: dict[tuple[str, object], str] = {}
+    owner: dict[object, str] = {}
     for device in devices:
-        for key, value in (("probe", device.probe), ("port", device.port)):
-            if value is None:
-                continue
-            same = value.casefold() if isinstance(value, str) else value  # systems spell a probe's id in either case
-            other = owner.setdefault((key, same), device.name)
-            if other != device.name:
-                raise document.error(("devices", device.name, key), f"is the same as that of {other}")
-    monitors: dict[tuple[str, str | None], str] = {}
-    for device in devices:
+        used: list[tuple[tuple[str, ...], object]] = [(("port",), device.port)] if device.port is not None else []
+        if device.probe is not None:
+            used.append((("probe",), device.probe.casefold()))  # systems spell a probe's id in either case
         power = device.power
-        if power is None or power.simulated:
-            continue
-        other = monitors.setdefault((power.monitor, power.serial), device.name)
-        if other != device.name:
-            where = ("devices", device.name, "power")
-            if power.serial is None:
+        if power is not None and not power.simulated:
+            used.append((("power", "serial")[: 1 if power.serial is None else 2], (power.monitor, power.serial)))
+        for key, value in used:
+            other = owner.setdefault((key, value), device.name)
+            if other == device.name:
+                continue
+            where = ("devices", device.name, *key)
+            if power is not None and key == ("power",):
                 raise document.error(where, f"needs its serial number, as {other} has a {power.monitor} without, too")
-            raise document.error((*where, "serial"), f"is the same as that of {other}")
+            raise document.error(where, f"is the same as that of {other}")

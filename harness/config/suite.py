@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
-from harness.config.data import SuiteData, build_data, load_array
 from harness.config.document import Document, Location, Model, did_you_mean, read_document
 from harness.errors import ConfigError
 from harness.schema import CASES
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.config.board import BoardKind
+    from harness.config.data import SuiteData
 
 
 #: How linkers end the names of ELF files.
@@ -93,22 +93,25 @@ class Variant(VariantEntry):
     line: int
 
 
-class _SuiteFile(Model):
+class _SuiteKeys(Model):
     task: Name
-    title: str | None = None
+    title: str = ""
     inputs: Inputs
     labels: ArrayFile
-    reference: ArrayFile | None = None
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     metric: Literal["top1"] = "top1"
     first: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     images: str = "../firmware/prebuilt"
+
+
+class _SuiteFile(_SuiteKeys):
+    reference: ArrayFile | None = None
     limits: Limits = Field(default_factory=dict)
     variants: Annotated[dict[Name, object], Field(min_length=1)]
 
 
-class Suite(Model):
+class Suite(_SuiteKeys):
     """What a suite file says.
 
     `sha256` is that of the file. Its data are the `first` inputs of the arrays, None: all. `samples` is how many of
@@ -117,15 +120,6 @@ class Suite(Model):
 
     path: Path
     sha256: str
-    task: str
-    title: str
-    inputs: Inputs
-    labels: ArrayFile
-    classes: tuple[str, ...]
-    metric: Literal["top1"]
-    first: int | None
-    samples: int | None
-    images: str
     variants: tuple[Variant, ...]
 
     def variant(self, name: str) -> Variant:
@@ -170,8 +164,9 @@ class Suite(Model):
         Raises:
             ConfigError: a file or array is missing, or they don't fit together.
         """
+        data = self.load_all()
         try:
-            return self._read().chosen(self.samples if samples is None else samples)
+            return data.chosen(self.samples if samples is None else samples)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
 
@@ -181,26 +176,27 @@ class Suite(Model):
         Raises:
             ConfigError: a file or array is missing, or they don't fit together.
         """
+        # Late, because numpy takes longer to import than most commands, which read no inputs, should.
+        from harness.config.data import build_data, load_array  # noqa: PLC0415
+
+        folder = self.path.parent
         try:
-            return self._read()
+            data = build_data(
+                load_array(folder / self.inputs.file, self.inputs.array),
+                load_array(folder / self.labels.file, self.labels.array),
+                classes=len(self.classes),
+                scale=self.inputs.scale,
+                offset=self.inputs.offset,
+                inputs_name=_name(self.inputs),
+                labels_name=_name(self.labels),
+            )
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
-
-    def _read(self) -> SuiteData:
-        folder = self.path.parent
-        data = build_data(
-            load_array(folder / self.inputs.file, self.inputs.array),
-            load_array(folder / self.labels.file, self.labels.array),
-            classes=len(self.classes),
-            scale=self.inputs.scale,
-            offset=self.inputs.offset,
-            inputs_name=_name(self.inputs),
-            labels_name=_name(self.labels),
-        )
         if self.first is None:
             return data
         if self.first > len(data):
-            raise ConfigError(f'"first: {self.first}", but {_name(self.inputs)} has only {len(data)} inputs')
+            there = f"{_name(self.inputs)} has only {len(data)} inputs"
+            raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
         return replace(data, raw=data.raw[: self.first], labels=data.labels[: self.first])
 
 
@@ -218,20 +214,9 @@ def load_suite(path: Path | str) -> Suite:
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:
         _check_baseline(document, variant, top.variants)
-    return Suite(
-        path=document.path,
-        sha256=document.sha256,
-        task=top.task,
-        title=top.title or top.task,
-        inputs=top.inputs,
-        labels=top.labels,
-        classes=top.classes,
-        metric=top.metric,
-        first=top.first,
-        samples=top.samples,
-        images=top.images,
-        variants=variants,
-    )
+    given = {key: getattr(top, key) for key in _SuiteKeys.model_fields}
+    given["title"] = top.title or top.task
+    return Suite(path=document.path, sha256=document.sha256, variants=variants, **given)
 
 
 def _build_variant(document: Document, top: _SuiteFile, name: str) -> Variant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config import load_suite
@@ -57,13 +58,12 @@ class Driver:
     def __init__(self, wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> None:
         self._wish, self._night, self._cluster = wish, night, cluster
         self._devices = {device.name: device for device in devices}
-        self._suites: dict[str, Suite] = {}
+        self._suite: Callable[[str], Suite] = cache(lambda suite: load_suite(wish.base / suite))
         rules, results = wish.lab.farm.health, night.run.parent
         self._book = HealthBook(state_folder(wish.lab), rules, results, devices=devices)
         self._seats = Seats(night, devices, wish.say, check=wish.nightly.check)
         self._count = 0
-        self._begun = time.monotonic()
-        self._due: dict[str, float] = {}
+        self._due = {"say": time.monotonic() + _REPORT_S}
         self._results = NightResults(night, self._about(), "night")
 
     def measure(self) -> None:
@@ -162,27 +162,15 @@ class Driver:
     def _measure(self, seat: Seat, case: PlannedCase) -> bool:
         """Send a case to a board; False if it can't be sent at all, which ends it."""
         limit = limit_s(case, self._wish.least_s)
-        options = self._night.options
         try:
-            suite = self._suite(case)
-            kind = self._devices[seat.device].kind
-            order, paths = order_case(
-                case,
-                seat.device,
-                suite,
-                kind,
-                run=self._night.run.name,
-                samples=options["samples"],
-                power=options["power"],
-                limit_s=limit,
-            )
+            suite, kind = self._suite(case.suite), self._devices[seat.device].kind
+            order, content = order_case(self._night, case, seat.device, suite, kind, limit)
         except (ConfigError, OSError) as error:
             self._results.end(case, "failed", str(error))
             return False
         if case.image_sha256 is not None and case.image_sha256 not in order.files.values():
             self._results.end(case, "skipped", "its image isn't the one any more that the night was planned with")
             return False
-        content = {name: path.read_bytes() for name, path in paths.items()}
         self._submit(seat, case, measure, (order, content), limit)
         seat.state, seat.reason = "measuring", ""
         return True
@@ -190,14 +178,13 @@ class Driver:
     def _check(self, seat: Seat) -> None:
         """Send a board the check with known answers."""
         seat.check_due = False
-        suites = dict.fromkeys(
-            self._wish.base / case.suite for case in self._night.cases if seat.device in case.devices
-        )
+        planned = [case for case in self._night.cases if seat.device in case.devices]
+        suites = dict.fromkeys(self._wish.base / case.suite for case in planned)
         try:
             task = task_for(self._devices[seat.device].kind, list(suites))
         except ConfigError:  # measuring says what else is wrong
             return
-        case = next(case for case in self._night.cases if seat.device in case.devices)
+        case = planned[0]
         siblings = self._book.checks.siblings(seat.device, case.kind, case.backend, task.key)
         limit = self._wish.least_s
         self._submit(seat, None, check, (task, siblings, self._wish.lab.farm.health, case.backend, limit), limit)
@@ -219,7 +206,7 @@ class Driver:
                 continue
             told = result_of(seat.job.future)
             if told["outcome"] == "lost" and self._cluster.workers() is None:
-                self._due.pop("every look", None)  # the scheduler is gone, and with it what it knew of its tasks
+                self._due.pop("look", None)  # the scheduler is gone, and with it what it knew of its tasks
                 return
             self._ended(seat, seat.job, told)
         at = time.monotonic()
@@ -257,14 +244,11 @@ class Driver:
         if outcome == "unavailable":
             seat.state, seat.reason, seat.not_before = "unavailable", reason or "", time.monotonic() + _BUSY_S
         else:
-            one = Try(-1 if job.case is None else job.case.number, seat.device, outcome, error, reason)
-            self._results.add(one)
+            number = -1 if job.case is None else job.case.number
+            self._results.add(Try(number, seat.device, outcome, error, reason))
         if outcome != "done":
             self._seats.log(seat, f"{name}: {outcome}: {reason}")
-        self._judge(seat, outcome, told.get("check"))
-
-    def _judge(self, seat: Seat, outcome: Outcome, found: Check | None) -> None:
-        """Apply the rules of health to what a board did."""
+        found: Check | None = told.get("check")
         if found is not None:
             self._book.checks.add(found)
             self._book.tested(seat.device, ok=found.ok, reason=found.reason)
@@ -317,16 +301,11 @@ class Driver:
     def _late(self) -> float:
         return (now() - self._night.deadline).total_seconds()
 
-    def _suite(self, case: PlannedCase) -> Suite:
-        if case.suite not in self._suites:
-            self._suites[case.suite] = load_suite(self._wish.base / case.suite)
-        return self._suites[case.suite]
-
     def _about(self) -> dict[str, Any]:
         suites = []
         for case in self._night.cases:
             with suppress(HilError):  # the case will say so
-                suites.append(self._suite(case))
+                suites.append(self._suite(case.suite))
         options = {**self._night.options, "each": self._wish.nightly.each}
         unique = tuple({suite.path: suite for suite in suites}.values())
         return provenance(self._wish.lab, list(self._devices.values()), unique, options)
@@ -341,7 +320,7 @@ class Driver:
     def _time(self, what: str, every_s: float) -> bool:
         """Whether it is time again for something."""
         at = time.monotonic()
-        if at - self._due.get(f"every {what}", self._begun - (0.0 if what == "say" else every_s)) < every_s:
-            return False
-        self._due[f"every {what}"] = at
-        return True
+        due = at >= self._due.get(what, 0.0)
+        if due:
+            self._due[what] = at + every_s
+        return due

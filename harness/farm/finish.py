@@ -16,8 +16,7 @@ from harness.farm.results import read_tries
 from harness.files.json_file import read_json, write_json
 from harness.health.quarantine import Ledger
 from harness.report.junit import junit
-from harness.report.night import Judged, judge_night, write_report, write_text
-from harness.report.night_screen import NightFacts, real_changes, summarize
+from harness.report.night import Judged, NightFacts, judge_night, real_changes, summarize, write_report, write_text
 from harness.schema import CASES
 from harness.store import load_results
 from harness.store.journal import journals

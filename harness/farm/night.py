@@ -15,7 +15,7 @@ from harness.files.json_file import create_json, make_folder, read_json
 from harness.image.elf import load_image
 from harness.run.targets import group
 from harness.store.durations import durations
-from harness.store.names import run_name
+from harness.store.folders import run_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ from harness.errors import StoreError
 from harness.farm.dispatch import Standing, Try, standings
 from harness.farm.night import TRIES
 from harness.store.commits import committed
-from harness.store.names import writer_name
+from harness.store.folders import writer_name
 from harness.store.runs import Run
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.config import BoardKind, Suite
     from harness.config.suite import ArrayFile
-    from harness.farm.night import PlannedCase
+    from harness.farm.night import Night, PlannedCase
 
 #: What the process of a worker ends with whose task hangs.
 HUNG: Final = 40
@@ -80,29 +80,22 @@ class Order:
 
 
 def order_case(
-    case: PlannedCase,
-    device: str,
-    suite: Suite,
-    kind: BoardKind,
-    *,
-    run: str,
-    samples: int | None,
-    power: Any,
-    **more: Any,
-) -> tuple[Order, dict[str, Path]]:
+    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float
+) -> tuple[Order, dict[str, bytes]]:
     """Return the order for a case, and the files that must travel with it, by the name that they have there.
 
     Raises:
-        ConfigError: an image or a file isn't there.
+        ConfigError, OSError: an image or a file isn't there.
     """
     variant = suite.variant(case.variant)
     files: dict[str, str] = {}
-    paths: dict[str, Path] = {}
+    content: dict[str, bytes] = {}
 
     def named(path: Path) -> str:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
         name = f"{digest[:16]}/{path.name}"
-        files[name], paths[name] = digest, path
+        files[name], content[name] = digest, data
         return name
 
     def moved(source: AnyArray) -> AnyArray:
@@ -120,18 +113,18 @@ def order_case(
     )
     order = Order(
         number=case.number,
-        run=run,
+        run=night.run.name,
         device=device,
         backend=case.backend,
         pool=case.pool,
         suite=there,
-        samples=samples,
-        power=power,
+        samples=night.options["samples"],
+        power=night.options["power"],
         seconds=case.seconds or 0.0,
+        limit_s=limit_s,
         files=files,
-        **more,
     )
-    return order, paths
+    return order, content
 
 
 def lay_out(folder: Path, files: Mapping[str, str], content: Mapping[str, bytes]) -> None:

@@ -66,10 +66,10 @@ class RunHistory:
 
     def _of_run(self, path: Path) -> list[Trial]:
         from harness.store.attempts import attempts_of  # noqa: PLC0415
-        from harness.store.files import load_table  # noqa: PLC0415
         from harness.store.folders import injected_faults, is_run  # noqa: PLC0415
         from harness.store.journal import journals  # noqa: PLC0415
         from harness.store.runs import read_run_file  # noqa: PLC0415
+        from harness.store.tables import load_table  # noqa: PLC0415
 
         if path.name in self._ended:
             return self._ended[path.name]
@@ -94,16 +94,14 @@ class RunHistory:
 
 def _cases_in(run: str, journals: Sequence[Path]) -> list[dict[str, Any]]:
     """Return what journals say of the cases of a run so far; `status` is None where a case hasn't ended."""
-    from harness.files.journal_lines import Damage, read_journal  # noqa: PLC0415
-    from harness.store.tables import whole  # noqa: PLC0415
+    from harness.store.contents import whole_records  # noqa: PLC0415
 
     cases: dict[int, dict[str, Any]] = {}
     for path in journals:
-        for record in read_journal(path, ("begin", "finish")):
-            if not isinstance(record, Damage) and whole(record):
-                case = cases.setdefault(record["case"], dict.fromkeys(_CASE_COLUMNS))
-                if case["status"] != "complete":  # by another process
-                    case |= {**record["columns"], "run": run, "case": record["case"]}
+        for record in whole_records(path, ("begin", "finish")):
+            case = cases.setdefault(record["case"], dict.fromkeys(_CASE_COLUMNS))
+            if case["status"] != "complete":  # by another process
+                case |= {**record["columns"], "run": run, "case": record["case"]}
     return list(cases.values())
 
 

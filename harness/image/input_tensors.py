@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.config import SuiteData
+    from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
 
     Resize = Literal["area", "bilinear"]

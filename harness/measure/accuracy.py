@@ -35,11 +35,8 @@ def predict(output: NDArray[Any]) -> int:
 
     Quantization has one scale and zero point for the tensor, so the raw integers rank as the real values do.
 
-    Args:
-        output: raw output tensor of one inference, int8, uint8 or float32, any shape.
-
     Raises:
-        MeasurementError: the tensor is empty, of another type, or contains NaN.
+        MeasurementError: the raw output is empty, of another type, or contains NaN.
     """
     flat = output.reshape(-1)
     if flat.dtype.name not in _OUTPUT_TYPES:
@@ -55,11 +52,7 @@ def predict(output: NDArray[Any]) -> int:
 
 
 def top1(predictions: ArrayLike, labels: ArrayLike) -> Accuracy:
-    """Return the share of predictions that equal their label.
-
-    Args:
-        predictions: class indices, shape [N], integers.
-        labels: class indices, shape [N], integers.
+    """Return the share of predictions that equal their label; both are class indices, shape [N].
 
     Raises:
         MeasurementError: there are none, their numbers differ, or they are not whole numbers.
@@ -78,25 +71,20 @@ def top1(predictions: ArrayLike, labels: ArrayLike) -> Accuracy:
     return Accuracy(correct, predicted.size, correct / predicted.size, low, high)
 
 
-def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float, float]:
-    """Return the score interval of a share.
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
     American Statistical Association 22 (1927), 209-212:
     (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). Unlike the normal approximation it stays
     within 0 to 1 and has a width at 0 % and 100 %.
 
-    Args:
-        successes: how many predictions were right.
-        trials: how many predictions there were.
-        z: quantile of the normal distribution.
-
     Raises:
         MeasurementError: not 0 <= successes <= trials, or no trials.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise MeasurementError(f"{successes} of {trials} is no share")
-    share = successes / trials
+    share, z = successes / trials, Z_95
     centre = share + z * z / (2 * trials)
     half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials

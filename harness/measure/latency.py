@@ -19,9 +19,8 @@ _MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class TickSummary:
-    """Ticks per inference over `inferences` of them."""
+    """Ticks per inference."""
 
-    inferences: int
     median: float
     p95: int
     min: int
@@ -48,13 +47,7 @@ def summarize(ticks: ArrayLike) -> TickSummary:
     if values[0] <= 0:
         raise MeasurementError(f"an inference took {int(values[0])} ticks: the board's counter doesn't run")
     rank = -(-95 * values.size // 100)  # in whole numbers, so that rounding can't move the rank
-    return TickSummary(
-        inferences=int(values.size),
-        median=float(np.median(values)),
-        p95=int(values[rank - 1]),
-        min=int(values[0]),
-        max=int(values[-1]),
-    )
+    return TickSummary(float(np.median(values)), int(values[rank - 1]), int(values[0]), int(values[-1]))
 
 
 def counter_columns(summary: TickSummary, counter: Counter, clock_hz: int) -> dict[str, Any]:
@@ -62,19 +55,14 @@ def counter_columns(summary: TickSummary, counter: Counter, clock_hz: int) -> di
 
     Cycles become latency: latency_us = ticks / clock_hz * 1e6. Instructions don't; the reason is given instead.
 
-    Args:
-        summary: ticks per inference.
-        counter: what a tick is: cycles or instructions.
-        clock_hz: frequency of the counter.
-
     Raises:
         MeasurementError: cycles without a clock.
     """
+    ticks = vars(summary).items()
     columns: dict[str, Any] = {"counter": counter, "clock_hz": clock_hz}
-    ticks = {"median": summary.median, "p95": summary.p95, "min": summary.min, "max": summary.max}
-    columns |= {f"ticks_{name}": value for name, value in ticks.items()}
+    columns |= {f"ticks_{name}": value for name, value in ticks}
     if counter != "cycles":
         return columns | {"latency_reason": "an emulator counts instructions, not time"}
     if clock_hz <= 0:
         raise MeasurementError(f"a clock of {clock_hz} Hz turns no cycles into time")
-    return columns | {f"latency_us_{name}": value / clock_hz * _MICROSECONDS for name, value in ticks.items()}
+    return columns | {f"latency_us_{name}": value / clock_hz * _MICROSECONDS for name, value in ticks}

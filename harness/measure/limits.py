@@ -25,36 +25,25 @@ def check_limits(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> LimitCh
     """Hold limits against a case row.
 
     A limit on a figure that this run has not measured, or on another counter, is not checked and said so.
-
-    Args:
-        limits: by column of the case table.
-        row: a complete case, a row of the case table.
     """
     exceeded, unchecked = [], []
     for name, limit in limits.items():
-        value = row.get(name)
-        unit = CASE_COLUMNS[name].unit
+        value, unit = row.get(name), CASE_COLUMNS[name].unit
         unit = f" {limit.counter or unit}" if unit not in ("", "share") else ""
         if limit.counter is not None and limit.counter != row["counter"]:
             unchecked.append(f"limit on {name} is in {limit.counter}, but {row['backend']} counts {row['counter']}")
         elif value is None:
             unchecked.append(f"limit on {name}: not measured on {row['backend']}")
-        elif limit.min is not None and value < limit.min:
-            exceeded.append(
-                f"{name} is {_figure(value)}{unit}, under the limit of {_figure(limit.min)}{_of(name, row)}"
-            )
-        elif limit.max is not None and value > limit.max:
-            exceeded.append(f"{name} is {_figure(value)}{unit}, over the limit of {_figure(limit.max)}{_of(name, row)}")
+        else:
+            for side, bound in (("under", limit.min), ("over", limit.max)):
+                if bound is not None and (value < bound if side == "under" else value > bound):
+                    what = f"{name} is {_figure(value)}{unit}, {side} the limit of {_figure(bound)}"
+                    exceeded.append(f"{what}{_of(name, row)}")
     return LimitCheck(tuple(exceeded), tuple(unchecked))
 
 
 def judge(limits: Mapping[str, Limit], row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns `verdict` and `verdict_reason` of a complete case; none without limits.
-
-    Args:
-        limits: by column of the case table.
-        row: a complete case, a row of the case table.
-    """
+    """Return the columns `verdict` and `verdict_reason` of a complete case; none without limits."""
     if not limits:
         return {}
     check = check_limits(limits, row)

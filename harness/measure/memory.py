@@ -31,15 +31,7 @@ class PeakRam:
 
 
 def stack_high_water(content: bytes, pattern: int) -> int:
-    """Return how many bytes of a painted stack were used.
-
-    Args:
-        content: the stack region, lowest address first, a whole number of words.
-        pattern: the word that it was painted with.
-
-    Returns:
-        Bytes from the lowest word that differs from `pattern` to the top.
-    """
+    """Return how many bytes of a stack painted with a word were used, from the lowest changed word to the top."""
     used = np.flatnonzero(np.frombuffer(content, "<u4") != pattern)
     return len(content) - 4 * int(used[0]) if used.size else 0
 
@@ -51,12 +43,9 @@ def heap_high_water(content: bytes, pattern: int) -> int:
 
 
 def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> PeakRam:
-    """Read stack and heap through the probe after a run, and add what the image reserves.
+    """Read stack and heap of a board after a run, and add what the image that ran reserves.
 
-    Args:
-        board: the board that the image has run on.
-        image: the image that ran.
-        link: to the agent, which is asked where there is no probe.
+    The probe reads them; where there is none, the agent is asked over the link.
 
     Raises:
         MeasurementError: the stack was never painted, or has reached its bottom, so that its depth is unknown.
@@ -71,26 +60,20 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
                 f"{board.name}: the agent reports {stats.stack_bytes} bytes of stack and {stats.heap_bytes} of heap, "
                 f"but {image.path.name} has {top - bottom} and {heap_top - heap_bottom}; build the image again"
             )
-        _check_stack(board, image, stats.stack_used_bytes)
-        if stats.heap_used_bytes > stats.heap_bytes:
-            raise MeasurementError(
-                f"{board.name}: the agent reports {stats.heap_used_bytes} bytes used of a heap of {stats.heap_bytes}; "
-                "build the image again"
-            )
-        return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stats.stack_used_bytes, stats.heap_used_bytes)
-    pattern = image.symbols["__paint_pattern"]
-    stack = stack_high_water(board.read_memory(bottom, top - bottom), pattern)
-    _check_stack(board, image, stack)
-    heap = 0
-    if heap_top > heap_bottom:
-        heap = heap_high_water(board.read_memory(heap_bottom, heap_top - heap_bottom), pattern)
-    return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stack, heap)
-
-
-def _check_stack(board: Board, image: Image, used: int) -> None:
-    bottom, top = image.stack
-    if not 0 < used < top - bottom:
+        stack, heap = stats.stack_used_bytes, stats.heap_used_bytes
+    else:
+        pattern = image.symbols["__paint_pattern"]
+        stack, heap = stack_high_water(board.read_memory(bottom, top - bottom), pattern), 0
+        if heap_top > heap_bottom:
+            heap = heap_high_water(board.read_memory(heap_bottom, heap_top - heap_bottom), pattern)
+    if not 0 < stack < top - bottom:
         raise MeasurementError(
             f"{board.name}: the stack of {image.path.name} (0x{bottom:X} to 0x{top:X}) was never painted or used, or "
             "has overflowed; its depth is unknown. Use the agent's start-up code, and a smaller arena"
         )
+    if heap > heap_top - heap_bottom:  # only an agent can say so
+        raise MeasurementError(
+            f"{board.name}: the agent reports {heap} bytes used of a heap of {heap_top - heap_bottom}; "
+            "build the image again"
+        )
+    return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stack, heap)

@@ -26,13 +26,13 @@ EXPECTED: Final = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a reference says of some inputs.
+    """What a reference says of N inputs.
 
     Attributes:
         name: what errors and results call it.
-        classes: its prediction for each input, int64, shape [N].
-        outputs: its real-valued outputs, float64, shape [N, outputs]; None: only classes are known.
-        sha256: SHA-256 of classes and outputs.
+        classes: its prediction for each input, shape [N].
+        outputs: its real-valued outputs, shape [N, outputs]; None: only classes are known.
+        sha256: of classes and outputs.
     """
 
     name: str
@@ -42,16 +42,7 @@ class Reference:
 
 
 def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
-    """Read what a variant's reference says of some inputs.
-
-    Args:
-        suite: the suite that is run.
-        variant: the variant, which names the reference.
-        output: type, shape and quantization of the model's output.
-        places: of the inputs in the suite's data, shape [N].
-
-    Returns:
-        None if the variant has no reference.
+    """Read what a variant's reference, if it has one, says of the inputs at some places of the suite's data.
 
     Raises:
         ConfigError: its file or array is missing, or its values can't be those of this model on these inputs.
@@ -127,11 +118,7 @@ def agreement_columns(
 ) -> dict[str, Any]:
     """Return the columns of the case table that say how far a board agrees with a reference.
 
-    Args:
-        reference: what the reference says of these inputs.
-        predictions: the classes that the board's outputs say.
-        outputs: of the board, raw, shape [N, outputs].
-        output: type, shape and quantization of the model's output.
+    The board's raw outputs have the shape [N, outputs].
     """
     share = top1(predictions, reference.classes)
     columns: dict[str, Any] = {
@@ -148,11 +135,7 @@ def agreement_columns(
 
 
 def low_agreement(row: Mapping[str, Any]) -> str | None:
-    """Say that a case agrees with its reference less than rounding explains; None if it doesn't, or has none.
-
-    Args:
-        row: of the case table, missing values None or NaN.
-    """
+    """Say that a case (missing values None or NaN) agrees with its reference less than rounding explains, if so."""
     high = row.get("agreement_high")
     if high is None or not float(high) < EXPECTED:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -83,32 +83,20 @@ class MonitorInfo:
 
 
 class Monitor(Protocol):
-    """One power monitor, configured and ready."""
+    """One power monitor, configured and ready. Each call raises PowerError if it fails."""
 
     info: MonitorInfo
 
     def start(self) -> None:
-        """Begin to stream.
-
-        Raises:
-            PowerError: it doesn't answer.
-        """
+        """Begin to stream."""
         ...
 
     def read(self) -> Chunk | None:
-        """Return what has come, after waiting a moment for it; None if nothing came.
-
-        Raises:
-            PowerError: it is gone, has stopped sending, or sends what can't be understood.
-        """
+        """Return what has come, after waiting a moment for it; None if nothing came."""
         ...
 
     def stop(self) -> Chunk | None:
-        """End the stream, and return what was still on its way.
-
-        Raises:
-            PowerError: the monitor doesn't answer any more.
-        """
+        """End the stream, and return what was still on its way."""
         ...
 
     def close(self) -> None:
@@ -116,9 +104,9 @@ class Monitor(Protocol):
         ...
 
 
-def join(chunks: Sequence[Chunk]) -> Chunk | None:
-    """Put consecutive chunks of one voltage together; None if there is nothing."""
-    kept = [chunk for chunk in chunks if len(chunk)]
+def join(chunks: Iterable[Chunk | None]) -> Chunk | None:
+    """Put consecutive chunks together; None if there is nothing."""
+    kept = [chunk for chunk in chunks if chunk]
     if len(kept) <= 1:
         return kept[0] if kept else None
     voltages = [chunk.voltage_v for chunk in kept]

@@ -6,7 +6,7 @@ import queue
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,45 +14,13 @@ from harness.errors import PowerError
 from harness.power.base import Chunk, MonitorInfo, join
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.power.base import Flags, Floats
 
 _SIGNALS = ("i", "v", "gpi/{input}")
 _WAIT_S, _SILENT_S, _QUIET_S = 0.05, 5.0, 0.2
-_LIMIT_A = {"js110": 3.0, "js220": 3.0}
-
-
-class Driver(Protocol):
-    """The part of `pyjoulescope_driver.Driver` that is used."""
-
-    def device_paths(self) -> Sequence[str]:
-        """Return the attached devices, like u/js220/001234."""
-        ...
-
-    def open(self, path: str, mode: str) -> None:
-        """Open a device."""
-        ...
-
-    def close(self, path: str) -> None:
-        """Close a device."""
-        ...
-
-    def publish(self, topic: str, value: object) -> None:
-        """Set something."""
-        ...
-
-    def subscribe(self, topic: str, flags: str, function: Callable[[str, Mapping[str, Any]], None]) -> None:
-        """Get what is published, in the driver's thread."""
-        ...
-
-    def unsubscribe(self, topic: str, function: Callable[[str, Mapping[str, Any]], None]) -> None:
-        """Get it no longer."""
-        ...
-
-    def finalize(self) -> None:
-        """End the driver."""
-        ...
+_LIMIT_A = 3.0
 
 
 @dataclass
@@ -100,18 +68,17 @@ class _Signal:
         return values[begin - first : end - first], lost[begin - first : end - first]
 
 
-def load_driver() -> Driver:
-    """Start the driver.
+def load_driver() -> Any:
+    """Start Joulescope's own driver, a `pyjoulescope_driver.Driver`.
 
     Raises:
         PowerError: it isn't installed.
     """
     try:
-        from pyjoulescope_driver import Driver as Real  # noqa: PLC0415 - an extra
+        from pyjoulescope_driver import Driver  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise PowerError("pyjoulescope_driver is missing: pip install 'tinyml-hil[power]'") from error
-    driver: Driver = Real()
-    return driver
+    return Driver()
 
 
 class Joulescope:
@@ -128,7 +95,7 @@ class Joulescope:
         PowerError: it isn't attached, or can't be set.
     """
 
-    def __init__(self, driver: Driver, serial: str | None, voltage_v: float, rate_hz: int, sync_input: int) -> None:
+    def __init__(self, driver: Any, serial: str | None, voltage_v: float, rate_hz: int, sync_input: int) -> None:
         self._driver = driver
         self._path = _choose(driver.device_paths(), serial)
         number = self._path.rpartition("/")[2]
@@ -139,19 +106,14 @@ class Joulescope:
         self._signals: dict[str, _Signal] = {}
         self._heard = 0.0
         self._most_missing = int(_SILENT_S * rate_hz)
-        model = "js110" if "js110" in self._path else "js220"
+        model, range_key = ("js110", "select") if "js110" in self._path else ("js220", "mode")
         try:
             driver.open(self._path, "defaults")
             driver.publish(f"{self._path}/h/fs", rate_hz)
-            if model == "js110":
-                driver.publish(f"{self._path}/s/i/range/select", "auto")
-            else:
-                driver.publish(f"{self._path}/s/i/range/mode", "auto")
+            driver.publish(f"{self._path}/s/i/range/{range_key}", "auto")
         except Exception as error:
             raise PowerError(f"{self._name}: it can't be set to {rate_hz} samples per second ({error})") from error
-        self.info = MonitorInfo(
-            "joulescope", number, rate_hz, voltage_v, simulated=False, note=model, limit_a=_LIMIT_A[model]
-        )
+        self.info = MonitorInfo("joulescope", number, rate_hz, voltage_v, simulated=False, note=model, limit_a=_LIMIT_A)
 
     def start(self) -> None:
         """Begin to stream.
@@ -173,7 +135,7 @@ class Joulescope:
         """Return the samples that have come on all signals.
 
         Raises:
-            PowerError: nothing came for 5 s.
+            PowerError: nothing came for 5 s, or their numbers can't be.
         """
         if self._collect():
             self._heard = time.monotonic()
@@ -185,7 +147,7 @@ class Joulescope:
         """End the stream and return what was on its way.
 
         Raises:
-            PowerError: the driver refuses.
+            PowerError: the driver refuses, or the samples' numbers can't be.
         """
         chunks = []
         quiet_since = time.monotonic()
@@ -200,8 +162,7 @@ class Joulescope:
         except Exception as error:
             raise self._gone(error) from error
         self._collect()
-        chunks.append(self._chunk())
-        return join([chunk for chunk in chunks if chunk is not None])
+        return join([*chunks, self._chunk()])
 
     def close(self) -> None:
         """Let go of it and end the driver."""
@@ -211,6 +172,7 @@ class Joulescope:
             self._driver.finalize()
 
     def _on_data(self, topic: str, value: Mapping[str, Any]) -> None:
+        """Take what is published, in the driver's thread."""
         self._queue.put((topic.removesuffix("/!data"), value))
 
     def _collect(self) -> bool:
@@ -245,7 +207,7 @@ class Joulescope:
         (current, lost), (voltage, lost_v), (level, lost_g) = (signal.take(begin, end) for signal in signals)
         logic = np.where(level > 0, self._sync, 0).astype(np.uint8)
         gone = np.isnan(current) | np.isnan(voltage)  # how the driver marks samples that it lost
-        over = int(np.count_nonzero(np.abs(current) > self.info.limit_a))
+        over = int(np.count_nonzero(np.abs(current) > _LIMIT_A))
         return Chunk(_filled(current, gone), _filled(voltage, gone), logic, lost | lost_v | lost_g | gone, 0, over)
 
     def _gone(self, error: Exception) -> PowerError:
@@ -254,19 +216,17 @@ class Joulescope:
 
 def _filled(values: Floats, gone: Flags) -> Floats:
     """Put what lies between its neighbours where a value is gone; 0 if all of them are."""
-    if not gone.any():
-        return values
-    places = np.arange(len(values))
     if gone.all():
         return np.zeros(len(values))
-    return np.interp(places, places[~gone], values[~gone])
+    places = np.arange(len(values))
+    return np.interp(places, places[~gone], values[~gone]) if gone.any() else values
 
 
 def _choose(paths: Sequence[str], serial: str | None) -> str:
     matching = [path for path in paths if serial is None or path.lower().endswith(f"/{serial.lower()}")]
-    if len(matching) == 1:
-        return matching[0]
     seen = ", ".join(sorted(paths)) or "none"
     if not matching:
         raise PowerError(f"no Joulescope {serial or ''} is attached (there are: {seen}); plug it in")
-    raise PowerError(f"{len(matching)} Joulescopes could be meant ({seen}); say which one with `serial:`")
+    if len(matching) > 1:
+        raise PowerError(f"{len(matching)} Joulescopes could be meant ({seen}); say which one with `serial:`")
+    return matching[0]

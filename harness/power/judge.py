@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.power.base import MonitorInfo
     from harness.power.pulses import Capture, Idle
 
 #: Monitor and board may disagree by so much about how long the inferences took.
-CLOCK_TOLERANCE: Final = 0.005
+_CLOCK_TOLERANCE = 0.005
 #: Before each inference but the first the agent loads the input again and reads its clocks, with the pin high and
 #: outside of what it counts: so many ticks, and so many for each byte of input, at most.
-LOADING_TICKS: Final = 300
-LOADING_TICKS_PER_BYTE: Final = 2
+_LOADING_TICKS = 300
+_LOADING_TICKS_PER_BYTE = 2
 #: Idle current before and after may differ by so much.
-IDLE_TOLERANCE: Final = 0.1
+_IDLE_TOLERANCE = 0.1
 _LATENCY_S = 0.1  # of a monitor's start and stop
 _LEAST_CHANGE = 0.02  # of the idle current
 _NOISE = 0.05  # of the current during inferences: what a monitor's zero may be off when a board sleeps deeply
@@ -38,6 +39,7 @@ class Plan:
         idle_s: how long the board is watched idling before and after each.
         max_lost: larger share of lost samples: the window isn't used.
         max_spread: further from the median of the windows, as a share: the window isn't used.
+        inputs: on how many input tensors the windows run, in turn.
     """
 
     window_s: float = 10.0
@@ -46,6 +48,7 @@ class Plan:
     idle_s: float = 1.0
     max_lost: float = 0.01
     max_spread: float = 0.02
+    inputs: int = 1
 
     @property
     def attempts(self) -> int:
@@ -79,7 +82,7 @@ class Work:
     @property
     def loading_s(self) -> float:
         """How long the pin may be high beyond that."""
-        ticks = self.inferences * (LOADING_TICKS + LOADING_TICKS_PER_BYTE * self.input_bytes)
+        ticks = self.inferences * (_LOADING_TICKS + _LOADING_TICKS_PER_BYTE * self.input_bytes)
         return ticks / self.counter_hz
 
 
@@ -125,13 +128,14 @@ def judge(
     Energy of one inference is the sum of voltage x current x sample time over the batches, divided by the inferences;
     the net one is less idle power x duration.
     """
+    problems = chain(_stream_problems(work, capture, info, plan, sync_input, host_s), _problems(work, capture, info))
+    problem, text = next(problems, ("", ""))
+    reason = f"{info.name}: {text}" if problem else ""
     step_s = 1.0 / info.sample_rate_hz
-    pulses = capture.pulses
-    high = sum(pulse.end - pulse.start for pulse in pulses)
-    problem, reason = _stretches_missing(capture, info, host_s) or _problem(work, capture, info, plan, sync_input)
+    high = capture.high
     if not high:
         return Window(number, work, capture, 0.0, None, None, None, None, problem, reason)
-    energy = sum(pulse.energy for pulse in pulses) * step_s
+    energy = sum(pulse.energy for pulse in capture.pulses) * step_s
     idle = mean_idle(capture)
     net = None if idle is None else energy - idle.power_w * high * step_s
     return Window(
@@ -141,8 +145,8 @@ def judge(
         high * step_s,
         1e6 * energy / work.inferences,
         None if net is None else 1e6 * net / work.inferences,
-        sum(pulse.charge for pulse in pulses) / high,
-        max(pulse.peak_a for pulse in pulses),
+        sum(pulse.charge for pulse in capture.pulses) / high,
+        max(pulse.peak_a for pulse in capture.pulses),
         problem,
         reason,
     )
@@ -156,85 +160,88 @@ def mean_idle(capture: Capture) -> Idle | None:
     return type(before)((before.current_a + after.current_a) / 2, (before.power_w + after.power_w) / 2)
 
 
-def _stretches_missing(capture: Capture, info: MonitorInfo, host_s: float | None) -> tuple[str, str] | None:
-    if host_s is None or info.simulated or capture.samples == 0:
-        return None
-    if capture.samples >= ((1 - CLOCK_TOLERANCE) * host_s - _LATENCY_S) * info.sample_rate_hz:
-        return None
-    return "lost samples", (
-        f"{info.name}: {capture.samples} samples came in {host_s:.2f} s, {host_s * info.sample_rate_hz:.0f} were due: "
-        "whole stretches are missing; use a USB port of its own and a computer that has time"
-    )
-
-
-def _problem(work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int) -> tuple[str, str]:
-    """Return the first reason not to believe a window; empty texts if there is none."""
-    for check in (_stream_problem, _edge_problem):
-        found = check(work, capture, info, plan, sync)
-        if found[0]:
-            return found
-    return _idle_problem(capture, info) or _electrical_problem(work, capture, info)
-
-
-def _stream_problem(work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int) -> tuple[str, str]:
-    if capture.samples == 0:
-        return "no samples", f"{info.name}: no samples came"
-    if not capture.pulses:
-        return "no sync", _no_sync(info, sync, capture, work)
-    if capture.over_range:
-        return "over range", (
-            f"{info.name}: {capture.over_range} samples are beyond its range of {info.limit_a:g} A; "
-            "measure this board with another monitor"
-        )
-    lost = capture.lost / capture.samples
-    if lost > plan.max_lost:
-        return "lost samples", (
-            f"{info.name}: {100 * lost:.2f} % of the samples were lost, {100 * plan.max_lost:g} % are allowed; "
-            "use a USB port of its own and a computer that has time"
-        )
-    return "", ""
-
-
-def _edge_problem(work: Work, capture: Capture, info: MonitorInfo, _plan: Plan, sync: int) -> tuple[str, str]:
-    pulses = capture.pulses
-    if len(pulses) != work.batches:
-        return "edge count", (
-            f"{info.name}: the sync pin went high {len(pulses)} times on D{sync}, but the board ran {work.batches} "
-            "batches; look for a loose wire"
-        )
-    if any(pulse.damaged for pulse in pulses):
-        return "damaged edge", f"{info.name}: samples are lost beside an edge of the sync pin"
-    return "", ""
-
-
-def _idle_problem(capture: Capture, info: MonitorInfo) -> tuple[str, str] | None:
+def idle_differs(capture: Capture) -> bool:
+    """Whether the board idled differently before and after the batches."""
     before, after = capture.before, capture.after
     if before is None or after is None:
-        return "not idle", f"{info.name}: the sync pin was high while the board should have idled"
-    if abs(before.current_a - after.current_a) > IDLE_TOLERANCE * max(abs(before.current_a), abs(after.current_a)):
-        return "idle differs", (
-            f"{info.name}: the idle current was {1e6 * before.current_a:.1f} uA before the inferences and "
-            f"{1e6 * after.current_a:.1f} uA after them; something else on the board was at work"
+        return False
+    difference = abs(before.current_a - after.current_a)
+    return difference > _IDLE_TOLERANCE * max(abs(before.current_a), abs(after.current_a))
+
+
+def _stream_problems(
+    work: Work, capture: Capture, info: MonitorInfo, plan: Plan, sync: int, host_s: float | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the reasons not to believe a stream: a short name and a sentence. Each takes for granted those before."""
+    samples, rate, pulses = capture.samples, info.sample_rate_hz, capture.pulses
+    if not samples:
+        yield "no samples", "no samples came"
+    if host_s is not None and not info.simulated and samples < ((1 - _CLOCK_TOLERANCE) * host_s - _LATENCY_S) * rate:
+        yield (
+            "lost samples",
+            (
+                f"{samples} samples came in {host_s:.2f} s, {host_s * rate:.0f} were due: "
+                "whole stretches are missing; use a USB port of its own and a computer that has time"
+            ),
         )
-    return None
+    if not pulses:
+        yield "no sync", _no_sync(sync, capture, work)
+    if capture.over_range:
+        yield (
+            "over range",
+            (
+                f"{capture.over_range} samples are beyond its range of {info.limit_a:g} A; "
+                "measure this board with another monitor"
+            ),
+        )
+    lost = capture.lost / samples
+    if lost > plan.max_lost:
+        yield (
+            "lost samples",
+            (
+                f"{100 * lost:.2f} % of the samples were lost, {100 * plan.max_lost:g} % are allowed; "
+                "use a USB port of its own and a computer that has time"
+            ),
+        )
+    if len(pulses) != work.batches:
+        yield (
+            "edge count",
+            (
+                f"the sync pin went high {len(pulses)} times on D{sync}, but the board ran {work.batches} "
+                "batches; look for a loose wire"
+            ),
+        )
+    if any(pulse.damaged for pulse in pulses):
+        yield "damaged edge", "samples are lost beside an edge of the sync pin"
 
 
-def _electrical_problem(work: Work, capture: Capture, info: MonitorInfo) -> tuple[str, str]:
-    problem, reason = implausible(capture)
-    if problem:
-        return problem, f"{info.name}: {reason}"
-    high = sum(pulse.end - pulse.start for pulse in capture.pulses)
-    seconds = high / info.sample_rate_hz
-    slack = len(capture.pulses) * 2 / info.sample_rate_hz
-    low = work.seconds * (1 - CLOCK_TOLERANCE) - slack
-    top = work.seconds * (1 + CLOCK_TOLERANCE) + slack + work.loading_s
+def _problems(work: Work, capture: Capture, info: MonitorInfo) -> Iterator[tuple[str, str]]:
+    """Yield the reasons not to believe what the board did, once the stream is believed."""
+    before, after = capture.before, capture.after
+    if before is None or after is None:
+        yield "not idle", "the sync pin was high while the board should have idled"
+    elif idle_differs(capture):
+        yield (
+            "idle differs",
+            (
+                f"the idle current was {1e6 * before.current_a:.1f} uA before the inferences and "
+                f"{1e6 * after.current_a:.1f} uA after them; something else on the board was at work"
+            ),
+        )
+    if (found := implausible(capture))[0]:
+        yield found
+    seconds, slack = capture.high / info.sample_rate_hz, len(capture.pulses) * 2 / info.sample_rate_hz
+    low = work.seconds * (1 - _CLOCK_TOLERANCE) - slack
+    top = work.seconds * (1 + _CLOCK_TOLERANCE) + slack + work.loading_s
     if info.edges == "both" and not low <= seconds <= top:
-        return "clock", (
-            f"{info.name}: {work.inferences} inferences took {seconds:.6f} s by the monitor's clock and "
-            f"{work.seconds:.6f} s by the board's counter at {work.counter_hz / 1e6:g} MHz; more than "
-            f"{100 * CLOCK_TOLERANCE:g} % apart, so one of the clocks is not what it says"
+        yield (
+            "clock",
+            (
+                f"{work.inferences} inferences took {seconds:.6f} s by the monitor's clock and "
+                f"{work.seconds:.6f} s by the board's counter at {work.counter_hz / 1e6:g} MHz; more than "
+                f"{100 * _CLOCK_TOLERANCE:g} % apart, so one of the clocks is not what it says"
+            ),
         )
-    return "", ""
 
 
 def implausible(capture: Capture) -> tuple[str, str]:
@@ -243,8 +250,7 @@ def implausible(capture: Capture) -> tuple[str, str]:
     Returns:
         A short name and a sentence.
     """
-    high = sum(pulse.end - pulse.start for pulse in capture.pulses)
-    current = sum(pulse.charge for pulse in capture.pulses) / high
+    current = sum(pulse.charge for pulse in capture.pulses) / capture.high
     idle = mean_idle(capture)
     if current <= 0 or (idle is not None and idle.current_a < 0 and -idle.current_a > _NOISE * current):
         return "reversed", (
@@ -266,8 +272,8 @@ def implausible(capture: Capture) -> tuple[str, str]:
     return "", ""
 
 
-def _no_sync(info: MonitorInfo, sync: int, capture: Capture, work: Work) -> str:
-    text = f"{info.name}: no edge came on D{sync}, but the board ran {work.batches} batches; connect the sync pin to it"
+def _no_sync(sync: int, capture: Capture, work: Work) -> str:
+    text = f"no edge came on D{sync}, but the board ran {work.batches} batches; connect the sync pin to it"
     if capture.other_edges:
         seen = ", ".join(f"{edges} on D{number}" for number, edges in sorted(capture.other_edges.items()))
         text += f", or set sync_input: there were edges on another input ({seen})"

@@ -27,19 +27,26 @@ _SAMPLE = re.compile(rb"(\d{4})([+-])(\d{2})")
 _STAMP_LINE = re.compile(rb"TimeStamp: (\d{1,9})s (\d{1,3})ms")
 
 
-class Collector:
-    """Samples of one read, and what stood between them.
+class _Decoder:
+    """What both formats have in common: samples, and the time stamps between them.
 
     A time stamp after the first one marks a falling edge of the sync pin. It also tells how many samples there should
     have been: those that are missing are put before it, and marked as lost.
+
+    Args:
+        monitor: what messages call it.
+        rate_hz: sample rate, per second.
+        voltage_v: what it gives.
+        limit_a: the largest current that it can measure.
     """
 
     def __init__(self, monitor: str, rate_hz: float, voltage_v: float, limit_a: float) -> None:
-        self.ended = False
         self._monitor = monitor
         self._rate_hz = rate_hz
         self._voltage_v = voltage_v
         self._limit_a = limit_a
+        self._rest = b""
+        self._ended = False
         self._first_stamp_ms: int | None = None
         self._given = 0  # samples since the first stamp, lost ones included
         self._last_a = 0.0
@@ -47,7 +54,36 @@ class Collector:
         self._marks: list[int] = []
         self._over = 0
 
-    def samples(self, current_a: Floats) -> None:
+    def feed(self, data: bytes, *, final: bool = False) -> Chunk | None:
+        """Return the samples that are complete with `data`; None if there are none.
+
+        The newest sample waits for the next call, as a mark behind it may follow.
+
+        Raises:
+            PowerError: the monitor reports an error, or bytes are missing or can't be.
+        """
+        self._rest = self._decode(self._rest + data)
+        return self.take(final=final)
+
+    def _decode(self, buffer: bytes) -> bytes:
+        """Take what is whole; return what isn't."""
+        raise NotImplementedError
+
+    def take(self, *, final: bool = True) -> Chunk | None:
+        """Return the samples that were decoded since the last call, the newest one only if nothing follows."""
+        if sum(len(part) for part, _ in self._parts) <= (0 if final else 1):
+            return None
+        current = np.concatenate([part for part, _ in self._parts])
+        lost = np.concatenate([np.full(len(part), gone) for part, gone in self._parts])
+        logic = np.zeros(len(current), np.uint8)
+        logic[[mark for mark in self._marks if mark >= 0]] = _MARK
+        end = len(current) if final else len(current) - 1
+        self._parts = [] if final else [(current[-1:], bool(lost[-1]))]
+        self._marks = [] if final or not logic[-1] else [0]
+        over, self._over = self._over, 0
+        return Chunk(current[:end], self._voltage_v, logic[:end], lost[:end], 0, over)
+
+    def _samples(self, current_a: Floats) -> None:
         """Add samples. What comes before the first stamp is not part of the capture."""
         if self._first_stamp_ms is not None and len(current_a):
             self._parts.append((current_a, False))
@@ -55,12 +91,8 @@ class Collector:
             self._last_a = float(current_a[-1])
             self._over += int(np.count_nonzero(current_a > self._limit_a))
 
-    def stamp(self, milliseconds: int) -> None:
-        """Take a time stamp.
-
-        Raises:
-            PowerError: it can't be the time of the samples beside it, so a byte of it is damaged.
-        """
+    def _stamp(self, milliseconds: int) -> None:
+        """Take a time stamp, unless it can't be the time of the samples beside it: then a byte of it is damaged."""
         if self._first_stamp_ms is None:
             self._first_stamp_ms = milliseconds
             return
@@ -77,47 +109,20 @@ class Collector:
             self._given += missing
         self._marks.append(sum(len(part) for part, _ in self._parts) - 1)
 
-    def over(self) -> None:
-        """Take that the current was beyond the range."""
-        self._over += 1
-
-    def failed(self, text: str) -> PowerError:
-        """Return the error for what the monitor reports."""
+    def _failed(self, text: str) -> PowerError:
         return PowerError(f"{self._monitor}: it reports: {text.strip()}")
 
-    def unclear(self, data: bytes) -> PowerError:
-        """Return the error for bytes that can't be."""
+    def _unclear(self, data: bytes) -> PowerError:
         return PowerError(f"{self._monitor}: bytes were lost on the way ({data[:16]!r}); use a USB port of its own")
 
-    def take(self) -> Chunk | None:
-        """Return what was added since the last call."""
-        parts, marks, over = self._parts, self._marks, self._over
-        self._parts, self._marks, self._over = [], [], 0
-        if not parts:
-            return None
-        current = np.concatenate([part for part, _ in parts])
-        lost = np.concatenate([np.full(len(part), gone) for part, gone in parts])
-        logic = np.zeros(len(current), np.uint8)
-        logic[[mark for mark in marks if mark >= 0]] = _MARK
-        return Chunk(current, self._voltage_v, logic, lost, 0, over)
 
-
-class AsciiDecoder:
+class AsciiDecoder(_Decoder):
     """Lines like `6409-07`, which is 6409e-7 A."""
 
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
-        self._rest = b""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes; a line that isn't whole waits.
-
-        Raises:
-            PowerError: the monitor reports an error, or a line can't be.
-        """
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LONGEST:
-            raise self._collector.unclear(self._rest)
+    def _decode(self, buffer: bytes) -> bytes:
+        *lines, rest = buffer.split(b"\n")
+        if len(rest) > _LONGEST:
+            raise self._unclear(rest)
         values = []
         for raw in lines:
             line = raw.strip(b"\r\x00 ")
@@ -125,55 +130,44 @@ class AsciiDecoder:
             if found:
                 values.append(int(found[1]) * 10.0 ** int(found[2] + found[3]))
                 continue
-            self._collector.samples(np.array(values))
+            self._samples(np.array(values))
             values = []
             self._other(line)
-        self._collector.samples(np.array(values))
+        self._samples(np.array(values))
+        return rest
 
     def _other(self, line: bytes) -> None:
         stamp = _STAMP_LINE.match(line)
         text = line.decode("ascii", "replace")
         if stamp:
-            self._collector.stamp(1000 * int(stamp[1]) + int(stamp[2]))
+            self._stamp(1000 * int(stamp[1]) + int(stamp[2]))
         elif "overcurrent" in text.lower():
-            self._collector.over()
+            self._over += 1
         elif "error" in text.lower():
-            raise self._collector.failed(text)
+            raise self._failed(text)
         elif "Acquisition completed" in text or text.startswith("end"):
-            self._collector.ended = True
-        elif line and not self._collector.ended and "PowerShield" not in text:
-            raise self._collector.unclear(line)
+            self._ended = True
+        elif line and not self._ended and "PowerShield" not in text:
+            raise self._unclear(line)
 
 
-class BinaryDecoder:
+class BinaryDecoder(_Decoder):
     """Pairs of bytes: four bits n, twelve bits m, which is m / 16^n A; F0 begins something else."""
 
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
-        self._rest = b""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes; what isn't whole waits.
-
-        Raises:
-            PowerError: the monitor reports an error, or bytes are missing.
-        """
-        buffer = self._rest + data
+    def _decode(self, buffer: bytes) -> bytes:
         position = 0
-        while not self._collector.ended:
+        while not self._ended:
             count = (len(buffer) - position) // 2
             pairs = np.frombuffer(buffer, ">u2", count, position)
             meta = np.flatnonzero(pairs >> 8 == _META)
             until = int(meta[0]) if len(meta) else count
-            self._collector.samples(decode_pairs(pairs[:until]))
+            self._samples(decode_pairs(pairs[:until]))
             position += 2 * until
-            if not len(meta):
-                break
-            size = self._meta(buffer, position)
+            size = self._meta(buffer, position) if len(meta) else 0
             if size == 0:
                 break
             position += size
-        self._rest = buffer[position:]
+        return buffer[position:]
 
     def _meta(self, buffer: bytes, position: int) -> int:
         """Take what begins with F0; return its size, 0 if it isn't whole."""
@@ -181,23 +175,21 @@ class BinaryDecoder:
         if kind in (_ERROR, _INFO):
             end = buffer.find(_TAIL, position, position + _LONGEST)
             if end < 0 and len(buffer) - position > _LONGEST:
-                raise self._collector.unclear(buffer[position:])
+                raise self._unclear(buffer[position:])
             if end >= 0 and kind == _ERROR:
-                raise self._collector.failed(buffer[position + 2 : end].decode("ascii", "replace"))
+                raise self._failed(buffer[position + 2 : end].decode("ascii", "replace"))
             return end + 2 - position if end >= 0 else 0
         if kind not in _SIZES:
-            raise self._collector.unclear(buffer[position:])
+            raise self._unclear(buffer[position:])
         whole = buffer[position : position + _SIZES[kind]]
         if len(whole) < _SIZES[kind]:
             return 0
         if not whole.endswith(_TAIL):
-            raise self._collector.unclear(whole)
+            raise self._unclear(whole)
         if kind == _STAMP:
-            self._collector.stamp(int.from_bytes(whole[2:6], "big"))
-        elif kind == _OVER:
-            self._collector.over()
-        else:
-            self._collector.ended = True
+            self._stamp(int.from_bytes(whole[2:6], "big"))
+        self._over += kind == _OVER
+        self._ended |= kind == _END
         return len(whole)
 
 

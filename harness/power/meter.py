@@ -11,22 +11,20 @@ import numpy as np
 from harness.errors import ConfigError, PowerError
 from harness.power.judge import Plan, Window, mean_idle
 from harness.power.opening import open_monitor, open_real
-from harness.power.windows import Task, WindowsError, measure
+from harness.power.windows import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.boards.base import Backend, Board
     from harness.config import Device
-    from harness.link.messages import Info
     from harness.power.base import Monitor, MonitorInfo
-    from harness.power.windows import RawFile, Runner
+    from harness.power.windows import Job
 
 Wanted = Literal["auto", "off", "required"]
 
 #: What MLPerf Tiny asks for: at least 10 s a window, five windows, each on another input, the median of them.
-MLPERF_PLAN = Plan(window_s=10.0, samples=1000, windows=5)
-_MLPERF_INPUTS = 5
+MLPERF_PLAN = Plan(window_s=10.0, samples=1000, windows=5, inputs=5)
 _BOOT_S = 0.5  # until a board that has just got its power can be debugged
 
 
@@ -41,32 +39,6 @@ class PowerOptions:
 
     wanted: Wanted = "auto"
     mlperf_rules: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One case whose energy is measured, after its predictions were.
-
-    Attributes:
-        link: the link to the board.
-        info: what the board announced of itself.
-        inputs: the case's input tensors.
-        ticks: what one inference takes, about.
-        open_raw: opens the file for the samples of a window, from its number, the monitor, and which of the monitor's
-            inputs is the sync pin.
-        on_windows: called with the windows, as rows of the windows table; the rejected ones, too.
-        log: called with what went wrong, where the case goes on without energy.
-        on_progress: called with what is being done, how many windows are done, and of how many.
-    """
-
-    link: Runner
-    info: Info
-    inputs: Sequence[bytes]
-    ticks: float
-    open_raw: Callable[[int, MonitorInfo, int], RawFile]
-    on_windows: Callable[[Sequence[dict[str, Any]]], None]
-    log: Callable[[str], None]
-    on_progress: Callable[[str, int, int], None]
 
 
 class Meter:
@@ -107,12 +79,7 @@ class Meter:
         if supply is None or self._options.mlperf_rules:
             return MLPERF_PLAN
         return Plan(
-            supply.window_s,
-            supply.window_samples,
-            supply.windows,
-            supply.idle_s,
-            supply.max_lost,
-            supply.max_spread,
+            supply.window_s, supply.window_samples, supply.windows, supply.idle_s, supply.max_lost, supply.max_spread
         )
 
     def feed(self, backend: Backend, log: Callable[[str], None]) -> None:
@@ -160,23 +127,11 @@ class Meter:
 
     def _measured(self, monitor: Monitor, job: Job) -> dict[str, Any]:
         assert self._supply is not None  # noqa: S101 - the caller has looked
-        sync, info = self._supply.sync_input, monitor.info
-        plan = self.plan
-        task = Task(
-            job.link,
-            tuple(job.inputs[: _MLPERF_INPUTS if self._options.mlperf_rules else 1]),
-            job.info,
-            job.ticks,
-            raw=lambda number: job.open_raw(number, info, sync),
-            on_progress=lambda done: job.on_progress("energy", done, plan.windows),
-        )
-        try:
-            windows = measure(monitor, task, plan, sync)
-        except WindowsError as error:
-            job.on_windows([window_row(window, info) for window in error.windows])
-            raise error.reason from error
-        job.on_windows([window_row(window, info) for window in windows])
-        return energy_columns(windows, info)
+        windows, error = measure(monitor, job, self.plan, self._supply.sync_input)
+        job.on_windows([window_row(window, monitor.info) for window in windows])
+        if error is not None:
+            raise error
+        return energy_columns(windows, monitor.info)
 
 
 def window_row(window: Window, info: MonitorInfo) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""From the `power:` key of a device to an open power monitor."""
+"""From the `power:` key of a device to an open power monitor, real or simulated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from serial.tools import list_ports
 
@@ -14,7 +14,9 @@ from harness.power.lpm01a import USB_ID as LPM01A_USB
 from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import USB_ID as PPK2_USB
 from harness.power.ppk2 import Ppk2
-from harness.power.virtual.bench import SimulatedMonitor
+from harness.power.virtual.activity import NRF52840, BoardActivity
+from harness.power.virtual.lpm01a import VirtualLpm01a
+from harness.power.virtual.ppk2 import VirtualPpk2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.config.power import PowerSupply
     from harness.power.base import Monitor
+    from harness.power.serial_monitor import SerialMonitor
+
+_NOTE: Final = f"SIMULATED, one cycle per instruction at 64 MHz. {NRF52840.source}"
 
 
 @dataclass(frozen=True)
@@ -68,28 +73,33 @@ def find_monitor(kind: str, usb: tuple[int, int], serial: str | None, ports: Ite
     return FoundPort(port.device, port.serial_number or "")
 
 
-def _ppk2(supply: PowerSupply) -> Monitor:
-    port = find_monitor("ppk2", PPK2_USB, supply.serial, list_ports.comports())
-    return Ppk2(port.path, port.serial, supply.voltage_v, supply.mode)
+def _ppk2(port: str, serial: str, supply: PowerSupply) -> SerialMonitor:
+    return Ppk2(port, serial, supply.voltage_v, supply.mode, simulated=supply.simulated)
 
 
-def _lpm01a(supply: PowerSupply) -> Monitor:
-    port = find_monitor("lpm01a", LPM01A_USB, supply.serial, list_ports.comports())
-    return Lpm01a(port.path, port.serial, supply.voltage_v, supply.rate_hz, binary=supply.format == "binary")
+def _lpm01a(port: str, serial: str, supply: PowerSupply) -> SerialMonitor:
+    binary = supply.format == "binary"
+    return Lpm01a(port, serial, supply.voltage_v, supply.rate_hz, binary=binary, simulated=supply.simulated)
 
 
-def _joulescope(supply: PowerSupply) -> Monitor:
-    return Joulescope(load_driver(), supply.serial, supply.voltage_v, supply.rate_hz, supply.sync_input)
+@dataclass(frozen=True)
+class SerialKind:
+    """A kind of monitor with a serial port.
+
+    Attributes:
+        usb: its USB vendor and product.
+        open: opens it, from its port, its USB serial number and the `power:` key.
+        twin: what stands for it where there is none: it is given what the board does, and the noise in ampere.
+    """
+
+    usb: tuple[int, int]
+    open: Callable[[str, str, PowerSupply], SerialMonitor]
+    twin: Callable[..., Any]
 
 
-#: The monitors with a serial port, and their USB vendor and product.
-SERIAL_MONITORS: Final = {"ppk2": PPK2_USB, "lpm01a": LPM01A_USB}
-
-#: How each kind of monitor is opened.
-OPENERS: Final[dict[str, Callable[[PowerSupply], Monitor]]] = {
-    "ppk2": _ppk2,
-    "lpm01a": _lpm01a,
-    "joulescope": _joulescope,
+SERIAL_MONITORS: Final = {
+    "ppk2": SerialKind(PPK2_USB, _ppk2, VirtualPpk2),
+    "lpm01a": SerialKind(LPM01A_USB, _lpm01a, VirtualLpm01a),
 }
 
 
@@ -102,7 +112,7 @@ def open_monitor(supply: PowerSupply, board: Board) -> Monitor:
     if supply.simulated:
         if not isinstance(board, VirtualBoard):
             raise PowerError(f"{board.name}: a simulated {supply.monitor} sees virtual boards only, not a real one")
-        return SimulatedMonitor(board.twin, supply)
+        return _open_simulated(supply, BoardActivity(board.twin, NRF52840, supply.sync_input))
     if board.backend != "hardware":
         raise PowerError(
             f"{board.name}: the {board.backend} board draws no current that a {supply.monitor} could measure; "
@@ -117,4 +127,26 @@ def open_real(supply: PowerSupply) -> Monitor:
     Raises:
         PowerError: it isn't there, or doesn't work.
     """
-    return OPENERS[supply.monitor](supply)
+    if supply.monitor == "joulescope":
+        return Joulescope(load_driver(), supply.serial, supply.voltage_v, supply.rate_hz, supply.sync_input)
+    kind = SERIAL_MONITORS[supply.monitor]
+    port = find_monitor(supply.monitor, kind.usb, supply.serial, list_ports.comports())
+    return kind.open(port.path, port.serial, supply)
+
+
+def _open_simulated(supply: PowerSupply, activity: BoardActivity) -> Monitor:
+    """Open the real host code on a device that doesn't exist; who closes one closes the other."""
+    kind = SERIAL_MONITORS[supply.monitor]
+    try:
+        device = kind.twin(activity, noise_a=NRF52840.noise_a)
+    except (ImportError, AttributeError, OSError) as error:
+        raise PowerError("simulated power monitors need pseudo-terminals, which this system hasn't") from error
+    device.start()
+    try:
+        monitor = kind.open(device.port, "", supply)
+    except PowerError:
+        device.close()
+        raise
+    monitor.info = replace(monitor.info, note=_NOTE)
+    monitor.when_closed = device.close
+    return monitor

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal
 
 from harness.errors import PowerError
-from harness.power.base import Chunk, MonitorInfo, join
-from harness.power.ppk2_calibration import Calibration
-from harness.power.ppk2_decoder import LIMIT_A, DecoderCounters, Ppk2Decoder
-from harness.power.serial_monitor import ANSWER_S, SILENT_S, SerialMonitor
+from harness.power.base import MonitorInfo
+from harness.power.ppk2_decoder import LIMIT_A, Calibration, Ppk2Decoder
+from harness.power.serial_monitor import ANSWER_S, SerialMonitor
 
 USB_ID = (0x1915, 0xC00A)
 SAMPLE_RATE_HZ = 100_000
@@ -26,10 +24,10 @@ def voltage_bytes(millivolt: int) -> bytes:
     """Return the command that sets the voltage.
 
     Raises:
-        ValueError: the PPK2 can't give that.
+        PowerError: the PPK2 can't give that.
     """
     if not _LOWEST_MV <= millivolt <= _HIGHEST_MV:
-        raise ValueError(f"a PPK2 gives 0.8 to 5 V, not {millivolt / 1000:g} V")
+        raise PowerError(f"a PPK2 gives 0.8 to 5 V, not {millivolt / 1000:g} V")
     steps = millivolt - _LOWEST_MV + 32
     return bytes([_VOLTAGE, 3 + steps // 256, steps % 256])
 
@@ -49,81 +47,29 @@ class Ppk2(SerialMonitor):
     """
 
     def __init__(self, port: str, serial_number: str, voltage_v: float, mode: Mode, *, simulated: bool = False) -> None:
+        set_voltage = voltage_bytes(round(1000 * voltage_v))
         label = f"{'simulated ' if simulated else ''}PPK2 {serial_number}".strip()
-        try:
-            set_voltage = voltage_bytes(round(1000 * voltage_v))
-        except ValueError as error:
-            raise PowerError(f"{label}: {error}") from error
         super().__init__(label, port, bytes([_STOP]), _QUIET_S)
-        self._decoder: Ppk2Decoder | None = None
-        self._heard = 0.0
-        try:
-            self._send(bytes([_STOP]))  # a program that was killed may have left it streaming
-            self._drain()
-            self.calibration = Calibration.parse(self._metadata(), self._name)
+        self._voltage_v = voltage_v
+
+        def steps() -> None:
+            self.calibration = self._read_calibration()
             self._send(bytes([_MODE, _SOURCE_MODE if mode == "source" else _AMPERE_MODE]))
             self._send(set_voltage)  # in ampere mode the conversion needs it, too
             self._send(bytes([_DUT_POWER, 1]))
-        except PowerError:
-            self.close()
-            raise
-        self._voltage_v = voltage_v
+
+        self._set_up(steps)
         note = f"{mode} mode, calibrated: {self.calibration.flag or 'not said'}, hardware {self.calibration.hardware}"
         self.info = MonitorInfo("ppk2", serial_number, SAMPLE_RATE_HZ, voltage_v, simulated, note, LIMIT_A)
 
-    @property
-    def counters(self) -> DecoderCounters:
-        """What had to be repaired since `start`."""
-        return self._decoder.counters if self._decoder else DecoderCounters()
-
-    def start(self) -> None:
-        """Begin to stream.
-
-        Raises:
-            PowerError: the port is gone.
-        """
-        self._decoder = Ppk2Decoder(self.calibration, self._voltage_v)
+    def _begin(self) -> tuple[Ppk2Decoder, bytes]:
         self._send(bytes([_START]))
-        self._heard = time.monotonic()
+        return Ppk2Decoder(self.calibration, self._voltage_v), b""
 
-    def read(self) -> Chunk | None:
-        """Return the samples that have come.
-
-        Raises:
-            PowerError: the port is gone, or nothing came for 5 s.
-        """
-        if self._decoder is None:
-            raise PowerError(f"{self._name}: not started")
-        data = self._read()
-        now = time.monotonic()
-        if data:
-            self._heard = now
-            return self._decoder.feed(data)
-        if now - self._heard > SILENT_S:
-            raise PowerError(f"{self._name}: it has stopped sending samples; unplug it and plug it in again")
-        return None
-
-    def stop(self) -> Chunk | None:
-        """End the stream and return what was on its way.
-
-        Raises:
-            PowerError: the port is gone, or it goes on sending.
-        """
-        if self._decoder is None:
-            return None
-        self._send(bytes([_STOP]))
-        chunks = [self._decoder.feed(data) for data in self._until_quiet()]
-        chunks.append(self._decoder.feed(b"", final=True))
-        self._decoder = None
-        return join([chunk for chunk in chunks if chunk is not None])
-
-    def _metadata(self) -> str:
+    def _read_calibration(self) -> Calibration:
         self._send(bytes([_METADATA]))
-        answer = b""
-        deadline = time.monotonic() + ANSWER_S
-        while b"END" not in answer:
-            if time.monotonic() > deadline:
-                what = f"only {answer[-40:]!r}" if answer else "nothing"
-                raise PowerError(f"{self._name}: no calibration came in {ANSWER_S:g} s, {what}. Is this port a PPK2's?")
-            answer += self._read()
-        return answer.decode("ascii", "replace")
+        answer = self._answer(b"END")
+        if b"END" not in answer:
+            what = f"only {answer[-40:]!r}" if answer else "nothing"
+            raise PowerError(f"{self._name}: no calibration came in {ANSWER_S:g} s, {what}. Is this port a PPK2's?")
+        return Calibration.parse(answer.decode("ascii", "replace"), self._name)

@@ -1,14 +1,16 @@
-"""From the bytes of a PPK2 to samples, whatever pieces they come in and whatever is missing."""
+"""From the bytes of a PPK2 to current, by its calibration, whatever pieces they come in and whatever is missing."""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import PowerError
 from harness.power.base import Chunk
-from harness.power.ppk2_calibration import ADC_FACTOR, Calibration
 from harness.power.spike_filter import SpikeFilter
 
 if TYPE_CHECKING:
@@ -22,13 +24,100 @@ _ADC_MASK = 0x3FFF
 _TOP_RANGE = 4
 LIMIT_A = 1.0  # by its data sheet; the converter itself reaches further
 
+_RANGES = 5
+VOLT_PER_STEP = 1.8 / 163840
+#: Bits 0 to 13 are a quarter of the ADC's value.
+ADC_FACTOR = 4
+_NAMES = ("R", "GS", "GI", "O", "S", "I", "UG")
+#: Shunt resistances by design, in ohm. A unit that announces just these was never calibrated.
+_DESIGN_OHM = (1031.64, 101.65, 10.15, 0.94, 0.043)
+_LINE = re.compile(r"^(\w+): (\S+)\s*$", re.MULTILINE)
+_REMEDY = "Calibrate it, or look with nRF Connect Power Profiler what is wrong with it"
+
 Words = np.ndarray[Any, np.dtype[np.uint32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
-@dataclass
-class DecoderCounters:
-    """What the decoder had to repair since it was made.
+@dataclass(frozen=True)
+class Calibration:
+    """One value per range, shape (5,), of each modifier; see notes of `amperes`.
+
+    Attributes:
+        ohm: shunt resistance, R.
+        gain_square: GS.
+        gain: GI.
+        offset: O, in ADC steps.
+        per_volt: S.
+        constant: I.
+        user_gain: UG.
+        flag: what stands behind "Calibrated:"; "" if nothing does.
+        hardware: the device's revision, which its metadata calls "HW".
+    """
+
+    ohm: Floats
+    gain_square: Floats
+    gain: Floats
+    offset: Floats
+    per_volt: Floats
+    constant: Floats
+    user_gain: Floats
+    flag: str = ""
+    hardware: str = ""
+
+    def amperes(self, steps: Floats, ranges: np.ndarray[Any, np.dtype[np.intp]], vdd_v: float) -> Floats:
+        """Turn ADC values (bits 0 to 13, times 4) into ampere, as Nordic's Power Profiler application does.
+
+        With r = (steps - O) * 1.8 / 163840 / R it is UG * (r * (GS * r + GI) + S * vdd + I).
+        """
+        raw = (steps - self.offset[ranges]) * (VOLT_PER_STEP / self.ohm)[ranges]
+        inner = raw * (self.gain_square[ranges] * raw + self.gain[ranges])
+        amperes: Floats = self.user_gain[ranges] * (inner + self.per_volt[ranges] * vdd_v + self.constant[ranges])
+        return amperes
+
+    @classmethod
+    def parse(cls, text: str, monitor: str) -> Calibration:
+        """Read the answer to GET_META_DATA, and check that it is a calibration.
+
+        Args:
+            text: lines `Key: value` up to END.
+            monitor: what messages call the monitor.
+
+        Raises:
+            PowerError: a value is missing, not a number, or the unit was never calibrated.
+        """
+        found = dict(_LINE.findall(text))
+        table = {name: [_number(found, f"{name}{place}", monitor) for place in range(_RANGES)] for name in _NAMES}
+        for name, unit in (("R", " ohm"), ("UG", "")):
+            for place, value in enumerate(table[name]):
+                if value <= 0:
+                    said = f"{name}{place} = {value:g}{unit}"
+                    raise PowerError(f"{monitor}: its calibration says {said}, which can't be. {_REMEDY}")
+        if tuple(table["R"]) == _DESIGN_OHM and not any(table["O"]) and not any(table["S"] + table["I"]):
+            raise PowerError(
+                f"{monitor}: it announces the values of the design and no calibration of its own; "
+                f"readings would be off by percents. {_REMEDY}"
+            )
+        ohm, square, gain, offset, volt, constant, user = (np.array(table[name], float) for name in _NAMES)
+        flag, hardware = found.get("Calibrated", ""), found.get("HW", "")
+        return cls(ohm, square, gain, offset, volt, constant, user, flag, hardware)
+
+
+def _number(found: dict[str, str], key: str, monitor: str) -> float:
+    if key not in found:
+        raise PowerError(f"{monitor}: its calibration lacks {key}; {len(found)} values came. {_REMEDY}")
+    try:
+        value = float(found[key])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise PowerError(f"{monitor}: its calibration says {key}: {found[key]}, which is no number. {_REMEDY}")
+    return value
+
+
+class Ppk2Decoder:
+    """Decodes one stream: 4 bytes per sample, little-endian.
+
+    Bits 0 to 13 are the ADC value, 14 to 16 the range, 18 to 23 a number that goes up by one, 24 to 31 the inputs.
 
     Attributes:
         lost: samples whose number was skipped. A loss of a multiple of 64 in one place can't be seen.
@@ -36,19 +125,8 @@ class DecoderCounters:
         realigned: how often bytes, not whole samples, were missing.
     """
 
-    lost: int = 0
-    skipped_bytes: int = 0
-    realigned: int = 0
-
-
-class Ppk2Decoder:
-    """Decodes one stream: 4 bytes per sample, little-endian.
-
-    Bits 0 to 13 are the ADC value, 14 to 16 the range, 18 to 23 a number that goes up by one, 24 to 31 the inputs.
-    """
-
     def __init__(self, calibration: Calibration, voltage_v: float) -> None:
-        self.counters = DecoderCounters()
+        self.lost = self.skipped_bytes = self.realigned = 0
         self._calibration = calibration
         self._voltage_v = voltage_v
         self._filter = SpikeFilter()
@@ -75,10 +153,10 @@ class Ppk2Decoder:
                 start = _find_run(buffer, position)
                 if start is None:
                     kept = max(position, len(buffer) - _WORD * (_RUN + 2))
-                    self.counters.skipped_bytes += kept - position
+                    self.skipped_bytes += kept - position
                     position = len(buffer) if final else kept
                     break
-                self.counters.skipped_bytes += start - position
+                self.skipped_bytes += start - position
                 position, self._synchronized = start, True
             piece, position, more = self._take(buffer, position, final=final)
             words.append(piece[0])
@@ -114,11 +192,11 @@ class Ppk2Decoder:
             return self._accept(words, gaps, usable), position + _WORD * usable, False
         for start in range(position + _WORD * (at - 1) + 1, position + _WORD * (at + 1)):
             if start >= position and (start - position) % _WORD and _runs_at(buffer, start):
-                self.counters.realigned += 1
+                self.realigned += 1
                 start += _WORD  # noqa: PLW2901 - the first one may be the damaged sample, seen from its end
                 usable = max(at - 1, 0)
                 end = position + _WORD * usable
-                self.counters.skipped_bytes += start - end
+                self.skipped_bytes += start - end
                 return self._accept(words, gaps, usable), start, True
         return self._accept(words, gaps, at + 1), position + _WORD * (at + 1), at + 1 < count
 
@@ -135,7 +213,7 @@ class Ppk2Decoder:
         amperes, changes = self._filter.apply(raw, ranges)
         inputs = (words >> 24).astype(np.uint8)
         missing = int(gaps.sum())
-        self.counters.lost += missing
+        self.lost += missing
         lost = np.zeros(len(words) + missing, np.bool_)
         if missing:
             amperes, inputs, lost = self._fill(amperes, inputs, gaps)

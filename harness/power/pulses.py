@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.power.base import Chunk, join
+
 if TYPE_CHECKING:
-    from harness.power.base import Chunk
+    from collections.abc import Sequence
 
 _SETTLING = 0.1  # share of the idle time before and after that is left out, for starts and stops that take a moment
 
@@ -76,6 +78,11 @@ class Capture:
     other_edges: dict[int, int]
     voltage_v: float
 
+    @property
+    def high(self) -> int:
+        """How many samples the sync pin was high."""
+        return sum(pulse.end - pulse.start for pulse in self.pulses)
+
 
 @dataclass
 class _Sums:
@@ -123,15 +130,11 @@ class PulseFinder:
         count = len(chunk)
         if count == 0:
             return
-        before = int(chunk.logic[0]) if self._inputs is None else self._inputs
-        flips = np.diff(chunk.logic, prepend=np.uint8(before)) != 0
-        places = np.flatnonzero(flips)
         levels = chunk.logic >> self.sync_input & 1
         if self._inputs is None and levels[0]:
             self._open = Pulse(0, damaged=True)
-        edges = self._edges(chunk, before, places)
         done = 0
-        for place in edges:
+        for place in self._edges(chunk):
             self._add(chunk, done, place)
             self._turn(chunk, place, high=bool(levels[place]))
             done = place
@@ -184,15 +187,18 @@ class PulseFinder:
             self._voltage_sum / self._samples if self._samples else 0.0,
         )
 
-    def _edges(self, chunk: Chunk, before: int, places: Any) -> list[int]:
+    def _edges(self, chunk: Chunk) -> list[int]:
         """Return where the sync pin changes, and count what the other inputs do."""
-        previous = np.concatenate((np.array([before], np.uint8), chunk.logic[:-1]))
-        changed = chunk.logic[places] ^ previous[places]
+        before = int(chunk.logic[0]) if self._inputs is None else self._inputs
+        changed = chunk.logic ^ np.concatenate((np.array([before], np.uint8), chunk.logic[:-1]))
+        places = np.flatnonzero(changed)
+        changed = changed[places]
         for number in range(8):
             edges = int(np.count_nonzero(changed >> number & 1))
             if edges and number != self.sync_input:
                 self._other[number] = self._other.get(number, 0) + edges
-        return [int(place) for place in places[(changed >> self.sync_input & 1) == 1]]
+        found: list[int] = places[(changed >> self.sync_input & 1) == 1].tolist()
+        return found
 
     def _turn(self, chunk: Chunk, place: int, *, high: bool) -> None:
         damaged = self._last_lost if place == 0 else bool(chunk.lost[place - 1])
@@ -234,3 +240,49 @@ class PulseFinder:
             sums.add(chunk, *np.clip([begin, end], 0, size).tolist())
             behind += size
         return sums
+
+
+class MarkFinder:
+    """Batches in the stream of a monitor that marks only where they end.
+
+    Keeps the samples until it is known how long each batch took, then looks for the batches.
+
+    Args:
+        sync_input: which input carries the marks: high at the last sample of a batch.
+        idle_samples: how long the board idles before the first batch and after the last, in samples.
+        rate_hz: sample rate, per second.
+    """
+
+    def __init__(self, sync_input: int, idle_samples: int, rate_hz: float) -> None:
+        self._finder = PulseFinder(sync_input, idle_samples)
+        self._bit = 1 << sync_input
+        self._rate_hz = rate_hz
+        self._chunks: list[Chunk] = []
+        self._marks = self._behind = 0
+
+    def feed(self, chunk: Chunk) -> None:
+        """Take the samples that follow those of the last call."""
+        self._chunks.append(chunk)
+        marks = np.flatnonzero(chunk.logic & self._bit)
+        self._behind = self._behind + len(chunk) if marks.size == 0 else len(chunk) - int(marks[-1]) - 1
+        self._marks += marks.size
+
+    def has_idled(self, batches: int) -> bool:
+        """Tell from another thread whether the idle time behind the last of so many batches has come, or no batch."""
+        return self._marks == 0 or (self._marks >= batches and self._behind >= self._finder.least_idle)
+
+    def finish(self, seconds: Sequence[float]) -> Capture:
+        """Return what was found.
+
+        Args:
+            seconds: how long each batch took by the board's count.
+        """
+        whole = join(self._chunks)
+        if whole is not None:
+            ends = np.flatnonzero(whole.logic & self._bit) + 1
+            logic = np.where(whole.logic & self._bit, self._bit, 0).astype(np.uint8)
+            if len(ends) == len(seconds):
+                for end, duration in zip(ends.tolist(), seconds, strict=True):
+                    logic[max(end - round(duration * self._rate_hz), 0) : end] = self._bit
+            self._finder.feed(replace(whole, logic=logic))
+        return self._finder.finish()

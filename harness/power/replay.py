@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import PowerError
 from harness.power.base import Chunk
-from harness.power.judge import IDLE_TOLERANCE
+from harness.power.judge import idle_differs
 from harness.power.pulses import PulseFinder
 from harness.power.trace_file import glitches, read_columns
 from harness.schema import SIMULATED
@@ -155,7 +155,7 @@ def remarks(trace: Trace, capture: Capture, batches: int | None) -> list[str]:
     before, after = capture.before, capture.after
     if before is None or after is None:
         found.append("the board isn't seen idling at both ends, so nothing can be said without the idle power (--idle)")
-    elif abs(before.current_a - after.current_a) > IDLE_TOLERANCE * max(abs(before.current_a), abs(after.current_a)):
+    elif idle_differs(capture):
         found.append(
             f"the idle current is {1e6 * before.current_a:.4g} uA before and {1e6 * after.current_a:.4g} uA after the "
             "batches; something else on the board was at work"

@@ -1,20 +1,21 @@
-"""What power monitors on a USB serial port have in common: the port, and what it says when it is gone."""
+"""What power monitors on a USB serial port have in common: the port, the stream, and what is said when it ends."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol
 
 import serial
 
 from harness.errors import PowerError
 from harness.link.poll import ready, write_all
+from harness.power.base import Chunk, MonitorInfo, join
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterator
     from typing import Self
 
 ANSWER_S = 3.0  # a command is answered by then
@@ -24,37 +25,97 @@ _LATE_S = 0.02  # a read that ends so late says that this computer was busy, not
 _CHUNK = 65536
 
 
+class Decoder(Protocol):
+    """From the bytes of one stream to samples."""
+
+    def feed(self, data: bytes, *, final: bool = False) -> Chunk | None:
+        """Return the samples that are complete with `data`; `final` if nothing will follow.
+
+        Raises:
+            PowerError: the monitor reports an error, or bytes can't be.
+        """
+        ...
+
+
 class SerialMonitor:
-    """A monitor on a serial port.
+    """A monitor on a serial port. A subclass sets it up and says how a stream begins (`_begin`).
 
     Args:
-        name: what messages call the monitor.
+        label: what messages call the monitor.
         port: path or URL that pyserial opens.
-        goodbye: sent before the port is closed.
+        stop: ends a stream.
         quiet_s: it has ended its stream when nothing came for so long.
         baud: of the port; USB ones don't care.
+        goodbye: sent after `stop` before the port is closed.
+
+    Attributes:
+        when_closed: called once the port is closed.
 
     Raises:
         PowerError: the port can't be opened.
     """
 
-    def __init__(self, name: str, port: str, goodbye: bytes, quiet_s: float, baud: int = 9600) -> None:
-        self._name = name
-        self._goodbye = goodbye
+    info: MonitorInfo
+
+    def __init__(
+        self, label: str, port: str, stop: bytes, quiet_s: float, baud: int = 9600, goodbye: bytes = b""
+    ) -> None:
+        self._name = label
+        self._stop = stop
+        self._goodbye = stop + goodbye
         self._quiet_s = quiet_s
+        self.when_closed: Callable[[], None] = lambda: None
+        self._decoder: Decoder | None = None
+        self._early = b""
+        self._heard = 0.0
         try:
             self._port = serial.serial_for_url(port, baud, timeout=_READ_S, write_timeout=ANSWER_S, exclusive=True)
             self._plain = os.name == "posix" and type(self._port) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
-            raise PowerError(f"{name}: {port} can't be opened ({error}). Does another program use it?") from error
+            raise PowerError(f"{label}: {port} can't be opened ({error}). Does another program use it?") from error
 
-    def __enter__(self) -> Self:
-        return self
+    def _begin(self) -> tuple[Decoder, bytes]:
+        """Let it stream; return what decodes the stream, and what of it has come already."""
+        raise NotImplementedError
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def start(self) -> None:
+        """Begin to stream.
+
+        Raises:
+            PowerError: the port is gone, or it doesn't answer.
+        """
+        self._decoder, self._early = self._begin()
+        self._heard = time.monotonic()
+
+    def read(self) -> Chunk | None:
+        """Return the samples that have come.
+
+        Raises:
+            PowerError: the port is gone, nothing came for 5 s, or the monitor reports an error.
+        """
+        if self._decoder is None:
+            raise PowerError(f"{self._name}: not started")
+        data, self._early = self._early + self._read(), b""
+        now = time.monotonic()
+        if data:
+            self._heard = now
+            return self._decoder.feed(data)
+        if now - self._heard > SILENT_S:
+            raise PowerError(f"{self._name}: it has stopped sending samples; unplug it and plug it in again")
+        return None
+
+    def stop(self) -> Chunk | None:
+        """End the stream and return what was on its way.
+
+        Raises:
+            PowerError: the port is gone, it goes on sending, or the monitor reports an error.
+        """
+        decoder, self._decoder = self._decoder, None
+        if decoder is None:
+            return None
+        self._send(self._stop)
+        chunks = [decoder.feed(data) for data in chain([self._early], self._until_quiet())]
+        return join([*chunks, decoder.feed(b"", final=True)])
 
     def close(self) -> None:
         """Let go of it and of the port. The board keeps its power."""
@@ -63,6 +124,24 @@ class SerialMonitor:
                 self._put(self._goodbye)
         with suppress(serial.SerialException, OSError):
             self._port.close()
+        self.when_closed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _set_up(self, steps: Callable[[], object]) -> None:
+        """End what a program that was killed may have left streaming, and set the monitor up; else close the port."""
+        try:
+            self._send(self._stop)
+            for _ in self._until_quiet():
+                pass
+            steps()
+        except PowerError:
+            self.close()
+            raise
 
     def _send(self, data: bytes) -> None:
         try:
@@ -100,6 +179,14 @@ class SerialMonitor:
     def _gone(self, error: Exception) -> PowerError:
         return PowerError(f"{self._name}: the port is gone, was it unplugged? ({error})")
 
+    def _answer(self, wanted: bytes, failed: Callable[[bytes], bool] = lambda _answer: False) -> bytes:
+        """Return what comes until an answer holds `wanted`, or fails, or the time for an answer is over."""
+        answer = b""
+        deadline = time.monotonic() + ANSWER_S
+        while wanted not in answer and not failed(answer) and time.monotonic() <= deadline:
+            answer += self._read()
+        return answer
+
     def _until_quiet(self) -> Iterator[bytes]:
         """Yield what a stream that was told to end has left.
 
@@ -119,8 +206,3 @@ class SerialMonitor:
                     raise PowerError(f"{self._name}: it doesn't stop sending; unplug it and plug it in again")
             elif now - began < _READ_S + _LATE_S or now > deadline:
                 quiet += _READ_S
-
-    def _drain(self) -> None:
-        """Drop what an earlier stream has left."""
-        for _ in self._until_quiet():
-            pass

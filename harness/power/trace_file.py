@@ -72,15 +72,11 @@ def read_columns(path: Path, sync: str | None) -> Columns:
     if table.empty:
         raise PowerError(f"{path}: it has a header and no samples; export it again")
     names = {str(name): _tidy(str(name)) for name in table.columns}
-    time = _find(path, names, _TIME)
-    current = _find(path, names, _CURRENT)
-    voltage = _find(path, names, _VOLTAGE, required=False)
-    assert time is not None  # noqa: S101 - required
-    assert current is not None  # noqa: S101 - required
+    has_voltage = any(_holds(tidy, _VOLTAGE) for tidy in names.values())
     return Columns(
-        _time(path, table, time),
-        _numbers(path, table, current) * _scale(names[current]),
-        None if voltage is None else _numbers(path, table, voltage) * _scale(names[voltage]),
+        _time(path, table, _find(path, names, _TIME)),
+        _in_si(path, table, _find(path, names, _CURRENT)),
+        _in_si(path, table, _find(path, names, _VOLTAGE)) if has_voltage else None,
         logic_level(_sync_values(path, table, names, sync)),
     )
 
@@ -130,7 +126,7 @@ def _may_be_header(line: str) -> bool:
     return not line.lstrip().startswith("#") or ("time" in text and any(mark in text for mark in ",;\t"))
 
 
-def _find(path: Path, names: dict[str, str], letter: str, *, required: bool = True) -> str | None:
+def _find(path: Path, names: dict[str, str], letter: str) -> str:
     """Return the column that holds a quantity."""
     found = [name for name, tidy in names.items() if _holds(tidy, letter)]
     if len(found) == 1:
@@ -138,9 +134,7 @@ def _find(path: Path, names: dict[str, str], letter: str, *, required: bool = Tr
     what = _WORDS[letter][0]
     if found:
         raise PowerError(f"{path}: {' and '.join(found)} could each be the {what}; leave one of them in the file")
-    if required:
-        raise PowerError(f"{path}: no column for the {what}; it has {', '.join(names)}. {_TAKEN}")
-    return None
+    raise PowerError(f"{path}: no column for the {what}; it has {', '.join(names)}. {_TAKEN}")
 
 
 _TAKEN: Final = (
@@ -155,15 +149,16 @@ def _holds(tidy: str, letter: str) -> bool:
     return any(word in tidy for word in _WORDS[letter]) and (unit is None or unit[2] == letter)
 
 
-def _scale(tidy: str) -> float:
-    unit = _UNIT.search(tidy)
-    return _SCALE[unit[1]] if unit else 1.0
+def _in_si(path: Path, table: pd.DataFrame, name: str) -> Floats:
+    """Return a column in seconds, ampere or volt, by the unit in its name."""
+    unit = _UNIT.search(_tidy(name))
+    return _numbers(path, table, name) * (_SCALE[unit[1]] if unit else 1.0)
 
 
 def _time(path: Path, table: pd.DataFrame, name: str) -> Floats:
     column = table[name]
     if pd.api.types.is_numeric_dtype(column):
-        values = _numbers(path, table, name) * _scale(_tidy(name))
+        values = _in_si(path, table, name)
         since: Floats = values - values[0]
         return since
     try:
@@ -198,12 +193,10 @@ def _sync_values(path: Path, table: pd.DataFrame, names: dict[str, str], sync: s
     packed = [name for name, tidy in names.items() if tidy == _BITS]
     if number and packed:
         return _bits(path, table[packed[0]], int(number[1]), packed[0])
-    offered = [name for name, tidy in names.items() if not any(_holds(tidy, letter) for letter in _WORDS)]
-    if packed:
-        offered = [*(f"D{bit}" for bit in range(8))]
+    others = [name for name, tidy in names.items() if not any(_holds(tidy, letter) for letter in _WORDS)]
+    offered = ["D0"] if packed else others
     hint = f"say which one carries the sync pin: --sync {offered[0]}" if offered else "export the sync pin's level, too"
-    missing = f"no column {sync or 'sync'}"
-    raise PowerError(f"{path}: {missing}; it has {', '.join(names)}; {hint}")
+    raise PowerError(f"{path}: no column {sync or 'sync'}; it has {', '.join(names)}; {hint}")
 
 
 def _bits(path: Path, column: pd.Series[Any], bit: int, name: str) -> Floats:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from harness.errors import ConfigError, StoreError
-from harness.report.against import against_baseline, make_policy
-from harness.report.baseline import find_baseline
-from harness.report.gate import Gate, Limit, check_limits, parse_limits
+from harness.report.baseline import against_baseline, find_baseline
+from harness.report.gate import Gate, Limit, check_limits, make_policy, parse_limits
 from harness.report.text import render_comparison, render_gate
 from harness.store import load_results
 from harness.store.verdicts import ORDER, add_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from harness.report.frame import Comparison
     from harness.report.history import Series
@@ -24,23 +23,15 @@ if TYPE_CHECKING:
 _GROWING = ("latest", "history:")
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What came of one run."""
-
-    comparison: Comparison
-    series: tuple[Series, ...]
-    gate: Gate | None
-
-
 @dataclass
 class Judge:
-    """Holds runs against a baseline, and remembers what came of it."""
+    """Holds runs against a baseline, and remembers what came of it; `regressed` says that a limit was exceeded."""
 
     baseline: str
     limits: tuple[Limit, ...]
     results_dir: Path
-    _judged: list[_Judged] = field(default_factory=list)
+    regressed: bool = False
+    _judged: list[tuple[Comparison, tuple[Series, ...], Gate | None]] = field(default_factory=list)
     _silent: list[str] = field(default_factory=list)
 
     @classmethod
@@ -60,7 +51,7 @@ class Judge:
                 raise ConfigError(f"--hil-baseline {baseline}: {error}") from error
         return cls(baseline, limits, results_dir)
 
-    def compare(self, folders: Sequence[str]) -> None:
+    def compare(self, folders: Sequence[Path]) -> None:
         """Hold finished runs against the baseline.
 
         What came of the limits is added to the cases of the run.
@@ -72,7 +63,7 @@ class Judge:
             StoreError: it can't be added.
         """
         policy = make_policy(self.limits, None)
-        for folder in map(Path, folders):
+        for folder in folders:
             try:
                 current = load_results(folder)
                 comparison, series = against_baseline(current, folder, self.baseline, self.results_dir, policy)
@@ -80,14 +71,10 @@ class Judge:
                 self._silent.append(str(error))
                 continue
             gate = check_limits(comparison, self.limits, series) if self.limits else None
-            self._judged.append(_Judged(comparison, series, gate))
+            self._judged.append((comparison, series, gate))
             if gate is not None:
+                self.regressed = self.regressed or gate.outcome == "regression"
                 add_verdicts(folder, _verdicts(gate, self.baseline))
-
-    @property
-    def regressed(self) -> bool:
-        """Whether a limit was exceeded."""
-        return any(item.gate is not None and item.gate.outcome == "regression" for item in self._judged)
 
     def sections(self, *, width: int, color: bool) -> Iterator[tuple[str, str, dict[str, bool]]]:
         """Yield title, text and markup of what the terminal shows.
@@ -98,16 +85,16 @@ class Judge:
         """
         for reason in self._silent:
             yield "baseline", f"Not compared with {self.baseline}: {reason}", {"yellow": True}
-        for item in self._judged:
-            yield "baseline", render_comparison(item.comparison, width=width, color=color, series=item.series), {}
-            if item.gate is not None:
-                markup = {"red": True} if item.gate.outcome == "regression" else {}
-                words = "\n".join(render_gate(item.gate))
-                if item.gate.outcome == "regression":
-                    words += f"\nThe run fails: it is worse than {self.baseline}."
-                elif item.gate.outcome != "ok":
-                    words += "\nThe run doesn't fail for what can't be told; `hil compare --fail-on` ends with 6 then."
-                yield "regression gate", words, markup
+        for comparison, series, gate in self._judged:
+            yield "baseline", render_comparison(comparison, width=width, color=color, series=series), {}
+            if gate is None:
+                continue
+            words, markup = "\n".join(render_gate(gate)), {}
+            if gate.outcome == "regression":
+                words, markup = f"{words}\nThe run fails: it is worse than {self.baseline}.", {"red": True}
+            elif gate.outcome != "ok":
+                words += "\nThe run doesn't fail for what can't be told; `hil compare --fail-on` ends with 6 then."
+            yield "regression gate", words, markup
 
 
 def _verdicts(gate: Gate, baseline: str) -> dict[int, tuple[str, str | None]]:

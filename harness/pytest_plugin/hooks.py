@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +29,33 @@ if TYPE_CHECKING:
     from harness.run.session import Session
     from harness.store.publish import Published
 
-_SESSION = pytest.StashKey["Session"]()
-_UNASKED = pytest.StashKey[list[Path]]()
-_SIGNALS = pytest.StashKey[dict[int, Any]]()
-_JUDGE: pytest.StashKey[Judge] = pytest.StashKey()
-_CONTROLLER: pytest.StashKey[Controller] = pytest.StashKey()
-_PUBLISHED: pytest.StashKey[list[Published]] = pytest.StashKey()
-_STOPPED = pytest.StashKey[threading.Event]()
-_ENDING = pytest.StashKey[bool]()
-_FLAGS: pytest.StashKey[Flags] = pytest.StashKey()
 _YAML = (".yaml", ".yml")
+
+
+@dataclass
+class _State:
+    """What the plugin knows in one run of pytest; its session is that with the boards of `--device`."""
+
+    flags: Flags
+    session: Session | None = None
+    judge: Judge | None = None
+    controller: Controller | None = None
+    unasked: list[Path] = field(default_factory=list)
+    found: list[dict[str, Any]] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    ending: bool = False
+    signal_handlers: dict[int, Any] = field(default_factory=dict)
+
+
+_STATE = pytest.StashKey[_State]()
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options of the harness, where a conftest.py loads this plugin."""
     if pluginmanager._conftest_plugins:  # noqa: SLF001 (pytest has no other way to ask)
         config: Any = pluginmanager.get_plugin("pytestconfig")
-        config.stash[_FLAGS] = add_options(parser)
+        config.stash[_STATE] = _State(add_options(parser))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -60,33 +71,23 @@ def pytest_load_initial_conftests(
     try:
         yield
     finally:
-        early_config.stash[_FLAGS] = add_options(parser)
+        early_config.stash[_STATE] = _State(add_options(parser))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the boards, or say which suites lack one."""
-    config.stash[_UNASKED], config.stash[_STOPPED] = [], threading.Event()
+    config.stash.setdefault(_STATE, _State({}))  # of a plugin that another one loads, options are never asked for
     if not value_of(config, "--device"):
         _refuse_suites_without_device(config)
         return
-    from harness.errors import HilError
-
-    try:
-        hil_session = _hil_session(config)
-        baseline, limits = value_of(config, "--hil-baseline"), value_of(config, "--hil-fail-on")
-        if baseline is not None or limits is not None:
-            from harness.pytest_plugin.gate import Judge
-
-            config.stash[_JUDGE] = Judge.build(baseline, limits, hil_session.options.results_dir)
-    except HilError as error:
-        raise pytest.UsageError(printable(str(error))) from error
+    hil_session = _open(config)
     if _in_parallel(config):
         from harness.pytest_plugin import xdist as parallel
 
         parallel.limit_workers(config, hil_session)
-        config.stash[_CONTROLLER] = parallel.Controller(hil_session)
-        config.pluginmanager.register(config.stash[_CONTROLLER])
-    _catch_signals(config)
+        controller = config.stash[_STATE].controller = parallel.Controller(hil_session)
+        config.pluginmanager.register(controller)
+    _catch_signals(config.stash[_STATE])
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -94,13 +95,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Say how many processes `-n auto` means: one for each board."""
     if not value_of(config, "--device"):
         return None
-    from harness.errors import HilError
     from harness.pytest_plugin.xdist import how_many
 
-    try:
-        return how_many(_hil_session(config))
-    except HilError as error:
-        raise pytest.UsageError(printable(str(error))) from error
+    return how_many(_open(config))
 
 
 def _in_parallel(config: pytest.Config) -> bool:
@@ -108,54 +105,64 @@ def _in_parallel(config: pytest.Config) -> bool:
     return getattr(config.option, "dist", "no") != "no" and not config.option.collectonly
 
 
-def _hil_session(config: pytest.Config) -> Session:
-    """Return the session with the boards of `--device`; pytest's own is called `session`."""
-    if _SESSION not in config.stash:
-        from harness.farm.lab_access import LabAccess
-        from harness.run.session import Session
+def _open(config: pytest.Config) -> Session:
+    """Find the boards of `--device` and the baseline, once."""
+    state = config.stash[_STATE]
+    if state.session is not None:
+        return state.session
+    from harness.errors import HilError
+    from harness.farm.lab_access import LabAccess
+    from harness.run.session import Session
 
+    try:
         options = chosen_options(config)
-        config.stash[_SESSION] = Session.build(options, LabAccess.of(options))
-    return config.stash[_SESSION]
+        state.session = Session.build(options, LabAccess.of(options))
+        baseline, limits = value_of(config, "--hil-baseline"), value_of(config, "--hil-fail-on")
+        if baseline is not None or limits is not None:
+            from harness.pytest_plugin.gate import Judge
+
+            state.judge = Judge.build(baseline, limits, options.results_dir)
+    except HilError as error:
+        raise pytest.UsageError(printable(str(error))) from error
+    return state.session
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Give the signals back."""
-    for number, handler in config.stash.get(_SIGNALS, {}).items():
+    for number, handler in config.stash[_STATE].signal_handlers.items():
         signal.signal(number, handler)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say which boards are used, and that an emulator is one."""
-    hil_session = config.stash.get(_SESSION, None)
-    lines = [*hil_session.header(), *(f"hil: {text}" for text in clashes(config.stash[_FLAGS]))] if hil_session else []
-    return [printable(line) for line in lines]
+    state = config.stash[_STATE]
+    if state.session is None:
+        return []
+    return [printable(line) for line in (*state.session.header(), *(f"hil: {text}" for text in clashes(state.flags)))]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect suites."""
     if file_path.suffix not in _YAML:
         return None
-    named = parent.session.isinitpath(file_path)
-    hil_session = parent.config.stash.get(_SESSION, None)
-    if not _is_suite(file_path) and not (named and hil_session):
+    config, state = parent.config, parent.config.stash[_STATE]
+    if not _is_suite(file_path) and not (parent.session.isinitpath(file_path) and state.session):
         return None
-    if hil_session is None:
-        from harness.pytest_plugin.items import shortest
+    from harness.pytest_plugin.items import SuiteFile, shortest
 
-        parent.config.stash[_UNASKED].append(shortest(file_path))
+    if state.session is None:
+        state.unasked.append(shortest(file_path))
         return None
-    from harness.pytest_plugin.items import SuiteFile
     from harness.pytest_plugin.progress import watch_terminal
 
-    config = parent.config
-    stopped = config.stash[_STOPPED]
-    return SuiteFile.build(parent, file_path, hil_session, lambda name: watch_terminal(config, name, stopped))
+    file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    file.hil_session, file.watch = state.session, lambda name: watch_terminal(config, name, state.stopped)
+    return file
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that uses `board` once for each target, if there are several."""
-    hil_session = metafunc.config.stash.get(_SESSION, None)
+    hil_session = metafunc.config.stash[_STATE].session
     if hil_session and len(hil_session.targets) > 1 and "board" in metafunc.fixturenames:
         ids = [target.name for target in hil_session.targets]
         metafunc.parametrize("board", hil_session.targets, indirect=True, ids=ids, scope="session")
@@ -164,7 +171,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def board(request: pytest.FixtureRequest) -> Board:
     """The open board of `--device`: flash(image), reset(), link(), read_memory(address, size)."""
-    hil_session = request.config.stash.get(_SESSION, None)
+    hil_session = request.config.stash[_STATE].session
     if hil_session is None:
         pytest.skip("needs a board: say which, for example --device nano33")
     return hil_session.boards.any_board(getattr(request, "param", hil_session.targets[0]))
@@ -172,7 +179,7 @@ def board(request: pytest.FixtureRequest) -> Board:
 
 def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
     """Keep the suites' items of one device together; everything else stays where it was."""
-    hil_session = config.stash.get(_SESSION, None)
+    hil_session = config.stash[_STATE].session
     if hil_session is None:
         return
     from harness.pytest_plugin.items import in_order
@@ -185,14 +192,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the case's row to its report, which also carries it from xdist's workers."""
     report = yield
-    row = getattr(item, "row", None)
+    row: Any = getattr(item, "row", None)
     if report.when == "call" and row is not None:
         from harness.pytest_plugin.summary import entry_of
 
-        entry = entry_of(item.config.stash[_SESSION], row)
+        entry = entry_of(item.hil_session, row)
         entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}
         vars(report)["hil"] = entry
     return report
@@ -204,71 +211,61 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
     As the innermost wrapper it goes on after pytest-xdist's workers have ended, and before the summary is printed.
     """
-    hil_session = session.config.stash.get(_SESSION, None)
-    if hil_session is None:
+    config, state = session.config, session.config.stash[_STATE]
+    if state.session is None:
         return (yield)
     from harness.errors import StoreError
-    from harness.pytest_plugin.summary import folders_of, found_cases
-    from harness.store.publish import publish_finished
 
-    config, controller = session.config, session.config.stash.get(_CONTROLLER, None)
-    config.stash[_ENDING] = True
+    state.ending = True
     try:
-        hil_session.close()
+        state.session.close()
         yield
-        if controller is not None:
-            controller.finish()
+        if state.controller is not None:
+            state.controller.finish()
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and not hasattr(config, "workerinput"):
+            failed = _finish(reporter, state, state.session)
+            if session.exitstatus == pytest.ExitCode.OK and failed:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            if session.exitstatus == pytest.ExitCode.OK and state.stopped.is_set():
+                session.exitstatus = pytest.ExitCode.INTERRUPTED
     except StoreError as error:
         pytest.exit(printable(str(error)), returncode=1)
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(config, "workerinput"):
-        return None
-    found = found_cases(reporter, hil_session, _interrupted(config))
-    folders = [Path(folder) for folder in folders_of(found) if not config.stash[_STOPPED].is_set()]
-    judge = config.stash.get(_JUDGE, None)
-    if judge is not None:  # before it is published: a run in the store never changes
-        try:
-            judge.compare(list(map(str, folders)))
-        except StoreError as error:
-            pytest.exit(printable(str(error)), returncode=1)
-    config.stash[_PUBLISHED] = [
-        done for folder in folders if (done := publish_finished(folder, hil_session.lab)) is not None
-    ]
-    nothing = bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
-    unpublished = any(done.failed for done in config.stash[_PUBLISHED])
-    if session.exitstatus == pytest.ExitCode.OK and (nothing or unpublished or (judge is not None and judge.regressed)):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if session.exitstatus == pytest.ExitCode.OK and config.stash[_STOPPED].is_set():
-        session.exitstatus = pytest.ExitCode.INTERRUPTED
     return None
+
+
+def _finish(reporter: pytest.TerminalReporter, state: _State, hil_session: Session) -> bool:
+    """Hold what was measured against the baseline and publish it; return whether that makes the run fail.
+
+    Raises:
+        StoreError: what came of the limits can't be written down.
+    """
+    from harness.pytest_plugin.summary import all_skipped, folders_of, found_cases
+    from harness.store.publish import publish_to
+
+    # Workers that were interrupted went on for a moment after the controller had stopped listening to them.
+    found = found_cases(reporter, hil_session, state.controller if state.stopped.is_set() else None)
+    state.found = found
+    folders = [] if state.stopped.is_set() else [Path(folder) for folder in folders_of(found)]
+    if state.judge is not None:  # before it is published: a run in the store never changes
+        state.judge.compare(folders)
+    store = hil_session.lab.farm.store
+    state.published = [done for folder in folders if (done := publish_to(folder, store)) is not None]
+    regressed = state.judge is not None and state.judge.regressed
+    return all_skipped(found) or regressed or any(done.failed for done in state.published)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the tables."""
-    write = terminalreporter.write_line
-    for path in config.stash[_UNASKED]:
+    write, state = terminalreporter.write_line, config.stash[_STATE]
+    for path in state.unasked:
         write(f"{path} was not run: say which board, for example {_device_flag(config)} nano33")
-    hil_session = config.stash.get(_SESSION, None)
-    if hil_session is None:
-        return
-    from harness.pytest_plugin.summary import found_cases, write_judgement, write_summary
+    if state.found:
+        from harness.pytest_plugin.summary import write_summary
 
-    found = found_cases(terminalreporter, hil_session, _interrupted(config))
-    if not found:
-        return
-    write_summary(terminalreporter, found)
-    for done in config.stash.get(_PUBLISHED, ()):
-        write(printable(done.line))
-    if all(entry["row"]["status"] == "skipped" for entry in found):
-        write("Nothing was measured: every board is in quarantine.")
-    write_judgement(terminalreporter, config.stash.get(_JUDGE, None))
-    if config.stash[_STOPPED].is_set():
-        write("The run was interrupted. The boards are released; what had finished is in the results.")
-
-
-def _interrupted(config: pytest.Config) -> Controller | None:
-    """Return the controller of workers that went on for a moment after it had stopped listening to them."""
-    return config.stash.get(_CONTROLLER, None) if config.stash[_STOPPED].is_set() else None
+        write_summary(terminalreporter, state.found, state.published, state.judge)
+        if state.stopped.is_set():
+            write("The run was interrupted. The boards are released; what had finished is in the results.")
 
 
 def _refuse_suites_without_device(config: pytest.Config) -> None:
@@ -284,17 +281,15 @@ def _refuse_suites_without_device(config: pytest.Config) -> None:
                 known = Lab.load(find_lab(value_of(config, "--lab"), folders)).known()
             except HilError as error:
                 known = str(error)
-            words = [
-                f"{argument}: say which board: {_device_flag(config)} nano33",
-                *clashes(config.stash[_FLAGS]),
-                known,
-            ]
-            raise pytest.UsageError(printable("\n".join(words)))
+            flag, others = _device_flag(config), clashes(config.stash[_STATE].flags)
+            raise pytest.UsageError(
+                printable("\n".join([f"{argument}: say which board: {flag} nano33", *others, known]))
+            )
 
 
 def _device_flag(config: pytest.Config) -> str:
     """Return what `--device` is called here."""
-    return config.stash[_FLAGS]["--device"] or "--device"
+    return config.stash[_STATE].flags["--device"] or "--device"
 
 
 def _is_suite(path: Path) -> bool:
@@ -306,7 +301,7 @@ def _is_suite(path: Path) -> bool:
     return all(re.search(key, content, re.MULTILINE) for key in (rb"^task\s*:", rb"^variants\s*:"))
 
 
-def _catch_signals(config: pytest.Config) -> None:
+def _catch_signals(state: _State) -> None:
     """End the session at SIGINT, SIGTERM and SIGHUP alike: boards released, tables written, exit code 2.
 
     The event is for a signal that comes while an emulator's callback runs, where an exception would be lost, or while
@@ -314,12 +309,11 @@ def _catch_signals(config: pytest.Config) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    stopped = config.stash[_STOPPED]
 
     def stop(_number: int, _frame: object) -> None:
-        again = stopped.is_set()
-        stopped.set()
-        if again or not config.stash.get(_ENDING, False):
+        again = state.stopped.is_set()
+        state.stopped.set()
+        if again or not state.ending:
             raise KeyboardInterrupt
 
-    config.stash[_SIGNALS] = on_stop(stop)
+    state.signal_handlers = on_stop(stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,26 +29,6 @@ class SuiteFile(pytest.File):
 
     hil_session: Session
     watch: Callable[[str], Watch]
-
-    @classmethod
-    def build(
-        cls,
-        parent: pytest.Collector,
-        path: Path,
-        hil_session: Session,
-        watch: Callable[[str], Watch],
-    ) -> Self:
-        """Make the collector of a suite file.
-
-        Args:
-            parent: the folder it is in.
-            path: the file.
-            hil_session: with the boards to measure on.
-            watch: gives the progress callback for an item's name.
-        """
-        node: Self = cls.from_parent(parent, path=path)
-        node.hil_session, node.watch = hil_session, watch
-        return node
 
     def collect(self) -> Iterator[VariantItem]:
         """Yield an item for each target and variant.

@@ -3,17 +3,108 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pytest
 
-    from harness.locks.waiting import Patience
     from harness.run.options import Options
 
     Flags = dict[str, str | None]
+
+
+def _folder(text: str) -> str:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(
+            f"must be a folder, not {text!r}; `farm: {{store: URL}}` publishes finished runs"
+        )
+    return text
+
+
+def _number(kind: type[int | float], least: int, words: str) -> Callable[[str], float]:
+    """Return what reads a number from a command line, of which `words` say what it must be."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text) if kind is float or text.isdecimal() else -1
+        except ValueError:
+            value = -1
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be {words}, not {text!r}")
+        return value
+
+    return read
+
+
+#: The options, with what argparse takes of each.
+OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "--device": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME",
+        "help": "board: a device, kind or tag, or all; repeatable",
+    },
+    "--backend": {
+        "choices": ("auto", "hardware", "renode", "virtual"),
+        "default": "auto",
+        "help": "auto (default): hardware if it is attached, else an emulator",
+    },
+    "--samples": {
+        "type": _number(int, 1, "a whole number of at least 1"),
+        "metavar": "N",
+        "help": "use only N inputs of each suite, of each class its share",
+    },
+    "--results-dir": {
+        "type": _folder,
+        "default": "results",
+        "metavar": "DIR",
+        "help": "where runs are stored (default: results)",
+    },
+    "--lab": {"metavar": "FILE", "help": "the lab's boards (default: devices.yaml, if there is one)"},
+    "--hil-retries": {
+        "type": _number(int, 0, "a whole number of at least 0"),
+        "default": 2,
+        "metavar": "N",
+        "help": "retries after a failure of board or link (default: 2)",
+    },
+    "--virtual-fault": {
+        "action": "append",
+        "default": [],
+        "metavar": "FAULT",
+        "help": "let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
+    },
+    "--each": {
+        "action": "store_true",
+        "help": "every case on every board; else the boards of a kind share the cases",
+    },
+    "--force-flash": {"action": "store_true", "help": "flash even if the board already holds the image"},
+    "--hil-baseline": {
+        "metavar": "WHAT",
+        "help": "compare the run with this one: a tag, run, git revision, latest, or history:N (docs/comparing.md)",
+    },
+    "--hil-fail-on": {
+        "metavar": "LIMITS",
+        "help": 'with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
+    },
+    "--power": {
+        "choices": ("auto", "off", "required"),
+        "default": "auto",
+        "help": "energy: auto (default) measures it where devices.yaml names a monitor, required fails without",
+    },
+    "--mlperf-rules": {
+        "action": "store_true",
+        "help": "power windows by the rules of MLPerf Tiny (docs/power.md)",
+    },
+    "--wait": {"action": "store_true", "help": "wait for a board that another run uses"},
+    "--wait-timeout": {
+        "type": _number(float, 0, "a number of seconds"),
+        "metavar": "SECONDS",
+        "help": "wait so long at most for a board that another run uses (default with --wait: no limit)",
+    },
+    "--allow-mass-erase": {"action": "store_true", "help": "unlock a locked part, which erases all of it"},
+}
 
 
 def add_options(parser: pytest.Parser) -> Flags:
@@ -28,32 +119,23 @@ def add_options(parser: pytest.Parser) -> Flags:
     taken = {name for group in groups for option in group.options for name in option.names()}
     group = parser.getgroup("hil", "benchmarks on boards (tinyml-hil)")
     flags: Flags = {}
-
-    def add(name: str, **attributes: Any) -> None:
-        free = [each for each in _names(name) if each not in taken]
-        flags[name] = free[0] if free else None
-        if free:
-            group.addoption(free[0], dest=_dest(name), **attributes)
-
-    _options(add)
+    for name, attributes in OPTIONS.items():
+        flags[name] = free = next((each for each in _names(name) if each not in taken), None)
+        if free is not None:
+            group.addoption(free, dest=_dest(name), **attributes)
     return flags
 
 
 def without_options(args: Sequence[str]) -> list[str]:
     """Return a command line without the options of the harness and their values."""
-    takes_value: dict[str, bool] = {}
-
-    def add(name: str, **attributes: Any) -> None:
-        takes_value.update(dict.fromkeys(_names(name), attributes.get("action") != "store_true"))
-
-    _options(add)
+    ours = {each: attributes for name, attributes in OPTIONS.items() for each in _names(name)}
     left, follows = [], False
     for arg in args:
         name, equals, _ = arg.partition("=")
         if follows:
             follows = False
-        elif name in takes_value:
-            follows = takes_value[name] and not equals
+        elif name in ours:
+            follows = not equals and ours[name].get("action") != "store_true"
         else:
             left.append(arg)
     return left
@@ -70,19 +152,10 @@ def clashes(flags: Flags) -> list[str]:
 
 
 def value_of(config: pytest.Config, name: str) -> Any:
-    """Return what the user chose for an option of the harness, or its default.
-
-    Args:
-        config: of pytest.
-        name: of the option, like `--device`.
-    """
-    defaults: dict[str, Any] = {}
-
-    def add(name: str, **attributes: Any) -> None:
-        defaults[name] = attributes.get("default", False)
-
-    _options(add)
-    return getattr(config.option, _dest(name), defaults[name])
+    """Return what the user chose for an option of the harness, like `--device`, or its default."""
+    attributes = OPTIONS[name]
+    default = attributes.get("default", False if attributes.get("action") == "store_true" else None)
+    return getattr(config.option, _dest(name), default)
 
 
 def _names(name: str) -> tuple[str, ...]:
@@ -95,74 +168,6 @@ def _dest(name: str) -> str:
     return f"tinyml_hil_{name[2:].replace('-', '_')}"
 
 
-def _options(add: Callable[..., None]) -> None:
-    """Call `add` with name and attributes of each option, as argparse takes them."""
-    add(
-        "--device", action="append", default=[], metavar="NAME", help="board: a device, kind or tag, or all; repeatable"
-    )
-    add(
-        "--backend",
-        choices=("auto", "hardware", "renode", "virtual"),
-        default="auto",
-        help="auto (default): hardware if it is attached, else an emulator",
-    )
-    add(
-        "--samples",
-        type=_positive,
-        default=None,
-        metavar="N",
-        help="use only N inputs of each suite, of each class its share",
-    )
-    add(
-        "--results-dir", type=_folder, default="results", metavar="DIR", help="where runs are stored (default: results)"
-    )
-    add("--lab", default=None, metavar="FILE", help="the lab's boards (default: devices.yaml, if there is one)")
-    add(
-        "--hil-retries",
-        type=_count,
-        default=2,
-        metavar="N",
-        help="retries after a failure of board or link (default: 2)",
-    )
-    add(
-        "--virtual-fault",
-        action="append",
-        default=[],
-        metavar="FAULT",
-        help="let a virtual board misbehave, for example serial.flip=1e-4,seed=1 (docs/faults.md); repeatable",
-    )
-    add("--each", action="store_true", help="every case on every board; else the boards of a kind share the cases")
-    add("--force-flash", action="store_true", help="flash even if the board already holds the image")
-    add(
-        "--hil-baseline",
-        default=None,
-        metavar="WHAT",
-        help="compare the run with this one: a tag, run, git revision, latest, or history:N (docs/comparing.md)",
-    )
-    add(
-        "--hil-fail-on",
-        default=None,
-        metavar="LIMITS",
-        help='with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
-    )
-    add(
-        "--power",
-        choices=("auto", "off", "required"),
-        default="auto",
-        help="energy: auto (default) measures it where devices.yaml names a monitor, required fails without",
-    )
-    add("--mlperf-rules", action="store_true", help="power windows by the rules of MLPerf Tiny (docs/power.md)")
-    add("--wait", action="store_true", help="wait for a board that another run uses")
-    add(
-        "--wait-timeout",
-        type=_seconds,
-        default=None,
-        metavar="SECONDS",
-        help="wait so long at most for a board that another run uses (default with --wait: no limit)",
-    )
-    add("--allow-mass-erase", action="store_true", help="unlock a locked part, which erases all of it")
-
-
 def chosen_options(config: pytest.Config) -> Options:
     """Return what the user chose.
 
@@ -170,8 +175,10 @@ def chosen_options(config: pytest.Config) -> Options:
         UsageError: an option can't be understood.
     """
     from harness.config import find_lab
+    from harness.locks.waiting import NOW, Patience
     from harness.power.meter import PowerOptions
     from harness.pytest_plugin.items import shortest
+    from harness.pytest_plugin.progress import line_writer
     from harness.run.options import Options
 
     shared = None
@@ -179,60 +186,25 @@ def chosen_options(config: pytest.Config) -> Options:
         from harness.pytest_plugin.xdist import shared_run
 
         shared = shared_run(config)
+
+    def get(name: str) -> Any:
+        return value_of(config, name)
+
     folder = config.invocation_params.dir
-    lab = find_lab(value_of(config, "--lab"), [folder, config.rootpath])
+    lab = find_lab(get("--lab"), [folder, config.rootpath])
+    waits = get("--wait") or get("--wait-timeout") is not None  # a limit alone says that waiting is wanted
     return Options(
-        selectors=tuple(value_of(config, "--device")),
-        backend=value_of(config, "--backend"),
+        selectors=tuple(get("--device")),
+        backend=get("--backend"),
         lab_file=lab and shortest(lab),
-        results_dir=shortest(folder / value_of(config, "--results-dir")),
-        samples=value_of(config, "--samples"),
-        retries=value_of(config, "--hil-retries"),
-        virtual_faults=tuple(value_of(config, "--virtual-fault")),
-        force_flash=value_of(config, "--force-flash"),
-        allow_mass_erase=value_of(config, "--allow-mass-erase"),
-        power=PowerOptions(value_of(config, "--power"), mlperf_rules=value_of(config, "--mlperf-rules")),
-        each=value_of(config, "--each"),
+        results_dir=shortest(folder / get("--results-dir")),
+        samples=get("--samples"),
+        retries=get("--hil-retries"),
+        virtual_faults=tuple(get("--virtual-fault")),
+        force_flash=get("--force-flash"),
+        allow_mass_erase=get("--allow-mass-erase"),
+        power=PowerOptions(get("--power"), mlperf_rules=get("--mlperf-rules")),
+        each=get("--each"),
         shared=shared,
-        patience=_patience(config),
+        patience=Patience(get("--wait-timeout"), line_writer(config)) if waits else NOW,
     )
-
-
-def _patience(config: pytest.Config) -> Patience:
-    """Return what `--wait` and `--wait-timeout` mean; a limit alone says that waiting is wanted."""
-    from harness.locks.waiting import NOW, Patience
-    from harness.pytest_plugin.progress import line_writer
-
-    if not value_of(config, "--wait") and value_of(config, "--wait-timeout") is None:
-        return NOW
-    return Patience(value_of(config, "--wait-timeout"), line_writer(config))
-
-
-def _folder(text: str) -> str:
-    if "://" in text:
-        raise argparse.ArgumentTypeError(
-            f"must be a folder, not {text!r}; `farm: {{store: URL}}` publishes finished runs"
-        )
-    return text
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, not {text!r}")
-    return int(text)

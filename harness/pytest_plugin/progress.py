@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -72,10 +71,9 @@ class BarProgress:
 class LineProgress:
     """Prints a line every few seconds, for logs."""
 
-    def __init__(self, name: str, write_line: Callable[[str], None], uncaptured: Uncaptured) -> None:
+    def __init__(self, name: str, write_line: Callable[[str], None]) -> None:
         self._name = name
         self._write_line = write_line
-        self._uncaptured = uncaptured
         self._due = time.monotonic() + _LINE_SECONDS
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -85,8 +83,7 @@ class LineProgress:
             return
         self._due = now + _LINE_SECONDS
         words = _WORDS.get(stage, stage)
-        with self._uncaptured():
-            self._write_line(f"  {self._name}: {words}, {done:,} of {total:,} ({100 * done // total} %)")
+        self._write_line(f"  {self._name}: {words}, {done:,} of {total:,} ({100 * done // total} %)")
 
     def clear(self) -> None:
         """Lines stay."""
@@ -97,20 +94,15 @@ def watch_terminal(config: pytest.Config, name: str, stopped: threading.Event) -
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return Watch(None, stopped)
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    uncaptured = capture.global_and_fixture_disabled if capture else nullcontext
     writer = config.get_terminal_writer()
-    if reporter.isatty and writer.hasmarkup:
-        # The bare file, because the writer would count the bytes of a bar as text of its line.
-        file = writer._file  # noqa: SLF001
-        left = partial(_columns_left, writer)
-        return Watch(BarProgress(file, left, uncaptured), stopped)
+    if not (reporter.isatty and writer.hasmarkup):
+        return Watch(LineProgress(name, line_writer(config)), stopped)
 
-    def write_line(text: str) -> None:
-        _begin_line(reporter, writer)
-        reporter.write_line(text)
+    def columns_left() -> int:
+        return int(writer.fullwidth - writer.width_of_current_line - 1)
 
-    return Watch(LineProgress(name, write_line, uncaptured), stopped)
+    # The bare file, because the writer would count the bytes of a bar as text of its line.
+    return Watch(BarProgress(writer._file, columns_left, _uncaptured(config)), stopped)  # noqa: SLF001
 
 
 def line_writer(config: pytest.Config) -> Callable[[str], None]:
@@ -121,21 +113,17 @@ def line_writer(config: pytest.Config) -> Callable[[str], None]:
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None:
             return
-        capture = config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            _begin_line(reporter, config.get_terminal_writer())
-            reporter.write_line(fit(printable(text), encoding_of(config.get_terminal_writer()._file)))  # noqa: SLF001 (as below)
+        writer = config.get_terminal_writer()
+        with _uncaptured(config)():
+            reporter.ensure_newline()
+            if writer.width_of_current_line:  # with -q pytest says nothing of lines that are only dots
+                writer.line()
+            reporter.write_line(fit(printable(text), encoding_of(writer._file)))  # noqa: SLF001 (as above)
             reporter.flush()
 
     return write
 
 
-def _begin_line(reporter: Any, writer: Any) -> None:
-    """End a line that pytest has begun; with -q it says nothing of those that are only dots."""
-    reporter.ensure_newline()
-    if writer.width_of_current_line:
-        writer.line()
-
-
-def _columns_left(writer: Any) -> int:
-    return int(writer.fullwidth - writer.width_of_current_line - 1)
+def _uncaptured(config: pytest.Config) -> Uncaptured:
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    return capture.global_and_fixture_disabled if capture else nullcontext

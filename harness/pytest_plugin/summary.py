@@ -9,54 +9,55 @@ from harness.text.escape import printable
 from harness.text.terminal import encoding_of, fit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pytest
 
     from harness.pytest_plugin.gate import Judge
     from harness.pytest_plugin.xdist import Controller
     from harness.run.session import Session
+    from harness.store.publish import Published
 
 
-def write_summary(reporter: pytest.TerminalReporter, found: list[dict[str, Any]]) -> None:
-    """Print the tables of cases, and where the results are.
+def write_summary(
+    reporter: pytest.TerminalReporter,
+    found: list[dict[str, Any]],
+    published: Iterable[Published],
+    judge: Judge | None,
+) -> None:
+    """Print the tables of cases, where the results are, and how they compare with the baseline if that was asked for.
 
     Args:
         reporter: of pytest.
         found: entries of the cases, from `found_cases`.
+        published: what came of copying the runs into the farm's store.
+        judge: has held the run against its baseline.
     """
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
-    reporter.write_sep("=", "benchmark")
-    write_styled(reporter, render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
 
     def write(text: str) -> None:
-        write_text(reporter, text)
+        reporter.write_line(fit(text, encoding_of(writer._file)))  # noqa: SLF001 (as above)
 
-    for entry in found:
-        for sentence in entry["unchecked"]:
-            write(f"Not checked for {entry['name']}: {sentence}")
-    for counter in dict.fromkeys(entry["counter"] for entry in found if entry["counter"]):
-        write(f"Instructions were counted by the {counter}.")
-    for folder in folders_of(found):
-        write(f"Results: {folder}")
-
-
-def write_judgement(reporter: pytest.TerminalReporter, judge: Judge | None) -> None:
-    """Print how the run compares with its baseline, if it was asked to."""
+    reporter.write_sep("=", "benchmark")
+    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    lines = [f"Not checked for {entry['name']}: {sentence}" for entry in found for sentence in entry["unchecked"]]
+    counters = dict.fromkeys(entry["counter"] for entry in found if entry["counter"])
+    lines += [f"Instructions were counted by the {counter}." for counter in counters]
+    lines += [f"Results: {folder}" for folder in folders_of(found)]
+    lines += [done.line for done in published]
+    if all_skipped(found):
+        lines.append("Nothing was measured: every board is in quarantine.")
+    for line in lines:
+        write(printable(line))
     if judge is not None:
-        writer = reporter._tw  # noqa: SLF001 (as above)
         for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
             reporter.write_sep("=", title, **markup)
-            write_styled(reporter, text)
+            write(text)
 
 
-def write_text(reporter: pytest.TerminalReporter, text: str) -> None:
-    """Print text, whatever it holds."""
-    write_styled(reporter, printable(text))
-
-
-def write_styled(reporter: pytest.TerminalReporter, text: str) -> None:
-    """Print text that holds colours, and whose other parts were made harmless."""
-    file = reporter._tw._file  # noqa: SLF001 (as above)
-    reporter.write_line(fit(text, encoding_of(file)))
+def all_skipped(found: list[dict[str, Any]]) -> bool:
+    """Tell whether there are cases, and none was measured."""
+    return bool(found) and all(entry["row"]["status"] == "skipped" for entry in found)
 
 
 def folders_of(found: list[dict[str, Any]]) -> list[str]:
@@ -83,10 +84,9 @@ def found_cases(
     for row in hil_session.run.rows if hil_session.run else ():
         entries.setdefault((row["run"], row["case"]), entry_of(hil_session, row))
     if controller is not None:
+        folder = str(controller.path)
         for row in controller.rows():
-            entries.setdefault(
-                (row["run"], row["case"]), {**entry_of(hil_session, row), "folder": str(controller.path)}
-            )
+            entries.setdefault((row["run"], row["case"]), {**entry_of(hil_session, row), "folder": folder})
     return [entries[key] for key in sorted(entries)]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from harness.pytest_plugin.items import VariantItem
 from harness.run.options import SharedRun
 from harness.store import load_results
 from harness.store.durations import durations
-from harness.store.names import run_name
+from harness.store.folders import run_name
 from harness.store.results import plain_rows
 from harness.store.runs import CASES_FILE, finish_shared
 
@@ -93,15 +92,10 @@ class Schedule(WorkStealingScheduling):  # type: ignore[misc]  # xdist has no ty
         return name if name in self.boards else ""
 
     def _has_board(self, target: str, worker: WorkerController) -> bool:
-        others = sum(
-            name == target for other, name in self.at.items() if other is not worker and not _ended(self, other)
-        )
-        return target not in self.boards or others < self.boards[target]
-
-
-def _ended(schedule: Schedule, worker: WorkerController) -> bool:
-    """Whether a worker has run all that it was given, and gets no more."""
-    return bool(worker.shutting_down) and not schedule.node2pending.get(worker)
+        """Whether a target has a board left; a worker that has run all it was given, and gets no more, holds none."""
+        others = [other for other, name in self.at.items() if name == target and other is not worker]
+        ended = [other for other in others if other.shutting_down and not self.node2pending.get(other)]
+        return target not in self.boards or len(others) - len(ended) < self.boards[target]
 
 
 class Controller:
@@ -191,15 +185,12 @@ def limit_workers(config: pytest.Config, hil_session: Session) -> None:
 
 
 def how_many(hil_session: Session) -> int:
-    """Return how many workers `-n auto` means: one for each board that only one of them can hold, else for each core.
-
-    A virtual board that nobody configured is made anew in each process.
-    """
+    """Return how many workers `-n auto` means: one for each board that only one can hold, else for each core."""
     return _shared_boards(hil_session) or os.cpu_count() or 1
 
 
 def _shared_boards(hil_session: Session) -> int:
-    """Return how many boards there are that only one process can hold; 0 if each process has its own."""
+    """Return how many boards there are that only one process can hold; 0 if each process makes virtual ones anew."""
     owned = [
         target.backend == "hardware" or device.backend is not None
         for target in hil_session.targets
@@ -209,7 +200,5 @@ def _shared_boards(hil_session: Session) -> int:
 
 
 def _told(config: pytest.Config) -> dict[str, Any] | None:
-    told: dict[str, Any] | None = None
-    with suppress(AttributeError):
-        told = config.workerinput.get(INPUT)  # type: ignore[attr-defined]
+    told: dict[str, Any] | None = getattr(config, "workerinput", {}).get(INPUT)
     return told

@@ -7,14 +7,14 @@ better than every other one.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from harness.report import numbers
-from harness.report.chance import guessing, guessing_sentence
 from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
-from harness.report.metrics import METRICS, energy_name
-from harness.report.pairing import SampleCache
+from harness.report.metrics import METRICS, Metric, energy_name
+from harness.report.pairing import side_maker
+from harness.report.remarks import guessing, guessing_sentence
 from harness.report.units import unit_spreads
 from harness.store.results import plain_rows
 
@@ -28,18 +28,8 @@ if TYPE_CHECKING:
     from harness.report.units import Spreads
     from harness.store import Results
 
-#: The axes of the answer, and what is said of the variant that leads on each.
-_AXES: Final = {
-    "accuracy": "highest accuracy",
-    "latency": "shortest latency",
-    "ticks": "fewest {counter}",
-    "energy": "least {energy}",
-    "peak_ram": "least RAM",
-    "flash": "least flash",
-}
-
-#: Axes whose verdicts chance has a part in.
-_BY_CHANCE: Final = ("accuracy", "latency", "energy")
+#: The axes of the answer, in their order.
+_AXES = [METRICS[name] for name in ("accuracy", "latency", "ticks", "energy", "peak_ram", "flash")]
 
 _NAMED = 3
 
@@ -83,11 +73,7 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
     The one with the best figure is chosen by the same data, so that the level must hold whichever of the k variants it
     is: each axis is decided at 1 - (1 - level) / (k x axes), and all its pairs together by Holm's correction.
 
-    Args:
-        results: what the group is from.
-        group: one suite on one setup.
-        policy: how to decide; its level holds for all pairs and axes of the group together.
-        spreads: by how much units of the board differ; None: as far as `results` tell.
+    The level of `policy` holds for all pairs and axes of the group together.
     """
     policy = policy or Policy()
     cases = group.complete
@@ -95,65 +81,59 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
     poor = guessing(plain)
     chance = guessing_sentence(poor, len(plain)) if poor and len(poor) == len(plain) else ""
     if len(cases) < 2:
-        lead = _too_few(cases)
+        lead = "No variant was measured completely, so there is nothing to compare."
+        if len(cases):
+            lead = f"Only {cases['variant'].iloc[0]} was measured completely, so there is nothing to compare it with."
         return Answer(f"{lead} {chance}." if chance else lead, (), policy)
-    names = [name for name in _AXES if len(_having(name, cases)) > 1]
-    strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(names))))
-    orders = {name: _ordered(name, cases) for name in names}
-    rows, refused = _held_against_best(
-        results, cases, orders, strict, unit_spreads(results) if spreads is None else spreads
-    )
-    axes = {}
-    for name, order in orders.items():
-        if all(other in rows[name] for other in order["variant"].iloc[1:]):
-            without = cases.loc[cases[METRICS[name].column].isna(), "variant"].tolist()
-            axes[name] = _axis(name, order, rows[name], group.counter, without)
-    if chance and "accuracy" in axes:
-        axes["accuracy"] = replace(axes["accuracy"], leaders=(), sentence=f"{chance}.", settled=False)
-    found = tuple(axes[name] for name in names if name in axes)
-    lead = _lead(tuple(axis for axis in found if axis.leaders), len(cases))
+    orders = {metric: order for metric in _AXES if len(order := _ordered(metric, cases)) > 1}
+    strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(orders))))
+    spreads = unit_spreads(results) if spreads is None else spreads
+    rows, refused = _held_against_best(results, plain, orders, strict, spreads)
+    found = []
+    for metric, order in orders.items():
+        if all(other in rows[metric.name] for other in order["variant"].iloc[1:]):
+            without = cases.loc[cases[metric.column].isna(), "variant"].tolist()
+            axis = _axis(metric, order, rows[metric.name], group.counter, without)
+            if chance and metric.name == "accuracy":
+                axis = replace(axis, leaders=(), sentence=f"{chance}.", settled=False)
+            found.append(axis)
+    lead = _lead([axis for axis in found if axis.leaders], len(cases))
     if chance:
-        lead = f"{chance}, and none has the {_AXES['accuracy']}. {lead}".strip()
+        lead = f"{chance}, and none has the {METRICS['accuracy'].best}. {lead}".strip()
     if refused:
         lead = f"{lead} Not compared: {'; '.join(refused)}.".strip()
-    return Answer(lead, found, policy)
+    return Answer(lead, tuple(found), policy)
 
 
-def _ordered(name: str, cases: pd.DataFrame) -> pd.DataFrame:
-    metric = METRICS[name]
-    return _having(name, cases).sort_values(metric.column, ascending=not metric.more_is_better, kind="stable")
-
-
-def _too_few(cases: pd.DataFrame) -> str:
-    if cases.empty:
-        return "No variant was measured completely, so there is nothing to compare."
-    return f"Only {cases['variant'].iloc[0]} was measured completely, so there is nothing to compare it with."
-
-
-def _having(name: str, cases: pd.DataFrame) -> pd.DataFrame:
-    """Return the cases that have a figure. Latency and ticks are the same inferences: ticks only without latency."""
-    if name == "ticks" and cases["latency_us_median"].notna().all():
+def _ordered(metric: Metric, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases that have a figure, the best first. Latency and ticks are the same inferences: one of them."""
+    if metric.name == "ticks" and cases["latency_us_median"].notna().all():
         return cases[:0]
-    return cases[cases[METRICS[name].column].notna()]
+    having = cases[cases[metric.column].notna()]
+    return having.sort_values(metric.column, ascending=not metric.more_is_better, kind="stable")
 
 
 def _held_against_best(
-    results: Results, cases: pd.DataFrame, orders: dict[str, pd.DataFrame], policy: Policy, spreads: Spreads
+    results: Results,
+    plain: Sequence[dict[str, Any]],
+    orders: dict[Metric, pd.DataFrame],
+    policy: Policy,
+    spreads: Spreads,
 ) -> tuple[dict[str, dict[str, Row]], list[str]]:
     """Return, for each axis, the row of each variant that was held against the best; and why others were not.
 
     Axes that chance has a part in are decided apart, as the policy's level is that of one axis.
     """
-    cache = SampleCache(results)
-    sides = {row["variant"]: cache.side(row) for row in plain_rows(cases)}
-    found: dict[str, dict[str, Row]] = {name: {} for name in orders}
+    side = side_maker(results)
+    sides = {row["variant"]: side(row) for row in plain}
+    found: dict[str, dict[str, Row]] = {metric.name: {} for metric in orders}
     refused: dict[str, None] = {}
-    exact = [name for name in orders if name not in _BY_CHANCE]
-    for names in [exact, *([name] for name in orders if name in _BY_CHANCE)]:
+    exact = [metric for metric in orders if not metric.chance]
+    for metrics in [exact, *([metric] for metric in orders if metric.chance)]:
         matches = []
-        for name in names:
-            best, *others = orders[name]["variant"]
-            matches += [Match(sides[best], sides[other], (name,)) for other in others]
+        for metric in metrics:
+            best, *others = orders[metric]["variant"]
+            matches += [Match(sides[best], sides[other], (metric.name,)) for other in others]
         for row in compare_sides(matches, policy, spreads)[0]:
             if row.verdict == "refused":
                 refused.setdefault(f"{row.b.variant} with {row.a.variant}, {row.reason.removeprefix('refused: ')}")
@@ -162,30 +142,28 @@ def _held_against_best(
     return found, list(refused)[:_NAMED]
 
 
-def _axis(name: str, order: pd.DataFrame, rows: dict[str, Row], counter: str, without: list[str]) -> Axis:
+def _axis(metric: Metric, order: pd.DataFrame, rows: dict[str, Row], counter: str, without: list[str]) -> Axis:
     """Say what is known on an axis; `rows` hold each variant against the best, `order` begins with it."""
-    best = order.iloc[0]
-    others = order["variant"].tolist()[1:]
+    best, *others = order["variant"].tolist()
     level = [other for other in others if rows[other].verdict != "worse"]
     beaten = [other for other in others if rows[other].verdict == "worse"]
     unsure = [other for other in level if rows[other].verdict == "can't tell"]
-    sentence = _level_sentence(level, beaten, unsure, rows) if level else _lead_sentence(beaten[0], rows[beaten[0]])
+    if level:
+        sentence = _level_sentence(level, beaten, unsure, rows)
+    else:
+        row = rows[beaten[0]]
+        sentence = f"{_gap(row)} against the next, {beaten[0]}{'' if row.exact else f' ({_interval(row)})'}."
     if without:
         sentence += f" {_names(without)} {'has' if len(without) == 1 else 'have'} no figure."
     return Axis(
-        metric=name,
-        title=_AXES[name].format(counter=counter, energy=energy_name(order["power_source"])),
-        leaders=(str(best["variant"]), *level),
-        value=_value(best, METRICS[name].column, counter),
+        metric=metric.name,
+        title=metric.best.format(counter=counter, energy=energy_name(order["power_source"])),
+        leaders=(str(best), *level),
+        value=_value(metric, order.iloc[0], counter),
         sentence=sentence,
         settled=not unsure,
         exact=all(row.exact for row in rows.values()),
     )
-
-
-def _lead_sentence(other: str, row: Row) -> str:
-    interval = "" if row.exact else f" ({_interval(row)})"
-    return f"{_gap(row)} against the next, {other}{interval}."
 
 
 def _level_sentence(level: list[str], beaten: list[str], unsure: list[str], rows: dict[str, Row]) -> str:
@@ -201,13 +179,14 @@ def _level_sentence(level: list[str], beaten: list[str], unsure: list[str], rows
             count, name = min(needed)
             parts.append(f"about {count:,} would settle it for {name}, if the difference is what it seems")
     same = [name for name in level if name not in unsure]
-    equal = [name for name in same if rows[name].exact and not _difference(rows[name])]
+    equal = [name for name in same if rows[name].exact and rows[name].change == METRICS[rows[name].metric].no_change]
     within = [name for name in same if name not in equal]
     if equal:
         parts.append(f"{_names([best, *equal])} are equal")
     if within:
-        verb = "is" if len(within) == 1 else "are"
-        parts.append(f"{_names(within)} {verb} the same as {best} within {_margin(rows[within[0]])}")
+        row = rows[within[0]]
+        least = numbers.margin(row.scale, row.unit, row.margin)
+        parts.append(f"{_names(within)} {'is' if len(within) == 1 else 'are'} the same as {best} within {least}")
     if beaten:
         parts.append(f"{_names(beaten)} {'is' if len(beaten) == 1 else 'are'} worse")
     return f"{'; '.join(parts)}."
@@ -232,11 +211,6 @@ def _lead(axes: Sequence[Axis], variants: int) -> str:
     return " ".join(parts)
 
 
-def _difference(row: Row) -> float:
-    """Return how far the best is ahead: 0 if not at all."""
-    return 1 - row.change if row.scale == "ratio" and row.change is not None else row.change or 0.0
-
-
 def _gap(row: Row) -> str:
     """Return how far the best is ahead of the other: rows say it the other way round."""
     change = row.change or 0.0
@@ -249,29 +223,23 @@ def _gap(row: Row) -> str:
 
 
 def _interval(row: Row) -> str:
-    if row.family_low is None or row.family_high is None:
+    if row.family is None:
         return "no interval is known"
+    low, high = row.family
     if row.scale == "ratio":
-        ends = 100 * (1 / row.family_high - 1), 100 * (1 / row.family_low - 1)
-        return f"interval {numbers.span(*ends)} %"
-    return f"interval {numbers.span(-100 * row.family_high, -100 * row.family_low)} points"
+        return f"interval {numbers.span(100 * (1 / high - 1), 100 * (1 / low - 1))} %"
+    return f"interval {numbers.span(-100 * high, -100 * low)} points"
 
 
-def _margin(row: Row) -> str:
-    if row.scale == "ratio":
-        return f"{100 * row.margin:g} %"
-    return f"{100 * row.margin:g} points" if row.unit == "share" else f"{row.margin:,.0f} {row.unit}"
-
-
-def _value(row: Any, column: str, counter: str) -> str:
-    figure = float(row[column])
-    if column == "accuracy":
+def _value(metric: Metric, row: Any, counter: str) -> str:
+    figure = float(row[metric.column])
+    if metric.unit == "share":
         return numbers.percent(figure, int(row["samples"]))
-    if column.endswith("_bytes"):
-        return f"{numbers.count(figure)} bytes"
-    if column == "ticks_median":
-        return f"{numbers.count(figure)} {counter}"
-    return f"{numbers.count(round(figure, 1))} {'µs' if column.startswith('latency') else 'µJ'}"
+    if metric.unit == "us":
+        return f"{numbers.count(round(figure, 1))} µs"
+    if metric.unit == "uJ":
+        return f"{numbers.count(round(figure, 1))} µJ"
+    return f"{numbers.count(figure)} {counter if metric.unit == 'ticks' else metric.unit}"
 
 
 def _names(names: list[str]) -> str:

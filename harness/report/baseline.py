@@ -5,28 +5,29 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import StoreError
 from harness.files.json_file import write_json
-from harness.store.folders import find_run, injected_faults, is_run, runs_in, started
+from harness.report.compare import compare_history, compare_runs
+from harness.store.folders import TAGS_FILE, find_run, injected_faults, is_run, read_tags, runs_in, started
 from harness.store.journal import journals
 from harness.store.read import load_results
 from harness.store.runs import read_run_file
-from harness.store.tags import TAGS_FILE, read_tags
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from harness.report.frame import Comparison, Policy
+    from harness.report.history import Series
     from harness.store.results import Results
 
 _COUNT = re.compile(r"[0-9]{1,6}")
 _REVISION = re.compile(r"[0-9a-f]{7,40}")
 _TAG = re.compile(r"[A-Za-z0-9][\w.\-/]*")
 _RESERVED = ("latest",)
-
-__all__ = ["Baseline", "find_baseline", "read_tags", "tag_run"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,7 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
     branch. Runs that are not finished, had faults injected, or began after `current` don't count for `latest`, a
     revision and history.
 
-    Args:
-        wanted: what the user wrote.
-        results_dir: the folder of the runs.
-        current: the run that is compared, which is never its own baseline.
+    The `current` run, which is compared, is never its own baseline.
 
     Raises:
         StoreError: there is no such baseline; says what there is.
@@ -60,7 +58,8 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
         earlier = _earlier(results_dir, current)
         if not earlier:
             raise StoreError(f"{results_dir} holds no earlier run to compare with")
-        return Baseline(f"latest: {earlier[-1].name}", load_results(earlier[-1]))
+        newest = earlier[-1][1]
+        return Baseline(f"latest: {newest.name}", load_results(newest))
     tagged = read_tags(results_dir).get(wanted)
     if tagged is not None:
         folder = results_dir / tagged
@@ -72,6 +71,24 @@ def find_baseline(wanted: str, results_dir: Path, current: Path | None = None) -
             folder = find_run(path)
             return Baseline(folder.name, load_results(folder))
     return _of_revision(wanted, results_dir, current)
+
+
+def against_baseline(
+    current: Results, run: Path, wanted: str, results_dir: Path, policy: Policy, *, device: str | None = None
+) -> tuple[Comparison, tuple[Series, ...]]:
+    """Compare the results of the run in a folder with a baseline, as `find_baseline` takes it.
+
+    With `device`, only what this device, or this pool, measured is compared.
+
+    Raises:
+        StoreError: there is no such baseline, or it has nothing of that device.
+    """
+    found = find_baseline(wanted, results_dir, run)
+    if device is not None:
+        found = replace(found, results=found.results.of_device(device))
+    if found.nights is not None:
+        return compare_history(found.results, current, policy)
+    return replace(compare_runs(found.results, current, policy), a=found.words), ()
 
 
 def history_nights(wanted: str) -> int | None:
@@ -117,10 +134,10 @@ def tag_run(results_dir: Path, run: Path, name: str) -> str | None:
     return before
 
 
-def _earlier(results_dir: Path, current: Path | None) -> list[Path]:
-    """Return the finished runs without injected faults that began before the current one, oldest first."""
+def _earlier(results_dir: Path, current: Path | None) -> list[tuple[datetime, Path]]:
+    """Return when the finished runs without injected faults began that did before the current one, oldest first."""
     current = current.resolve() if current else None
-    limit = _began(current) if current else None
+    limit = started(current, read_run_file(current)) if current else None
     found = []
     for folder in runs_in(results_dir):
         if folder.resolve() == current or journals(folder):
@@ -129,18 +146,11 @@ def _earlier(results_dir: Path, current: Path | None) -> list[Path]:
         began = started(folder, about)
         if began is not None and injected_faults(about) is None and (limit is None or began < limit):
             found.append((began, folder))
-    return [folder for _, folder in sorted(found)]
-
-
-def _began(folder: Path) -> datetime | None:
-    return started(folder, read_run_file(folder))
+    return sorted(found)
 
 
 def _history(nights: int, results_dir: Path, current: Path | None) -> Baseline:
-    newest: dict[Any, Path] = {}
-    for folder in _earlier(results_dir, current):
-        began = _began(folder)
-        newest[(began or datetime.now(UTC)).date()] = folder
+    newest = {began.date(): folder for began, folder in _earlier(results_dir, current)}
     chosen = list(newest.values())[-nights:]
     if not chosen:
         raise StoreError(f"{results_dir} holds no earlier run to compare with")
@@ -151,9 +161,8 @@ def _history(nights: int, results_dir: Path, current: Path | None) -> Baseline:
 def _of_revision(wanted: str, results_dir: Path, current: Path | None) -> Baseline:
     revision = wanted if _REVISION.fullmatch(wanted) else _resolve(wanted)
     runs = _earlier(results_dir, current) if results_dir.is_dir() else []
-    known = [(folder, str(read_run_file(folder).get("git_revision") or "")) for folder in runs]
+    known = [(folder, str(read_run_file(folder).get("git_revision") or "")) for _, folder in runs]
     of_it = [item for item in known if revision and item[1].startswith(revision)]
-    clean = [item for item in of_it if not item[1].endswith("+")]
     if not of_it:
         tags = ", ".join(read_tags(results_dir)) or "none"
         what = f" (revision {revision[:12]})" if revision and revision != wanted else ""
@@ -161,6 +170,7 @@ def _of_revision(wanted: str, results_dir: Path, current: Path | None) -> Baseli
             f"no baseline {wanted!r}{what}: it is no tag (there are: {tags}), no run in {results_dir}, and no finished "
             "run there is of such a git revision. `hil results` lists runs, `hil results tag RUN NAME` names one"
         )
+    clean = [item for item in of_it if not item[1].endswith("+")]
     folder, found = (clean or of_it)[-1]
     changed = ", with uncommitted changes" if found.endswith("+") else ""
     return Baseline(f"{wanted}: {folder.name} (revision {found[:12]}{changed})", load_results(folder))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from harness.measure.reference import low_agreement
-from harness.report.remarks import remarks
-from harness.report.setup import records
+from harness.report.groups import records
+from harness.report.remarks import Caveat, remarks
 from harness.report.units import CAUSES, spread_of
 from harness.store.folders import injected_faults, pruned
 from harness.store.place import unit_of
@@ -16,7 +15,7 @@ from harness.store.results import plain_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.report.frame import Comparison, Repeatability
+    from harness.report.frame import Comparison
     from harness.report.groups import Group
 
 #: An interval of the accuracy that is wider than this (a share) calls for more samples.
@@ -24,32 +23,10 @@ _WIDE = 0.04
 
 _NAMED = 4
 
-Tone = Literal["failed", "warning", "note"]
-
-
-@dataclass(frozen=True)
-class Caveat:
-    """One thing to know.
-
-    Attributes:
-        title: what it is, in two or three words.
-        text: what it means for the figures.
-        tone: failed: figures are missing; warning: figures don't say what they seem to; note: good to know.
-    """
-
-    title: str
-    text: str
-    tone: Tone
-
 
 def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
-    """Return what applies to a group, the worst first.
-
-    Args:
-        group: one suite on one setup.
-        comparison: of its variants with their baselines.
-    """
-    found = [
+    """Return what applies to a group, the worst first."""
+    return [
         *_faults(group),
         *_incomplete(group),
         *_judged(group),
@@ -57,9 +34,14 @@ def caveats(group: Group, comparison: Comparison) -> list[Caveat]:
         *_unlike(group),
         *_emulated(group),
         *_power(group),
+        *_units(group, comparison),
+        *_noisy(comparison),
+        *remarks(plain_rows(group.cases)),
+        *_few_samples(group),
+        *_refused(group, comparison),
+        *_troubled(group),
+        *_run(group),
     ]
-    found += [*_units(group, comparison), *_noisy(comparison.repeatability), *_inputs(group)]
-    return [*found, *_few_samples(group), *_refused(group, comparison), *_troubled(group), *_run(group)]
 
 
 def _faults(group: Group) -> Iterable[Caveat]:
@@ -84,14 +66,13 @@ def _incomplete(group: Group) -> Iterable[Caveat]:
 
 def _judged(group: Group) -> Iterable[Caveat]:
     """Say which cases are over a limit of their suite or of the gate, and which could not be held against one."""
-    words: tuple[tuple[str, str, Tone], ...] = (
-        ("failed", "over a limit", "failed"),
-        ("unchecked", "limits not checked", "note"),
-    )
-    for verdict, title, tone in words:
-        rows = records(group.cases[(group.cases["verdict"] == verdict).fillna(value=False)])
-        for row in rows:
-            yield Caveat(f"{row['variant']}: {title}", _sentence(str(row["verdict_reason"])), tone)
+    rows = plain_rows(group.cases)
+    for row in rows:
+        if row["verdict"] == "failed":
+            yield Caveat(f"{row['variant']}: over a limit", _sentence(str(row["verdict_reason"])), "failed")
+    for row in rows:
+        if row["verdict"] == "unchecked":
+            yield Caveat(f"{row['variant']}: limits not checked", _sentence(str(row["verdict_reason"])), "note")
 
 
 def _emulated(group: Group) -> Iterable[Caveat]:
@@ -121,9 +102,7 @@ def _power(group: Group) -> Iterable[Caveat]:
 
 def _disagreeing(comparison: Comparison) -> Iterable[Caveat]:
     if comparison.disagreements:
-        said = "; ".join(comparison.disagreements[:_NAMED])
-        more = len(comparison.disagreements) - _NAMED
-        text = f"{said}{f'; and {more} more' if more > 0 else ''}. One of them, or what emulates it, is wrong."
+        text = f"{_some(comparison.disagreements)}. One of them, or what emulates it, is wrong."
         yield Caveat("Boards disagree", f"{text} Find out which before using any figure of these boards.", "failed")
 
 
@@ -148,25 +127,18 @@ def _units(group: Group, comparison: Comparison) -> Iterable[Caveat]:
     known = {metric: spread_of(comparison.spreads, metric, rows[0]) for metric in ("latency", "energy")}
     said = [f"{metric}: {spread.words}" for metric, spread in known.items() if spread is not None]
     if said:
-        text += f" {_sentence('; '.join(said))[0].upper()}{_sentence('; '.join(said))[1:]}"
-        text += " A smaller difference between units is not called real."
+        words = "; ".join(said)
+        text += f" {words[0].upper()}{words[1:]}. A smaller difference between units is not called real."
     else:
         text += " How large they are is not known, as no image was measured on several units; --each measures that."
     yield Caveat("Several units", text, "warning")
 
 
-def _noisy(repeatability: Sequence[Repeatability]) -> Iterable[Caveat]:
-    noisy = {item.case.variant: item.reason for item in repeatability if item.noisy}
+def _noisy(comparison: Comparison) -> Iterable[Caveat]:
+    noisy = {item.case.variant: item.reason for item in comparison.repeatability if item.noisy}
     if noisy:
-        text = "; ".join(f"{name}: {reason}" for name, reason in list(noisy.items())[:_NAMED])
-        more = f"; and {len(noisy) - _NAMED} more" if len(noisy) > _NAMED else ""
-        yield Caveat("Noisy board", f"{text}{more}. Differences of this size mean nothing.", "warning")
-
-
-def _inputs(group: Group) -> Iterable[Caveat]:
-    """Say what is to be known of the inputs and of accuracies that guessing gives, as the terminal does."""
-    for remark in remarks(plain_rows(group.cases)):
-        yield Caveat(remark.title, remark.text, remark.tone)
+        said = _some([f"{name}: {reason}" for name, reason in noisy.items()])
+        yield Caveat("Noisy board", f"{said}. Differences of this size mean nothing.", "warning")
 
 
 def _few_samples(group: Group) -> Iterable[Caveat]:
@@ -231,6 +203,11 @@ def _run(group: Group) -> Iterable[Caveat]:
     if str(about.get("git_revision", "")).endswith("+"):
         text = "Files differed from the revision that is named: the run can't be traced to it alone."
         yield Caveat("Uncommitted files", text, "note")
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED
+    return "; ".join(texts[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _sentence(text: str) -> str:

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.report.answer import Answer, answer
-from harness.report.caveats import Caveat, caveats
+from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
 from harness.report.figures import Chart, charts, history_charts
-from harness.report.groups import Group, grouped
+from harness.report.groups import Group, grouped, known
 from harness.report.history import history
-from harness.report.setup import known
 from harness.report.tables import Images, Table, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
 from harness.schema import CASES
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.report.frame import Comparison, Policy
-    from harness.report.history import Series
-    from harness.report.units import Spreads
+    from harness.report.remarks import Caveat
     from harness.store import Results
 
 
@@ -96,32 +94,45 @@ def compose(
 ) -> Page:
     """Return what a report of some runs says.
 
-    Args:
-        results: one run, or several: then the newest of each suite and setup is shown, the others as its history.
-        policy: how comparisons decide.
-        baseline: these results held against a baseline.
-        left_out: runs that could not be read, in words.
+    Of several runs the newest of each suite and setup is shown, the others as its history. `left_out` are runs that
+    could not be read, in words.
     """
-    results = replace(results, cases=shown(results.cases))
+    results = replace(results, cases=_shown(results.cases))
     groups, images = grouped(results), Images()
     spreads = unit_spreads(results)
     series = history(results, policy, spreads) if len(results.runs) > 1 else ()
-    context = _Context(results, policy, baseline, series, images, spreads)
-    titles = _titles(groups)
-    sections = tuple(_section(context, group, f"g{at}", titles[at]) for at, group in enumerate(groups))
+    sections = []
+    for at, (group, title) in enumerate(zip(groups, _titles(groups), strict=True)):
+        anchor = f"g{at}"
+        compared = compare_variants(replace(results, cases=group.cases), policy, spreads)
+        compared = replace(compared, disagreements=_disagreements(results, group))
+        table = variants(group, images)
+        drawn, unchanged = history_charts(group, series, anchor)
+        held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
+        reasons = "; ".join(str(reason) for reason in group.cases["energy_reason"].dropna().unique())
+        numbers = {int(cell.value) for row in table.rows for cell in row if cell.link and cell.value is not None}
+        section = Section(
+            anchor=anchor,
+            group=group,
+            title=title,
+            place=_place(group),
+            setting=_setting(group),
+            answer=answer(results, group, policy, spreads),
+            caveats=tuple(caveats(group, compared)),
+            table=table,
+            verdicts=verdicts(compared.rows, group.counter),
+            against=verdicts(held, group.counter),
+            charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
+            history=tuple(drawn),
+            unchanged=unchanged,
+            energy="" if group.complete["energy_uj"].notna().any() else reasons or "it was not measured",
+            sources=tuple(sorted(numbers)),
+        )
+        sections.append(section)
     runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
     older = run_table(results.runs) if len(results.runs) > len(runs) else None
-    return Page(sections, images, runs, older, shared_caveats(sections), baseline, tuple(map(printable, left_out)))
-
-
-@dataclass(frozen=True)
-class _Context:
-    results: Results
-    policy: Policy | None
-    baseline: Comparison | None
-    series: tuple[Series, ...]
-    images: Images
-    spreads: Spreads
+    said = _shared_caveats(sections)
+    return Page(tuple(sections), images, runs, older, said, baseline, tuple(map(printable, left_out)))
 
 
 def _titles(groups: Sequence[Group]) -> list[str]:
@@ -135,35 +146,6 @@ def _titles(groups: Sequence[Group]) -> list[str]:
     return titles
 
 
-def _section(context: _Context, group: Group, anchor: str, title: str) -> Section:
-    """Return what the page says of a group."""
-    results, policy, baseline = context.results, context.policy, context.baseline
-    compared = compare_variants(replace(results, cases=group.cases), policy, context.spreads)
-    table = variants(group, context.images)
-    drawn, unchanged = history_charts(group, context.series, anchor)
-    held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
-    energy = group.complete["energy_uj"].notna().any()
-    reasons = [str(reason) for reason in group.cases["energy_reason"].dropna().unique()]
-    numbers = sorted({cell.value for row in table.rows for cell in row if cell.link and cell.value is not None})
-    return Section(
-        anchor=anchor,
-        group=group,
-        title=title,
-        place=place(group),
-        setting=_setting(group),
-        answer=answer(results, group, policy, context.spreads),
-        caveats=tuple(caveats(group, replace(compared, disagreements=_disagreements(results, group)))),
-        table=table,
-        verdicts=verdicts(compared.rows, group.counter),
-        against=verdicts(held, group.counter),
-        charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
-        history=tuple(drawn),
-        unchanged=unchanged,
-        energy="" if energy else "; ".join(reasons) or "it was not measured",
-        sources=tuple(int(number) for number in numbers),
-    )
-
-
 def _disagreements(results: Results, group: Group) -> tuple[str, ...]:
     """Return what boards of the group's kind disagree on, in all runs but those with injected faults."""
     cases = results.cases
@@ -172,12 +154,12 @@ def _disagreements(results: Results, group: Group) -> tuple[str, ...]:
     return tuple(disagreements(results, plain_rows(cases[mine & ~cases["run"].isin(faulty)])))
 
 
-def shown(rows: pd.DataFrame) -> pd.DataFrame:
+def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     """Return cases whose strings hold nothing that moves a cursor or turns the direction of text around."""
-    changed = rows.copy()
-    for name in (column.name for column in CASES if column.dtype == "string"):
-        changed[name] = rows[name].map(printable, na_action="ignore").astype(rows[name].dtype)
-    return changed
+    names = [column.name for column in CASES if column.dtype == "string"]
+    return rows.assign(
+        **{name: rows[name].map(printable, na_action="ignore").astype(rows[name].dtype) for name in names}
+    )
 
 
 def heading(groups: Sequence[Group]) -> str:
@@ -195,14 +177,14 @@ def standing(comparison: Comparison) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts if count) or "nothing could be compared"
 
 
-def place(group: Group) -> str:
+def _place(group: Group) -> str:
     """Return in words where a group was measured."""
     title = group.run.board(str(group.setup["board"])).get("title") or group.setup["board"]
     named = "" if group.place == group.setup["board"] else f"{group.place}, "
     return f"{named}{title}, {group.setup['backend']} backend{', emulated' if group.emulated else ''}"
 
 
-def shared_caveats(sections: Sequence[Section]) -> tuple[tuple[Caveat, tuple[Section, ...]], ...]:
+def _shared_caveats(sections: Sequence[Section]) -> tuple[tuple[Caveat, tuple[Section, ...]], ...]:
     """Return each caveat once, with the sections that it applies to, the worst first."""
     found: dict[Caveat, list[Section]] = {}
     for one in sections:
@@ -213,13 +195,13 @@ def shared_caveats(sections: Sequence[Section]) -> tuple[tuple[Caveat, tuple[Sec
     return tuple(sorted(pairs, key=lambda pair: order.index(pair[0].tone)))
 
 
-def _of(results: Results, group: Group, table: str) -> Any:
+def _of(results: Results, group: Group, table: str) -> pd.DataFrame:
     """Return the rows of a table that belong to the group's complete cases, in the order of the cases."""
     cases = group.complete
     stored = (run for run in results.stored if run.path.name == group.run.name and run.missing(table) is None)
-    own = replace(results, stored=tuple(stored))
-    columns = {"samples": ["case", "variant", "ticks"], "layers": None}[table]
-    rows = own.table(table, columns)
+    rows = replace(results, stored=tuple(stored)).table(
+        table, ["case", "variant", "ticks"] if table == "samples" else None
+    )
     rows = rows[rows["case"].isin(cases["case"])]
     rows = rows.drop(columns="device", errors="ignore")  # boards of a pool stand together
     return rows.assign(variant=rows["case"].map(cases.set_index("case")["variant"]))
@@ -235,22 +217,18 @@ def _setting(group: Group) -> tuple[tuple[str, str], ...]:
     counts = cases["status"].value_counts()
     board = group.run.board(str(setup["board"]))
     chips = cases["board_uid"].dropna().unique()
-    hosts = ", ".join(sorted(cases["host"].dropna().unique()))
-    samples = group.complete["samples"]
+    samples = sorted(int(count) for count in group.complete["samples"].unique())
     clock = setup["clock_hz"]
-    span = f"{int(samples.min()):,}" if len(samples) else ""
-    if len(samples) and samples.min() != samples.max():
-        span += f" to {int(samples.max()):,}"
     setting = {
         "board": " · ".join(str(part) for part in (board.get("title") or setup["board"], board.get("mcu")) if part),
         "device": group.place,
-        "host": hosts,
+        "host": ", ".join(sorted(cases["host"].dropna().unique())),
         "backend": f"{setup['backend']}{' (emulated)' if group.emulated else ''}",
         "counter": f"{group.counter}{f', board clock {int(clock) / 1e6:g} MHz' if clock else ''}",
         "chip": str(chips[0]) if len(chips) == 1 else f"{len(chips)} chips" if len(chips) else "",
         "engine": str(setup["engine"] or ""),
         "cases": ", ".join(f"{count} {status}" for status, count in counts.items()),
-        "inputs per case": span,
+        "inputs per case": " to ".join(f"{count:,}" for count in dict.fromkeys([*samples[:1], *samples[-1:]])),
         "started": f"{cases['started_utc'].min():%d %b %Y %H:%M} UTC",
         "run": group.run.name,
     }

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from harness.report.chance import always_right, guessed
+from harness.config.subset import majority_share
 from harness.report.pairing import counter_refusal, energy_refusal, missing
+from harness.report.remarks import always_right, guessed
 from harness.report.repeat import MAD_TO_SD
 from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
 from harness.report.units import other_units
@@ -63,31 +64,32 @@ class Evidence:
     units: UnitSpread | None = None
 
 
-def compare_metric(
-    metric: Metric,
-    a: Side,
-    b: Side,
-    repeat: tuple[Repeatability | None, ...],
-    between: float,
-    units: UnitSpread | None,
-    policy: Policy,
-    rng: np.random.Generator,
-) -> Evidence | None:
-    """Return what a pair says of a metric, None if neither side has it.
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a pair beside its two sides, and how to decide.
 
-    Args:
-        metric: what is compared.
-        a: the side that is the baseline.
-        b: the other.
+    Attributes:
         repeat: how well each of the two repeats.
         between: what the figure varies by from run to run, a share; 0 if it is not known.
         units: by how much units of the board differ in it, None if that is not known or is what is asked.
         policy: margins, level and seed that decide.
         rng: random numbers of the bootstrap.
     """
+
+    repeat: tuple[Repeatability | None, ...]
+    between: float
+    units: UnitSpread | None
+    policy: Policy
+    rng: np.random.Generator
+
+
+def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence | None:
+    """Return what a pair says of a metric, None if neither side has it. `a` is the side that is the baseline."""
     cycles = a.row["counter"] == "cycles"
-    units = units if units is not None and units.ratio > 1 and other_units(a.row, b.row) else None
-    if metric.name in ("ticks", "latency") and cycles != (metric.name == "latency"):
+    units = asked.units
+    if units is not None and not (units.ratio > 1 and other_units(a.row, b.row)):
+        units = None
+    if metric.test == "ticks" and cycles != (metric.name == "latency"):
         return None  # one or the other: they are the same inferences
     if a.row[metric.column] is None and b.row[metric.column] is None:
         return None
@@ -95,11 +97,11 @@ def compare_metric(
     why = missing(metric, a.row, b.row)
     if why is not None:
         return Evidence(unit, verdict="can't tell", reason=f"can't tell: {why}")
-    if metric.name == "accuracy":
-        evidence = _accuracy(a, b, policy)
-    elif metric.name in ("ticks", "latency"):
-        evidence = _ticks(unit, a, b, repeat, between, units, policy, rng)
-    elif metric.name == "energy":
+    if metric.test == "accuracy":
+        evidence = _accuracy(a, b, asked.policy)
+    elif metric.test == "ticks":
+        evidence = _ticks(unit, a, b, replace(asked, units=units))
+    elif metric.test == "energy":
         evidence = _energy(unit, a, b)
     else:
         difference = float(b.row[metric.column]) - float(a.row[metric.column])
@@ -140,8 +142,9 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     gained = int(np.count_nonzero(correct[1] & ~correct[0]))
     lost = int(np.count_nonzero(correct[0] & ~correct[1]))
     rights = [int(np.count_nonzero(side)) for side in correct]
-    if guessed(rights, label):
-        reason = f"can't tell: neither is shown to be better than {always_right(label)}"
+    share = majority_share(label)
+    if guessed(rights, count, share):
+        reason = f"can't tell: neither is shown to be better than {always_right(share)}"
         change = (gained - lost) / count
         return Evidence("share", count, change, verdict="can't tell", reason=reason, averages=False)
     estimate = accuracy_difference(gained, lost, count, level=policy.level)
@@ -154,16 +157,7 @@ def _per_input(side: Side) -> NDArray[np.float64]:
     return timed.groupby("sample")["ticks"].median().sort_index().to_numpy(dtype=np.float64)
 
 
-def _ticks(
-    unit: str,
-    a: Side,
-    b: Side,
-    repeat: tuple[Repeatability | None, ...],
-    between: float,
-    units: UnitSpread | None,
-    policy: Policy,
-    rng: np.random.Generator,
-) -> Evidence:
+def _ticks(unit: str, a: Side, b: Side, asked: Asked) -> Evidence:
     why = counter_refusal(a.row, b.row)
     if why is not None:
         return Evidence(unit, verdict="refused", reason=f"refused: {why}")
@@ -172,21 +166,21 @@ def _ticks(
     if count == 0 or count != len(right):
         reason = f"can't tell: {count:,} inputs were timed against {len(right):,}"
         return Evidence(unit, verdict="can't tell", reason=reason)
-    noisy = [item for item in repeat if item is not None and item.noisy]
+    noisy = [item for item in asked.repeat if item is not None and item.noisy]
     same_image = a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256
     if a.row["backend"] != "hardware":
         return _counted(unit, left, right, same_image=same_image, noisy=noisy)
-    estimate = ratio_of_medians(left, right, level=policy.level, resamples=policy.resamples, rng=rng)
+    estimate = ratio_of_medians(left, right, level=asked.policy.level, resamples=asked.policy.resamples, rng=asked.rng)
     caveats = tuple(dict.fromkeys(item.reason for item in noisy))
     spread = _pair_spread(left, right) if same_image else 0.0
-    if spread > policy.repeat_limit:
+    if spread > asked.policy.repeat_limit:
         caveats += (f"noisy: the same image spreads by {100 * spread:.2g} % between the two",)
-    averages = not (caveats or between or units)
+    averages = not (caveats or asked.between or asked.units)
     if not averages:
         extra = [max(item.cv or 0.0, abs(item.drift or 0.0)) for item in noisy]
-        if units is not None:
-            extra.append(math.log(units.margin(policy.level)) / quantile(policy.level))
-        estimate = widened(estimate, [*extra, spread, between])
+        if asked.units is not None:
+            extra.append(math.log(asked.units.margin(asked.policy.level)) / quantile(asked.policy.level))
+        estimate = widened(estimate, [*extra, spread, asked.between])
     if count < _FEWEST:
         caveats += (f"only {count} inputs",)
     return Evidence(unit, count, estimate.change, estimate=estimate, averages=averages, caveats=caveats)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from harness.report import plots
+from harness.report.groups import complete, same_inputs
 from harness.report.metrics import METRICS, energy_name
+from harness.report.plots.bars import RAM_PARTS
 from harness.report.plots.canvas import svg
-from harness.report.plots.scatter import COSTS
-from harness.report.setup import complete, same_inputs
+from harness.report.plots.scatter import COSTS, cost_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,13 @@ _FRONT = (
     "Filled points are on the Pareto front: no variant costs as little and is as accurate by the figures alone. "
     "Vertical lines: 95 % interval of the accuracy."
 )
+_SPREAD = (
+    "Each row is a histogram of single inferences around the variant's own median, on one scale for all; "
+    "heights are square roots of the counts, so that rare ones are seen."
+)
+_LAYERS = "One profiled inference, its layers in the order of execution; the colour is the operator."
+_RAM = "Peak RAM: static data, tensor arena, and the most stack and heap that were ever used."
+_FLASH = "What the image occupies, and what is left of it when it is compressed for an update over the air."
 
 
 @dataclass(frozen=True)
@@ -55,37 +63,32 @@ class Chart:
 def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: str) -> list[Chart]:
     """Return the figures of a group's newest run.
 
-    Args:
-        group: one suite on one setup.
-        samples: the sample table of its complete cases: variant and ticks are enough.
-        layers: the layer table of its complete cases; may be empty.
-        prefix: of ids in the page, not used by another group.
+    Of the samples, variant and ticks are enough. `prefix` is what ids within the page begin with.
     """
-    found = [*_scatters(group, prefix), *_memory(group, prefix)]
-    if len(samples) and samples["ticks"].notna().any():
+    found = list(_scatters(group, prefix))
+    warning = _EMULATED if group.emulated else ""
+    ram = group.cases.dropna(subset=list(RAM_PARTS), how="all")
+    flash = group.cases.dropna(subset=["flash_bytes"])
+    if len(ram):
+        found.append(_chart(plots.ram_parts(ram, group.limit("ram")), "Peak RAM by part", _RAM, f"{prefix}r-"))
+    if len(flash):
+        found.append(_chart(plots.flash(flash, group.limit("flash")), "Flash", _FLASH, f"{prefix}f-"))
+    if samples["ticks"].notna().any():
         drawn = plots.ticks_distribution(samples, group.counter)
-        caption = (
-            "Each row is a histogram of single inferences around the variant's own median, on one scale for all; "
-            "heights are square roots of the counts, so that rare ones are seen."
-        )
-        warning = _EMULATED if group.emulated else ""
-        found.append(_chart(drawn, f"Spread of the {group.counter}", caption, f"{prefix}d-", warning))
-    if len(layers) and layers["ticks"].notna().any():
+        found.append(_chart(drawn, f"Spread of the {group.counter}", _SPREAD, f"{prefix}d-", warning))
+    if layers["ticks"].notna().any():
         drawn = plots.layer_profile(layers, group.counter)
-        caption = "One profiled inference, its layers in the order of execution; the colour is the operator."
-        warning = _EMULATED if group.emulated else ""
-        found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", caption, f"{prefix}l-", warning))
+        found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", _LAYERS, f"{prefix}l-", warning))
     return found
 
 
 def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:
     """Return the figures of how a group changed over runs, and a sentence on what did not.
 
-    Args:
-        group: one suite on one setup.
-        series: of all groups, with the shifts that were found in them.
-        prefix: what ids within the page begin with.
+    `prefix` is what ids within the page begin with.
     """
+    if group.past["run"].nunique() < 2:
+        return [], ""
     found, still = [], []
     for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
         rows = same_inputs(complete(group.past, metric.column))
@@ -93,8 +96,8 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
             rows = rows[rows["power_source"] == rows.sort_values("started_utc")["power_source"].iloc[-1]]
         if len(rows["run"].unique()) < 2:
             continue
-        name = group.counter if metric.name == "ticks" else metric.name.replace("peak_ram", "peak RAM")
-        name = energy_name(rows["power_source"]) if metric.name == "energy" else name
+        energy = energy_name(rows["power_source"])
+        name = {"ticks": group.counter, "peak_ram": "peak RAM", "energy": energy}.get(metric.name, metric.name)
         spread = rows.groupby("variant", observed=True)[metric.column].agg(["min", "max"])
         if (spread["min"] == spread["max"]).all():
             still.append(name)
@@ -104,12 +107,10 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
         shifts = [(one.variant, shift) for one in mine for shift in one.shifts if shift.run in drawn_runs]
         worse = [(shift.run, variant) for variant, shift in shifts if shift.verdict == "worse"]
         caption = "Each line is a variant; those that never changed share one."
-        if worse:
-            caption += " Ringed: a change for the worse."
+        caption += " Ringed: a change for the worse." if worse else ""
         said = tuple(f"{variant}: {shift.reason}" for variant, shift in shifts)
-        warning = _EMULATED if group.emulated and metric.name == "ticks" else ""
-        warning = _SIMULATED if name.startswith("simulated") else warning
         drawn = plots.history(rows, metric.column, worse)
+        warning = _warning(group, metric.column, name)
         found.append(_chart(drawn, f"History of {name}", caption, f"{prefix}h{metric.name}-", warning, said))
     past = complete(group.past)
     runs = len(same_inputs(past)["run"].unique())
@@ -121,8 +122,14 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
 
 
 def _of_group(series: Series, group: Group) -> bool:
-    names = ("place", "backend", "suite")
-    return all(getattr(series, name) == group.setup[name] for name in names)
+    return all(getattr(series, name) == group.setup[name] for name in ("place", "backend", "suite"))
+
+
+def _warning(group: Group, column: str, name: str) -> str:
+    """Return the caveat of a figure of a column of the case table that is called so."""
+    if name.startswith("simulated"):
+        return _SIMULATED
+    return _EMULATED if group.emulated and column == "ticks_median" else ""
 
 
 def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
@@ -130,33 +137,13 @@ def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
     speed = "latency_us_median" if not group.emulated and rows["latency_us_median"].notna().any() else "ticks_median"
     for number, column in enumerate((speed, "energy_uj", "ram_peak_bytes")):
         having = rows.dropna(subset=[column])
-        one_source = column != "energy_uj" or len(having["power_source"].unique()) == 1
-        if having.empty or not one_source:
+        if having.empty or (column == "energy_uj" and len(having["power_source"].unique()) > 1):
             continue
-        cost = COSTS[column]
-        energy = energy_name(having["power_source"]) if column == "energy_uj" else ""
-        name = cost.title.format(counter=group.counter, energy=energy).removesuffix(" (median)")
+        name = cost_name(column, having).removesuffix(" (median)")
         largest = "largest window" if column == "energy_uj" else "95th percentile"
-        spread = f" Horizontal lines: smallest to {largest}." if cost.low else ""
-        warning = _EMULATED if group.emulated and column == "ticks_median" else ""
-        warning = _SIMULATED if energy.startswith("simulated") else warning
+        caption = _FRONT + (f" Horizontal lines: smallest to {largest}." if COSTS[column].range else "")
         drawn = plots.accuracy_against(having, column)
-        yield _chart(drawn, f"Accuracy against {name}", _FRONT + spread, f"{prefix}s{number}-", warning)
-
-
-def _memory(group: Group, prefix: str) -> Iterable[Chart]:
-    ram = group.cases.dropna(
-        subset=["ram_static_bytes", "ram_arena_bytes", "ram_stack_bytes", "ram_heap_bytes"], how="all"
-    )
-    if len(ram):
-        drawn = plots.ram_parts(ram, group.limit("ram"))
-        caption = "Peak RAM: static data, tensor arena, and the most stack and heap that were ever used."
-        yield _chart(drawn, "Peak RAM by part", caption, f"{prefix}r-")
-    flash = group.cases.dropna(subset=["flash_bytes"])
-    if len(flash):
-        drawn = plots.flash(flash, group.limit("flash"))
-        caption = "What the image occupies, and what is left of it when it is compressed for an update over the air."
-        yield _chart(drawn, "Flash", caption, f"{prefix}f-")
+        yield _chart(drawn, f"Accuracy against {name}", caption, f"{prefix}s{number}-", _warning(group, column, name))
 
 
 def _chart(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from harness.report.metrics import METRICS, USUAL, Metric, Scale, energy_name
+from harness.report.metrics import USUAL, Metric, Scale, energy_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,12 +41,7 @@ class Policy:
     seed: int = 0
 
     def margin(self, metric: Metric, baseline: float | None) -> float:
-        """Return the least difference of interest of a metric from a baseline: a share for a ratio, else in its unit.
-
-        Args:
-            metric: what is compared.
-            baseline: its value that others are held against; None if it isn't known.
-        """
+        """Return the least difference of interest from a baseline: a share for a ratio, else in the metric's unit."""
         chosen = self.margins.get(metric.name)
         return metric.least_difference(baseline) if chosen is None else chosen
 
@@ -132,6 +127,13 @@ class Row:
             return self.unit
         return self.metric if self.source is None else energy_name(self.source.split(" and "))
 
+    @property
+    def family(self) -> tuple[float, float] | None:
+        """The interval that holds for all rows together; None if there is none, or no chance in it."""
+        if self.exact or self.family_low is None or self.family_high is None:
+            return None
+        return self.family_low, self.family_high
+
 
 @dataclass(frozen=True)
 class Repeatability:
@@ -191,18 +193,9 @@ class Comparison:
         """Return the rows as a DataFrame; the sides' fields are `a_run`, `b_variant` and so on."""
         return pd.DataFrame([flat(row) for row in self.rows])
 
-    def worst(self) -> Verdict | None:
-        """Return the verdict that matters most: worse, can't tell, refused, better, same; None without rows."""
-        order: tuple[Verdict, ...] = ("worse", "can't tell", "refused", "better", "same")
-        verdicts = {row.verdict for row in self.rows}
-        return next((verdict for verdict in order if verdict in verdicts), None)
-
 
 def flat(row: Row) -> dict[str, Any]:
     """Return a row without its nesting, for a DataFrame, CSV or JSON."""
     plain = asdict(row)
     sides = {f"{side}_{name}": value for side in ("a", "b") for name, value in plain.pop(side).items()}
     return {**sides, **plain, "caveats": list(row.caveats), "notes": list(row.notes)}
-
-
-__all__ = ["METRICS", "CaseId", "Comparison", "Kind", "Policy", "Repeatability", "Row", "Verdict", "flat"]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from harness.errors import ConfigError
 from harness.report.baseline import history_nights
-from harness.report.metrics import ALIASES, METRICS
+from harness.report.frame import Policy
+from harness.report.metrics import ALIASES, METRICS, USUAL, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.report.frame import CaseId, Comparison, Row
     from harness.report.history import Series
-from harness.report.metrics import Metric
 
 Outcome = Literal["ok", "regression", "can't tell", "no data"]
 
@@ -24,6 +24,7 @@ EXIT_CODES: Final[dict[Outcome, int]] = {"ok": 0, "regression": 1, "no data": 5,
 
 _LIMIT = re.compile(r"\s*([A-Za-z_][\w-]*)\s*([<>])\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*(%|)\s*")
 _EXAMPLE = "latency>2%,peak_ram>0,accuracy<-0.5%"
+_MARGIN = re.compile(r"\s*([A-Za-z_][\w-]*)\s*=\s*(\d+\.?\d*|\.\d+)\s*(%|)\s*")
 _ROUNDING = 1e-12
 
 
@@ -114,6 +115,37 @@ def _parse(part: str) -> Limit:
     return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None)
 
 
+def make_policy(limits: Sequence[Limit], margins: str | None, *, across_engines: bool = False) -> Policy:
+    """Return how to decide: the usual metrics and those that have limits.
+
+    Raises:
+        ConfigError: a margin can't be understood.
+    """
+    metrics = dict.fromkeys((*USUAL, *(limit.metric.name for limit in limits)))
+    chosen = parse_margins(margins) if margins else {}
+    return Policy(metrics=tuple(dict.fromkeys((*metrics, *chosen))), margins=chosen, across_engines=across_engines)
+
+
+def parse_margins(text: str) -> dict[str, float]:
+    """Read least differences of interest like `ticks=0.5%,accuracy=1%,flash=512`.
+
+    Raises:
+        ConfigError: one can't be understood.
+    """
+    margins = {}
+    for part in text.split(","):
+        found = _MARGIN.fullmatch(part)
+        name = ALIASES.get(found[1], found[1]) if found else ""
+        metric = METRICS.get(name)
+        if found is None or metric is None or bool(found[3]) == (metric.unit == "bytes"):
+            raise ConfigError(
+                f'"{part.strip()}" is no least difference; write them like ticks=0.5%,accuracy=1%,flash=512, for '
+                f"{', '.join(METRICS)}"
+            )
+        margins[name] = float(found[2]) / (100 if found[3] else 1)
+    return margins
+
+
 #: What reads these keys of nightly.yaml, for `load_nightly`.
 NIGHTLY_PARSERS: Final = {"baseline": history_nights, "fail_on": parse_limits}
 
@@ -124,10 +156,7 @@ def check_limits(comparison: Comparison, limits: Sequence[Limit], series: Sequen
     A limit is exceeded if the whole interval that holds for all rows together lies beyond it, and kept if the whole
     interval lies within; else it can't be told. Nor can anything be told of a case that only the baseline has.
 
-    Args:
-        comparison: of what was measured with the baseline.
-        limits: what may change by how much.
-        series: of the same figures over time, for a slow drift that no two runs show.
+    `series` are the same figures over time, for a slow drift that no two runs show.
     """
     if not comparison.rows:
         return Gate("no data", ())
@@ -146,24 +175,17 @@ def uncompared(gate: Gate | None) -> tuple[Check, ...]:
 
 def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> list[Check]:
     rows = [row for row in comparison.rows if row.metric == "all" or _means(limit, row.metric, row.unit)]
+    checks = [_check(limit, row) for row in rows]
     if not any(row.metric != "all" for row in rows):
         reason = f"{limit.text}: {limit.counter or limit.metric.name} was not compared{_hint(limit, comparison)}"
-        return [Check(limit, None, "can't tell", reason), *(_check(limit, row) for row in rows)]
-    drifts = [
-        Check(
-            limit,
-            None,
-            "regression",
-            f"{limit.text}: {item.variant} on {item.place}: {shift.reason}",
-            _newest(item, rows),
-        )
-        for item in series
-        if _means(limit, item.metric, item.unit)
-        for shift in item.shifts
-        if shift.kind == "drift" and shift.last == len(item.points) - 1
-        if _beyond(limit, shift.change, shift.before)
-    ]
-    return [*(_check(limit, row) for row in rows), *drifts]
+        return [Check(limit, None, "can't tell", reason), *checks]
+    for item in series:
+        for shift in item.shifts if _means(limit, item.metric, item.unit) else ():
+            now = shift.kind == "drift" and shift.last == len(item.points) - 1
+            if now and _beyond(limit, shift.change, shift.before):
+                reason = f"{limit.text}: {item.variant} on {item.place}: {shift.reason}"
+                checks.append(Check(limit, None, "regression", reason, _newest(item, rows)))
+    return checks
 
 
 def _newest(item: Series, rows: Sequence[Row]) -> CaseId | None:
@@ -188,21 +210,19 @@ def _hint(limit: Limit, comparison: Comparison) -> str:
 
 
 def _check(limit: Limit, row: Row) -> Check:
-    what = f"{row.b.suite}/{row.b.variant} on {row.b.place}"
+    outcome: Outcome = "can't tell"
     head, _, change = row.reason.partition(": ")
-    if row.verdict == "same" and change:  # a limit may be below the least difference of interest
-        row = replace(row, reason=f"{change} ({head})")
-    if row.change is None or row.family_low is None or row.family_high is None or row.low is None or row.high is None:
-        return Check(limit, row, "can't tell", f"{limit.text}: {what}: {row.reason}", row.b)
-    base = row.a_value or 0.0
-    ends = (row.family_low, row.family_high), (row.low, row.high)
-    if all(_beyond(limit, end, base) for end in ends[0]):
-        return Check(limit, row, "regression", f"{limit.text}: {what}: {row.reason}", row.b)
-    if not any(_beyond(limit, end, base) for end in ends[1]):
-        return Check(limit, row, "ok", f"{limit.text}: {what}: {row.reason}", row.b)
-    return Check(
-        limit, row, "can't tell", f"{limit.text}: {what}: the interval reaches over the limit: {row.reason}", row.b
-    )
+    # a limit may be below the least difference of interest
+    said = f"{change} ({head})" if row.verdict == "same" and change else row.reason
+    if row.family_low is not None and row.family_high is not None and row.low is not None and row.high is not None:
+        base = row.a_value or 0.0
+        if _beyond(limit, row.family_low, base) and _beyond(limit, row.family_high, base):
+            outcome = "regression"
+        elif not _beyond(limit, row.low, base) and not _beyond(limit, row.high, base):
+            outcome = "ok"
+        else:
+            said = f"the interval reaches over the limit: {said}"
+    return Check(limit, row, outcome, f"{limit.text}: {row.b.suite}/{row.b.variant} on {row.b.place}: {said}", row.b)
 
 
 def _beyond(limit: Limit, change: float, base: float) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from harness.report.frame import Policy
+from harness.report.groups import placed
 from harness.report.metrics import METRICS, energy_name
-from harness.report.setup import placed
+from harness.report.numbers import with_unit
 from harness.report.shifts import Piece, pieces
 from harness.report.units import spread_of, unit_spreads
 from harness.store.place import unit_of
@@ -94,11 +95,6 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
 
     Only complete cases are points. A change smaller than the metric's least difference of interest is not reported;
     where several units of the board measured the points, neither is one smaller than what units differ by.
-
-    Args:
-        results: runs of any number.
-        policy: its metrics, margins and level are used.
-        spreads: by how much units of a board differ; None: as far as `results` tell.
     """
     policy = policy or Policy()
     spreads = unit_spreads(results) if spreads is None else spreads
@@ -162,21 +158,15 @@ def find_shifts(metric: Metric, points: pd.DataFrame, margin: float, name: str |
         name: what the values are called; None: as the metric.
     """
     values = points["value"].to_numpy(dtype=np.float64)
-    ratio = metric.scale == "ratio"
-    scaled = np.log(values) if ratio else values
-    found = pieces(scaled, _floor(metric, margin, values))
-    shifts = []
-    name = name or metric.name
+    found = pieces(np.log(values) if metric.scale == "ratio" else values, _floor(metric, margin, values))
+    changes: list[tuple[Literal["step", "drift"], Piece, float, float]] = []
     for number, piece in enumerate(found):
         if number:
-            before = found[number - 1]
-            shifts.append(_shift("step", metric, name, points, piece.first, piece.first, _end(before), _start(piece)))
+            changes.append(("step", piece, found[number - 1].end, piece.start))
         if piece.slope:
-            shifts.append(_shift("drift", metric, name, points, piece.first, piece.last, _start(piece), _end(piece)))
-    none = 1.0 if ratio else 0.0
-    return [
-        shift for shift in shifts if abs(shift.change - none) >= margin > 0 or (not margin and shift.change != none)
-    ]
+            changes.append(("drift", piece, piece.start, piece.end))
+    shifts = [_shift(metric, name or metric.name, points, *change) for change in changes]
+    return [one for one in shifts if abs(one.change - metric.no_change) >= margin and one.change != metric.no_change]
 
 
 def _floor(metric: Metric, margin: float, values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
@@ -189,37 +179,35 @@ def _floor(metric: Metric, margin: float, values: np.ndarray[Any, np.dtype[np.fl
     return (least / float(np.median(values)) if metric.scale == "ratio" else least) / 10
 
 
-def _start(piece: Piece) -> float:
-    return piece.level - piece.slope * (piece.last - piece.first) / 2
-
-
-def _end(piece: Piece) -> float:
-    return piece.level + piece.slope * (piece.last - piece.first) / 2
-
-
 def _shift(
-    kind: Literal["step", "drift"],
     metric: Metric,
     name: str,
     points: pd.DataFrame,
-    first: int,
-    last: int,
+    kind: Literal["step", "drift"],
+    piece: Piece,
     before: float,
     after: float,
 ) -> Shift:
+    change = after - before
     if metric.scale == "ratio":
-        change, before, after = math.exp(after - before), math.exp(before), math.exp(after)
-        words = f"{100 * (change - 1):+.2f} %"
-        up = change > 1
-    else:
-        change = after - before
-        words = f"{100 * change:+.2f} points" if metric.unit == "share" else f"{change:+,.0f} {metric.unit}"
-        up = change > 0
-    point = points.iloc[first]
-    revision = str(point["git_revision"]) if pd.notna(point["git_revision"]) else None
-    verdict: Verdict = "better" if up == metric.more_is_better else "worse"
-    where = f"in run {point['run']}" if kind == "step" else f"over {last - first + 1} runs since {point['run']}"
-    reason = f"{verdict}: {'a step' if kind == 'step' else 'a slow drift'} of {words} in {name} {where}"
+        change, before, after = math.exp(change), math.exp(before), math.exp(after)
+    point = points.iloc[piece.first]
+    last = piece.last if kind == "drift" else piece.first
+    verdict: Verdict = "better" if (change > metric.no_change) == metric.more_is_better else "worse"
+    words = (
+        f"{'a slow drift' if kind == 'drift' else 'a step'} of {with_unit(metric.scale, metric.unit, change)} in {name}"
+    )
+    where = f"over {last - piece.first + 1} runs since {point['run']}" if kind == "drift" else f"in run {point['run']}"
     return Shift(
-        kind, first, last, str(point["run"]), revision, point["started_utc"], before, after, change, verdict, reason
+        kind,
+        piece.first,
+        last,
+        str(point["run"]),
+        str(point["git_revision"]) if pd.notna(point["git_revision"]) else None,
+        point["started_utc"],
+        before,
+        after,
+        change,
+        verdict,
+        f"{verdict}: {words} {where}",
     )

@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 
 def junit(run: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return cases as JUnit XML, which CI systems read: a suite for each place and suite, a test for each variant.
-
-    Args:
-        run: name of the run.
-        rows: rows of its case table.
-    """
+    """Return cases as JUnit XML, which CI systems read: a suite for each place and suite, a test for each variant."""
     root = ET.Element("testsuites", name=xml_text(run))
     suites: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:

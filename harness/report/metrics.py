@@ -1,4 +1,4 @@
-"""What can be compared: the column it is in, its unit, which way is better, and the least difference that matters."""
+"""What can be compared: the column it is in, its unit, which way is better, the test of a difference, and its names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Scale = Literal["ratio", "difference"]
+Test = Literal["accuracy", "ticks", "energy", "exact"]
 
 
 @dataclass(frozen=True)
@@ -22,50 +23,71 @@ class Metric:
         column: the column of the case table that it is in.
         unit: unit of its values; "ticks" is what the case's counter counts.
         scale: whether two values are compared by their ratio or by their difference.
-        more_is_better: True for accuracy.
         margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1.
+        best: what is said of the variant that leads.
+        test: how two cases are held against each other (`harness.report.evidence`).
+        chance: whether chance has a part in its verdicts.
+        more_is_better: True for accuracy.
         least: what it is at least, in bytes, however small the baseline is.
+        reason: the column that says why there is no value.
+        title: what the axis of a plot says; `{counter}` and `{energy}` stand for what the case has. "": it isn't drawn.
+        axis: unit of that axis, and the factor from `unit` to it.
+        range: columns of the smallest value seen, and of the 95th percentile or the largest, if there are.
     """
 
     name: str
     column: str
     unit: str
     scale: Scale
-    more_is_better: bool
     margin: float
+    best: str = ""
+    test: Test = "exact"
+    chance: bool = False
+    more_is_better: bool = False
     least: float = 0.0
+    reason: str = "ram_reason"
+    title: str = ""
+    axis: tuple[str, float] = ("", 1.0)
+    range: tuple[str, str] | None = None
+
+    @property
+    def no_change(self) -> float:
+        """The change that means no difference."""
+        return 1.0 if self.scale == "ratio" else 0.0
 
     def least_difference(self, baseline: float | None) -> float:
-        """Return the default least difference of interest from a baseline: a share for a ratio, else in `unit`.
-
-        Args:
-            baseline: the value of the baseline; None if it isn't known.
-        """
+        """Return the default least difference of interest from a baseline: a share for a ratio, else in `unit`."""
         return max(self.least, self.margin * abs(baseline or 0.0)) if self.unit == "bytes" else self.margin
 
 
-def _size(name: str, column: str) -> Metric:
+def _size(name: str, column: str, best: str = "", title: str = "") -> Metric:
     """Return a size in bytes. Less than 64 of them are alignment or a longer text: no model is chosen for it."""
-    return Metric(name, column, "bytes", "difference", more_is_better=False, margin=0.01, least=64)
+    return Metric(name, column, "bytes", "difference", 0.01, best, least=64, title=title, axis=("KiB", 1 / 1024))
 
 
 #: Everything that can be compared, and the one place where least differences of interest stand.
 METRICS: Final = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "accuracy", "share", "difference", more_is_better=True, margin=0.005),
-        Metric("ticks", "ticks_median", "ticks", "ratio", more_is_better=False, margin=0.01),
-        Metric("latency", "latency_us_median", "us", "ratio", more_is_better=False, margin=0.01),
-        Metric("energy", "energy_uj", "uJ", "ratio", more_is_better=False, margin=0.01),
-        _size("peak_ram", "ram_peak_bytes"),
+        Metric("accuracy", "accuracy", "share", "difference", 0.005, "highest accuracy", "accuracy",
+               chance=True, more_is_better=True),
+        Metric("ticks", "ticks_median", "ticks", "ratio", 0.01, "fewest {counter}", "ticks",
+               title="{counter} per inference (median)", range=("ticks_min", "ticks_p95")),
+        Metric("latency", "latency_us_median", "us", "ratio", 0.01, "shortest latency", "ticks",
+               chance=True, reason="latency_reason", title="latency (median)", axis=("ms", 1e-3),
+               range=("latency_us_min", "latency_us_p95")),
+        Metric("energy", "energy_uj", "uJ", "ratio", 0.01, "least {energy}", "energy",
+               chance=True, reason="energy_reason", title="{energy} per inference", axis=("µJ", 1.0),
+               range=("energy_uj_min", "energy_uj_max")),
+        _size("peak_ram", "ram_peak_bytes", "least RAM", "peak RAM"),
         _size("ram_static", "ram_static_bytes"),
         _size("ram_arena", "ram_arena_bytes"),
         _size("ram_stack", "ram_stack_bytes"),
         _size("ram_heap", "ram_heap_bytes"),
-        _size("flash", "flash_bytes"),
-        _size("flash_compressed", "flash_compressed_bytes"),
+        _size("flash", "flash_bytes", "least flash", "flash"),
+        _size("flash_compressed", "flash_compressed_bytes", title="flash, compressed"),
     )
-}
+}  # fmt: skip
 
 #: What is compared unless more is asked for. Latency stands for ticks where the counter counts cycles.
 USUAL: Final = ("accuracy", "ticks", "latency", "energy", "peak_ram", "flash")
@@ -81,11 +103,7 @@ ALIASES: Final = {
 
 
 def energy_name(sources: Iterable[str | None]) -> str:
-    """Return what an energy is called: it never stands anywhere without what it comes from.
-
-    Args:
-        sources: `power_source` of the cases that it is shown of.
-    """
+    """Return what an energy is called: it never stands anywhere without what it comes from."""
     known = sorted({source for source in sources if isinstance(source, str)})
     if known == [SIMULATED]:
         return "simulated energy"

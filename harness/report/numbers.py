@@ -1,11 +1,10 @@
-"""Numbers as people read them."""
+"""Numbers as people read them: with a true minus on pages, in ASCII (`plain_...`) on terminals."""
 
 from __future__ import annotations
 
-_THOUSAND = 1000
-_KIB = 1024
-_TINY_PERCENTS = 0.01
-MINUS = "\N{MINUS SIGN}"
+from typing import Final
+
+MINUS: Final = "\N{MINUS SIGN}"
 
 #: Up to so many samples one decimal of a percentage is all that they can tell apart.
 _ONE_DECIMAL_SAMPLES = 1000
@@ -20,30 +19,37 @@ def short(value: float) -> str:
     """Return a number in three digits or fewer with k, M or G, for axes: 1.5 M."""
     size, unit = abs(value), ""
     for name in ("k", "M", "G"):
-        if size < _THOUSAND:
+        if size < 1000:
             break
-        size, unit = size / _THOUSAND, name
-    digits = f"{size:.3g}"
-    sign = MINUS if value < 0 else ""
-    return f"{sign}{digits} {unit}".rstrip()
+        size, unit = size / 1000, name
+    return f"{MINUS if value < 0 else ''}{size:.3g} {unit}".rstrip()
+
+
+def tick(value: float) -> str:
+    """Return the number at a tick of an axis of changes: +2.5, 0."""
+    return "0" if abs(value) < 1e-9 else f"{'+' if value > 0 else MINUS}{abs(value):g}"
 
 
 def kib(size_bytes: float) -> str:
     """Return a size in KiB (1,024 bytes) with three digits: 35.5 KiB. Small ones stay in bytes."""
-    if size_bytes < _KIB:
+    if size_bytes < 1024:
         return f"{count(size_bytes)} B"
-    value = size_bytes / _KIB
+    value = size_bytes / 1024
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f} KiB"
 
 
 def percent(share: float, samples: int | None = None) -> str:
     """Return a share of 1 in percent, with no more decimals than the samples can tell apart."""
-    return f"{100 * share:.{decimals(samples)}f} %"
+    return f"{100 * share:.{_decimals(samples)}f} %"
 
 
-def decimals(samples: int | None) -> int:
-    """Return how many decimals a percentage over so many samples deserves."""
+def percents(low: float, high: float, samples: int) -> str:
+    """Return an interval of a share in percent, with as many decimals as `percent`."""
+    return f"{100 * low:.{_decimals(samples)}f} to {100 * high:.{_decimals(samples)}f} %"
+
+
+def _decimals(samples: int | None) -> int:
     return 1 if samples is None or samples <= _ONE_DECIMAL_SAMPLES else 2
 
 
@@ -60,8 +66,8 @@ def change(ratio: float) -> str:
     percents = 100 * (ratio - 1)
     if not percents:
         return "0 %"
-    if abs(percents) < _TINY_PERCENTS:
-        return f"<{_TINY_PERCENTS} %"
+    if abs(percents) < 0.01:
+        return "<0.01 %"
     return f"{signed(percents, 1 if abs(percents) >= 1 else 2)} %"
 
 
@@ -72,3 +78,28 @@ def span(low: float, high: float) -> str:
         if ends[0] != ends[1]:
             break
     return f"{ends[0]} to {ends[1]}"
+
+
+def plain_change(scale: str, unit: str, value: float) -> str:
+    """Return a change as a metric of that scale and unit is compared: +2.00 %, -1.00 points, +4 (in `unit`)."""
+    if scale == "ratio":
+        return f"{100 * (value - 1):+.2f} %"
+    return f"{100 * value:+.2f} points" if unit == "share" else f"{value:+,.0f}"
+
+
+def plain_span(scale: str, unit: str, low: float, high: float) -> str:
+    """Return an interval of changes as `plain_change`, the unit once: +1.50 to +2.50 %."""
+    first, last = (plain_change(scale, unit, end) for end in (low, high))
+    return f"{first.removesuffix(' %').removesuffix(' points')} to {last}"
+
+
+def with_unit(scale: str, unit: str, value: float) -> str:
+    """Return a change as `plain_change`, and bytes with their name."""
+    return plain_change(scale, unit, value) + (f" {unit}" if scale == "difference" and unit != "share" else "")
+
+
+def margin(scale: str, unit: str, least: float) -> str:
+    """Return a least difference of interest: 1 %, 0.5 points, 64 bytes."""
+    if scale == "ratio":
+        return f"{100 * least:g} %"
+    return f"{100 * least:g} points" if unit == "share" else f"{least:,.0f} {unit}"

@@ -1,9 +1,10 @@
-"""The report as one HTML file that needs nothing else."""
+"""The report as one HTML file that needs nothing else, and in brief as GitHub flavoured Markdown for a CI job."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,21 @@ from markupsafe import Markup
 
 from harness.report.content import heading, standing
 from harness.report.tables import image_table
+from harness.text.escape import printable
 
 if TYPE_CHECKING:
-    from harness.report.content import Page
+    from collections.abc import Iterable
+
+    from harness.report.content import Page, Section
+    from harness.report.frame import Comparison
+    from harness.report.groups import Group
+    from harness.report.tables import Table
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+_MOST_ROWS = 12
+
+#: Columns of the variants that a summary has no room for.
+_LEFT_OUT = ("image", "95 % interval", "its 95 % interval", "flash compressed, bytes")
 
 
 def render_page(page: Page) -> str:
@@ -43,3 +56,87 @@ def render_page(page: Page) -> str:
         script=Markup(script),  # noqa: S704 (ours)
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def render_markdown(page: Page) -> str:
+    """Return the summary: who leads, the figures, and what to know before believing them."""
+    lines = [f"## {escaped(heading([section.group for section in page.sections]))}", ""]
+    for section in page.sections:
+        lines += _section(section, alone=len(page.sections) == 1)
+    if page.baseline is not None:
+        lines += _baseline(page.baseline)
+    lines += _caveats(page)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return text that Markdown shows as it is: no markup, HTML, links, mentions or line breaks come of it."""
+    text = " ".join(printable(text).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SPECIAL.sub(r"\\\1", text).replace("@", "@\N{ZERO WIDTH SPACE}").replace("://", ":\N{ZERO WIDTH SPACE}//")
+
+
+def _section(section: Section, *, alone: bool) -> Iterable[str]:
+    if not alone:
+        yield f"### {escaped(section.title)}"
+        yield ""
+    yield f"**{escaped(section.answer.lead)}**"
+    yield ""
+    open_axes = [axis for axis in section.answer.axes if not axis.settled]
+    for axis in open_axes:
+        yield f"- {escaped(axis.title.capitalize())} is not settled: {escaped(axis.sentence)}"
+    if open_axes:
+        yield ""
+    yield from _table(section.table)
+    yield f"<sub>{escaped(section.place)} · {_inputs(section.group)}run {escaped(section.group.run.name)}</sub>"
+    yield ""
+
+
+def _inputs(group: Group) -> str:
+    counts = group.complete["samples"]
+    return f"{int(counts.min()):,} inputs per variant · " if len(counts) and counts.min() == counts.max() else ""
+
+
+def _table(table: Table) -> Iterable[str]:
+    kept = [at for at, (name, _) in enumerate(table.columns) if name not in _LEFT_OUT]
+    yield "| " + " | ".join(escaped(table.columns[at][0]) for at in kept) + " |"
+    yield "|" + "|".join("---:" if table.columns[at][1] else "---" for at in kept) + "|"
+    for row in table.rows:
+        yield "| " + " | ".join(escaped(row[at].text) for at in kept) + " |"
+    yield ""
+
+
+def _baseline(comparison: Comparison) -> Iterable[str]:
+    yield f"### Against {escaped(comparison.a)}"
+    yield ""
+    yield f"{standing(comparison)}."
+    yield ""
+    worse = [row for row in comparison.rows if row.verdict == "worse"]
+    for row in worse[:_MOST_ROWS]:
+        yield f"- {escaped(f'{row.b.suite}::{row.b.variant}')}: {escaped(row.name)} {escaped(row.reason)}"
+    if len(worse) > _MOST_ROWS:
+        yield f"- and {len(worse) - _MOST_ROWS} more"
+    if worse:
+        yield ""
+
+
+def _caveats(page: Page) -> Iterable[str]:
+    marks = {"failed": "CAUTION", "warning": "WARNING", "note": "NOTE"}
+    for text in page.left_out:
+        yield from ("> [!CAUTION]", f"> **Left out**: {escaped(text)}", "")
+    for tone, mark in marks.items():
+        texts = [
+            f"> **{escaped(caveat.title)}**: {escaped(caveat.text)}{_where(where, page)}"
+            for caveat, where in page.caveats
+            if caveat.tone == tone
+        ]
+        if texts:
+            yield f"> [!{mark}]"
+            yield "\n>\n".join(texts)
+            yield ""
+
+
+def _where(sections: tuple[Section, ...], page: Page) -> str:
+    if len(sections) == len(page.sections):
+        return ""
+    return f" ({', '.join(escaped(section.title) for section in sections)})"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness.report.frame import CaseId
 from harness.store.place import unit_of, where
+from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from harness.report.frame import Policy
     from harness.report.metrics import Metric
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 CaseRow = dict[str, Any]
 
 _SAMPLE_COLUMNS = ("case", "sample", "repeat", "label", "prediction", "ticks", "output_crc")
+_ID_COLUMNS = tuple(field.name for field in fields(CaseId) if field.name != "unit")
 _NO_SAMPLES = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
 
 
@@ -42,46 +45,26 @@ class Side:
     @property
     def id(self) -> CaseId:
         """Which case it is."""
-        row = self.row
-        return CaseId(
-            run=row["run"],
-            case=row["case"],
-            device=row["device"],
-            board=row["board"],
-            backend=row["backend"],
-            suite=row["suite"],
-            variant=row["variant"],
-            technique=row["technique"],
-            image_sha256=row["image_sha256"],
-            pool=row["pool"],
-            unit=unit_of(row),
-        )
+        return CaseId(**{name: self.row[name] for name in _ID_COLUMNS}, unit=unit_of(self.row))
 
 
-@dataclass
-class SampleCache:
-    """The samples of runs, read once each, by run and case."""
+def side_maker(results: Results) -> Callable[[CaseRow], Side]:
+    """Return what makes a side of a row of the case table; it reads the samples of each run once."""
+    faults = {row["run"]: row["faults"] for row in plain_rows(results.runs)}
+    stored = {item.path.name: item for item in results.stored}
 
-    results: Results
+    @cache
+    def samples_of(run: str) -> dict[int, pd.DataFrame]:
+        table = results.of_run(run).table("samples", _SAMPLE_COLUMNS)
+        return {int(str(case)): rows for case, rows in table.groupby("case")}
 
-    def __post_init__(self) -> None:
-        self._runs: dict[str, dict[int, pd.DataFrame]] = {}
-        runs = self.results.runs
-        self._faults = dict(
-            zip(runs["run"], runs["faults"].astype(object).where(runs["faults"].notna(), None), strict=True)
-        )
-
-    def side(self, row: CaseRow) -> Side:
-        """Return a case with its samples."""
+    def side(row: CaseRow) -> Side:
         run = row["run"]
-        stored = next((item for item in self.results.stored if item.path.name == run), None)
-        gone = stored.missing("samples") if stored else None
-        if gone is not None:
-            return Side(row, _NO_SAMPLES, self._faults.get(run), gone)
-        if run not in self._runs:
-            table = self.results.of_run(run).table("samples", _SAMPLE_COLUMNS)
-            self._runs[run] = {int(str(case)): rows for case, rows in table.groupby("case")}
-        return Side(row, self._runs[run].get(row["case"], _NO_SAMPLES), self._faults.get(run))
+        gone = stored[run].missing("samples") if run in stored else None
+        samples = _NO_SAMPLES if gone is not None else samples_of(run).get(row["case"], _NO_SAMPLES)
+        return Side(row, samples, faults.get(run), gone)
+
+    return side
 
 
 def refusal(a: Side, b: Side, policy: Policy) -> str | None:
@@ -135,10 +118,9 @@ def energy_refusal(a: CaseRow, b: CaseRow) -> str | None:
 
 def missing(metric: Metric, *rows: CaseRow) -> str | None:
     """Return why a metric is not there on one of the sides, None if it is on all."""
-    reasons: Mapping[str, str] = {"latency": "latency_reason", "energy": "energy_reason"}
     for row in rows:
         if row[metric.column] is None:
-            why = row.get(reasons.get(metric.name, "ram_reason"))
+            why = row.get(metric.reason)
             return f"{named(row)} has no {metric.name}" + (f": {why}" if why else "")
     return None
 

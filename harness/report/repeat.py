@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.report.frame import Repeatability
-from harness.report.trend import drift_share
+from harness.report.shifts import drift_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,7 @@ _OUTLIER_SD = 8.0
 def repeatability(case: CaseId, samples: pd.DataFrame, policy: Policy) -> Repeatability | None:
     """Return how well the counter of a case repeats, None if nothing was counted.
 
-    Args:
-        case: the case that it is about.
-        samples: its rows of the sample table, in the order in which they were recorded: sample, ticks.
-        policy: its repeat_limit is what a board must repeat to.
+    The samples stand in the order in which they were recorded.
     """
     timed = samples[samples["ticks"].notna()]
     if timed.empty:

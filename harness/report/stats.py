@@ -1,4 +1,4 @@
-"""The statistics behind a verdict. Every function here is checked by simulation in tests/report/test_stats.py."""
+"""The statistics behind a verdict, checked against other calculations and by simulation in tests/report."""
 
 from __future__ import annotations
 
@@ -51,9 +51,7 @@ def student_quantile(level: float, freedom: int) -> float:
     Bisection of A(t | freedom) in closed form, M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions"
     (1964), 26.7.3 and 26.7.4.
 
-    Args:
-        level: share of the distribution between the quantile and its negative.
-        freedom: degrees of freedom, at least 1.
+    `level` is the share of the distribution between the quantile and its negative, `freedom` is at least 1.
     """
     low, high = 0.0, math.pi / 2
     for _ in range(_STEPS):
@@ -131,12 +129,7 @@ def _p_of_interval(change: float, low: float, high: float, level: float) -> floa
 
 
 def stretched(estimate: Estimate, level: float) -> tuple[float, float]:
-    """Return the interval at another level, its halves taken as normal (of the logarithm, for a ratio).
-
-    Args:
-        estimate: a value with its interval.
-        level: of the interval that is wanted.
-    """
+    """Return the interval at another level, its halves taken as normal (of the logarithm, for a ratio)."""
     factor = quantile(level) / quantile(estimate.level)
     if estimate.none == 1:
         middle = math.log(estimate.change)
@@ -163,14 +156,7 @@ def widened(estimate: Estimate, spreads: Sequence[float]) -> Estimate:
 
 
 def accuracy_difference(gained: int, lost: int, samples: int, *, level: float) -> Estimate:
-    """Return the difference of two accuracies on the same inputs.
-
-    Args:
-        gained: inputs that only b has right.
-        lost: inputs that only a has right.
-        samples: inputs in all.
-        level: confidence level of the interval, like 0.95.
-    """
+    """Return the difference of two accuracies on the same inputs, of which `gained` only b, `lost` only a has right."""
     low, high = tango_interval(gained, lost, samples, level=level)
     return Estimate((gained - lost) / samples, low, high, level, mcnemar(gained, lost), 0.0)
 
@@ -180,10 +166,6 @@ def mcnemar(gained: int, lost: int) -> float:
 
     Under no difference each input that the two sides judge differently falls to either side like a coin
     (Q. McNemar, Psychometrika 12 (1947), 153-157): twice the smaller tail of a binomial distribution, at most 1.
-
-    Args:
-        gained: inputs that only b has right.
-        lost: inputs that only a has right.
     """
     discordant = gained + lost
     term = tail = 1
@@ -215,6 +197,11 @@ def tango_interval(gained: float, lost: float, samples: float, *, level: float) 
     return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
 
 
+def tango_excludes(gained: float, lost: float, samples: float, difference: float, *, level: float) -> bool:
+    """Whether a difference lies outside of `tango_interval`, at a sixtieth of its cost."""
+    return abs(_score(gained, lost, samples, difference)) > quantile(level)
+
+
 def _score(gained: float, lost: float, n: float, d: float) -> float:
     a = 2 * n
     b = -gained - lost + (2 * n - gained + lost) * d
@@ -235,6 +222,21 @@ def _edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> flo
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
     return (inside + outside) / 2
+
+
+def binomial_tail(successes: int, trials: int, share: float) -> float:
+    """Return the chance of at least so many successes in `trials`, each of which has the chance `share`."""
+    if successes <= 0 or share >= 1:
+        return 1.0
+    if share <= 0:
+        return 0.0
+    logs = math.log(share), math.log1p(-share)
+
+    def chance(k: int) -> float:
+        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        return math.exp(ways + k * logs[0] + (trials - k) * logs[1])
+
+    return min(1.0, math.fsum(chance(k) for k in range(successes, trials + 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

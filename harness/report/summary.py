@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.measure.reference import low_agreement
+from harness.report import numbers
 from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text.escape import printable
@@ -43,27 +44,26 @@ _UNITS = (
     "Measured on {count} units of the board: differences between units (clock source, supply, chip corner) are in the "
     "ratios of ticks, latency and energy. `hil compare` says which differences are real."
 )
-_UNASKED = ("no power monitor", "not asked for (--power off)")
+_UNASKED = (None, "", "no power monitor", "not asked for (--power off)")
 
 
 @dataclass(frozen=True)
 class _Column:
+    """A column: its title, the column of the case table that its cells show, and how; None where there is nothing."""
+
     title: str
-    cell: Callable[[Row, Sequence[Row]], str]
+    name: str
+    show: Callable[[Row, str], str | None]
     left: bool = False
+
+    def text(self, row: Row) -> str:
+        return self.show(row, self.name) or _NONE
 
 
 def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
-    """Return the tables of finished cases as text.
-
-    Args:
-        rows: rows of the case table, as dicts.
-        width: columns that the terminal has.
-        color: whether it understands colours.
-    """
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, soft_wrap=False)
-    if not color:
-        console.no_color = True
+    """Return the tables of finished cases as text."""
+    no_color = None if color else True
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:
         for _, group in groupby(sorted(rows, key=_order), key=_order):
             _print_group(console, list(group), width)
@@ -85,31 +85,31 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     console.print(cell(f"{first['suite']} on {spelled(on, boards)}, {first['backend']} backend{emulated}", "bold"))
     counter = f"{first['counter']} per inference"
     several = len({row["device"] for row in rows}) > 1
-    scores, ticks = (_DEVICE, *_SCORES) if several else _SCORES, _ticks(rows)
+    scores, ticks = (_DEVICE, *_SCORES) if several else _SCORES, (*_TICKS, _ratio(rows))
     if width >= _WIDE_COLUMNS:
-        _print_table(console, f"accuracy, {counter}", [_VARIANT, _TECHNIQUE, *scores, *ticks], rows)
+        _print_table(console, f"accuracy, {counter}", (_TECHNIQUE, *scores, *ticks), rows)
     else:
-        _print_table(console, "accuracy", [_VARIANT, _TECHNIQUE, *scores], rows)
-        _print_table(console, counter, [_VARIANT, *ticks], rows)
+        _print_table(console, "accuracy", (_TECHNIQUE, *scores), rows)
+        _print_table(console, counter, ticks, rows)
     for remark in remarks(rows):
-        console.print(Text(f"{remark.text}\n", style="yellow" if remark.tone == "warning" else ""))
+        _say(console, remark.text, "yellow" if remark.tone == "warning" else "")
     if any(row.get("latency_us_median") is not None for row in rows):
-        _print_table(console, "latency per inference, us", [_VARIANT, *_LATENCY], rows)
-    _print_table(console, "agreement with the reference", [_VARIANT, *_AGREEMENT], rows)
+        _print_table(console, "latency per inference, us", _LATENCY, rows)
+    _print_table(console, "agreement with the reference", _AGREEMENT, rows)
     for row in rows:
         if (low := low_agreement(row)) is not None:
-            console.print(Text(f"{row['variant']}: {low}\n", style="yellow"))
+            _say(console, f"{row['variant']}: {low}", "yellow")
     _print_energy(console, rows)
-    memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column is not _COMPRESSED]
-    _print_table(console, "memory, bytes", [_VARIANT, *memory], rows)
+    memory = _MEMORY if width >= _ROOMY_COLUMNS else [column for column in _MEMORY if column.title != "compressed"]
+    _print_table(console, "memory, bytes", memory, rows)
     units = {unit_of(row) for row in rows if row["status"] == "complete"}
     if first["backend"] == "hardware" and len(units) > 1:
-        console.print(Text(f"{_UNITS.format(count=len(units))}\n", style="yellow"))
+        _say(console, _UNITS.format(count=len(units)), "yellow")
     for row in rows:
         if row["status"] != "complete":
-            console.print(Text(printable(f"{row['variant']} {row['status']}: {row['reason']}\n"), style="red"))
+            _say(console, f"{row['variant']} {row['status']}: {row['reason']}", "red")
         elif row.get("verdict") == "failed":
-            console.print(Text(printable(f"{row['variant']} is over a limit: {row['verdict_reason']}\n"), style="red"))
+            _say(console, f"{row['variant']} is over a limit: {row['verdict_reason']}", "red")
 
 
 def _print_energy(console: Console, rows: list[Row]) -> None:
@@ -118,21 +118,27 @@ def _print_energy(console: Console, rows: list[Row]) -> None:
         mine = [row for row in rows if row.get("power_source") == source]
         simulated = source == "simulated"
         title = f"{'SIMULATED ' if simulated else ''}energy per inference, uJ{'' if simulated else f' ({source})'}"
-        _print_table(console, title, [_VARIANT, *_ENERGY], mine)
+        _print_table(console, title, _ENERGY, mine)
         if simulated:
-            console.print(Text(f"{_SIMULATED}\n"))
+            _say(console, _SIMULATED)
     for row in rows:
-        if row["status"] == "complete" and (row.get("energy_reason") or _UNASKED[0]) not in _UNASKED:
-            console.print(Text(printable(f"{row['variant']} has no energy: {row['energy_reason']}\n"), style="yellow"))
+        if row["status"] == "complete" and row.get("energy_reason") not in _UNASKED:
+            _say(console, f"{row['variant']} has no energy: {row['energy_reason']}", "yellow")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(printable(f"{text}\n"), style=style))
 
 
 def _print_table(console: Console, title: str, columns: Sequence[_Column], rows: list[Row]) -> None:
-    numbers = [column for column in columns if not column.left]
-    rows = [row for row in rows if any(column.cell(row, rows) != _NONE for column in numbers)]
+    """Print a table of the rows that have a figure, and without the technique where there is no room for it."""
+    columns = (_VARIANT, *columns)
+    numeric = [column for column in columns if not column.left]
+    rows = [row for row in rows if any(column.text(row) != _NONE for column in numeric)]
     if not rows:
         return
     console.print(cell(title, "italic"))
-    cells = {column: [cell(column.cell(row, rows)) for row in rows] for column in columns}
+    cells = {column: [cell(column.text(row)) for row in rows] for column in columns}
     needed = {column: max([cell_len(column.title), *(text.cell_len for text in cells[column])]) for column in columns}
     room = console.width - sum(needed[column] + TIGHT_GAP for column in columns if column is not _TECHNIQUE)
     words = max((longest_word(text.plain) for text in cells.get(_TECHNIQUE, ())), default=0)
@@ -142,126 +148,97 @@ def _print_table(console: Console, title: str, columns: Sequence[_Column], rows:
         [column.title for column in columns],
         list(zip(*(cells[column] for column in columns), strict=True)),
         width=console.width,
-        right={column.title for column in numbers},
+        right={column.title for column in numeric},
         edge=False,
     )
     console.print(table)
     console.print()
 
 
-def _count(name: str, form: str = ",") -> Callable[[Row, Sequence[Row]], str]:
-    def cell(row: Row, _rows: Sequence[Row]) -> str:
-        value = row.get(name)
-        if value is None:
-            return _NONE
-        return format(int(value), form) if float(value).is_integer() else f"{value:,.1f}"
-
-    return cell
+def _text(row: Row, name: str) -> str | None:
+    return row.get(name)
 
 
-def _decimal(name: str) -> Callable[[Row, Sequence[Row]], str]:
+def _count(row: Row, name: str) -> str | None:
+    return None if row.get(name) is None else numbers.count(row[name])
+
+
+def _decimal(row: Row, name: str) -> str | None:
     """Show four digits: no monitor knows more."""
-
-    def cell(row: Row, _rows: Sequence[Row]) -> str:
-        value = row.get(name)
-        if value is None:
-            return _NONE
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-    return cell
+    value = row.get(name)
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _lost(row: Row, _rows: Sequence[Row]) -> str:
-    lost, samples = row.get("power_lost_samples"), row.get("power_samples")
+def _lost(row: Row, name: str) -> str | None:
+    lost, samples = row.get(name), row.get("power_samples")
     if lost is None or not samples:
-        return _NONE
+        return None
     return f"{100 * lost / samples:.2g} %" if lost else "0"
 
 
-def _text(name: str) -> Callable[[Row, Sequence[Row]], str]:
-    return lambda row, _rows: row.get(name) or _NONE
+def _share(row: Row, name: str) -> str | None:
+    return None if row.get(name) is None else numbers.percent(row[name], row["samples"])
 
 
-def _accuracy(row: Row, _rows: Sequence[Row]) -> str:
-    if row["accuracy"] is None:
-        return str(row["status"])
-    return f"{100 * row['accuracy']:.{_decimals(row)}f} %"
+def _accuracy(row: Row, name: str) -> str | None:
+    return _share(row, name) or str(row["status"])
 
 
-def _share(name: str) -> Callable[[Row, Sequence[Row]], str]:
-    def cell(row: Row, _rows: Sequence[Row]) -> str:
-        return _NONE if row.get(name) is None else f"{100 * row[name]:.{_decimals(row)}f} %"
-
-    return cell
-
-
-def _interval(name: str) -> Callable[[Row, Sequence[Row]], str]:
-    def cell(row: Row, _rows: Sequence[Row]) -> str:
-        if row.get(f"{name}_low") is None:
-            return _NONE
-        places = _decimals(row)
-        return f"{100 * row[f'{name}_low']:.{places}f} to {100 * row[f'{name}_high']:.{places}f} %"
-
-    return cell
-
-
-def _decimals(row: Row) -> int:
-    """One more digit than the samples can tell apart would be made up."""
-    return 1 if row["samples"] <= 1000 else 2
-
-
-def _ratio(row: Row, rows: Sequence[Row]) -> str:
-    """Return median / the baseline's median; only between cases that have all in common but the variant."""
-    for other in rows:
-        alike = place_of(other) == place_of(row) and (row.get("pool") or other["board_uid"] == row["board_uid"])
-        if other["variant"] == row["baseline"] and alike and all(other[name] == row[name] for name in _SAME):
-            mine, base = row["ticks_median"], other["ticks_median"]
-            return f"{mine / base:.3f}x" if mine and base else _NONE
-    return _NONE
+def _interval(row: Row, name: str) -> str | None:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return None if low is None or high is None else numbers.percents(low, high, row["samples"])
 
 
 _SAME = ("suite", "board", "backend", "counter", "clock_hz", "engine", "samples")
 
-_VARIANT = _Column("variant", _text("variant"), left=True)
-_DEVICE = _Column("device", _text("device"), left=True)
-_TECHNIQUE = _Column("technique", _text("technique"), left=True)
+
+def _ratio(rows: Sequence[Row]) -> _Column:
+    """Return a column of median / the baseline's median; only between cases that have all in common but the variant."""
+    baselines = {row["baseline"] for row in rows if row["baseline"]}
+
+    def show(row: Row, name: str) -> str | None:
+        for other in rows:
+            alike = place_of(other) == place_of(row) and (row.get("pool") or other["board_uid"] == row["board_uid"])
+            if other["variant"] == row["baseline"] and alike and all(other[key] == row[key] for key in _SAME):
+                return f"{row[name] / other[name]:.3f}x" if row[name] and other[name] else None
+        return None
+
+    return _Column(f"vs {baselines.pop()}" if len(baselines) == 1 else "vs baseline", "ticks_median", show)
+
+
+_VARIANT = _Column("variant", "variant", _text, left=True)
+_DEVICE = _Column("device", "device", _text, left=True)
+_TECHNIQUE = _Column("technique", "technique", _text, left=True)
 _SCORES = (
-    _Column("samples", _count("samples")),
-    _Column("accuracy", _accuracy),
-    _Column("95 % interval", _interval("accuracy")),
+    _Column("samples", "samples", _count),
+    _Column("accuracy", "accuracy", _accuracy),
+    _Column("95 % interval", "accuracy", _interval),
 )
+_TICKS = tuple(_Column(name, f"ticks_{name}", _count) for name in ("median", "p95", "min", "max"))
 _AGREEMENT = (
-    _Column("equal predictions", _share("agreement")),
-    _Column("95 % interval", _interval("agreement")),
-    _Column("greatest difference", _decimal("reference_difference_max")),
+    _Column("equal predictions", "agreement", _share),
+    _Column("95 % interval", "agreement", _interval),
+    _Column("greatest difference", "reference_difference_max", _decimal),
 )
-_LATENCY = tuple(_Column(name, _count(f"latency_us_{name}")) for name in ("median", "p95", "min", "max"))
-_COMPRESSED = _Column("compressed", _count("flash_compressed_bytes"))
+_LATENCY = tuple(_Column(name, f"latency_us_{name}", _count) for name in ("median", "p95", "min", "max"))
 _ENERGY = (
-    _Column("median", _decimal("energy_uj")),
-    _Column("min", _decimal("energy_uj_min")),
-    _Column("max", _decimal("energy_uj_max")),
-    _Column("less idle", _decimal("energy_net_uj")),
-    _Column("per joule", _decimal("inferences_per_joule")),
-    _Column("mean uA", _decimal("current_ua_mean")),
-    _Column("idle uA", _decimal("idle_current_ua")),
-    _Column("lost", _lost),
+    _Column("median", "energy_uj", _decimal),
+    _Column("min", "energy_uj_min", _decimal),
+    _Column("max", "energy_uj_max", _decimal),
+    _Column("less idle", "energy_net_uj", _decimal),
+    _Column("per joule", "inferences_per_joule", _decimal),
+    _Column("mean uA", "current_ua_mean", _decimal),
+    _Column("idle uA", "idle_current_ua", _decimal),
+    _Column("lost", "power_lost_samples", _lost),
 )
 _MEMORY = (
-    _Column("flash", _count("flash_bytes")),
-    _COMPRESSED,
-    _Column("peak RAM", _count("ram_peak_bytes")),
-    _Column("= static", _count("ram_static_bytes")),
-    _Column("+ arena", _count("ram_arena_bytes")),
-    _Column("+ stack", _count("ram_stack_bytes")),
-    _Column("+ heap", _count("ram_heap_bytes")),
+    _Column("flash", "flash_bytes", _count),
+    _Column("compressed", "flash_compressed_bytes", _count),
+    _Column("peak RAM", "ram_peak_bytes", _count),
+    _Column("= static", "ram_static_bytes", _count),
+    _Column("+ arena", "ram_arena_bytes", _count),
+    _Column("+ stack", "ram_stack_bytes", _count),
+    _Column("+ heap", "ram_heap_bytes", _count),
 )
-
-
-def _ticks(rows: Sequence[Row]) -> tuple[_Column, ...]:
-    baselines = {row["baseline"] for row in rows if row["baseline"]}
-    ratio = f"vs {baselines.pop()}" if len(baselines) == 1 else "vs baseline"
-    return (
-        *(_Column(name, _count(f"ticks_{name}")) for name in ("median", "p95", "min", "max")),
-        _Column(ratio, _ratio),
-    )

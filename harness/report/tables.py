@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
+from harness.report.groups import known, records
 from harness.report.metrics import METRICS, energy_name
-from harness.report.setup import known, records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
     from harness.report.frame import Row
     from harness.report.groups import Group
+
+    #: Shows the figure of a case that has one.
+    _Show = Callable[[dict[str, Any], str], str]
 
 NONE: Final = "\N{EN DASH}"
 
@@ -75,38 +78,31 @@ class Images:
 def variants(group: Group, images: Images) -> Table:
     """Return the table of a group's variants, a column only where there is a figure for it."""
     rows = records(group.cases)
-    latency = any(known(row["latency_us_median"]) for row in rows)
     ticks = group.counter
-    columns: list[tuple[str, Callable[[dict[str, Any]], Cell]]] = [
-        ("accuracy", _share("accuracy")),
-        ("95 % interval", _interval("accuracy")),
-        ("agrees with reference", _share("agreement")),
-        ("its 95 % interval", _interval("agreement")),
-        ("greatest difference", _decimal("reference_difference_max")),
-        (f"{ticks} (median)", _figure("ticks_median")),
-    ]
-    if not latency:
-        columns.append((f"{ticks} (p95)", _figure("ticks_p95")))
-    else:
-        columns += [
-            ("latency (median), µs", _figure("latency_us_median", 1)),
-            ("latency (p95), µs", _figure("latency_us_p95", 1)),
-        ]
-    if any(known(row["energy_uj"]) for row in rows):
-        name = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
-        columns.append((f"{name}, µJ", _figure("energy_uj", 1)))
-    columns += [
-        ("peak RAM, bytes", _figure("ram_peak_bytes")),
-        ("flash, bytes", _figure("flash_bytes")),
-        ("flash compressed, bytes", _figure("flash_compressed_bytes")),
-    ]
-    filled = [(title, cell) for title, cell in columns if any(cell(row).text != NONE for row in rows)]
-    on = (("device", False),) if group.several else ()
-    head = (("variant", False), ("image", True), *on, *((title, True) for title, _ in filled))
-    return Table(
-        head,
-        tuple((*_names(row, images), *(_device(row) for _ in on), *(cell(row) for _, cell in filled)) for row in rows),
-    )
+    energy = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
+    latency = any(known(row["latency_us_median"]) for row in rows)
+    columns: dict[str, tuple[_Show, str]] = {
+        "accuracy": (_share, "accuracy"),
+        "95 % interval": (_interval, "accuracy"),
+        "agrees with reference": (_share, "agreement"),
+        "its 95 % interval": (_interval, "agreement"),
+        "greatest difference": (_three_digits, "reference_difference_max"),
+        f"{ticks} (median)": (_count, "ticks_median"),
+        **({} if latency else {f"{ticks} (p95)": (_count, "ticks_p95")}),
+        "latency (median), µs": (_one_decimal, "latency_us_median"),
+        "latency (p95), µs": (_one_decimal, "latency_us_p95"),
+        f"{energy}, µJ": (_one_decimal, "energy_uj"),
+        "peak RAM, bytes": (_count, "ram_peak_bytes"),
+        "flash, bytes": (_count, "flash_bytes"),
+        "flash compressed, bytes": (_count, "flash_compressed_bytes"),
+    }
+    cells = {title: [_cell(show, row, name) for row in rows] for title, (show, name) in columns.items()}
+    filled = {title: column for title, column in cells.items() if any(one.text != NONE for one in column)}
+    names = [_names(row, images) for row in rows]
+    devices = [[_device(row) for row in rows]] if group.several else []
+    head = (("variant", False), ("image", True), *(("device", False) for _ in devices))
+    lines = zip(*zip(*names, strict=True), *devices, *filled.values(), strict=True)
+    return Table((*head, *((title, True) for title in filled)), tuple(lines))
 
 
 def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
@@ -139,11 +135,12 @@ def verdict(row: Row) -> Cell:
 
 def _interval_of(row: Row) -> str:
     """Return the interval that holds for all rows together, where there is one."""
-    if row.exact or row.family_low is None or row.family_high is None:
+    if row.family is None:
         return ""
+    low, high = row.family
     if row.scale == "ratio":
-        return f", {numbers.span(100 * (row.family_low - 1), 100 * (row.family_high - 1))} %"
-    return f", {numbers.span(100 * row.family_low, 100 * row.family_high)}" if row.unit == "share" else ""
+        return f", {numbers.span(100 * (low - 1), 100 * (high - 1))} %"
+    return f", {numbers.span(100 * low, 100 * high)}" if row.unit == "share" else ""
 
 
 def _change(row: Row) -> str:
@@ -170,26 +167,16 @@ def run_table(runs: pd.DataFrame) -> Table:
 
 def image_table(images: Images) -> list[dict[str, Any]]:
     """Return what is known of each image, for the list that figures refer to."""
-    names = (
-        "variant",
-        "suite",
-        "image_sha256",
-        "build_id",
-        "board_uid",
-        "probe_uid",
-        "engine",
-        "toolchain",
-        "flash_bytes",
-    )
+    names = ("variant", "suite", "image_sha256", "build_id", "board_uid", "probe_uid", "toolchain")
     return [{name: row[name] if known(row[name]) else None for name in names} for row in images.rows]
 
 
-def _names(row: dict[str, Any], images: Images) -> Iterable[Cell]:
+def _names(row: dict[str, Any], images: Images) -> tuple[Cell, Cell]:
     number = images.number(row)
     status = "" if row["status"] == "complete" else f" ({row['status']})"
     technique = str(row["technique"]) if known(row["technique"]) else ""
-    yield Cell(str(row["variant"]) + status, kind="name", below=technique)
-    yield Cell(NONE) if number is None else Cell(f"[{number}]", number, link=f"#image-{number}")
+    name = Cell(str(row["variant"]) + status, kind="name", below=technique)
+    return name, Cell(NONE) if number is None else Cell(f"[{number}]", number, link=f"#image-{number}")
 
 
 def _device(row: dict[str, Any]) -> Cell:
@@ -197,35 +184,26 @@ def _device(row: dict[str, Any]) -> Cell:
     return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
-def _share(name: str) -> Callable[[dict[str, Any]], Cell]:
-    def cell(row: dict[str, Any]) -> Cell:
-        if not known(row[name]):
-            return Cell(NONE)
-        return Cell(numbers.percent(float(row[name]), int(row["samples"])), float(row[name]))
-
-    return cell
+def _cell(show: _Show, row: dict[str, Any], name: str) -> Cell:
+    value = row[f"{name}_low" if show is _interval else name]
+    return Cell(show(row, name), float(value)) if known(value) else Cell(NONE)
 
 
-def _interval(name: str) -> Callable[[dict[str, Any]], Cell]:
-    def cell(row: dict[str, Any]) -> Cell:
-        if not known(row[f"{name}_low"]) or not known(row[f"{name}_high"]):
-            return Cell(NONE)
-        digits = numbers.decimals(int(row["samples"]))
-        ends = float(row[f"{name}_low"]), float(row[f"{name}_high"])
-        return Cell(f"{100 * ends[0]:.{digits}f} to {100 * ends[1]:.{digits}f} %", ends[0])
-
-    return cell
+def _share(row: dict[str, Any], name: str) -> str:
+    return numbers.percent(float(row[name]), int(row["samples"]))
 
 
-def _decimal(name: str) -> Callable[[dict[str, Any]], Cell]:
-    return lambda row: Cell(f"{float(row[name]):.3g}", float(row[name])) if known(row[name]) else Cell(NONE)
+def _interval(row: dict[str, Any], name: str) -> str:
+    return numbers.percents(float(row[f"{name}_low"]), float(row[f"{name}_high"]), int(row["samples"]))
 
 
-def _figure(name: str, digits: int = 0) -> Callable[[dict[str, Any]], Cell]:
-    def cell(row: dict[str, Any]) -> Cell:
-        if not known(row[name]):
-            return Cell(NONE)
-        value = float(row[name])
-        return Cell(f"{value:,.{digits}f}" if digits else numbers.count(value), value)
+def _three_digits(row: dict[str, Any], name: str) -> str:
+    return f"{float(row[name]):.3g}"
 
-    return cell
+
+def _one_decimal(row: dict[str, Any], name: str) -> str:
+    return f"{float(row[name]):,.1f}"
+
+
+def _count(row: dict[str, Any], name: str) -> str:
+    return numbers.count(float(row[name]))

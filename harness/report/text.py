@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from harness.report import numbers
 from harness.report.evidence import TWO_UNITS
 from harness.report.frame import flat
 from harness.report.units import CAUSES, SAME_IMAGE
@@ -21,7 +22,7 @@ from harness.text.table import cell, text_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from harness.report.frame import CaseId, Comparison, Row, Verdict
+    from harness.report.frame import Comparison, Row, Verdict
     from harness.report.gate import Gate
     from harness.report.history import Series
 
@@ -32,17 +33,9 @@ _NARROW_COLUMNS = 100
 
 
 def render_comparison(comparison: Comparison, *, width: int, color: bool, series: Sequence[Series] = ()) -> str:
-    """Return a comparison as text: tables, then what needs words.
-
-    Args:
-        comparison: what was compared.
-        width: columns that the terminal has.
-        color: whether it understands colours.
-        series: of a history; its steps and drifts are listed.
-    """
-    console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, soft_wrap=False)
-    if not color:
-        console.no_color = True
+    """Return a comparison as text: tables, then what needs words."""
+    no_color = None if color else True
+    console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:
         console.print(Text(printable(f"{comparison.b} against {comparison.a}"), style="bold"))
         for _, group in groupby(sorted(comparison.rows, key=_place), key=_place):
@@ -51,7 +44,7 @@ def render_comparison(comparison: Comparison, *, width: int, color: bool, series
             for sentence in _of_group(rows, comparison):
                 console.print(Text(printable(sentence)))
             console.print()
-        for sentence in _of_all(comparison, series):
+        for sentence in (*_of_boards(comparison, series), *_of_all(comparison)):
             console.print(Text(printable(sentence)))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
@@ -65,6 +58,7 @@ def render_gate(gate: Gate) -> list[str]:
 
 def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: Sequence[Series] = ()) -> dict[str, Any]:
     """Return a comparison as what JSON knows."""
+    of_series = ("place", "backend", "suite", "variant", "metric", "unit", "source")
     content: dict[str, Any] = {
         "kind": comparison.kind,
         "a": comparison.a,
@@ -75,9 +69,11 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
         "unmatched": list(comparison.unmatched),
         "disagreements": list(comparison.disagreements),
         "shifts": [
-            {**asdict(shift), "started_utc": str(shift.started_utc), "place": item.place, "backend": item.backend}
-            | {"suite": item.suite, "variant": item.variant, "metric": item.metric, "unit": item.unit}
-            | {"source": item.source}
+            {
+                **asdict(shift),
+                "started_utc": str(shift.started_utc),
+                **{name: getattr(item, name) for name in of_series},
+            }
             for item in series
             for shift in item.shifts
         ],
@@ -102,36 +98,37 @@ def _print_group(console: Console, rows: Sequence[Row], comparison: Comparison, 
     on, against = spelled(first.b.place, boards_of(map(asdict, sides))), ""
     if comparison.kind == "boards":
         on, against = comparison.b, f" against {comparison.a}"
-    title = f"{first.b.suite} on {on}{against}, {first.b.backend} backend{emulated}"
-    columns = ("variant", "metric", "baseline", "value", "change", f"{100 * level:g} % interval", "verdict")
-    shown = [place for place, name in enumerate(columns) if not (narrow and name in ("variant", "baseline"))]
+    title = cell(f"{first.b.suite} on {on}{against}, {first.b.backend} backend{emulated}")
+    columns = ["metric", "value", "change", f"{100 * level:g} % interval", "verdict"]
+    if not narrow:
+        columns = ["variant", columns[0], "baseline", *columns[1:]]
     blocks: list[tuple[str, list[list[Text]]]] = []
     previous = None
     for row in rows:
         name = row.b.variant if row.a.variant == row.b.variant else f"{row.b.variant} vs {row.a.variant}"
         cells = [
-            cell(name if name != previous else ""),
             cell(_metric(row, narrow=narrow)),
-            cell(show_value(row, row.a_value)),
             cell(show_value(row, row.b_value)),
             cell(show_change(row, row.change)),
             cell("exact" if row.exact else _interval(row)),
             cell(_verdict(row), _STYLES.get(row.verdict, "")),
         ]
+        if not narrow:
+            cells = [cell(name if name != previous else ""), cells[0], cell(show_value(row, row.a_value)), *cells[1:]]
         if not blocks or (narrow and name != previous):
             blocks.append((name, []))
-        blocks[-1][1].append([cells[place] for place in shown])
+        blocks[-1][1].append(cells)
         previous = name
     if narrow:  # a variant stands above its rows
-        console.print(cell(title))
+        console.print(title)
         console.print()
     for name, lines in blocks:
         table = text_table(
-            [columns[place] for place in shown],
+            columns,
             lines,
             width=console.width,
-            right={name for name in columns if name not in ("variant", "metric", "verdict")},
-            title=cell(name, "bold") if narrow else cell(title),
+            right=set(columns) - {"variant", "metric", "verdict"},
+            title=cell(name, "bold") if narrow else title,
             edge=not narrow,
         )
         console.print(table)
@@ -150,26 +147,18 @@ def show_value(row: Row, value: float | None) -> str:
     """Return a value of a row as it is shown in a table."""
     if value is None:
         return _NONE
-    if row.unit == "share":
-        return f"{100 * value:.{1 if row.samples <= 1000 else 2}f} %"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    return numbers.percent(value, row.samples) if row.unit == "share" else numbers.count(value)
 
 
 def show_change(row: Row, change: float | None) -> str:
     """Return a change of a row as it is shown in a table: in percent, points or the metric's unit."""
-    if change is None:
-        return _NONE
-    if row.scale == "ratio":
-        return f"{100 * (change - 1):+.2f} %"
-    return f"{100 * change:+.2f} points" if row.unit == "share" else f"{change:+,.0f}"
+    return _NONE if change is None else numbers.plain_change(row.scale, row.unit, change)
 
 
 def _interval(row: Row) -> str:
-    if row.low is None or row.high is None:
+    if row.low is None or row.high is None or row.unit == "bytes":
         return _NONE
-    if row.scale == "ratio":
-        return f"{100 * (row.low - 1):+.2f} to {100 * (row.high - 1):+.2f} %"
-    return f"{100 * row.low:+.2f} to {100 * row.high:+.2f}" if row.unit == "share" else _NONE
+    return numbers.plain_span(row.scale, row.unit, row.low, row.high).removesuffix(" points")
 
 
 def _verdict(row: Row) -> str:
@@ -182,26 +171,13 @@ def _verdict(row: Row) -> str:
 
 def _of_group(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
     """Yield what a table doesn't say: why a row has no verdict, and what shakes trust in one that has."""
-    yield from _of_units(rows, comparison)
-    if any(row.samples_needed is not None for row in rows):
-        yield "can't tell: so many more inputs would tell, if the change is what it seems to be."
-    for row in rows:
-        what = row.b.variant if row.metric == "all" else f"{row.b.variant}, {row.name}"
-        if row.verdict == "refused" or (row.verdict == "can't tell" and row.samples_needed is None):
-            yield f"{what}: {row.reason}."
-        for caveat in row.caveats:
-            if caveat == TWO_UNITS:
-                continue  # it is said once for all rows
-            yield f"{what}: {caveat}."
-
-
-def _of_units(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
-    """Yield which boards measured what, if it was several, and what that means."""
     sides = [side for row in rows for side in (row.a, row.b)]
     if comparison.kind != "boards" and len({side.device for side in sides if side.pool}) > 1:
-        pairs = dict.fromkeys((row.a, row.b) for row in rows)
-        named = (f"{b.variant} on {b.device} ({_baseline(a, b)} on {a.device})" for a, b in pairs)
-        yield f"Measured: {', '.join(named)}."
+        measured = []
+        for a, b in dict.fromkeys((row.a, row.b) for row in rows):
+            base = a.variant if a.variant != b.variant else "before"
+            measured.append(f"{b.variant} on {b.device} ({base} on {a.device})")
+        yield f"Measured: {', '.join(measured)}."
     caveated = [row for row in rows if TWO_UNITS in row.caveats]
     if caveated:
         units = {side.unit for row in caveated for side in (row.a, row.b)}
@@ -210,10 +186,13 @@ def _of_units(rows: Sequence[Row], comparison: Comparison) -> Iterator[str]:
             f"Measured on {len(units)} units of the board: differences between units ({CAUSES}) are in the comparison"
             f"{''.join(f'; {words}' for words in spreads)}."
         )
-
-
-def _baseline(a: CaseId, b: CaseId) -> str:
-    return a.variant if a.variant != b.variant else "before"
+    if any(row.samples_needed is not None for row in rows):
+        yield "can't tell: so many more inputs would tell, if the change is what it seems to be."
+    for row in rows:
+        what = row.b.variant if row.metric == "all" else f"{row.b.variant}, {row.name}"
+        if row.verdict == "refused" or (row.verdict == "can't tell" and row.samples_needed is None):
+            yield f"{what}: {row.reason}."
+        yield from (f"{what}: {caveat}." for caveat in row.caveats if caveat != TWO_UNITS)  # that was said for all rows
 
 
 def _of_boards(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
@@ -221,20 +200,17 @@ def _of_boards(comparison: Comparison, series: Sequence[Series]) -> Iterator[str
     for sentence in comparison.disagreements:
         yield f"BOARDS DISAGREE: {sentence}. One of them, or what emulates it, is wrong."
     for item in comparison.repeatability:
-        if item.case.backend == "hardware":
+        case = item.case
+        if case.backend == "hardware":
+            what = f"{case.suite}/{case.variant} on {where(asdict(case))} of run {case.run}"
             drift = "none" if item.drift is None else f"{100 * item.drift:+.2g} %"
-            yield (
-                f"{item.case.suite}/{item.case.variant} on {where(asdict(item.case))} of run {item.case.run}: "
-                f"{item.reason}; "
-                f"drift {drift}; {100 * item.outliers:.2g} % outliers."
-            )
+            yield f"{what}: {item.reason}; drift {drift}; {100 * item.outliers:.2g} % outliers."
     for line in series:
         for shift in line.shifts:
             yield f"{line.suite}/{line.variant} on {line.place}: {shift.reason}."
 
 
-def _of_all(comparison: Comparison, series: Sequence[Series]) -> Iterator[str]:
-    yield from _of_boards(comparison, series)
+def _of_all(comparison: Comparison) -> Iterator[str]:
     alone: dict[str, list[str]] = {}
     for sentence in comparison.unmatched:
         case, _, why = sentence.partition(": ")

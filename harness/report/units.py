@@ -123,11 +123,9 @@ def disagreements(results: Results, rows: Iterable[CaseRow]) -> list[str]:
     Outputs have to be equal on all boards, instructions on all emulated ones. Only cases of one run, or of one harness
     and one clean revision, are held against each other: another version of an emulator may count otherwise.
 
-    Args:
-        results: where the samples are.
-        rows: of the case table; the newest of each image and board counts.
+    The newest case of each image and board counts.
     """
-    revisions = {run: None if revision is None else str(revision) for run, revision in _revisions(results)}
+    revisions = {row["run"]: row["git_revision"] for row in plain_rows(results.runs)}
     alike: dict[tuple[Any, ...], dict[str, CaseRow]] = {}
     for row in sorted(rows, key=lambda row: (str(row["started_utc"]), row["case"])):
         if row["status"] == "complete" and row["image_sha256"] is not None:
@@ -138,11 +136,6 @@ def disagreements(results: Results, rows: Iterable[CaseRow]) -> list[str]:
     read: dict[str, pd.DataFrame] = {}
     found = (_disagreement(results, list(units.values()), read) for units in alike.values() if len(units) > 1)
     return list(dict.fromkeys(sentence for sentence in found if sentence))
-
-
-def _revisions(results: Results) -> Iterable[tuple[str, Any]]:
-    known = results.runs["git_revision"].astype(object).where(results.runs["git_revision"].notna(), None)
-    return zip(results.runs["run"], known, strict=True)
 
 
 def _disagreement(results: Results, cases: list[CaseRow], read: dict[str, pd.DataFrame]) -> str | None:

@@ -21,7 +21,7 @@ from harness.measure.latency import counter_columns, summarize
 from harness.measure.limits import judge
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
-from harness.power.meter import Job
+from harness.power.windows import Job
 from harness.run.retry import Attempt, Attempts, Step, chip_name, plan, prepare
 from harness.store.raw_windows import RawWindow
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.boards.base import Backend, Board
-    from harness.config import BoardKind, Suite, SuiteData, Variant
+    from harness.config import BoardKind, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.link.messages import Info
     from harness.power.meter import Meter
     from harness.store.cases import CaseRecord
@@ -324,7 +325,7 @@ def _measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseR
 def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRecord, run: Run) -> Job:
     stem = f"case{record.number}-attempt{record.attempt}-window"
     return Job(
-        link,
+        link.infer,
         info,
         case.inputs,
         ticks,

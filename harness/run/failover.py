@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.base import Board
-    from harness.config import Device, Suite, SuiteData, Variant
+    from harness.config import Device, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.run.boards import Boards
     from harness.run.options import Options
     from harness.run.targets import Target

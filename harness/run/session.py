@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.boards.base import Backend
-    from harness.config import Device, Suite, SuiteData, Variant
+    from harness.config import Device, Suite, Variant
+    from harness.config.data import SuiteData
     from harness.run.options import Options
     from harness.store.cases import CaseRecord
 

@@ -1,23 +1,27 @@
-"""From a candidate to an image: the user's command makes the model, the compiler the rest."""
+"""From candidates to images (the user's command makes the model, the compiler the rest), and to a suite of them."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
 
 from harness.build import parse_tflite, plan_memory
 from harness.build.check import missing_check
 from harness.build.making import Making, make_model_image
 from harness.build.sizes import check_plan, layer_sizes
 from harness.errors import ConfigError
-from harness.search.space import fill
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.config import ArrayFile, Inputs
     from harness.search.space import Candidate, Space
 
 #: "cost": any weights will do, only the shape counts. "train": as good as it gets.
@@ -59,7 +63,7 @@ class Maker:
         part.unlink(missing_ok=True)
         params = json.dumps(dict(candidate.params))
         values = {"params": params, "out": str(part.resolve()), "stage": stage, "python": self.python}
-        self._run(candidate, fill(self.space.make, values), path.with_suffix(".log"))
+        self._run(candidate, [word.format(**values) for word in command], path.with_suffix(".log"))
         if not part.is_file():
             raise ConfigError(f"{candidate.name} ({candidate}): `make` ended well but wrote no {{out}} ({part})")
         part.replace(path)
@@ -103,3 +107,37 @@ class Maker:
         if done.returncode != 0:
             last = "\n  ".join(log.read_text(errors="replace").strip().splitlines()[-_SHOWN_LINES:])
             raise ConfigError(f"{what}: `make` ended with {done.returncode}; {log} ends\n  {last}")
+
+    def suite(self, candidates: Sequence[Candidate], stage: Stage, name: str | None = None) -> Path:
+        """Write a suite of candidates whose images are there, so that they are measured the way everything is.
+
+        Args:
+            candidates: the suite's variants.
+            stage: whether their images are those made to learn the cost, or those of trained models.
+            name: of the file; None: the stage's. The suite called `front` runs on the test inputs, if there are any.
+
+        Returns:
+            The path of the file.
+        """
+        space = self.space
+        data = space.test if name == "front" and space.test is not None else space
+        resize = {} if space.resize is None else {"resize": space.resize}
+        content = {
+            "task": space.task,
+            "title": f"{space.task}: candidates of {space.path.name}",
+            "inputs": self._array(data.inputs),
+            "labels": self._array(data.labels),
+            "classes": list(space.classes),
+            "variants": {
+                each.name: {"image": f"{stage}/{each.name}.elf", "technique": f"searched: {each}", **resize}
+                for each in candidates
+            },
+        }
+        path = self.folder / f"{name or stage}.yaml"
+        path.write_text("# Written by hil search.\n" + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        return path
+
+    def _array(self, array: ArrayFile | Inputs) -> dict[str, Any]:
+        """Return a file entry whose path is relative to the new suite's folder."""
+        file = os.path.relpath(self.space.path.resolve().parent / array.file, self.folder.resolve())
+        return {**array.model_dump(exclude_none=True), "file": file}

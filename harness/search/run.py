@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -19,7 +19,6 @@ from harness.measure.limits import check_limits
 from harness.report.pareto import front
 from harness.run.options import Options
 from harness.run.session import Session
-from harness.search.suites import write_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ Verdict = Literal["front", "dominated", "over a limit", "not trained", "failed"]
 
 #: What candidates are compared in, by column of the results: 1 where more is better, -1 where less is.
 AXES: Final = {"accuracy": 1, "ticks_median": -1, "ram_peak_bytes": -1, "flash_bytes": -1}
+_ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
 _COST_SAMPLES = 3
 _COST_COLUMNS = ("ticks_median", "ram_peak_bytes", "flash_bytes")
 
@@ -76,7 +76,6 @@ class Search:
         samples: validation inputs used; None: all.
         say: called with each line of progress.
         patience: whether to wait while somebody else has the board.
-        on_progress: as for `harness.benchmark`.
         elsewhere: measures the variants of a suite on other boards all at once: told the suite, how many samples, and
             the folder of the runs, it yields the name of each with its row, or with why it has none. None: on `device`.
     """
@@ -90,7 +89,6 @@ class Search:
     samples: int | None
     say: Callable[[str], None]
     patience: Patience = NOW
-    on_progress: Callable[[str, int, int], None] | None = None
     elsewhere: Callable[[Suite, int | None, Path], Iterator[tuple[str, Mapping[str, Any] | str]]] | None = None
 
 
@@ -112,7 +110,7 @@ def run_search(search: Search, candidates: Sequence[Candidate]) -> list[Judged]:
     for index, each in enumerate(trained):
         verdict: Verdict = "front" if best[index] else "dominated"
         reason = "" if best[index] else _dominator(trained, rows, best, index)
-        judged[each.candidate.name] = Judged(each.candidate, verdict, reason, each.row, trained=True, macs=each.macs)
+        judged[each.candidate.name] = replace(each, verdict=verdict, reason=reason)
     result = [judged[candidate.name] for candidate in candidates]
     _write(search, result)
     return result
@@ -133,7 +131,7 @@ def _measure(search: Search, candidates: Sequence[Candidate], stage: Stage, judg
         made[candidate.name] = (candidate, load_image(image).card.macs)
     if not made:
         return []
-    path = write_suite(search.maker, [candidate for candidate, _ in made.values()], stage)
+    path = search.maker.suite([candidate for candidate, _ in made.values()], stage)
     suite = load_suite(path)
     kept = []
     for variant, row in _rows(search, suite, _COST_SAMPLES if stage == "cost" else search.samples):
@@ -170,7 +168,7 @@ def _rows(search: Search, suite: Suite, samples: int | None) -> Iterator[tuple[s
     with contextlib.closing(session):
         for variant in suite.variants:
             try:
-                yield variant.name, session.measure(session.targets[0], suite, variant, search.on_progress)[0]
+                yield variant.name, session.measure(session.targets[0], suite, variant, None)[0]
             except StoreError:
                 raise
             except HilError as error:
@@ -187,9 +185,7 @@ def _check(search: Search, each: Judged) -> Judged:
     figures = ", ".join(f"{name} {row[name]:,.0f}" for name in _COST_COLUMNS if row.get(name) is not None)
     over = "; ".join(checked.exceeded)
     search.say(f"  {each.candidate.name}: {figures}{f': {over}' if over else ''}")
-    if not over:
-        return each
-    return Judged(each.candidate, "over a limit", over, each.row, each.trained, each.macs)
+    return replace(each, verdict="over a limit", reason=over) if over else each
 
 
 def _choose(search: Search, affordable: list[Judged], judged: dict[str, Judged]) -> list[Judged]:
@@ -199,9 +195,8 @@ def _choose(search: Search, affordable: list[Judged], judged: dict[str, Judged])
     ranked = sorted(affordable, key=lambda each: -(each.macs or 0))
     for each in ranked[search.most_trained :]:
         reason = f"{search.most_trained} larger candidates were trained instead"
-        judged[each.candidate.name] = Judged(each.candidate, "not trained", reason, each.row, macs=each.macs)
-    chosen = {each.candidate.name for each in ranked[: search.most_trained]}
-    return [each for each in affordable if each.candidate.name in chosen]
+        judged[each.candidate.name] = replace(each, verdict="not trained", reason=reason)
+    return [each for each in affordable if each.candidate.name not in judged]
 
 
 def _figures(each: Judged) -> dict[str, float]:
@@ -230,7 +225,8 @@ def _write(search: Search, result: Sequence[Judged]) -> None:
             "reason": each.reason,
             "trained": each.trained,
             "macs": each.macs,
-            "measured": None if each.row is None else _plain(each.row, trained=each.trained),
+            # the accuracy of weights that were never trained is left out
+            "measured": each.row and {**each.row, **({} if each.trained else dict.fromkeys(_ACCURACY))},
         }
         for each in result
     ]
@@ -239,10 +235,4 @@ def _write(search: Search, result: Sequence[Judged]) -> None:
         draft.write_text(json.dumps(content, indent=1, default=str) + "\n")
     best = [each.candidate for each in result if each.verdict == "front"]
     if best:
-        write_suite(search.maker, best, "train", name="front")
-
-
-def _plain(row: Mapping[str, Any], *, trained: bool) -> dict[str, Any]:
-    """Return a row for search.json; the accuracy of weights that were never trained is left out."""
-    hidden = () if trained else ("accuracy", "accuracy_low", "accuracy_high")
-    return {name: None if name in hidden else value for name, value in row.items()}
+        search.maker.suite(best, "train", name="front")

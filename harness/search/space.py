@@ -8,9 +8,10 @@ import json
 import math
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path  # noqa: TC003 (pydantic needs it at run time)
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Model, read_document
@@ -18,8 +19,7 @@ from harness.config.suite import ArrayFile, Inputs, Limits, check_limits_known
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
 _Choice = str | int | float | bool
 _PLACEHOLDERS = ("params", "out", "stage", "python")
@@ -30,19 +30,6 @@ class TestData(Model):
 
     inputs: Inputs
     labels: ArrayFile
-
-
-class _SpaceFile(Model):
-    task: Name
-    inputs: Inputs
-    labels: ArrayFile
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    space: Annotated[dict[Name, Annotated[tuple[_Choice, ...], Field(min_length=1)]], Field(min_length=1)]
-    make: Annotated[tuple[str, ...], Field(min_length=1)]
-    timeout_s: Annotated[float, Field(gt=0)] = 3600
-    resize: Literal["area", "bilinear"] | None = None
-    limits: Limits = Field(default_factory=dict)
-    test: TestData | None = None
 
 
 @dataclass(frozen=True)
@@ -61,17 +48,15 @@ class Candidate:
         return ", ".join(f"{name} {value}" for name, value in self.params.items())
 
 
-@dataclass(frozen=True)
-class Space:
-    """A search file.
+class Space(Model):
+    """A search file; the paths in it are relative to its folder.
 
     Attributes:
-        path: the file; other paths in it are relative to its folder.
         task: what the candidates are for.
         inputs: validation inputs. Test inputs would no longer be a test once they have chosen a model.
         labels: the class of each input.
         classes: names of the classes.
-        choices: the values that each parameter can have.
+        space: the values that each parameter can have.
         make: command that writes a candidate as .tflite.
         timeout_s: seconds that the command may take.
         resize: how inputs come to a candidate's size.
@@ -79,34 +64,35 @@ class Space:
         test: inputs and labels that only front.yaml names.
     """
 
-    path: Path
-    task: str
+    task: Name
     inputs: Inputs
     labels: ArrayFile
-    classes: tuple[str, ...]
-    choices: Mapping[str, tuple[_Choice, ...]]
-    make: tuple[str, ...]
-    timeout_s: float
-    resize: Literal["area", "bilinear"] | None
-    limits: Limits
-    test: TestData | None
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    space: Annotated[dict[Name, Annotated[tuple[_Choice, ...], Field(min_length=1)]], Field(min_length=1)]
+    make: Annotated[tuple[str, ...], Field(min_length=1)]
+    timeout_s: Annotated[float, Field(gt=0)] = 3600
+    resize: Literal["area", "bilinear"] | None = None
+    limits: Limits = Field(default_factory=dict)
+    test: TestData | None = None
+    _path: Path = PrivateAttr()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
 
     @property
     def size(self) -> int:
         """How many candidates there are."""
-        return math.prod(len(values) for values in self.choices.values())
+        return math.prod(len(values) for values in self.space.values())
 
     def candidates(self, most: int, seed: int) -> list[Candidate]:
         """Return all candidates, or `most` of them chosen at random, in the order of the space."""
-        everything = self._everything()
-        if self.size <= most:
-            return list(everything)
-        chosen = set(random.Random(seed).sample(range(self.size), most))  # noqa: S311 (reproducible, not secret)
-        return [candidate for index, candidate in enumerate(everything) if index in chosen]
-
-    def _everything(self) -> Iterator[Candidate]:
-        for values in itertools.product(*self.choices.values()):
-            yield Candidate(dict(zip(self.choices, values, strict=True)))
+        wanted = set(range(self.size))
+        if self.size > most:
+            wanted = set(random.Random(seed).sample(range(self.size), most))  # noqa: S311 (reproducible, not secret)
+        points = enumerate(itertools.product(*self.space.values()))
+        return [Candidate(dict(zip(self.space, values, strict=True))) for index, values in points if index in wanted]
 
 
 def load_space(path: Path) -> Space:
@@ -116,28 +102,22 @@ def load_space(path: Path) -> Space:
         ConfigError: it is missing or wrong; names file, line and key.
     """
     document = read_document(path)
-    top = document.build(_SpaceFile, document.data)
-    check_limits_known(document, top.limits, ("limits",))
-    for name, values in top.space.items():
+    space = document.build(Space, document.data)
+    check_limits_known(document, space.limits, ("limits",))
+    for name, values in space.space.items():
         if len(set(values)) != len(values):
             raise document.error(("space", name), "a value stands twice")
-    for index, word in enumerate(top.make):
+    for index, word in enumerate(space.make):
         try:
             word.format(**dict.fromkeys(_PLACEHOLDERS, ""))
         except (KeyError, IndexError, ValueError):
             known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
             raise document.error(("make", index), f"{word!r}: known placeholders are {known}") from None
     for needed in ("{params}", "{out}"):
-        if not any(needed in word for word in top.make):
+        if not any(needed in word for word in space.make):
             raise document.error(("make",), f"must say where {needed} goes")
-    fields: dict[str, Any] = {**dict(top), "choices": top.space, "path": path}
-    del fields["space"]
-    return Space(**fields)
-
-
-def fill(words: tuple[str, ...], values: Mapping[str, str]) -> list[str]:
-    """Return the words of a command with its placeholders filled."""
-    return [word.format(**values) for word in words]
+    space._path = path  # noqa: SLF001 (not a key of the file)
+    return space
 
 
 def read_limit(text: str) -> tuple[str, float]:

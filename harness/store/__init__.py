@@ -18,7 +18,7 @@ _HOMES = {"CaseRecord": "cases", "Results": "results", "Run": "runs", "recover":
 
 
 def __getattr__(name: str) -> Any:
-    # Late, because harness.schema is needed where pandas would be too slow to import.
+    # Late, because who writes a short run must not wait for pandas.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"harness.store.{_HOMES.get(name, 'read')}"), name)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.files.journal_lines import Damage, read_journal
+from harness.store.contents import attempt_of, whole_records
 from harness.store.journal import journals
-from harness.store.tables import attempt_of, whole
+from harness.store.tables import load_table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-#: The kinds of records in a journal that tell of attempts.
-_KINDS = ("begin", "attempts")
 
 
 def attempts_of(run: Path) -> list[dict[str, Any]]:
@@ -34,8 +31,6 @@ def attempts_of(run: Path) -> list[dict[str, Any]]:
         if not path.is_file():  # else the run was closed just now
             raise
     if path.is_file():
-        from harness.store.files import load_table  # noqa: PLC0415 (pandas takes a while to import)
-
         rows = load_table(path, "attempts").to_pylist()
     return sorted(rows, key=lambda row: row["ended"])
 
@@ -43,13 +38,10 @@ def attempts_of(run: Path) -> list[dict[str, Any]]:
 def _from_journal(run: str, journal: Path) -> list[dict[str, Any]]:
     keys: dict[int, dict[str, Any]] = {}
     found = []
-    for record in read_journal(journal, _KINDS):
-        if isinstance(record, Damage) or not whole(record):
-            continue
+    for record in whole_records(journal, ("begin", "attempts")):
         number = record["case"]
         if record["t"] == "begin":
-            columns = record["columns"]
-            keys[number] = {name: columns.get(name) for name in ("board", "backend", "suite", "variant")}
+            keys[number] = {name: record["columns"].get(name) for name in ("board", "backend", "suite", "variant")}
         else:
             known = {"run": run, "case": number, **keys.get(number, {})}
             found += [{**known, **attempt_of(values)} for values in record["v"]]

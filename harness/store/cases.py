@@ -7,15 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.schema import (
-    ATTEMPT_FIELDS,
-    CASE_COLUMNS,
-    CASES,
-    KEY_NAMES,
-    LAYER_FIELDS,
-    SIMULATED,
-    WINDOW_FIELDS,
-)
+from harness.schema import CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,8 +76,7 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: this inference was recorded before, or the case has ended.
         """
-        if self.row is not None:
-            raise ValueError(f"case {self.number} has ended")
+        self._check_open()
         seen = self._seen.setdefault(repeat, bytearray())
         if sample >= len(seen):
             seen.extend(bytes(max(4096, sample + 1 - len(seen))))
@@ -102,41 +93,43 @@ class CaseRecord:
         They are one line of the journal: a killed run has all of them or none.
 
         Args:
-            rows: the layers in the order of execution, as columns of the layer table: operator, position, kernel,
-                output_shape (text like 1x28x28x8), ticks, macs, moved_bytes, parameters. What is not known is
-                None or left out. `layer` is their number, and is filled in.
+            rows: in the order of execution, as columns of the layers table from `operator` on. What is not known is
+                None or left out.
 
         Raises:
             StoreError: it could not be written.
             ValueError: a column is unknown, there are no rows, this attempt was profiled before, or the case has ended.
         """
-        if self.row is None and (self._profiled or not rows):
+        self._check_open()
+        if self._profiled or not rows:
             raise ValueError(f"case {self.number}: the layers are recorded once, and there is at least one")
-        self._rows("layers", "layer", LAYER_FIELDS, rows)
+        self._rows("layers", rows)
         self._profiled = True
 
     def windows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record the power windows of an attempt, used and rejected ones; more can follow.
 
         Args:
-            rows: in the order of measurement, as columns of the windows table; `window` is their number, and is
-                filled in.
+            rows: in the order of measurement, as columns of the windows table from `problem` on.
 
         Raises:
             StoreError: it could not be written.
             ValueError: a column is unknown, or the case has ended.
         """
-        self._rows("windows", "windows", WINDOW_FIELDS, rows)
+        self._rows("windows", rows)
 
-    def _rows(self, kind: str, table: str, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    def _check_open(self) -> None:
         if self.row is not None:
             raise ValueError(f"case {self.number} has ended")
+
+    def _rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._check_open()
+        fields = JOURNAL_FIELDS[table]
         for row in rows:
-            unknown = set(row) - set(fields)
-            if unknown:
+            if unknown := set(row) - set(fields):
                 raise ValueError(f"the {table} table has no column {min(unknown)!r}")
         values = [[_plain(row.get(name)) for name in fields] for row in rows]
-        self._journal.append({"t": kind, "case": self.number, "v": values})
+        self._journal.append({"t": table, "case": self.number, "v": values})
 
     def attempt_ended(self, **columns: Any) -> dict[str, Any]:
         """Record how an attempt ended, before the next one begins or the case ends.
@@ -152,7 +145,7 @@ class CaseRecord:
             ValueError: a column is unknown.
         """
         row = {"host": self._columns.get("host"), **columns}
-        self._rows("attempts", "attempts", ATTEMPT_FIELDS, [{**row, "ended": columns["ended"].isoformat()}])
+        self._rows("attempts", [{**row, "ended": columns["ended"].isoformat()}])
         self.ended += 1
         known = {name: self._columns.get(name) for name in KEY_NAMES}
         return {**known, "attempt": self.ended, **row}
@@ -200,8 +193,7 @@ class CaseRecord:
             StoreError: it could not be written.
             ValueError: a column is unknown, or says what can't be true.
         """
-        if self.row is not None:
-            raise ValueError(f"case {self.number} has ended")
+        self._check_open()
         if columns.setdefault("samples", self.recorded) != self.recorded:
             raise ValueError(f"{self.recorded} samples were recorded, not {columns['samples']}")
         if (status == "complete") != (reason is None):
@@ -216,7 +208,7 @@ class CaseRecord:
         self._journal.append({"t": "finish", "case": self.number, "columns": plain_row(row)})
         self._journal.sync()
         counted = row if self._commit is None else self._commit(row)
-        self.row = {column.name: counted.get(column.name) for column in CASES}
+        self.row = full_row(counted)
         return self.row
 
 
@@ -254,6 +246,11 @@ def check_truth(row: Mapping[str, Any]) -> None:
         raise ValueError(
             f"energy from {row.get('power_source')} on the {backend} backend: simulated power is for emulators"
         )
+
+
+def full_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case's row with every column of the schema, None for what is missing."""
+    return {column.name: row.get(column.name) for column in CASES}
 
 
 def _plain(value: Any) -> Any:

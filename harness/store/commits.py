@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.files.journal_lines import Damage, read_journal
 from harness.files.json_file import create_json, read_json
+from harness.store.contents import whole_records
 from harness.store.journal import journal_of, listed, write_error
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def commit(run: Path, case: int, writer: str) -> str:
     Raises:
         StoreError: that can't be written.
     """
-    path = _path(run, case)
+    path = run / DONE / f"{case}.json"
     try:
         if create_json(path, {"writer": writer}):
             return writer
@@ -50,10 +50,6 @@ def finished_row(run: Path, case: int) -> Mapping[str, Any] | None:
     writer = committed(run).get(case)
     if writer is None:
         return None
-    records = (record for record in read_journal(journal_of(run, writer)) if not isinstance(record, Damage))
-    rows = [record["columns"] for record in records if record["t"] == "finish" and record["case"] == case]
+    records = whole_records(journal_of(run, writer), ("finish",))
+    rows = [record["columns"] for record in records if record["case"] == case]
     return rows[-1] if rows else None  # a case that was begun anew has several
-
-
-def _path(run: Path, case: int) -> Path:
-    return run / DONE / f"{case}.json"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from harness.errors import StoreError
 from harness.store.folders import runs_in
+from harness.store.tables import load_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +32,10 @@ def durations(results_dir: Path) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         try:
-            table = pq.read_table(run / "cases.parquet", columns=["suite", "variant", "status", "duration_s"])
-        except (OSError, pa.ArrowException):
+            rows = load_table(run / "cases.parquet", "cases", ["suite", "variant", "status", "duration_s"]).to_pylist()
+        except StoreError:
             continue
-        for row in table.to_pylist():
+        for row in rows:
             if row["status"] == "complete" and row["duration_s"] is not None:
                 found.setdefault((row["suite"], row["variant"]), []).append(row["duration_s"])
     return {key: median(values) for key, values in found.items()}

@@ -12,45 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
 from harness.files.json_file import make_folder
-from harness.store.folders import newest_run, parse_time, remove_folder, runs_in, wanted
-from harness.store.manifest import FILES_FILE, FOLDERS, Manifest, entry_of, read_manifest
-from harness.store.names import point_latest
+from harness.store.folders import TAGS_FILE, newest_run, point_latest, remove_folder, runs_in
+from harness.store.manifest import FILES_FILE, FOLDERS, entry_of, read_manifest
 from harness.store.remote import UnreachableError, as_folder, is_url, open_remote
 from harness.store.runs import CASES_FILE
-from harness.store.tags import TAGS_FILE
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from harness.store.folders import When
     from harness.store.remote import Remote
 
 _STAGING: Final = ".fetching"
-
-
-def fetch_runs(store: str, folder: Path, since: When | None = None) -> list[Path]:
-    """Bring the runs of a store into a folder, but for those that are there. Traces in power/ and logs/ stay behind.
-
-    A run that isn't what its files.json says is left out with a warning. Runs in a folder need no fetching, and are
-    returned as they are.
-
-    Args:
-        store: a folder, or a URL of fsspec.
-        folder: the folder that runs are copied to.
-        since: only runs that began at this time or later, by their names.
-
-    Returns:
-        The folders of the runs, oldest first.
-
-    Raises:
-        ConfigError: fsspec is needed and not installed, or doesn't know the URL.
-        StoreError: the store can't be reached, or the folder can't be written.
-    """
-    span = (parse_time(since), None)
-    if not is_url(store):
-        return [run for run in runs_in(as_folder(store)) if wanted(run, {}, span, None)]
-    remote = open_remote(store)
-    return _fetch(remote, folder, _names(remote, span))
 
 
 def local(path: str) -> Path:
@@ -100,10 +70,9 @@ def _caches() -> Path:
     return Path(base) / "tinyml-hil" / "stores"
 
 
-def _names(remote: Remote, span: tuple[datetime | None, None] = (None, None)) -> list[str]:
+def _names(remote: Remote) -> list[str]:
     """Return the names of what may be runs, oldest first."""
-    plain = (name for name in remote.folders() if name and not name.startswith(".") and "\\" not in name)
-    return [name for name in plain if wanted(Path(name), {}, span, None)]
+    return [name for name in remote.folders() if name and not name.startswith(".") and "\\" not in name]
 
 
 def _fetch(remote: Remote, folder: Path, names: list[str]) -> list[Path]:
@@ -126,14 +95,23 @@ def _fetch(remote: Remote, folder: Path, names: list[str]) -> list[Path]:
 
 
 def _fetch_run(remote: Remote, run: Path) -> bool:
-    """Fetch a run; returns whether there is one."""
+    """Fetch a run, but for its traces in power/ and its logs/; returns whether there is one."""
     if remote.size(run.name, CASES_FILE) is None:
         return False
     said = remote.read_json(run.name, FILES_FILE)
     manifest = read_manifest(said, f"{remote.url}/{run.name}/{FILES_FILE}")
-    staging = make_folder(run.parent / _STAGING) / f"{run.name}.{secrets.token_hex(4)}"
+    staging = make_folder(make_folder(run.parent / _STAGING) / f"{run.name}.{secrets.token_hex(4)}")
     try:
-        _get_all(remote, manifest, run.name, staging)
+        for file in manifest.in_order():
+            if file.startswith(tuple(f"{kept}/" for kept in FOLDERS)):
+                continue
+            target = staging / file
+            remote.get(target, run.name, file)
+            if not target.is_file() or entry_of(target) != manifest.files[file]:
+                raise StoreError(
+                    f"{remote.url}/{run.name}/{file} is not what {FILES_FILE} says: it is being replaced, or damaged. "
+                    "Who has the run publishes it again: hil results publish RUN"
+                )
         if not (run / CASES_FILE).is_file():  # else another process was faster
             staging.replace(run)
     except OSError:
@@ -142,20 +120,6 @@ def _fetch_run(remote: Remote, run: Path) -> bool:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return True
-
-
-def _get_all(remote: Remote, manifest: Manifest, name: str, staging: Path) -> None:
-    make_folder(staging)
-    for file in manifest.in_order():
-        if file.startswith(tuple(f"{kept}/" for kept in FOLDERS)):
-            continue
-        target = staging / file
-        remote.get(target, name, file)
-        if not target.is_file() or entry_of(target) != manifest.files[file]:
-            raise StoreError(
-                f"{remote.url}/{name}/{file} is not what {FILES_FILE} says: it is being replaced, or damaged. "
-                "Who has the run publishes it again: hil results publish RUN"
-            )
 
 
 def _fetch_tags(remote: Remote, folder: Path) -> None:

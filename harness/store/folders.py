@@ -1,7 +1,9 @@
-"""Where runs lie: which folders are runs, which run a path means, and when it was."""
+"""Where runs lie: what they are called, which run a path or a tag means, and when it was."""
 
 from __future__ import annotations
 
+import re
+import secrets
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import StoreError
-from harness.files.json_file import read_json
+from harness.files.json_file import parse_json, read_json
 from harness.store.journal import JOURNAL, journals
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 When = str | datetime
+
+#: In a results folder: names that people gave to runs, `hil results tag RUN NAME`.
+TAGS_FILE = "baselines.json"
 
 
 @dataclass(frozen=True)
@@ -207,3 +212,47 @@ def injected_faults(about: Mapping[str, Any]) -> str | None:
     for key in ("config", "options", "virtual_faults"):
         place = place.get(key) if isinstance(place, dict) else None
     return ", ".join(map(str, place)) or None if isinstance(place, list) else None
+
+
+def run_name() -> str:
+    """Return the name of a new run's folder."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def writer_name(*parts: str) -> str:
+    """Return a name for one of several writers of a run: another one than any before, also after a power cut.
+
+    Numbers of processes come again, and a journal can be begun only once.
+
+    Args:
+        parts: what tells people which writer it is: a host, a board.
+    """
+    return re.sub(r"[^A-Za-z0-9._]", "_", ".".join([*parts, secrets.token_hex(4)]))
+
+
+def point_latest(results_dir: Path, name: str) -> None:
+    """Let results/latest be a link to the newest run, or a file with its name where there are no links."""
+    temporary = results_dir / f".latest-{name}-{secrets.token_hex(4)}"  # threads of one process may do it at once
+    try:
+        temporary.symlink_to(name, target_is_directory=True)
+    except (OSError, NotImplementedError):
+        temporary.write_text(f"{name}\n", encoding="utf-8")
+    temporary.replace(results_dir / "latest")
+
+
+def read_tags(results_dir: Path) -> dict[str, str]:
+    """Return the tags of a results folder: run names by tag.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = results_dir / TAGS_FILE
+    try:
+        content = parse_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged: {error}; mend or remove it") from error
+    if not isinstance(content, dict) or not all(isinstance(run, str) for run in content.values()):
+        raise StoreError(f"{path} is damaged: it must hold a run's name for each tag; mend or remove it")
+    return content

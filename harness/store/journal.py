@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from harness.errors import StoreError
 from harness.files.journal_lines import journal_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 #: The journal of a run that one process writes; with several writers each has its own, `journal-<writer>.jsonl`.
@@ -39,6 +42,22 @@ def journal_of(run: Path, writer: str | None) -> Path:
 def writer_of(journal: Path) -> str | None:
     """Return the name of the writer that a journal belongs to, None if it is the only one."""
     return journal.stem.partition("-")[2] or None
+
+
+def lock_of(journal: Path) -> FileLock:
+    """Return the lock that the writer of a journal holds, not yet acquired."""
+    return FileLock(journal.with_name(f".{journal.stem}.lock"))
+
+
+def unlock(lock: FileLock) -> None:
+    """Let go of a lock, and remove its file while it is still held: afterwards it may be the next one's already."""
+    file = Path(lock.lock_file)
+    with suppress(OSError):
+        file.unlink()
+    lock.release()
+    if os.name == "nt":  # where a file can't be removed while it is open, nor while the next one has it
+        with suppress(OSError):
+            file.unlink()
 
 
 class Journal:

@@ -22,7 +22,8 @@ FILES_FILE: Final = "files.json"
 #: Folders of a run whose files belong to it.
 FOLDERS: Final = ("power", "logs")
 
-_NAME = re.compile(r"(?:power|logs)/[^/\\]+(?:/[^/\\]+)*|[A-Za-z0-9_]{1,100}\.(?:json|parquet)")
+#: Names that can't lead out of the run's folder.
+_NAME = re.compile(r"(?:power|logs)(?:/(?!\.\.?(?:/|$))[^/\\]+)+|[A-Za-z0-9_]{1,100}\.(?:json|parquet)")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -95,7 +96,7 @@ def read_manifest(content: object, where: str) -> Manifest:
     """
     try:
         files = {name: Entry(item["bytes"], item["sha256"]) for name, item in content["files"].items()}  # type: ignore[index]
-        good = CASES_FILE in files and all(map(_good, files.items()))
+        good = CASES_FILE in files and all(_good(name, entry) for name, entry in files.items())
         manifest = Manifest(files, bool(content["pruned"]))  # type: ignore[index]
     except (TypeError, KeyError, AttributeError):
         good = False
@@ -104,12 +105,10 @@ def read_manifest(content: object, where: str) -> Manifest:
     return manifest
 
 
-def _good(item: tuple[Any, Any]) -> bool:
-    name, entry = item
+def _good(name: Any, entry: Any) -> bool:
     return (
         isinstance(name, str)
         and _NAME.fullmatch(name) is not None
-        and not {".", ".."} & set(name.split("/"))
         and isinstance(entry.bytes, int)
         and isinstance(entry.sha256, str)
         and _SHA256.fullmatch(entry.sha256) is not None

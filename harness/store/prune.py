@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import StoreError
 from harness.files.json_file import write_json
-from harness.store.files import load_table
-from harness.store.folders import ended, pruned, remove_folder, runs_in, started
+from harness.store.folders import ended, pruned, read_tags, remove_folder, runs_in, started
 from harness.store.journal import journals
 from harness.store.runs import CASES_FILE, ENDED, RUN_FILE, read_run_file
-from harness.store.tables import sync_folder
-from harness.store.tags import read_tags
+from harness.store.tables import load_table, sync_folder
 
 if TYPE_CHECKING:
     from datetime import timedelta

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.errors import HilError, StoreError
 from harness.files.json_file import make_folder, write_json
-from harness.store.folders import find_run, newest_run
+from harness.store.folders import find_run, newest_run, point_latest
 from harness.store.manifest import FILES_FILE, Manifest, entry_of, manifest_of, read_manifest
-from harness.store.names import point_latest
 from harness.store.remote import as_folder, is_url, open_remote
 from harness.store.runs import CASES_FILE
 from harness.store.tables import sync_folder
@@ -27,7 +26,6 @@ from harness.store.tables import sync_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.config import Lab
     from harness.store.remote import Remote
 
 #: In a store's folder: runs that are on their way. It holds no runs for who lists the store.
@@ -71,21 +69,16 @@ def publish(run: Path, store: str) -> str:
         raise StoreError(f"the store {root} can't be written: {error.strerror or error}") from error
 
 
-def publish_finished(run: Path, lab: Lab) -> Published | None:
+def publish_to(run: Path, store: str | None) -> Published | None:
     """Publish a run at the end of a session. A store that can't be reached loses nothing: the run stays where it is.
 
     Args:
         run: its folder, with its tables written.
-        lab: which says where the store is.
+        store: a folder, or a URL of fsspec; None if the lab has none.
 
     Returns:
-        What came of it; None if the lab has no store, or the run is in it already.
+        What came of it; None if there is no store, or the run is in it already.
     """
-    return publish_to(run, lab.farm.store)
-
-
-def publish_to(run: Path, store: str | None) -> Published | None:
-    """Publish a run as `publish_finished` does, in a store that may be None."""
     if store is None or (not is_url(store) and as_folder(store).resolve() == run.resolve().parent):
         return None
     try:
@@ -162,21 +155,14 @@ def _to_remote(run: Path, manifest: Manifest, remote: Remote) -> str:
             raise _differs(where)
         if all(remote.size(run.name, name) == entry.bytes for name, entry in there.files.items()):
             return where  # else a copy of it was cut off, and is made again
-        manifest = _whole(manifest, there, where)
+        if lost := sorted(set(there.files) - set(manifest.files)):
+            raise StoreError(f"{where} is damaged, and can't be replaced: {', '.join(lost)} of it were pruned here")
     *others, cases = manifest.in_order()
     for name in others:
         remote.put(run / name, run.name, *name.split("/"))
     remote.write_json(manifest.plain(), run.name, FILES_FILE)
     remote.put(run / cases, run.name, cases)
     return where
-
-
-def _whole(manifest: Manifest, there: Manifest, where: str) -> Manifest:
-    """Return what to upload over a damaged copy, unless that had files that were pruned here."""
-    lost = sorted(set(there.files) - set(manifest.files))
-    if lost:
-        raise StoreError(f"{where} is damaged, and can't be replaced: {', '.join(lost)} of it were pruned here")
-    return manifest
 
 
 def _differs(where: str) -> StoreError:

@@ -6,7 +6,6 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ import pandas as pd
 from harness.errors import StoreError
 from harness.schema import RUNS
 from harness.store.fetch import local
-from harness.store.files import CASE_TYPES, empty, load_table, stack, to_pandas
 from harness.store.folders import (
     PathLike,
     Pruned,
@@ -30,15 +28,16 @@ from harness.store.folders import (
     wanted,
 )
 from harness.store.journal import journals
-from harness.store.results import Results, StoredRun, columns_of, mask_of
+from harness.store.results import Results, StoredRun, columns_of, mask_of, to_pandas
 from harness.store.runs import read_run_file
+from harness.store.tables import arrow_schema, load_table, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
 
-    from harness.schema import DType
     from harness.store.results import Names
 
 
@@ -67,7 +66,7 @@ def list_runs(results_dir: PathLike) -> list[RunInfo]:
         if finished:
             state = str(about.get("state", "closed"))
             try:
-                cases = to_pandas(load_table(folder / "cases.parquet", "cases"), CASE_TYPES)
+                cases = to_pandas(load_table(folder / "cases.parquet", "cases"))
             except StoreError:
                 state = "damaged"
         runs.append(RunInfo(folder, state, about.get("started_utc"), cases, pruned(about)))
@@ -123,7 +122,7 @@ def load_results(
         raise errors[0]
     for problem in errors:
         warnings.warn(f"left out: {problem}", stacklevel=2)
-    cases = to_pandas(stack([table for table, _ in read.values()], "cases"), CASE_TYPES)
+    cases = to_pandas(stack([table for table, _ in read.values()], "cases"))
     filters = {"device": device, "backend": backend, "suite": suite, "variant": variant}
     kept = cases[mask_of(cases, filters)].reset_index(drop=True)
     chosen = {str(run): tuple(rows) for run, rows in kept.groupby("run")["case"].agg(list).items()}
@@ -155,41 +154,33 @@ def _open(
     name = about.get("run", folder.name)
     if name != folder.name:  # its rows carry that name, and what belongs to it is found by the folder's
         return folder, StoreError(f"{folder}: the folder of run {name} was renamed; give it that name again"), about
+    if not wanted(folder, about, span, revision):
+        return folder, None, about
+    if unfinished:
+        text = f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
+        return folder, StoreError(f"{text}  hil results recover {folder}"), about
+    if not sampled and pruned(about) is None:
+        return folder, StoreError(f"{folder} is damaged: it has cases, but no samples.parquet"), about
     try:
-        if not wanted(folder, about, span, revision):
-            return folder, None, about
-        return folder, _cases_of(folder, unfinished=unfinished, sampled=sampled or pruned(about) is not None), about
+        return folder, load_table(folder / "cases.parquet", "cases"), about
     except StoreError as error:
         return folder, error, about
 
 
-def _cases_of(folder: Path, *, unfinished: bool, sampled: bool) -> pa.Table:
-    if unfinished:
-        raise StoreError(
-            f"{folder} is unfinished: it is still running, or was killed. In the latter case finish it with\n"
-            f"  hil results recover {folder}"
-        )
-    if not sampled:
-        raise StoreError(f"{folder} is damaged: it has cases, but no samples.parquet")
-    return load_table(folder / "cases.parquet", "cases")
-
-
 def _runs_frame(runs: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
-    rows = []
-    for folder, about in runs:
-        times = {"started_utc": started(folder, about), "ended_utc": ended(about)}
-        known = {"run": folder.name, "path": str(folder), "faults": injected_faults(about)}
-        rows.append({**about, **times, **known})
-    frame = empty(RUNS)
-    if not rows:
-        return frame
-    data = {column.name: [_typed(row.get(column.name), column.dtype) for row in rows] for column in RUNS}
-    return pd.DataFrame(data, dtype=object).astype(frame.dtypes.to_dict())
-
-
-def _typed(value: object, dtype: DType) -> object:
-    """Return what run.json says if a column of that type can hold it, else None."""
-    types = {"string": str, "Int64": int, "datetime": datetime, "Float64": float, "boolean": bool}
-    if not isinstance(value, types[dtype]) or isinstance(value, bool):
-        return None
-    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+    rows = [
+        {
+            **about,
+            "run": folder.name,
+            "path": str(folder),
+            "faults": injected_faults(about),
+            "started_utc": started(folder, about),
+            "ended_utc": ended(about),
+        }
+        for folder, about in runs
+    ]
+    types = to_pandas(arrow_schema(RUNS).empty_table()).dtypes.to_dict()
+    data = {
+        column.name: [value if column.holds(value := row.get(column.name)) else None for row in rows] for column in RUNS
+    }
+    return pd.DataFrame(data, dtype=object).astype(types)

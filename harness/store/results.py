@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from harness.errors import StoreError
 from harness.schema import TABLES
-from harness.store.files import load_table, stack, to_pandas
 from harness.store.folders import pruned
 from harness.store.runs import read_run_file
+from harness.store.tables import load_table, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from harness.store.folders import Pruned
 
 Names = str | Iterable[str]
+_MASKED = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(),
+}
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,7 @@ class Results:
         chosen = columns_of(name, columns)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(lambda stored: _rows_of(stored, name, chosen), self.stored))
-        tables = [item for item in found if isinstance(item, pa.Table)]
-        for item in found:
-            if isinstance(item, StoreError):
-                warnings.warn(f"left out: {item}", stacklevel=2)
-        return to_pandas(stack(tables, name, chosen))
+        return to_pandas(stack([table for item in found if (table := _readable(item)) is not None], name, chosen))
 
     def each(self, name: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield the name of each run and its rows of a table, oldest run first, as `table` gives them.
@@ -110,11 +112,8 @@ class Results:
         """
         chosen = columns_of(name, columns)
         for stored in self.stored:
-            item = _rows_of(stored, name, chosen)
-            if isinstance(item, StoreError):
-                warnings.warn(f"left out: {item}", stacklevel=2)
-            elif item is not None:
-                yield stored.path.name, to_pandas(item)
+            if (table := _readable(_rows_of(stored, name, chosen))) is not None:
+                yield stored.path.name, to_pandas(table)
 
     def of_run(self, run: str) -> Results:
         """Return one of the runs.
@@ -159,6 +158,12 @@ def join_results(a: Results, b: Results) -> Results:
     return Results(frames[0], frames[1], (*stored, *b.stored), b.columns)
 
 
+def to_pandas(table: pa.Table) -> pd.DataFrame:
+    """Turn a table into a DataFrame whose columns can all be missing."""
+    frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper=_MASKED.get, split_blocks=True)
+    return frame
+
+
 def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
     """Return case rows as dicts, with None for what is missing."""
     columns = (  # one by one, several times as fast as a frame of objects
@@ -172,17 +177,22 @@ def plain_rows(cases: pd.DataFrame) -> list[dict[str, Any]]:
 def _rows_of(stored: StoredRun, name: str, columns: Sequence[str]) -> pa.Table | StoreError | None:
     """Return a run's rows of a table, or why they can't be read, or None if the run has no such table."""
     path = stored.path / f"{name}.parquet"
-    gone = stored.missing(name)
-    if gone is not None:
+    about = stored.pruned
+    if not path.is_file():  # it may have been pruned since the cases were read
+        about = pruned(read_run_file(stored.path)) or about
+    if gone := about.why(stored.path.name, name) if about else None:
         return StoreError(gone)
-    if not path.is_file():
-        later = pruned(read_run_file(stored.path))  # since the cases were read
-        gone = later.why(stored.path.name, name) if later else None
-        return None if gone is None else StoreError(gone)
     try:
-        return load_table(path, name, columns, stored.cases)
+        return load_table(path, name, columns, stored.cases) if path.is_file() else None
     except StoreError as error:
         return error
+
+
+def _readable(item: pa.Table | StoreError | None) -> pa.Table | None:
+    if isinstance(item, StoreError):
+        warnings.warn(f"left out: {item}", stacklevel=3)
+        return None
+    return item
 
 
 def mask_of(cases: pd.DataFrame, filters: Mapping[str, Names | None]) -> pd.Series[bool]:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, parse_journal
 from harness.files.json_file import create_json, read_json, write_json
-from harness.schema import CASES, SCHEMA_VERSION
-from harness.store.cases import CaseRecord, check_truth, checked, plain_row
+from harness.schema import SCHEMA_VERSION
+from harness.store.cases import CaseRecord, check_truth, checked, full_row, plain_row
 from harness.store.commits import DONE, commit, committed, finished_row
-from harness.store.folders import order_of_next
-from harness.store.journal import Journal, journal_of, journals, write_error
-from harness.store.names import point_latest, run_name
-from harness.store.tables import Contents, sync_folder, whole, write_tables
+from harness.store.contents import Contents, whole, write_tables
+from harness.store.folders import order_of_next, point_latest, run_name
+from harness.store.journal import Journal, journal_of, journals, lock_of, unlock, write_error
+from harness.store.tables import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 RUN_FILE = "run.json"
 #: Written last: a folder that has it holds a run whose tables are complete.
@@ -52,17 +51,14 @@ class Run:
         self.path = path
         self.writer = writer
         self._provenance = dict(provenance)
-        self._cases: list[CaseRecord] = []
+        self._cases: dict[int, CaseRecord] = {}
         self._closed = False
-        self._lock = _lock_of(journal_of(path, writer))
+        self._lock = lock_of(journal_of(path, writer))
         try:
             self._lock.acquire(timeout=0)
-            self._state = {"schema_version": SCHEMA_VERSION, "run": path.name, "state": "running"}
-            self._state["started_utc"] = datetime.now(UTC).isoformat(timespec="microseconds")
-            if writer is None:
-                write_json(path / RUN_FILE, {**self._provenance, **self._state})
-            else:
-                create_json(path / RUN_FILE, {**self._provenance, **self._state})
+            state = {"schema_version": SCHEMA_VERSION, "run": path.name, "state": "running", "started_utc": _now()}
+            self._about = {**self._provenance, **state}
+            (write_json if writer is None else create_json)(path / RUN_FILE, self._about)
         except OSError as error:
             raise write_error(path / RUN_FILE, error) from error
         self._journal = Journal(journal_of(path, writer))
@@ -81,11 +77,9 @@ class Run:
         try:
             path = results_dir / run_name()
             path.mkdir(parents=True)
-            run = cls(path, {**provenance, "order": order_of_next(results_dir, path.name)})
-            point_latest(results_dir, path.name)
+            return cls._new(path, provenance)
         except OSError as error:
             raise write_error(results_dir, error) from error
-        return run
 
     @classmethod
     def join(cls, path: Path, provenance: Mapping[str, Any], writer: str) -> Self:
@@ -103,14 +97,16 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
             if (path / CASES_FILE).is_file():
                 raise StoreError(f"{path}: the run has ended; nobody can join it any more")
-            first = not (path / RUN_FILE).exists()
-            run = cls(
-                path, {**provenance, "order": order_of_next(path.parent, path.name)} if first else provenance, writer
-            )
-            if first:  # who joins late must not hide a newer run
-                point_latest(path.parent, path.name)
+            if (path / RUN_FILE).exists():  # who joins late must not hide a newer run
+                return cls(path, provenance, writer)
+            return cls._new(path, provenance, writer)
         except OSError as error:
             raise write_error(path, error) from error
+
+    @classmethod
+    def _new(cls, path: Path, provenance: Mapping[str, Any], writer: str | None = None) -> Self:
+        run = cls(path, {**provenance, "order": order_of_next(path.parent, path.name)}, writer)
+        point_latest(path.parent, path.name)
         return run
 
     def __enter__(self) -> Self:
@@ -138,7 +134,7 @@ class Run:
             if not row.get(name):
                 raise ValueError(f"a case needs its {name}")
         number = len(self._cases) if number is None else number
-        before = self._case(number)
+        before = self._cases.get(number)
         if before is not None and before.row is None:
             raise ValueError(f"case {number} has begun already")
         earlier = 0 if before is None else before.attempt + 1
@@ -146,14 +142,11 @@ class Run:
         row["started_utc"] = datetime.now(UTC)
         row.setdefault("counter", COUNTER_OF_BACKEND[row["backend"]])
         check_truth(row)
-        begin = {"t": "begin", "case": number, "columns": plain_row(row)}
-        self._journal.append(begin if before is None else {**begin, "attempt": earlier})
+        again = {} if before is None else {"attempt": earlier}
+        self._journal.append({"t": "begin", "case": number, "columns": plain_row(row), **again})
         record = CaseRecord(self._journal, number, row, None if self.writer is None else self._commit, earlier)
-        if before is None:
-            self._cases.append(record)
-        else:
-            record.ended = before.ended
-            self._cases[self._cases.index(before)] = record
+        record.ended = 0 if before is None else before.ended
+        self._cases[number] = record
         return record
 
     def import_case(self, number: int, journal: bytes, earlier: int = 0) -> int:
@@ -173,49 +166,44 @@ class Run:
         Raises:
             StoreError: the journal is damaged or of another case, or it could not be written.
         """
-        records = parse_journal(journal)
-        whole_ones = [record for record in records if not isinstance(record, Damage) and whole(record)]
-        if len(whole_ones) != len(records) or any(record["case"] != number for record in whole_ones):
+        records = [record for record in parse_journal(journal) if not isinstance(record, Damage) and whole(record)]
+        if len(records) != len(journal.splitlines()) or any(record["case"] != number for record in records):
             raise StoreError(f"case {number}: what came of it is damaged, or of another case; it isn't taken")
         if number in committed(self.path):
             return 0
         mine = {key: self._provenance.get(key) for key in _FROM_PROVENANCE} | {"run": self.path.name}
         last, ended, finish = 0, 0, None
-        for record in whole_ones:
-            last = max(last, record.get("attempt", 0))
-            ended += len(record["v"]) if record["t"] == "attempts" else 0
-            moved = dict(record)
-            if record["t"] in ("begin", "restart"):
-                moved["attempt"] = record.get("attempt", 0) + earlier
-            if record["t"] in ("begin", "finish"):
-                moved["columns"] = {**record["columns"], **mine}
-            if record["t"] == "finish":
-                moved["columns"]["attempts"] = record["columns"].get("attempts", 1) + earlier
-                finish = moved["columns"]
-            self._journal.append(moved)
+        for record in records:
+            kind, columns, attempt = record["t"], record.get("columns", {}), record.get("attempt", 0)
+            last = max(last, attempt)
+            if kind == "attempts":
+                ended += len(record["v"])
+            if kind in ("begin", "restart"):
+                record["attempt"] = attempt + earlier
+            if kind in ("begin", "finish"):
+                columns |= mine
+            if kind == "finish":
+                columns["attempts"] = columns.get("attempts", 1) + earlier
+                finish = columns
+            self._journal.append(record)
         self._journal.sync()
         if finish is not None:
             self._commit({**finish, "case": number})
         return ended or last + 1
 
-    def _case(self, number: int) -> CaseRecord | None:
-        return next((case for case in self._cases if case.number == number), None)
-
     def finished(self, number: int) -> dict[str, Any] | None:
         """Return the row of a case that a writer of this run has finished; None if it isn't done."""
-        row = None if self.writer is None else finished_row(self.path, number)
-        return None if row is None else {column.name: row.get(column.name) for column in CASES}
+        row = finished_row(self.path, number) if self.writer else None
+        return full_row(row) if row else None
 
     def _commit(self, row: dict[str, Any]) -> Mapping[str, Any]:
-        writer = str(self.writer)
-        if commit(self.path, row["case"], writer) == writer:
-            return row
-        return finished_row(self.path, row["case"]) or row
+        mine = commit(self.path, row["case"], str(self.writer)) == self.writer
+        return row if mine else finished_row(self.path, row["case"]) or row
 
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the cases that have ended, in the order in which they began."""
-        return [case.row for case in self._cases if case.row is not None]
+        return [case.row for case in self._cases.values() if case.row is not None]
 
     def log(self, device: str, text: str) -> None:
         """Add what a board said to logs/<device>.log.
@@ -243,14 +231,12 @@ class Run:
             return
         self._closed = True
         try:
-            try:
+            with closing(self._journal):
                 self._journal.sync()
-            finally:
-                self._journal.close()
             if self.writer is None:
-                _finish(self.path, {**self._provenance, **self._state}, "closed")
+                _finish(self.path, self._about, "closed")
         finally:
-            _unlock(self._lock)
+            unlock(self._lock)
 
 
 def recover(path: Path) -> Contents | None:
@@ -287,14 +273,14 @@ def _finish_alone(path: Path, state: str, patience_s: float) -> Contents | None:
     deadline = time.monotonic() + patience_s
     with ExitStack() as held:
         for journal in journals(path):
-            lock = _lock_of(journal)
+            lock = lock_of(journal)
             try:
                 lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
             except Timeout:
                 raise StoreError(f"{path}: the run is still going; wait until it ends, or stop it first") from None
             except OSError as error:
                 raise write_error(path, error, path) from error
-            held.callback(_unlock, lock)
+            held.callback(unlock, lock)
         about = read_run_file(path)
         if (path / CASES_FILE).is_file() and (not journals(path) or about.get("state") in ENDED):
             _tidy(path)  # somebody was killed at it: the journals that are left don't hold all cases any more
@@ -302,30 +288,18 @@ def _finish_alone(path: Path, state: str, patience_s: float) -> Contents | None:
         return _finish(path, about, state)
 
 
-def _lock_of(journal: Path) -> FileLock:
-    return FileLock(journal.with_name(f".{journal.stem}.lock"))
-
-
-def _unlock(lock: FileLock) -> None:
-    """Let go of a lock, and remove its file while it is still held: afterwards it may be the next one's already."""
-    file = Path(lock.lock_file)
-    with suppress(OSError):
-        file.unlink()
-    lock.release()
-    if os.name == "nt":  # where a file can't be removed while it is open, nor while the next one has it
-        with suppress(OSError):
-            file.unlink()
-
-
 def read_run_file(path: Path) -> dict[str, Any]:
     """Return what run.json says; an empty dict if it is missing or damaged."""
     return read_json(path / RUN_FILE) or {}
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 def _finish(path: Path, run_file: dict[str, Any], state: str) -> Contents:
     contents = write_tables(path, committed(path))
-    run_file |= {"state": state, "damaged_lines": contents.damaged_lines}
-    run_file["ended_utc"] = datetime.now(UTC).isoformat(timespec="microseconds")
+    run_file = {**run_file, "state": state, "damaged_lines": contents.damaged_lines, "ended_utc": _now()}
     try:
         write_json(path / RUN_FILE, run_file)
     except OSError as error:

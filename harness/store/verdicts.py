@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from harness.errors import StoreError
 from harness.schema import CASES
 from harness.store.journal import write_error
 from harness.store.runs import CASES_FILE
-from harness.store.tables import arrow_schema, write_table
+from harness.store.tables import arrow_schema, batches_of, load_table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,17 +27,11 @@ def add_verdicts(run: Path, verdicts: Mapping[int, tuple[str, str | None]]) -> N
     Raises:
         StoreError: the table can't be read or written; it stays as it was.
     """
-    path = run / CASES_FILE
+    rows = [_judged(row, verdicts.get(row["case"])) for row in load_table(run / CASES_FILE, "cases").to_pylist()]
     try:
-        table = pq.read_table(path, schema=arrow_schema(CASES))
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path} can't be read: {error}") from error
-    rows = [_judged(row, verdicts.get(row["case"])) for row in table.to_pylist()]
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(CASES))
-    try:
-        write_table(path, table.schema, table.to_batches(), len(rows))
+        write_table(run, "cases", batches_of(rows, arrow_schema(CASES)), len(rows))
     except OSError as error:
-        raise write_error(path, error) from error
+        raise write_error(run / CASES_FILE, error) from error
 
 
 def _judged(row: dict[str, Any], verdict: tuple[str, str | None] | None) -> dict[str, Any]:

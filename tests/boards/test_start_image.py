@@ -10,7 +10,7 @@ from harness.boards.opening import VirtualBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.start_image import restart_image, start_image
 from harness.boards.virtual import VirtualNrf52840
-from harness.cli.doctor import _link_findings
+from harness.cli.doctor.device import start_findings
 from harness.errors import ConfigError, FlashError, ImageError
 from harness.link.client import Link
 
@@ -65,4 +65,4 @@ def test_a_counter_of_another_frequency_than_the_kind_says(nano33, image):
 
 def test_hil_doctor_tells_crossed_boards_too(nano33, image):
     with crossed(nano33, image) as (mixed, *_), pytest.raises(ConfigError, match="the port belongs to another board"):
-        list(_link_findings(mixed, nano33, Link(mixed.link(), "mixed"), None))
+        list(start_findings(mixed, nano33, Link(mixed.link(), "mixed"), None))

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 import harness
 from engine.tflite_writer import Op, T, constant, write_tflite
-from harness.build import interpreters, lower, parse_tflite
+from harness.build import interpreters, lower_values, parse_tflite
+from harness.build.operators import KINDS
 from harness.cli import main
 from harness.image.elf import load_image
 
@@ -43,8 +44,8 @@ def test_help_has_an_example(build):
     assert "\n  hil flash model.elf --device nano33\n" in text
 
 
-def test_a_model_becomes_an_image_and_says_what_it_takes(build, toolchain, nano33, tmp_path):
-    result = build(MODEL, *BOARD, "-o", "new/folder/model.elf", "--name", "mine")
+def test_a_model_becomes_an_image_and_says_what_it_takes(build, objects, toolchain, nano33, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "-o", "new/folder/model.elf", "--name", "mine")
     assert result.exit_code == 0, result.output
     image = load_image(tmp_path / "new" / "folder" / "model.elf", nano33.kind)
     assert image.card.model == "mine"
@@ -140,11 +141,17 @@ def test_emitting_c_compiles_nothing(build, tmp_path, monkeypatch):
     assert re.search(r"[\d,]+ MACs, [\d,]+ parameters, arena [\d,]+ B", result.output)
 
 
-@pytest.mark.usefixtures("toolchain")
-def test_plain_kernels_are_in_the_table_and_in_the_image(build, objects, tmp_path):
-    result = build(MODEL, *BOARD, *objects, "--plain", "-o", "plain.elf")
+def test_plain_kernels_are_in_the_table(build):
+    result = build(MODEL, *BOARD, "--plain", "--emit-c", "c")
     assert result.exit_code == 0, result.output
     assert "hil_conv_s8_plain" in result.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolchain")
+def test_plain_kernels_are_in_the_image(build, objects, tmp_path):
+    result = build(MODEL, *BOARD, *objects, "--plain", "-o", "plain.elf")
+    assert result.exit_code == 0, result.output
     names = {name for _, _, name in load_image(tmp_path / "plain.elf").functions}
     assert {name for name in names if name.startswith("hil_conv")} == {"hil_conv_s8_plain"}
 
@@ -294,13 +301,12 @@ def test_an_image_is_compared_with_an_interpreter(build, objects, product):
 def test_a_miscompiled_image_is_never_written(build, objects, product, monkeypatch, tmp_path):
     """The compiler is made to err as it did when it took the old field of an operator's code for the new one."""
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
-    right = lower.KERNELS[("MUL", "float32")]
 
-    def wrong(*arguments):
-        step = right(*arguments)
+    def wrong(node):
+        step = lower_values.binary(node)
         return replace(step, kernel=step.kernel.replace("mul", "add"))
 
-    monkeypatch.setitem(lower.KERNELS, ("MUL", "float32"), wrong)
+    monkeypatch.setitem(KINDS, "MUL", replace(KINDS["MUL"], lower={"float32 to float32": wrong}))
     (tmp_path / "product.elf").write_bytes(b"of yesterday")
     result = build(product, *BOARD, *objects)
     assert result.exit_code == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.build import parse_tflite, plan_memory
-from harness.build.layer_table import layer_table_json
+from harness.build.emit import layer_table_json
 from harness.image.layer_table import parse_layers
 
 DATA = Path(__file__).parents[1] / "engine" / "data"
@@ -37,7 +37,7 @@ def test_one_entry_per_kernel_call_that_is_a_layer(stem):
 def test_bytes_moved_are_inputs_outputs_and_constants():
     graph, plan = planned("chain00_int8")
     for spec, step in zip(table(graph, plan), plan.steps, strict=True):
-        constants = sum(array.bytes for array in step.arrays)
+        constants = sum(array.bytes() for array in step.arrays)
         assert spec.bytes_moved == step.inputs[0].bytes + step.output.bytes + constants
 
 

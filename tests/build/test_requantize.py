@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from harness.build.requantize import (
-    RELU,
-    RELU6,
     activation_range,
     channel,
     mean_scaling,
@@ -83,11 +81,9 @@ def test_a_channel_that_leaves_its_zero_point_keeps_its_scale():
 
 def test_activation_ranges():
     assert activation_range(0, 0.1, 3) == (-128, 127)
-    assert activation_range(RELU, 0.1, 3) == (3, 127)
-    assert activation_range(RELU6, 0.1, 3) == (3, 63)
-    assert activation_range(RELU6, 6 / 255, -128) == (-128, 127)
-    with pytest.raises(KeyError):
-        activation_range(4, 0.1, 0)
+    assert activation_range(1, 0.1, 3) == (3, 127)
+    assert activation_range(3, 0.1, 3) == (3, 63)
+    assert activation_range(3, 6 / 255, -128) == (-128, 127)
 
 
 def test_mean_divides_by_the_count():

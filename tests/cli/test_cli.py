@@ -32,7 +32,7 @@ def hil(tmp_path, monkeypatch):
 
 
 def attach(monkeypatch, probes=(), ports=()):
-    for place in ("harness.cli.devices.adding", "harness.cli.doctor"):
+    for place in ("harness.cli.devices.adding", "harness.cli.doctor.host"):
         monkeypatch.setattr(f"{place}.attached_probes", lambda: list(probes))
         monkeypatch.setattr(f"{place}.attached_ports", lambda: list(ports))
 
@@ -52,6 +52,19 @@ def test_version_and_help(hil):
     text = hil("--help").output
     for command in ("devices", "doctor", "flash", "profile", "results"):
         assert f"  {command} " in text
+
+
+def test_help_of_no_command_imports_anything_slow():
+    code = (
+        "import sys, importlib\n"
+        "from harness.cli import COMMANDS\n"
+        "for name in COMMANDS: importlib.import_module(f'harness.cli.{name}')\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"distributed", "numpy", "pandas", "pydantic", "pyocd", "rich", "serial", "unicorn", "yaml"}
+    assert {"click", "harness.cli.search"} <= set(done.stdout.split())
+    assert not slow & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from fakes.made_cases import pooled, write_run
 from harness.cli import main
 from harness.errors import ConfigError
-from harness.report.against import parse_margins
+from harness.report.gate import parse_margins
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from fakes.small_suite import write_small_suite
 from harness.cli import main
-from harness.cli.crosscheck.comparison import compare_runs, measure, verdict
-from harness.errors import ConfigError
+from harness.cli.crosscheck import EXIT_CODES, compare_runs, verdict
+from harness.report.gate import EXIT_CODES as GATE
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "fakes" / "renode.py"
@@ -144,25 +144,34 @@ def test_cycles_and_instructions_are_not_compared():
     assert outcomes(hardware, hardware)["instructions"] is None
 
 
-def test_without_a_suite(tmp_path):
-    with pytest.raises(ConfigError, match="no suite"):
-        measure((), "nano33", ("virtual", "renode"), samples=1, results_dir=tmp_path, lab_file=None)
+def test_exit_codes_mean_what_they_do_for_compare():
+    names = {"agree": "ok", "differ": "regression", "not compared": "can't tell"}
+    assert {found: GATE[name] for found, name in names.items()} == EXIT_CODES
+
+
+def test_without_a_suite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["crosscheck", "nano33", "virtual", "virtual"])
+    assert (result.exit_code, "give a suite with --suite" in result.output) == (6, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 def test_two_emulators_that_agree(stand_in):
-    result = stand_in("virtual", "renode", "--samples", "4")
+    suite = Path("suites", "small.yaml")
+    suite.write_text("".join(line for line in suite.read_text().splitlines(keepends=True) if "float32:" not in line))
+    result = stand_in("virtual", "renode", "--samples", "2")
     assert result.exit_code == 0, result.output
-    assert "Verdict: virtual and renode agree in 8 comparisons." in result.output
-    assert result.output.count("4 of 4 equal") == 6
+    assert "Verdict: virtual and renode agree in 4 comparisons." in result.output
+    assert result.output.count("2 of 2 equal") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the Renode backend is for Linux and macOS")
 def test_an_emulator_that_miscounts(stand_in):
-    result = stand_in("virtual", "renode", "--samples", "4", "--suite", "suites/small.yaml", trap="miscount")
+    result = stand_in("virtual", "renode", "--samples", "2", "--suite", "suites/small.yaml", trap="miscount")
     assert result.exit_code == 1
     assert "Verdict: virtual and renode DIFFER in 2 of 8 comparisons." in result.output
-    assert result.output.count("4 of 4 differ") == 2
+    assert result.output.count("2 of 2 differ") == 2
 
 
 @pytest.mark.slow

@@ -226,7 +226,7 @@ def test_the_kind_is_asked_for_if_nothing_tells_it(hil, bus, tmp_path):
     bus.plug("1-1", DAPLINK, "AA1", probe="DAPLink", tty=["ttyACM1"])
     assert "add --kind KIND" in refused(hil)
     assert "choose one of the table" in hil("devices").output
-    assert 'no kind is called "x"' in refused(hil, "--kind", "x")
+    assert 'no kind of board is called "x"' in refused(hil, "--kind", "x")
     assert "kind: tiny\n" in added(hil, "--kind", "tiny")
     assert only_device(tmp_path).kind.name == "tiny"
 

@@ -125,7 +125,7 @@ def test_nothing_that_was_said_is_ignored(hil, arguments, why):
 
 
 def test_the_calendar_has_a_table_for_each_local_day_and_the_zone(hil, monkeypatch):
-    monkeypatch.setattr("harness.cli.reserve.now", lambda: SATURDAY)
+    monkeypatch.setattr("harness.config.state.now", lambda: SATURDAY)
     names = [
         booked(hil, "bench-1", "--for", "1h", "--from", "2026-10-24 23:00", "--as", "ben")[0],
         booked(hil, "bench-2", "--for", "4h", "--from", "2026-10-25 00:30", "--purpose", "night <b>")[0],
@@ -163,12 +163,12 @@ def test_the_calendar_has_a_table_for_each_local_day_and_the_zone(hil, monkeypat
         ["bench-1", "Sun", "25", "Oct", "2026", "22:00", "CET", "02:00", "CET", "anna", "x", names[3]],
     ]
     assert "bench-1" not in ok(hil("--list", "bench-2"))
-    monkeypatch.setattr("harness.cli.reserve.now", lambda: SATURDAY + timedelta(days=3))
+    monkeypatch.setattr("harness.config.state.now", lambda: SATURDAY + timedelta(days=3))
     assert ok(hil("--list")).startswith("Nothing is reserved")
 
 
 def test_hours_that_the_clocks_repeat_are_refused_unless_it_is_said_which(hil, monkeypatch):
-    monkeypatch.setattr("harness.cli.reserve.now", lambda: SATURDAY)
+    monkeypatch.setattr("harness.config.state.now", lambda: SATURDAY)
     assert "comes twice" in refused(hil("bench-1", "--for", "1h", "--from", "2026-10-25 02:15"))
     ok(hil("bench-1", "--for", "1h", "--from", "2026-10-25T02:15+01:00"))
 

@@ -62,12 +62,13 @@ def cortex_flags():
 
 
 def compile_kernels(gcc, flags, folder):
-    """Every kernel as an object file: they are the same for every model, so compile them once."""
-    objects = []
+    """Return a library of all kernels: they are the same for every model, so compile them once."""
+    objects, library = [], folder / "kernels.a"
     for source in sorted(ENGINE.glob("*.c")):
         objects.append(folder / f"{source.stem}.o")
         run_compiler([gcc, *flags, f"-I{ENGINE}", "-c", source, "-o", objects[-1]])
-    return objects
+    run_compiler([f"{gcc.removesuffix('gcc')}ar", "rcs", library, *objects])
+    return library
 
 
 def write_model(graph, folder, *, plain, patches=None):
@@ -106,7 +107,7 @@ class HostModel:
     def __init__(self, graph, folder, kernels, *, plain=False, patches=None, extra=()):
         library = folder / "model.so"
         files = write_model(graph, folder, plain=plain, patches=patches)
-        run_compiler([compiler("gcc"), *host_flags(extra), "-shared", *files, *kernels, "-lm", "-o", library])
+        run_compiler([compiler("gcc"), *host_flags(extra), "-shared", *files, kernels, "-lm", "-o", library])
         self._library = ctypes.CDLL(str(library))
         self._output = graph.output
         self.model = _Model()
@@ -134,7 +135,7 @@ class CortexModel:
         link = ["-nostartfiles", "-specs=nosys.specs", "-Wl,--gc-sections", "-Wl,-e,hil_model_invoke"]
         link += ["-Wl,-u,hil_model_setup", "-T", script]
         gcc = compiler("arm-none-eabi-gcc")
-        run_compiler([gcc, *cortex_flags(), *link, *files, *kernels, "-lm", "-o", image])
+        run_compiler([gcc, *cortex_flags(), *link, *files, kernels, "-lm", "-o", image])
         self._output = graph.output
         self._flash = np.zeros(FLASH_BYTES, np.uint8)
         self._uc = cortex_m4()

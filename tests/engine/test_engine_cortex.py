@@ -14,11 +14,15 @@ from harness.build import parse_tflite
 DATA = Path(__file__).parent / "data"
 INT8 = sorted(DATA.glob("*_int8.tflite"))
 FLOAT = sorted(DATA.glob("*_float32.tflite"))
+#: The plain kernels are the same C that the host runs; the DSP and FPU instructions are run here only.
+FAST_AND_PLAIN = pytest.mark.parametrize(
+    "plain", [pytest.param(False, id="fast"), pytest.param(True, id="plain", marks=pytest.mark.slow)]
+)
 FASHION = FIRMWARE / "models" / "fashion_mnist"
 IMAGES = Path(__file__).parents[2] / "suites" / "data" / "fashion_mnist_test1000.npz"
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+@FAST_AND_PLAIN
 @pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
 def test_int8_is_equal_to_tflite_micro(path, plain, cortex_kernels, tmp_path):
     graph, oracle = parse_tflite(path), Int8Oracle(path)
@@ -27,7 +31,7 @@ def test_int8_is_equal_to_tflite_micro(path, plain, cortex_kernels, tmp_path):
         np.testing.assert_array_equal(model(values), oracle.run(values).reshape(graph.output.shape))
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+@FAST_AND_PLAIN
 @pytest.mark.parametrize("path", FLOAT, ids=lambda path: path.stem)
 def test_float32_is_close_to_litert(path, plain, cortex_kernels, tmp_path):
     graph, oracle = parse_tflite(path), FloatOracle(path)

@@ -42,7 +42,9 @@ def test_every_layer_of_int8_is_equal_to_tflite_micro(path, host_kernels, tmp_pa
             np.testing.assert_array_equal(model(values), want, err_msg=f"after operator {count - 1}")
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
+@pytest.mark.parametrize(
+    "plain", [pytest.param(False, id="fast"), pytest.param(True, id="plain", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("path", FLOAT, ids=lambda path: path.stem)
 def test_float32_is_close_to_litert(path, plain, host_kernels, tmp_path):
     graph, oracle = parse_tflite(path), FloatOracle(path)

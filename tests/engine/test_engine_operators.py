@@ -78,7 +78,9 @@ def test_every_tensor_of_an_int8_model(kind, random_graph, host_kernels, tmp_pat
 def test_int8_weights_take_a_quarter_of_the_flash(random_graph):
     def constants(dtype):
         graph, _ = random_graph("FULLY_CONNECTED", 3, dtype)
-        return sum(array.bytes for step in plan_memory(graph).steps for array in step.arrays if array.name == "weights")
+        return sum(
+            array.bytes() for step in plan_memory(graph).steps for array in step.arrays if array.name == "weights"
+        )
 
     assert 0 < 4 * constants("int8_weights") == constants("float32")
 

@@ -98,5 +98,5 @@ def pooled(number, variant="int8", **columns):
 
 def at(run, when):
     """Let a run have begun at another time."""
-    run._state["started_utc"] = datetime.fromisoformat(when).replace(tzinfo=UTC).isoformat()
+    run._about["started_utc"] = datetime.fromisoformat(when).replace(tzinfo=UTC).isoformat()
     return run

@@ -170,12 +170,17 @@ def memory(variant: Made) -> dict[str, Any]:
     }
 
 
-def record_history(results: Path, changes: Sequence[dict[str, float]], setting: Setting | None = None) -> list[Path]:
+def record_history(
+    results: Path,
+    changes: Sequence[dict[str, float]],
+    setting: Setting | None = None,
+    variants: Sequence[Made] = VARIANTS,
+) -> list[Path]:
     """Write a run for each of `changes`, which give the factor of the ticks of a variant; return their folders."""
     made = []
     for change in changes:
-        variants = [replace(one, ticks=round(one.ticks * change.get(one.name, 1))) for one in VARIANTS]
-        made.append(record_run(results, variants, setting))
+        changed = [replace(one, ticks=round(one.ticks * change.get(one.name, 1))) for one in variants]
+        made.append(record_run(results, changed, setting))
     return made
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.config import SuiteData
+from harness.config.data import SuiteData
 from harness.errors import ImageError
 from harness.image.input_tensors import input_tensors, resized
 from harness.image.model_card import TensorSpec

@@ -8,7 +8,7 @@ from harness.measure.latency import counter_columns, summarize
 
 def test_median_and_nearest_rank():
     summary = summarize(list(range(100, 0, -1)))
-    assert (summary.inferences, summary.median, summary.p95, summary.min, summary.max) == (100, 50.5, 95, 1, 100)
+    assert (summary.median, summary.p95, summary.min, summary.max) == (50.5, 95, 1, 100)
 
 
 @pytest.mark.parametrize(("count", "p95"), [(1, 1), (19, 19), (20, 19), (21, 20), (1000, 950)])

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.power.virtual import activity as module
-from harness.power.virtual.activity import BoardActivity
-from harness.power.virtual.profile import NRF52840
+from harness.power.virtual.activity import NRF52840, BoardActivity
 
 
 @pytest.fixture

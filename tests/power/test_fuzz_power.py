@@ -8,9 +8,9 @@ import numpy as np
 
 from fuzzing import amounts, fuzz, spoil
 from harness.errors import PowerError
-from harness.power.lpm01a_decoder import AsciiDecoder, BinaryDecoder, Collector
-from harness.power.ppk2_calibration import Calibration
-from harness.power.ppk2_decoder import Ppk2Decoder
+from harness.power.base import join
+from harness.power.lpm01a_decoder import AsciiDecoder, BinaryDecoder
+from harness.power.ppk2_decoder import Calibration, Ppk2Decoder
 from harness.power.replay import load_trace
 from harness.power.serial_monitor import SILENT_S
 from harness.power.virtual.lpm01a import encode_ascii, encode_binary
@@ -47,13 +47,12 @@ def pieces(chance, data):
 def test_an_lpm01a_invents_no_samples(cases):
     def check(chance):
         kind, good = chance.choice(((BinaryDecoder, BINARY), (AsciiDecoder, ASCII)))
-        found = Collector("LPM01A", RATE, 3.0, 0.05)
-        decoder = kind(found)
+        decoder = kind("LPM01A", RATE, 3.0, 0.05)
+        chunks = []
         data = spoil(chance, (good,))
         with contextlib.suppress(PowerError):
-            for piece in pieces(chance, data):
-                decoder.feed(piece)
-        chunk = found.take()
+            chunks.extend(decoder.feed(piece) for piece in pieces(chance, data))
+        chunk = join([*chunks, decoder.take()])
         if chunk is not None:
             assert len(chunk) <= len(data) + SILENT_S * RATE * data.count(
                 b"\xf0\xf3" if kind is BinaryDecoder else b"T"

@@ -11,7 +11,7 @@ from harness.errors import PowerError
 from harness.power.joulescope import Joulescope, _Signal
 from harness.power.judge import Plan
 from harness.power.virtual.activity import resample
-from harness.power.windows import Task, WindowsError, measure
+from harness.power.windows import Job, measure
 from power.scripted import ScriptedBoard
 
 RATE = 100_000
@@ -81,9 +81,12 @@ class FakeDriver:
 def windows(driver, board, plan):
     scope = Joulescope(driver, None, 2.5, RATE, 2)
     try:
-        return measure(scope, Task(board, (b"",), board.info, board.ticks), plan, 2)
+        found, error = measure(scope, Job(board.infer, board.info, [b""], board.ticks), plan, 2)
     finally:
         scope.close()
+    if error is not None:
+        raise error
+    return found
 
 
 def test_energy_is_within_a_percent_of_the_truth():
@@ -165,7 +168,7 @@ def test_what_the_driver_lost_counts_as_lost_and_not_as_no_current():
 
 def test_reversed_leads_are_no_energy():
     board = ScriptedBoard(-3e-3, -1e-4)
-    with pytest.raises(WindowsError, match="are the leads swapped"):
+    with pytest.raises(PowerError, match="are the leads swapped"):
         windows(FakeDriver(board), board, Plan(window_s=0.2, windows=3, idle_s=0.1))
 
 

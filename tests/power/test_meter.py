@@ -9,12 +9,12 @@ from harness.config import Lab
 from harness.errors import ConfigError, MeasurementError, PowerError
 from harness.link.client import Link
 from harness.power.meter import MLPERF_PLAN, Meter, PowerOptions
-from harness.power.opening import OPENERS
-from harness.power.virtual.profile import NRF52840
+from harness.power.virtual.activity import NRF52840
 from harness.run.case import run_case
 from harness.store import Run, load_results
 
 SIMULATED = "monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows: 2, idle_s: 0.1"
+SHORT = SIMULATED.replace("window_s: 0.1", "window_s: 0.02")
 
 
 def device(tmp_path, supply=SIMULATED):
@@ -88,7 +88,7 @@ def test_required_energy_that_is_missing_fails_the_case(measure, nano33, tmp_pat
 
 
 def test_missing_sync_is_recorded_with_its_windows(measure, tmp_path, board):
-    meter = Meter(device(tmp_path), PowerOptions())
+    meter = Meter(device(tmp_path, SHORT), PowerOptions())
     gpio = board.twin.machine.bus.gpio
     gpio.outputs = lambda: 0  # a wire that isn't connected
     results = measure(meter)
@@ -105,7 +105,7 @@ def test_a_board_whose_counter_is_off_fails_the_case(measure, tmp_path, monkeypa
         return SimpleNamespace(ticks=tuple(int(0.98 * ticks) for ticks in found.ticks), output=found.output)
 
     monkeypatch.setattr(Link, "infer", slow)
-    results = measure(Meter(device(tmp_path), PowerOptions()), MeasurementError, "by the monitor's clock and")
+    results = measure(Meter(device(tmp_path, SHORT), PowerOptions()), MeasurementError, "by the monitor's clock and")
     assert results.cases.iloc[0].status == "failed"
     assert set(results.windows.problem) == {"clock"}
 
@@ -114,7 +114,7 @@ def test_a_monitor_that_feeds_the_board_is_opened_before_it(tmp_path, monkeypatc
     opened, said = [], []
     monitor = SimpleNamespace(close=lambda: opened.append("closed"))
     monkeypatch.setattr("harness.power.meter._BOOT_S", 0)
-    monkeypatch.setitem(OPENERS, "ppk2", lambda supply: opened.append(supply.mode) or monitor)
+    monkeypatch.setattr("harness.power.meter.open_real", lambda supply: opened.append(supply.mode) or monitor)
     source = Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions(wanted="off"))
     source.feed("virtual", said.append)
     assert opened == []
@@ -133,7 +133,7 @@ def test_a_monitor_that_is_not_there_to_feed_the_board_is_logged(tmp_path, monke
         raise PowerError("no ppk2 is attached")
 
     said = []
-    monkeypatch.setitem(OPENERS, "ppk2", missing)
+    monkeypatch.setattr("harness.power.meter.open_real", missing)
     Meter(device(tmp_path, "monitor: ppk2, voltage_v: 3.0"), PowerOptions()).feed("hardware", said.append)
     assert said == ["power: no ppk2 is attached"]
 

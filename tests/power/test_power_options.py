@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import fakes.inner_runs  # noqa: F401 (what the inner runs need)
-import harness.power.meter
+from harness.power.judge import Plan
 from harness.store import load_results
 
 pytest_plugins = ["pytester"]
@@ -17,7 +17,7 @@ POWER = "{monitor: ppk2, simulated: true, voltage_v: 3.0, window_s: 0.1, windows
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:hypothesispytest")
     for name in ("suites", "firmware/prebuilt/nano33"):
         (pytester.path / name).mkdir(parents=True)
     shutil.copytree(ROOT / "suites" / "data", pytester.path / "suites" / "data")
@@ -34,8 +34,9 @@ def run(pytester, monkeypatch):
     return run
 
 
-def test_simulated_energy_is_in_header_table_and_results(run, pytester):
-    result = run()
+def test_simulated_energy_by_mlperf_rules_is_in_header_table_and_results(run, pytester, monkeypatch):
+    monkeypatch.setattr("harness.power.meter.MLPERF_PLAN", Plan(0.02, 100, 3, 0.05, inputs=3))
+    result = run("--mlperf-rules")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
@@ -46,9 +47,12 @@ def test_simulated_energy_is_in_header_table_and_results(run, pytester):
     )
     results = load_results(pytester.path / "results" / "latest")
     assert results.cases.power_source.tolist() == ["simulated"]
+    assert results.cases.power_windows.tolist() == [3]
+    assert '"mlperf_rules": true' in (pytester.path / "results" / "latest" / "run.json").read_text()
     assert len(list((pytester.path / "results" / "latest" / "power").iterdir())) == len(results.windows)
 
 
+@pytest.mark.slow
 def test_power_off_measures_nothing(run, pytester):
     result = run("--power", "off")
     result.assert_outcomes(passed=1)
@@ -61,11 +65,3 @@ def test_power_required_needs_a_monitor(run):
     result = run("--power", "required", power=None)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--power required: no power monitor is configured for bench; add `power:`*"])
-
-
-def test_mlperf_rules_are_noted(run, pytester, monkeypatch):
-    monkeypatch.setattr("harness.power.meter.MLPERF_PLAN", harness.power.meter.Plan(0.05, 100, 5, 0.1))
-    result = run("--mlperf-rules")
-    result.assert_outcomes(passed=1)
-    assert load_results(pytester.path / "results" / "latest").cases.power_windows.tolist() == [5]
-    assert '"mlperf_rules": true' in (pytester.path / "results" / "latest" / "run.json").read_text()

@@ -34,7 +34,7 @@ def capture(monitor, seconds):
 def test_the_voltage_is_sent_as_the_notes_say():
     assert voltage_bytes(3300) == bytes([0x0D, 0x0C, 0xE4])
     assert voltage_bytes(800) == bytes([0x0D, 3, 32])
-    with pytest.raises(ValueError, match=r"0\.8 to 5 V, not 5\.5 V"):
+    with pytest.raises(PowerError, match=r"0\.8 to 5 V, not 5\.5 V"):
         voltage_bytes(5500)
 
 
@@ -136,8 +136,8 @@ def test_resampling_keeps_the_charge():
     assert logic.sum() == pytest.approx(1000, abs=1)
 
 
-def test_memory_stays_flat_over_ten_minutes_of_samples():
-    """60 million samples through decoder and pulse finder, as windows are measured."""
+def test_memory_stays_flat_over_minutes_of_samples():
+    """Ten million samples through decoder and pulse finder, as windows are measured."""
     board = ScriptedBoard(1e-3, 1e-3)
     device = VirtualPpk2(board)
     batch = 64 * 1000
@@ -149,16 +149,16 @@ def test_memory_stays_flat_over_ten_minutes_of_samples():
     device.close()
     seen, peaks = 0, []
     tracemalloc.start()
-    for second in range(600):
+    for second in range(100):
         for _ in range(2 if second % 2 else 1):
             chunk = decoder.feed(data)
             seen += len(chunk)
             finder.feed(chunk)
-        if second in (60, 599):
+        if second in (20, 99):
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.reset_peak()
     tracemalloc.stop()
-    assert decoder.counters.lost == 0
-    assert seen > 57_000_000
+    assert decoder.lost == 0
+    assert seen > 9_000_000
     assert peaks[1] < peaks[0] + 1_000_000
     assert len(finder.finish().pulses) == seen // batch + 1

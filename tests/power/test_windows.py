@@ -9,11 +9,12 @@ from harness.power.judge import Plan, Work, judge
 from harness.power.ppk2 import Ppk2
 from harness.power.pulses import PulseFinder
 from harness.power.virtual.ppk2 import Trouble, VirtualPpk2
-from harness.power.windows import Task, WindowsError, batches, measure
+from harness.power.windows import Job, batches, measure
 from power.scripted import BusyAfterwards, ScriptedBoard
 
 QUICK = Plan(window_s=0.2, samples=1000, windows=3, idle_s=0.1)
 VOLT = 3.0
+SLOWLY = (20e-6, 49e-6, 1e-3, 20e-3)
 
 
 def windows(board, plan=QUICK, *, noise_a=0.0, trouble=None, sync_input=0):
@@ -21,17 +22,19 @@ def windows(board, plan=QUICK, *, noise_a=0.0, trouble=None, sync_input=0):
         VirtualPpk2(board, noise_a=noise_a, trouble=trouble) as device,
         Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor,
     ):
-        try:
-            return measure(monitor, Task(board, (b"",), board.info, board.ticks), plan, sync_input)
-        except WindowsError as error:
-            raise error.reason from error
+        found, error = measure(monitor, Job(board.infer, board.info, [b""], board.ticks), plan, sync_input)
+    if error is not None:
+        raise error
+    return found
 
 
 def used(found):
     return [window for window in found if not window.problem]
 
 
-@pytest.mark.parametrize("current_a", [4e-6, 20e-6, 49e-6, 300e-6, 1e-3, 4.9e-3, 20e-3])
+@pytest.mark.parametrize(
+    "current_a", [4e-6, *(pytest.param(a, marks=pytest.mark.slow) for a in SLOWLY), 300e-6, 4.9e-3]
+)
 def test_energy_is_within_a_percent_of_the_truth(current_a):
     board = ScriptedBoard(current_a, current_a / 2)
     truth = 1e6 * VOLT * current_a * board.inference_s
@@ -44,7 +47,7 @@ def test_energy_is_within_a_percent_of_the_truth(current_a):
         assert window.capture.lost == 0
 
 
-@pytest.mark.parametrize("current_a", [4e-6, 3.3e-3, 20e-3])
+@pytest.mark.parametrize("current_a", [3.3e-3, *(pytest.param(a, marks=pytest.mark.slow) for a in (4e-6, 20e-3))])
 def test_with_lost_samples_energy_is_within_two_percent_and_the_loss_is_known(current_a):
     board = ScriptedBoard(current_a, current_a / 10)
     found = windows(board, noise_a=current_a / 50, trouble=Trouble(lost_samples=0.005))
@@ -150,7 +153,7 @@ def test_a_monitor_unplugged_in_a_window_is_named():
     with VirtualPpk2(board) as device, Ppk2(device.port, "C0FFEE", VOLT, "source", simulated=True) as monitor:
         board.before_batch = device.close
         with pytest.raises(PowerError, match="PPK2 C0FFEE: the port is gone, was it unplugged"):
-            measure(monitor, Task(board, (b"",), board.info, board.ticks), QUICK, 0)
+            measure(monitor, Job(board.infer, board.info, [b""], board.ticks), QUICK, 0)
 
 
 def test_windows_are_long_enough_and_batches_alike():
@@ -178,7 +181,12 @@ def test_raw_samples_reach_the_file_whole():
             self.parts.append(None)
 
     with VirtualPpk2(board) as device, Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor:
-        found = measure(monitor, Task(board, (b"",), board.info, board.ticks, raw=Raw), QUICK, 0)
+        found, _ = measure(
+            monitor,
+            Job(board.infer, board.info, [b""], board.ticks, lambda number, _info, _sync: Raw(number)),
+            QUICK,
+            0,
+        )
     for window in found:
         *parts, end = written[window.number]
         assert end is None
@@ -209,13 +217,13 @@ def test_a_board_that_fails_in_a_window_leaves_the_monitor_ready():
         raise LinkError("no answer")
 
     with VirtualPpk2(board) as device, Ppk2(device.port, "", VOLT, "source", simulated=True) as monitor:
-        task = Task(board, (b"",), board.info, board.ticks)
+        job = Job(board.infer, board.info, [b""], board.ticks)
         board.before_batch = fail
         with pytest.raises(LinkError, match="no answer"):
-            measure(monitor, task, QUICK, 0)
+            measure(monitor, job, QUICK, 0)
         deadline = time.monotonic() + 60
         while device._streaming:  # its thread obeys in its own time
             assert time.monotonic() < deadline
             time.sleep(0.01)
         board.before_batch = lambda: None
-        assert [window.problem for window in measure(monitor, task, QUICK, 0)] == ["", "", ""]
+        assert [window.problem for window in measure(monitor, job, QUICK, 0)[0]] == ["", "", ""]

@@ -110,6 +110,7 @@ def patched_image(root, nano33, tmp_path, kept_objects):
     return make_model_image(graph, plan, making, tmp_path / "patched.elf", "patched").image
 
 
+@pytest.mark.slow
 def test_the_patches_of_a_layer_are_one_layer(board, patched_image, prebuilt):
     whole = load_image(prebuilt / "fashion_mnist_int8.elf")
     data = random_input(whole.card.input).data

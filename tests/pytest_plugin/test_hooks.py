@@ -44,7 +44,7 @@ def lab(pytester, monkeypatch):
     """A user's folder with one suite, its data and the shipped images; returns how to change the suite."""
     # On a busy computer, lines of progress would come between the dots.
     monkeypatch.setattr("harness.pytest_plugin.progress._LINE_SECONDS", math.inf)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:hypothesispytest")
     suites = pytester.mkdir("suites")
     shutil.copytree(ROOT / "firmware" / "prebuilt" / "nano33", suites / "images" / "nano33")
     shutil.copy(ROOT / "suites" / "data" / "fashion_mnist_test1000.npz", suites / "test.npz")
@@ -200,7 +200,7 @@ def test_a_run_from_start_to_end(pytester, monkeypatch):
     assert loaded.samples.groupby("variant").size().to_dict() == {"float32": 4, "int8": 4}
 
 
-RUN = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "4", "-k", "int8")
+RUN = ("suites", "--device", "nano33", "--backend", "virtual", "--samples", "1", "-k", "int8")
 
 
 @pytest.mark.usefixtures("lab")

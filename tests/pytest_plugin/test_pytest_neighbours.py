@@ -12,8 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
+import fakes.inner_runs  # noqa: F401 (what the inner runs need)
 from harness.cli import main
 from harness.store import load_results
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 SUITE = """\
@@ -30,8 +33,9 @@ variants:
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(pytester, monkeypatch):
     """A user's folder with one suite, of whose variants float32 is over a limit; returns how to run a program in it."""
+    tmp_path = pytester.path
     (tmp_path / "images" / "nano33").mkdir(parents=True)
     for name in ("float32", "int8"):
         image = f"japanese_vowels_{name}.elf"
@@ -45,8 +49,11 @@ def project(tmp_path, monkeypatch):
         command = [sys.executable, *flags, "-m", module, *map(str, arguments)]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False, timeout=120)
 
-    monkeypatch.chdir(tmp_path)
-    run.path = tmp_path
+    def run_here(*arguments):
+        done = pytester.runpytest_inprocess(*arguments)
+        return subprocess.CompletedProcess(arguments, done.ret, done.stdout.str(), done.stderr.str())
+
+    run.path, run.here = tmp_path, run_here
     return run
 
 
@@ -67,7 +74,7 @@ def cases(project):
 
 
 def test_a_limit_that_failed_the_case_is_said_by_every_door(project):
-    done = measure(project, "--junitxml=pytest.xml")
+    done = measure(project.here, "--junitxml=pytest.xml")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     rows = cases(project)
     assert rows["verdict"].to_dict() == {"float32": "failed", "int8": "passed"}
@@ -96,7 +103,7 @@ def test_a_limit_that_failed_the_case_is_said_by_every_door(project):
 
 @pytest.mark.parametrize("more", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)])
 def test_of_a_case_that_is_run_again_the_last_attempt_counts(project, more):
-    done = measure(project, "--reruns", "2", *more)
+    done = measure(project if more else project.here, "--reruns", "2", *more)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     rows = cases(project)
     assert rows["attempts"].to_dict() == {"float32": 3, "int8": 1}
@@ -169,7 +176,7 @@ def test_values_of_options_are_not_taken_for_folders_with_a_conftest(project):
     (project.path / "tests").mkdir()
     (project.path / "tests" / "conftest.py").write_text(CONFTEST.replace("--device", "--theirs"))
     (project.path / "tests" / "test_it.py").write_text("def test_it(pytestconfig):\n    pytestconfig.option.theirs\n")
-    done = project("--device", "nano33", "--theirs", "x")
+    done = project.here("--device", "nano33", "--theirs", "x")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -117,9 +117,8 @@ def pool(tmp_path, setting, units=("A", "B"), more=()):
 
 
 def caveats_of(results):
-    page = compose(results)
-    section = next(section for section in page.sections if section.group.several)
-    return {caveat.title: caveat for caveat in section.caveats}
+    group = next(group for group in grouped(results) if group.several)
+    return {caveat.title: caveat for caveat in caveats(group, compare_variants(results))}
 
 
 def test_several_units_are_said_once_with_their_number(tmp_path):
@@ -148,7 +147,7 @@ def test_virtual_boards_that_disagree_are_an_error_at_the_top(tmp_path):
     results = pool(tmp_path, setting, more=[(other, "C")])
     assert "Boards disagree" not in caveats_of(results)  # it is another image
     results.cases["image_sha256"] = results.cases["variant"]
-    caveat = caveats_of(results)["Boards disagree"]
+    caveat = next(one for one, _ in compose(results).caveats if one.title == "Boards disagree")
     assert caveat.tone == "failed"
     assert "float32: the same image gave other instructions on bench-C than on bench-A" in caveat.text
 

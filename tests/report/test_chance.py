@@ -10,11 +10,12 @@ import pytest
 from fakes.recorded_runs import Made, Setting, record_run
 from harness.report.answer import answer
 from harness.report.caveats import caveats
-from harness.report.chance import binomial_tail, guessing
 from harness.report.compare import compare_variants
 from harness.report.content import compose
 from harness.report.groups import grouped
-from harness.report.markdown import render_markdown
+from harness.report.page import render_markdown
+from harness.report.remarks import guessing
+from harness.report.stats import binomial_tail
 from harness.report.summary import render
 from harness.store import load_results
 from harness.store.results import plain_rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -12,17 +13,16 @@ from fakes.recorded_runs import VARIANTS, Setting, record_history, record_run
 from harness.cli import main
 from harness.config.suite import Limit
 from harness.measure.limits import check_limits
-from harness.report.against import make_policy
 from harness.report.compare import compare_history, compare_runs
 from harness.report.gate import check_limits as check_gate
-from harness.report.gate import parse_limits
+from harness.report.gate import make_policy, parse_limits
 from harness.report.history import history
 from harness.report.metrics import energy_name
 from harness.report.text import render_gate
 from harness.store import load_results
 
-SIMULATED = Setting(energy_uj=100, power_source="simulated")
-MEASURED = Setting(energy_uj=100, power_source="ppk2", backend="hardware", device="nano33-a")
+SIMULATED = Setting(samples=30, energy_uj=100, power_source="simulated")
+MEASURED = Setting(samples=30, energy_uj=100, power_source="ppk2", backend="hardware", device="nano33-a")
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_a_comparison_says_so(run):
 
 
 def test_a_report_and_its_summary_say_so(run):
-    assert bare(hil("report", run, "--markdown", "-")) == []
-    page = (run / "report.html").read_text(encoding="utf-8") if hil("report", run) else ""
+    assert bare(hil("report", run, "--markdown", "-", "--html", run / "page.html")) == []
+    page = (run / "page.html").read_text(encoding="utf-8")
     titles = re.findall(r"<th[^>]*>[^<]*energy[^<]*", page)
     assert titles
     assert all("simulated" in title for title in titles)
@@ -79,8 +79,8 @@ def test_limits_and_gates_say_so(tmp_path, run):
 
 def test_a_history_is_of_one_source(tmp_path):
     more = {variant.name: 1.5 for variant in VARIANTS}
-    record_history(tmp_path, [{}] * 4, MEASURED)
-    record_history(tmp_path, [more] * 4, Setting(**{**vars(MEASURED), "power_source": "lpm01a"}))
+    record_history(tmp_path, [{}] * 4, MEASURED, VARIANTS[:2])
+    record_history(tmp_path, [more] * 4, replace(MEASURED, power_source="lpm01a"), VARIANTS[:2])
     results = load_results(tmp_path)
     energy = [line for line in history(results) if line.metric == "energy"]
     assert {(line.source, len(line.points)) for line in energy} == {("ppk2", 4), ("lpm01a", 4)}
@@ -92,7 +92,7 @@ def test_a_history_is_of_one_source(tmp_path):
 
 
 def test_a_step_of_simulated_energy_is_called_so(tmp_path):
-    record_history(tmp_path, [{}] * 5 + [{"int8": 1.5}] * 5, SIMULATED)
+    record_history(tmp_path, [{}] * 5 + [{"int8": 1.5}] * 5, SIMULATED, VARIANTS[1:2])
     (line,) = (one for one in history(load_results(tmp_path)) if (one.metric, one.variant) == ("energy", "int8"))
     assert [shift.reason.partition(" in run")[0] for shift in line.shifts] == [
         "worse: a step of +50.00 % in simulated energy"

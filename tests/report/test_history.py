@@ -6,7 +6,7 @@ import pytest
 
 from harness.report.history import find_shifts, history
 from harness.report.metrics import METRICS
-from harness.report.trend import drift_share, mann_kendall, theil_sen
+from harness.report.shifts import drift_share, mann_kendall, theil_sen
 from harness.store import load_results
 
 LATENCY, FLASH = METRICS["latency"], METRICS["flash"]

@@ -47,14 +47,14 @@ def test_markdown_goes_into_a_file(results, tmp_path):
 
 
 def test_a_folder_of_runs_is_a_history(results, tmp_path):
-    record_history(results, [{}, {"int8": 1.02}], FEW)
+    record_history(results, [{}, {"int8": 1.02}], FEW, VARIANTS[:2])
     assert hil(results, "--html", tmp_path).exit_code == 0
     assert "History of instructions" in (tmp_path / "index.html").read_text()
 
 
 def test_a_baseline_is_named_by_its_run(results):
     (before,) = results.glob("2*")
-    record_history(results, [{"int8": 1.02}], FEW)
+    record_history(results, [{"int8": 1.02}], FEW, VARIANTS[:2])
     done = hil("--results-dir", results, "--baseline", before.name, "--markdown", "-")
     assert done.exit_code == 0
     assert f"### Against {before.name}" in done.output
@@ -62,7 +62,7 @@ def test_a_baseline_is_named_by_its_run(results):
 
 
 def test_a_baseline_of_nights_is_drawn_as_history(results, tmp_path):
-    record_history(results, [{"int8": 1.02}], FEW)
+    record_history(results, [{"int8": 1.02}], FEW, VARIANTS[:2])
     done = hil("--results-dir", results, "--baseline", "history:5", "--html", tmp_path)
     assert done.exit_code == 0
     assert "History of instructions" in (tmp_path / "index.html").read_text()

@@ -17,6 +17,7 @@ from harness.report.stats import (
     ratio_of_medians,
     stretched,
     student_quantile,
+    tango_excludes,
     tango_interval,
     widened,
 )
@@ -68,6 +69,13 @@ def test_ends_of_the_interval_have_the_score_that_defines_them(gained, lost, n):
         q = likeliest_q(gained, lost, n, d)
         score = (gained - lost - n * d) / math.sqrt(n * (2 * q + d * (1 - d)))
         assert abs(score) == pytest.approx(quantile(0.95), rel=1e-3)
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(12, 2, 50), (3, 9, 40), (0, 0, 100), (1.5, 30.2, 1000)])
+def test_what_the_interval_excludes_begins_at_its_ends(gained, lost, n):
+    low, high = tango_interval(gained, lost, n, level=0.99)
+    near = (low - 1e-9, low + 1e-9, high - 1e-9, high + 1e-9)
+    assert [tango_excludes(gained, lost, n, end, level=0.99) for end in near] == [True, False, False, True]
 
 
 def test_no_discordant_inputs_leave_the_known_interval():

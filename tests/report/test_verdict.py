@@ -1,27 +1,32 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from harness.report import decide
+from harness.report.decide import Family
+from harness.report.evidence import Evidence
+from harness.report.frame import Row
 from harness.report.metrics import METRICS
 from harness.report.stats import quantile
-from harness.report.verdict import Family, Finding, judge, samples_needed
 
 
-def finding(change, low, high, *, metric="latency", real=True, exact=False, margin=0.01, samples=100, **more):
-    span = (low, high)
-    return Finding(
-        METRICS[metric],
-        change,
-        span,
-        span,
-        0.95,
-        Family(1, 0.95),
-        real=real,
-        exact=exact,
-        margin=margin,
-        samples=samples,
-        **more,
-    )
+def finding(change, low, high, *, metric="latency", real=True, exact=False, margin=0.01, samples=100, flips=None):
+    about = METRICS[metric]
+    row = Row(None, None, metric, about.unit, about.scale, exact, margin, "can't tell", "", samples, change=change)
+    row = replace(row, low=low, high=high, family_low=low, family_high=high)
+    return row, Evidence(about.unit, flips=flips), real
+
+
+def judge(found):
+    row, evidence, real = found
+    return decide.judge(row, evidence, Family(1, 0.95), 0.95, real=real)
+
+
+def samples_needed(found):
+    row, evidence, _ = found
+    return decide.samples_needed(row, evidence, Family(1, 0.95), 0.95)
 
 
 @pytest.mark.parametrize(

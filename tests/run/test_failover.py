@@ -23,7 +23,7 @@ from harness.run.options import Options, SharedRun
 from harness.run.session import Session
 from harness.store import load_results
 from harness.store.attempts import attempts_of
-from harness.store.names import run_name
+from harness.store.folders import run_name
 from harness.store.runs import finish_shared
 from harness.text.times import minute
 

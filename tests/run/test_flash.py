@@ -43,7 +43,7 @@ def hil(lab, monkeypatch):
 @pytest.fixture
 def run(lab, pytester, monkeypatch):
     """Run the int8 variant in the lab, and return pytest's result, the case, and the board's log."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:hypothesispytest")
     monkeypatch.chdir(lab)
 
     def run(*options):

@@ -23,10 +23,10 @@ from harness.cli import main
 from harness.config import Lab
 from harness.errors import ConfigError, StoreError
 from harness.report.baseline import tag_run
-from harness.store.fetch import cache_of, fetch_runs
-from harness.store.names import point_latest
+from harness.store.fetch import cache_of, local
+from harness.store.folders import point_latest
 from harness.store.prune import prune
-from harness.store.publish import publish, publish_finished
+from harness.store.publish import publish, publish_to
 
 MEMORY = "memory://lab/hil"
 
@@ -51,6 +51,10 @@ def run(tmp_path):
 
 def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("2*"))
 
 
 def change(run):
@@ -136,16 +140,16 @@ def _publish_all(runs, store):
 
 def test_many_processes_publish_at_once(tmp_path):
     store = tmp_path / "store"
-    runs = [write_run(tmp_path / "results") for _ in range(6)]
+    runs = [write_run(tmp_path / "results") for _ in range(3)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.store.publish"])
-    processes = [context.Process(target=_publish_all, args=(runs[k:] + runs[:k], str(store))) for k in range(6)]
+    processes = [context.Process(target=_publish_all, args=(runs[k:] + runs[:k], str(store))) for k in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
-    assert [process.exitcode for process in processes] == [0] * 6
-    assert len(harness.load_results(store).cases) == 6
+    assert [process.exitcode for process in processes] == [0] * 3
+    assert len(harness.load_results(store).cases) == 3
     assert list((store / ".publishing").iterdir()) == []
     for run in runs:
         publish(run, str(store))  # each is whole and equal, else this raises
@@ -187,7 +191,7 @@ publish.publish(Path(sys.argv[1]), sys.argv[2])
 """
 
 
-@pytest.mark.parametrize("copied", [1, 5, 11])
+@pytest.mark.parametrize("copied", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 11))])
 def test_killed_in_the_middle_nobody_sees_half_a_run(tmp_path, copied):
     run, store = record_run(tmp_path / "results"), tmp_path / "store"
     (run / "power").mkdir()
@@ -256,12 +260,11 @@ def test_cases_come_last(run, watched):
     assert watched.written == []
 
 
-def test_an_interrupted_upload_is_invisible_and_made_again(run, watched, monkeypatch, tmp_path):
+def test_an_interrupted_upload_is_invisible_and_made_again(run, watched, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(watched, "fail_at", "samples.parquet")
         with pytest.raises(StoreError, match="watched://s can't be reached: connection reset by peer"):
             publish(run, "watched://s")
-    assert fetch_runs("watched://s", tmp_path / "copy") == []
     with pytest.raises(StoreError, match="watched://s holds no runs"):
         harness.load_results("watched://s")
     publish(run, "watched://s")
@@ -341,8 +344,6 @@ def test_one_damaged_run_keeps_nobody_from_the_others(tmp_path, run, damage):
     damage(MemoryFileSystem(), f"/lab/hil/{run.name}")
     with pytest.warns(UserWarning, match=f"left out: .*{run.name}/"):
         assert harness.load_results(MEMORY).runs["run"].tolist() == [last.name]
-    with pytest.warns(UserWarning, match=f"left out: .*{run.name}/"):
-        assert [found.name for found in fetch_runs(MEMORY, tmp_path / "copy")] == [last.name]
 
 
 def test_a_file_that_may_not_be_read_is_that_runs_trouble(tmp_path, run, watched, monkeypatch):
@@ -358,15 +359,15 @@ def test_a_file_that_may_not_be_read_is_that_runs_trouble(tmp_path, run, watched
 
     monkeypatch.setattr(watched, "get_file", forbidden)
     with pytest.warns(UserWarning, match=r"left out: .*samples.parquet can't be read: Access Denied"):
-        assert [found.name for found in fetch_runs("watched://s", tmp_path / "copy")] == [other.name]
+        assert names(local("watched://s")) == [other.name]
 
 
-def test_a_store_that_fails_while_it_is_read_is_an_error(run, watched, monkeypatch, tmp_path):
+def test_a_store_that_fails_while_it_is_read_is_an_error(run, watched, monkeypatch):
     publish(run, "watched://s")
     monkeypatch.setattr(watched, "get_file", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("broken pipe")))
     with pytest.raises(StoreError, match="watched://s can't be reached: broken pipe"):
-        fetch_runs("watched://s", tmp_path / "copy")
-    assert list((tmp_path / "copy").glob("2*")) == []
+        local("watched://s")
+    assert names(cache_of("watched://s")) == []
 
 
 def test_a_file_system_with_real_folders_behind_a_url(run, tmp_path):
@@ -377,29 +378,29 @@ def test_a_file_system_with_real_folders_behind_a_url(run, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../evil.json", "power/../../evil", "/etc/evil.json", "logs/a\\b", "logs/./b"])
-def test_names_in_a_store_cannot_lead_out_of_the_folder(tmp_path, run, name):
+def test_names_in_a_store_cannot_lead_out_of_the_folder(run, name):
     publish(run, MEMORY)
     memory = MemoryFileSystem()
     path = f"/lab/hil/{run.name}/files.json"
     content = json.loads(memory.cat_file(path))
     content["files"][name] = content["files"]["run.json"]
     memory.pipe_file(path, json.dumps(content).encode())
-    with pytest.warns(UserWarning, match="files.json is damaged"):
-        assert fetch_runs(MEMORY, tmp_path / "copy") == []
+    with pytest.warns(UserWarning, match="files.json is damaged"), pytest.raises(StoreError, match="holds no runs"):
+        local(MEMORY)
 
 
 def test_only_what_is_missing_is_fetched(tmp_path, monkeypatch):
     runs = [write_run(tmp_path / "results") for _ in range(2)]
     old = tmp_path / "results" / "20250101T000000Z-abcdef"
     shutil.copytree(runs[0], old)
-    for run in (*runs, old):
+    for run in runs:
         publish(run, MEMORY)
-    copy = tmp_path / "copy"
-    assert fetch_runs(MEMORY, copy, since="2026-01-01") == [copy / run.name for run in sorted(runs)]
+    assert names(local(MEMORY)) == sorted(run.name for run in runs)
+    publish(old, MEMORY)
     fetched = []
     get = MemoryFileSystem.get_file
     monkeypatch.setattr(MemoryFileSystem, "get_file", lambda fs, a, *b, **c: fetched.append(a) or get(fs, a, *b, **c))
-    assert fetch_runs(MEMORY, copy) == [copy / old.name, *(copy / run.name for run in sorted(runs))]
+    assert names(local(MEMORY)) == [old.name, *sorted(run.name for run in runs)]
     assert {path.split("/")[-2] for path in fetched} == {old.name}
 
 
@@ -435,11 +436,11 @@ def lab_with(tmp_path, store):
 
 
 def test_at_the_end_of_a_session(tmp_path, run):
-    assert publish_finished(run, lab_with(tmp_path, None)) is None
-    assert publish_finished(run, lab_with(tmp_path, run.parent)) is None
-    done = publish_finished(run, lab_with(tmp_path, MEMORY))
+    assert publish_to(run, lab_with(tmp_path, None).farm.store) is None
+    assert publish_to(run, lab_with(tmp_path, run.parent).farm.store) is None
+    done = publish_to(run, lab_with(tmp_path, MEMORY).farm.store)
     assert (done.line, done.failed) == (f"Published: {MEMORY}/{run.name}", False)
-    lost = publish_finished(run, lab_with(tmp_path, "nosuch://x"))
+    lost = publish_to(run, lab_with(tmp_path, "nosuch://x").farm.store)
     assert lost.failed
     assert lost.line.startswith("NOT published: the store nosuch://x ")
     assert lost.line.endswith(f"Nothing is lost: hil results publish {run}")
@@ -456,6 +457,20 @@ def test_the_commands_work_on_a_url(tmp_path, monkeypatch):
     listed = hil("results", "--results-dir", MEMORY)
     assert (first.name in listed.output, second.name in listed.output) == (True, True)
     assert "int8_qat" in hil("results", "--results-dir", MEMORY, "show").output
+    refused = hil("results", "--results-dir", MEMORY, "tag", first.name, "main")
+    assert (refused.exit_code, "is only read" in refused.output) == (1, True)
+    assert "is only read" in hil("results", "--results-dir", MEMORY, "prune", "--keep-raw", "1m").output
+    gone = hil("report", "--results-dir", "memory://nothing/here")
+    assert (gone.exit_code, "holds no runs" in gone.output) == (1, True)
+
+
+@pytest.mark.slow
+def test_comparison_and_report_of_runs_behind_a_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = record_run(tmp_path / "results"), record_run(tmp_path / "results")
+    hil = lambda *words: CliRunner().invoke(main, [str(word) for word in words])  # noqa: E731
+    for run in (first, second):
+        publish(run, MEMORY)
     compared = hil("compare", f"{MEMORY}/{first.name}", f"{MEMORY}/{second.name}")
     assert (compared.exit_code, "equal" in compared.output) == (0, True)
     assert hil("compare", first.name, second.name, "--results-dir", MEMORY).output == compared.output
@@ -463,11 +478,6 @@ def test_the_commands_work_on_a_url(tmp_path, monkeypatch):
         warnings.simplefilter("error")
         page = hil("report", "--results-dir", MEMORY, "--html", "out.html")
     assert (page.exit_code, Path("out.html").is_file()) == (0, True)
-    refused = hil("results", "--results-dir", MEMORY, "tag", first.name, "main")
-    assert (refused.exit_code, "is only read" in refused.output) == (1, True)
-    assert "is only read" in hil("results", "--results-dir", MEMORY, "prune", "--keep-raw", "1m").output
-    gone = hil("report", "--results-dir", "memory://nothing/here")
-    assert (gone.exit_code, "holds no runs" in gone.output) == (1, True)
 
 
 def test_a_run_may_be_named_by_a_file_url(run):

@@ -33,7 +33,7 @@ def make_run(folder, *cases, samples=3, when=None, revision=None, layers=False):
                 case.layers([{"operator": "ADD", "ticks": 5}])
             case.finish(status="complete", accuracy=1.0)
         if when:
-            run._state["started_utc"] = when
+            run._about["started_utc"] = when
     return run.path
 
 
@@ -50,8 +50,10 @@ def version(table, number):
 # ---- which rows
 
 
-@pytest.fixture
-def mixed(tmp_path):
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A folder that no test changes."""
+    tmp_path = tmp_path_factory.mktemp("mixed")
     make_run(tmp_path, {"device": "a"}, {"device": "b", "variant": "float32"}, when="2026-01-01T00:00:00+00:00")
     make_run(tmp_path, {"suite": "letters"}, when="2026-02-01T00:00:00+00:00", revision="abcdef0123")
     return tmp_path
@@ -263,8 +265,9 @@ def test_a_damaged_run_is_left_out_and_the_rest_loads(tmp_path, spoil):
         assert load_results(tmp_path).cases["run"].tolist() == [good.name]
 
 
-@pytest.mark.parametrize("spoil", [cut, flip, empty, another, text])
-@pytest.mark.parametrize("table", ["samples", "layers"])
+@pytest.mark.parametrize(
+    ("table", "spoil"), [("layers", cut), *(("samples", spoil) for spoil in (cut, flip, empty, another, text))]
+)
 def test_a_damaged_large_table_is_left_out_and_the_rest_loads(tmp_path, spoil, table):
     bad, good = make_run(tmp_path, layers=True), make_run(tmp_path, layers=True)
     spoil(bad / f"{table}.parquet")

@@ -459,7 +459,7 @@ def test_what_is_no_run(tmp_path):
 
 def test_newer_results_are_refused(run, monkeypatch):
     run.close()
-    monkeypatch.setattr("harness.store.files.SCHEMA_VERSION", SCHEMA_VERSION - 1)
+    monkeypatch.setattr("harness.store.tables.SCHEMA_VERSION", SCHEMA_VERSION - 1)
     with pytest.raises(StoreError, match="written by a newer harness"):
         load_results(run.path)
 

@@ -19,8 +19,8 @@ from harness.errors import StoreError
 from harness.store import Run, recover
 from harness.store.attempts import attempts_of
 from harness.store.commits import commit, committed
+from harness.store.folders import point_latest, run_name, writer_name
 from harness.store.journal import journals
-from harness.store.names import point_latest, run_name, writer_name
 from harness.store.runs import finish_shared
 
 if TYPE_CHECKING:

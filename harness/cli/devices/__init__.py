@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from harness.boards.matching import Candidate, DeviceMatch, candidates, match_devices, port_key, unmatched, usb_name
-from harness.cli.devices.adding import Attached, Wish, add_attached, entry_for, kind_for, new_name, uid
 from harness.cli.options import LAB, load_lab
-from harness.cli.tables import print_table
-from harness.config.edit import device_yaml
-from harness.config.state import hostname
-from harness.errors import HilError
-from harness.farm.labgrid import Labgrid
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.boards.discover import Port, Probe
-    from harness.config import Device, Lab
 
 
 @click.command()
@@ -32,141 +17,12 @@ if TYPE_CHECKING:
 @LAB
 def devices(add: str | None, kind: str | None, probe: str | None, port: str | None, lab: str | None) -> None:
     """List the configured devices, the kinds of boards, and what is attached; or add what is new."""
+    from harness.cli.devices.adding import Wish, add_attached
+    from harness.cli.devices.listing import show_devices
+
     if add is not None:
         add_attached(load_lab(lab), Wish(add or None, kind, probe, port))
     elif kind or probe or port:
         raise click.UsageError("--kind, --probe and --port go with --add")
     else:
-        _show_devices(load_lab(lab))
-
-
-def _show_devices(lab: Lab) -> None:
-    """Print the lab, the kinds, and the probes and ports of this computer."""
-    attached = Attached.look()
-    matches = match_devices(lab.devices, attached.probes, attached.ports)
-    if matches:
-        configured = ("name", "kind", "probe", "port", "host", "tags")
-        print_table(f"Devices ({lab.path})", configured, map(_device_row, matches))
-    else:
-        click.echo(f"Devices: none are configured ({lab.path or 'there is no devices.yaml here'}).\n")
-    kinds = [
-        (kind.name, kind.title, kind.mcu, f"{kind.clock_hz / 1e6:g} MHz", "yes" if kind.twin else "no")
-        for kind in lab.kinds
-    ]
-    print_table("Kinds of boards", ("name", "board", "MCU", "clock", "virtual"), kinds)
-    if attached.probes:
-        rows = [
-            (probe.uid, usb_name(probe.usb, probe.description), probe.location, _owner(probe, matches))
-            for probe in attached.probes
-        ]
-        print_table("Attached debug probes", ("unique id", "probe", "location", "device"), rows)
-    if attached.ports:
-        port_rows = [
-            (port.path, usb_name(port.usb, port.description), port.serial, port.location, _owner(port, matches))
-            for port in attached.ports
-        ]
-        columns = ("port", "what", "serial number", "location", "device")
-        print_table("Attached serial ports (USB)", columns, port_rows)
-    _print_addable(lab, attached, matches)
-    _print_places(lab)
-    click.echo(_conclusion(lab, attached))
-
-
-def _print_places(lab: Lab) -> None:
-    """Print who has the places of the devices that have one in labgrid."""
-    labgrid, rows = Labgrid(lab.farm.labgrid), []
-    for device in lab.devices:
-        if device.labgrid is not None:
-            try:
-                rows.append((device.name, device.labgrid, labgrid.holder(device.labgrid) or "nobody"))
-            except HilError as error:
-                rows.append((device.name, device.labgrid, f"unknown: {error}"))
-    if rows:
-        print_table("Places in labgrid", ("device", "place", "held by"), rows)
-
-
-def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
-    device = match.device
-    probe = None if device.backend is None else f"{device.backend} board"
-    if device.probe is not None:
-        probe = f"{device.probe} ({_state([found.location or 'attached' for found in match.probes])})"
-    port = None
-    if device.port is not None:
-        name = " at ".join(part for part in (device.port.serial, device.port.location) if part)
-        port = f"{name} ({_state([found.path for found in match.ports])})"
-    elif device.probe is not None:
-        port = f"the probe's ({_state([found.path for found in match.ports])})"
-    return device.name, device.kind.name, probe, port, _host(device), ", ".join(device.tags) or None
-
-
-def _host(device: Device) -> str | None:
-    """Return the computer that a device is attached to, if devices.yaml says so."""
-    return None if device.host is None else f"{device.host}{' (this one)' * (device.host == hostname())}"
-
-
-def _state(found: Sequence[str]) -> str:
-    if not found:
-        return "not attached"
-    text = ", ".join(found)
-    if len(found) > 1:
-        return f"ambiguous: {text}"
-    return text if text == "attached" or text.startswith("/") else f"attached: {text}"
-
-
-def _owner(item: Probe | Port, matches: Sequence[DeviceMatch]) -> str | None:
-    names = [match.device.name for match in matches if item in match.probes or item in match.ports]
-    return ", ".join(names) or None
-
-
-def _print_addable(lab: Lab, attached: Attached, matches: Sequence[DeviceMatch]) -> None:
-    """Print the YAML of each board that is attached and not configured."""
-    found = candidates(*unmatched(matches, attached.probes, attached.ports))
-    if not found:
-        return
-    click.echo(f"Attached and not in {lab.path or 'devices.yaml'}; `hil devices --add` writes what is certain:\n")
-    names: list[str] = []
-    click.echo("devices:")
-    for candidate in found:
-        kind = kind_for(lab, candidate, None)
-        names.append(new_name(lab, kind or "board", names))
-        click.echo(_as_yaml(lab, names[-1], candidate, kind, attached), nl=False)
-        for port in candidate.choices:
-            key = port_key(port, attached.ports)
-            text = ", ".join(f'{part}: "{word}"' for part, word in key.items()) if key else "can't be named: no serial"
-            click.echo(f"    # port: {{{text}}}  # {port.path}, {usb_name(port.usb, port.description)}?")
-        click.echo(f"    # {candidate.why}")
-        if candidate.choices:
-            click.echo(f"    # choose one: hil devices --add {names[-1]} --probe {uid(candidate)} --port PORT")
-    click.echo()
-
-
-def _as_yaml(lab: Lab, name: str, candidate: Candidate, kind: str | None, attached: Attached) -> str:
-    entry, comments = entry_for(lab, candidate, kind or "KIND", attached)
-    if kind is None:
-        comments["kind"] = "nothing attached says which kind; choose one of the table above"
-    return device_yaml(name, entry, comments)
-
-
-def _conclusion(lab: Lab, attached: Attached) -> str:
-    """Say what follows, for someone who sees this for the first time."""
-    virtual = [kind.name for kind in lab.kinds if kind.twin]
-    example = f"--device {virtual[0]}" if virtual else "--device NAME"
-    if attached.problem is not None:
-        return f"Debug probes could not be listed: {attached.problem}\n`hil doctor` says more."
-    if not attached.probes and not attached.ports:
-        return (
-            "No board is attached to this computer: no debug probe and no USB serial port was found.\n"
-            f"That is fine: `pytest suites/ {example}` will use the virtual board, which runs the same firmware\n"
-            "in an emulator and counts instructions instead of time. If you did connect a board: use a USB cable\n"
-            "that carries data (many only charge), then run this again; `hil doctor` checks permissions."
-        )
-    configured = match_devices(lab.devices, attached.probes, attached.ports)
-    unknown = [probe.uid for probe in unmatched(configured, attached.probes, ())[0]]
-    if unknown:
-        return f"Not in devices.yaml: probe {', '.join(unknown)}. Until then `{example}` uses the virtual board."
-    if not attached.probes and not any(match.ports for match in configured):
-        return (
-            "A serial port is attached, but no debug probe. Without one a board is flashed by bossac or a command of "
-            f"your own (`flasher` in devices.yaml); until one is configured, `{example}` uses the virtual board."
-        )
-    return ""
+        show_devices(load_lab(lab))

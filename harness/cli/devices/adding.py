@@ -39,10 +39,9 @@ class Attached:
     @classmethod
     def look(cls) -> Attached:
         """List the probes and the USB serial ports."""
-        problem = None
-        probes: Sequence[Probe] = ()
+        probes, problem = list[Probe](), None
         try:
-            probes = attached_probes()
+            probes = list(attached_probes())
         except ProbeError as error:
             problem = str(error)
         # A port that isn't USB (a PC's own /dev/ttyS0) can't be a board's.
@@ -94,15 +93,11 @@ def _port_flasher(lab: Lab, kind: str | None) -> str | None:
 
 def kind_for(lab: Lab, candidate: Candidate, wanted: str | None) -> str | None:
     """Return the kind that was asked for, that USB tells, or that is the only one."""
-    known = [kind.name for kind in lab.kinds]
     if wanted is not None:
-        if wanted not in known:
-            raise ConfigError(f'no kind is called "{wanted}"; known: {", ".join(known)}')
-        return wanted
+        return lab.kind(wanted).name
+    known = [kind.name for kind in lab.kinds]
     told = kind_of(candidate.port)
-    if told in known:
-        return told
-    return known[0] if len(known) == 1 else None
+    return told if told in known else known[0] if len(known) == 1 else None
 
 
 def new_name(lab: Lab, kind: str, taken: Sequence[str]) -> str:

@@ -16,9 +16,9 @@ from harness.errors import StoreError
 from harness.farm.site.model import Case, Doing, Host, Night, Run
 from harness.farm.site.values import mapping, moment, number, text, touched, tried
 from harness.files.json_file import parse_json, read_json
-from harness.store.files import load_table
 from harness.store.folders import is_run, started
 from harness.store.runs import CASES_FILE, RUN_FILE
+from harness.store.tables import load_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

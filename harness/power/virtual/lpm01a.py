@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.power.lpm01a import RATES
-from harness.power.virtual.activity import resample
+from harness.power.lpm01a import LIMIT_A, RATES
 from harness.power.virtual.serial_device import SerialDevice
 
 if TYPE_CHECKING:
     from harness.power.base import Floats
     from harness.power.virtual.activity import Activity
-
-_BATCH = 2000
-_LIMIT_A = 0.05
 
 
 @dataclass(frozen=True)
@@ -71,49 +66,38 @@ class VirtualLpm01a(SerialDevice):
         if word == "stop":
             if self._streaming:
                 self._finish()
+                self._waiting += b"\xf0\xf4\xff\xff" if self._binary else b"end\r\n"
+                self._waiting += b"\r\nPowerShield > Acquisition completed\r\n"
             return
         self.settings[word] = rest
         self._waiting += f"\r\nPowerShield > ack {command}\r\n\r\n".encode()
         if word == "start":
-            self._activity.begin()
-            self._began_s = self._activity.now()
-            self._sent, self._high, self._streaming = 0, False, True
+            self._begin()
+            self._high = False
             self._waiting += self._stamp(0)
             if self._trouble.error:
                 text = self._trouble.error.encode()
                 self._waiting += b"\xf0\xf1" + text + b"\xff\xff" if self._binary else b"error: " + text + b"\r\n"
 
-    def _finish(self) -> None:
-        now = self._activity.now()
-        self._streaming = False
-        while self._produce(now) and not self._closing:
-            self._flush()
-            time.sleep(0)
-        self._activity.end()
-        self._waiting += b"\xf0\xf4\xff\xff" if self._binary else b"end\r\n"
-        self._waiting += b"\r\nPowerShield > Acquisition completed\r\n"
-
     def _produce(self, now_s: float) -> bool:
         if self._waiting:
             return True
-        rate = self._rate_hz
-        count = min(int((now_s - self._began_s) * rate) - self._sent, _BATCH)
-        if count <= 0:
+        current, logic = self._sample(now_s, self._rate_hz)
+        count = len(current)
+        if not count:
             return False
-        edges = self._began_s + (self._sent + np.arange(count + 1)) / rate
-        current, logic = resample(self._activity.segments(float(edges[-1])), edges)
-        current = np.maximum(current + self._random.normal(0.0, self._noise_a, count), 0.0)
+        current = np.maximum(current, 0.0)
         high = logic != 0
         falls = np.flatnonzero(np.concatenate(([self._high], high[:-1])) & ~high)
         self._high = bool(high[-1])
         kept = self._random.random(count) >= self._trouble.lost_samples
         done = 0
         for place in [*falls.tolist(), count]:
-            self._waiting += self._encode(current[done:place][kept[done:place]])
+            self._waiting += (encode_binary if self._binary else encode_ascii)(current[done:place][kept[done:place]])
             if place < count:
                 self._waiting += self._stamp(self._sent + place)
             done = place
-        if (current > _LIMIT_A).any():
+        if (current > LIMIT_A).any():
             self._waiting += b"\xf0\xf5\xff\xff" if self._binary else b"Overcurrent\r\n"
         self._sent += count
         return True
@@ -123,9 +107,6 @@ class VirtualLpm01a(SerialDevice):
         if self._binary:
             return b"\xf0\xf3" + milliseconds.to_bytes(4, "big") + b"\x00\xff\xff"
         return f"TimeStamp: {milliseconds // 1000:03d}s {milliseconds % 1000:03d}ms, buff 00%\r\n".encode()
-
-    def _encode(self, current_a: Floats) -> bytes:
-        return encode_binary(current_a) if self._binary else encode_ascii(current_a)
 
 
 def encode_binary(current_a: Floats) -> bytes:

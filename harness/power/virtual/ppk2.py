@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.power.ppk2_calibration import ADC_FACTOR, VOLT_PER_STEP, Calibration
-from harness.power.virtual.activity import resample
+from harness.power.ppk2_decoder import ADC_FACTOR, VOLT_PER_STEP, Calibration
 from harness.power.virtual.serial_device import SerialDevice
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ _ARGUMENTS: Final = {0x01: 4, 0x02: 1, 0x08: 1, 0x0C: 1, 0x0D: 2, 0x11: 1, 0x12:
 _METADATA, _START, _STOP, _VOLTAGE, _POWER = 0x19, 0x06, 0x07, 0x0D, 0x0C
 #: Above these currents the next range is used, in ampere.
 _SWITCH_A: Final = np.array([50e-6, 500e-6, 5e-3, 60e-3])
-_BATCH = 4096
 _BUFFER_BYTES = 65536  # what Linux holds for a USB serial port that nobody reads
 
 #: A made-up calibration, unlike that of the design, so that a host that ignores it is wrong.
@@ -106,21 +104,8 @@ class VirtualPpk2(SerialDevice):
         self._waiting += text
 
     def _begin(self) -> None:
-        self._activity.begin()
-        self._began_s = self._activity.now()
+        super()._begin()
         self._host_began_s = time.monotonic()
-        self._sent = 0
-        self._streaming = True
-
-    def _finish(self) -> None:
-        """Send what was measured up to now, and stop."""
-        now = self._now()
-        self._streaming = False
-        while self._produce(now) and not self._closing:
-            while self._waiting and not self._closing:
-                self._flush()
-                time.sleep(0)
-        self._activity.end()
 
     def _now(self) -> float:
         if self._trouble.realtime:
@@ -131,12 +116,11 @@ class VirtualPpk2(SerialDevice):
         """Make samples up to that time; a host that doesn't read is waited for, unless time is the host's."""
         if self._waiting and not self._trouble.realtime:
             return True
-        count = min(int((now_s - self._began_s) * _RATE_HZ) - self._sent, _BATCH)
-        if count <= 0:
+        current, logic = self._sample(now_s, _RATE_HZ)
+        count = len(current)
+        if not count:
             return False
-        edges = self._began_s + (self._sent + np.arange(count + 1)) / _RATE_HZ
-        current, logic = resample(self._activity.segments(float(edges[-1])), edges)
-        words = encode(self._calibration, current + self._noise(count), self._vdd_v, self._random)
+        words = encode(self._calibration, current, self._vdd_v, self._random)
         words |= (self._sent + np.arange(count)).astype(np.uint32) % 64 << 18
         words |= logic.astype(np.uint32) << 24
         self._sent += count
@@ -145,9 +129,6 @@ class VirtualPpk2(SerialDevice):
         else:
             self._waiting += self._damage(words)
         return True
-
-    def _noise(self, count: int) -> Floats:
-        return self._random.normal(0.0, self._noise_a, count)
 
     def _damage(self, words: Any) -> bytes:
         if self._trouble.lost_samples:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from harness.boards.virtual.ports.serial_port import PtyPort
 from harness.link.poll import ready
+from harness.power.virtual.activity import resample
 
 if TYPE_CHECKING:
+    from harness.power.base import Bytes, Floats
     from harness.power.virtual.activity import Activity
 
 _IDLE_S = 0.002
+_BATCH = 4096
 
 
 class SerialDevice:
@@ -71,9 +75,35 @@ class SerialDevice:
         """Take the complete commands from `_commands`, and do them."""
         raise NotImplementedError
 
+    def _begin(self) -> None:
+        """Stream from now on."""
+        self._activity.begin()
+        self._began_s = self._activity.now()
+        self._sent = 0
+        self._streaming = True
+
+    def _finish(self) -> None:
+        """Send what was measured up to now, and stop."""
+        now = self._now()
+        self._streaming = False
+        while self._produce(now) and not self._closing:
+            while self._waiting and not self._closing:
+                self._flush()
+                time.sleep(0)
+        self._activity.end()
+
     def _produce(self, now_s: float) -> bool:
         """Add what was measured up to a time to `_waiting`; False if there is nothing more."""
         raise NotImplementedError
+
+    def _sample(self, now_s: float, rate_hz: float) -> tuple[Floats, Bytes]:
+        """Return currents, noise included, and levels of the next samples up to a time; some thousands at most."""
+        count = min(max(int((now_s - self._began_s) * rate_hz) - self._sent, 0), _BATCH)
+        if not count:
+            return np.empty(0), np.empty(0, np.uint8)
+        edges = self._began_s + (self._sent + np.arange(count + 1)) / rate_hz
+        current, logic = resample(self._activity.segments(float(edges[-1])), edges)
+        return current + self._random.normal(0.0, self._noise_a, count), logic
 
     def _flush(self) -> None:
         if self._waiting:

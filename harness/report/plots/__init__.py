@@ -6,10 +6,9 @@ rows can't be compared.
 
 from __future__ import annotations
 
-from harness.report.plots.bars import flash, ram_parts
+from harness.report.plots.bars import flash, layer_profile, ram_parts
 from harness.report.plots.changes import history
 from harness.report.plots.distribution import ticks_distribution
-from harness.report.plots.layers import layer_profile
 from harness.report.plots.scatter import accuracy_against
 
 __all__ = ["accuracy_against", "flash", "history", "layer_profile", "ram_parts", "ticks_distribution"]

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
+from markupsafe import escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ BAD: Final = "#d55e00"
 GOOD: Final = "#009e73"
 SERIES: Final = (ACCENT, "#e69f00", "#56b4e9", "#cc79a7", GOOD, "#8a93a0")
 
-VARIABLES: Final = {
+_VARIABLES: Final = {
     INK: "--ink",
     MUTED: "--muted",
     RULE: "--rule",
@@ -60,16 +62,13 @@ _RC: Any = {
     "svg.hashsalt": "hil",  # the same figure is the same file
     "text.color": INK,
     "text.parse_math": False,  # a "$" in a name is a "$"
-    "xtick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "xtick.labelsize": SMALL,
-    "ytick.color": RULE,
-    "ytick.labelcolor": MUTED,
-    "ytick.labelsize": SMALL,
+    **{f"{axis}tick.color": RULE for axis in "xy"},
+    **{f"{axis}tick.labelcolor": MUTED for axis in "xy"},
+    **{f"{axis}tick.labelsize": SMALL for axis in "xy"},
 }
 
+INCH: Final = 72.0
 _SCREEN_DPI = 144
-_INCH = 72.0
 _PATCH = 12.0
 _LEGEND_GAP = 14.0
 
@@ -85,16 +84,8 @@ def style() -> Iterator[None]:
 
 
 def blank(height: float, *, left: float, right: float, top: float, bottom: float) -> tuple[Figure, Axes]:
-    """Return a figure of `WIDTH` x `height` points with one plot in it.
-
-    Args:
-        height: of the figure, in points.
-        left: margin in points, as `right`, `top` and `bottom`.
-        right: room on the right, in the unit of `left`.
-        top: room at the top, in the unit of `left`.
-        bottom: room at the bottom, in the unit of `left`.
-    """
-    figure = Figure(figsize=(WIDTH / _INCH, height / _INCH), dpi=_SCREEN_DPI, facecolor=PAPER)
+    """Return a figure of `WIDTH` x `height` points with one plot in it, and margins in points around it."""
+    figure = Figure(figsize=(WIDTH / INCH, height / INCH), dpi=_SCREEN_DPI, facecolor=PAPER)
     FigureCanvasSVG(figure)
     box = (left / WIDTH, bottom / height, (WIDTH - left - right) / WIDTH, (height - top - bottom) / height)
     axes = figure.add_axes(box)
@@ -117,20 +108,13 @@ def legend_lines(names: Sequence[str]) -> list[list[int]]:
 
 
 def legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
-    """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line.
-
-    Args:
-        figure: the figure that gets the text.
-        entries: colour and name of each.
-    """
-    height = figure.get_figheight() * _INCH
-    for line, members in enumerate(legend_lines([name for _, name in entries])):
+    """Write the names of colours at the top of a figure, each behind a patch of it, `LEGEND_LINE` points a line."""
+    height = figure.get_figheight() * INCH
+    for line, members in enumerate(legend_lines([name for name, _ in entries])):
         at, y = 0.0, 8 + LEGEND_LINE * line
-        for color, name in (entries[number] for number in members):
+        for name, color in (entries[number] for number in members):
             corner = (at / WIDTH, 1 - (y + 4) / height)
-            patch = mpl.patches.Rectangle(
-                corner, 8 / WIDTH, 8 / height, transform=figure.transFigure, color=color, lw=0
-            )
+            patch = Rectangle(corner, 8 / WIDTH, 8 / height, transform=figure.transFigure, color=color, lw=0)
             figure.add_artist(patch)
             x = (at + _PATCH) / WIDTH
             figure.text(x, 1 - y / height, name, fontsize=SMALL, color=MUTED, va="center_baseline")
@@ -169,17 +153,16 @@ def svg(figure: Figure, *, prefix: str = "", title: str | None = None) -> str:
     text = _export(figure, transparent=True)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", text)
-    for color, variable in VARIABLES.items():
+    for color, variable in _VARIABLES.items():
         text = re.sub(f"(?<=: ){color}", f"var({variable}, {color})", text, flags=re.IGNORECASE)
-    label = f"<title>{_escape(title)}</title>" if title else ""
-    box = re.search(r'viewBox="([^"]+)"', text)
-    opening = (
-        f'<svg class="plot" role="img" viewBox="{box[1] if box else ""}" xmlns:xlink="http://www.w3.org/1999/xlink">'
-    )
-    return opening + label + text[text.index(">") + 1 :].strip()
+    opening, _, drawing = text.partition(">")
+    box = opening[opening.index("viewBox=") :].split('"')[1]
+    label = f"<title>{escape(title)}</title>" if title else ""
+    opening = f'<svg class="plot" role="img" viewBox="{box}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    return opening + label + drawing.strip()
 
 
 def svg_file(figure: Figure) -> str:
@@ -193,7 +176,3 @@ def _export(figure: Figure, *, transparent: bool) -> str:
         warnings.simplefilter("ignore")  # the reader's font draws the text, not the one of this machine
         figure.savefig(out, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None})
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
-from harness.report.metrics import energy_name
+from harness.report.groups import complete, drawable, same_inputs
+from harness.report.metrics import METRICS
 from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
-from harness.report.plots.scatter import COSTS
-from harness.report.setup import complete, require_one_setup, same_inputs
+from harness.report.plots.scatter import cost_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ _LEFT = 40.0
 _LABEL_GAP = 12.0
 _LABEL_MAX = 130.0
 
-#: Metrics of which more is better; of all others less is.
-_MORE_IS_BETTER: Final = ("accuracy",)
+#: Columns of which more is better; of all others less is.
+_MORE_IS_BETTER: Final = [metric.column for metric in METRICS.values() if metric.more_is_better]
 
 
 def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] = ()) -> Figure:
@@ -47,20 +47,17 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
         ValueError: rows that can't be compared, or nothing to draw.
     """
     rows = same_inputs(complete(cases, metric))
-    require_one_setup(rows, "history")
-    if rows.empty:
-        raise ValueError(f"history: no complete case has {metric}")
-    if metric.startswith("energy") and len(rows["power_source"].unique()) > 1:
-        raise ValueError("history: energy from different power sources can't be compared: select one")
+    rows = drawable(rows, "history", f"no complete case has {metric}", metric)
     rows = rows.sort_values(["started_utc", "case"])
     runs = rows.drop_duplicates("run")["run"].tolist()
     rows = rows.assign(_at=rows["run"].map({run: at for at, run in enumerate(runs)}))
     lines = [(str(name), *_line(group, metric)) for name, group in rows.groupby("variant", sort=False, observed=True)]
     changed = [line for line in lines if np.ptp(line[2]) > 0]
     still = [line for line in lines if np.ptp(line[2]) == 0]
-    labels = [shorten(name, SMALL, _LABEL_MAX - 14) for name, _, _ in changed]
+    labels = [name for name, _, _ in changed]
     if still:
-        labels.append(shorten(still[0][0], SMALL, _LABEL_MAX - 14) if len(still) == 1 else f"{len(still)} variants")
+        labels.append(still[0][0] if len(still) == 1 else f"{len(still)} variants")
+    labels = [shorten(name, SMALL, _LABEL_MAX - 14) for name in labels]
     right = min(max(text_width(text, SMALL) for text in labels) + 14, _LABEL_MAX)
     with style():
         figure, axes = blank(_HEAD + _PLOT + _FOOT, left=_LEFT, right=right, top=_HEAD, bottom=_FOOT)
@@ -94,8 +91,8 @@ def _axes(axes: Axes, lines: list[tuple[str, Any, Any]], rows: pd.DataFrame, met
     unit = "points" if metric in _MORE_IS_BETTER else "%"
     better = "more" if metric in _MORE_IS_BETTER else "less"
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _signed(value)))
-    lines_above = (_name(metric, rows), f"change since the first run, {unit} ({better} is better)")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.tick(value)))
+    lines_above = (cost_name(metric, rows), f"change since the first run, {unit} ({better} is better)")
     for number, text in enumerate(lines_above):
         axes.annotate(
             text, (0, 1), (-_LEFT, _HEAD - 12 - _LABEL_GAP * number), xycoords="axes fraction",
@@ -136,16 +133,3 @@ def _label(axes: Axes, changed: list[tuple[str, Any, Any]], labels: list[str]) -
         )  # fmt: skip
         dot = SERIES[number % (len(SERIES) - 1)] if number < len(changed) else SERIES[-1]
         axes.plot(x, low + place / per_value, "s", ms=4, color=dot, clip_on=False)
-
-
-def _name(metric: str, rows: pd.DataFrame) -> str:
-    if metric in COSTS:
-        energy = energy_name(rows["power_source"]) if metric == "energy_uj" else ""
-        return COSTS[metric].title.format(counter=rows["counter"].iloc[0], energy=energy)
-    return metric.replace("_", " ")
-
-
-def _signed(value: float) -> str:
-    if abs(value) < 1e-9:
-        return "0"
-    return f"{'+' if value > 0 else numbers.MINUS}{abs(value):g}"

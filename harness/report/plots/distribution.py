@@ -10,8 +10,8 @@ from matplotlib.patches import StepPatch
 from matplotlib.ticker import MaxNLocator
 
 from harness.report import numbers
+from harness.report.groups import drawable
 from harness.report.plots.canvas import ACCENT, INK, MUTED, RULE, SMALL, TEXT, WIDTH, blank, shorten, style, text_width
-from harness.report.setup import require_one_setup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,28 +41,20 @@ def ticks_distribution(samples: pd.DataFrame, counter: str = "ticks") -> Figure:
     Raises:
         ValueError: rows that can't be compared, or nothing to draw.
     """
-    rows = samples.dropna(subset=["ticks"])
-    require_one_setup(rows, "ticks_distribution")
-    if rows.empty:
-        raise ValueError("ticks_distribution: no sample has ticks")
-    groups = [
-        (str(name), group["ticks"].to_numpy(float))
-        for name, group in rows.groupby("variant", sort=False, observed=True)
-    ]
-    changes = [(name, ticks, 100 * (ticks / np.median(ticks) - 1)) for name, ticks in groups]
-    low, high = _range([change for _, _, change in changes])
+    rows = drawable(samples.dropna(subset=["ticks"]), "ticks_distribution", "no sample has ticks")
+    changes = []
+    for name, group in rows.groupby("variant", sort=False, observed=True):
+        ticks = group["ticks"].to_numpy(float)
+        changes.append((str(name), ticks, 100 * (ticks / np.median(ticks) - 1)))
+    low, high = min(float(c.min()) for *_, c in changes), max(float(c.max()) for *_, c in changes)
+    pad = 0.04 * (high - low) or 0.5
+    low, high = low - pad, high + pad
     with style():
-        figure, axes = blank(_HEAD + _ROW * len(groups) + _FOOT, left=8, right=8, top=_HEAD, bottom=_FOOT)
-        _axes(axes, low, high, len(groups))
+        figure, axes = blank(_HEAD + _ROW * len(changes) + _FOOT, left=8, right=8, top=_HEAD, bottom=_FOOT)
+        _axes(axes, low, high, len(changes))
         for number, (name, ticks, change) in enumerate(changes):
             _row(axes, _ROW * number, name, ticks, change, counter)
     return figure
-
-
-def _range(changes: list[NDArray[Any]]) -> tuple[float, float]:
-    low, high = min(float(c.min()) for c in changes), max(float(c.max()) for c in changes)
-    pad = 0.04 * (high - low) or 0.5
-    return low - pad, high + pad
 
 
 def _axes(axes: Axes, low: float, high: float, rows: int) -> None:
@@ -73,7 +65,7 @@ def _axes(axes: Axes, low: float, high: float, rows: int) -> None:
     edge = _EDGE * (high - low) / (WIDTH - 16)
     ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     inside = [float(tick) for tick in ticks if low + edge <= tick <= high - edge]
-    axes.set_xticks(inside, [f"{_signed(tick)} %" for tick in inside])
+    axes.set_xticks(inside, [f"{numbers.tick(tick)} %" for tick in inside])
     axes.set_xlabel("difference from the variant's own median", loc="right")
     axes.tick_params(length=0, pad=4)
 
@@ -95,9 +87,3 @@ def _row(axes: Axes, top: float, name: str, ticks: NDArray[Any], change: NDArray
     counts, edges = np.histogram(change, bins=np.linspace(left, right, _BINS))
     tops = floor - height * np.sqrt(counts / counts.max())
     axes.add_patch(StepPatch(tops, edges, baseline=floor, fill=True, color=ACCENT, alpha=0.75, lw=0))
-
-
-def _signed(value: float) -> str:
-    if abs(value) < 1e-12:
-        return "0"
-    return f"{'+' if value > 0 else numbers.MINUS}{abs(value):g}"

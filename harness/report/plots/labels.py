@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in points, from its lower left to its upper right corner."""
 
     left: float
@@ -24,8 +23,7 @@ class Box:
     top: float
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """A label that was placed.
 
     Attributes:
@@ -67,18 +65,22 @@ def place(
     marks = np.array([(x - radius, y - radius, x + radius, y + radius) for x, y in points])
     dots = np.array([dot for ends in lines for dot in _dots(*ends)]).reshape(-1, 4)
     candidates = [_candidates(point, size) for point, size in zip(points, sizes, strict=True)]
-    boxes = [np.array([(c.box.left, c.box.bottom, c.box.right, c.box.top) for c in mine]) for mine in candidates]
+    boxes = [np.array([label.box for label in mine]) for mine in candidates]
+    away = np.repeat(np.array(_RADII) - _NEAR, len(_ANGLES)) * _AWAY
+    rank = np.tile(np.arange(len(_ANGLES)), len(_RADII)) * _RANK
     fixed = []
     for i, mine in enumerate(boxes):
         weight = np.full(len(points), _OTHER_POINT)
         weight[i] = _OWN_POINT
-        away = np.repeat(np.array(_RADII) - _NEAR, len(_ANGLES)) * _AWAY
-        rank = np.tile(np.arange(len(_ANGLES)), len(_RADII)) * _RANK
         hidden = _overlaps(mine, marks) @ weight + _LINE * _overlaps(mine, dots).sum(axis=1)
-        fixed.append(away + rank + hidden + _OUTSIDE * _outside(mine, frame))
+        outside = np.maximum(frame[:2] - mine[:, :2], 0) + np.maximum(mine[:, 2:] - frame[2:], 0)
+        fixed.append(away + rank + hidden + _OUTSIDE * outside.sum(axis=1))
     chosen: dict[int, int] = {}
-    order = sorted(range(len(points)), key=lambda i: min(_distances(points, i), default=0.0))
-    for i in order * _ROUNDS:
+    nearest = [
+        min((math.dist(one, other) for j, other in enumerate(points) if j != i), default=0.0)
+        for i, one in enumerate(points)
+    ]
+    for i in sorted(range(len(points)), key=nearest.__getitem__) * _ROUNDS:
         others = np.array([boxes[j][k] for j, k in chosen.items() if j != i]).reshape(-1, 4)
         chosen[i] = int(np.argmin(fixed[i] + _OTHER_LABEL * _overlaps(boxes[i], others).sum(axis=1)))
     return [candidates[i][chosen[i]] for i in range(len(points))]
@@ -100,10 +102,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
             at[-1], moved = high, True
         if not moved:
             break
-    result = [0.0] * len(wanted)
-    for i, position in zip(order, at, strict=True):
-        result[i] = position
-    return result
+    return [position for _, position in sorted(zip(order, at, strict=True))]
 
 
 def _candidates(point: Point, size: Point) -> list[Label]:
@@ -124,29 +123,13 @@ def _candidates(point: Point, size: Point) -> list[Label]:
 def _overlaps(some: Any, others: Any) -> Any:
     """Return the area that each of some boxes (shape [N, 4]) shares with each of others ([M, 4]): shape [N, M]."""
     a, b = some[:, None, :], others[None, :, :]
-    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
-    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
-    return np.maximum(width, 0) * np.maximum(height, 0)
-
-
-def _outside(boxes: Any, frame: Box) -> Any:
-    """Return how far each box (shape [N, 4]) sticks out of the frame, in points: shape [N]."""
-    low = np.maximum(np.array([frame.left, frame.bottom]) - boxes[:, :2], 0)
-    high = np.maximum(boxes[:, 2:] - np.array([frame.right, frame.top]), 0)
-    return (low + high).sum(axis=1)
-
-
-def _distances(points: Sequence[Point], i: int) -> list[float]:
-    return [math.dist(points[i], other) for j, other in enumerate(points) if j != i]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    return np.maximum(sides, 0).prod(axis=-1)
 
 
 def _dots(start: Point, end: Point) -> Iterable[tuple[float, float, float, float]]:
     """Cut a line into small boxes."""
     steps = max(1, int(math.dist(start, end) / _STEP))
-    for k in range(steps):
-        (ax, ay), (bx, by) = ((_along(start, end, n / steps)) for n in (k, k + 1))
+    ends = [tuple(a + (b - a) * (n / steps) for a, b in zip(start, end, strict=True)) for n in range(steps + 1)]
+    for (ax, ay), (bx, by) in pairwise(ends):
         yield min(ax, bx) - 1, min(ay, by) - 1, max(ax, bx) + 1, max(ay, by) + 1
-
-
-def _along(start: Point, end: Point, share: float) -> Point:
-    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share

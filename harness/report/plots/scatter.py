@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from harness.report import numbers
-from harness.report.metrics import energy_name
+from harness.report.groups import complete, drawable, known, records
+from harness.report.metrics import METRICS, energy_name
 from harness.report.pareto import front
-from harness.report.plots.canvas import ACCENT, INK, MUTED, PAPER, RULE, SMALL, WIDTH, blank, shorten, style, text_width
+from harness.report.plots.canvas import (
+    ACCENT,
+    INCH,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SMALL,
+    WIDTH,
+    blank,
+    shorten,
+    style,
+    text_width,
+)
 from harness.report.plots.labels import Box, place
-from harness.report.setup import complete, known, records, require_one_setup
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.report.metrics import Metric
     from harness.report.plots.labels import Label
 
 
-@dataclass(frozen=True)
-class Cost:
-    """A figure of which less is better.
-
-    Attributes:
-        column: column of the case table.
-        title: of its axis; `{counter}` stands for what the ticks are.
-        unit: unit of the axis.
-        scale: from the column's unit to the axis's.
-        low: column of the smallest value seen, if there is one.
-        high: column of the 95th percentile, or of the largest value, if there is one.
-    """
-
-    column: str
-    title: str
-    unit: str = ""
-    scale: float = 1.0
-    low: str | None = None
-    high: str | None = None
-
-    def label(self, counter: str, energy: str) -> str:
-        """Return the axis's label. `energy` is what an energy is called, with its source."""
-        name = self.title.format(counter=counter, energy=energy)
-        return f"{name}, {self.unit}" if self.unit else name
-
-
-COSTS: Final = {
-    cost.column: cost
-    for cost in (
-        Cost("ticks_median", "{counter} per inference (median)", low="ticks_min", high="ticks_p95"),
-        Cost("latency_us_median", "latency (median)", "ms", 1e-3, "latency_us_min", "latency_us_p95"),
-        Cost("energy_uj", "{energy} per inference", "µJ", 1.0, "energy_uj_min", "energy_uj_max"),
-        Cost("ram_peak_bytes", "peak RAM", "KiB", 1 / 1024),
-        Cost("flash_bytes", "flash", "KiB", 1 / 1024),
-        Cost("flash_compressed_bytes", "flash, compressed", "KiB", 1 / 1024),
-    )
-}
+#: The figures that an accuracy can be drawn against, by their column: less is better.
+COSTS: Final = {metric.column: metric for metric in METRICS.values() if metric.title}
 
 #: Costs that are further apart than this are drawn on a logarithmic axis.
 _LOG_RATIO = 5
 
 _LABEL_HEIGHT = 11.0
 _LABEL_WIDTH = 150.0
-_INCH = 72.0
 
 
 def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
@@ -87,20 +64,24 @@ def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
     """
     if x not in COSTS:
         raise ValueError(f"accuracy_against: {x!r} is no cost; known are {', '.join(COSTS)}")
-    rows = complete(cases, "accuracy", x)
-    require_one_setup(rows, "accuracy_against")
-    if rows.empty:
-        raise ValueError(f"accuracy_against: no complete case has both accuracy and {x}")
-    if x == "energy_uj" and len(rows["power_source"].unique()) > 1:
-        raise ValueError("accuracy_against: energy from different power sources can't be compared: select one")
+    nothing = f"no complete case has both accuracy and {x}"
+    rows = drawable(complete(cases, "accuracy", x), "accuracy_against", nothing, x)
     with style():
         figure, axes = blank(280, left=38, right=8, top=12, bottom=36)
         _draw(axes, rows, COSTS[x])
     return figure
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
-    xs = (rows[cost.column].astype(float) * cost.scale).tolist()
+def cost_name(column: str, rows: pd.DataFrame) -> str:
+    """Return what a column of the case table is called in a plot of some rows."""
+    if column not in COSTS:
+        return column.replace("_", " ")
+    energy = energy_name(rows["power_source"]) if column == "energy_uj" else ""
+    return COSTS[column].title.format(counter=rows["counter"].iloc[0], energy=energy)
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+    xs = (rows[cost.column].astype(float) * cost.axis[1]).tolist()
     ys = (rows["accuracy"].astype(float) * 100).tolist()
     best = front(rows, {cost.column: -1, "accuracy": 1})
     _axes(axes, rows, cost)
@@ -111,8 +92,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         if known(row.get("accuracy_low")) and known(row.get("accuracy_high")):
             low, high = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
             lines[is_best].append([(x, low), (x, high)])
-        if cost.low and cost.high and known(row.get(cost.low)) and known(row.get(cost.high)):
-            low, high = float(row[cost.low]) * cost.scale, float(row[cost.high]) * cost.scale
+        if cost.range and all(known(row.get(end)) for end in cost.range):
+            low, high = (float(row[end]) * cost.axis[1] for end in cost.range)
             lines[is_best].append([(low, y), (high, y)])
     for is_best, color, face in ((False, MUTED, PAPER), (True, ACCENT, ACCENT)):
         axes.add_collection(LineCollection(lines[is_best], colors=color, lw=1, alpha=0.45, zorder=2), autolim=False)
@@ -124,9 +105,8 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
     _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
 
 
-def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
-    counter = str(rows["counter"].iloc[0])
-    values = rows[cost.column].astype(float) * cost.scale
+def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+    values = rows[cost.column].astype(float) * cost.axis[1]
     if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         axes.set_xscale("log")
         axes.set_xlim(values.min() / 1.4, values.max() * 1.4)
@@ -137,8 +117,8 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
     scale = ", log scale" if axes.get_xscale() == "log" else ""
-    energy = energy_name(rows["power_source"]) if cost.column == "energy_uj" else ""
-    axes.set_xlabel(cost.label(counter, energy) + scale, loc="right")
+    unit = f", {cost.axis[0]}" if cost.axis[0] else ""
+    axes.set_xlabel(cost_name(cost.column, rows) + unit + scale, loc="right")
     low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
     high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
     pad = max(0.06 * (high - low), 0.2)
@@ -153,45 +133,34 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Cost) -> None:
 
 
 def _label(
-    axes: Axes,
-    names: list[str],
-    at: list[tuple[float, float]],
-    best: list[bool],
-    steps: list[tuple[float, float]],
+    axes: Axes, names: list[str], at: list[tuple[float, float]], best: list[bool], steps: list[tuple[float, float]]
 ) -> None:
-    figure = axes.get_figure(root=True)
-    if figure is None:  # pragma: no cover (axes always belong to a figure)
-        return
-    to_points = _INCH / figure.dpi
+    """Write the names of the points where there is room for them."""
+    figure = cast("Figure", axes.get_figure(root=True))
+    scale = INCH / figure.dpi
 
-    def points(x: float, y: float) -> tuple[float, float]:
-        px, py = axes.transData.transform((x, y))
-        return float(px) * to_points, float(py) * to_points
+    def points(ends: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(float(x) * scale, float(y) * scale) for x, y in axes.transData.transform(ends)] if ends else []
 
-    corners = axes.transAxes.transform([(0, 0), (1, 1)]) * to_points
-    frame = Box(corners[0][0] + 1, corners[0][1] + 2, WIDTH - 2, corners[1][1] + 10)
-    ends = [((ax, ay), (bx, ay)) for (ax, ay), (bx, by) in pairwise(steps)]
-    ends += [((bx, ay), (bx, by)) for (ax, ay), (bx, by) in pairwise(steps)]
-    centers = [points(x, y) for x, y in at]
+    (left, bottom), (_, top) = axes.transAxes.transform([(0, 0), (1, 1)]) * scale
+    frame = Box(left + 1, bottom + 2, WIDTH - 2, top + 10)
+    corners = [(bx, ay) for (_, ay), (bx, _) in pairwise(steps)]
+    from_, to, turns = points(steps[:-1]), points(steps[1:]), points(corners)
+    centers = points(at)
     sizes = [(text_width(name, SMALL), _LABEL_HEIGHT) for name in names]
-    labels = place(centers, sizes, frame, [(points(*a), points(*b)) for a, b in ends])
+    labels = place(centers, sizes, frame, [*zip(from_, turns, strict=True), *zip(turns, to, strict=True)])
     for name, center, label, is_best in zip(names, centers, labels, best, strict=True):
-        _write(axes, name, center, label, INK if is_best else MUTED)
+        _write(figure, name, center, label, INK if is_best else MUTED)
 
 
-def _write(axes: Axes, name: str, center: tuple[float, float], label: Label, color: str) -> None:
-    figure = axes.get_figure(root=True)
-    if figure is None:  # pragma: no cover (axes always belong to a figure)
-        return
-    width, height = figure.get_figwidth() * _INCH, figure.get_figheight() * _INCH
+def _write(figure: Figure, name: str, center: tuple[float, float], label: Label, color: str) -> None:
+    width, height = figure.get_figwidth() * INCH, figure.get_figheight() * INCH
     box = label.box
     x = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[label.align]
     y = (box.bottom + box.top) / 2
-    where = figure.transFigure
     if label.leader:
         near_x = min(max(center[0], box.left), box.right)
         near_y = min(max(center[1], box.bottom), box.top)
         ends = [center[0] / width, near_x / width], [center[1] / height, near_y / height]
-        figure.add_artist(Line2D(*ends, transform=where, color=MUTED, lw=0.6, alpha=0.6))
-    align = {"left": "left", "right": "right", "center": "center"}[label.align]
-    figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=align, va="center_baseline")
+        figure.add_artist(Line2D(*ends, transform=figure.transFigure, color=MUTED, lw=0.6, alpha=0.6))
+    figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=label.align, va="center_baseline")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.boards.renode.find import PINNED, cache_folder, find_renode, require_renode
-from harness.cli.renode import renode_finding
+from harness.cli.doctor.host import renode_finding
 from harness.errors import ConfigError
 
 

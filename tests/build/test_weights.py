@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.build.layout import groups_of_eight, pair_rows
+from harness.build.lower_layers import groups_of_eight, pair_rows
 
 
 def unpack(packed, channels, runs, length):

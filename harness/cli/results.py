@@ -1,38 +1,33 @@
-"""`hil results`: list, show, recover and tag runs."""
+"""`hil results`: list, show, recover, tag, publish, prune and export runs."""
 
 from __future__ import annotations
 
-import shutil
-import sys
-from pathlib import Path
+import csv
+import io
+import json
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import LAB, READ_RESULTS, load_lab, locate
-from harness.cli.results.export import export_run
-from harness.cli.tables import print_table
-from harness.errors import ConfigError, ReservationError
-from harness.report.baseline import tag_run
-from harness.report.summary import render
-from harness.store import find_run, list_runs, load_results
-from harness.store import recover as recover_run
-from harness.store.fetch import is_cached
-from harness.store.folders import pruned
-from harness.store.place import boards_of, place_of, spelled
-from harness.store.prune import prune as prune_runs
-from harness.store.publish import publish as publish_run
-from harness.store.results import plain_rows
-from harness.store.runs import read_run_file
-from harness.text.terminal import echo_styled
+from harness.cli.options import FILE, LAB, READ_RESULTS, load_lab, locate
+from harness.cli.tables import print_table, styled_width
+from harness.errors import ConfigError, ReservationError, StoreError
+from harness.files.replacing import replacing
+from harness.text.escape import csv_text
+from harness.text.terminal import echo_data, echo_styled
 from harness.text.times import parse_duration, show_length
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any, TextIO
 
-    from harness.store import RunInfo
+    import pandas as pd
 
-_PLAIN_COLUMNS = 100
+    from harness.store import Results, RunInfo
+
+#: Rows that are written at a time.
+_CHUNK_ROWS = 65_536
 
 
 @click.group(invoke_without_command=True)
@@ -50,6 +45,12 @@ def results(ctx: click.Context, results_dir: Path) -> None:
 @click.pass_obj
 def show(results_dir: Path, run: str) -> None:
     """Show the tables of RUN (default: latest)."""
+    from harness.report.summary import render
+    from harness.store import find_run, load_results
+    from harness.store.folders import pruned
+    from harness.store.results import plain_rows
+    from harness.store.runs import read_run_file
+
     folder = find_run(locate(run, results_dir))
     about = read_run_file(folder)
     click.echo(f"{folder}: {about.get('state', 'unknown state')}, harness {about.get('harness_version', 'unknown')}\n")
@@ -60,8 +61,8 @@ def show(results_dir: Path, run: str) -> None:
     if not rows:
         click.echo("The run has no cases.")
         return
-    color = sys.stdout.isatty()
-    echo_styled(render(rows, width=shutil.get_terminal_size().columns if color else _PLAIN_COLUMNS, color=color))
+    width, color = styled_width(plain=100)
+    echo_styled(render(rows, width=width, color=color))
     for row in rows:
         if row["verdict"] == "unchecked":
             click.echo(f"{row['variant']} on {row['device']}: {row['verdict_reason']}")
@@ -72,6 +73,9 @@ def show(results_dir: Path, run: str) -> None:
 @click.pass_obj
 def recover(results_dir: Path, run: str) -> None:
     """Finish RUN, which was killed: write its tables from its journal."""
+    from harness.store import find_run
+    from harness.store import recover as recover_run
+
     folder = find_run(locate(run, results_dir))
     contents = recover_run(folder)
     if contents is None:
@@ -94,6 +98,9 @@ def recover(results_dir: Path, run: str) -> None:
 @click.pass_obj
 def tag(results_dir: Path, run: str, name: str) -> None:
     """Call RUN by NAME, for `--baseline NAME`. A tag moves if it was another run's."""
+    from harness.report.baseline import tag_run
+    from harness.store import find_run
+
     _refuse_copy(results_dir)
     folder = find_run(locate(run, results_dir))
     before = tag_run(results_dir, folder, name)
@@ -111,6 +118,8 @@ def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> 
 
     Nothing is done if it is there already. A run in the store is never replaced by a different one.
     """
+    from harness.store.publish import publish as publish_run
+
     store = store or load_lab(lab).farm.store
     if store is None:
         raise ConfigError("there is no store: name one with --store, or with `farm: {store: ...}` in devices.yaml")
@@ -126,6 +135,8 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
 
     Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
     """
+    from harness.store.prune import prune as prune_runs
+
     try:
         length = parse_duration(keep_raw)
     except ReservationError as error:
@@ -154,7 +165,7 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
     show_default=True,
     help="With --csv or --json: which table.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to (default: print it).")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Where to (default: print it).")
 @click.pass_obj
 def export(results_dir: Path, run: str, form: str | None, table: str, output: Path | None) -> None:
     """Write RUN (default: latest) for other tools."""
@@ -162,11 +173,64 @@ def export(results_dir: Path, run: str, form: str | None, table: str, output: Pa
         raise click.UsageError("say how: --csv, --json or --junit")
     if form == "junit" and table != "cases":
         raise click.UsageError("--junit is about cases; --table goes with --csv and --json")
-    export_run(locate(run, results_dir), form, table, output)
+    _export(locate(run, results_dir), form, table, output)
+
+
+def _export(run: Path, form: str, table: str, output: Path | None) -> None:
+    from harness.store import find_run, load_results
+
+    folder = find_run(run)
+    results = load_results(folder)
+    gone = results.stored[0].missing(table) if form != "junit" and results.stored else None
+    if gone is not None:
+        raise StoreError(gone)
+    if output is None:
+        stream = io.StringIO(newline="")
+        _write(stream, folder, results, form, table)
+        echo_data(stream.getvalue())
+        return
+    try:
+        with replacing(output) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+            _write(file, folder, results, form, table)
+    except OSError as error:
+        raise StoreError(f"{output} can't be written: {error.strerror}") from error
+
+
+def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str) -> None:
+    from harness.report.junit import junit
+    from harness.schema import SCHEMA_VERSION
+    from harness.store.results import plain_rows
+    from harness.store.runs import read_run_file
+
+    frame = results.cases if table == "cases" else results.table(table)
+    if form == "csv":
+        writer = csv.writer(stream)
+        writer.writerow(frame.columns)
+        for row in _rows(frame):
+            writer.writerow(csv_text(value) if isinstance(value, str) else value for value in row.values())
+    elif form == "json":
+        content = {"schema_version": SCHEMA_VERSION, "run": read_run_file(folder), table: list(_rows(frame))}
+        json.dump(content, stream, indent=2, default=str, allow_nan=False)
+        stream.write("\n")
+    else:
+        stream.write(junit(folder.name, plain_rows(results.cases)))
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table, of which not all are plain values at once; times are ISO 8601."""
+    import pandas as pd
+
+    from harness.store.results import plain_rows
+
+    for start in range(0, len(frame), _CHUNK_ROWS):
+        for row in plain_rows(frame.iloc[start : start + _CHUNK_ROWS]):
+            yield {name: value.isoformat() if isinstance(value, pd.Timestamp) else value for name, value in row.items()}
 
 
 def _show_runs(results_dir: Path) -> None:
     """Print a line for each run in a folder."""
+    from harness.store import list_runs
+
     runs = list_runs(results_dir)
     if not runs:
         click.echo(f"{results_dir} holds no runs. Make one: pytest suites/ --device nano33")
@@ -177,11 +241,16 @@ def _show_runs(results_dir: Path) -> None:
 
 
 def _refuse_copy(results_dir: Path) -> None:
+    from harness.store.fetch import is_cached
+
     if is_cached(results_dir):
         raise ConfigError("a store behind a URL is only read; run this where its runs are kept, with --results-dir DIR")
 
 
 def _run_row(run: RunInfo) -> tuple[str | None, ...]:
+    from harness.store.place import boards_of, place_of, spelled
+    from harness.store.results import plain_rows
+
     if run.cases is None:
         return run.path.name, run.state, None, None
     places: dict[tuple[str, str], list[dict[str, Any]]] = {}

@@ -7,8 +7,7 @@ from harness.config import load_suite, shipped_kinds
 from harness.image.elf import load_image
 from harness.image.input_tensors import model_inputs
 from harness.image.model_card import TensorSpec
-from harness.measure.input_columns import range_columns
-from harness.measure.input_range import FEW_CODES, SATURATED_LIMIT, input_range, input_warnings
+from harness.measure.input_columns import FEW_CODES, SATURATED_LIMIT, input_range, input_warnings, range_columns
 
 KIND = shipped_kinds()["nano33"]
 BYTE = TensorSpec(shape=(1, 4, 4, 1), dtype="int8", scale=1 / 255, zero_point=-128)
@@ -16,7 +15,7 @@ FLOAT = TensorSpec(shape=(1, 4, 4), dtype="float32")
 
 
 def looked_at(real, variant="int8", spec=BYTE, **others):
-    return {"variant": variant, **input_range(np.asarray(real, np.float32), variant, spec, others).columns}
+    return {"variant": variant, **input_range(np.asarray(real, np.float32), variant, spec, others)}
 
 
 def images(low, high):

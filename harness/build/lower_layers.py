@@ -1,0 +1,283 @@
+"""From layers with weights (convolutions, matrices) to kernel calls: int8, float32, and float32 with int8 weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.build.requantize import Channel, channel
+from harness.build.step import Array, Window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from harness.build.step import Node, Step
+
+#: Columns of the fast int8 kernels hold four inputs as (x0, x2), (x1, x3): what SXTB16 makes of a word.
+_QUAD = (0, 2, 1, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels]."""
+
+    values: NDArray[np.generic]
+    bias: NDArray[np.generic]
+    scales: tuple[float, ...]
+
+    @property
+    def type(self) -> str:
+        """What the names of float kernels and structs end in: float32 weights, or weights of 8 bits."""
+        return "w8" if self.scales else "f32"
+
+    @property
+    def parameters(self) -> int:
+        return self.values.size + self.bias.size
+
+    def arrays(self, fast: NDArray[np.generic], plain: NDArray[np.generic] | None = None) -> tuple[Array, ...]:
+        """The constants of a float layer, with the weights laid out for the kernels."""
+        scales = (Array("scales", np.array(self.scales, np.float32)),) if self.scales else ()
+        return (Array("weights", fast, plain), *scales, Array("bias", self.bias))
+
+
+def convolution(node: Node) -> Step:
+    """Return the call of a convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
+    _, k_h, k_w, in_c = node.second.shape
+    window = node.window(k_h, k_w)
+    if in_c != window.in_c:
+        what = f"weights for {in_c} of {window.in_c} input channels"
+        raise node.refused(what, "a kernel for grouped convolutions")
+    return _convolution(node, window, _weights(node, axis=0))
+
+
+def depthwise(node: Node) -> Step:
+    """Return the call of a depthwise convolution; of one input channel it is a convolution."""
+    window = node.window(*node.second.shape[1:3])
+    weights = _weights(node, axis=3)
+    if window.in_c == 1:
+        return _convolution(node, window, weights)
+    simple = window.in_c == window.out_c and window.in_c % 4 == 0
+    taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
+    macs = window.pixels * window.taps * window.out_c
+    if node.x.dtype == "float32":
+        struct = f"hil_depthwise_{weights.type}"
+        return node.step(
+            struct if simple else f"{struct}_plain",
+            struct,
+            node.float_limits(),
+            *weights.arrays(taps),
+            has_plain=simple,
+            window=window,
+            macs=macs,
+            parameters=weights.parameters,
+        )
+    int8 = _Int8(node, weights)
+    channels, fast = int8.channels(weights.bias, int8.bounds(255))
+    padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
+    return node.step(
+        "hil_depthwise_s8" if simple else "hil_depthwise_any_s8",
+        "hil_depthwise_s8",
+        {"quant": int8.quant(fast=fast)},
+        Array("weights", taps) if simple else Array("weights", padded, taps),
+        Array("channels", channels),
+        has_plain=True,
+        window=window,
+        scratch_bytes=_band_bytes(window),
+        scratch_of=_band_bytes,
+        macs=macs,
+        parameters=weights.parameters,
+    )
+
+
+def _band_bytes(window: Window) -> int:
+    """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    width = (window.out_w - 1) * window.stride_w + window.k_w
+    return 8 * (window.taps + window.k_h * width)
+
+
+def fully_connected(node: Node) -> Step:
+    """Return the call of a matrix by vector product."""
+    if node.operator.options.get("WeightsFormat", 0) != 0:
+        raise node.refused("shuffled weights", "weights in the default format")
+    weights = _weights(node, axis=0)
+    outputs, depth = weights.values.shape
+    sizes = {"rows": node.x.elements // depth, "depth": depth, "outputs": outputs}
+    macs = node.x.elements // depth * weights.values.size
+    if node.x.dtype == "float32":
+        kernel = f"hil_fully_connected_{weights.type}"
+        arrays = weights.arrays(groups_of_eight(weights.values), weights.values)
+        fields = sizes | node.float_limits()
+        return node.step(kernel, kernel, fields, *arrays, has_plain=True, macs=macs, parameters=weights.parameters)
+    packed, arrays, quant = _Int8(node, weights).matrix(weights.values[:, np.newaxis, :])
+    return node.step(
+        "hil_fully_connected_s8" if packed else "hil_fully_connected_s8_plain",
+        "hil_fully_connected_s8",
+        sizes | {"quant": quant},
+        *arrays,
+        has_plain=packed,
+        overread_bytes=-depth % 4,
+        macs=macs,
+        parameters=weights.parameters,
+    )
+
+
+def _convolution(node: Node, window: Window, weights: _Weights) -> Step:
+    macs, row = window.pixels * weights.values.size, window.k_w * window.in_c
+    if node.x.dtype == "float32":
+        depth = window.taps * window.in_c
+        return node.step(
+            f"hil_conv1x1_{weights.type}" if window.pointwise else f"hil_conv_{weights.type}",
+            f"hil_conv_{weights.type}",
+            node.float_limits(),
+            *weights.arrays(groups_of_eight(weights.values.reshape(window.out_c, depth)), weights.values),
+            has_plain=True,
+            window=window,
+            scratch_bytes=0 if window.pointwise else 2 * 4 * depth,
+            macs=macs,
+            parameters=weights.parameters,
+        )
+    packed, arrays, quant = _Int8(node, weights).matrix(weights.values.reshape(window.out_c, window.k_h, row))
+    fast, run = "hil_conv1x1_s8" if window.pointwise else "hil_conv_s8", row + -row % 4
+    return node.step(
+        fast if packed else "hil_conv_s8_plain",
+        "hil_conv_s8",
+        {"quant": quant},
+        *arrays,
+        has_plain=packed,
+        window=window,
+        scratch_bytes=4 * window.k_h * run + (0 if window.pointwise else run) if packed else 0,
+        overread_bytes=-row % 4,
+        macs=macs,
+        parameters=weights.parameters,
+    )
+
+
+class _Int8:
+    """The constants of an int8 layer."""
+
+    def __init__(self, node: Node, weights: _Weights) -> None:
+        x, y = node.quantization(node.x), node.quantization(node.y)
+        low, high = node.limits()
+        self._fields = {"in_zero": x.zero, "out_zero": y.zero, "act_min": low, "act_max": high}
+        self._weights = weights
+        #: Per channel, input scale x weight scale / output scale.
+        self._reals = [x.scale * scale / y.scale for scale in weights.scales]
+        if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
+            # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
+            product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
+            self._reals = [product / y.scale] * len(weights.values)
+
+    def quant(self, *, fast: bool) -> str:
+        """Return struct hil_quant."""
+        return initializer({**self._fields, "fast": int(fast)})
+
+    def bounds(self, greatest_input: int) -> NDArray[np.int64]:
+        """Return the greatest magnitude that each channel's sum can have."""
+        values = self._weights.values.astype(np.int64)
+        totals = np.abs(values).reshape(len(values), -1).sum(axis=1)
+        bounds: NDArray[np.int64] = np.abs(self._weights.bias.astype(np.int64)) + greatest_input * totals
+        return bounds
+
+    def channels(self, bias: NDArray[np.generic], bounds: NDArray[np.int64]) -> tuple[tuple[Channel, ...], bool]:
+        """Return every channel's constants, and whether all of them and the clamp allow the fast form."""
+        pairs = [
+            channel(int(b), real, int(bound), self._fields["out_zero"])
+            for b, real, bound in zip(bias, self._reals, bounds, strict=True)
+        ]
+        full = (self._fields["act_min"], self._fields["act_max"]) == (-128, 127)
+        return tuple(constants for constants, _ in pairs), full and all(fast for _, fast in pairs)
+
+    def matrix(self, rows: NDArray[np.generic]) -> tuple[bool, tuple[Array, ...], str]:
+        """Return whether the kernels of matmul_s8.h can take rows of weights; constants; struct hil_quant."""
+        plain, _ = self.channels(self._weights.bias, self.bounds(255))
+        packed = self._packed(rows)
+        if packed is None:
+            return False, (Array("weights", self._weights.values), Array("channels", plain)), self.quant(fast=False)
+        values, channels, fast = packed
+        arrays = Array("weights", values, self._weights.values), Array("channels", channels, plain)
+        return True, arrays, self.quant(fast=fast)
+
+    def _packed(self, rows: NDArray[np.generic]) -> tuple[NDArray[np.int8], tuple[Channel, ...], bool] | None:
+        """Return rows, channels, and whether the fast form may be used; None if a weight or sum doesn't fit them.
+
+        These kernels take inputs as they are: what the zero point adds is the same for every output and goes into
+        the bias.
+        """
+        wide = rows.astype(np.int64)
+        bias = self._weights.bias.astype(np.int64) - self._fields["in_zero"] * wide.sum(axis=(1, 2))
+        totals = 128 * np.abs(wide).sum(axis=(1, 2))
+        # the odd channel of a pair has 24 bits of the mixed sum
+        if np.abs(bias).max() >= 1 << 31 or totals[1::2].max(initial=0) >= 1 << 23:
+            return None
+        try:
+            packed = pair_rows(rows)
+        except OverflowError:
+            return None
+        return packed, *self.channels(bias, np.abs(bias) + totals)
+
+
+def initializer(fields: dict[str, int]) -> str:
+    """Return a C initializer of a struct."""
+    return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
+
+
+def _weights(node: Node, axis: int) -> _Weights:
+    """Return the weights with output channels first; their channels are counted along `axis` in the file."""
+    filters, computes = node.second, node.x.dtype
+    if filters.data is None or (filters.dtype != computes and not filters.dequantized):
+        needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
+        what = f"weights that are not constant {computes} ({filters.dtype})"
+        raise node.refused(what, "full-int8 weights" if computes == "int8" else needed)
+    values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
+    count = len(values)
+    scales: tuple[float, ...] = ()
+    if filters.dtype == "int8":
+        quantization = node.quantization(filters)
+        if any(quantization.zero_points):
+            raise node.refused("weights with a zero point", "symmetric weights")
+        scales = quantization.scales
+        if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
+            raise node.refused("scales along another dimension than outputs", "one scale per output")
+        scales = scales if len(scales) > 1 else scales * count
+    kind = "int32" if computes == "int8" else "float32"
+    bias = np.zeros(count, kind)
+    given = node.tensors[2] if len(node.tensors) > 2 else None
+    if given is not None:
+        if given.data is None or given.dtype != kind or given.shape != (count,):
+            raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
+        bias = given.data.astype(kind)
+    return _Weights(values, bias, scales)
+
+
+def pair_rows(weights: NDArray[np.generic]) -> NDArray[np.int8]:
+    """Return int8 weights as the fast int8 kernels read them: two output channels in the halfwords of a row.
+
+    A halfword is 256 x odd + even (see matmul_s8.h).
+
+    Args:
+        weights: [channels, runs, length]; each run (a row of the kernel) is filled up with zeros to a multiple of four.
+
+    Returns:
+        The bytes, [ceil(channels / 2), runs x ceil(length / 4) x 8], little-endian.
+
+    Raises:
+        OverflowError: a weight is -128 where 256 x odd + even wouldn't fit 16 bits.
+    """
+    channels, runs, length = weights.shape
+    wide = np.zeros((channels + channels % 2, runs, -(-length // 4) * 4), np.int32)
+    wide[:channels, :, :length] = weights
+    ordered = wide.reshape(len(wide), -1, 4)[:, :, _QUAD].reshape(len(wide), -1)
+    mixed = 256 * ordered[1::2] + ordered[0::2]
+    if mixed.min(initial=0) < -(1 << 15):
+        raise OverflowError("a weight of -128 has a negative neighbour")
+    return np.ascontiguousarray(mixed, "<i2").view(np.int8)
+
+
+def groups_of_eight(weights: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return weights [channels, depth] for the float kernels: [ceil(channels / 8), depth, 8], filled up with zeros."""
+    channels, depth = weights.shape
+    padded = np.zeros((-(-channels // 8) * 8, depth), weights.dtype)
+    padded[:channels] = weights
+    return np.ascontiguousarray(padded.reshape(-1, 8, depth).transpose(0, 2, 1))

@@ -1,0 +1,158 @@
+"""From operators that work value by value to kernel calls: sums, products, functions of one value, conversions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.build import lookup, pairs
+from harness.build.requantize import channel
+from harness.build.step import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from harness.build.graph import Quantization, Tensor
+    from harness.build.step import Node, Step
+
+    Table = Callable[[Quantization, Quantization], NDArray[np.int8]]
+
+#: ReLU and the like as operators of their own.
+_RELUS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
+
+_TABLES: Mapping[str, Table] = {
+    "HARD_SWISH": lookup.hard_swish_table,
+    "LOGISTIC": lookup.logistic_table,
+    "QUANTIZE": lookup.requantize_table,
+    "TANH": lookup.tanh_table,
+    **{kind: partial(lookup.relu_table, activation=activation) for kind, activation in _RELUS.items()},
+}
+
+#: Scale and zero point of outputs whose range is known.
+_PRESCRIBED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+
+
+def binary(node: Node) -> Step:
+    """Return the call of a sum or product; of int8 with one constant value it is a table."""
+    longer, shorter, period = _inputs(node)
+    adds = node.kind == "ADD"
+    if node.y.dtype == "float32":
+        kernel = "hil_add_f32" if adds else "hil_mul_f32"
+        step = node.step(kernel, "hil_binary_f32", node.float_limits())
+    else:
+        a, b, out = (node.quantization(tensor) for tensor in (longer, shorter, node.y))
+        limits = node.limits()
+        if shorter.data is not None and period == 1:
+            outputs = (pairs.add_outputs if adds else pairs.mul_outputs)(a, b, out, limits)
+            column = outputs[:, int(shorter.data.flat[0]) + 128].astype(np.int8)
+            return _lookup(replace(node, x=longer), np.roll(column, 128))
+        fast, fields = (_add_fields if adds else _mul_fields)(a, b, out, limits)
+        kernel = "hil_add_s8" if adds else "hil_mul_s8"
+        step = node.step(kernel if fast else f"{kernel}_plain", kernel, fields, has_plain=fast)
+    step = replace(
+        step,
+        inputs=(longer,),
+        fields={"count": node.y.elements, "period": period, **step.fields},
+        in_place=True,
+    )
+    if shorter.data is None:
+        return replace(step, inputs=(longer, shorter))
+    kernel = step.kernel.replace("_s8", "_constant_s8").replace("_f32", "_constant_f32")
+    arrays = (Array("constant", np.ascontiguousarray(shorter.data)),)
+    return replace(step, kernel=kernel, arrays=arrays, parameters=shorter.elements)
+
+
+def _inputs(node: Node) -> tuple[Tensor, Tensor, int]:
+    """Return the input of the output's size, the other one, and after how many values that repeats."""
+    y = node.y
+    first, second = (node.graph.tensors[i] for i in node.operator.inputs)
+    if first.data is not None or (second.data is None and first.elements < second.elements):
+        first, second = second, first
+    if {first.dtype, second.dtype} != {y.dtype}:
+        what = f"{first.dtype} and {second.dtype} to {y.dtype}"
+        raise node.refused(what, "inputs and output of one type")
+    if first.elements != y.elements:
+        what = f"a constant of shape {list(second.shape)} with an input of shape {list(first.shape)}"
+        raise node.refused(what, "a constant that is not larger than the input")
+    shape = (1,) * (len(first.shape) - len(second.shape)) + second.shape
+    repeated = next((d for d, size in enumerate(shape) if size > 1), len(shape))
+    if len(shape) == len(first.shape) and shape[repeated:] == first.shape[repeated:]:
+        return first, second, second.elements
+    what = f"inputs of shapes {list(first.shape)} and {list(second.shape)}"
+    raise node.refused(what, "the same shape, or a second input of the last dimensions or of one value")
+
+
+def _add_fields(
+    a: Quantization, b: Quantization, out: Quantization, limits: tuple[int, int]
+) -> tuple[bool, dict[str, object]]:
+    """Return whether there is a shorter formula, and the struct's fields."""
+    fast = pairs.fast_add(a, b, out) if limits == (-128, 127) else None
+    fields: dict[str, object] = {} if fast is None else dict(vars(fast))
+    for name, scaling in zip(("first_", "second_", ""), pairs.add_scaling(a, b, out), strict=True):
+        fields |= {f"{name}multiplier": scaling.multiplier, f"{name}shift": scaling.shift}
+    fields |= {"first_zero": a.zero, "second_zero": b.zero, "out_zero": out.zero}
+    return fast is not None, fields | {"act_min": limits[0], "act_max": limits[1]}
+
+
+def _mul_fields(
+    a: Quantization, b: Quantization, out: Quantization, limits: tuple[int, int]
+) -> tuple[bool, dict[str, object]]:
+    """Return whether the fast form may be used, and the struct's fields."""
+    greatest = [max(127 - s.zero, s.zero + 128) for s in (a, b)]
+    constants, fast = channel(0, a.scale * b.scale / out.scale, greatest[0] * greatest[1], out.zero)
+    words = ", ".join(f"{(-s.zero & 0xFFFF) * 0x10001:#010x}u" for s in (a, b))
+    return fast and limits == (-128, 127), {
+        "minus_zeros": f"{{{words}}}",
+        "quant": f"{{.out_zero = {out.zero}, .act_min = {limits[0]}, .act_max = {limits[1]}}}",
+        "channel": f"{{0, {constants.multiplier}, {constants.round}, {constants.shift}}}",
+    }
+
+
+def unary(node: Node) -> Step:
+    """Return the call of a function of one value; of int8 it is a table."""
+    if node.x.dtype == "float32":
+        fields: dict[str, object] = {"count": node.x.elements}
+        kernel = f"hil_{node.kind.lower()}_f32"
+        if node.kind in _RELUS:
+            kernel = "hil_relu_f32"
+            fields |= node.float_limits(_RELUS[node.kind])
+        if node.kind == "LEAKY_RELU":
+            fields["alpha"] = f"{float(node.operator.options['Alpha'])!r}f"
+        return node.step(kernel, "hil_unary_f32", fields, in_place=True)
+    x, y = node.quantization(node.x), node.quantization(node.y)
+    prescribed = _PRESCRIBED.get(node.kind, (y.scale, y.zero))
+    if (y.scale, y.zero) != prescribed:
+        what = f"output scale {y.scale} and zero point {y.zero}"
+        raise node.refused(what, f"{prescribed[0]} and {prescribed[1]}, which TFLite prescribes")
+    try:
+        if node.kind == "LEAKY_RELU":
+            return _lookup(node, lookup.leaky_relu_table(x, y, float(node.operator.options["Alpha"])))
+        return _lookup(node, _TABLES[node.kind](x, y))
+    except ValueError as error:
+        raise node.refused(str(error), "a greater output scale") from error
+
+
+def _lookup(node: Node, table: NDArray[np.int8]) -> Step:
+    fields = {"count": node.x.elements}
+    return node.step("hil_lookup_s8", "hil_lookup_s8", fields, Array("table", table), in_place=True)
+
+
+def quantize(node: Node) -> Step:
+    """Return the call that makes int8 of float32."""
+    return _conversion(node, "hil_quantize_s8", node.y)
+
+
+def dequantize(node: Node) -> Step:
+    """Return the call that makes float32 of int8."""
+    return _conversion(node, "hil_dequantize_s8", node.x)
+
+
+def _conversion(node: Node, kernel: str, quantized: Tensor) -> Step:
+    quantization = node.quantization(quantized)
+    fields = {"count": node.x.elements, "scale": f"{quantization.scale!r}f", "zero": quantization.zero}
+    return node.step(kernel, "hil_quantize", fields)
