@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.config import load_suite
 from harness.config.state import now, state_folder
 from harness.errors import ConfigError, HilError, StoreError
-from harness.farm.dispatch import FAILURES, Outcome, Try, failures_in_a_row, limit_s, next_case
+from harness.farm.dispatch import FAILURES, Try, failures_in_a_row, limit_s, next_case
 from harness.farm.results import NightResults
 from harness.farm.seats import Job, Seat, Seats, result_of
 from harness.farm.task import check, measure, order_case
@@ -119,17 +119,16 @@ class Driver:
             SchedulerGoneError: it doesn't come back in time.
             FarmError: it comes back with other versions.
         """
-        wish, total = self._wish, len(self._night.cases)
         for seat in self._seats:
             seat.job, seat.address, seat.ready = None, None, False
-        wait = 0.0 if self._cluster.own else wish.scheduler_s
+        wait = 0.0 if self._cluster.own else self._wish.scheduler_s
         self._wish.say(
-            f"the scheduler at {self._cluster.address} is gone; {len(self._results.done)} of {total} cases are done "
-            f"and kept. Waiting up to {wait:.0f} s for it to come back"
+            f"the scheduler at {self._cluster.address} is gone; {len(self._results.done)} of {len(self._night.cases)} "
+            f"cases are done and kept. Waiting up to {wait:.0f} s for it to come back"
         )
         self._seats.write("waiting")
         self._cluster.connect(wait)
-        wish.say(f"the scheduler at {self._cluster.address} is back; the night goes on")
+        self._wish.say(f"the scheduler at {self._cluster.address} is back; the night goes on")
 
     # What the workers do
 
@@ -227,8 +226,7 @@ class Driver:
     def _ended(self, seat: Seat, job: Job, told: Mapping[str, Any]) -> None:
         """Write down what came of a case or a check; only once it is on the disk it counts."""
         seat.job, seat.state, seat.reason = None, "waiting", ""
-        outcome: Outcome = told["outcome"]
-        error, reason = told.get("error"), told.get("reason")
+        outcome, error, reason = told["outcome"], told.get("error"), told.get("reason")
         if outcome == "lost" and time.monotonic() - job.began > job.limit_s:
             reason = f"it took longer than {job.limit_s:.0f} s and was ended"
         if job.case is not None and outcome in ("done", "failed"):
@@ -265,12 +263,8 @@ class Driver:
         if found is not None:
             return found
         if seat.shared and failures_in_a_row(seat.device, self._results.tries) >= FAILURES:
-            last = next(
-                one
-                for one in reversed(self._results.tries)
-                if one.device == seat.device and one.outcome != "unavailable"
-            )
-            return last.reason or "it failed"
+            tries = [one for one in self._results.tries if one.device == seat.device and one.outcome != "unavailable"]
+            return tries[-1].reason or "it failed"
         return None
 
     def _quarantined(self, seat: Seat) -> str | None:
