@@ -31,7 +31,7 @@ from harness.config.health import HealthRules
 from harness.errors import HilError
 from harness.farm.certificates import make_certificates
 from harness.farm.night import PLAN, Night
-from harness.farm.tries import read_tries
+from harness.farm.results import read_tries
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -40,6 +40,6 @@ def certs(folder: Path, hosts: tuple[str, ...]) -> None:
 @LAB
 def scheduler(host: str, port: int, certificates: Path | None, dashboard: int | None, lab: str | None) -> None:
     """Run the scheduler of a farm, with TLS unless it listens to this computer only."""
-    from harness.farm.scheduler import run_scheduler
+    from harness.farm.cluster import run_scheduler
 
     run_scheduler(host, port, certificates or load_lab(lab).farm.certificates, dashboard, click.echo)

@@ -27,7 +27,7 @@ def leases(as_json: bool, lab: str | None) -> None:  # noqa: FBT001 (click passe
     """Show who uses which board of this computer, since when, and which are free."""
     from harness.boards.leases import is_on
     from harness.config.state import is_here
-    from harness.locks.listing import list_leases
+    from harness.locks.lease_files import list_leases
 
     loaded, (held, crashed), monotonic_s = load_lab(lab), list_leases(), time.monotonic()
     here = [device for device in loaded.devices if is_here(device)]

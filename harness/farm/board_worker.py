@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.boards.leases import is_on
 from harness.config import Lab
@@ -19,9 +17,11 @@ from harness.config.state import hostname
 from harness.errors import FarmError, HilError
 from harness.farm.cluster import configure, difference, is_loopback, scheduler_versions, secured, versions
 from harness.farm.task import Post
-from harness.locks.listing import list_leases
+from harness.locks.lease_files import list_leases
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.config import Device
 
 #: How the process ends: the scheduler is gone or it was told to; it is refused, which starting it again won't change.
@@ -33,48 +33,24 @@ _SILENT_S: Final = 8.0
 _LET_GO_S: Final = 20.0
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a board's process is told.
-
-    Attributes:
-        scheduler: its address.
-        name: of the worker: the board's, or that of one of several twins of a kind that nobody configured.
-        device: name of the board.
-        lab_file: devices.yaml; None for none.
-        certificates: folder; None on loopback.
-        folder: for its files; whoever started the process removes it.
-    """
-
-    scheduler: str
-    name: str
-    device: str
-    lab_file: str | None
-    certificates: str | None
-    folder: str
-
-    def text(self) -> str:
-        """Return it as an argument of the process."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read such an argument."""
-        return cls(**json.loads(text))
-
-
 class BoardWorker:
     """A board, and Dask's worker for it.
 
     Args:
-        place: what this process is told.
+        scheduler: its address.
+        name: of the worker: the board's, or that of one of several twins of a kind that nobody configured.
+        device: name of the board.
+        folder: for the worker's files; whoever started the process removes it.
+        lab_file: devices.yaml; "" for none.
+        certificates: their folder; "" on loopback.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        lab_file = None if place.lab_file is None else Path(place.lab_file)
-        (self._device,) = Lab.load(lab_file).select([place.device])
-        self.post = Post(place.device, lab_file, Path(place.folder))
+    def __init__(self, scheduler: str, name: str, device: str, folder: str, lab_file: str, certificates: str) -> None:
+        lab_path = Path(lab_file) if lab_file else None
+        self._address, self._name = scheduler, name
+        self._security = secured(scheduler, Path(certificates) if certificates else None)
+        (self._device,) = Lab.load(lab_path).select([device])
+        self.post = Post(device, lab_path, Path(folder))
         self._holder: str | None = None
         self._scheduler: str | None = None
 
@@ -87,27 +63,24 @@ class BoardWorker:
         """
         from distributed import Status, Worker  # noqa: PLC0415 (slow)
 
-        place = self._place
-        certificates = None if place.certificates is None else Path(place.certificates)
-        security = secured(place.scheduler, certificates)
-        await self._check_scheduler(security)
+        await self._check_scheduler()
         worker: Any = Worker(
-            place.scheduler,
-            name=place.name,
+            self._address,
+            name=self._name,
             nthreads=1,
             resources=dict.fromkeys(("board", self._device.kind.name, *self._device.tags), 1.0),
-            security=security,
-            host="127.0.0.1" if is_loopback(place.scheduler) else None,
+            security=self._security,
+            host="127.0.0.1" if is_loopback(self._address) else None,
             death_timeout=30,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,
             local_directory=str(self.post.folder),
             startup_information={"hil": lambda _worker: offer_of(self._device)},
-            metrics={"hil": self._now},
+            metrics={"hil": lambda _worker: {"holder": self._holder}},
         )
         worker.post = self.post
         await worker
-        _say(f"is at {place.scheduler}", ENDED)
+        _say(f"is at {self._address}", ENDED)
         try:
             while worker.status in (Status.running, Status.paused) and not self.post.stopped.is_set():
                 if not await self._is_known(worker):
@@ -141,19 +114,15 @@ class BoardWorker:
             timer.daemon = True
             timer.start()
 
-    async def _check_scheduler(self, security: Any) -> None:
+    async def _check_scheduler(self) -> None:
         from distributed.core import rpc  # noqa: PLC0415 (slow)
 
-        arguments = security.get_connection_args("worker")
         connected: Any = rpc
-        async with connected(self._place.scheduler, connection_args=arguments) as scheduler:
+        async with connected(self._address, connection_args=self._security.get_connection_args("worker")) as scheduler:
             told = await scheduler.versions()
-        wrong = difference(scheduler_versions(told), f"the scheduler at {self._place.scheduler}")
+        wrong = difference(scheduler_versions(told), f"the scheduler at {self._address}")
         if wrong is not None:
             raise FarmError(wrong)
-
-    def _now(self, _worker: object) -> dict[str, Any]:
-        return {"holder": self._holder}
 
     def _held_by(self) -> str | None:
         """Say who else of this computer has the board; None if nobody does."""
@@ -179,11 +148,11 @@ def offer_of(device: Device) -> dict[str, Any]:
     }
 
 
-def main(text: str) -> int:
-    """Run the process of a board: `python -m harness.farm.board_worker PLACE`. It isn't meant for people."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the process of a board, with the arguments of `BoardWorker`. It isn't meant for people."""
     configure()
     try:
-        worker = BoardWorker(Place.parse(text))
+        worker = BoardWorker(*arguments)
     except HilError as error:
         return _say(str(error), REFUSED)
     signal.signal(signal.SIGTERM, lambda *_: worker.end_soon())
@@ -210,6 +179,6 @@ def _say(text: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1])
+    code = main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(code)  # a thread that hangs must not keep the board

@@ -1,9 +1,11 @@
-"""Dask's side of a farm: a scheduler on this computer, or the way to the lab's; safe or not at all."""
+"""Dask's side of a farm: the scheduler, and the way to it; safe or not at all."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
+import signal
 import socket
 import sys
 import time
@@ -16,13 +18,15 @@ from harness.errors import ConfigError, FarmError
 from harness.farm.certificates import INSTALL, security_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 #: Of what is sent between driver and workers; it changes with `harness.farm.task`.
-PROTOCOL: Final = "1"
+PROTOCOL: Final = "2"
 #: How long a connection may take.
 CONNECT_S: Final = 10.0
+#: How often it is asked whether a scheduler is back.
+_AGAIN_S: Final = 2.0
 #: What Dask does otherwise, and doesn't suit boards: it would repeat a case by itself, notice a host that is gone only
 #: after minutes, and warn of orders that carry their image and inputs.
 _DASK: Final = {
@@ -123,19 +127,32 @@ def reach(address: str) -> str | None:
         return str(error.strerror or error)
 
 
+class SchedulerGoneError(FarmError):
+    """No scheduler answers."""
+
+
 class Cluster:
     """A connection to a scheduler, which may be this process's own.
 
     Args:
         address: of the lab's; None starts one on loopback, for as long as this process lives.
         certificates: folder of this host's; None on loopback.
+        wait_s: how long to wait for a scheduler that doesn't answer.
+        on_wait: told why it waits, once.
 
     Raises:
         ConfigError: dask.distributed is missing, or the way isn't safe.
-        FarmError: the scheduler can't be reached, or has other versions.
+        SchedulerGoneError: nobody answers.
+        FarmError: the scheduler has other versions.
     """
 
-    def __init__(self, address: str | None, certificates: Path | None = None) -> None:
+    def __init__(
+        self,
+        address: str | None,
+        certificates: Path | None = None,
+        wait_s: float = 0.0,
+        on_wait: Callable[[str], None] = lambda _why: None,
+    ) -> None:
         configure()
         self._closing = ExitStack()
         self._security = security_of(None) if address is None else secured(address, certificates)
@@ -143,7 +160,7 @@ class Cluster:
         self.address = self._start() if address is None else address
         self.client: Any = None
         try:
-            self.connect()
+            self.connect(wait_s, on_wait)
         except BaseException:
             self._closing.close()
             raise
@@ -161,26 +178,46 @@ class Cluster:
         self._closing.callback(cluster.close, timeout=5)
         return str(cluster.scheduler_address)
 
-    def connect(self) -> None:
+    def connect(self, wait_s: float = 0.0, on_wait: Callable[[str], None] = lambda _why: None) -> None:
         """Connect, anew if the connection was lost.
 
+        Args:
+            wait_s: how long to wait for a scheduler that doesn't answer; this process's own doesn't come back.
+            on_wait: told why it waits, once.
+
         Raises:
-            FarmError: that fails.
+            SchedulerGoneError: nobody answers.
+            FarmError: it has other versions, which waiting won't change.
         """
+        deadline, said = time.monotonic() + (0.0 if self.own else wait_s), False
+        while True:
+            try:
+                self._connect()
+            except SchedulerGoneError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                if not said:
+                    on_wait(str(error))
+                said = True
+                time.sleep(min(_AGAIN_S, max(0.0, deadline - time.monotonic())))
+            else:
+                return
+
+    def _connect(self) -> None:
         from distributed import Client  # noqa: PLC0415
 
         self.disconnect()
         silent = reach(self.address)
         if silent is not None:
-            raise FarmError(f"no scheduler answers at {self.address}: {silent}")
+            raise SchedulerGoneError(f"no scheduler answers at {self.address}: {silent}")
         try:
-            client = Client(  # type: ignore[no-untyped-call]
+            self.client = Client(  # type: ignore[no-untyped-call]
                 self.address, security=self._security, timeout=CONNECT_S, set_as_default=False, name="hil"
             )
+            told: Any = self.client.get_versions()
         except (OSError, TimeoutError, ValueError) as error:
-            raise FarmError(f"the scheduler at {self.address} can't be used: {error}") from error
-        self.client = client
-        told: Any = client.get_versions()
+            self.disconnect()
+            raise SchedulerGoneError(f"the scheduler at {self.address} can't be used: {error}") from error
         wrong = difference(scheduler_versions(told["scheduler"]), f"the scheduler at {self.address}")
         if wrong is not None:
             self.disconnect()
@@ -203,17 +240,6 @@ class Cluster:
             return None
         return dict(found)
 
-    def await_back(self, seconds: float) -> bool:
-        """Wait for the scheduler to come back, at most so long; whether it did."""
-        deadline = time.monotonic() + (0.0 if self.own else seconds)
-        while True:
-            with suppress(FarmError):
-                self.connect()
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(2.0)
-
     def close(self) -> None:
         """Let go of the scheduler; this process's own ends. Safe to call twice."""
         self.disconnect()
@@ -233,3 +259,52 @@ def scheduler_versions(told: Mapping[str, Any]) -> dict[str, str]:
     python = ".".join(str(packages.get("python", "")).split(".")[:2])
     found = {"Python": python, "distributed": str(packages.get("distributed", ""))}
     return {name: version for name, version in found.items() if version}
+
+
+def run_scheduler(
+    host: str, port: int, certificates: Path | None, dashboard: int | None, say: Callable[[str], None]
+) -> None:
+    """Run a scheduler until it is told to end.
+
+    Args:
+        host: address to listen on.
+        port: 0 for any that is free.
+        certificates: folder of this computer's; None on loopback, where there is no TLS.
+        dashboard: port of Dask's dashboard, which only this computer sees; None for none.
+        say: takes a line for people.
+
+    Raises:
+        ConfigError: it would listen to others without TLS, or the certificates can't be used.
+        FarmError: the port is taken.
+    """
+    configure()
+    protocol = "tcp" if certificates is None else "tls"
+    security = secured(f"{protocol}://{host}:{port or 1}", certificates)
+    try:
+        asyncio.run(_serve(host, port, protocol, security, dashboard, say))
+    except OSError as error:
+        raise FarmError(f"the scheduler can't listen on {host}:{port}: {error.strerror or error}") from error
+
+
+async def _serve(
+    host: str, port: int, protocol: str, security: Any, dashboard: int | None, say: Callable[[str], None]
+) -> None:
+    from distributed import Scheduler  # noqa: PLC0415
+
+    scheduler: Any = Scheduler(
+        host=host,
+        port=port,
+        protocol=protocol,
+        security=security,
+        dashboard=dashboard is not None,
+        dashboard_address=f"127.0.0.1:{dashboard or 0}",
+    )
+    await scheduler
+    say(f"the scheduler is at {scheduler.address}")
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        await scheduler.close()

@@ -106,7 +106,6 @@ def next_case(
     running: Collection[int],
     others: Collection[str],
     left_s: float,
-    free_s: float,
 ) -> PlannedCase | None:
     """Return the case that a free board should measure next; None if there is none for it at the moment.
 
@@ -120,7 +119,6 @@ def next_case(
         running: numbers of the cases that are being measured.
         others: names of the other boards that are in use by the night.
         left_s: seconds until the night is over.
-        free_s: seconds until somebody else has reserved the board.
     """
     suspects = {name for case in cases_now.values() for name in case.failed}
     candidates = [
@@ -129,7 +127,7 @@ def next_case(
         if device in case.devices
         and case.number not in running
         and cases_now[case.number].open_to(device)
-        and (case.seconds or 0.0) < min(left_s, free_s)
+        and (case.seconds or 0.0) < left_s
     ]
     if device not in suspects:
         return candidates[0] if candidates else None

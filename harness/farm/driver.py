@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import queue
+import pickle
 import time
-from collections import Counter, defaultdict
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config import load_suite
-from harness.config.state import hostname, now, stamp, state_folder
+from harness.config.state import now, state_folder
 from harness.errors import ConfigError, HilError, StoreError
-from harness.farm.cluster import difference
-from harness.farm.dispatch import FAILURES, Outcome, Try, failures_in_a_row, limit_s, next_case, standings
-from harness.farm.order import missing, order_case, pack
-from harness.farm.seats import Job, Seat, end_case, result_of
-from harness.farm.task import check, measure
-from harness.farm.tries import add_try, read_tries
-from harness.files.json_file import write_json
+from harness.farm.dispatch import FAILURES, Try, failures_in_a_row, limit_s, next_case
+from harness.farm.results import NightResults
+from harness.farm.seats import Job, Seat, Seats, result_of
+from harness.farm.task import check, measure, order_case
 from harness.health.book import HealthBook
 from harness.health.check import task_for
 from harness.run.provenance import provenance
-from harness.store.commits import committed
-from harness.store.folders import writer_name
-from harness.store.runs import Run
-from harness.text.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +28,7 @@ if TYPE_CHECKING:
     from harness.farm.seats import Wish
     from harness.health.history import Check
 
-_POLL_S: Final = 0.3
+_POLL_S: Final = 0.2
 #: How often the scheduler is asked which boards there are.
 _LOOK_S: Final = 1.0
 #: How long measuring may go on after the deadline, for the cases that had been begun.
@@ -49,10 +42,6 @@ _REPORT_S: Final = 30.0
 _TEST_S: Final = 60.0
 
 
-class SchedulerGoneError(Exception):
-    """The scheduler went away, and didn't come back in time."""
-
-
 class Driver:
     """Measures the cases of a night that its run lacks.
 
@@ -61,31 +50,21 @@ class Driver:
         night: the night.
         devices: its boards, as far as this host's devices.yaml or the workers say.
         cluster: where the boards are.
-        keep_workers: called now and then to see that this host's own workers live.
 
     Raises:
         StoreError: the run can't be written.
     """
 
-    def __init__(
-        self, wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster, keep_workers: Callable[[], None]
-    ) -> None:
-        self._wish, self._night, self._cluster, self._keep_workers = wish, night, cluster, keep_workers
+    def __init__(self, wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> None:
+        self._wish, self._night, self._cluster = wish, night, cluster
         self._devices = {device.name: device for device in devices}
-        self._suites: dict[str, Suite] = {}
+        self._suite: Callable[[str], Suite] = cache(lambda suite: load_suite(wish.base / suite))
         rules, results = wish.lab.farm.health, night.run.parent
         self._book = HealthBook(state_folder(wish.lab), rules, results, devices=devices)
-        self._tries = read_tries(night.folder)
-        self._earlier = defaultdict(int, Counter(one.case for one in self._tries if one.outcome == "lost"))
-        self._done = set(committed(night.run))
-        self._seats: dict[str, Seat] = {}
-        self._results: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._seats = Seats(night, devices, wish.say, check=wish.nightly.check)
         self._count = 0
-        self._begun = time.monotonic()
-        self._seen = dict.fromkeys((name for case in night.cases for name in case.devices), self._begun)
-        self._due: dict[str, float] = {}
-        self._since, self._words, self._refused = now(), "", set[str]()
-        self.run = Run.join(night.run, self._about(), writer_name(hostname(), "night"))
+        self._due = {"say": time.monotonic() + _REPORT_S}
+        self._results = NightResults(night, self._about(), "night")
 
     def measure(self) -> None:
         """Measure until every case has its result, nobody can do more, or the time is over.
@@ -97,31 +76,27 @@ class Driver:
         try:
             while True:
                 if self._time("look", _LOOK_S):
-                    self._keep_workers()
                     self._look()
+                time.sleep(_POLL_S)
                 self._collect()
                 if self._late() < 0:
                     self._give_all()
-                self._tell("measuring")
+                self._tell()
                 if not self._goes_on():
                     break
         finally:
-            for seat in self._seats.values():
+            for seat in self._seats:
                 if seat.job is not None:
                     with suppress(Exception):  # the scheduler may be gone
                         seat.job.future.cancel()
-            self.run.close()
-        self._tell("finishing")
+            self._results.run.close()
+        self._seats.write("finishing")
 
     def notes(self) -> list[str]:
         """Say which boards didn't measure, and why; those in quarantine are named anyway."""
-        told = [seat for seat in self._seats.values() if seat.state in ("failed", "unavailable")]
+        told = [seat for seat in self._seats if seat.state in ("failed", "unavailable")]
         notes = [f"{seat.device}: {seat.reason}" for seat in told if self._quarantined(seat) is None]
-        return notes + [f"{name}: no worker offers it" for name in self._never()]
-
-    def tries(self) -> list[Try]:
-        """Return the tries of all cases, in the order in which they ended."""
-        return list(self._tries)
+        return notes + [f"{name}: no worker offers it" for name in self._seats.never()]
 
     # What there is
 
@@ -131,77 +106,38 @@ class Driver:
         if workers is None:
             self._scheduler_gone()
             return
-        there = {
-            str(about["name"]): (address, about)
-            for address, about in workers.items()
-            if isinstance(about.get("hil"), dict) and self._fits(about["hil"])
-        }
-        for name, (address, about) in there.items():
-            self._see(name, address, about)
-        for name, seat in self._seats.items():
-            if name not in there:
-                seat.address, seat.ready = None, False
+        self._seats.look(workers)
         if self._time("test", _TEST_S):
             due = {found.device for found in self._book.due()}
-            for seat in self._seats.values():
+            for seat in self._seats:
                 seat.check_due |= seat.device in due and seat.shared and self._wish.nightly.check
-
-    def _see(self, name: str, address: str, about: Mapping[str, Any]) -> None:
-        """Note what the scheduler says of a worker."""
-        offer = about["hil"]
-        device = self._devices[offer["device"]]
-        if name not in self._seats:
-            shared = device.hardware or device.backend is not None
-            self._seats[name] = Seat(
-                name, device.name, offer["host"], shared, check_due=self._wish.nightly.check and shared
-            )
-        seat = self._seats[name]
-        if seat.address != address:
-            seat.address, seat.files = address, set()
-        holder = (about.get("metrics", {}).get("hil") or {}).get("holder")
-        seat.ready = about.get("status") == "running" and not holder
-        self._seen[seat.device] = time.monotonic()
-        if seat.job is None and seat.state in ("waiting", "paused"):
-            seat.state, seat.reason = ("paused", f"in use by {holder}") if holder else ("waiting", "")
-
-    def _fits(self, offer: Mapping[str, Any]) -> bool:
-        """Whether a worker's board is one of the night's, and its versions are ours; if not that is said once."""
-        if offer.get("device") not in self._seen or offer["device"] not in self._devices:
-            return False
-        wrong = difference(offer.get("versions", {}), f"{offer['device']} on {offer.get('host')}")
-        if wrong is not None and wrong not in self._refused:
-            self._refused.add(wrong)
-            self._wish.say(printable(f"not used: {wrong}"))
-        return wrong is None
 
     def _scheduler_gone(self) -> None:
         """Wait for the scheduler; what the workers were at is measured anew, which is held against nobody.
 
         Raises:
             SchedulerGoneError: it doesn't come back in time.
+            FarmError: it comes back with other versions.
         """
-        wish, total = self._wish, len(self._night.cases)
-        for seat in self._seats.values():
+        for seat in self._seats:
             seat.job, seat.address, seat.ready = None, None, False
-        wait = 0.0 if self._cluster.own else wish.scheduler_s
+        wait = 0.0 if self._cluster.own else self._wish.scheduler_s
         self._wish.say(
-            f"the scheduler at {self._cluster.address} is gone; {len(self._done)} of {total} cases are done and kept. "
-            f"Waiting up to {wait:.0f} s for it to come back"
+            f"the scheduler at {self._cluster.address} is gone; {len(self._results.done)} of {len(self._night.cases)} "
+            f"cases are done and kept. Waiting up to {wait:.0f} s for it to come back"
         )
-        self._tell("waiting", at_once=True)
-        if not self._cluster.await_back(wait):
-            raise SchedulerGoneError
-        self._results = queue.SimpleQueue()
-        wish.say(f"the scheduler at {self._cluster.address} is back; the night goes on")
+        self._seats.write("waiting")
+        self._cluster.connect(wait)
+        self._wish.say(f"the scheduler at {self._cluster.address} is back; the night goes on")
 
     # What the workers do
 
     def _give_all(self) -> None:
         """Give each free board what it should do next."""
-        states = standings(self._tries, self._done)
-        running = {seat.job.case.number for seat in self._seats.values() if seat.job and seat.job.case}
-        used = [seat.device for seat in self._seats.values() if seat.address and self._out(seat) is None]
-        for seat in self._seats.values():
+        states = self._results.standings()
+        running = {seat.job.case.number for seat in self._seats if seat.job and seat.job.case}
+        used = [seat.device for seat in self._seats if seat.address and self._out(seat) is None]
+        for seat in self._seats:
             if seat.job is not None or not seat.ready or time.monotonic() < seat.not_before:
                 continue
             out = self._out(seat)
@@ -218,95 +154,62 @@ class Driver:
                 self._check(seat)
                 continue
             others = [name for name in used if name != seat.device]
-            case = next_case(
-                seat.device, self._night.cases, states, running, others, -self._late(), self._due.get(seat.device, 1e9)
-            )
+            case = next_case(seat.device, self._night.cases, states, running, others, -self._late())
             if case is not None and self._measure(seat, case):
                 running.add(case.number)
 
     def _measure(self, seat: Seat, case: PlannedCase) -> bool:
         """Send a case to a board; False if it can't be sent at all, which ends it."""
         limit = limit_s(case, self._wish.least_s)
-        options = self._night.options
         try:
-            suite = self._suite(case)
-            kind = self._devices[seat.device].kind
-            order, paths = order_case(
-                case,
-                seat.device,
-                suite,
-                kind,
-                run=self._night.run.name,
-                samples=options["samples"],
-                power=options["power"],
-                limit_s=limit,
-            )
+            suite, kind = self._suite(case.suite), self._devices[seat.device].kind
+            order, content = order_case(self._night, case, seat.device, suite, kind, limit)
         except (ConfigError, OSError) as error:
-            self._end_case(case, "failed", str(error))
+            self._results.end(case, "failed", str(error))
             return False
         if case.image_sha256 is not None and case.image_sha256 not in order.files.values():
-            self._end_case(case, "skipped", "its image isn't the one any more that the night was planned with")
+            self._results.end(case, "skipped", "its image isn't the one any more that the night was planned with")
             return False
-        sent = pack(order, missing(paths, seat.files))
-        self._submit(seat, case, measure, sent, limit, frozenset(paths))
+        self._submit(seat, case, measure, (order, content), limit)
         seat.state, seat.reason = "measuring", ""
         return True
 
     def _check(self, seat: Seat) -> None:
         """Send a board the check with known answers."""
         seat.check_due = False
-        suites = dict.fromkeys(
-            self._wish.base / case.suite for case in self._night.cases if seat.device in case.devices
-        )
+        planned = [case for case in self._night.cases if seat.device in case.devices]
+        suites = dict.fromkeys(self._wish.base / case.suite for case in planned)
         try:
             task = task_for(self._devices[seat.device].kind, list(suites))
         except ConfigError:  # measuring says what else is wrong
             return
-        case = next(case for case in self._night.cases if seat.device in case.devices)
+        case = planned[0]
         siblings = self._book.checks.siblings(seat.device, case.kind, case.backend, task.key)
         limit = self._wish.least_s
-        order = (task, siblings, self._wish.lab.farm.health, case.backend, limit)
-        self._submit(seat, None, check, pack(order, {}), limit, frozenset())
+        self._submit(seat, None, check, (task, siblings, self._wish.lab.farm.health, case.backend, limit), limit)
         seat.state, seat.reason = "checking", ""
 
-    def _submit(
-        self,
-        seat: Seat,
-        case: PlannedCase | None,
-        what: Callable[..., Any],
-        sent: Any,
-        limit: float,
-        files: frozenset[str],
-    ) -> None:
+    def _submit(self, seat: Seat, case: PlannedCase | None, what: Callable[..., Any], sent: Any, limit: float) -> None:
         self._count += 1
         about = "check" if case is None else f"case-{case.number}-{case.task}-{case.variant}"
         key = f"{self._night.run.name}-{self._count}-{about}-{seat.name}"
         future = self._cluster.client.submit(
-            what, sent, key=key, workers=[seat.address], allow_other_workers=False, pure=False, retries=0
+            what, pickle.dumps(sent), key=key, workers=[seat.address], allow_other_workers=False, pure=False, retries=0
         )
-        seat.job = Job(case, future, time.monotonic(), limit, files)
-        results = self._results
-        future.add_done_callback(lambda done: results.put((seat.name, done)))
+        seat.job = Job(case, future, time.monotonic(), limit)
 
     def _collect(self) -> None:
         """Take what the workers have sent, and give up those that are gone or hang."""
-        wait = _POLL_S
-        while True:
-            try:
-                name, future = self._results.get(timeout=wait)
-            except queue.Empty:
-                break
-            wait = 0.001
-            seat = self._seats[name]
-            if seat.job is None or seat.job.future is not future:
+        for seat in self._seats:
+            if seat.job is None or not seat.job.future.done():
                 continue
-            told = result_of(future)
+            told = result_of(seat.job.future)
             if told["outcome"] == "lost" and self._cluster.workers() is None:
-                self._due.pop("every look", None)  # the scheduler is gone, and with it what it knew of its tasks
+                self._due.pop("look", None)  # the scheduler is gone, and with it what it knew of its tasks
                 return
             self._ended(seat, seat.job, told)
         at = time.monotonic()
-        for seat in self._seats.values():
+        for seat in self._seats:
             job = seat.job
             if job is None:
                 continue
@@ -323,35 +226,27 @@ class Driver:
     def _ended(self, seat: Seat, job: Job, told: Mapping[str, Any]) -> None:
         """Write down what came of a case or a check; only once it is on the disk it counts."""
         seat.job, seat.state, seat.reason = None, "waiting", ""
-        seat.files |= job.files if told["outcome"] in ("done", "failed") else set()
-        outcome: Outcome = told["outcome"]
-        error, reason = told.get("error"), told.get("reason")
+        outcome, error, reason = told["outcome"], told.get("error"), told.get("reason")
         if outcome == "lost" and time.monotonic() - job.began > job.limit_s:
             reason = f"it took longer than {job.limit_s:.0f} s and was ended"
         if job.case is not None and outcome in ("done", "failed"):
             try:
-                self._take(job.case, told)
+                self._results.take(job.case, told)
             except StoreError as problem:
                 if "damaged" not in str(problem):
                     raise
                 outcome, reason = "lost", str(problem)
-            if outcome == "done" and job.case.number not in self._done:
+            if outcome == "done" and job.case.number not in self._results.done:
                 outcome, reason = "lost", reason or "it sent no result"
         name = "its check" if job.case is None else job.case.name
         if outcome == "unavailable":
             seat.state, seat.reason, seat.not_before = "unavailable", reason or "", time.monotonic() + _BUSY_S
         else:
-            one = Try(-1 if job.case is None else job.case.number, seat.device, outcome, error, reason)
-            add_try(self._night.folder, one)
-            self._tries.append(one)
-            if outcome == "lost" and job.case is not None:
-                self._earlier[job.case.number] += 1
+            number = -1 if job.case is None else job.case.number
+            self._results.add(Try(number, seat.device, outcome, error, reason))
         if outcome != "done":
-            self._log(seat, f"{name}: {outcome}: {reason}")
-        self._judge(seat, outcome, told.get("check"))
-
-    def _judge(self, seat: Seat, outcome: Outcome, found: Check | None) -> None:
-        """Apply the rules of health to what a board did."""
+            self._seats.log(seat, f"{name}: {outcome}: {reason}")
+        found: Check | None = told.get("check")
         if found is not None:
             self._book.checks.add(found)
             self._book.tested(seat.device, ok=found.ok, reason=found.reason)
@@ -360,24 +255,6 @@ class Driver:
             with suppress(StoreError):  # the next failure will do it
                 self._book.review()
 
-    def _take(self, case: PlannedCase, told: Mapping[str, Any]) -> None:
-        """Take over what a worker recorded."""
-        self._earlier[case.number] += self.run.import_case(case.number, told["journal"], self._earlier[case.number])
-        for name, content in told["files"].items():
-            folder, _, file = name.rpartition("/")
-            if folder == "logs":
-                self.run.log(file.removesuffix(".log"), content.decode("utf-8", "replace"))
-            else:
-                path = self._night.run / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        if case.number in committed(self._night.run):
-            self._done.add(case.number)
-
-    def _end_case(self, case: PlannedCase, status: Any, reason: str) -> None:
-        end_case(self.run, case, status, reason, self._earlier[case.number], self._tries)
-        self._done.add(case.number)
-
     # What is known
 
     def _out(self, seat: Seat) -> str | None:
@@ -385,11 +262,9 @@ class Driver:
         found = self._quarantined(seat)
         if found is not None:
             return found
-        if seat.shared and failures_in_a_row(seat.device, self._tries) >= FAILURES:
-            last = next(
-                one for one in reversed(self._tries) if one.device == seat.device and one.outcome != "unavailable"
-            )
-            return last.reason or "it failed"
+        if seat.shared and failures_in_a_row(seat.device, self._results.tries) >= FAILURES:
+            tries = [one for one in self._results.tries if one.device == seat.device and one.outcome != "unavailable"]
+            return tries[-1].reason or "it failed"
         return None
 
     def _quarantined(self, seat: Seat) -> str | None:
@@ -403,14 +278,14 @@ class Driver:
 
     def _goes_on(self) -> bool:
         """Whether a board is at work, or one may still take a case that is left."""
-        busy = any(seat.job is not None for seat in self._seats.values())
+        busy = any(seat.job is not None for seat in self._seats)
         late = self._late()
         if late >= 0:
             return busy and late < _GRACE_S
-        states = standings(self._tries, self._done)
-        out = {seat.device for seat in self._seats.values() if self._out(seat) is not None and not seat.job}
+        states = self._results.standings()
+        out = {seat.device for seat in self._seats if self._out(seat) is not None and not seat.job}
         at = time.monotonic()
-        can = {name for name, seen in self._seen.items() if name not in out and at - seen < self._wish.missing_s}
+        can = {name for name, seen in self._seats.seen.items() if name not in out and at - seen < self._wish.missing_s}
         return busy or any(
             states[case.number].open_to(name) and name in can and (case.seconds or 0.0) < -late
             for case in self._night.cases
@@ -420,59 +295,26 @@ class Driver:
     def _late(self) -> float:
         return (now() - self._night.deadline).total_seconds()
 
-    def _never(self) -> list[str]:
-        offered = {seat.device for seat in self._seats.values()}
-        return [name for name in self._seen if name not in offered]
-
-    def _suite(self, case: PlannedCase) -> Suite:
-        if case.suite not in self._suites:
-            self._suites[case.suite] = load_suite(self._wish.base / case.suite)
-        return self._suites[case.suite]
-
     def _about(self) -> dict[str, Any]:
         suites = []
         for case in self._night.cases:
             with suppress(HilError):  # the case will say so
-                suites.append(self._suite(case))
+                suites.append(self._suite(case.suite))
         options = {**self._night.options, "each": self._wish.nightly.each}
         unique = tuple({suite.path: suite for suite in suites}.values())
         return provenance(self._wish.lab, list(self._devices.values()), unique, options)
 
-    def _log(self, seat: Seat, text: str) -> None:
-        path = self._night.folder / "logs" / f"{seat.name}.log"
-        with suppress(OSError):  # it is for people, and what counts is in the run
-            path.parent.mkdir(exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{stamp(now())} {' '.join(text.split())}\n")
-
-    def _tell(self, state: str, *, at_once: bool = False) -> None:
-        """Write what the boards of each host do, for the site, and say how far the night is."""
-        if not (at_once or state != "measuring" or self._time("tell", _LOOK_S)):
-            return
-        hosts: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-        for seat in self._seats.values():
-            case = None if seat.job is None or seat.job.case is None else seat.job.case.name
-            hosts[seat.host][seat.name] = {"state": seat.state, "case": case, "reason": seat.reason}
-        for host, boards in hosts.items():
-            about = {"host": host, "since": stamp(self._since), "state": state, "boards": boards}
-            with suppress(OSError):
-                write_json(self._night.folder / "hosts" / f"{host}.json", about)
+    def _tell(self) -> None:
+        """Write what the boards do, and say how far the night is."""
+        if self._time("write", _LOOK_S):
+            self._seats.write("measuring")
         if self._time("say", _REPORT_S):
-            busy = sum(seat.job is not None for seat in self._seats.values())
-            away = [seat for seat in self._seats.values() if seat.state in ("unavailable", "paused")]
-            lines = [f"  waiting for {seat.device}: {seat.reason.removeprefix(f'{seat.device}: ')}" for seat in away]
-            lines += [f"  waiting for {name}: no worker offers it" for name in self._never()]
-            words = "\n".join(
-                [f"{len(self._done)} of {len(self._night.cases)} cases done, {busy} boards measure", *lines]
-            )
-            if words != self._words:  # it may wait for hours
-                self._words = words
-                self._wish.say(printable(words))
+            self._seats.tell(len(self._results.done))
 
     def _time(self, what: str, every_s: float) -> bool:
         """Whether it is time again for something."""
         at = time.monotonic()
-        if at - self._due.get(f"every {what}", self._begun - (0.0 if what == "say" else every_s)) < every_s:
-            return False
-        self._due[f"every {what}"] = at
-        return True
+        due = at >= self._due.get(what, 0.0)
+        if due:
+            self._due[what] = at + every_s
+        return due

@@ -12,7 +12,7 @@ from harness.config.health import HealthRules
 from harness.config.state import now, stamp
 from harness.errors import HilError, StoreError
 from harness.farm.night import FINISHED, NightExit
-from harness.farm.tries import read_tries
+from harness.farm.results import read_tries
 from harness.files.json_file import read_json, write_json
 from harness.health.quarantine import Ledger
 from harness.report.junit import junit

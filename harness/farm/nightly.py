@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import time
+import threading
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,30 +16,27 @@ from filelock import FileLock, Timeout
 from harness.config import Device
 from harness.config.state import hostname, is_here, now, stamp, state_folder
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.cluster import Cluster, reach, versions
-from harness.farm.dispatch import standings
-from harness.farm.driver import Driver, SchedulerGoneError
+from harness.farm.cluster import Cluster, SchedulerGoneError, versions
+from harness.farm.driver import Driver
 from harness.farm.finish import Outcome, finish_night
 from harness.farm.night import PLAN, Night, NightExit, nights_folder, plan_night, unfinished
-from harness.farm.seats import end_case, why_left
+from harness.farm.results import NightResults
 from harness.farm.site import Site
-from harness.farm.tries import read_tries
+from harness.farm.worker import Host
 from harness.files.json_file import read_json
 from harness.health.quarantine import checked_name
 from harness.store import load_results
 from harness.store.commits import committed
-from harness.store.folders import writer_name
 from harness.store.results import plain_rows
-from harness.store.runs import CASES_FILE, Run, finish_shared
+from harness.store.runs import CASES_FILE, finish_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from harness.config import Lab
     from harness.farm.seats import Wish
 
-#: How often it is asked whether the scheduler is back.
-_POLL_S = 2.0
+#: How long before boards are offered again that were refused.
+_AGAIN_S = 1.0
 #: Of a lock: another user may run the next night.
 _FOR_ALL = 0o666
 
@@ -71,32 +67,27 @@ def run_night(wish: Wish) -> Outcome | None:
             return _end(wish, night)
         if night is None:
             _fetch(wish)
-        elif not _await_scheduler(wish, night):
-            return _cut_off(night, wish.scheduler or "")
-        with Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
-            devices = _devices(wish, cluster)
+            wait_s = 0.0
+        else:
+            wait_s = wish.scheduler_s  # a power cut may have ended it, too
+
+        def waits(why: str) -> None:
+            wish.say(f"night {night.id if night else ''} can't go on yet: {why}. Waiting up to {wait_s:.0f} s for it")
+
+        try:
+            with Cluster(wish.scheduler, wish.lab.farm.certificates, wait_s, waits) as cluster:
+                devices = _devices(wish, cluster)
+                goes_on = "" if night is None else " goes on"
+                if night is None:
+                    night = plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
+                hour = f"{night.deadline.astimezone():%H:%M %Z}"
+                wish.say(f"night {night.id}{goes_on}: {len(night.cases)} cases, until {hour}")
+                done = (night.run / CASES_FILE).is_file()
+                return _end(wish, night, () if done else _measured(wish, night, devices, cluster))
+        except SchedulerGoneError:
             if night is None:
-                night = plan_night(state, devices, wish.nightly, wish.base, wish.results_dir)
-                wish.say(f"night {night.id}: {len(night.cases)} cases, until {_hour(night)}")
-            else:
-                wish.say(f"night {night.id} goes on: {len(night.cases)} cases, until {_hour(night)}")
-            return _run(wish, night, devices, cluster)
-
-
-def _await_scheduler(wish: Wish, night: Night) -> bool:
-    """Wait for the scheduler that a night goes on with: a power cut may have ended it, too; whether it answers."""
-    deadline, said = time.monotonic() + wish.scheduler_s, False
-    while wish.scheduler is not None and reach(wish.scheduler) is not None:
-        if time.monotonic() > deadline:
-            return False
-        if not said:
-            wish.say(
-                f"night {night.id} can't go on yet: no scheduler answers at {wish.scheduler}. Waiting up to "
-                f"{wish.scheduler_s:.0f} s for it"
-            )
-            said = True
-        time.sleep(_POLL_S)
-    return True
+                raise
+            return _cut_off(night, wish.scheduler or "this host")
 
 
 def measure_suite(wish: Wish) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
@@ -114,34 +105,16 @@ def measure_suite(wish: Wish) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
     with TemporaryDirectory() as state, Cluster(wish.scheduler, wish.lab.farm.certificates) as cluster:
         devices = _devices(wish, cluster)
         night = plan_night(Path(state), devices, wish.nightly, wish.base, wish.results_dir)
-        try:
-            _measured(wish, night, devices, cluster)
-        except SchedulerGoneError as error:
-            raise FarmError(f"the scheduler at {cluster.address} is gone") from error
+        _measured(wish, night, devices, cluster)
         _finish_run(night)
     for row in plain_rows(load_results(night.run).cases):
         yield str(row["variant"]), row if row["status"] == "complete" else str(row["reason"])
 
 
-def _run(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> Outcome:
-    notes: list[str] = []
-    if not (night.run / CASES_FILE).is_file():
-        try:
-            notes = _measured(wish, night, devices, cluster)
-        except SchedulerGoneError:
-            return _cut_off(night, cluster.address)
-    return _end(wish, night, notes)
-
-
 def _measured(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> list[str]:
     """Measure what the run lacks, and return what is to be said of boards."""
-    with ExitStack() as ending:
-        keep: Callable[[], None] = lambda: None  # noqa: E731
-        if cluster.own:
-            workers = OwnWorkers(wish.lab, night, devices, cluster.address)
-            ending.callback(workers.stop)
-            keep = workers.keep
-        driver = Driver(wish, night, devices, cluster, keep)
+    with _own_workers(wish, night, devices, cluster):
+        driver = Driver(wish, night, devices, cluster)
         driver.measure()
         return driver.notes()
 
@@ -163,14 +136,9 @@ def _finish_run(night: Night) -> None:
     """Give a row to what was not measured, and write the tables."""
     if (night.run / CASES_FILE).is_file():
         return
-    tries, done = read_tries(night.folder), set(committed(night.run))
-    states = standings(tries, done)
-    left_s = (night.deadline - now()).total_seconds()
-    with Run.join(night.run, {"harness_version": versions()["harness"]}, writer_name(hostname(), "end")) as run:
-        for case in night.cases:
-            if case.number not in done:
-                status, reason = why_left(case, states[case.number], left_s)
-                end_case(run, case, status, reason, 0, tries)  # those of the boards are added
+    results = NightResults(night, {"harness_version": versions()["harness"]}, "end")
+    with results.run:
+        results.end_all((night.deadline - now()).total_seconds())
     finish_shared(night.run)
 
 
@@ -224,49 +192,39 @@ def _devices(wish: Wish, cluster: Cluster) -> list[Device]:
     return list(found.values())
 
 
-class OwnWorkers:
-    """The workers of a night that has a scheduler of its own: `hil worker`, kept alive as long as this process lives.
+@contextmanager
+def _own_workers(wish: Wish, night: Night, devices: Sequence[Device], cluster: Cluster) -> Iterator[None]:
+    """Offer this host's boards to the night's own scheduler, as `hil worker` would, and log what is said of them."""
+    if not cluster.own:
+        yield
+        return
+    log = night.folder / "logs" / f"{hostname()}.log"
+    log.parent.mkdir(exist_ok=True)
 
-    Args:
-        lab: the boards.
-        night: for its log.
-        devices: the boards that measure.
-        address: of the scheduler.
-    """
+    def say(text: str) -> None:
+        with suppress(OSError), log.open("a", encoding="utf-8") as file:  # it is for people
+            file.write(f"{text}\n")
 
-    def __init__(self, lab: Lab, night: Night, devices: Sequence[Device], address: str) -> None:
-        pairs = []
-        for device in devices:
-            own = device.hardware or device.backend is not None
-            turns = 1 if own else os.cpu_count() or 1
-            pairs += [f"{device.name}{f'-{turn}' * bool(turn)}={device.name}" for turn in range(turns)]
-        lab_file = "" if lab.path is None else str(lab.path.resolve())
-        self._command = [sys.executable, "-m", "harness.farm.worker", address, lab_file, *pairs]
-        self._log = night.folder / "logs" / f"{hostname()}.log"
-        self._log.parent.mkdir(exist_ok=True)
-        self._process: subprocess.Popen[bytes] | None = None
+    offered: list[tuple[str, Device]] = []
+    for device in devices:
+        twins = 1 if device.hardware or device.backend is not None else os.cpu_count() or 1
+        offered += [(f"{device.name}{f'-{twin}' * bool(twin)}", device) for twin in range(twins)]
+    host = Host(cluster.address, wish.lab, None, offered, say)
 
-    def keep(self) -> None:
-        """Start the process, or start it again."""
-        if self._process is None or self._process.poll() is not None:
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(  # noqa: S603 (own program)
-                    self._command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
-                )
+    def serve() -> None:
+        while not host.stopped.wait(_AGAIN_S):
+            try:
+                host.run()
+            except FarmError as error:  # devices.yaml may be right again later
+                say(str(error))
 
-    def stop(self) -> None:
-        """End it, and with it the processes of the boards."""
-        process = self._process
-        if process is None:
-            return
-        assert process.stdin is not None  # noqa: S101 (a pipe)
-        with suppress(OSError):
-            process.stdin.close()  # which says so
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    thread = threading.Thread(target=serve, name="hil-worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        host.stopped.set()
+        thread.join()
 
 
 @contextmanager
@@ -288,10 +246,6 @@ def _only_one(state: Path, host: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _hour(night: Night) -> str:
-    return f"{night.deadline.astimezone():%H:%M %Z}"
 
 
 def _fetch(wish: Wish) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import pickle
 import shutil
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from harness.config import Lab
-from harness.config.state import hostname
 from harness.errors import (
     BusyError,
     FarmError,
@@ -23,7 +24,6 @@ from harness.errors import (
     StoreError,
 )
 from harness.farm.lab_access import LabAccess
-from harness.farm.order import Order, lay_out, unpack
 from harness.health.check import examine
 from harness.power.meter import PowerOptions
 from harness.run.options import Options, SharedRun
@@ -34,11 +34,111 @@ from harness.store.journal import journal_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from harness.config import BoardKind, Suite
+    from harness.config.suite import ArrayFile
+    from harness.farm.night import Night, PlannedCase
+
 #: What the process of a worker ends with whose task hangs.
 HUNG: Final = 40
 _WRITER: Final = "board"
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
+
+
+AnyArray = TypeVar("AnyArray", bound="ArrayFile")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A case for a board.
+
+    Attributes:
+        number: of the case in its run.
+        run: name of that run.
+        device: name of the board.
+        backend: what it runs on.
+        pool: name of its pool of boards; None if the case was asked of this very board.
+        suite: with only the variant that is measured; its files have the names in `files`.
+        samples: how many inputs; None for what the suite says.
+        power: as in nightly.yaml.
+        seconds: how long it took before, 0 if nobody knows.
+        limit_s: after so long it hangs, and the worker's process ends.
+        files: SHA-256 of each file, by its name.
+    """
+
+    number: int
+    run: str
+    device: str
+    backend: Any
+    pool: str | None
+    suite: Suite
+    samples: int | None
+    power: Any
+    seconds: float
+    limit_s: float
+    files: Mapping[str, str]
+
+
+def order_case(
+    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float
+) -> tuple[Order, dict[str, bytes]]:
+    """Return the order for a case, and the files that must travel with it, by the name that they have there.
+
+    Raises:
+        ConfigError, OSError: an image or a file isn't there.
+    """
+    variant = suite.variant(case.variant)
+    files: dict[str, str] = {}
+    content: dict[str, bytes] = {}
+
+    def named(path: Path) -> str:
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{digest[:16]}/{path.name}"
+        files[name], content[name] = digest, data
+        return name
+
+    def moved(source: AnyArray) -> AnyArray:
+        return source.model_copy(update={"file": named(suite.path.parent / source.file)})
+
+    image = named(suite.image_path(variant, kind))
+    reference = None if variant.reference is None else moved(variant.reference)
+    there = suite.model_copy(
+        update={
+            "path": Path(suite.path.name),
+            "inputs": moved(suite.inputs),
+            "labels": moved(suite.labels),
+            "variants": (variant.model_copy(update={"image": image, "reference": reference}),),
+        }
+    )
+    order = Order(
+        number=case.number,
+        run=night.run.name,
+        device=device,
+        backend=case.backend,
+        pool=case.pool,
+        suite=there,
+        samples=night.options["samples"],
+        power=night.options["power"],
+        seconds=case.seconds or 0.0,
+        limit_s=limit_s,
+        files=files,
+    )
+    return order, content
+
+
+def lay_out(folder: Path, files: Mapping[str, str], content: Mapping[str, bytes]) -> None:
+    """Write the files of an order where they are looked for.
+
+    Raises:
+        FarmError: one is missing, or isn't what was sent.
+    """
+    for name, digest in files.items():
+        path = folder / PurePath(name)
+        if hashlib.sha256(content.get(name, b"")).hexdigest() != digest:
+            raise FarmError(f"{path.name} came damaged: it hasn't the SHA-256 that the driver says")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content[name])
 
 
 @dataclass
@@ -60,17 +160,17 @@ class Post:
     busy: threading.Lock = field(default_factory=threading.Lock)
 
 
-def measure(sent: Mapping[str, Any]) -> dict[str, Any]:
+def measure(sent: bytes) -> dict[str, Any]:
     """Measure the case of an order; Dask runs this in the worker of the board.
 
     Returns:
-        `outcome`, as in `harness.farm.dispatch.Try`, with `error`, `reason`, `device` and `host`; unless the board
+        `outcome`, as in `harness.farm.dispatch.Try`, with `error` and `reason`; unless the board
         couldn't be had `journal`, the records of the case, and `files`, what else the run gets, by name in its folder.
     """
     post: Post = _post()
-    told: dict[str, Any] = {"device": post.device, "host": hostname(), "outcome": "done", "error": None, "reason": None}
+    told: dict[str, Any] = {"outcome": "done", "error": None, "reason": None}
     try:
-        order, content = unpack(sent, "the driver of the night")
+        order, content = pickle.loads(sent)  # noqa: S301 (who reaches a worker runs code anyway: TLS)
         os.environ["HIL_PURPOSE"] = f"nightly {order.run}"  # for `hil leases`
         with post.busy, _ended_after(order.limit_s):
             lay_out(post.folder, order.files, content)
@@ -79,16 +179,16 @@ def measure(sent: Mapping[str, Any]) -> dict[str, Any]:
         return told | _ended(error, post)
 
 
-def check(sent: Mapping[str, Any]) -> dict[str, Any]:
+def check(sent: bytes) -> dict[str, Any]:
     """Check the board with an image whose answers are known.
 
     Returns:
         As `measure`, without records; `check` is what the board's health is judged by.
     """
     post: Post = _post()
-    told: dict[str, Any] = {"device": post.device, "host": hostname(), "outcome": "done", "error": None, "reason": None}
+    told: dict[str, Any] = {"outcome": "done", "error": None, "reason": None}
     try:
-        (task, siblings, rules, backend, limit_s), _ = unpack(sent, "the driver of the night")
+        task, siblings, rules, backend, limit_s = pickle.loads(sent)  # noqa: S301 (as above)
         os.environ["HIL_PURPOSE"] = "nightly check"
         with post.busy, _ended_after(limit_s):
             lab = Lab.load(post.lab_file)

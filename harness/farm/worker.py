@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.boards.opening import choose_backend
 from harness.config.state import hostname, is_here
 from harness.errors import ConfigError, FarmError, HilError
-from harness.farm.board_worker import ENDED, REFUSED, Place
+from harness.farm.board_worker import ENDED, REFUSED
 from harness.farm.cluster import configure, reach, secured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from harness.config import Device, Lab
 
@@ -126,17 +124,11 @@ class Host:
         if board.away:
             self.say(f"{board.name} is here")
         board.away, board.folder = False, tempfile.mkdtemp(prefix="hil-board-")
-        place = Place(
-            scheduler=self.scheduler,
-            name=board.name,
-            device=board.device.name,
-            lab_file=None if self.lab.path is None else str(self.lab.path.resolve()),
-            certificates=None if self.certificates is None else str(self.certificates.resolve()),
-            folder=board.folder,
-        )
+        files = [str(path.resolve()) if path else "" for path in (self.lab.path, self.certificates)]
+        about = [self.scheduler, board.name, board.device.name, board.folder, *files]
         # A session of its own: Ctrl-C on the terminal is for this process, which lets the others end.
         board.process = subprocess.Popen(  # noqa: S603 (own program)
-            [sys.executable, "-m", "harness.farm.board_worker", place.text()],
+            [sys.executable, "-m", "harness.farm.board_worker", *about],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -207,34 +199,3 @@ def _away(device: Device) -> str | None:
     except HilError as error:
         return str(error)
     return None
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Offer boards to the scheduler of the process that started this, as long as that lives.
-
-    Args:
-        arguments: address, devices.yaml or nothing, and for each worker its name and its board, as NAME=DEVICE.
-    """
-    from harness.config import Lab  # noqa: PLC0415
-
-    address, lab_file, *pairs = arguments
-    lab = Lab.load(Path(lab_file) if lab_file else None)
-    named = dict(pair.split("=", 1) for pair in pairs)
-    offered = [(name, lab.select([device])[0]) for name, device in named.items()]
-    host = Host(address, lab, None, offered, lambda text: print(text, flush=True))  # noqa: T201 (that is its log)
-    signal.signal(signal.SIGTERM, lambda *_: host.stopped.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(host,), daemon=True).start()
-    host.run()
-    return 0
-
-
-def _end_with_parent(host: Host) -> None:
-    with suppress(OSError):
-        while sys.stdin.buffer.read(1):
-            pass
-    host.stopped.set()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

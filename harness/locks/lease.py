@@ -19,7 +19,6 @@ from filelock import Timeout
 
 from harness.config.state import hostname, now, stamp, username
 from harness.errors import BusyError, LeaseLostError
-from harness.locks.heartbeat import Heart
 from harness.locks.holder import Holder, own_purpose
 from harness.locks.lease_files import LeaseFiles, is_locked, lease_folder, lease_name, open_lock
 from harness.locks.waiting import Patience, Wait, silent
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 #: How long a holder may show no sign of life before others may take its board.
 TTL_S = 60.0
 _GUARD_S = 5.0
-_HEART = Heart()
 _NOBODY = Holder("", "", "", "", "", "", 0, "", None, "", "", 0.0, 0.0, "0")
 
 
@@ -69,6 +67,7 @@ class Lease:
         self._mutex = threading.RLock()
         self._held: Holder | None = None
         self._lock: FileLock | None = None
+        self._ended = threading.Event()
 
     @property
     def _thing(self) -> str:
@@ -109,15 +108,12 @@ class Lease:
     def _take(self) -> Holder | None:
         monotonic_s = time.monotonic()  # before reading: a pause after it must not make a live holder look expired
         before = self._files.read()
-        if before is None:
-            if self._files.path.exists() and self._files.somebody():
-                return _NOBODY  # the file is damaged, but a process has the lock
-        else:
-            locked = is_locked(self._files.lock_path(before.generation))
-            if locked and before.state(monotonic_s) == "held":
+        if before is not None:
+            if is_locked(self._files.lock_path(before.generation)) and before.state(monotonic_s) == "held":
                 return before
             self._files.remove(before.generation)
-        self._files.sweep()
+        if self._files.locked() and before is None and self._files.path.exists():
+            return _NOBODY  # the file is damaged, but a process has the lock
         generation = secrets.token_hex(8)
         lock = open_lock(self._files.lock_path(generation))
         lock.acquire(timeout=0)
@@ -145,7 +141,8 @@ class Lease:
             self._files.remove(generation)
             raise
         self._lock, self._held = lock, held
-        _HEART.add(self)
+        self._ended = threading.Event()
+        threading.Thread(target=self._live, args=(self._ended,), name="hil-lease", daemon=True).start()
         return None
 
     # ---- holding
@@ -173,6 +170,10 @@ class Lease:
                 f"they may take it, because this process can't write its sign of life to {self._files.path}"
             )
 
+    def _live(self, ended: threading.Event) -> None:
+        while not ended.wait(self.ttl_s / 4):
+            self.beat()
+
     def beat(self) -> None:
         """Show that the holder is alive, and notice if it isn't the holder any more; never raises."""
         self._beat(self.ttl_s / 8)
@@ -193,7 +194,7 @@ class Lease:
 
     def release(self) -> None:
         """Let others have it. Safe to call twice, and after it was lost."""
-        _HEART.remove(self)
+        self._ended.set()
         with self._mutex:
             held, self._held = self._held, None
             lock, self._lock = self._lock, None

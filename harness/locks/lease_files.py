@@ -17,7 +17,6 @@ import re
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -25,13 +24,12 @@ from harness.config.state import hostname, username
 from harness.files.json_file import read_json, write_json
 from harness.locks.holder import Holder
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 #: Made by an administrator for the users of a host who share its boards, with the group that they are in.
 _OF_THE_HOST = Path("/var/lib/tinyml-hil/leases")
 _OWN, _OWN_FOLDER, _OF_A_GROUP = 0o600, 0o700, 0o660
 _NAME_LENGTH = 60
+#: How long to wait for the guard of a lease that is to be listed.
+_LIST_S = 1.0
 
 
 def lease_folder() -> Path:
@@ -117,16 +115,14 @@ class LeaseFiles:
         if about.st_uid != os.geteuid() and not shared:
             raise PermissionError(errno.EACCES, "it is another user's", str(self._folder))
 
-    @contextlib.contextmanager
-    def guard(self, timeout_s: float) -> Iterator[None]:
+    def guard(self, timeout_s: float) -> contextlib.AbstractContextManager[object]:
         """Keep everybody else from changing these files.
 
         Raises:
             filelock.Timeout: another process doesn't let go of them; it may be stopped in the midst of it.
             OSError: the file can't be opened.
         """
-        with open_lock(self._folder / f"{self._name}.guard").acquire(timeout=timeout_s, poll_interval=0.005):
-            yield
+        return open_lock(self._folder / f"{self._name}.guard").acquire(timeout=timeout_s, poll_interval=0.005)
 
     def lock_path(self, generation: str) -> Path:
         """Return the lock file of one lease."""
@@ -145,23 +141,17 @@ class LeaseFiles:
         write_json(self.path, holder.as_json(), _file_mode(self._folder))
 
     def touch(self, generation: str) -> None:
-        """Make the lock file of a lease look used: programs that clean temporary folders go by the time of a file.
-
-        Raises:
-            OSError: it is gone.
-        """
+        """Make the lock file of a lease look used: programs that clean temporary folders go by the time of a file."""
         os.utime(self.lock_path(generation), follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
-    def sweep(self) -> None:
-        """Remove locks that nobody has: of processes that ended in the midst of taking it. Call it under the guard."""
-        for path in self._folder.glob(f"{self._name}.*.lock"):
-            if not is_locked(path):
-                with contextlib.suppress(OSError):
-                    path.unlink(missing_ok=True)
-
-    def somebody(self) -> bool:
-        """Tell whether any process has a lock, for when the file can't say who. Call it under the guard."""
-        return any(is_locked(path) for path in self._folder.glob(f"{self._name}.*.lock"))
+    def locked(self) -> bool:
+        """Remove locks that nobody has, and tell whether somebody has one. Call it under the guard."""
+        paths = list(self._folder.glob(f"{self._name}.*.lock"))
+        free = [path for path in paths if not is_locked(path)]
+        for path in free:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        return len(free) < len(paths)
 
     def remove(self, generation: str) -> None:
         """Remove what a lease that has ended left. Call it under the guard."""
@@ -181,3 +171,24 @@ def is_locked(path: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def list_leases() -> tuple[list[Holder], list[Holder]]:
+    """Return who holds what on this computer, and what processes that crashed had left; that is removed."""
+    held, crashed = [], []
+    for path in sorted(lease_folder().glob("*.json")):
+        files = LeaseFiles(path.parent, path.stem)
+        found = files.read()
+        if found is None:
+            continue
+        with contextlib.suppress(Timeout, OSError), files.guard(_LIST_S):
+            now_held = files.read()
+            if now_held is None:
+                continue  # released meanwhile
+            found = now_held
+            if not is_locked(files.lock_path(found.generation)):
+                files.remove(found.generation)
+                crashed.append(found)
+                continue
+        held.append(found)
+    return held, crashed

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
+from fakes.old_leases import hang
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab
@@ -18,8 +19,7 @@ from harness.config.state import now
 from harness.farm.booking import Booking, reserve
 from harness.farm.calendar import Calendar
 from harness.health.book import open_book
-from harness.locks.heartbeat import Heart
-from harness.locks.lease import Lease
+from harness.locks.lease import TTL_S, Lease
 from harness.text.times import minute
 
 CRASHED = """
@@ -97,10 +97,9 @@ def test_a_board_is_in_use_under_whatever_name(lab):
         assert "bench-3" not in leases(lab)
 
 
-def test_an_expired_lease_says_so(lab, monkeypatch):
-    monkeypatch.setattr("harness.locks.lease._HEART", Heart())
-    monkeypatch.setattr(Heart, "add", lambda *_: None)
-    with Lease("bench-3", "probe", "P3", ttl_s=-1.0):
+def test_an_expired_lease_says_so(lab):
+    with Lease("bench-3", "probe", "P3") as lease:
+        hang(lease, TTL_S + 1)
         assert json.loads(leases(lab, "--json"))["leases"][0]["state"] == "expired"
         assert "the next run that asks for the board takes it over" in leases(lab)
 

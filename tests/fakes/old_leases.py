@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.files.json_file import read_json, write_json
-from harness.locks.lease import _HEART
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def hang(lease: Lease, silent_s: float) -> None:
-    """Let a lease of this process look as if its heart had hung for so long."""
-    _HEART.remove(lease)
-    with lease._mutex:  # a beat that was under way when it was removed is over now
+    """Let a lease of this process look as if it had shown no sign of life for so long."""
+    lease._ended.set()
+    with lease._mutex:  # a beat that was under way is over now
         lease._held = replace(lease._held, beat_s=lease._held.beat_s - silent_s)
         make_older(lease._files.path, silent_s)
 

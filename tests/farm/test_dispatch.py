@@ -23,9 +23,9 @@ def failed(number, device, error="LinkError"):
 TWO = (case(0), case(1))
 
 
-def given(device, tries=(), *, cases=TWO, done=(), running=(), others=(), left_s=3600.0, free_s=3600.0):
+def given(device, tries=(), *, cases=TWO, done=(), running=(), others=(), left_s=3600.0):
     """The number of the case that a board gets."""
-    found = next_case(device, cases, standings(tries, done), running, others, left_s, free_s)
+    found = next_case(device, cases, standings(tries, done), running, others, left_s)
     return None if found is None else found.number
 
 
@@ -75,7 +75,6 @@ def test_what_doesnt_fit_the_time_isnt_begun():
     cases = [case(0, seconds=100.0), case(1, seconds=10.0)]
     assert given("b1", cases=cases, left_s=101.0) == 0
     assert given("b1", cases=cases, left_s=50.0) == 1
-    assert given("b1", cases=cases, free_s=50.0) == 1
     assert given("b1", left_s=0.0) is None
 
 

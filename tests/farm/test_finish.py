@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.farm import finish
 from harness.farm.dispatch import Try
 from harness.farm.finish import finish_night
-from harness.farm.tries import add_try
+from harness.farm.results import add_try
 from harness.health.quarantine import Ledger
 
 VARIANTS = ("float32", "int8", "sparse")

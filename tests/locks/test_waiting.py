@@ -16,7 +16,7 @@ from fakes.small_suite import write_small_suite
 from harness.boards.opening import open_board
 from harness.cli import main
 from harness.config import Lab, load_suite
-from harness.locks.listing import list_leases
+from harness.locks.lease_files import list_leases
 from harness.locks.waiting import Patience
 from harness.run.options import Options
 from harness.run.session import Session
