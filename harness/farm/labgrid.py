@@ -134,7 +134,7 @@ class _RefusedError(FarmError):
 
 
 class Place:
-    """A place that this job has; what keeps labgrid's users from a board (`boards.held_board.Hold`)."""
+    """A place that this job has; what keeps labgrid's users from a board (`boards.base.Hold`)."""
 
     def __init__(self, labgrid: Labgrid, board: str, name: str) -> None:
         self._labgrid, self._board, self._name = labgrid, board, name
