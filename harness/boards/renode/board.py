@@ -30,7 +30,6 @@ _CYCCNT = 0xE0001004
 _DEVICE_ID, _PART = 0x10000060, (0x10000100, 0x52840)
 _WAITING = {"hal_rx_wait", "hal_tx", "sleep_until_event"}
 _LOOKS, _LOOK_S = 10, 0.01
-_FAULTED = {"fault_entry", "record_fault", "hil_agent_fault"}
 
 
 class RenodeBoard(Board):
@@ -203,12 +202,14 @@ class RenodeBoard(Board):
         for _ in range(_LOOKS):
             pc = self._live.number("cpu PC")
             name = image.function_at(pc) if image else None
-            if name in _WAITING | _FAULTED:
+            # While it sends what it has recorded, the fault handler is where firmware that waits is, too.
+            if image and "hil_fault_record" in image.symbols:
+                record = self._live.read(image.symbols["hil_fault_record"], FAULT_BYTES)
+                if any(record):  # a start clears it
+                    return f"the firmware stopped in its fault handler: {describe_fault(record, image.function_at)}"
+            if name in _WAITING:
                 break
             time.sleep(_LOOK_S)  # it may be about to wait
-        if image and name in _FAULTED and "hil_fault_record" in image.symbols:
-            record = self._live.read(image.symbols["hil_fault_record"], FAULT_BYTES)
-            return f"the firmware stopped in its fault handler: {describe_fault(record, image.function_at)}"
         place = f"at PC 0x{pc:08X}" + (f" in {name}" if name else "")
         if fault is not None:
             return f"the firmware is {place}. {fault}"
