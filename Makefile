@@ -23,6 +23,9 @@ PIP     := $(BIN)/python $(INSTALL) --require-hashes -r
 EDIT    := $(BIN)/python $(INSTALL) --no-deps --no-build-isolation -e .
 PINS    := .venv-pins
 
+# Tests start some hundred processes: without the bytecode of the package each of them would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench test lint labgrid pins clean
 
 bench: $(VENV)/run

@@ -266,6 +266,7 @@ def programmer(nano33, image, tmp_path, tool):
         thread.join()
 
 
+@pytest.mark.slow
 def test_without_a_probe_only_what_this_run_has_written_is_believed(programmer, nano33, image, tmp_path):
     """The board runs the very image already, and says so; but who flashed it, and from which file?"""
     twin, asked = programmer

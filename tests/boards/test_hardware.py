@@ -53,6 +53,7 @@ def log_of(bench):
 # ---- a board that can't be opened
 
 
+@pytest.mark.slow
 def test_a_missing_port_is_brought_back_by_a_power_cycle(attached, bench, suite):
     attached.attached = lambda: attached.hub_calls == ["off", "on"]
     session = bench(power_cycle=attached.hub())
@@ -97,6 +98,7 @@ def test_without_a_hub_it_is_only_opened_again(attached, bench, suite):
     assert attached.hub_calls == []
 
 
+@pytest.mark.slow
 def test_a_probe_that_is_busy_for_a_moment(bench, suite, monkeypatch):
     real, left = VirtualProbe.open, [1]
 
@@ -113,6 +115,7 @@ def test_a_probe_that_is_busy_for_a_moment(bench, suite, monkeypatch):
     assert "attempt 1: bench: opening the probe failed: Unable to claim interface for probe 42" in log_of(session)
 
 
+@pytest.mark.slow
 def test_a_failure_in_the_case_goes_on_counting_where_opening_ended(attached, bench, suite):
     left = [1]
 

@@ -147,6 +147,7 @@ def stop_between_beats(process, guard):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
 def test_a_stopped_run_finds_its_board_lost(lab_file):
     process = subprocess.Popen(

@@ -34,6 +34,7 @@ def crossed(nano33, image, **kind):
             yield mixed, twin, other.twin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("force", [False, True])
 def test_crossed_boards_with_the_same_image_are_told_by_their_chips(nano33, image, force):
     with crossed(nano33, image) as (mixed, mine, theirs):
@@ -42,6 +43,7 @@ def test_crossed_boards_with_the_same_image_are_told_by_their_chips(nano33, imag
             start_image(mixed, image, over(mixed), force=force)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("force", [False, True])
 def test_where_chips_have_no_id_a_reset_must_reach_who_answers(nano33, image, force):
     with (

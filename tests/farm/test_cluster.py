@@ -82,6 +82,7 @@ def test_a_scheduler_for_others_doesnt_start_without_certificates(tmp_path):
     assert "isn't encrypted" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_dask_the_line_that_installs_it_is_said(tmp_path):
     (tmp_path / "devices.yaml").write_text("devices: {b1: {kind: nano33, backend: virtual}}\n")
     program = "import sys; sys.modules['distributed'] = None; from harness.cli import main; main()"

@@ -114,6 +114,7 @@ def test_a_regression_fails_the_night_by_its_limits_only(farm, fail_on, code, la
     assert lines[-1] == last
 
 
+@pytest.mark.slow
 def test_what_the_limits_cannot_tell_is_not_called_worse_or_allowed(farm):
     farm.before()
     run = farm.measure({"variant": "float32"}, {"variant": "int8"})
@@ -125,6 +126,7 @@ def test_what_the_limits_cannot_tell_is_not_called_worse_or_allowed(farm):
     assert done.exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_worst_comes_first(farm):
     farm.before()
     cases = [
@@ -188,6 +190,7 @@ def test_the_first_night_has_nothing_to_be_held_against(farm):
     assert any(line.startswith("Not compared: ") for line in check_screen(done.summary))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nightly", "words"),
     [
@@ -248,6 +251,7 @@ def test_boards_that_were_not_used_say_why(farm):
     assert "LinkError: once" not in done.summary  # while this one measured other cases
 
 
+@pytest.mark.slow
 def test_much_of_everything_is_still_one_screen(farm):
     nasty = "\x1b[2J" + "no answer \u65e5\u672c" * 30
     names = [f"v{number}" for number in range(16)]
@@ -276,6 +280,7 @@ def test_much_of_everything_is_still_one_screen(farm):
 # ---- store, old data, and being killed
 
 
+@pytest.mark.slow
 def test_it_is_published_and_a_store_that_fails_loses_nothing(farm, tmp_path):
     run = farm.measure()
     done = farm.finish(run, store=str(tmp_path / "store"))
@@ -315,6 +320,7 @@ def test_a_night_that_has_ended_is_only_read(farm):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["write_report", "publish_to", "prune"])
 def test_killed_on_the_way_it_is_done_again_with_the_same_outcome(farm, tmp_path, monkeypatch, step):
     class KilledError(BaseException):

@@ -362,6 +362,7 @@ def test_the_verdict_of_a_night_is_that_of_its_exit_code(farm, content, verdict,
     assert look.status["night"] is None
 
 
+@pytest.mark.slow
 def test_a_night_that_hil_nightly_ended_is_understood(farm):
     run = farm.run(report=False)
     folder = farm.night("2026-11-20", run=run, cases=3)

@@ -26,6 +26,7 @@ def test_a_missing_file_has_no_lines(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
 
 
+@pytest.mark.slow
 def test_processes_append_while_another_rewrites(tmp_path):
     path = tmp_path / "a" / "events.jsonl"
     context = multiprocessing.get_context("spawn")

@@ -56,6 +56,7 @@ def wilson(ok, cases, z=1.959963984540054):
     return middle - half, middle + half
 
 
+@pytest.mark.slow
 def test_a_bad_board_is_quarantined_in_the_middle_of_its_run_and_the_verdict_can_be_computed_by_hand(
     session, suite, tmp_path
 ):

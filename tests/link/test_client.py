@@ -76,6 +76,7 @@ def test_attaching_to_a_running_board_needs_no_reset(board, line, image):
     assert second.build_id == image.build_id
 
 
+@pytest.mark.slow
 def test_streamed_and_single_inferences_agree(board, line, clean, inputs):
     link = Link(line, board.name)
     link.connect()
@@ -181,6 +182,7 @@ def test_device_that_lost_count_is_brought_back_over_the_wire(board, line, input
     assert link.counters.recoveries > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [0, 7, 15, None])
 def test_a_device_whose_answers_come_late_is_brought_back_too(board, line, inputs, clean, sent):
     link = Link(LateLine(line, 3 * QUICK.step), board.name, QUICK)

@@ -126,6 +126,7 @@ def test_layers_are_what_the_emulator_counts_in_their_functions(board, link, dat
         assert 0 <= ticks[name] - instructions <= 8, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "rate"),
     [("flip", 3e-4), ("drop", 1e-3), ("double", 1e-3)],

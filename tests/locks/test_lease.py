@@ -152,6 +152,7 @@ def test_a_folder_that_every_user_may_write_is_refused(folder):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can start other users' programs")
 def test_users_of_one_group_keep_each_other_from_a_board():
     """Two users who have nothing in common but the folder's group."""

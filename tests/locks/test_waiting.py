@@ -76,6 +76,7 @@ def test_without_wait_a_run_on_a_board_in_use_fails_at_once(lab):
         assert "waited 2.5 s" in said
 
 
+@pytest.mark.slow
 def test_commands_wait_too(lab, prebuilt):
     image = str(prebuilt / "fashion_mnist_int8.elf")
     device = Lab.load(lab / "devices.yaml").devices[0]
@@ -113,6 +114,7 @@ def test_a_board_of_another_computer_is_not_used_by_a_command(lab, prebuilt):
     assert (done.exit_code, "far is attached to elsewhere, and this is" in done.output) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_run_on_two_boards_takes_the_one_that_gets_free(lab):
     """Waiting for the first board of a pool while the second one is free would be waiting for nothing."""
     (lab / "devices.yaml").write_text(

@@ -62,6 +62,7 @@ def run(suite, tmp_path):
     return harness.benchmark(suite, backend="virtual", results_dir=tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_a_transposed_square_image_passes_every_shape_check_and_is_found_by_the_reference(
     data, make_suite, reference, tmp_path
 ):

@@ -63,6 +63,7 @@ def test_simulated_energy_is_the_profile_times_the_instructions(measure, tmp_pat
     assert raw.schema_arrow.metadata[b"hil.power_source"] == b"simulated"
 
 
+@pytest.mark.slow
 def test_without_a_monitor_energy_is_missing_with_the_reason(measure, nano33, tmp_path):
     case = measure(Meter(nano33, PowerOptions())).cases.iloc[0]
     assert (case.status, case.energy_reason) == ("complete", "no power monitor")
@@ -79,6 +80,7 @@ def test_a_monitor_that_fails_leaves_the_predictions(measure, tmp_path):
     assert "draws no current" in case.energy_reason
 
 
+@pytest.mark.slow
 def test_required_energy_that_is_missing_fails_the_case(measure, nano33, tmp_path):
     real = device(tmp_path, "monitor: ppk2, voltage_v: 3.0")
     results = measure(Meter(real, PowerOptions(wanted="required")), PowerError, "draws no current")
@@ -87,6 +89,7 @@ def test_required_energy_that_is_missing_fails_the_case(measure, nano33, tmp_pat
         Meter(nano33, PowerOptions(wanted="required"))
 
 
+@pytest.mark.slow
 def test_missing_sync_is_recorded_with_its_windows(measure, tmp_path, board):
     meter = Meter(device(tmp_path, SHORT), PowerOptions())
     gpio = board.twin.machine.bus.gpio
@@ -97,6 +100,7 @@ def test_missing_sync_is_recorded_with_its_windows(measure, tmp_path, board):
     assert results.cases.iloc[0][["energy_uj", "energy_net_uj"]].isna().all()
 
 
+@pytest.mark.slow
 def test_a_board_whose_counter_is_off_fails_the_case(measure, tmp_path, monkeypatch):
     infer = Link.infer
 

@@ -34,6 +34,7 @@ def run(pytester, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_simulated_energy_by_mlperf_rules_is_in_header_table_and_results(run, pytester, monkeypatch):
     monkeypatch.setattr("harness.power.meter.MLPERF_PLAN", Plan(0.02, 100, 3, 0.05, inputs=3))
     result = run("--mlperf-rules")

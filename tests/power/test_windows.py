@@ -71,6 +71,7 @@ def test_a_window_with_a_sample_lost_before_an_edge_is_never_used(gone, damaged)
     assert window.problem == ("damaged edge" if damaged else "")
 
 
+@pytest.mark.slow
 def test_windows_with_damaged_edges_are_repeated():
     board = ScriptedBoard(3e-3, 1e-4)
     found = windows(board, Plan(window_s=0.2, windows=5, idle_s=0.1, max_lost=0.2), trouble=Trouble(lost_samples=0.05))

@@ -61,6 +61,7 @@ def test_layers_and_rest_are_the_whole(board, image, data):
     assert profile.layers[9].ticks_per_mac is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_a_board_that_runs_the_image_is_not_flashed(board, image, data):
     first = profile_image(board, image, data)
@@ -91,6 +92,7 @@ def test_a_profiled_inference_that_gives_another_output(nano33, root):
         profile_image(board, image, bytes(784))
 
 
+@pytest.mark.slow
 def test_an_image_whose_agent_is_too_old(board, link, image, data):
     link = Link(OlderAgent(board.link()), board.name)
     link.connect(after_reset=False)

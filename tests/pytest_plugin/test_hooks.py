@@ -214,6 +214,7 @@ def test_a_run_is_held_against_its_baseline(pytester):
     result.stdout.fnmatch_lines(["*= baseline =*", "*instructions * exact * equal*", "Gate: ok; 2 of 2 checks passed."])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_a_run_that_is_worse_than_its_baseline_fails(pytester):
     assert pytester.runpytest(*RUN).ret == pytest.ExitCode.OK
@@ -249,6 +250,7 @@ def test_a_mistake_in_the_baseline_shows_before_the_run(pytester, arguments, wor
     assert not (pytester.path / "results").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_two_devices_are_two_cases_each(pytester):
     pytester.path.joinpath("devices.yaml").write_text(DEVICES)
@@ -259,6 +261,7 @@ def test_two_devices_are_two_cases_each(pytester):
     assert results(pytester).cases.device.tolist() == ["a", "b"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lab")
 def test_the_board_fixture_is_an_open_board(pytester):
     pytester.makepyfile(
@@ -294,6 +297,7 @@ def test_the_board_fixture_without_a_device_is_skipped_with_the_reason(pytester)
     result.stdout.fnmatch_lines(["SKIPPED*needs a board: say which, for example --device nano33"])
 
 
+@pytest.mark.slow
 def test_limits(pytester, lab):
     lab(
         "variants:",

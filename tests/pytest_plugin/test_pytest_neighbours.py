@@ -73,6 +73,7 @@ def cases(project):
     return results.cases.set_index("variant")
 
 
+@pytest.mark.slow
 def test_a_limit_that_failed_the_case_is_said_by_every_door(project):
     done = measure(project.here, "--junitxml=pytest.xml")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
@@ -101,6 +102,7 @@ def test_a_limit_that_failed_the_case_is_said_by_every_door(project):
         assert (figures["emulated"], figures["backend"], figures["counter"]) == ("True", "virtual", "instructions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)])
 def test_of_a_case_that_is_run_again_the_last_attempt_counts(project, more):
     done = measure(project if more else project.here, "--reruns", "2", *more)

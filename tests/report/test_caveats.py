@@ -141,6 +141,7 @@ def test_one_unit_of_a_pool_and_virtual_boards_need_no_such_caveat(tmp_path):
     assert "Several units" not in caveats_of(pool(tmp_path / "b", Setting(samples=60)))
 
 
+@pytest.mark.slow
 def test_virtual_boards_that_disagree_are_an_error_at_the_top(tmp_path):
     setting = Setting(samples=60)
     other = replace(VARIANTS[0], ticks=VARIANTS[0].ticks + 1)

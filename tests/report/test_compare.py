@@ -246,6 +246,7 @@ def test_a_margin_is_the_least_difference_that_matters(side):
     assert rows_of(a, b, Policy(margins={"peak_ram": 100}))["peak_ram"].verdict == "worse"
 
 
+@pytest.mark.slow
 def test_many_rows_at_once_need_more_evidence(side):
     a, b = jitter(60, 0.002), jitter(60, 0.002, 1.0016, 5)
     policy = Policy(margins={"latency": 0.0})

@@ -54,6 +54,7 @@ def test_a_comparison_says_so(run):
     assert {row["source"] for row in rows if row["metric"] != "energy"} == {None}
 
 
+@pytest.mark.slow
 def test_a_report_and_its_summary_say_so(run):
     assert bare(hil("report", run, "--markdown", "-", "--html", run / "page.html")) == []
     page = (run / "page.html").read_text(encoding="utf-8")

@@ -177,6 +177,7 @@ def test_escaped_markdown_is_one_line_without_markup():
     assert escaped("a\n# b * c_d <e>") == "a \\# b \\* c\\_d &lt;e&gt;"
 
 
+@pytest.mark.slow
 def test_rows_of_different_backends_have_sections_of_their_own(tmp_path):
     record_run(tmp_path, VARIANTS[:2], Setting(samples=20))
     record_run(tmp_path, VARIANTS[:2], Setting(samples=20, backend="hardware", device="nano33-a"))
@@ -188,6 +189,7 @@ def test_rows_of_different_backends_have_sections_of_their_own(tmp_path):
     assert [section.group.setup["backend"] for section in emulation] == ["virtual"]
 
 
+@pytest.mark.slow
 def test_history_marks_what_got_worse_and_names_what_did_not_change(tmp_path):
     runs = record_history(tmp_path, [{}] * 6 + [{"int8": 1.05}] * 6, Setting(samples=10), VARIANTS[:2])
     page = page_of(tmp_path)
@@ -201,6 +203,7 @@ def test_history_marks_what_got_worse_and_names_what_did_not_change(tmp_path):
     assert all(run.name in html for run in runs)
 
 
+@pytest.mark.slow
 def test_runs_on_other_inputs_are_no_part_of_a_history(tmp_path):
     record_run(tmp_path, VARIANTS[:2], Setting(samples=200))
     record_history(tmp_path, [{}, {}], Setting(samples=50), VARIANTS[:2])
@@ -233,6 +236,7 @@ def test_a_run_in_which_nothing_worked_still_has_a_page(tmp_path):
     assert "no answer" in render_markdown(page)
 
 
+@pytest.mark.slow
 def test_the_same_results_are_the_same_page(tmp_path):
     run = record_run(tmp_path, VARIANTS[:2], Setting(samples=20, layers=True))
     assert render_page(page_of(run)) == render_page(page_of(run))
@@ -279,6 +283,7 @@ def test_a_pool_is_one_section_that_names_its_boards(tmp_path):
     assert "| device |" in render_markdown(page)
 
 
+@pytest.mark.slow
 def test_sections_of_one_suite_say_in_their_titles_where_they_are_from(tmp_path):
     for device, backend in (("b1", "virtual"), ("b2", "virtual"), ("b2", "hardware")):
         record_run(tmp_path, VARIANTS[:1], Setting(samples=5, backend=backend, device=device))

@@ -165,6 +165,7 @@ def test_rare_operators_share_a_colour(results):
     assert "kind 7" not in said
 
 
+@pytest.mark.slow
 def test_history_draws_changes_and_lets_the_unchanged_share_a_line(tmp_path):
     runs = record_history(tmp_path, [{}, {}, {"int8": 1.02}, {"int8": 1.02}])
     cases = load_results(tmp_path).cases
@@ -206,6 +207,7 @@ def test_long_names_are_cut_and_not_written_over_figures(tmp_path):
         assert any(text.startswith("a_variant") and text.endswith("…") for text in texts(figure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file", sorted((Path(__file__).parents[2] / "docs" / "images").glob("plot-*.svg")), ids=lambda p: p.stem
 )

@@ -19,6 +19,7 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
+@pytest.mark.slow
 def test_without_options_the_page_is_beside_the_latest_run(results):
     done = hil("--results-dir", results)
     (page,) = results.glob("2*/report.html")
@@ -46,6 +47,7 @@ def test_markdown_goes_into_a_file(results, tmp_path):
     assert not list(results.glob("2*/report.html"))
 
 
+@pytest.mark.slow
 def test_a_folder_of_runs_is_a_history(results, tmp_path):
     record_history(results, [{}, {"int8": 1.02}], FEW, VARIANTS[:2])
     assert hil(results, "--html", tmp_path).exit_code == 0
@@ -61,6 +63,7 @@ def test_a_baseline_is_named_by_its_run(results):
     assert "int8: instructions worse" in done.output
 
 
+@pytest.mark.slow
 def test_a_baseline_of_nights_is_drawn_as_history(results, tmp_path):
     record_history(results, [{"int8": 1.02}], FEW, VARIANTS[:2])
     done = hil("--results-dir", results, "--baseline", "history:5", "--html", tmp_path)

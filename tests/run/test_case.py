@@ -90,6 +90,7 @@ def test_a_case_and_its_repetition(measure, prebuilt, board, root):
         assert both[column].tolist() == both[f"{column}_again"].tolist()
 
 
+@pytest.mark.slow
 def test_a_real_board_repeats_some_inputs(measure, prebuilt, board):
     board.backend = "hardware"  # the twin behind the code path of real boards
     row, samples, _ = measure(prebuilt / "fashion_mnist_int8.elf", samples=22)
@@ -124,6 +125,7 @@ def test_an_image_whose_layers_answer_otherwise_is_no_result(measure, root):
     failed(row, samples, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fashion_mnist_int8", "fashion_mnist_float32"])
 def test_stack_figure_is_the_lowest_address_that_the_emulator_saw(board, suite, prebuilt, name):
     """The firmware's paint against the emulator's own watch on every write."""

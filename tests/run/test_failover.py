@@ -109,6 +109,7 @@ def test_somebody_elses_reservation_is_respected_and_ones_own_used(make, suite):
     assert measure(bench, suite)["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_who_waits_has_a_reserved_board_when_the_reservation_ends(make, suite):
     said = []
 
@@ -139,6 +140,7 @@ def test_a_reservation_that_begins_soon_is_announced(make):
         bench.access.permit(device, 9000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("times", "status"), [(1, "complete"), (3, "failed")])
 def test_a_case_whose_board_is_taken_away_is_begun_again(make, suite, tmp_path, monkeypatch, times, status):
     monkeypatch.setenv("HIL_LEASES", str(tmp_path / "leases"))
@@ -166,6 +168,7 @@ def test_a_twin_that_nobody_configured_is_nobodys(suite, tmp_path):
         assert measure(bench, suite)["pool"] is None
 
 
+@pytest.mark.slow
 def test_faults_that_a_run_injects_are_not_held_against_the_board(make, suite):
     bench = make("", virtual_faults=("board.hang,inference=3,times=0",))
     with pytest.raises(BoardError):

@@ -319,6 +319,7 @@ def test_counter_that_went_round_is_no_measurement(nano33, root):
             link.infer(bytes(784))
 
 
+@pytest.mark.slow
 def test_swapped_boards_are_refused_on_both_sides(nano33, prebuilt):
     int8, float32 = (load_image(prebuilt / f"fashion_mnist_{name}.elf") for name in ("int8", "float32"))
     with VirtualBoard(nano33) as one, VirtualBoard(nano33) as other:

@@ -97,6 +97,7 @@ def test_hil_flash_erases_a_locked_part_only_when_told(hil, attached, image):
     assert bytes(attached.twin.machine.memory.flash[:256]) == b"\xff" * 256
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_force_flash_in_a_run(run, hil, attached, image):
     assert hil("flash", image.path, "--device", "bench").exit_code == 0
@@ -110,6 +111,7 @@ def test_force_flash_in_a_run(run, hil, attached, image):
     assert written == [(False, True, "compared"), (True, False, "written")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_the_same_build_id_with_other_weights_is_another_image(run, hil, lab, attached, image):
     """The weights are zeroed in the file, and the build id is kept: nothing that the firmware says tells the two."""
@@ -128,6 +130,7 @@ def test_the_same_build_id_with_other_weights_is_another_image(run, hil, lab, at
     assert attached.written_blocks > before
 
 
+@pytest.mark.slow
 def test_a_locked_part_in_a_run(run, attached):
     attached.twin.dap.locked = True
     result, case, log = run("--device", "bench")

@@ -73,6 +73,7 @@ def test_first_a_reset_then_a_fresh_flash(measure, board):
     assert "(next: reflash)" in log
 
 
+@pytest.mark.slow
 def test_a_virtual_board_that_fails_inside_is_replaced_at_once(measure, board):
     """As often as there are retries: none is spent on the reset of a chip that nothing emulates any more."""
     left = [2]
@@ -104,6 +105,7 @@ def test_second_case_on_the_same_image_skips_flashing(measure):
     assert row.flashing == "written"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 def test_who_flashes_the_board_between_two_attempts_is_found_out(measure, board, image, tmp_path):
     """The same firmware with other weights takes the image's place while the board is recovered by a reset."""
@@ -123,6 +125,7 @@ def test_who_flashes_the_board_between_two_attempts_is_found_out(measure, board,
     assert (row.status, row.attempts, row.flashing, predictions) == ("complete", 2, "written", clean)
 
 
+@pytest.mark.slow
 def test_another_image_is_flashed(board, prebuilt):
     int8, float32 = (load_image(prebuilt / f"fashion_mnist_{name}.elf") for name in ("int8", "float32"))
     for image in (int8, float32, int8):
@@ -161,6 +164,7 @@ def test_power_cycle_is_the_last_step(measure, board, tmp_path, monkeypatch):
     assert calls.read_text() == "off\non\n"
 
 
+@pytest.mark.slow
 def test_power_that_can_not_be_switched_ends_the_case(measure, board, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     board.power = UsbPower(board.name, UsbHub(location="1-1", port=3), lambda: True)

@@ -55,6 +55,7 @@ for command in {commands!r}:
     return [(text, int(code)) for text, code in zip(parts[::2], parts[1::2], strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_stream_that_is_not_unicode_gets_ascii_lines(tmp_path, encoding):
     make_run(tmp_path)
@@ -76,6 +77,7 @@ def test_nothing_that_a_board_or_file_says_controls_the_terminal(tmp_path):
         assert "\nforged line" not in text or command == tag
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")  # noqa: PTH110
 @pytest.mark.parametrize("command", [["compare"], ["results", "export", "--csv"], ["devices"]])
 def test_output_that_cannot_be_written_is_no_regression(tmp_path, command):
@@ -86,6 +88,7 @@ def test_output_that_cannot_be_written_is_no_regression(tmp_path, command):
     assert done.stderr == b"hil: the output can't be written: No space left on device\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGPIPE")
 def test_a_reader_that_leaves_is_no_error(tmp_path):
     make_run(tmp_path)
@@ -96,6 +99,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.slow
 def test_an_internal_error_ends_with_a_number_of_its_own(tmp_path):
     make_run(tmp_path)
     code = "import harness.report.text as t; t._place = None; from harness.cli import main; main(['compare'])"

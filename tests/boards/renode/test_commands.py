@@ -56,6 +56,7 @@ def test_the_main_job_without_renode_ends_with_4_and_tells_how_to_get_it(tmp_pat
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_auto_without_renode_takes_the_virtual_board_and_says_so(tmp_path, nowhere):
     done = run_pytest(tmp_path, **nowhere)
     assert done.returncode == 0
@@ -63,6 +64,7 @@ def test_auto_without_renode_takes_the_virtual_board_and_says_so(tmp_path, nowhe
     assert "because no real board is configured under that name, and Renode is not installed" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_auto_with_renode_takes_it_and_says_so(tmp_path):
     done = run_pytest(tmp_path)
@@ -72,6 +74,7 @@ def test_auto_with_renode_takes_it_and_says_so(tmp_path):
     assert "renode backend, emulated" in done.stdout
 
 
+@pytest.mark.slow
 def test_doctor_checks_the_board_on_renode(hil, stand_in):
     result = hil("doctor", "--device", "nano33", "--backend", "renode")
     assert f"ok  Renode: 1.16.1.17033, {stand_in.program} (HIL_RENODE)" in result.output
@@ -79,6 +82,7 @@ def test_doctor_checks_the_board_on_renode(hil, stand_in):
     assert "ok  nano33: firmware answers: chip " in result.output
 
 
+@pytest.mark.slow
 def test_doctor_says_that_others_can_reach_the_ports(hil, stand_in, tmp_path, monkeypatch):
     """A guard that can't isolate, as where the system forbids it."""
     refusing = tmp_path / "guard.py"

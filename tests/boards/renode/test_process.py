@@ -306,6 +306,7 @@ def test_ctrl_c_reaches_the_harness_only(start, stand_in):
         assert os.getpgid(pid) != os.getpgid(0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_between_question_and_answer_confuses_nothing(start, monkeypatch):
     renode = start()
     answer = renode._answer
@@ -364,6 +365,7 @@ def test_a_network_of_its_own_that_cannot_be_used_is_given_up(start, stand_in, t
     assert reachable(robot_port(renode), stand_in)
 
 
+@pytest.mark.slow
 def test_the_package_can_be_imported_where_the_backend_cannot_run():
     """Windows lacks what the guard needs, and has the other backends all the same."""
     code = (

@@ -55,6 +55,7 @@ def run(board, image, times=1):
 # ---- the same as on every other backend
 
 
+@pytest.mark.slow
 def test_rows_of_a_run(stand_in, root, tmp_path):
     suite = write_small_suite(tmp_path / "suite.yaml", root)
     here = harness.benchmark(suite, backend="renode", samples=12, results_dir=tmp_path / "a")
@@ -79,6 +80,7 @@ def test_rows_of_a_run(stand_in, root, tmp_path):
     assert stand_in.trace[-1] == ["ended"]
 
 
+@pytest.mark.slow
 def test_the_commands_are_those_that_were_seen_to_work(open_renode, stand_in, image):
     board = open_renode()
     run(board, image)
@@ -111,6 +113,7 @@ def test_the_commands_are_those_that_were_seen_to_work(open_renode, stand_in, im
     ]
 
 
+@pytest.mark.slow
 def test_chip_identity_is_read_through_renode_and_told_by_the_firmware(open_renode, image):
     board = open_renode()
     info, _ = run(board, image)
@@ -119,6 +122,7 @@ def test_chip_identity_is_read_through_renode_and_told_by_the_firmware(open_reno
     assert chip_id("nano33") != chip_id("another")
 
 
+@pytest.mark.slow
 def test_a_reset_starts_the_image_anew_and_counts_from_0(open_renode, image):
     board = open_renode()
     info, first = run(board, image, 3)
@@ -131,6 +135,7 @@ def test_a_reset_starts_the_image_anew_and_counts_from_0(open_renode, image):
     assert 0 < board.cycle_counter() <= board.instructions()
 
 
+@pytest.mark.slow
 def test_every_boot_has_a_nonce_of_its_own(open_renode, prebuilt, nano33):
     """Renode's random numbers begin anew at every start, and loading an image zeroes the boot count in RAM."""
     board = open_renode()
@@ -145,6 +150,7 @@ def test_every_boot_has_a_nonce_of_its_own(open_renode, prebuilt, nano33):
     assert len(set(nonces)) == len(nonces)
 
 
+@pytest.mark.slow
 def test_images_that_begin_alike_need_one_attempt_each(stand_in, root, nano33, tmp_path):
     """The agent of the one before answers when it is asked whether the image runs already."""
     suite = load_suite(root / "suites" / "fashion_mnist.yaml")
@@ -171,6 +177,7 @@ def test_reading_memory_is_one_request(open_renode, stand_in, image):
     assert [entry[1] for entry in stand_in.trace[before:]].count("ExecutePython") == 1
 
 
+@pytest.mark.slow
 def test_another_image_on_the_same_board(open_renode, prebuilt, nano33, image):
     board = open_renode()
     run(board, image)
@@ -178,6 +185,7 @@ def test_another_image_on_the_same_board(open_renode, prebuilt, nano33, image):
     assert run(board, other)[0].build_id == other.build_id
 
 
+@pytest.mark.slow
 def test_two_boards_at_once_without_isolation(open_renode, image):
     """Both listen on all interfaces of one computer, so their ports must differ."""
     boards = [open_renode(isolated=False), open_renode(isolated=False)]
@@ -189,6 +197,7 @@ def test_two_boards_at_once_without_isolation(open_renode, image):
 # ---- the serial line
 
 
+@pytest.mark.slow
 def test_uart_ports_that_are_taken_are_tried_again(open_renode, stand_in, image):
     stand_in.trap("uart-busy=3")
     run(open_renode(), image)
@@ -196,6 +205,7 @@ def test_uart_ports_that_are_taken_are_tried_again(open_renode, stand_in, image)
     assert len(ports) == 4
 
 
+@pytest.mark.slow
 def test_uart_ports_that_are_all_taken_are_an_error(open_renode, stand_in):
     stand_in.trap("uart-busy=99")
     with pytest.raises(EmulatorError, match=r"AddressAlreadyInUse \(tried 8 ports\)"):
@@ -213,6 +223,7 @@ def test_a_renode_that_dies_ends_the_line(open_renode, stand_in, image):
             board.link().read(1, 0.05)
 
 
+@pytest.mark.slow
 def test_nothing_in_flash(open_renode):
     with pytest.raises(BoardError, match="nothing is in the flash"):
         open_renode().reset()
@@ -230,6 +241,7 @@ def test_after_close(open_renode, image):
 # ---- what an emulator can do wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_run_goes_on_with_another_renode_each_time_that_one_dies(stand_in, root, tmp_path, deaths):
     """No retry is spent on a reset, which a dead Renode can't do."""
@@ -261,6 +273,7 @@ def test_flash_that_reads_back_differently(open_renode, stand_in, image):
         open_renode().flash(image)
 
 
+@pytest.mark.slow
 def test_a_reset_whose_macro_did_not_run(open_renode, stand_in, image):
     stand_in.trap("no-macro")
     board = open_renode()
@@ -269,12 +282,14 @@ def test_a_reset_whose_macro_did_not_run(open_renode, stand_in, image):
         board.reset()
 
 
+@pytest.mark.slow
 def test_a_read_that_is_short(open_renode, stand_in, image):
     stand_in.trap("short-read")
     with pytest.raises(EmulatorError, match=r"Renode read \d+ bytes at 0x10000 instead of \d+"):
         open_renode().flash(image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["machine Reset", "start", "cpu VectorTableOffset"])
 def test_virtual_time_that_stands_still_meets_the_deadline_of_the_host(
     open_renode, stand_in, image, monkeypatch, command
@@ -295,6 +310,7 @@ def test_virtual_time_that_stands_still_meets_the_deadline_of_the_host(
     assert stand_in.running() == []
 
 
+@pytest.mark.slow
 def test_renode_s_log_that_cannot_be_kept_is_said(open_renode, tmp_path):
     board = open_renode()
     board.logs = tmp_path / "file"
@@ -306,6 +322,7 @@ def test_renode_s_log_that_cannot_be_kept_is_said(open_renode, tmp_path):
 # ---- what the firmware can do wrong
 
 
+@pytest.mark.slow
 def test_an_access_to_nothing_is_a_fault_although_renode_goes_on(open_renode, stand_in, image):
     stand_in.trap("wild=0x30000000")
     board = open_renode()
@@ -319,6 +336,7 @@ def span(image):
     return bottom, top - bottom
 
 
+@pytest.mark.slow
 def test_a_case_with_such_an_access_is_never_scored(stand_in, root, tmp_path):
     stand_in.trap("wild=0x30000000")
     suite = write_small_suite(tmp_path / "suite.yaml", root)
@@ -328,6 +346,7 @@ def test_a_case_with_such_an_access_is_never_scored(stand_in, root, tmp_path):
     assert results.cases[["accuracy", "ticks_median", "ram_peak_bytes"]].isna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_a_peripheral_that_is_not_modelled_is_noted(open_renode, stand_in, image):
     stand_in.trap("wild=0x40007000")
     board = open_renode()
@@ -338,6 +357,7 @@ def test_a_peripheral_that_is_not_modelled_is_noted(open_renode, stand_in, image
     ]
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_firmware(open_renode, root, nano33):
     board = open_renode()
     image = load_image(root / "tests/images/fault.elf", nano33.kind)
@@ -351,6 +371,7 @@ def test_a_fault_of_the_firmware(open_renode, root, nano33):
     assert "0x30000000" in report
 
 
+@pytest.mark.slow
 def test_where_firmware_is_that_does_not_answer(open_renode, root, nano33):
     board = open_renode()
     image = load_image(root / "tests/images/hang.elf", nano33.kind)
@@ -359,6 +380,7 @@ def test_where_firmware_is_that_does_not_answer(open_renode, root, nano33):
     assert board.crash_report() is None  # it waits
 
 
+@pytest.mark.slow
 def test_firmware_that_is_about_to_wait_is_not_called_running(open_renode, image, monkeypatch):
     board = open_renode()
     run(board, image)
@@ -409,6 +431,7 @@ def test_faults_are_for_virtual_boards(nano33):
         open_board(nano33, "renode", ["serial.flip=1e-4"])
 
 
+@pytest.mark.slow
 def test_another_version_is_warned_of(open_renode, stand_in):
     stand_in.trap("version=1.15.3.999")
     assert open_renode().notes == [

@@ -51,6 +51,7 @@ def test_boards_come_and_go_while_others_are_looked_for():
         assert ConnectHelper.get_all_connected_probes(blocking=False, unique_id=one.probe_uid)
 
 
+@pytest.mark.slow
 def test_importing_registers_nothing_and_pyocd_list_shows_nothing():
     code = (
         "import harness.boards.virtual.debug.probe\n"

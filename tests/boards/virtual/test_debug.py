@@ -17,6 +17,7 @@ def opened():
         yield inside
 
 
+@pytest.mark.slow
 def test_pyocd_programs_and_reads_back(opened):
     data = os.urandom(70_000)
     firmware = load("lab")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 
+import pytest
 from virtual_lab import VirtualNrf52840, flash, load, session, wait_until
 
 
@@ -33,5 +34,6 @@ def test_interrupts_nest_return_and_keep_the_fpu_state():
     assert abs(seen["ticks"] - 10 * seen["timer_hits"]) <= 20
 
 
+@pytest.mark.slow
 def test_interrupts_come_at_the_same_instruction_every_time():
     assert run_interrupts()[0] == run_interrupts()[0]
