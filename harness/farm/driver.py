@@ -204,9 +204,9 @@ class Driver:
             if seat.job is None or not seat.job.future.done():
                 continue
             told = result_of(seat.job.future)
-            if told["outcome"] == "lost" and self._cluster.workers() is None:
+            if told is None or (told["outcome"] == "lost" and self._cluster.workers() is None):
                 self._due.pop("look", None)  # the scheduler is gone, and with it what it knew of its tasks
-                return
+                break
             self._ended(seat, seat.job, told)
         at = time.monotonic()
         for seat in self._seats:

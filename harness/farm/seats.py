@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.config.state import now, stamp
-from harness.farm.cluster import difference
+from harness.farm.cluster import CONNECT_S, difference
 from harness.farm.dispatch import LEAST_S
 from harness.files.json_file import write_json
 from harness.text.escape import printable
@@ -192,15 +192,18 @@ class Seats:
             self._say(printable(words))
 
 
-def result_of(future: Any) -> Mapping[str, Any]:
-    """Return what a worker sent, or that it was lost."""
+def result_of(future: Any) -> Mapping[str, Any] | None:
+    """Return what a worker sent, or that it was lost; None if the scheduler is gone before it could be fetched."""
     from distributed import KilledWorker  # noqa: PLC0415 (slow, and not always installed)
 
-    if future.status == "finished":
-        told = future.result()
-        if isinstance(told, dict) and "outcome" in told:
-            return told
-    if future.status == "error" and not isinstance(future.exception(timeout=1), KilledWorker):
-        error = future.exception(timeout=1)
-        return {"outcome": "lost", "reason": f"its worker failed: {type(error).__name__}: {error}"}
+    try:
+        if future.status == "finished":
+            told = future.result(timeout=CONNECT_S)
+            if isinstance(told, dict) and "outcome" in told:
+                return told
+        if future.status == "error" and not isinstance(future.exception(timeout=CONNECT_S), KilledWorker):
+            error = future.exception(timeout=CONNECT_S)
+            return {"outcome": "lost", "reason": f"its worker failed: {type(error).__name__}: {error}"}
+    except OSError:  # Dask's lost connections and time-outs are such
+        return None
     return {"outcome": "lost", "reason": "its worker died"}

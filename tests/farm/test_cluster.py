@@ -9,10 +9,12 @@ import sys
 
 import pytest
 from cryptography import x509
+from distributed.comm import CommClosedError
 
 from harness.errors import ConfigError
 from harness.farm.certificates import make_certificates, security_of
 from harness.farm.cluster import difference, is_loopback, secured, versions
+from harness.farm.seats import result_of
 
 
 def test_certificates_are_signed_by_the_farm_and_read_by_one_user_only(tmp_path):
@@ -90,3 +92,15 @@ def test_without_dask_the_line_that_installs_it_is_said(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'tinyml-hil[farm]'" in done.stderr
+
+
+@pytest.mark.parametrize("error", [CommClosedError("in <TLS (closed)>: Stream is closed"), TimeoutError()])
+def test_a_result_that_the_scheduler_took_with_it_is_no_result_and_no_error(error):
+    class Finished:
+        status = "finished"
+
+        def result(self, timeout):
+            assert timeout > 0
+            raise error
+
+    assert result_of(Finished()) is None
