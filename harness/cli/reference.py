@@ -86,7 +86,7 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
             shown = time.monotonic()
     outputs = np.stack(raw)
     classes = np.array([predict(row) for row in outputs], np.int64)
-    about = [f"{runner.title}; model {hashlib.sha256(content).hexdigest()}; inputs {loaded.inputs.file}"]
+    about = [f"{runner.title}; model {hashlib.sha256(content).hexdigest()}; inputs {loaded.inputs.name}"]
     _save(output, real_outputs(outputs, runner.output), classes, about)
     right = top1(classes.tolist(), data.labels)
     click.echo(

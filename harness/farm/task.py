@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import shutil
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import numpy as np
+
 from harness.config import Lab
+from harness.config.inputs import InputArray, LabelArray
 from harness.errors import (
     BusyError,
     FarmError,
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from harness.config import BoardKind, Suite
-    from harness.config.suite import ArrayFile
+    from harness.config.inputs import ArrayFile
     from harness.farm.night import Night, PlannedCase
 
 #: What the process of a worker ends with whose task hangs.
@@ -43,9 +47,6 @@ HUNG: Final = 40
 _WRITER: Final = "board"
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
-
-
-AnyArray = TypeVar("AnyArray", bound="ArrayFile")
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,40 @@ class Order:
     files: Mapping[str, str]
 
 
+AnyArray = TypeVar("AnyArray", bound="ArrayFile")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Inputs and labels that a worker couldn't read where it is: an .npz file, and what a suite says of it."""
+
+    content: bytes
+    inputs: InputArray
+    labels: LabelArray
+
+
+def pack(suite: Suite) -> Packed | None:
+    """Return a suite's inputs and labels as arrays; None if they are array files, which travel as they are.
+
+    Raises:
+        ConfigError: they can't be read, or don't fit together.
+    """
+    if isinstance(suite.inputs, InputArray) and isinstance(suite.labels, LabelArray):
+        return None
+    data, file = suite.load_all(), io.BytesIO()
+    np.savez(file, inputs=data.raw, labels=data.labels)
+    scale = {"quantized": True} if data.quantized else {"scale": data.scale, "offset": data.offset}
+    inputs = {"file": "data.npz", "array": "inputs", "note": suite.inputs.note, **scale}
+    labels = LabelArray(file="data.npz", array="labels")
+    return Packed(file.getvalue(), InputArray.model_validate(inputs), labels)
+
+
 def order_case(
-    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float
+    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float, packed: Packed | None
 ) -> tuple[Order, dict[str, bytes]]:
     """Return the order for a case, and the files that must travel with it, by the name that they have there.
+
+    `packed` are the suite's inputs and labels unless these are array files.
 
     Raises:
         ConfigError, OSError: an image or a file isn't there.
@@ -91,8 +122,8 @@ def order_case(
     files: dict[str, str] = {}
     content: dict[str, bytes] = {}
 
-    def named(path: Path) -> str:
-        data = path.read_bytes()
+    def named(path: Path, data: bytes | None = None) -> str:
+        data = path.read_bytes() if data is None else data
         digest = hashlib.sha256(data).hexdigest()
         name = f"{digest[:16]}/{path.name}"
         files[name], content[name] = digest, data
@@ -103,11 +134,17 @@ def order_case(
 
     image = named(suite.image_path(variant, kind))
     reference = None if variant.reference is None else moved(variant.reference)
+    if packed is not None:
+        file = {"file": named(Path("data.npz"), packed.content)}
+        data = {"inputs": packed.inputs.model_copy(update=file), "labels": packed.labels.model_copy(update=file)}
+    elif isinstance(suite.inputs, InputArray) and isinstance(suite.labels, LabelArray):
+        data = {"inputs": moved(suite.inputs), "labels": moved(suite.labels)}
+    else:
+        raise TypeError("only arrays travel as they are")
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),
-            "inputs": moved(suite.inputs),
-            "labels": moved(suite.labels),
+            **data,
             "variants": (variant.model_copy(update={"image": image, "reference": reference}),),
         }
     )

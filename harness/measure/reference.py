@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.data import load_array
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError
 from harness.measure.accuracy import top1
 
