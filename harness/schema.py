@@ -107,7 +107,12 @@ CASES: Final[tuple[Column, ...]] = (
         "",
         "variant whose input tensor says the range: this one, or another if it is float32",
     ),
-    Column("inputs_note", "string", "", "why the range is another variant's, or is not known"),
+    Column(
+        "inputs_note",
+        "string",
+        "",
+        "what the suite notes of its inputs; why the range is another variant's, or is not known",
+    ),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),

@@ -35,6 +35,7 @@ class SuiteData:
         offset: real value of a raw 0.
         indices: place of each input in the suite's data, ascending, int64, shape [N]; None: these are all of them.
         asked: how many inputs were asked for; None: all.
+        of: how many inputs the suite's data have in all; None: these are all of them.
         quantized: whether `raw` holds values of the model's input type as it has them; then there is no scale.
     """
 
@@ -44,10 +45,16 @@ class SuiteData:
     offset: float
     indices: NDArray[np.int64] | None = None
     asked: int | None = None
+    of: int | None = None
     quantized: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def total(self) -> int:
+        """How many inputs the suite's data have in all."""
+        return len(self) if self.of is None else self.of
 
     @property
     def places(self) -> NDArray[np.int64]:
@@ -60,7 +67,7 @@ class SuiteData:
         Args:
             rows: which inputs of the suite, ascending, int64.
         """
-        return replace(self, raw=self.raw[rows], labels=self.labels[rows], indices=self.places[rows])
+        return replace(self, raw=self.raw[rows], labels=self.labels[rows], indices=self.places[rows], of=self.total)
 
     def chosen(self, count: int | None) -> SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.

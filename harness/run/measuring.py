@@ -97,7 +97,7 @@ def prepare_case(
         inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
         labels=tuple(data.labels.tolist()),
         places=tuple(data.places.tolist()),
-        reference=load_reference(suite, variant, card.output, data.places),
+        reference=load_reference(suite, variant, card.output, data),
         inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
