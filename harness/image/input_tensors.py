@@ -73,8 +73,8 @@ def _dequantized(raw: NDArray[Any], spec: TensorSpec, resize: Resize | None) -> 
         )
     if raw.min() < limits.min or raw.max() > limits.max:
         raise ImageError(
-            f"quantized inputs from {raw.min()} to {raw.max()} for a model whose input is {spec.dtype}, {limits.min} to "
-            f"{limits.max}"
+            f"quantized inputs from {raw.min()} to {raw.max()} for a model whose input is {spec.dtype}, which holds "
+            f"{limits.min} to {limits.max}"
         )
     real: NDArray[np.float32] = (raw - np.int64(spec.zero_point)).astype(np.float32) * np.float32(spec.scale)
     return real
