@@ -91,6 +91,8 @@ def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence |
         units = None
     if metric.test == "ticks" and cycles != (metric.name == "latency"):
         return None  # one or the other: they are the same inferences
+    if metric.name in ("accuracy", "score") and metric.name not in {scored_by(side.row["metric"]) for side in (a, b)}:
+        return None
     if a.row[metric.column] is None and b.row[metric.column] is None:
         return None
     unit = a.row["counter"] if metric.name == "ticks" else metric.unit
@@ -99,6 +101,8 @@ def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence |
         return Evidence(unit, verdict="can't tell", reason=f"can't tell: {why}")
     if metric.test == "accuracy":
         evidence = _accuracy(a, b, asked.policy)
+    elif metric.test == "score":
+        evidence = compare_scores(metric, a, b, asked)
     elif metric.test == "ticks":
         evidence = _ticks(unit, a, b, replace(asked, units=units))
     elif metric.test == "energy":
