@@ -108,7 +108,9 @@ CASES: Final[tuple[Column, ...]] = (
         "",
         "variant whose input tensor says the range: this one, or another if it is float32",
     ),
-    Column("inputs_note", "string", "", "that the inputs are random; why the range is another variant's, or isn't known"),
+    Column(
+        "inputs_note", "string", "", "that the inputs are random; why the range is another variant's, or isn't known"
+    ),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
@@ -216,7 +218,9 @@ OUTPUTS: Final[tuple[Column, ...]] = (
     Column("step", "Int64", "", "number of the step, from 0, where an input is a sequence of them"),
     Column("tensor", "Int64", "", "number of the output tensor in the model card, from 0"),
     Column("raw", "integers", "", "the tensor as it came; missing if it is float32"),
-    Column("real", "numbers", "", "the tensor as it came if it is float32; real = scale * (raw - zero_point) of others"),
+    Column(
+        "real", "numbers", "", "the tensor as it came if it is float32; real = scale * (raw - zero_point) of others"
+    ),
     Column("scale", "Float64", "", "real value of one step of `raw`"),
     Column("zero_point", "Int64", "", "what stands in `raw` for 0"),
 )

@@ -78,8 +78,9 @@ class SuiteData:
         Args:
             rows: which inputs of the suite, ascending, int64.
         """
-        given = {"raw": self.raw, "labels": self.labels, "groups": self.groups, "indices": self.places}
-        return replace(self, **{name: array[rows] for name, array in given.items() if array is not None})
+        given: dict[str, Any] = {"raw": self.raw, "labels": self.labels, "groups": self.groups, "indices": self.places}
+        taken: dict[str, Any] = {name: array[rows] for name, array in given.items() if array is not None}
+        return replace(self, **taken)
 
     def chosen(self, count: int | None) -> SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
@@ -106,7 +107,7 @@ class SuiteData:
         return self.labels
 
     def digest(self) -> str:
-        """Return the SHA-256 of the inputs, their labels, their groups and their scale; of random ones, of their places."""
+        """Return the SHA-256 of the inputs (of random ones, of their places), their labels, groups and scale."""
         content = self.places.tobytes() if self.random else self.raw.tobytes()
         content += b"".join(array.tobytes() for array in (self.labels, self.groups) if array is not None)
         content += f"{self.scale} {self.offset}".encode()

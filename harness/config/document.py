@@ -14,7 +14,7 @@ from harness.errors import ConfigError
 from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails

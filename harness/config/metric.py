@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.config.document import Document
-    from harness.metrics import TaskMetric
+    from harness.metrics.base import TaskMetric
 
 #: What labels a metric takes, with whether a suite must, may or must not have `labels:` and `classes:`.
 _MUST, _MAY, _MUST_NOT = "needs", "may have", "takes no"
@@ -72,7 +72,7 @@ class MetricChoice(Model):
         Raises:
             ConfigError: there is no such metric, or it has no such parameter.
         """
-        from harness.metrics import task_metric  # noqa: PLC0415 (it imports numpy, which few commands need)
+        from harness.metrics.registry import task_metric  # noqa: PLC0415 (it imports numpy, which few commands need)
 
         return task_metric(self.name, classes=classes, **self.parameters)
 

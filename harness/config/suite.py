@@ -19,6 +19,8 @@ from harness.text.meant import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from harness.config.board import BoardKind
     from harness.config.data import SuiteData
 
@@ -202,22 +204,22 @@ class Suite(_SuiteKeys):
             data, name = random_data(self.inputs.random), "inputs"
         else:
             name = _name(self.inputs)
+
+            def read(source: ArrayFile) -> NDArray[Any]:
+                return load_array(self.path.parent / source.file, source.array)
+
             try:
-                arrays = [
-                    source and load_array(self.path.parent / source.file, source.array)
-                    for source in (self.inputs, self.labels, self.groups)
-                ]
                 data = build_data(
-                    arrays[0],
-                    arrays[1],
+                    read(self.inputs),
+                    None if self.labels is None else read(self.labels),
                     classes=len(self.classes),
                     scale=self.inputs.scale,
                     offset=self.inputs.offset,
                     inputs_name=name,
-                    labels_name=self.labels and _name(self.labels),
+                    labels_name="labels" if self.labels is None else _name(self.labels),
                     takes=self.metric.labels(self.classes),
-                    groups=arrays[2],
-                    groups_name=self.groups and _name(self.groups),
+                    groups=None if self.groups is None else read(self.groups),
+                    groups_name="groups" if self.groups is None else _name(self.groups),
                 )
             except ConfigError as error:
                 raise ConfigError(f"{self.path}: {error}") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from harness.config.subset import SEED, class_counts, majority_share
+from harness.config.suite import RandomInputs
 from harness.errors import HilError
 from harness.image.elf import load_image
 
@@ -48,19 +49,18 @@ def data_columns(suite: Suite, data: SuiteData) -> dict[str, Any]:
 
 
 def range_columns(
-    data: SuiteData, real: NDArray[np.float32], suite: Suite, variant: Variant, spec: TensorSpec, kind: BoardKind
+    real: NDArray[np.float32], suite: Suite, variant: Variant, spec: TensorSpec, kind: BoardKind
 ) -> dict[str, Any]:
     """Return the columns on the range of the inputs.
 
     Args:
-        data: the inputs that are used.
         real: what the model gets, before quantization, [N, ...].
         suite: the suite that is run.
         variant: the variant that is run.
         spec: type, shape and quantization of the model's input.
         kind: the kind of board; says which images the other variants have.
     """
-    if data.random:
+    if isinstance(suite.inputs, RandomInputs):
         note = f"random, over the range of the input{' (float32: 0 to 1)' * (spec.dtype == 'float32')}, seed {SEED}"
         return {"inputs_min": float(real.min()), "inputs_max": float(real.max()), "inputs_note": note}
     others: dict[str, TensorSpec] = {}

@@ -5,21 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from harness.errors import ConfigError
-from harness.measure.accuracy import top1
 from harness.measure.reference import agreement_columns, real_outputs
-from harness.metrics import Targets
+from harness.metrics.base import Targets
+from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from harness.config import Suite
     from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
     from harness.measure.reference import Reference
-    from harness.metrics import TaskMetric
+    from harness.metrics.base import TaskMetric
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from harness.schema import SIMULATED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.metrics import TaskMetric
+    from harness.metrics.base import TaskMetric
 
 Scale = Literal["ratio", "difference"]
 Test = Literal["accuracy", "score", "ticks", "energy", "exact"]
@@ -28,8 +28,8 @@ class Metric:
         column: the column of the case table that it is in.
         unit: unit of its values; "ticks" is what the case's counter counts.
         scale: whether two values are compared by their ratio or by their difference.
-        margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1; for a score in
-            its unit.
+        margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1; for a
+            score in its unit.
         best: what is said of the variant that leads.
         test: how two cases are held against each other (`harness.report.evidence`).
         chance: whether chance has a part in its verdicts.

@@ -73,8 +73,9 @@ def side_maker(results: Results) -> Callable[[CaseRow], Side]:
         samples = _NO_SAMPLES if gone is not None else samples_of(run).get(row["case"], _NO_SAMPLES)
 
         def arrays(table: str) -> pd.DataFrame:
-            rows = arrays_of(run, table)
-            return rows[rows["case"] == row["case"]]
+            rows: pd.DataFrame = arrays_of(run, table)
+            mine: pd.DataFrame = rows[rows["case"] == row["case"]]
+            return mine
 
         return Side(row, samples, faults.get(run), gone, arrays)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.errors import HilError, StoreError
-from harness.metrics import Targets
-from harness.report.metrics import task_of
+from harness.errors import StoreError
+from harness.metrics.base import Targets
 from harness.store.arrays import real_outputs, stacked
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from harness.metrics import TaskMetric
+    from harness.metrics.base import TaskMetric
     from harness.report.pairing import Side
 
 #: What a model scores that doesn't look at its input, by metric, where that is known. Of classes see `remarks`.
@@ -83,7 +81,9 @@ def outputs_of(side: Side) -> NDArray[np.float64]:
         raise StoreError(f"the outputs of {side.row['variant']} in run {side.row['run']} were not kept")
     outputs = real_outputs(kept)
     if len(outputs) != len(firsts(side.samples)):
-        raise StoreError(f"only {len(outputs):,} of {len(firsts(side.samples)):,} outputs of run {side.row['run']} are left")
+        raise StoreError(
+            f"only {len(outputs):,} of {len(firsts(side.samples)):,} outputs of run {side.row['run']} are left"
+        )
     return outputs
 
 

@@ -99,7 +99,7 @@ def prepare_case(
         scoring=scoring(suite, data, real, card.output, load_reference(suite, variant, card.output, data.places)),
         keep_outputs=suite.outputs != "none",
         places=tuple(data.places.tolist()),
-        inputs_columns=range_columns(data, real, suite, variant, card.input, board.kind),
+        inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
         meter=meter,

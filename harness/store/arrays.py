@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.schema import OUTPUTS, TARGETS
+from harness.schema import JOURNAL_FIELDS, OUTPUTS, SAMPLES, TARGETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +25,15 @@ ARRAY_TABLES: Final[dict[str, tuple[str, tuple[Column, ...]]]] = {
     "outputs": ("output", OUTPUTS),
     "targets": ("target", TARGETS),
 }
+#: The kinds of records that are about one inference.
+INFERENCE_KINDS: Final = ("sample", *(kind for kind, _ in ARRAY_TABLES.values()))
+_COLUMNS = {column.name: column for column in (*SAMPLES, *OUTPUTS, *TARGETS)}
 _TYPES = ("int8", "uint8", "int16", "int32", "float32", "float64")
 
 
 def packed(array: NDArray[Any]) -> list[str]:
     """Return what the journal holds of a flat array of numbers."""
-    return [array.dtype.name, base64.b64encode(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).decode()]
+    return [array.dtype.name, base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()]
 
 
 def unpacked(values: Any) -> NDArray[Any]:
@@ -48,13 +51,15 @@ def unpacked(values: Any) -> NDArray[Any]:
         raise ValueError(str(error)) from error
 
 
-def array_row(kind: str, values: Any) -> dict[str, Any]:
-    """Return the columns of an output or a target from its line of the journal.
+def inference_row(kind: str, values: Any) -> dict[str, Any]:
+    """Return the columns of a sample, an output or a target from its line of the journal.
 
     Raises:
         ValueError, TypeError: the line holds something else.
     """
-    if kind == "target":
+    if kind == "sample":
+        row = dict(zip(JOURNAL_FIELDS["samples"], values, strict=True))
+    elif kind == "target":
         sample, array = values
         row = {"sample": sample, "values": unpacked(array)}
     else:
@@ -62,10 +67,9 @@ def array_row(kind: str, values: Any) -> dict[str, Any]:
         raw = unpacked(array)
         row = {"sample": sample, "step": step, "tensor": tensor, "scale": scale, "zero_point": zero_point}
         row["real" if raw.dtype.kind == "f" else "raw"] = raw
-    columns = {column.name: column for column in (*OUTPUTS, *TARGETS)}
-    wrong = [name for name, value in row.items() if not isinstance(value, np.ndarray) and not columns[name].holds(value)]
-    if wrong or row["sample"] is None:
-        raise ValueError(f"{', '.join(wrong) or 'sample'} can't be right")
+    wrong = [name for name, value in row.items() if not (isinstance(value, np.ndarray) or _COLUMNS[name].holds(value))]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} can't be right")
     return row
 
 

@@ -64,7 +64,9 @@ class CaseRecord:
         self.recorded = 0
         self.row: dict[str, Any] | None = None
 
-    def sample(self, *, sample: int, ticks: int | None, output_crc: int | None, repeat: int = 0, **columns: Any) -> None:
+    def sample(
+        self, *, sample: int, ticks: int | None, output_crc: int | None, repeat: int = 0, **columns: Any
+    ) -> None:
         """Record one inference; repeats (from 1) on an input are kept beside the first one, which alone is scored.
 
         Args:

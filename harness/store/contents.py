@@ -13,7 +13,7 @@ import pyarrow as pa
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
 from harness.schema import ATTEMPTS, CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SAMPLES, TABLES
-from harness.store.arrays import ARRAY_TABLES, array_row
+from harness.store.arrays import ARRAY_TABLES, INFERENCE_KINDS, inference_row
 from harness.store.journal import journals, write_error, writer_of
 from harness.store.tables import arrow_schema, batches_of, table_of, write_table
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _MANY = 2**63  # numbers of the tables have 64 bits
 _ATTEMPT_COLUMNS = {column.name: column for column in ATTEMPTS}
 _REPEAT, _STEP = (JOURNAL_FIELDS["samples"].index(name) for name in ("repeat", "step"))
-_SAMPLE_COLUMNS = {column.name: column for column in SAMPLES}
-_ARRAY_KINDS = {kind for kind, _ in ARRAY_TABLES.values()}
 
 
 @dataclass
@@ -50,7 +48,7 @@ class _Case:
             first = record["v"][_REPEAT] == 0 and not record["v"][_STEP]
             self.recorded += first
             self.repeats += not first
-        elif kind in _ARRAY_KINDS:
+        elif kind in INFERENCE_KINDS:
             self.arrays[kind] += 1
         elif kind == "restart":
             self.attempt, self.recorded, self.repeats = record["attempt"], 0, 0
@@ -183,12 +181,7 @@ class Contents:
                 if record["t"] in ("begin", "restart"):
                     attempt[number] = record.get("attempt", 0)
                 elif record["t"] == kind and attempt[number] == self.cases[number].attempt:
-                    values = record["v"]
-                    sample = kind == "sample"
-                    yield {
-                        **keys[number],
-                        **(dict(zip(JOURNAL_FIELDS["samples"], values, strict=True)) if sample else array_row(kind, values)),
-                    }
+                    yield {**keys[number], **inference_row(kind, record["v"])}
 
 
 def _rank(counts: str | None, rival: tuple[Path, _Case]) -> tuple[bool, bool, str]:
@@ -249,18 +242,9 @@ def whole(record: Mapping[str, Any]) -> bool:
         return isinstance(columns, dict) and _is_case(columns, kind) and _is_count(record.get("attempt", 0))
     if kind == "restart":
         return _is_count(record.get("attempt"))
-    if kind == "sample":
-        return _is_row(values, "samples") and _holds(
-            _SAMPLE_COLUMNS, dict(zip(JOURNAL_FIELDS["samples"], values or (), strict=True))
-        )
-    if kind in _ARRAY_KINDS:
-        try:
-            return bool(array_row(kind, values))
-        except (ValueError, TypeError):
-            return False
-    if kind in JOURNAL_FIELDS:
-        return isinstance(values, list) and all(_is_row(row, kind) for row in values)
-    return True
+    if kind in INFERENCE_KINDS:
+        return _is_inference(kind, values)
+    return kind not in JOURNAL_FIELDS or (isinstance(values, list) and all(_is_row(row, kind) for row in values))
 
 
 def attempt_of(values: list[Any]) -> dict[str, Any]:
@@ -275,6 +259,13 @@ def attempt_of(values: list[Any]) -> dict[str, Any]:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and 0 <= value < _MANY
+
+
+def _is_inference(kind: str, values: object) -> bool:
+    try:
+        return bool(inference_row(kind, values))
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_row(values: object, table: str) -> bool:

@@ -52,8 +52,8 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table; what the schema doesn't have is left out, what a row doesn't have is missing.
 
-    Arrays stand in the rows as numpy has them. Few rows go through JSON: before it takes a Python list, pyarrow imports pandas, which takes a short run longer than
-    all else that it writes.
+    Arrays stand in the rows as numpy has them. Few rows go through JSON: before it takes a Python list, pyarrow imports
+    pandas, which takes a short run longer than all else that it writes.
 
     Raises:
         ValueError, ArrowException: a value is not of its column's type.
