@@ -53,6 +53,11 @@ class MetricChoice(Model):
     def __str__(self) -> str:
         return f"{self.name} {json.dumps(self.parameters)}" if self.parameters else self.name
 
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's, `module:function`."""
+        return ":" in self.name
+
     def stored(self, classes: tuple[str, ...]) -> str:
         """Return it as the results name it: a class is its number there, since they don't have the suite's names."""
         named = {key: classes.index(value) for key, value in self.parameters.items() if value in classes}
@@ -98,6 +103,8 @@ def check_metric(document: Document, given: Mapping[str, Any]) -> None:
             hint = "" if there else f"; add `{key}:`"
             where = key if there else "metric"
             raise document.error((where,), f"metric {metric.name} {rule} {key}{hint}")
+    if len(given["classes"]) == 1:
+        raise document.error(("classes",), "must have at least 2 of them, not 1")
     if labels == "binary" and given["classes"] and len(given["classes"]) != 2:
         raise document.error(("classes",), f"metric {metric.name} takes two classes, not {len(given['classes'])}")
     if hasattr(given["inputs"], "random") and (labels not in ("none", "reference") or given["labels"]):

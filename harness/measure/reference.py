@@ -40,6 +40,11 @@ class Reference:
     outputs: NDArray[np.float64] | None
     sha256: str
 
+    @property
+    def expected(self) -> NDArray[Any]:
+        """The outputs, or the classes where only these are known."""
+        return self.classes if self.outputs is None else self.outputs
+
 
 def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
     """Read what a variant's reference, if it has one, says of the inputs at some places of the suite's data.
