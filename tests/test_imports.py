@@ -12,7 +12,7 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
-    ("data",),
+    ("data", "metrics"),
     ("config",),
     ("link",),
     ("image",),

@@ -96,7 +96,7 @@ class Document:
             raise ConfigError("\n".join(lines)) from error
 
     def _explain(self, detail: ErrorDetails, where: Location) -> ConfigError:
-        at = where + tuple(detail["loc"])
+        at = where + tuple(part for part in detail["loc"] if not str(part).startswith("<"))  # a form, no key
         kind, context = detail["type"], detail.get("ctx", {})
         if kind == "unknown_key":
             key = context["key"]

@@ -129,9 +129,26 @@ class Inputs(Source):
             raise ValueError("inputs that are quantized already have the model's scale; remove scale and offset")
         return self
 
+    def class_names(self, folder: Path) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the sorted names of the classes that inputs come with; () if they are of none."""
+        return ()
+
     def read(self, folder: Path, classes: tuple[str, ...] | None) -> Arrays:
         """Read the inputs, and the labels if they come with them; else as `Source.read`."""
         return super().read(folder, classes if self.by_class else None)
+
+
+class RandomInputs(Inputs):
+    """Inputs that nobody has: so many, drawn at random for each model in the range of its own input."""
+
+    form = "random"
+    random: Count
+
+    @model_validator(mode="after")
+    def _has_the_models_range(self) -> Self:
+        if self.model_fields_set & {"scale", "offset", "quantized"}:
+            raise ValueError("random inputs have the range of each model's input; remove scale, offset and quantized")
+        return self
 
 
 class InputArray(Inputs, ArrayFile):
@@ -155,6 +172,17 @@ class FilesByClass(Inputs):
 
     by_class = True
     list: Text | None = None
+
+    def class_names(self, folder: Path) -> tuple[str, ...]:
+        """Return the names of the class folders, or those in the list, sorted.
+
+        Raises:
+            ConfigError: a folder or the list is missing or empty.
+        """
+        from harness.data.files_by_class import files_by_class  # noqa: PLC0415 (late, as above)
+
+        listed = None if self.list is None else folder / self.list
+        return files_by_class(folder / getattr(self, self.form), listed, None, ())[2]
 
 
 class Images(FilesByClass):
@@ -296,6 +324,6 @@ class FromInputs(Labels):
 
 #: The forms that each may have.
 FORMS: Final[Mapping[type[Source], tuple[type[Source], ...]]] = {
-    Inputs: (InputArray, InputCsv, InputParquet, Images, Wav, InputFunction),
+    Inputs: (InputArray, InputCsv, InputParquet, Images, Wav, InputFunction, RandomInputs),
     Labels: (LabelArray, LabelCsv, LabelParquet, LabelFunction),
 }

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, read_document
-from harness.config.inputs import ArrayFile, Inputs, Labels  # noqa: TC001 (as above)
+from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
+from harness.config.metric import MetricChoice, check_metric
 from harness.errors import ConfigError
 from harness.schema import CASES
 from harness.text.meant import did_you_mean
@@ -79,9 +80,12 @@ class _SuiteKeys(Model):
     task: Name
     title: str = ""
     inputs: Inputs
-    labels: Labels
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    metric: Literal["top1"] = "top1"
+    labels: Labels | None = None
+    classes: tuple[str, ...] = ()
+    metric: MetricChoice = MetricChoice(name="top1")
+    groups: Labels | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     images: str = "../firmware/prebuilt"
@@ -159,10 +163,13 @@ class Suite(_SuiteKeys):
             ConfigError: a file or array is missing, or they don't fit together.
         """
         # Late, because numpy takes longer to import than most commands, which read no inputs, should.
+        import numpy as np  # noqa: PLC0415
+
         from harness.config.data import read_data  # noqa: PLC0415
 
         try:
-            data = read_data(self.inputs, self.labels, self.path.parent, self.classes)
+            takes = self.metric.labels(self.classes)
+            data = read_data(self.path.parent, self.inputs, self.labels, self.groups, self.classes, takes)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
@@ -170,7 +177,7 @@ class Suite(_SuiteKeys):
         if self.first > len(data):
             there = f"{self.inputs.name} has only {len(data)} inputs"
             raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
-        return replace(data, raw=data.raw[: self.first], labels=data.labels[: self.first])
+        return replace(data.take(np.arange(self.first)), indices=None, of=None)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -183,6 +190,12 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
+    if isinstance(top.labels, FromInputs) and not top.classes:
+        try:
+            top = top.model_copy(update={"classes": top.inputs.class_names(document.path.parent)})
+        except ConfigError as error:
+            raise document.error(("inputs",), str(error)) from error
+    check_metric(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:

@@ -19,14 +19,14 @@ _NOT_DATA: Final = ("thumbs.db", "desktop.ini")
 
 
 def files_by_class(
-    folder: Path, listed: Path | None, endings: tuple[str, ...], classes: tuple[str, ...]
+    folder: Path, listed: Path | None, endings: tuple[str, ...] | None, classes: tuple[str, ...]
 ) -> tuple[list[Path], NDArray[np.int64], tuple[str, ...]]:
     """Find the files of a folder that has one folder for each class, or those that a list names.
 
     Args:
         folder: its folders are the classes; paths of a list are relative to it.
         listed: lines of `file,class`; None: every file in the class folders is an input.
-        endings: of the names of such files, in lower case.
+        endings: of the names of such files, in lower case; None: the files are not looked at.
         classes: of the suite, in their order; (): the sorted names.
 
     Returns:
@@ -39,8 +39,8 @@ def files_by_class(
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such folder")
     pairs = _in_folders(folder, classes) if listed is None else _in_list(folder, listed)
-    for path, _, place in pairs:
-        if path.suffix.lower() not in endings:
+    for path, _, place in pairs if endings else ():
+        if endings and path.suffix.lower() not in endings:
             raise ConfigError(f"{place}: not one of {', '.join(endings)}; only such files are read here")
         if not path.is_file():
             raise ConfigError(f"{place}: {'is no file' if path.exists() else f'there is no file {path}'}")

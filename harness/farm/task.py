@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
-from harness.config import Lab
-from harness.config.inputs import InputArray, LabelArray
+from harness.config import ArrayFile, Lab
+from harness.config.inputs import InputArray, LabelArray, RandomInputs
 from harness.errors import (
     BusyError,
     FarmError,
@@ -39,14 +39,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from harness.config import BoardKind, Suite
-    from harness.config.inputs import ArrayFile
     from harness.farm.night import Night, PlannedCase
 
 #: What the process of a worker ends with whose task hangs.
 HUNG: Final = 40
 _WRITER: Final = "board"
+#: The keys of a suite that may name a file of arrays.
+_ARRAYS: Final = ("inputs", "labels", "groups")
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
+
+
+AnyArray = TypeVar("AnyArray", bound=ArrayFile)
 
 
 @dataclass(frozen=True)
@@ -80,32 +84,30 @@ class Order:
     files: Mapping[str, str]
 
 
-AnyArray = TypeVar("AnyArray", bound="ArrayFile")
-
-
 @dataclass(frozen=True)
 class Packed:
-    """Inputs and labels that a worker couldn't read where it is: an .npz file, and what a suite says of it."""
+    """What a worker couldn't read where it is: content of an .npz file, and what a suite with it says, by key."""
 
     content: bytes
-    inputs: InputArray
-    labels: LabelArray
+    sources: Mapping[str, ArrayFile]
 
 
 def pack(suite: Suite) -> Packed | None:
-    """Return a suite's inputs and labels as arrays; None if they are array files, which travel as they are.
+    """Return a suite's inputs, labels and groups as arrays; None if they are array files, which travel as they are.
 
     Raises:
         ConfigError: they can't be read, or don't fit together.
     """
-    if isinstance(suite.inputs, InputArray) and isinstance(suite.labels, LabelArray):
+    given = {key: source for key in _ARRAYS if (source := getattr(suite, key)) is not None}
+    if all(isinstance(source, ArrayFile | RandomInputs) for source in given.values()):
         return None
     data, file = suite.load_all(), io.BytesIO()
-    np.savez(file, inputs=data.raw, labels=data.labels)
+    arrays: dict[str, Any] = {"inputs": data.raw, "labels": data.labels, "groups": data.groups}
+    np.savez(file, **{key: array for key, array in arrays.items() if array is not None})
+    sources = {key: LabelArray(file="data.npz", array=key) for key in given}
     scale = {"quantized": True} if data.quantized else {"scale": data.scale, "offset": data.offset}
     inputs = {"file": "data.npz", "array": "inputs", "note": suite.inputs.note, **scale}
-    labels = LabelArray(file="data.npz", array="labels")
-    return Packed(file.getvalue(), InputArray.model_validate(inputs), labels)
+    return Packed(file.getvalue(), {**sources, "inputs": InputArray.model_validate(inputs)})
 
 
 def order_case(
@@ -134,13 +136,11 @@ def order_case(
 
     image = named(suite.image_path(variant, kind))
     reference = None if variant.reference is None else moved(variant.reference)
-    if packed is not None:
-        file = {"file": named(Path("data.npz"), packed.content)}
-        data = {"inputs": packed.inputs.model_copy(update=file), "labels": packed.labels.model_copy(update=file)}
-    elif isinstance(suite.inputs, InputArray) and isinstance(suite.labels, LabelArray):
-        data = {"inputs": moved(suite.inputs), "labels": moved(suite.labels)}
+    if packed is None:
+        data = {key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)}
     else:
-        raise TypeError("only arrays travel as they are")
+        file = {"file": named(Path("data.npz"), packed.content)}
+        data = {key: source.model_copy(update=file) for key, source in packed.sources.items()}
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),
