@@ -115,6 +115,17 @@ def test_folders_name_the_classes_of_a_suite_that_names_none(suite):
     assert (loaded.classes, loaded.load_data().labels.tolist()) == (("ant", "cat"), [0, 1, 1])
 
 
+def test_values_and_groups_from_a_table(suite):
+    path = suite("{parquet: table.parquet, columns: wave}", "{csv: table.csv, columns: [x0]}").path
+    more = "metric: mae\ngroups: {csv: table.csv, columns: class}\n"
+    path.write_text(path.read_text().replace("classes: [cat, ant]\n", more))
+    data = load_suite(path).load_data()
+    assert (data.labels.dtype, data.labels.tolist()) == (np.float64, [[1], [3.5], [5]])
+    assert data.groups.tolist() == [1, 0, 1]  # cat, ant, cat: by their sorted names
+    path.write_text(path.read_text().replace("[x0]", "x0"))
+    assert load_suite(path).load_data().labels.tolist() == [1, 3.5, 5]
+
+
 def test_a_channel_of_a_file_with_eight_bits(suite, tmp_path):
     both = RANDOM.integers(0, 256, (4000, 2), np.uint8)
     write_wav(tmp_path / "stereo/ant/x.wav", both, channels=2)
