@@ -13,6 +13,7 @@ ROWS = (
     ("errors", "schema"),
     ("text", "files"),
     ("config",),
+    ("metrics",),
     ("link",),
     ("image",),
     ("locks",),

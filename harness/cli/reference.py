@@ -57,8 +57,8 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     from harness.build.interpreters import open_interpreter
     from harness.config import load_suite
     from harness.image.input_tensors import input_tensors
-    from harness.measure.accuracy import predict, top1
     from harness.measure.reference import real_outputs
+    from harness.metrics.classes import predict, top1
 
     loaded = load_suite(suite)
     resize = None if variant is None else loaded.variant(variant).resize

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.config.data import load_array
 from harness.errors import ConfigError
-from harness.measure.accuracy import top1
+from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.metrics.estimate import quantile
+from harness.metrics.shares import tango_excludes
 from harness.report.evidence import Asked, Evidence, compare_metric
 from harness.report.frame import Policy, Repeatability, Row, Verdict
 from harness.report.metrics import METRICS, Metric
 from harness.report.numbers import margin, plain_span, with_unit
 from harness.report.pairing import Side, refusal
 from harness.report.repeat import repeatability
-from harness.report.stats import holm, quantile, stretched, tango_excludes
+from harness.report.stats import holm, stretched
 from harness.report.units import Spreads, UnitSpread, spread_of
 
 if TYPE_CHECKING:

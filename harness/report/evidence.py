@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from harness.config.subset import majority_share
+from harness.metrics.estimate import Estimate, quantile
+from harness.metrics.shares import accuracy_difference
 from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.remarks import always_right, guessed
 from harness.report.repeat import MAD_TO_SD
-from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
+from harness.report.stats import ratio_of_medians, widened
 from harness.report.units import other_units
 from harness.schema import SIMULATED
 from harness.store.place import place_of

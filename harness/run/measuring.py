@@ -10,11 +10,11 @@ import numpy as np
 
 from harness.errors import ImageError, MeasurementError
 from harness.image.input_tensors import model_inputs
-from harness.measure.accuracy import predict, top1
 from harness.measure.input_columns import range_columns
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import Reference, agreement_columns, load_reference
+from harness.metrics.classes import predict, top1
 from harness.power.windows import Job
 from harness.store.raw_windows import RawWindow
 
