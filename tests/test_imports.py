@@ -12,8 +12,8 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
-    ("config",),
     ("metrics",),
+    ("config",),
     ("link",),
     ("image",),
     ("locks",),

@@ -13,7 +13,7 @@ from harness.errors import ConfigError
 from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -39,6 +39,11 @@ class Reference:
     classes: NDArray[np.int64]
     outputs: NDArray[np.float64] | None
     sha256: str
+
+    @property
+    def expected(self) -> NDArray[Any]:
+        """The outputs, or the classes where only these are known."""
+        return self.classes if self.outputs is None else self.outputs
 
 
 def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
@@ -114,20 +119,16 @@ def real_outputs(raw: NDArray[Any], output: TensorSpec) -> NDArray[np.float64]:
 
 
 def agreement_columns(
-    reference: Reference, predictions: Sequence[int], outputs: NDArray[Any], output: TensorSpec
+    reference: Reference, predictions: NDArray[np.int64] | None, outputs: NDArray[Any], output: TensorSpec
 ) -> dict[str, Any]:
     """Return the columns of the case table that say how far a board agrees with a reference.
 
-    The board's raw outputs have the shape [N, outputs].
+    The board's raw outputs have the shape [N, outputs]. Where they are no classes, there are no `predictions`.
     """
-    share = top1(predictions, reference.classes)
-    columns: dict[str, Any] = {
-        "reference": reference.name,
-        "reference_sha256": reference.sha256,
-        "agreement": share.value,
-        "agreement_low": share.low,
-        "agreement_high": share.high,
-    }
+    columns: dict[str, Any] = {"reference": reference.name, "reference_sha256": reference.sha256}
+    if predictions is not None:
+        share = top1(predictions, reference.classes)
+        columns |= {"agreement": share.value, "agreement_low": share.low, "agreement_high": share.high}
     if reference.outputs is not None:
         greatest = float(np.abs(real_outputs(outputs, output) - reference.outputs).max())
         columns["reference_difference_max"] = greatest if np.isfinite(greatest) else None

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
-
 import numpy as np
 import pytest
-import scipy.stats
 import sklearn.metrics as sk
 
-from harness.errors import ConfigError, MeasurementError
 from harness.metrics.base import Targets
-from harness.metrics.curves import confusion, recalls, residuals, roc
-from harness.metrics.delong import components
 from harness.metrics.registry import METRICS, task_metric
-from harness.metrics.shares import mcnemar, poisson_interval
 
 RNG = np.random.default_rng(7)
 COUNT = 300
@@ -37,7 +28,7 @@ COPIES = CLIPS.reshape(COUNT, -1) + RNG.normal(size=(COUNT, 8)) * (0.5 + 0.3 * F
 
 
 def means(values):
-    return [values[FILES == each].mean() for each in np.unique(FILES)]
+    return [values[each == FILES].mean() for each in np.unique(FILES)]
 
 
 def file_errors(power):
