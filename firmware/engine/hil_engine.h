@@ -174,6 +174,25 @@ struct hil_copy_rows {
     uint32_t rows, row_bytes, from_stride, to_stride, to_offset;
 };
 
+/* Four loops over the input, the outermost first, each with its step in bytes; each turn of the last one copies a run. */
+struct hil_copy {
+    uint32_t count[4];
+    int32_t step[4];
+    uint32_t start, run_bytes;
+};
+
+/* Runs that start anywhere. */
+struct hil_copy_listed {
+    uint32_t count, run_bytes;
+    const int32_t *starts; /* in bytes */
+};
+
+/* A constant input of a concatenation. */
+struct hil_copy_constant {
+    struct hil_copy_rows copy;
+    const int8_t *values;
+};
+
 /* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
 #define hil_conv1x1_s8_plain hil_conv_s8_plain
 #define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
@@ -238,6 +257,9 @@ void hil_tanh_f32(const struct hil_unary_f32 *p, const float *x, float *y);
 void hil_pad_f32(const struct hil_pad *p, const float *x, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
+void hil_copy(const struct hil_copy *p, const void *x, void *y);
+void hil_copy_listed(const struct hil_copy_listed *p, const void *x, void *y);
+void hil_copy_constant(const struct hil_copy_constant *p, void *y);
 
 void hil_quantize_s8(const struct hil_quantize *p, const float *x, int8_t *y);
 void hil_dequantize_s8(const struct hil_quantize *p, const int8_t *x, float *y);

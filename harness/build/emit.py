@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.lower_layers import initializer
 from harness.build.sizes import layer_sizes
+from harness.build.step import initializer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from harness.build.step import Step, Values
 
 _WIDTH = 112
-_CTYPES = {"int8": "int8_t", "float32": "float"}
+_CTYPES = {
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "uint32", "int64")},
+    "bool": "uint8_t",
+    "float32": "float",
+    "float64": "double",
+}
 
 
 def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.lower import Place, Program, lower
 from harness.build.patch import Patches, cut, longest_stage
+from harness.build.step import ALIGNMENT
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph
     from harness.build.step import Step
 
-ALIGNMENT = 4  # kernels load words
 _MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
@@ -122,7 +122,7 @@ def _candidates(graph: Graph, program: Program, grid: tuple[int, int] | None, *,
 
 
 def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
-    program = _in_place(program)
+    program = _in_place(graph, program)
     buffers = _buffers(graph, program)
     places = pack(buffers)
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
@@ -191,24 +191,30 @@ def _place(order: list[Buffer]) -> dict[int, int]:
     return {buffer.key: offset for offset, buffer in placed}
 
 
-def _in_place(program: Program) -> Program:
+def _in_place(graph: Graph, program: Program) -> Program:
     """Let each step that can work in place do so where nothing reads its first input afterwards."""
     storage = dict(program.storage)
+    kept = {storage[tensor.index].root for tensor in graph.outputs} | set(graph.state)
     for position, step in enumerate(program.steps):
+        if not step.in_place:
+            continue
         source, target = storage[step.inputs[0].index], storage[step.output.index]
         later = [x for s in program.steps[position + 1 :] for x in s.inputs]
         still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
-        if step.in_place and step.inputs[0].bytes == step.output.bytes and not still_read:
+        if step.inputs[0].bytes == step.output.bytes and not still_read and source.root not in kept:
             for tensor, place in storage.items():
                 if place.root == target.root:
                     storage[tensor] = Place(source.root, source.offset + place.offset)
+            if target.root in kept:
+                kept.add(source.root)
     return Program(program.steps, storage)
 
 
 def _buffers(graph: Graph, program: Program) -> list[Buffer]:
-    """Return every buffer with its life. The input lives from the start, the output to the end."""
-    start = program.storage[graph.input.index].root
-    first, last, size = {start: 0}, {start: 0}, {start: graph.input.bytes}
+    """Return every buffer with its life. Inputs live from the start, outputs to the end."""
+    roots = {program.storage[tensor.index].root: tensor for tensor in graph.inputs}
+    first, last = dict.fromkeys(roots, 0), dict.fromkeys(roots, 0)
+    size = {root: tensor.bytes for root, tensor in roots.items()}
     for position, step in enumerate(program.steps):
         for tensor, overread in (*((x, step.overread_bytes) for x in step.inputs), (step.output, 0)):
             place = program.storage[tensor.index]
@@ -217,8 +223,9 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             whole = graph.tensors[place.root].bytes if place.root < len(graph.tensors) else 0
             # a patch's rows lie further apart in the whole image than its own bytes tell
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
-    last[program.storage[graph.output.index].root] = max(len(program.steps) - 1, 0)
-    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size]
+    for tensor in graph.outputs:
+        last[program.storage[tensor.index].root] = max(len(program.steps) - 1, 0)
+    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in graph.state]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:
             buffers.append(Buffer(-1 - position, step.scratch_bytes, position, position))

@@ -83,7 +83,7 @@ def write_model(graph, folder, *, plain, patches=None):
 def prefix(graph, count):
     """The first `count` operators of a graph, so that an intermediate tensor becomes the output."""
     last = graph.operators[count - 1].outputs[0]
-    return replace(graph, operators=graph.operators[:count], output=graph.tensors[last])
+    return replace(graph, operators=graph.operators[:count], outputs=(graph.tensors[last],))
 
 
 def as_tensor(content, tensor):
