@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator
 
 #: What a model may take and give.
-_CARD_TYPES = ("int8", "float32")
+_CARD_TYPES = ("int8", "uint8", "int16", "int32", "float32")
 
 _SHOWN = 4  # operators that are refused for one reason
 
@@ -142,9 +142,14 @@ def _report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) -
         lines.append("its output is a constant, which nothing computes. Export it again.")
     ends = (*(("input", tensor) for tensor in graph.inputs), *(("output", tensor) for tensor in graph.outputs))
     lines += [
-        f"its {what} is {tensor.dtype}. Needed: {' or '.join(_CARD_TYPES)}."
+        f"its {what} is {tensor.dtype}. Needed: one of {', '.join(_CARD_TYPES)}."
         for what, tensor in ends
         if tensor.dtype not in _CARD_TYPES
+    ]
+    lines += [
+        f"its {what} is {tensor.dtype} without a scale. Needed: a model that was quantized by a converter."
+        for what, tensor in ends
+        if tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None
     ]
     if not lines:
         return

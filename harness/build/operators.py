@@ -128,7 +128,18 @@ _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFuncti
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
 _UNARY = _both(lower_values.unary)
-_QUANTIZE = {"int8 to int8": lower_values.unary, "float32 to int8": lower_values.quantize}
+_RESCALED = ("int8 to int8", "int8 to uint8", "uint8 to int8", "int8 to int16", "int8 to int32", "int16 to int8",
+             "int16 to int16", "int16 to int32", "int32 to int8", "int32 to int16")  # fmt: skip
+_QUANTIZED = ("int8", "uint8", "int16")
+_QUANTIZE = {
+    **dict.fromkeys(_RESCALED, lower_values.requantize),
+    **{f"float32 to {dtype}": lower_values.quantize for dtype in _QUANTIZED},
+}
+_DEQUANTIZE = {f"{dtype} to float32": lower_values.dequantize for dtype in _QUANTIZED}
+_CAST = {
+    **{f"{dtype} to float32": lower_values.cast for dtype in (*_QUANTIZED, "int32")},
+    **{f"{dtype} to int32": lower_values.cast for dtype in (*_QUANTIZED, "float32")},
+}
 _MANY = 1 << 16
 
 
@@ -148,7 +159,7 @@ KINDS: Mapping[str, Kind] = {
     "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
     "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
     "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
-    "CAST": Kind(("CastOptions",), (1, 1), _one_for_one),
+    "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
     "CONCATENATION": Kind(
         ("ConcatenationOptions", "Axis", "FusedActivationFunction"),
         (1, _MANY),
@@ -159,7 +170,7 @@ KINDS: Mapping[str, Kind] = {
     "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
-    "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, {"int8 to float32": lower_values.dequantize}),
+    "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
     "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
     "FILL": Kind(("FillOptions",), (2, 2), _any_shapes),
     "FULLY_CONNECTED": Kind(_DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, permutations
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ class Plan:
         arena_bytes: size of the tensor arena.
         patches: how the first layers are cut, if they are.
         buffers: what the arena is made of.
+        state: place of each tensor that lies in the memory that is kept between inferences, by tensor index.
+        state_bytes: size of that memory.
     """
 
     steps: tuple[Step, ...]
@@ -50,6 +52,8 @@ class Plan:
     arena_bytes: int
     patches: Patches | None = None
     buffers: tuple[Buffer, ...] = ()
+    state: Mapping[int, int] = field(default_factory=dict)
+    state_bytes: int = 0
 
     @property
     def macs(self) -> int:
@@ -126,14 +130,24 @@ def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
     buffers = _buffers(graph, program)
     places = pack(buffers)
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
+    kept, state_bytes = {}, 0
+    for root in graph.state:
+        kept[root] = state_bytes
+        state_bytes += _aligned(graph.tensors[root].bytes)
     return Plan(
         steps=program.steps,
-        offsets={t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places},
+        offsets=_offsets(program, places),
         scratch=tuple(places.get(-1 - i, 0) for i in range(len(program.steps))),
         arena_bytes=_aligned(size),
         patches=patches,
         buffers=tuple(buffers),
+        state=_offsets(program, kept),
+        state_bytes=state_bytes,
     )
+
+
+def _offsets(program: Program, places: Mapping[int, int]) -> dict[int, int]:
+    return {t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places}
 
 
 def _least(buffers: Iterable[Buffer]) -> int:

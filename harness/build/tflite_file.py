@@ -96,8 +96,9 @@ class _File:
             raise ValueError(f"subgraph {number} of {count}")
         subgraph = self._model.Subgraphs(number)
         inputs, outputs = (_numbers(subgraph, name) for name in ("Inputs", "Outputs"))
+        names = self._signature() if number == 0 else {}
         tables = [subgraph.Tensors(i) for i in range(_length(subgraph, "Tensors"))]
-        tensors = tuple(self._tensor(i, table) for i, table in enumerate(tables))
+        tensors = tuple(self._tensor(i, table, names.get(i)) for i, table in enumerate(tables))
         count = _length(subgraph, "Operators")
         operators = tuple(self._operator(i, subgraph.Operators(i)) for i in range(count))
         for index in (*inputs, *outputs):
@@ -120,8 +121,17 @@ class _File:
         check_graph(graph, {i for i, table in enumerate(tables) if self._is_constant(table)}, str(self._path))
         return graph
 
-    def _tensor(self, index: int, table: Any) -> Tensor:
-        name = (table.Name() or b"").decode()
+    def _signature(self) -> dict[int, str]:
+        """Return what inputs and outputs are called where the model is called by its user."""
+        if _length(self._model, "SignatureDefs") == 0:
+            return {}
+        signature = self._model.SignatureDefs(0)
+        lists = ((getattr(signature, name), _length(signature, name)) for name in ("Inputs", "Outputs"))
+        entries = [entry(i) for entry, count in lists for i in range(count)]
+        return {int(entry.TensorIndex()): (entry.Name() or b"").decode() for entry in entries}
+
+    def _tensor(self, index: int, table: Any, called: str | None) -> Tensor:
+        name = called or (table.Name() or b"").decode()
         what = f"{self._path}: tensor {index} ({name})"
         dtype = self._word("TensorType", table.Type(), "type").lower()
         if _length(table, "Shape") > _MOST_DIMENSIONS:

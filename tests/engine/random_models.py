@@ -250,9 +250,7 @@ def softmax(m, _kind):
 
 def moved(m, kind):
     """An operator that only moves values, behind one that computes them."""
-    many = kind in ("TRANSPOSE", "SLICE", "SPLIT") and m.number(
-        0, 2
-    )  # TFLite Micro takes 4 dimensions of others
+    many = kind in ("TRANSPOSE", "SLICE", "SPLIT") and m.number(0, 2)  # TFLite Micro takes 4 dimensions of others
     x = m.tensor((1, *(m.number(1, 5) for _ in range(4)))) if many else m.image()
     operators = MOVED[kind](m, kind, x)
     return [Op("RELU", [m.like(x, x.shape)], x), *operators]
