@@ -93,7 +93,7 @@ def build(
     hil flash model.elf --device nano33
 
     The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
-    written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
+    written. Needs arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.making import Making
     from harness.build.own_engine import OwnEngine
