@@ -104,14 +104,14 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
     revisions = results.runs.set_index("run")["git_revision"]
     complete = complete.assign(git_revision=complete["run"].map(revisions)).sort_values(["started_utc", "case"])
     complete = placed(complete)
-    found = []
+    found, both = [], {"ticks", "latency"} <= set(policy.metrics)
     for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
         once = rows.drop_duplicates("run", keep="last")
         plain = plain_rows(once)
         for name in policy.metrics:
             metric = METRICS[name]
-            if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
-                continue
+            if both and metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
+                continue  # it says the same as the other one, or nothing
             there = once[once[metric.column].notna()]
             sources = there["power_source"].unique() if metric.name == "energy" and len(there) else [None]
             for source in sources if len(there) else ():
