@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import pandas as pd
 
-from harness.config.document import did_you_mean
 from harness.errors import StoreError
 from harness.report.frame import Policy
 from harness.report.groups import grouped
 from harness.report.history import history
-from harness.report.metrics import ALIASES, METRICS
+from harness.report.metrics import ALIASES, METRICS, metric_of
 from harness.report.pareto import front
 from harness.report.tables import Images, variants
 from harness.store import results as stored
 from harness.store.folders import order_of
 from harness.store.read import load_results as stored_results
 from harness.store.results import check_names, mask_of
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,8 @@ class Results(stored.Results):
         measured it. Figures are taken as they were measured: `hil compare` says which differences are real.
 
         Args:
-            metrics: names of `harness.report.metrics`, like accuracy, ticks, latency, energy, peak_ram or flash.
+            metrics: names of `harness.report.metrics`: score (of the suite's metric), accuracy, ticks, latency, energy,
+                peak_ram, flash and others.
 
         Returns:
             A row for each variant that is on a front, with suite, place, board, backend, counter, run, variant and a
@@ -88,7 +89,9 @@ class Results(stored.Results):
         """
         check_names(self.cases, {"variant": [variant]})
         rows = self.cases[mask_of(self.cases, {"variant": [variant]})]
-        series = history(stored.Results(rows, self.runs), Policy(metrics=(_metric(metric).name,)))
+        name = _metric(metric).name
+        names = ("accuracy", "score") if name == "score" else (name,)  # the score of a suite may be its accuracy
+        series = history(stored.Results(rows, self.runs), Policy(metrics=names))
         found = []
         for number, one in enumerate(series):
             where: dict[str, Any] = {
@@ -135,12 +138,15 @@ def _metric(name: str) -> Metric:
 def _fronts(group: Group, metrics: Sequence[Metric]) -> list[pd.DataFrame]:
     """Return the fronts of a group: one, or one for each source of energy."""
     rows = group.complete.dropna(subset=[metric.column for metric in metrics])
-    better = {metric.column: 1 if metric.more_is_better else -1 for metric in metrics}
+    if rows.empty:
+        return []
+    task = rows["metric"].fillna("top1").iloc[0]  # older results had no other
+    better = {one.column: 1 if metric_of(one.name, task).more_is_better else -1 for one in metrics}
     energy = any(metric.name == "energy" for metric in metrics)
     parts = [part for _, part in rows.groupby("power_source", dropna=False)] if energy else [rows]
     names = {metric.column: metric.name for metric in metrics}
     where = {name: group.setup[name] for name in _WHERE}
-    best = [part[front(part, better)].assign(**where) for part in parts if len(part)]
+    best = [part[front(part, better)].assign(**where) for part in parts]
     return [part[[*_WHERE, "run", "variant", *names]].rename(columns=names) for part in best]
 
 

@@ -14,12 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from harness.boards.base import COUNTER_OF_BACKEND
-from harness.config.document import did_you_mean
 from harness.errors import StoreError
 from harness.schema import TABLES
 from harness.store.folders import pruned
 from harness.store.runs import read_run_file
 from harness.store.tables import load_table, stack
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +73,16 @@ class Results:
     def samples(self) -> pd.DataFrame:
         """A row for each inference."""
         return self.table("samples", self.columns)
+
+    @cached_property
+    def outputs(self) -> pd.DataFrame:
+        """A row for each output tensor of each input's first inference; empty where a suite says `outputs: none`."""
+        return self.table("outputs")
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """A row for each input whose label is several numbers; empty where labels stand in the samples."""
+        return self.table("targets")
 
     @cached_property
     def layers(self) -> pd.DataFrame:
