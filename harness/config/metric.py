@@ -98,6 +98,8 @@ def check_metric(document: Document, given: Mapping[str, Any]) -> None:
             hint = "" if there else f"; add `{key}:`"
             where = key if there else "metric"
             raise document.error((where,), f"metric {metric.name} {rule} {key}{hint}")
+    if len(given["classes"]) == 1:
+        raise document.error(("classes",), "must have at least 2 of them, not 1")
     if labels == "binary" and given["classes"] and len(given["classes"]) != 2:
         raise document.error(("classes",), f"metric {metric.name} takes two classes, not {len(given['classes'])}")
     if hasattr(given["inputs"], "random") and (labels not in ("none", "reference") or given["labels"]):

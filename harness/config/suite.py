@@ -114,7 +114,7 @@ class _SuiteKeys(Model):
         Annotated[Inputs, Tag("<file>")] | Annotated[RandomInputs, Tag("<random>")], Discriminator(_form_of_inputs)
     ]
     labels: ArrayFile | None = None
-    classes: Annotated[tuple[str, ...], Field(min_length=2)] = Field(default=(), validate_default=False)
+    classes: tuple[str, ...] = ()
     metric: MetricChoice = MetricChoice(name="top1")
     groups: ArrayFile | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None

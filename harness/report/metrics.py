@@ -153,6 +153,16 @@ def scored_by(task: str | None) -> str:
     return "accuracy" if task is None or task == "top1" else "score"
 
 
+def leading(tasks: Iterable[str | None]) -> Metric | None:
+    """Return the figure that cases are judged by: accuracy, or their metric's score; None where nothing is scored.
+
+    Args:
+        tasks: the column `metric` of cases of one suite; missing in old results.
+    """
+    task = next((task for task in tasks if isinstance(task, str)), None)
+    return None if task == "none" else metric_of(scored_by(task), task)
+
+
 def energy_name(sources: Iterable[str | None]) -> str:
     """Return what an energy is called: it never stands anywhere without what it comes from."""
     known = sorted({source for source in sources if isinstance(source, str)})

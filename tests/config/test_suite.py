@@ -104,7 +104,12 @@ def test_npy_files_need_no_array_name(write, tmp_path):
         ("accuracy: {min: 0.5}", "accuracy: {min: 0, counter: cycles}", 7, "goes with the ticks columns only"),
         ("  int8:\n", "  int 8:\n", 13, "variants.int 8: "),
         ("task: digits\n", "", 1, "task: is missing"),
-        ("limits:\n  accuracy", "metric: top5\nlimits:\n  accuracy", 6, "metric: must be 'top1', not 'top5'"),
+        (
+            "limits:\n  accuracy",
+            "metric: top5\nlimits:\n  accuracy",
+            6,
+            'metric: no metric is called "top5"; did you mean "top',
+        ),
         ("classes: [a, b, c]", "classes: [1, 2]", 4, "classes[0]: must be text, not 1; write it in quotes"),
     ],
 )
