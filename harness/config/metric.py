@@ -53,6 +53,11 @@ class MetricChoice(Model):
     def __str__(self) -> str:
         return f"{self.name} {json.dumps(self.parameters)}" if self.parameters else self.name
 
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's, `module:function`."""
+        return ":" in self.name
+
     def stored(self, classes: tuple[str, ...]) -> str:
         """Return it as the results name it: a class is its number there, since they don't have the suite's names."""
         named = {key: classes.index(value) for key, value in self.parameters.items() if value in classes}

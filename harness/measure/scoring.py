@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ConfigError
+import numpy as np
+
+from harness.errors import ConfigError, MeasurementError
 from harness.measure.reference import agreement_columns, real_outputs
 from harness.metrics.base import Targets
 from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.config import Suite
@@ -100,6 +101,7 @@ def scoring(
     metric = suite.metric.open(suite.classes)
     try:
         metric.check(targets, output.size)
-    except ConfigError as error:
+        metric.read(np.zeros((1, output.size)), real[:1])
+    except (ConfigError, MeasurementError) as error:
         raise ConfigError(f"{suite.path}: metric: {error}") from error
     return Scoring(metric, targets, real, output, reference)

@@ -150,19 +150,12 @@ def always_right(*shares: float) -> str:
 
 def guessing_sentence(rows: Sequence[CaseRow], total: int) -> str:
     """Say that variants are not better than guessing, and what guessing gives."""
-    always, one, all_of_them = (
-        always_right(*(row["majority_share"] or 0.0 for row in rows)),
-        "an accuracy",
-        "accuracies",
-    )
-    if scored_by(rows[0].get("metric")) != "accuracy":
-        always, one, all_of_them = (
-            f"one that doesn't look at its input ({chance_level(rows[0]):g})",
-            "a score",
-            "scores",
-        )
+    if scored_by(rows[0].get("metric")) == "accuracy":
+        always, one, several = always_right(*(row["majority_share"] for row in rows)), "an accuracy", "accuracies"
+    else:
+        always, one, several = f"one that doesn't look at its input ({chance_level(rows[0]):g})", "a score", "scores"
     if len(rows) == total > 1:
-        return f"No variant is shown to be better than {always}: their {all_of_them} may be chance"
+        return f"No variant is shown to be better than {always}: their {several} may be chance"
     names = ", ".join(str(row["variant"]) for row in rows)
     verb = "is" if len(rows) == 1 else "are"
     return f"{names} {verb} not shown to be better than {always}: {one} like that may be chance"
