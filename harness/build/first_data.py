@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.data import load_array
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
