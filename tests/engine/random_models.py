@@ -13,7 +13,7 @@ UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
 #: Of float32 only.
 FLOAT_UNARY = ("ELU", "EXP", "GELU", "NEG", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
 
 
 class Maker:
@@ -404,7 +404,18 @@ def nearest(m, kind, x):
     return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
 
 
+def repeated(m, kind, x):
+    """Each dimension a few times (TILE), one of a single value many times (BROADCAST_TO), or backwards."""
+    times = [m.number(1, 3) for _ in x.shape]
+    if kind == "BROADCAST_TO":
+        x.shape = tuple(1 if n > 1 else size for n, size in zip(times, x.shape, strict=True))
+    shape = x.shape if kind == "REVERSE_V2" else [n * size for n, size in zip(times, x.shape, strict=True)]
+    second = {"TILE": times, "BROADCAST_TO": shape, "REVERSE_V2": [m.number(0, len(x.shape) - 1)]}[kind]
+    return [Op(kind, [x, constant(second, "int32")], m.like(x, shape))]
+
+
 MOVED = {
+    **dict.fromkeys(("BROADCAST_TO", "REVERSE_V2", "TILE"), repeated),
     "DEPTH_TO_SPACE": blocks,
     "GATHER": gather,
     "PACK": unpack_and_pack,
