@@ -106,6 +106,21 @@ struct hil_unary_f32 {
     float alpha;            /* of leaky ReLU */
 };
 
+struct hil_elementwise_f32 {
+    uint32_t count, period, swapped; /* swapped: the tensor that repeats is the first of the two */
+    const float *constant;
+    float act_min, act_max;
+};
+
+struct hil_extremum_s8 {
+    uint32_t count, period;
+    const int8_t *constant;
+};
+
+struct hil_arg_max {
+    uint32_t rows, depth;
+};
+
 struct hil_conv_f32 {
     struct hil_window window;
     const float *weights; /* fast: [out_c / 8][k_h][k_w][in_c][8]; plain: [out_c][k_h][k_w][in_c] */
@@ -264,6 +279,38 @@ void hil_hard_swish_f32(const struct hil_unary_f32 *p, const float *x, float *y)
 void hil_logistic_f32(const struct hil_unary_f32 *p, const float *x, float *y);
 void hil_tanh_f32(const struct hil_unary_f32 *p, const float *x, float *y);
 void hil_pad_f32(const struct hil_pad *p, const float *x, float *y);
+
+#define HIL_UNARY(name) void hil_##name##_f32(const struct hil_unary_f32 *p, const float *x, float *y);
+HIL_UNARY(abs)
+HIL_UNARY(neg)
+HIL_UNARY(square)
+HIL_UNARY(sqrt)
+HIL_UNARY(rsqrt)
+HIL_UNARY(exp)
+HIL_UNARY(log)
+HIL_UNARY(elu)
+HIL_UNARY(gelu)
+HIL_UNARY(gelu_tanh)
+
+#define HIL_BINARY(name, type, short, struct_type)                                                                \
+    void hil_##name##_##short(const struct struct_type *p, const type *x1, const type *x2, type *y);              \
+    void hil_##name##_constant_##short(const struct struct_type *p, const type *x, type *y);
+HIL_BINARY(sub, float, f32, hil_elementwise_f32)
+HIL_BINARY(div, float, f32, hil_elementwise_f32)
+HIL_BINARY(minimum, float, f32, hil_elementwise_f32)
+HIL_BINARY(maximum, float, f32, hil_elementwise_f32)
+HIL_BINARY(prelu, float, f32, hil_elementwise_f32)
+HIL_BINARY(minimum, int8_t, s8, hil_extremum_s8)
+HIL_BINARY(maximum, int8_t, s8, hil_extremum_s8)
+HIL_BINARY(sub, int8_t, s8, hil_add_s8)
+void hil_sub_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_sub_constant_s8_plain(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
+
+void hil_sum_f32(const struct hil_mean_f32 *p, const float *x, float *y);
+void hil_reduce_max_s8(const struct hil_mean_f32 *p, const int8_t *x, int8_t *y);
+void hil_reduce_max_f32(const struct hil_mean_f32 *p, const float *x, float *y);
+void hil_arg_max_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
+void hil_arg_max_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 void hil_copy(const struct hil_copy *p, const void *x, void *y);

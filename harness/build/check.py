@@ -193,7 +193,7 @@ def _telling(
     Noise over the whole range drives many models to one saturated output, which would hide a wrong layer. A model with
     state runs all inputs in one sequence, unless it begins `anew` with each.
     """
-    steps = [list(tensors) for tensors in zip(*starmap(_candidates, enumerate(interpreter.inputs)), strict=True)]
+    steps = [list(tensors) for tensors in zip(*starmap(candidates, enumerate(interpreter.inputs)), strict=True)]
     runs = [(step, interpreter.infer(step)) for step in steps]
     if anew:
         runs.sort(key=lambda run: -sum(len(np.unique(output)) for output in run[1]))
@@ -202,8 +202,8 @@ def _telling(
     return [step for step, _ in runs], outputs
 
 
-def _candidates(number: int, spec: TensorSpec) -> Iterator[NDArray[np.generic]]:
-    """Make noise of several contrasts around several levels, and ramps, always the same."""
+def candidates(number: int, spec: TensorSpec) -> Iterator[NDArray[np.generic]]:
+    """Make values for input `number`: noise of several contrasts around several levels, and ramps, always the same."""
     rng = np.random.default_rng(_SEED + number)
     for index in range(_CANDIDATES):
         contrast, level = (1.0, 0.5, 0.1)[index % 3], (0.0, 0.5, -0.5)[index // 3 % 3]

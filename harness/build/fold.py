@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.graph import MOST_VALUES
 from harness.build.operators import KINDS, UNARY
 from harness.build.step import Node
 from harness.build.views import FOLDS, RENAMES, VIEWS
@@ -20,9 +21,6 @@ _TAKE_INT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 #: What these give doesn't depend on the values.
 _OF_SHAPES = ("RANK", "SHAPE", "ZEROS_LIKE")
-
-#: More values than a board could hold aren't computed: a damaged shape mustn't take the memory of this computer.
-_MOST_VALUES = 1 << 22
 
 
 def fold(graph: Graph) -> Graph:
@@ -60,7 +58,7 @@ def _folded(graph: Graph, operator: Operator) -> list[Tensor] | None:
     inputs = [graph.tensors[index] for index in operator.inputs if index >= 0]
     outputs = [graph.tensors[index] for index in operator.outputs]
     known = all(tensor.data is not None for tensor in inputs) or operator.kind in _OF_SHAPES
-    if not known or sum(tensor.elements for tensor in outputs) > _MOST_VALUES:
+    if not known or sum(tensor.elements for tensor in outputs) > MOST_VALUES:
         return None
     try:
         node = Node(graph, operator, graph.tensors[operator.inputs[max(KINDS[operator.kind].main, 0)]], outputs[0])
@@ -68,6 +66,8 @@ def _folded(graph: Graph, operator: Operator) -> list[Tensor] | None:
             arrays = list(view(node, node.x.data))
         elif function is not None:
             arrays = [np.asarray(function(node))]
+        if [array.size for array in arrays] != [tensor.elements for tensor in outputs]:
+            return None
         pairs = zip(outputs, arrays, strict=True)
         return [replace(y, data=np.ascontiguousarray(a, y.dtype).reshape(y.shape)) for y, a in pairs]
     except (ArithmeticError, AttributeError, ConfigError, LookupError, MemoryError, TypeError, ValueError):

@@ -26,6 +26,9 @@ ITEM_BYTES = {
     "int64": 8,
 }
 
+#: More values than a board could hold aren't looked at one by one: a damaged shape mustn't take this computer's memory.
+MOST_VALUES = 1 << 22
+
 
 @dataclass(frozen=True)
 class Quantization:

@@ -50,6 +50,7 @@ class Interpreter:
         outputs: what it gives.
         infer: runs it: takes an array for each input, of its type and any shape, and returns the outputs, flat.
         reset: makes it forget what it remembers of the inferences before.
+        remembers: whether there is anything to forget.
     """
 
     kind: Name
@@ -58,6 +59,7 @@ class Interpreter:
     outputs: tuple[TensorSpec, ...]
     infer: Callable[[Sequence[NDArray[np.generic]]], list[NDArray[np.generic]]]
     reset: Callable[[], None]
+    remembers: bool
 
     @property
     def title(self) -> str:
@@ -75,7 +77,15 @@ class Interpreter:
         return self.outputs[0]
 
     def run(self, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Return the first output, flat, of a model of one input."""
+        """Return the first output, flat, of a model of one input, which remembers nothing of inputs before.
+
+        Raises:
+            ConfigError: it has several inputs.
+        """
+        if len(self.inputs) > 1:
+            raise ConfigError(f"the model has {len(self.inputs)} inputs, and one is needed here")
+        if self.remembers:
+            self.reset()
         return self.infer([tensor])[0]
 
     def allowed(self, theirs: NDArray[np.generic]) -> float:
@@ -104,7 +114,7 @@ def open_interpreter(model: Path, order: Sequence[Name]) -> Interpreter:
         try:
             made = (_TfliteMicro if kind == "tflite-micro" else _LiteRt)(model)
             inputs, outputs = (tuple(map(_spec, details)) for details in (made.inputs, made.outputs))
-            interpreter = Interpreter(kind, version, inputs, outputs, made.infer, made.reset)
+            interpreter = Interpreter(kind, version, inputs, outputs, made.infer, made.reset, _remembers(model))
             interpreter.infer([np.zeros(spec.shape, spec.dtype) for spec in inputs])
             interpreter.reset()
         except (ImportError, IndexError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -179,6 +189,16 @@ class _LiteRt:
             self._interpreter.set_tensor(details["index"], shaped)
         self._interpreter.invoke()
         return [np.array(self._interpreter.get_tensor(details["index"])).reshape(-1) for details in self.outputs]
+
+
+def _remembers(model: Path) -> bool:
+    import tflite  # noqa: PLC0415 (an extra)
+
+    table = tflite.Model.GetRootAsModel(model.read_bytes(), 0)
+    graph = table.Subgraphs(0)
+    codes = {table.OperatorCodes(i).BuiltinCode() for i in range(table.OperatorCodesLength())}
+    kept = any(graph.Tensors(i).IsVariable() for i in range(graph.TensorsLength()))
+    return kept or tflite.BuiltinOperator.VAR_HANDLE in codes
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:

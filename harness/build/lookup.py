@@ -54,6 +54,12 @@ def leaky_relu_table(x: Quantization, y: Quantization, alpha: float) -> NDArray[
     return table(lambda q: positive(q) if q >= x.zero else negative(q))
 
 
+def absolute_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
+    """Magnitudes, with a change of scale."""
+    scaled = _scaled(x, y, float(np.float32(x.scale) / np.float32(y.scale)), -128, 127)
+    return table(lambda q: scaled(x.zero + abs(q - x.zero)))
+
+
 def logistic_table(x: Quantization, _y: Quantization) -> NDArray[np.int8]:
     """1 / (1 + exp(-x)); the output's scale is 1/256, its zero point -128."""
     return table(_through(x, lambda q4: shift_right(_logistic(q4), 31 - 8) - 128))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.fold import fold
 from harness.build.lower_move import assign_variable
-from harness.build.operators import KINDS
+from harness.build.operators import KINDS, PAIRS
 from harness.build.step import Alias, Node, RefusedError, Step
 from harness.errors import ConfigError
 
@@ -103,7 +103,7 @@ def _made(graph: Graph, operator: Operator, copied: set[int]) -> Sequence[Step |
     y = graph.tensors[operator.outputs[0]]
     x = y if main < 0 else graph.tensors[operator.inputs[main]]
     node = Node(graph, operator, x, y)
-    if operator.kind in ("ADD", "MUL") and node.x.data is not None:
+    if node.x.data is not None and operator.kind in PAIRS:
         node = replace(node, x=node.second)
     if node.x.data is not None and kind is not None:
         raise node.refused("a constant input", "a model whose constants were folded by the converter")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.build.graph import ITEM_BYTES
+from harness.build.graph import ITEM_BYTES, MOST_VALUES
 from harness.build.step import ALIGNMENT, Alias, Array, initializer
 from harness.build.views import RENAMES, VIEWS
 
@@ -23,13 +23,16 @@ _LOOPS = 4  # of hil_copy
 
 def moves(node: Node) -> tuple[Step | Alias, ...]:
     """Return what brings the values of each output together, none where they lie together already."""
+    if node.kind in RENAMES:
+        return (Alias(node.y, node.x),)
+    if max(tensor.elements for tensor in (node.x, *node.outputs)) > MOST_VALUES:
+        raise node.refused("more values than a board could hold", "smaller tensors")
     views = VIEWS[node.kind](node, np.arange(node.x.elements).reshape(node.x.shape))
     pairs = tuple(zip(node.outputs, views, strict=True))
     for y, view in pairs:
         if view.size != y.elements:
             raise ValueError(f"{view.size} values for a tensor of {y.elements}")
-        if node.kind not in RENAMES:
-            check_scales(node, node.x, y)
+        check_scales(node, node.x, y)
     return tuple(_piece(replace(node, y=y), view) for y, view in pairs)
 
 

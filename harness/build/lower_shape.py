@@ -79,10 +79,10 @@ def pool(node: Node) -> Step:
 def mean(node: Node) -> Step:
     """Return the call of a mean over height and width, or over other neighbouring axes."""
     if node.x.dtype == "float32":
-        count, channels = _mean_span(node)
+        count, channels = neighbouring(node)
         return node.step("hil_mean_f32", "hil_mean_f32", {"pixels": count, "channels": channels})
     before, after = node.quantization(node.x), node.quantization(node.y)
-    count, channels = _mean_span(node)
+    count, channels = neighbouring(node)
     multiplier, left = mean_scaling(before.scale / after.scale, count)
     simple = channels % 4 == 0
     fields = {
@@ -96,8 +96,8 @@ def mean(node: Node) -> Step:
     return node.step("hil_mean_s8" if simple else "hil_mean_s8_plain", "hil_mean_s8", fields, has_plain=simple)
 
 
-def _mean_span(node: Node) -> tuple[int, int]:
-    """Return how many values each mean is of, and how many means there are, one beside the other."""
+def neighbouring(node: Node) -> tuple[int, int]:
+    """Return how many values each mean (or sum) is of, and how many there are, one beside the other."""
     axes, shape = node.second.data, node.x.shape
     if axes is not None:
         over = sorted({int(a) % len(shape) for a in axes.flat})
@@ -106,8 +106,8 @@ def _mean_span(node: Node) -> tuple[int, int]:
         if over and not between and prod(shape[: over[0]]) == 1:
             return prod(shape[over[0] : over[-1] + 1]), prod(shape[over[-1] + 1 :])
     shown = "computed axes" if axes is None else f"axes {axes.flatten().tolist()}"
-    what = f"mean of a tensor of shape {list(shape)} over {shown}"
-    raise node.refused(what, "one image, and the mean over neighbouring axes, as 1 and 2")
+    what = f"{node.kind.lower()} of a tensor of shape {list(shape)} over {shown}"
+    raise node.refused(what, "one image, and neighbouring axes, as 1 and 2")
 
 
 def softmax(node: Node) -> Step:

@@ -27,6 +27,7 @@ _RELUS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 
 _TABLES: Mapping[str, Table] = {
     "HARD_SWISH": lookup.hard_swish_table,
+    "ABS": lookup.absolute_table,
     "LOGISTIC": lookup.logistic_table,
     "TANH": lookup.tanh_table,
     **{kind: partial(lookup.relu_table, activation=activation) for kind, activation in _RELUS.items()},
@@ -38,7 +39,7 @@ _PRESCRIBED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
 def binary(node: Node) -> Step:
     """Return the call of a sum or product; of int8 with one constant value it is a table."""
-    longer, shorter, period = _inputs(node)
+    longer, shorter, period = inputs_of(node)
     adds = node.kind == "ADD"
     if node.y.dtype == "float32":
         kernel = "hil_add_f32" if adds else "hil_mul_f32"
@@ -49,8 +50,8 @@ def binary(node: Node) -> Step:
         if shorter.data is not None and period == 1:
             outputs = (pairs.add_outputs if adds else pairs.mul_outputs)(a, b, out, limits)
             column = outputs[:, int(shorter.data.flat[0]) + 128].astype(np.int8)
-            return _lookup(replace(node, x=longer), np.roll(column, 128))
-        fast, fields = (_add_fields if adds else _mul_fields)(a, b, out, limits)
+            return table_of(replace(node, x=longer), np.roll(column, 128))
+        fast, fields = (add_fields if adds else _mul_fields)(a, b, out, limits)
         kernel = "hil_add_s8" if adds else "hil_mul_s8"
         step = node.step(kernel if fast else f"{kernel}_plain", kernel, fields, has_plain=fast)
     step = replace(
@@ -66,7 +67,7 @@ def binary(node: Node) -> Step:
     return replace(step, kernel=kernel, arrays=arrays, parameters=shorter.elements)
 
 
-def _inputs(node: Node) -> tuple[Tensor, Tensor, int]:
+def inputs_of(node: Node) -> tuple[Tensor, Tensor, int]:
     """Return the input of the output's size, the other one, and after how many values that repeats."""
     y = node.y
     first, second = (node.graph.tensors[i] for i in node.operator.inputs)
@@ -86,11 +87,11 @@ def _inputs(node: Node) -> tuple[Tensor, Tensor, int]:
     raise node.refused(what, "the same shape, or a second input of the last dimensions or of one value")
 
 
-def _add_fields(
-    a: Quantization, b: Quantization, out: Quantization, limits: tuple[int, int]
+def add_fields(
+    a: Quantization, b: Quantization, out: Quantization, limits: tuple[int, int], *, sign: int = 1
 ) -> tuple[bool, dict[str, object]]:
     """Return whether there is a shorter formula, and the struct's fields."""
-    fast = pairs.fast_add(a, b, out) if limits == (-128, 127) else None
+    fast = pairs.fast_add(a, b, out, sign=sign) if limits == (-128, 127) else None
     fields: dict[str, object] = {} if fast is None else dict(vars(fast))
     for name, scaling in zip(("first_", "second_", ""), pairs.add_scaling(a, b, out), strict=True):
         fields |= {f"{name}multiplier": scaling.multiplier, f"{name}shift": scaling.shift}
@@ -117,6 +118,8 @@ def unary(node: Node) -> Step:
     if node.x.dtype == "float32":
         fields: dict[str, object] = {"count": node.x.elements}
         kernel = f"hil_{node.kind.lower()}_f32"
+        if node.kind == "GELU" and node.operator.options["Approximate"]:
+            kernel = "hil_gelu_tanh_f32"
         if node.kind in _RELUS:
             kernel = "hil_relu_f32"
             fields |= node.float_limits(_RELUS[node.kind])
@@ -130,13 +133,13 @@ def unary(node: Node) -> Step:
         raise node.refused(what, f"{prescribed[0]} and {prescribed[1]}, which TFLite prescribes")
     try:
         if node.kind == "LEAKY_RELU":
-            return _lookup(node, lookup.leaky_relu_table(x, y, float(node.operator.options["Alpha"])))
-        return _lookup(node, _TABLES[node.kind](x, y))
+            return table_of(node, lookup.leaky_relu_table(x, y, float(node.operator.options["Alpha"])))
+        return table_of(node, _TABLES[node.kind](x, y))
     except ValueError as error:
         raise node.refused(str(error), "a greater output scale") from error
 
 
-def _lookup(node: Node, table: NDArray[np.int8]) -> Step:
+def table_of(node: Node, table: NDArray[np.int8]) -> Step:
     """Return the call of a table, which takes and gives bytes, signed or not."""
     x, y = (replace(tensor, dtype="int8") for tensor in (node.x, node.y))
     fields = {"count": x.elements}
@@ -153,7 +156,7 @@ def requantize(node: Node) -> Step:
     x, y = node.quantization(node.x), node.quantization(node.y)
     types = node.x.dtype, node.y.dtype
     if set(types) <= {"int8", "uint8"}:
-        return _lookup(node, lookup.requantize_table(x, y, *types))
+        return table_of(node, lookup.requantize_table(x, y, *types))
     multiplier, left = quantize_multiplier(x.scale / y.scale)
     fields = {"count": node.x.elements, "multiplier": multiplier, "shift": -left, "in_zero": x.zero, "out_zero": y.zero}
     return node.step(f"hil_requantize_{_SHORT[types[0]]}_{_SHORT[types[1]]}", "hil_requantize", fields)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.build import lower_layers, lower_move, lower_shape, lower_values
+from harness.build import lower_elementwise, lower_layers, lower_move, lower_shape, lower_values
 from harness.build.graph import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ def _is_mean(node: Node) -> bool:
     return math.prod(left) == node.y.elements
 
 
+def _is_arg_max(node: Node) -> bool:
+    return bool(node.x.shape) and node.y.elements * node.x.shape[-1] == node.x.elements
+
+
 def _is_joined(node: Node) -> bool:
     """Whether the inputs are of the output's shape but along the axis, where they add up to it."""
     whole, axis = node.y.shape, node.option("Axis")
@@ -128,6 +132,9 @@ _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFuncti
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
 _UNARY = _both(lower_values.unary)
+_FLOAT = {"float32 to float32": lower_values.unary}
+_FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
+_ARG_MAX = {f"{dtype} to int32": lower_elementwise.arg_max for dtype in ("int8", "float32")}
 _RESCALED = ("int8 to int8", "int8 to uint8", "uint8 to int8", "int8 to int16", "int8 to int32", "int16 to int8",
              "int16 to int16", "int16 to int32", "int32 to int8", "int32 to int16")  # fmt: skip
 _QUANTIZED = ("int8", "uint8", "int16")
@@ -152,7 +159,9 @@ _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMas
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
 KINDS: Mapping[str, Kind] = {
+    "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
     "ASSIGN_VARIABLE": Kind(
         ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
     ),
@@ -171,23 +180,33 @@ KINDS: Mapping[str, Kind] = {
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
+    "DIV": Kind(("DivOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _FLOAT_BINARY),
+    "ELU": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
+    "EXP": Kind(("ExpOptions",), (1, 1), _one_for_one, _FLOAT),
     "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
     "FILL": Kind(("FillOptions",), (2, 2), _any_shapes),
     "FULLY_CONNECTED": Kind(_DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected)),
     "GATHER": Kind(("GatherOptions", "Axis", "BatchDims"), (2, 2), _any_shapes, _MOVES),
+    "GELU": Kind(("GeluOptions", "Approximate"), (1, 1), _one_for_one, _FLOAT),
     "HARD_SWISH": Kind(("HardSwishOptions",), (1, 1), _one_for_one, _UNARY),
     "LEAKY_RELU": Kind(("LeakyReluOptions", "Alpha"), (1, 1), _one_for_one, _UNARY),
+    "LOG": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "LOGISTIC": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "MAXIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
     "MAX_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
     "MEAN": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_shape.mean)),
+    "MINIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
     "MUL": Kind(("MulOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "NEG": Kind(("NegOptions",), (1, 1), _one_for_one, _FLOAT),
     "PACK": Kind(("PackOptions", "Axis"), (1, _MANY), _is_packed, _any_type(lower_move.together), main=-1),
     "PAD": Kind(("PadOptions",), (2, 2), _is_padding, _both(lower_shape.pad)),
     "PADV2": Kind(("PadV2Options",), (3, 3), _is_padding, _both(lower_shape.pad)),
+    "PRELU": Kind(("NONE",), (2, 2), _any_shapes, _FLOAT_BINARY),
     "QUANTIZE": Kind(("QuantizeOptions",), (1, 1), _one_for_one, _QUANTIZE),
     "RANGE": Kind(("RangeOptions",), (3, 3), _any_shapes),
     "RANK": Kind(("RankOptions",), (1, 1), _any_shapes),
     "READ_VARIABLE": Kind(("ReadVariableOptions",), (1, 1), _any_shapes, _any_type(lower_move.read_variable)),
+    "REDUCE_MAX": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_elementwise.reduction)),
     "REDUCE_PROD": Kind(("ReducerOptions", "KeepDims"), (2, 2), _any_shapes),
     "RELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RELU6": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
@@ -197,14 +216,19 @@ KINDS: Mapping[str, Kind] = {
         ("ResizeNearestNeighborOptions", "AlignCorners", "HalfPixelCenters"), (2, 2), _is_pool, _MOVES
     ),
     "REVERSE_V2": Kind(("ReverseV2Options",), (2, 2), _one_for_one, _MOVES),
+    "RSQRT": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
     "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
+    "SQRT": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
+    "SQUARE": Kind(("SquareOptions",), (1, 1), _one_for_one, _FLOAT),
     "SQUEEZE": Kind(("SqueezeOptions",), (1, 1), _one_for_one, _MOVES),
     "STRIDED_SLICE": Kind(("StridedSliceOptions", *_SLICES, "Offset"), (4, 4), _any_shapes, _MOVES),
+    "SUB": Kind(("SubOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
+    "SUM": Kind(("ReducerOptions",), (2, 2), _is_mean, {"float32 to float32": lower_elementwise.reduction}),
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
@@ -214,4 +238,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 #: Functions of one value: what stands beside it doesn't matter.
-UNARY = tuple(name for name, kind in KINDS.items() if kind.lower is _UNARY)
+UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _FLOAT))
+
+#: Functions of two tensors, the first of which may be the constant.
+PAIRS = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")

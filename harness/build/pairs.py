@@ -63,12 +63,14 @@ def add_scaling(a: Quantization, b: Quantization, y: Quantization) -> tuple[Scal
     return scaling(a.scale / twice), scaling(b.scale / twice), scaling(twice / ((1 << _LEFT_SHIFT) * y.scale))
 
 
-def add_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int]) -> Outputs:
-    """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`."""
+def add_outputs(
+    a: Quantization, b: Quantization, y: Quantization, limits: tuple[int, int], *, sign: int = 1
+) -> Outputs:
+    """Return what TFLite Micro gives for every pair [a + 128, b + 128], clamped to `limits`; sign -1: a difference."""
     scale_a, scale_b, scale_sum = add_scaling(a, b, y)
     first = scale_a((_VALUES - a.zero) << _LEFT_SHIFT)
     second = scale_b((_VALUES - b.zero) << _LEFT_SHIFT)
-    outputs: Outputs = np.clip(scale_sum(first[:, None] + second[None, :]) + y.zero, *limits)
+    outputs: Outputs = np.clip(scale_sum(first[:, None] + sign * second[None, :]) + y.zero, *limits)
     return outputs
 
 
@@ -80,15 +82,16 @@ def mul_outputs(a: Quantization, b: Quantization, y: Quantization, limits: tuple
     return outputs
 
 
-def fast_add(a: Quantization, b: Quantization, y: Quantization) -> FastAdd | None:
+def fast_add(a: Quantization, b: Quantization, y: Quantization, *, sign: int = 1) -> FastAdd | None:
     """Return constants that give the right output for every pair, or None if none were found."""
-    wanted = add_outputs(a, b, y, (-128, 127))
+    wanted = add_outputs(a, b, y, (-128, 127), sign=sign)
     bits = ADD_BITS + 8
     ratios = [q.scale / y.scale for q in (a, b)]
     for more in product(_MORE, repeat=2):
         first, second = (round(r * (1 << bits) * (1 + m)) for r, m in zip(ratios, more, strict=True))
         if max(first, second) >= 1 << 31:
             return None
+        second *= sign
         sums = (first * (_VALUES << 8) >> 16)[:, None] + (second * (_VALUES << 8) >> 16)[None, :]
         offset = _offset(sums, wanted)
         if offset is not None:

@@ -42,13 +42,17 @@ class Patches:
 
 def longest_stage(graph: Graph, program: Program) -> int:
     """Return how many of the first layers can be patched: a chain of windows that slide over images."""
-    count = 0
+    count, image = 0, None
     root = program.storage[graph.input.index].root
+    kept = {program.storage[tensor.index].root for tensor in graph.outputs}
     for position, step in enumerate(program.steps):
         reads_chain = [program.storage[x.index].root for x in step.inputs] == [root]
         later = [x for other in program.steps[position + 1 :] for x in other.inputs]
         if step.window is None or not reads_chain or any(program.storage[x.index].root == root for x in later):
             break
+        if root in kept or image not in (None, step.inputs[0].shape):  # somebody reads it whole, or in another shape
+            break
+        image = step.output.shape
         root = program.storage[step.output.index].root
         count += 1
     return count

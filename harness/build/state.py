@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.build.fold import fold_constants
-from harness.build.graph import ITEM_BYTES
+from harness.build.graph import ITEM_BYTES, MOST_VALUES
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ def _on_tensors(graph: Graph, root_of: Mapping[int, int], where: str) -> tuple[t
         reads = operator.kind == "READ_VARIABLE"
         value = graph.tensors[operator.outputs[0] if reads else operator.inputs[1]]
         known = values.setdefault(root, value)
-        if (known.shape, known.dtype) != (value.shape, value.dtype) or value.dtype not in ITEM_BYTES:
+        if (
+            (known.shape, known.dtype) != (value.shape, value.dtype)
+            or value.dtype not in ITEM_BYTES
+            or value.elements > MOST_VALUES
+        ):
             what = f"is {known.dtype} {list(known.shape)} and {value.dtype} {list(value.shape)}"
             raise ConfigError(f"{where}: the variable of operator {operator.index} ({operator.kind}) {what}.")
         inputs, outputs = ((root,), operator.outputs) if reads else ((value.index,), (root,))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.build.form import DAMAGED, check_graph
-from harness.build.graph import ITEM_BYTES, Graph, Operator, Quantization, Tensor
+from harness.build.graph import ITEM_BYTES, MOST_VALUES, Graph, Operator, Quantization, Tensor
 from harness.build.operators import KINDS
 from harness.build.state import first_state, with_state
 from harness.errors import ConfigError
@@ -112,7 +112,7 @@ class _File:
             state={
                 i: first_state(tensors[i])
                 for i, table in enumerate(tables)
-                if table.IsVariable() and tensors[i].dtype in ITEM_BYTES and min(tensors[i].shape, default=1) > 0
+                if table.IsVariable() and tensors[i].dtype in ITEM_BYTES and 0 < tensors[i].elements <= MOST_VALUES
             },
         )
         check_graph(graph, {i for i, table in enumerate(tables) if self._is_constant(table)}, str(self._path))

@@ -6,6 +6,7 @@ comes from, in the output's order; its shape may be another.
 
 from __future__ import annotations
 
+import math
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -158,17 +159,26 @@ def _product(x: Values, axes: Values) -> Any:
     return x.prod(tuple(axes.ravel()))
 
 
+def _range(node: Node) -> Any:
+    start, limit, step = (values.item() for values in _values(node))
+    count = max(math.ceil((limit - start) / step), 0)
+    return start + step * np.arange(count) if count == node.y.elements else ()
+
+
 #: What operators make of constants, or of a shape. Values of another shape than the output's are put into it.
 FOLDS: Mapping[str, Fold] = {
     "ADD": _of_numbers(np.add),
     "CAST": lambda node: node.x.data,
     "CONCATENATION": lambda node: np.concatenate(_values(node), node.option("Axis")),
     "FILL": lambda node: np.broadcast_to(_values(node)[1], node.y.shape),
+    "MAXIMUM": _of_numbers(np.maximum),
+    "MINIMUM": _of_numbers(np.minimum),
     "MUL": _of_numbers(np.multiply),
     "PACK": lambda node: np.stack(_values(node), node.option("Axis")),
-    "RANGE": _of_numbers(np.arange),
+    "RANGE": _range,
     "RANK": lambda node: len(node.x.shape),
     "REDUCE_PROD": _of_numbers(_product),
     "SHAPE": lambda node: node.x.shape,
+    "SUB": _of_numbers(np.subtract),
     "ZEROS_LIKE": lambda node: np.zeros(node.y.shape),
 }

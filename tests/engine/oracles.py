@@ -31,7 +31,7 @@ class FloatOracle:
 
     def __init__(self, path):
         pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
-        self._interpreter = open_interpreter(path, ["litert"])
+        self._interpreter = open_interpreter(path, ["litert", "tflite-micro"])
 
     def run(self, values):
         return self._interpreter.run(values).reshape(self._interpreter.output.shape)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from engine.tflite_writer import Op, T, constant, write_tflite
 
 SAME, VALID = 0, 1
-UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU")
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
+#: Of float32 only.
+FLOAT_UNARY = ("ELU", "EXP", "GELU", "NEG", "SQUARE")
+FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
 
 
 class Maker:
@@ -110,6 +116,50 @@ def unary(m, kind):
     return [Op(kind, [x], y, {"Alpha": float(m.rng.uniform(0, 0.9))} if kind == "LEAKY_RELU" else {})]
 
 
+def float_unary(m, kind):
+    x = m.tensor(m.any_shape())
+    options = {"Approximate": m.number(0, 1)} if kind == "GELU" else {}
+    if kind in FLOAT_UNARY:
+        return [Op(kind, [x], m.like(x, x.shape), options)]
+    squares, more = m.like(x, x.shape), m.like(x, x.shape)
+    above = constant(np.full(x.shape, 0.1), "float32")
+    return [Op("SQUARE", [x], squares), Op("ADD", [squares, above], more), Op(kind, [more], m.like(x, x.shape))]
+
+
+def reduction(m, kind):
+    x = m.image()
+    axes, shape = m.pick(([1, 2], (1, x.shape[3])), ([1], (1, *x.shape[2:])), ([3], (1, 1, 1)))
+    if len(shape) == 3 and shape == (1, 1, 1):
+        x.shape = (1, 1, 1, x.shape[3])
+    return [Op(kind, [x, constant(axes, "int32")], m.like(x, shape), {"KeepDims": 0})]
+
+
+def arg_max(m, kind):
+    x = m.tensor((1, m.number(1, 5), m.number(2, 20)))
+    return [Op(kind, [x, constant(2, "int32")], T(x.shape[:2], "int32"), {"OutputType": 2})]
+
+
+def pair(m, kind):
+    """A function of two tensors, of one scale where it doesn't scale; the second may be constant or repeat."""
+    x = m.image()
+    start, y = m.like(x, x.shape), m.like(x, x.shape)
+    form = m.pick("computed", "one", "channel")
+    if form == "computed":
+        other = m.like(x, x.shape)
+        before = [Op("RELU", [start], x), Op("RESHAPE", [start, constant(x.shape, "int32")], other)]
+    else:
+        other, before = m.values_like(x, () if form == "one" else x.shape[-1:]), [Op("RELU", [start], x)]
+        if kind == "DIV":
+            other.data = np.abs(other.data) + 0.5
+    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.number(0, 1)
+    if kind == "SUB" and m.dtype == "int8":
+        y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1, 1.5))
+    if kind == "DIV" and form == "computed":
+        return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
+    options = {} if kind in ("MINIMUM", "MAXIMUM", "PRELU") else {"FusedActivationFunction": m.pick(0, 0, 1, 3)}
+    return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
+
+
 def quantize(m, _kind):
     """From float or int8 to int8, and back to float."""
     x = m.tensor(m.any_shape())
@@ -117,7 +167,29 @@ def quantize(m, _kind):
     return [Op("QUANTIZE", [x], q), Op("QUANTIZE", [q], r), Op("DEQUANTIZE", [r], T(x.shape, "float32"))]
 
 
-def m_tensor(m, shape):
+def conversions(m, _kind):
+    """From int8 or float32 through all integer types, and some numbers as they are."""
+    x = m.tensor(m.any_shape())
+    if m.dtype == "float32":
+        kept = T(x.shape, "int32")
+        return [Op("CAST", [x], kept), Op("CAST", [kept], T(x.shape, "float32"))]
+    types = ["uint8", "int8", "int16", "int16", "int8", m.pick("int32", "int8", "int16")]
+    tensors = [x, *(m_tensor(m, x.shape, dtype) for dtype in types)]
+    operators = [Op("QUANTIZE", list(pair[:1]), pair[1]) for pair in pairwise(tensors)]
+    last = tensors[-1]
+    if last.dtype == "int16":
+        return [*operators, Op("DEQUANTIZE", [last], T(x.shape, "float32"))]
+    return operators if last.dtype == "int32" else [*operators, Op("CAST", [last], T(x.shape, "int32"))]
+
+
+def m_tensor(m, shape, dtype="int8"):
+    if dtype == "int16":
+        return T(tuple(shape), dtype, (m.scale(-13, -10),), (0,))
+    if dtype == "int32":
+        return T(tuple(shape), dtype, (m.scale(-20, -10),), (0,))
+    if dtype == "uint8":
+        return T(tuple(shape), dtype, (m.scale(-7, -4),), (m.number(60, 180),))
+
     return T(tuple(shape), "int8", (m.scale(-7, -4),), (m.number(-60, 60),))
 
 
@@ -332,7 +404,18 @@ def nearest(m, kind, x):
     return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
 
 
+def repeated(m, kind, x):
+    """Each dimension a few times (TILE), one of a single value many times (BROADCAST_TO), or backwards."""
+    times = [m.number(1, 3) for _ in x.shape]
+    if kind == "BROADCAST_TO":
+        x.shape = tuple(1 if n > 1 else size for n, size in zip(times, x.shape, strict=True))
+    shape = x.shape if kind == "REVERSE_V2" else [n * size for n, size in zip(times, x.shape, strict=True)]
+    second = {"TILE": times, "BROADCAST_TO": shape, "REVERSE_V2": [m.number(0, len(x.shape) - 1)]}[kind]
+    return [Op(kind, [x, constant(second, "int32")], m.like(x, shape))]
+
+
 MOVED = {
+    **dict.fromkeys(("BROADCAST_TO", "REVERSE_V2", "TILE"), repeated),
     "DEPTH_TO_SPACE": blocks,
     "GATHER": gather,
     "PACK": unpack_and_pack,
@@ -371,6 +454,11 @@ WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 MAKERS = {
     **dict.fromkeys(MOVED, moved),
     "SHAPE": flatten,
+    **dict.fromkeys((*FLOAT_UNARY, *FLOAT_POSITIVE), float_unary),
+    **dict.fromkeys(("SUM", "REDUCE_MAX"), reduction),
+    **dict.fromkeys(("SUB", "DIV", "MINIMUM", "MAXIMUM", "PRELU"), pair),
+    "ARG_MAX": arg_max,
+    "CAST": conversions,
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
     "ADD": binary,

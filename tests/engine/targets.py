@@ -23,7 +23,7 @@ ENGINE = FIRMWARE / "engine"
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
 CORTEX_M4F = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
 
-FLASH_BYTES = 0x100000
+FLASH_BYTES = 0x400000
 RAM, RAM_BYTES = 0x20000000, 0x100000
 STACK_TOP, STACK_BYTES = RAM + RAM_BYTES, 0x4000
 RETURN_TO = FLASH_BYTES - 4  # nothing is linked there
@@ -159,10 +159,10 @@ class CortexModel:
         files = write_model(graph, folder, plain=plain, patches=patches)
         script.write_text(LINKER_SCRIPT)
         link = ["-nostartfiles", "-specs=nosys.specs", "-Wl,--gc-sections", "-Wl,-e,hil_model_invoke"]
-        link += ["-Wl,-u,hil_model_setup", "-T", script]
+        link += ["-Wl,-u,hil_model_setup", *(["-Wl,-u,hil_model_reset"] if graph.state else []), "-T", script]
         gcc = compiler("arm-none-eabi-gcc")
         run_compiler([gcc, *cortex_flags(), *link, *files, kernels, "-lm", "-o", image])
-        self._output = graph.output
+        self._graph = graph
         self._flash = np.zeros(FLASH_BYTES, np.uint8)
         self._uc = cortex_m4()
         self._uc.mem_map(RAM, RAM_BYTES)
@@ -172,8 +172,14 @@ class CortexModel:
         self.instructions = self.stack_bytes = 0
         description = STACK_TOP - STACK_BYTES - 64
         self._call("hil_model_setup", description)
-        words = struct.unpack("<6I", self._uc.mem_read(description, 24))
-        self._input, self._input_bytes, self._result, self._result_bytes = words[2:]
+        words = struct.unpack("<8I", self._uc.mem_read(description, 32))
+        self._inputs = [words[2:4], *self._listed(words[6], len(graph.inputs))]
+        self._outputs = [words[4:6], *self._listed(words[7], len(graph.outputs))]
+        if graph.state:
+            self._call("hil_model_reset")
+
+    def _listed(self, address, count):
+        return struct.iter_unpack("<2I", self._uc.mem_read(address, 8 * (count - 1))) if count > 1 else []
 
     def _load(self, image):
         with image.open("rb") as file:
@@ -199,9 +205,13 @@ class CortexModel:
         stack = bytes(self._uc.mem_read(paint, STACK_BYTES))
         self.stack_bytes = STACK_BYTES - (len(stack) - len(stack.lstrip(b"\xa5")))
 
-    def __call__(self, values):
-        content = np.ascontiguousarray(values).tobytes()
-        assert len(content) == self._input_bytes
-        self._uc.mem_write(self._input, content)
+    def __call__(self, *inputs):
+        """Each output, or the only one."""
+        for values, (place, size) in zip(inputs, self._inputs, strict=True):
+            content = np.ascontiguousarray(values).tobytes()
+            assert len(content) == size
+            self._uc.mem_write(place, content)
         self._call("hil_model_invoke")
-        return as_tensor(bytes(self._uc.mem_read(self._result, self._result_bytes)), self._output)
+        pairs = zip(self._outputs, self._graph.outputs, strict=True)
+        outputs = [as_tensor(bytes(self._uc.mem_read(*place)), tensor) for place, tensor in pairs]
+        return outputs if len(outputs) > 1 else outputs[0]
