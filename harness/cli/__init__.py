@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "report": "Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.",
     "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
     "results": "List the runs in a results folder; show, recover, tag or export one.",
+    "score": "Score the outputs of RUN (default: latest) by another metric, and compare variants with their baselines.",
     "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
     "site": "Write web pages about boards, who has them, health, reservations, nights and runs into DIR.",
     "try": "Build MODEL.tflite, flash it, and measure it on random inputs: flash, RAM, time, layers.",

@@ -131,10 +131,11 @@ def _measure(suite: Suite, image: Image, asked: _Asked, results_dir: Path) -> tu
     (target,) = session.targets
     where = f"{target.name} on {target.backend} ({target.whys[0]})"
     click.echo(where, err=True)
+    tensors = b"".join(random_input(spec).data for spec in image.card.inputs)
     session.suites[suite.path] = suite
     with closing(session):
         row, _ = session.measure(target, suite, suite.variants[0], _Progress())
-        profile = profile_image(session.boards.board(target.devices[0]), image, random_input(image.card.input).data)
+        profile = profile_image(session.boards.board(target.devices[0]), image, tensors)
     return row, profile, where
 
 

@@ -65,18 +65,27 @@ class Scoring:
             MeasurementError: the metric has no value on them.
         """
         read = self.metric.read(real_outputs(raw, self.output), self.inputs)
-        predicted, labels = self.metric.predictions(read), self.targets.labels
-        columns: dict[str, Any] = {}
-        if predicted is not None and labels is not None and labels.ndim == 1 and labels.dtype.kind == "i":
-            accuracy = top1(predicted, labels)
-            columns |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
-        if self.metric.name != "none":
-            score = self.metric.score(read, self.targets)
-            columns |= {"score": score.value, "score_low": score.low, "score_high": score.high}
-            columns["score_words"] = score.words
+        columns = score_columns(self.metric, read, self.targets)
         if self.reference is not None:
-            columns |= agreement_columns(self.reference, predicted, raw, self.output)
+            columns |= agreement_columns(self.reference, self.metric.predictions(read), raw, self.output)
         return columns
+
+
+def score_columns(metric: TaskMetric, read: NDArray[np.float64], targets: Targets) -> dict[str, Any]:
+    """Return the columns of the case table that say how well a model does: its score, and the accuracy of classes.
+
+    Raises:
+        MeasurementError: the metric has no value on what it read.
+    """
+    columns: dict[str, Any] = {}
+    predicted, labels = metric.predictions(read), targets.labels
+    if predicted is not None and labels is not None and labels.ndim == 1 and labels.dtype.kind == "i":
+        accuracy = top1(predicted, labels)
+        columns |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+    if metric.name != "none":
+        score = metric.score(read, targets)
+        columns |= {"score": score.value, "score_low": score.low, "score_high": score.high, "score_words": score.words}
+    return columns
 
 
 def scoring(
@@ -94,9 +103,7 @@ def scoring(
     Raises:
         ConfigError: labels, classes or the number of outputs don't fit the metric.
     """
-    expected = None
-    if reference is not None:
-        expected = reference.classes if reference.outputs is None else reference.outputs
+    expected = None if reference is None else reference.expected
     targets = Targets(data.labels, suite.classes, data.groups, suite.seconds, expected)
     metric = suite.metric.open(suite.classes)
     try:

@@ -49,10 +49,14 @@ class RunOrigin:
         kinds = [*_list(lab.get("kinds")), *(_dict(device).get("kind") for device in devices)]
         return next((found for found in map(_dict, kinds) if found.get("name") == kind), {})
 
+    def suite(self, task: str) -> dict[str, Any]:
+        """Return a suite as it was when the run was made; empty if it isn't known."""
+        suites = _list(_dict(self.about.get("config")).get("suites"))
+        return next((found for found in map(_dict, suites) if found.get("task") == task), {})
+
     def suite_title(self, task: str) -> str | None:
         """Return the title of a suite, if it has one."""
-        suites = _list(_dict(self.about.get("config")).get("suites"))
-        title = next((found.get("title") for found in map(_dict, suites) if found.get("task") == task), None)
+        title = self.suite(task).get("title")
         return str(title) if title else None
 
 
