@@ -12,8 +12,6 @@ import yaml
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from harness.build.first_data import Data
     from harness.image.model_card import ModelCard, TensorSpec
 
@@ -34,11 +32,11 @@ def first_suite(card: ModelCard, name: str, data: Data | None = None, *, images:
     return f"""\
 # What only you know is marked with (!).
 #
-# The model takes {_said(card.input)}
-# and gives {_said(card.output)}.
+# The model takes {" and ".join(map(_said, card.inputs))};
+# it gives {" and ".join(map(_said, card.outputs))}.
 task: {_plain(name)}
 {_inputs(card, data, inputs)}
-{_metric(card, None if data is None else data.values)}
+{_metric(card, data)}
 images: {_plain(images)}  # holds <kind of board>/<image>.elf
 variants:
   # (!) What was done to the model. Others are held against it with baseline: {_plain(name)}
@@ -59,6 +57,9 @@ def _inputs(card: ModelCard, data: Data | None, count: int) -> str:
         return f"""\
 # (!) Real value = scale * what is stored + offset, as in training. {how}
 inputs: {_plain(data.inputs)}{labels}"""
+    if len(card.inputs) > 1:
+        marked = "# (!) Random inputs, in the ranges of the tensors. With data: {tensors: {NAME: {file: ...}, ...}}"
+        return f"{marked}\ninputs: {{random: {count}}}"
     shape = ", ".join(str(size) for size in card.input.shape[1:] or card.input.shape)
     return f"""\
 # (!) Random inputs, in the range of the tensor. With data, an array [N, {shape}] in an .npz file:
@@ -67,27 +68,31 @@ inputs: {_plain(data.inputs)}{labels}"""
 inputs: {{random: {count}}}"""
 
 
-def _metric(card: ModelCard, labels: NDArray[Any] | None) -> str:
+def _metric(card: ModelCard, data: Data | None) -> str:
     """Return the metric that fits the labels; without labels those that fit the model, to choose from."""
-    fitting = _fitting(card)
-    if labels is None:
+    if len(card.outputs) > 1:
+        return "# (!) Nothing is scored. A function of yours can score several outputs: module:function\nmetric: none"
+    fitting = _fitting(card, () if data is None else data.classes)
+    if data is None or data.values is None:
         offered = [f"# {line}" for lines in fitting.values() for line in lines.splitlines() if "(!)" not in line]
         return "\n".join(["# (!) Nothing is scored. With labels one of these:", *offered, "metric: none"])
-    outputs, whole = card.output.size, labels.dtype.kind in "iub"
+    labels = data.values
+    outputs, whole = card.output.size, labels.dtype.kind in "iu"
     two = whole and bool(np.isin(labels, (0, 1)).all())
-    if "normal or not" in fitting and two and labels.ndim == 1:
-        return fitting["normal or not"]
+    if labels.ndim == 1 and two and {"normal or not", "yes or no"} & set(fitting):
+        return next(iter(fitting.values()))
     if two and labels.ndim == 2 and labels.shape[1] == outputs > 1:
         return "metric: multilabel_ap  # several labels for each input: 0 or 1 for each output"
     if whole and labels.ndim == 1 and outputs > 1:
+        if len(data.classes) not in (0, outputs):
+            named = ", ".join(data.classes)
+            raise ConfigError(f"the data have {len(data.classes)} classes ({named}), and the model {outputs} outputs")
         if labels.min() < 0 or labels.max() >= outputs:
             raise ConfigError(
                 f"the labels go from {labels.min()} to {labels.max()}, but the model's {outputs} outputs are for "
                 f"classes 0 to {outputs - 1}"
             )
         return fitting["a class"]
-    if two and outputs == 1 and labels.ndim == 1:
-        return fitting["yes or no"]
     if (labels.ndim == 1 and outputs == 1) or (labels.ndim == 2 and labels.shape[1] == outputs):
         return fitting["values"]
     raise ConfigError(
@@ -96,19 +101,24 @@ def _metric(card: ModelCard, labels: NDArray[Any] | None) -> str:
     )
 
 
-def _fitting(card: ModelCard) -> dict[str, str]:
-    """Return what may be scored of a model, by what its labels say."""
+def _fitting(card: ModelCard, classes: tuple[str, ...]) -> dict[str, str]:
+    """Return what may be scored of a model, by what its labels say; that of 0 and 1 comes first."""
     outputs = card.output.size
     values = "metric: mae  # the mean absolute error of values; rmse and r2 are others"
     if outputs == 1:
+        named = f"\nclasses: {_plain(list(classes))}" if len(classes) == 2 else ""
         binary = "metric: {name: binary, threshold: 0.5}  # labels 0 and 1; roc_auc needs no threshold"
-        return {"yes or no": f"# (!) The threshold is a real value: 0 for a logit.\n{binary}", "values": values}
-    if [size for size in card.output.shape if size > 1] == [size for size in card.input.shape if size > 1]:
+        return {"yes or no": f"# (!) The threshold is a real value: 0 for a logit.\n{binary}{named}", "values": values}
+    if len(card.inputs) == 1 and _sizes(card.output) == _sizes(card.input):
         kept = "metric: {name: reconstruction, error: mse}  # output against input; labels: 0 normal, 1 anomalous"
         return {"normal or not": kept, "values": values}
-    names = ", ".join(f"class_{number}" for number in range(outputs))
-    classes = f"metric: top1\n# (!) Their names, in the order of the outputs.\nclasses: [{names}]"
-    return {"a class": classes, "values": values}
+    asked = "" if classes else "# (!) Their names, in the order of the outputs.\n"
+    names = _plain(list(classes) or [f"class_{number}" for number in range(outputs)])
+    return {"a class": f"metric: top1\n{asked}classes: {names}", "values": values}
+
+
+def _sizes(spec: TensorSpec) -> list[int]:
+    return [size for size in spec.shape if size > 1]
 
 
 def _plain(value: Any) -> str:

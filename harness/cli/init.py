@@ -35,7 +35,12 @@ __pycache__/
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
 @click.option("--model", type=FILE, metavar="MODEL.tflite", help="Begin with a suite of this model instead.")
-@click.option("--data", type=FILE, metavar="FILE", help="With --model: an .npz or .npy file of inputs and labels.")
+@click.option(
+    "--data",
+    type=FILE,
+    metavar="FILE|DIR",
+    help="With --model: inputs and labels as .npz, .npy, .csv or .parquet, or a folder of images by class.",
+)
 @click.option(
     "--board", default="nano33", show_default=True, metavar="KIND", help="With --model: its image is for this."
 )
@@ -97,7 +102,7 @@ def _begin(folder: Path, model: Path, data: Path | None, board: str) -> str:
     for path in (suite, image):
         if path.exists():
             raise ConfigError(f"{path} is there, and isn't overwritten; remove it, or give the model another name")
-    if data is not None and not data.is_file():
+    if data is not None and not data.exists():
         raise ConfigError(f"{data}: there is no such file")
     lab = Lab.load(folder / "devices.yaml")
     making = Making(target_for(lab.kind(board), lab.kinds, firmware_root().resolve()), find_toolchain())

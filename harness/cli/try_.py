@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 #: Between two lines of progress.
 _EVERY_S: Final = 2.0
-_UNKNOWN = "The inputs were random, so nothing is known of accuracy."
 _RAM = ("static", "arena", "stack", "heap")
 
 
@@ -59,8 +58,9 @@ def try_(
     hil try model.tflite --board nano33
     hil try model.tflite --device bench-1 --json
 
-    Nothing else is needed: no data and no suite. Inputs are drawn in the range of the input tensor, always the same
-    ones, so nothing is said of accuracy; `hil init --model` begins a suite that does. Needs arm-none-eabi-gcc.
+    Nothing else is needed: no data and no suite. Inputs are drawn in the range of the input tensor (float32: 0 to 1),
+    always the same ones, so nothing is said of accuracy; `hil init --model` begins a suite that does. Needs
+    arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.first_suite import first_suite
     from harness.build.making import Making, compile_model, working_folder
@@ -131,10 +131,11 @@ def _measure(suite: Suite, image: Image, asked: _Asked, results_dir: Path) -> tu
     (target,) = session.targets
     where = f"{target.name} on {target.backend} ({target.whys[0]})"
     click.echo(where, err=True)
+    tensors = b"".join(random_input(spec).data for spec in image.card.inputs)
     session.suites[suite.path] = suite
     with closing(session):
         row, _ = session.measure(target, suite, suite.variants[0], _Progress())
-        profile = profile_image(session.boards.board(target.devices[0]), image, random_input(image.card.input).data)
+        profile = profile_image(session.boards.board(target.devices[0]), image, tensors)
     return row, profile, where
 
 
@@ -155,7 +156,8 @@ def _print(row: dict[str, Any], profile: Profile, kind: BoardKind, where: str) -
     from harness.cli.profile import print_profile
     from harness.report import numbers
 
-    click.echo(f"{where}, {row['samples']} random inputs. {_UNKNOWN}")
+    click.echo(f"{where}.")
+    click.echo(f"{row['samples']} inputs: {row['inputs_note'] or 'random'}. Nothing is known of accuracy.")
     click.echo(f"Flash: {used_of(row['flash_bytes'], kind.flash.size)}.")
     if row["ram_peak_bytes"] is None:
         click.echo(f"RAM: {row['ram_reason']}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.build.first_data import find_data
@@ -23,7 +24,7 @@ def spec(*shape, dtype="float32", **quantization):
 
 
 def card(given, gives):
-    return ModelCard.model_construct(model="m", input=given, output=gives)
+    return ModelCard(card=1, board="nano33", model="m", engine="e", input=given, output=gives)
 
 
 def write(tmp_path, arrays, made):
@@ -115,3 +116,45 @@ def test_names_that_yaml_would_take_for_something_else(tmp_path):
 def test_data_that_do_not_fit_are_refused(tmp_path, arrays, message):
     with pytest.raises(ConfigError, match=message):
         write(tmp_path, arrays, card(spec(1, 4, 3), spec(1, 3)))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_table_has_labels_in_the_column_of_that_name_or_in_the_last_one(tmp_path, form):
+    columns = {f"f{number}": FLOATS.reshape(6, -1)[:, number].astype(float) for number in range(12)}
+    texts = np.array(["cat", "dog", "ant"])[[0, 1, 2, 0, 1, 2]]
+    made = card(spec(1, 4, 3), spec(1, 3))
+    for table in (pd.DataFrame({"label": texts, **columns}), pd.DataFrame({**columns, "kind": texts})):
+        path = tmp_path / f"d.{form}"
+        table.to_csv(path, index=False) if form == "csv" else table.to_parquet(path)
+        (tmp_path / "m.yaml").write_text(first_suite(made, "m", find_data(path, made.input, tmp_path), images="."))
+        suite = load_suite(tmp_path / "m.yaml")
+        data = suite.load_data()
+        assert (suite.metric.name, suite.classes) == ("top1", ("ant", "cat", "dog"))
+        assert data.raw.tolist() == FLOATS.reshape(6, -1).astype(float).tolist()
+        assert data.labels.tolist() == [1, 2, 0, 1, 2, 0]
+    narrow = card(spec(1, 5), spec(1, 3))
+    with pytest.raises(ConfigError, match=r"takes 5 columns; there are 13 columns"):
+        find_data(path, narrow.input, tmp_path)
+
+
+def test_a_folder_of_images_by_class(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason='Pillow is missing: pip install "tinyml-hil[images]"')
+    for number, name in enumerate(("ant", "bee", "cat")):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        image.fromarray(np.full((4, 3), 100 * number, np.uint8)).save(tmp_path / "pictures" / name / "1.png")
+    quantized = spec(1, 4, 3, 1, dtype="int8", scale=1 / 255, zero_point=-128)
+    made = card(quantized, spec(1, 3))
+    data = find_data(tmp_path / "pictures", quantized, tmp_path)
+    (tmp_path / "m.yaml").write_text(first_suite(made, "m", data, images="."))
+    loaded = load_suite(tmp_path / "m.yaml")
+    assert loaded.classes == ("ant", "bee", "cat")
+    assert loaded.load_data().real()[:, 0, 0].tolist() == pytest.approx([0, 100 / 255, 200 / 255])
+    with pytest.raises(ConfigError, match=r"\[1, 12\], is no image"):
+        find_data(tmp_path / "pictures", spec(1, 12), tmp_path)
+
+
+def test_a_model_of_several_tensors_runs_on_random_inputs(tmp_path):
+    two = tuple(spec(1, size).model_copy(update={"name": name}) for size, name in ((4, "a"), (2, "b")))
+    made = ModelCard(card=1, board="nano33", model="m", engine="e", inputs=two, outputs=two)
+    suite = write(tmp_path, {}, made)
+    assert (suite.metric.name, len(suite.load_data())) == ("none", 20)
