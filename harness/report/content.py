@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.answer import Answer, answer
 from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
-from harness.report.figures import Chart, charts, history_charts
+from harness.report.figures import Chart, answer_charts, charts, history_charts
 from harness.report.groups import Group, grouped, known
 from harness.report.history import history
 from harness.report.tables import Images, Table, run_table, variants, verdicts
@@ -122,7 +122,10 @@ def compose(
             table=table,
             verdicts=verdicts(compared.rows, group.counter),
             against=verdicts(held, group.counter),
-            charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
+            charts=(
+                *charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor),
+                *answer_charts(results, group, anchor),
+            ),
             history=tuple(drawn),
             unchanged=unchanged,
             energy="" if group.complete["energy_uj"].notna().any() else reasons or "it was not measured",

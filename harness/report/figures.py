@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from harness.report import plots
+from harness.report.answers import answer_figures
 from harness.report.groups import complete, same_inputs
 from harness.report.metrics import METRICS, energy_name
 from harness.report.plots.bars import RAM_PARTS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.report.groups import Group
     from harness.report.history import Series
     from harness.report.metrics import Metric
+    from harness.store import Results
 
 #: What history is drawn of, besides ticks or latency: names of metrics.
 _HISTORY: Final = ("energy", "peak_ram", "flash")
@@ -77,6 +79,12 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
         drawn = plots.layer_profile(layers, group.counter)
         found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", _LAYERS, f"{prefix}l-", warning))
     return found
+
+
+def answer_charts(results: Results, group: Group, prefix: str) -> Iterable[Chart]:
+    """Yield the figures of what a group's cases answered: by class, ROC curves, residuals, as fits their metric."""
+    for number, (title, caption, drawn) in enumerate(answer_figures(results, group)):
+        yield _chart(drawn, title, caption, f"{prefix}a{number}-")
 
 
 def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:
