@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, did_you_mean, read_document
+from harness.config.pick import PickKeys
 from harness.errors import ConfigError
 from harness.schema import CASES
 
@@ -93,7 +94,7 @@ class Variant(VariantEntry):
     line: int
 
 
-class _SuiteKeys(Model):
+class _SuiteKeys(PickKeys):
     task: Name
     title: str = ""
     inputs: Inputs

@@ -47,11 +47,10 @@ class RunOrigin:
         kinds = [*_list(lab.get("kinds")), *(_dict(device).get("kind") for device in devices)]
         return next((found for found in map(_dict, kinds) if found.get("name") == kind), {})
 
-    def suite_title(self, task: str) -> str | None:
-        """Return the title of a suite, if it has one."""
-        suites = _list(_dict(self.about.get("config")).get("suites"))
-        title = next((found.get("title") for found in map(_dict, suites) if found.get("task") == task), None)
-        return str(title) if title else None
+    def suite(self, task: str) -> dict[str, Any]:
+        """Return what the run recorded of a suite's file; empty if it isn't known."""
+        suites = map(_dict, _list(_dict(self.about.get("config")).get("suites")))
+        return next((found for found in suites if found.get("task") == task), {})
 
 
 @dataclass(frozen=True)

@@ -102,4 +102,6 @@ def margin(scale: str, unit: str, least: float) -> str:
     """Return a least difference of interest: 1 %, 0.5 points, 64 bytes."""
     if scale == "ratio":
         return f"{100 * least:g} %"
-    return f"{100 * least:g} points" if unit == "share" else f"{least:,.0f} {unit}"
+    if unit == "share":
+        return f"{100 * least:g} point{'' if 100 * least == 1 else 's'}"
+    return f"{least:,.0f} {unit}"
