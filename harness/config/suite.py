@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, read_document
 from harness.config.metric import MetricChoice, check_metric
+from harness.config.pick import PickKeys
 from harness.errors import ConfigError
 from harness.schema import CASES
 from harness.text.meant import did_you_mean
@@ -107,7 +108,7 @@ def _form_of_inputs(given: Any) -> str:
     return "<random>" if "random" in (given if isinstance(given, dict) else dir(given)) else "<file>"
 
 
-class _SuiteKeys(Model):
+class _SuiteKeys(PickKeys):
     task: Name
     title: str = ""
     inputs: Annotated[

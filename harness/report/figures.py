@@ -72,7 +72,7 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
         found.append(_chart(plots.ram_parts(ram, group.limit("ram")), "Peak RAM by part", _RAM, f"{prefix}r-"))
     if len(flash):
         found.append(_chart(plots.flash(flash, group.limit("flash")), "Flash", _FLASH, f"{prefix}f-"))
-    if samples["ticks"].notna().any():
+    if not group.emulated and samples["ticks"].notna().any():  # an emulator repeats: what varies is the input
         drawn = plots.ticks_distribution(samples, group.counter)
         found.append(_chart(drawn, f"Spread of the {group.counter}", _SPREAD, f"{prefix}d-", warning))
     if layers["ticks"].notna().any():
