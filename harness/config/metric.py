@@ -46,7 +46,7 @@ class MetricChoice(Model):
             except ValueError:
                 found = None
             if not isinstance(found, dict):
-                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}")  # noqa: TRY004 (pydantic turns a ValueError into ours)
+                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}")  # noqa: TRY004 (what pydantic reports)
             return {"name": name, "parameters": found}
         if isinstance(data, dict) and "parameters" not in data:
             return {"name": data.get("name", ""), "parameters": {k: v for k, v in data.items() if k != "name"}}
