@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import AS_JSON, READ_RESULTS, locate
+from harness.cli.options import AS_JSON, READ_RESULTS, locate, wishes
 from harness.cli.tables import styled_width
 from harness.errors import ConfigError, StoreError
 from harness.text.terminal import echo_styled
@@ -15,8 +15,10 @@ from harness.text.terminal import echo_styled
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.config.pick import Wish
     from harness.report.frame import Comparison, Policy
     from harness.report.history import Series
+    from harness.store.results import Results
 
 
 @click.command()
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--across-engines", is_flag=True, help="Compare cases of different inference engines, too.")
 @AS_JSON
 @READ_RESULTS
+@wishes
 def compare(runs: tuple[str, ...], **options: Any) -> None:
     """Say what differs, by how much, and whether it is real.
 
@@ -49,35 +52,42 @@ def compare(runs: tuple[str, ...], **options: Any) -> None:
     """  # noqa: D301 (click reads the \b)
     if len(runs) > 2:
         raise click.UsageError("two runs at most can be compared")
-    try:
-        code = _run(runs, **options)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from error
-    raise SystemExit(code)
+    raise SystemExit(_run(runs, **options))
 
 
 def _run(
-    runs: tuple[str, ...], fail_on: str | None, margins: str | None, *, across_engines: bool, as_json: bool, **what: Any
+    runs: tuple[str, ...],
+    fail_on: str | None,
+    margins: str | None,
+    *,
+    across_engines: bool,
+    as_json: bool,
+    wish: Wish,
+    **what: Any,
 ) -> int:
-    """Print a comparison and what came of the limits, and return the exit code."""
+    """Print a comparison, what came of the limits and which variant to ship, and return the exit code."""
     from harness.report.gate import EXIT_CODES, check_limits, make_policy, parse_limits
+    from harness.report.pick import picks
     from harness.report.text import plain_comparison, render_comparison, render_gate
 
     limits = parse_limits(fail_on) if fail_on is not None else ()
     policy = make_policy(limits, margins, across_engines=across_engines)
     try:
-        comparison, series = _compare(runs, policy, **what)
+        comparison, series, current = _compare(runs, policy, **what)
     except StoreError as error:
         click.echo(f"hil: no data: {error}", err=True)
         return EXIT_CODES["no data"]
     gate = check_limits(comparison, limits, series) if limits else None
+    picked = picks(current, wish, policy)
     if as_json:
-        click.echo(json.dumps(plain_comparison(comparison, gate, series), indent=2, allow_nan=False))
+        click.echo(json.dumps(plain_comparison(comparison, gate, series, picked), indent=2, allow_nan=False))
     else:
         width, color = styled_width()
         echo_styled(render_comparison(comparison, width=width, color=color, series=series))
         for line in ("", *render_gate(gate)) if gate is not None else ():
             click.echo(line)
+        for one in picked:
+            echo_styled(f"\n{one.line}")
     if gate is not None:
         return gate.exit_code
     return EXIT_CODES["ok" if comparison.rows else "no data"]
@@ -85,7 +95,8 @@ def _run(
 
 def _compare(
     runs: tuple[str, ...], policy: Policy, baseline: str | None, devices: tuple[str, ...], results_dir: Path
-) -> tuple[Comparison, tuple[Series, ...]]:
+) -> tuple[Comparison, tuple[Series, ...], Results]:
+    """Return the comparison, the history that it rests on, and the results that are held against the baseline."""
     from harness.report.baseline import against_baseline
     from harness.report.compare import compare_boards, compare_runs, compare_variants
     from harness.store import find_run, load_results
@@ -101,12 +112,12 @@ def _compare(
     if baseline is not None:
         if len(folders) > 1:
             raise ConfigError("with --baseline, give only the run that is held against it")
-        return against_baseline(loaded[0], folders[0], baseline, results_dir, policy, device=only)
+        return *against_baseline(loaded[0], folders[0], baseline, results_dir, policy, device=only), loaded[0]
     if devices and only is None:
         if len(devices) != 2 or devices[0] == devices[1]:
             raise ConfigError("--device is given once, or twice: the baseline, and the board that is held against it")
         joined = loaded[0] if len(loaded) == 1 else join_results(loaded[0], loaded[1])
-        return compare_boards(joined, devices[0], devices[1], policy), ()
+        return compare_boards(joined, devices[0], devices[1], policy), (), joined
     if len(loaded) == 2:
-        return compare_runs(loaded[0], loaded[1], policy), ()
-    return compare_variants(loaded[0], policy), ()
+        return compare_runs(loaded[0], loaded[1], policy), (), loaded[1]
+    return compare_variants(loaded[0], policy), (), loaded[0]

@@ -46,6 +46,30 @@ READ_RESULTS = click.option(
 )
 
 
+def wishes(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what a user may ask of the variant to ship to a command, which gets it as `wish`."""
+
+    @click.option(
+        "--axis", metavar="AXIS", help="What it has to be cheap in: ticks, latency, energy, peak_ram or flash."
+    )
+    @click.option(
+        "--tolerance", metavar="X", help="How much worse than the best it may be, like 1% (default: the suite's)."
+    )
+    @click.option(
+        "--budget", metavar="BOUNDS", help='What it has to keep to, like "ram<=32k,latency<=5ms,accuracy>=0.9".'
+    )
+    @functools.wraps(command)
+    def wishing(*args: Any, axis: str | None, tolerance: str | None, budget: str | None, **options: Any) -> None:
+        from harness.config.pick import Wish
+
+        try:
+            command(*args, wish=Wish.read(axis, tolerance, budget), **options)
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from error
+
+    return wishing
+
+
 def waits(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--wait` and `--timeout` to a command, which gets what they mean as `patience`.
 

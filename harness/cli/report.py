@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FILE, READ_RESULTS, locate
+from harness.cli.options import FILE, READ_RESULTS, locate, wishes
 from harness.errors import StoreError
 from harness.text.terminal import echo_data
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from harness.config.pick import Wish
     from harness.report.frame import Comparison
     from harness.store import Results
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 @click.option("--markdown", type=FILE, metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
 @READ_RESULTS
+@wishes
 def report(
-    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path
+    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path, wish: Wish
 ) -> None:
-    """Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.
+    """Make a page of what RUN (default: latest) says: which variant to ship, why, and how sure that is.
 
     \b
     hil report                               report.html in the latest run's folder
@@ -44,7 +46,7 @@ def report(
     if results.cases.empty:
         raise StoreError("there is nothing to report: no case was recorded in these runs")
     results, comparison = _against(results, baseline, results_dir)
-    page = compose(results, baseline=comparison, left_out=left_out)
+    page = compose(results, baseline=comparison, left_out=left_out, wish=wish)
     if html is None and markdown is None:
         html = _newest(results) / "report.html"
     if html is not None:

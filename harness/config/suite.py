@@ -13,6 +13,7 @@ from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run t
 from harness.config.document import Document, Location, Model, read_document
 from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
 from harness.config.metric import MetricChoice, check_metric
+from harness.config.pick import PickKeys
 from harness.errors import ConfigError
 from harness.schema import CASES
 from harness.text.meant import did_you_mean
@@ -76,7 +77,7 @@ class Variant(VariantEntry):
     line: int
 
 
-class _SuiteKeys(Model):
+class _SuiteKeys(PickKeys):
     task: Name
     title: str = ""
     inputs: Inputs

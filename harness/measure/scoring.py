@@ -11,6 +11,7 @@ from harness.errors import ConfigError, MeasurementError
 from harness.measure.reference import agreement_columns, real_outputs
 from harness.metrics.base import Targets
 from harness.metrics.classes import top1
+from harness.metrics.ranking import Positive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,11 +47,14 @@ class Scoring:
         Raises:
             MeasurementError: the output is no answer: it has a NaN, for instance.
         """
-        read = self.metric.read(real_outputs(raw[None], self.output), self.inputs[index : index + 1])
-        predicted = self.metric.predictions(read)
-        columns: dict[str, Any] = {"prediction": None if predicted is None else predicted[0]}
-        if read.shape[1] == 1 and self.metric.name != "top1":
-            columns["score"] = read[0, 0]
+        columns: dict[str, Any] = {}
+        # What two outputs mean, shares or logits, only all of them tell: then the kept outputs are read again.
+        if not (isinstance(self.metric, Positive) and self.output.size == 2):
+            read = self.metric.read(real_outputs(raw[None], self.output), self.inputs[index : index + 1])
+            predicted = self.metric.predictions(read)
+            columns["prediction"] = None if predicted is None else predicted[0]
+            if read.shape[1] == 1 and self.metric.name != "top1":
+                columns["score"] = read[0, 0]
         labels, groups = self.targets.labels, self.targets.groups
         if labels is not None and labels.ndim == 1:
             columns["label" if labels.dtype.kind == "i" else "target"] = labels[index]

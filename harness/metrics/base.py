@@ -172,9 +172,9 @@ def numbers(values: NDArray[Any], what: str = "output") -> Floats:
     Raises:
         MeasurementError: there are none, or one of them isn't a finite number.
     """
-    flat = np.asarray(values, np.float64).reshape(len(values), -1) if np.ndim(values) else np.empty((0, 0))
-    if flat.size == 0:
+    if np.size(values) == 0:
         raise MeasurementError(f"a score needs at least one {what}")
+    flat = np.asarray(values, np.float64).reshape(len(values), -1)
     wrong = np.flatnonzero(~np.isfinite(flat).all(axis=1))
     if wrong.size:
         shown = flat[wrong[0]][~np.isfinite(flat[wrong[0]])][0]

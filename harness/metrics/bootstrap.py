@@ -12,12 +12,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from harness.metrics.base import LEVEL, Floats, Score, TaskMetric, Test
-from harness.metrics.estimate import Estimate, p_of_interval, student_quantile
+from harness.metrics.estimate import Estimate, difference_interval, p_of_interval, student_quantile, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: From weights of the inputs, shape [R, N], to a figure for each of R draws.
 Statistic = Callable[[Floats], Floats]
+#: What a figure is: a share of 1, an error of any size, what of 1 an error leaves, or any number.
+Scale = Literal["share", "error", "explained", "number"]
 #: Weights that are held at a time.
 _CHUNK_VALUES = 4_000_000
 #: The scores of one read are the same every time.
@@ -74,24 +76,37 @@ def units_of(count: int, groups: NDArray[np.int64] | None = None, classes: NDArr
     return Units(of, tuple(np.flatnonzero(kinds == each) for each in np.unique(kinds)))
 
 
-def interval(values: Floats, value: float, units: Units, level: float) -> tuple[float, float]:
-    """Return the expanded percentile interval of a figure from those of its draws.
+def interval(values: Floats, value: float, units: Units, level: float, scale: Scale) -> tuple[float, float]:
+    """Return the interval of a figure from those of its draws: the wider at each end of two.
 
-    The percentiles are those that make it as wide as Student's t and the unbiased variance would; plain ones are too
-    narrow for few inputs (T. C. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician
-    69 (2015), 371-386, section 5.3).
+    The first is the expanded percentile interval, whose percentiles make it as wide as Student's t and the unbiased
+    variance would; plain ones are too narrow for few inputs (T. C. Hesterberg, "What Teachers Should Know About the
+    Bootstrap", The American Statistician 69 (2015), 371-386, section 5.3). The second has the draws' variance on the
+    scale that suits it: for a share Wilson's interval for as many inputs as would vary so much (E. L. Korn and
+    B. I. Graubard, "Confidence intervals for proportions with small expected number of positive counts estimated from
+    survey data", Survey Methodology 24 (1998), 193-201), which has a width at 0 and 1 even if no draw differs; for an
+    error, and for the error in 1 - R2, the logarithm.
     """
-    size = units.size
+    size, variance = units.size, float(values.var())
     freedom = max(1, min(1000, round(len(units.strata) * (size - 1))))
-    tail = NormalDist().cdf(-math.sqrt(size / (size - 1)) * student_quantile(level, freedom))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return min(float(low), value), max(float(high), value)
+    z = math.sqrt(size / (size - 1)) * student_quantile(level, freedom)
+    tail = NormalDist().cdf(-z)
+    ends = [value, *np.quantile(values, [tail, 1 - tail])]
+    if scale == "share" and 0 <= value <= 1:
+        like = value * (1 - value) / variance if variance > 0 else 0.0
+        ends += wilson(value, like or size * len(units.strata), z)
+    elif scale in ("error", "explained") and value != float(scale == "explained"):
+        error = value if scale == "error" else 1 - value
+        far = [error * math.exp(sign * z * math.sqrt(variance) / error) for sign in (-1, 1)]
+        ends += far if scale == "error" else [1 - each for each in far]
+    return float(min(ends)), float(max(ends))
 
 
 class Bootstrapped(TaskMetric):
     """A metric whose interval comes from inputs drawn again."""
 
     resamples = 2000
+    scale: Scale = "share"
 
     @abstractmethod
     def statistic(self, read: Floats, targets: Targets) -> Statistic:
@@ -110,16 +125,17 @@ class Bootstrapped(TaskMetric):
         statistic, units = self.statistic(read, targets), self.units(targets, len(read))
         value = float(statistic(np.ones((1, len(read))))[0])
         draws = units.draws(self.resamples, np.random.default_rng(_SEED))
-        low, high = interval(np.concatenate([statistic(weights) for weights in draws]), value, units, LEVEL)
+        low, high = interval(np.concatenate([statistic(weights) for weights in draws]), value, units, LEVEL, self.scale)
         return Score(value, low, high, f"{value:.4g} ({self.words(read, targets)})")
 
     def difference(self, a: Floats, b: Floats, targets: Targets, test: Test) -> Estimate:
-        before, after = self.statistic(a, targets), self.statistic(b, targets)
-        units = self.units(targets, len(a))
-        ones = np.ones((1, len(a)))
-        change = float((after(ones) - before(ones))[0])
-        changes = np.concatenate(
-            [after(weights) - before(weights) for weights in units.draws(self.resamples, test.rng)]
-        )
-        low, high = interval(changes, change, units, test.level)
+        statistics = [self.statistic(side, targets) for side in (a, b)]
+        units, ones = self.units(targets, len(a)), np.ones((1, len(a)))
+        values = [float(statistic(ones)[0]) for statistic in statistics]
+        pairs = [[each(weights) for each in statistics] for weights in units.draws(self.resamples, test.rng)]
+        draws = np.concatenate(pairs, axis=1)
+        sides = [interval(*side, units, test.level, self.scale) for side in zip(draws, values, strict=True)]
+        shared = float(np.corrcoef(draws)[0, 1]) if draws.std(axis=1).min() > 0 else 0.0
+        low, high = difference_interval(values, sides, shared)
+        change = values[1] - values[0]
         return Estimate(change, low, high, test.level, p_of_interval(change, low, high, test.level), 0.0)

@@ -78,9 +78,9 @@ def largest(outputs: Floats) -> NDArray[np.int64]:
     Raises:
         MeasurementError: there are none, or one contains NaN.
     """
-    flat = np.asarray(outputs).reshape(len(outputs), -1)
-    if flat.size == 0:
+    if np.size(outputs) == 0:
         raise MeasurementError("a score needs at least one output")
+    flat = np.asarray(outputs).reshape(len(outputs), -1)
     wrong = np.flatnonzero(np.isnan(flat).any(axis=1))
     if wrong.size:
         raise MeasurementError(f"the output of input {wrong[0]} contains NaN: it has no largest value")

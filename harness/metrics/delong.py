@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.metrics.estimate import Estimate, edge, quantile, student_p, student_quantile
+from harness.metrics.estimate import Estimate, difference_interval, edge, quantile, student_p, student_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,9 +82,7 @@ def _newcombe(area: float, positive: int, others: int, z: float) -> tuple[float,
 def paired(a: Components, b: Components, level: float) -> Estimate:
     """Return the difference of two areas on the same inputs, b - a, with DeLong's test.
 
-    The interval is made of those of the two areas and of their correlation, so that it has a width even where both are
-    1 (G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures", Statistics in Medicine 27
-    (2008), 1693-1702).
+    The interval is made of those of the two areas and of their correlation.
     """
     areas = [float(side[0].mean()) for side in (a, b)]
     change = areas[1] - areas[0]
@@ -92,12 +90,6 @@ def paired(a: Components, b: Components, level: float) -> Estimate:
     variance, freedom = _variance((b[0] - a[0], b[1] - a[1]))
     scale = math.sqrt(variances[0] * variances[1])
     correlation = (sum(variances) - variance) / (2 * scale) if scale > 0 else 0.0
-    (low_a, high_a), (low_b, high_b) = (area_interval(side, level) for side in (a, b))
-
-    def half(of_b: float, of_a: float) -> float:
-        return math.sqrt(max(0.0, of_b**2 + of_a**2 - 2 * correlation * of_b * of_a))
-
-    low = change - half(areas[1] - low_b, high_a - areas[0])
-    high = change + half(high_b - areas[1], areas[0] - low_a)
+    low, high = difference_interval(areas, [area_interval(side, level) for side in (a, b)], correlation)
     p_value = student_p(change / math.sqrt(variance), freedom) if variance > 0 else float(change == 0)
     return Estimate(change, low, high, level, p_value, 0.0)

@@ -8,7 +8,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _STEPS = 60
 
@@ -88,3 +88,33 @@ def edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> floa
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
     return (inside + outside) / 2
+
+
+def wilson(share: float, count: float, z: float) -> tuple[float, float]:
+    """Return the score interval of a share of `count` inputs, z standard deviations to either side.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22 (1927), 209-212: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). Unlike the
+    normal approximation it stays within 0 to 1 and has a width at 0 % and 100 %.
+    """
+    centre = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    scale = 1 + z * z / count
+    # At 0 and 1 the ends are exactly 0 and 1; rounding must not push them past the share itself.
+    return 0.0 if share == 0 else (centre - half) / scale, 1.0 if share == 1 else (centre + half) / scale
+
+
+def difference_interval(
+    values: Sequence[float], intervals: Sequence[tuple[float, float]], shared: float
+) -> tuple[float, float]:
+    """Return the interval of b - a from the intervals of a and b and their correlation.
+
+    It has a width even where a and b are at the end of their scale and don't vary: G. Y. Zou and A. Donner,
+    "Construction of confidence limits about effect measures", Statistics in Medicine 27 (2008), 1693-1702.
+    """
+    (a, b), ((low_a, high_a), (low_b, high_b)) = values, intervals
+
+    def half(of_b: float, of_a: float) -> float:
+        return math.sqrt(max(0.0, of_b**2 + of_a**2 - 2 * shared * of_b * of_a))
+
+    return b - a - half(b - low_b, high_a - a), b - a + half(high_b - b, a - low_a)

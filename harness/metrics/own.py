@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import ConfigError, MeasurementError
-from harness.metrics.base import Floats, Labels, Score, TaskMetric, Test, is_number, known_labels, numbers, require
+from harness.metrics.base import Floats, Score, TaskMetric, Test, is_number, known_labels, numbers, require
 from harness.metrics.bootstrap import Bootstrapped, Statistic, Units, units_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Own(Bootstrapped):
 
     relative = True
     resamples = 1000
-    labels: Labels = "any"
+    scale = "number"
+    labels = "any"
 
     def __post_init__(self) -> None:
         require(is_number(self.margin) and self.margin > 0, self, f"margin is a number above 0, not {self.margin!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from harness.errors import MeasurementError
 from harness.metrics.base import Floats, Score, Test
 from harness.metrics.bootstrap import Bootstrapped
-from harness.metrics.estimate import Estimate, edge, quantile
+from harness.metrics.estimate import Estimate, edge, quantile, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,26 +24,14 @@ Z_95 = 1.959963984540054
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
-    American Statistical Association 22 (1927), 209-212:
-    (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). Unlike the normal approximation it stays
-    within 0 to 1 and has a width at 0 % and 100 %.
+    """Return Wilson's 95 % score interval of a share.
 
     Raises:
         MeasurementError: not 0 <= successes <= trials, or no trials.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise MeasurementError(f"{successes} of {trials} is no share")
-    share, z = successes / trials, Z_95
-    centre = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    # At 0 and 1 the ends are exactly 0 and 1; rounding must not push them past the share itself.
-    low = 0.0 if successes == 0 else (centre - half) / scale
-    high = 1.0 if successes == trials else (centre + half) / scale
-    return low, high
+    return wilson(successes / trials, trials, Z_95)
 
 
 def poisson_interval(count: int, level: float) -> tuple[float, float]:

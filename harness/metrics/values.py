@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.errors import ConfigError
 from harness.metrics.base import Floats, TaskMetric, known_labels
-from harness.metrics.bootstrap import Bootstrapped, Statistic
+from harness.metrics.bootstrap import Bootstrapped, Scale, Statistic
 
 if TYPE_CHECKING:
     from harness.metrics.base import Targets
@@ -23,6 +23,7 @@ class _Values(Bootstrapped):
     margin = 0.01
     relative = True
     labels = "value"
+    scale: Scale = "error"
 
     def check(self, targets: Targets, outputs: int) -> None:
         wanted = wanted_values(targets, self)
@@ -63,6 +64,7 @@ class R2(_Values):
     more_is_better = True
     margin = 0.005
     relative = False
+    scale = "explained"
 
     def check(self, targets: Targets, outputs: int) -> None:
         super().check(targets, outputs)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from harness.boards.base import Board
+    from harness.config.pick import Wish
     from harness.pytest_plugin.gate import Judge
     from harness.pytest_plugin.options import Flags
     from harness.pytest_plugin.xdist import Controller
@@ -39,10 +40,12 @@ class _State:
     flags: Flags
     session: Session | None = None
     judge: Judge | None = None
+    wish: Wish | None = None
     controller: Controller | None = None
     unasked: list[Path] = field(default_factory=list)
     found: list[dict[str, Any]] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
+    picked: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
     ending: bool = False
     signal_handlers: dict[int, Any] = field(default_factory=dict)
@@ -110,12 +113,15 @@ def _open(config: pytest.Config) -> Session:
     state = config.stash[_STATE]
     if state.session is not None:
         return state.session
+    from harness.config.pick import Wish
     from harness.errors import HilError
     from harness.farm.lab_access import LabAccess
     from harness.run.session import Session
 
     try:
         options = chosen_options(config)
+        axis, tolerance, budget = (value_of(config, f"--hil-{name}") for name in ("axis", "tolerance", "budget"))
+        state.wish = Wish.read(axis, tolerance, budget)
         state.session = Session.build(options, LabAccess.of(options))
         baseline, limits = value_of(config, "--hil-baseline"), value_of(config, "--hil-fail-on")
         if baseline is not None or limits is not None:
@@ -240,7 +246,7 @@ def _finish(reporter: pytest.TerminalReporter, state: _State, hil_session: Sessi
     Raises:
         StoreError: what came of the limits can't be written down.
     """
-    from harness.pytest_plugin.summary import all_skipped, folders_of, found_cases
+    from harness.pytest_plugin.summary import all_skipped, folders_of, found_cases, picked
     from harness.store.publish import publish_to
 
     # Workers that were interrupted went on for a moment after the controller had stopped listening to them.
@@ -249,6 +255,7 @@ def _finish(reporter: pytest.TerminalReporter, state: _State, hil_session: Sessi
     folders = [] if state.stopped.is_set() else [Path(folder) for folder in folders_of(found)]
     if state.judge is not None:  # before it is published: a run in the store never changes
         state.judge.compare(folders)
+    state.picked = [line for folder in folders for line in picked(folder, state.wish)]
     store = hil_session.lab.farm.store
     state.published = [done for folder in folders if (done := publish_to(folder, store)) is not None]
     regressed = state.judge is not None and state.judge.regressed
@@ -263,7 +270,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if state.found:
         from harness.pytest_plugin.summary import write_summary
 
-        write_summary(terminalreporter, state.found, state.published, state.judge)
+        write_summary(terminalreporter, state.found, state.published, state.judge, state.picked)
         if state.stopped.is_set():
             write("The run was interrupted. The boards are released; what had finished is in the results.")
 

@@ -88,6 +88,18 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "metavar": "LIMITS",
         "help": 'with --hil-baseline: fail if worse, for example "ticks>2%%,peak_ram>0,accuracy<-0.5%%"',
     },
+    "--hil-axis": {
+        "metavar": "AXIS",
+        "help": "what the variant to ship has to be cheap in: ticks, latency, energy, peak_ram or flash",
+    },
+    "--hil-tolerance": {
+        "metavar": "X",
+        "help": "how much worse than the best the variant to ship may be, like 1%% (default: the suite's)",
+    },
+    "--hil-budget": {
+        "metavar": "BOUNDS",
+        "help": 'what the variant to ship has to keep to, like "ram<=32k,latency<=5ms,accuracy>=0.9"',
+    },
     "--power": {
         "choices": ("auto", "off", "required"),
         "default": "auto",

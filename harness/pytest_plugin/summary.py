@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import HilError
+from harness.report.pick import picks
 from harness.report.summary import render
+from harness.store import load_results
 from harness.text.escape import printable
 from harness.text.terminal import encoding_of, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     import pytest
 
+    from harness.config.pick import Wish
     from harness.pytest_plugin.gate import Judge
     from harness.pytest_plugin.xdist import Controller
     from harness.run.session import Session
@@ -24,14 +29,16 @@ def write_summary(
     found: list[dict[str, Any]],
     published: Iterable[Published],
     judge: Judge | None,
+    picked: Iterable[str],
 ) -> None:
-    """Print the tables of cases, where the results are, and how they compare with the baseline if that was asked for.
+    """Print the tables of cases, where the results are, how they compare with the baseline, and what to ship.
 
     Args:
         reporter: of pytest.
         found: entries of the cases, from `found_cases`.
         published: what came of copying the runs into the farm's store.
-        judge: has held the run against its baseline.
+        judge: has held the run against its baseline, if that was asked for.
+        picked: lines on which variants to ship.
     """
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
 
@@ -53,6 +60,16 @@ def write_summary(
         for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
             reporter.write_sep("=", title, **markup)
             write(text)
+    for line in picked:
+        write(printable(line))
+
+
+def picked(folder: Path, wish: Wish | None) -> list[str]:
+    """Return a line for each suite and place of a finished run on which of its variants to ship."""
+    try:
+        return [one.line for one in picks(load_results(folder), wish)]
+    except HilError as error:
+        return [f"Which variant to ship can't be said: {error}"]
 
 
 def all_skipped(found: list[dict[str, Any]]) -> bool:

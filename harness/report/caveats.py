@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.report.groups import Group
 
 #: An interval of the accuracy that is wider than this (a share) calls for more samples.
-_WIDE = 0.04
+_WIDE = 0.08
 
 _NAMED = 4
 

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from harness.report.answer import Answer, answer
+from harness.config.pick import Wish
 from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
-from harness.report.figures import Chart, charts, history_charts
+from harness.report.figures import Chart, answer_charts, charts, history_charts
 from harness.report.groups import Group, grouped, known
 from harness.report.history import history
-from harness.report.tables import Images, Table, run_table, variants, verdicts
+from harness.report.pairing import named
+from harness.report.pick import Pick, check_wish, pick
+from harness.report.tables import Images, Table, choice, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
 from harness.schema import CASES
 from harness.store.results import plain_rows
@@ -37,9 +39,10 @@ class Section:
         title: the suite's title, or its task; with the place if several sections are of one suite.
         place: board, backend and clock in words.
         setting: what was run, by name.
-        answer: which variants lead on which axis.
+        pick: which variant to ship, and why.
+        choice: one row for each variant, with what speaks for and against shipping it.
         caveats: what a reader has to know before believing the figures.
-        table: one row for each variant.
+        table: one row for each variant, with all its figures.
         verdicts: each variant against its baseline; None if there is none.
         against: each variant against the baseline that was asked for; None if there is none.
         charts: the drawings, with their captions.
@@ -54,7 +57,8 @@ class Section:
     title: str
     place: str
     setting: tuple[tuple[str, str], ...]
-    answer: Answer
+    pick: Pick
+    choice: Table
     caveats: tuple[Caveat, ...]
     table: Table
     verdicts: Table | None
@@ -90,25 +94,35 @@ class Page:
 
 
 def compose(
-    results: Results, *, policy: Policy | None = None, baseline: Comparison | None = None, left_out: Sequence[str] = ()
+    results: Results,
+    *,
+    policy: Policy | None = None,
+    baseline: Comparison | None = None,
+    left_out: Sequence[str] = (),
+    wish: Wish | None = None,
 ) -> Page:
     """Return what a report of some runs says.
 
     Of several runs the newest of each suite and setup is shown, the others as its history. `left_out` are runs that
-    could not be read, in words.
+    could not be read, in words; `wish` is what the user asks of the variant to ship.
+
+    Raises:
+        ConfigError: the wish can't be meant of these results.
     """
     results = replace(results, cases=_shown(results.cases))
     groups, images = grouped(results), Images()
+    check_wish(wish or Wish(), groups)
     spreads = unit_spreads(results)
     series = history(results, policy, spreads) if len(results.runs) > 1 else ()
+    held = {group.run.name: compare_variants(results.of_run(group.run.name), policy, spreads) for group in groups}
     sections = []
     for at, (group, title) in enumerate(zip(groups, _titles(groups), strict=True)):
         anchor = f"g{at}"
-        compared = compare_variants(replace(results, cases=group.cases), policy, spreads)
-        compared = replace(compared, disagreements=_disagreements(results, group))
+        compared = _of_group(held[group.run.name], group, _disagreements(results, group))
         table = variants(group, images)
         drawn, unchanged = history_charts(group, series, anchor)
-        held = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
+        against = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
+        picked = pick(results, group, wish, policy, spreads)
         reasons = "; ".join(str(reason) for reason in group.cases["energy_reason"].dropna().unique())
         numbers = {int(cell.value) for row in table.rows for cell in row if cell.link and cell.value is not None}
         section = Section(
@@ -117,12 +131,16 @@ def compose(
             title=title,
             place=_place(group),
             setting=_setting(group),
-            answer=answer(results, group, policy, spreads),
+            pick=picked,
+            choice=choice(group, picked),
             caveats=tuple(caveats(group, compared)),
             table=table,
             verdicts=verdicts(compared.rows, group.counter),
-            against=verdicts(held, group.counter),
-            charts=tuple(charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor)),
+            against=verdicts(against, group.counter),
+            charts=(
+                *charts(group, _of(results, group, "samples"), _of(results, group, "layers"), anchor),
+                *answer_charts(results, group, anchor),
+            ),
             history=tuple(drawn),
             unchanged=unchanged,
             energy="" if group.complete["energy_uj"].notna().any() else reasons or "it was not measured",
@@ -137,7 +155,8 @@ def compose(
 
 def _titles(groups: Sequence[Group]) -> list[str]:
     """Return the title of each section: its suite's, and where it was measured if there are several of that suite."""
-    titles = [group.run.suite_title(str(group.setup["suite"])) or str(group.setup["suite"]) for group in groups]
+    suites = [str(group.setup["suite"]) for group in groups]
+    titles = [str(group.run.suite(suite).get("title") or suite) for group, suite in zip(groups, suites, strict=True)]
     places = [f"on {group.place}" for group in groups]
     backends = [f"{group.setup['backend']} backend" for group in groups]
     for more in (places, backends):
@@ -152,6 +171,18 @@ def _disagreements(results: Results, group: Group) -> tuple[str, ...]:
     faulty = results.runs.loc[results.runs["faults"].notna(), "run"]
     mine = (cases["suite"] == group.setup["suite"]) & (cases["backend"] == group.setup["backend"])
     return tuple(disagreements(results, plain_rows(cases[mine & ~cases["run"].isin(faulty)])))
+
+
+def _of_group(held: Comparison, group: Group, disagreements: tuple[str, ...]) -> Comparison:
+    """Return what a comparison of a whole run says of a group: the verdicts are the ones that `hil compare` gives."""
+    mine = tuple(f"{named(row)}:" for row in plain_rows(group.cases))
+    return replace(
+        held,
+        rows=tuple(row for row in held.rows if _belongs(row.b, group)),
+        repeatability=tuple(item for item in held.repeatability if _belongs(item.case, group)),
+        unmatched=tuple(text for text in held.unmatched if text.startswith(mine)),
+        disagreements=disagreements,
+    )
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:

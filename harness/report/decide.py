@@ -21,7 +21,7 @@ from harness.report.stats import holm, stretched
 from harness.report.units import Spreads, UnitSpread, spread_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: Chance that the number of samples that is named will tell, if the change is what it seems to be.
 _POWER = 0.8
@@ -198,18 +198,19 @@ def samples_needed(row: Row, evidence: Evidence, family: Family, level: float) -
     distance = abs(change - row.about.no_change)
     wide = row.family or (low, high)
     ways = (distance, wide, family.level), (row.margin - distance, (low, high), level)
-    needed = [
-        row.samples * ((high - low) / 2 / room * (1 + NormalDist().inv_cdf(_POWER) / quantile(level))) ** 2
-        for room, (low, high), level in ways
-        if room > 0
-    ]
-    least = min(needed, default=math.inf)
-    return max(math.ceil(least), row.samples + 1) if math.isfinite(least) else None
+    needed = [scaled(row.samples, (high - low) / 2, room, level) for room, (low, high), level in ways if room > 0]
+    return min(needed, default=None)
+
+
+def scaled(samples: int, half: float, room: float, level: float) -> int:
+    """Return about how many samples make half an interval at a level, which `half` is now, fit into `room` (> 0)."""
+    factor = half / room * (1 + NormalDist().inv_cdf(_POWER) / quantile(level))
+    return max(math.ceil(samples * factor**2), samples + 1)
 
 
 def _inputs_needed(row: Row, flips: tuple[int, int], levels: tuple[float, float]) -> int | None:
     gained, lost = (count / row.samples for count in flips)
-    wide, own = map(_powered, levels)
+    wide, own = map(powered, levels)
     within = abs(gained - lost) < row.margin
 
     def tells(count: float) -> bool:
@@ -218,7 +219,12 @@ def _inputs_needed(row: Row, flips: tuple[int, int], levels: tuple[float, float]
 
         return excludes(0.0, wide) or (within and excludes(-row.margin, own) and excludes(row.margin, own))
 
-    few, many = float(row.samples), 2.0 * row.samples
+    return fewest(row.samples, tells)
+
+
+def fewest(samples: int, tells: Callable[[float], bool]) -> int | None:
+    """Return about how many samples in all would tell, by bisection; None: more than anyone measures."""
+    few, many = float(samples), 2.0 * samples
     while not tells(many):
         few, many = many, 2 * many
         if many > _TOO_MANY:
@@ -229,6 +235,6 @@ def _inputs_needed(row: Row, flips: tuple[int, int], levels: tuple[float, float]
     return math.ceil(many)
 
 
-def _powered(level: float) -> float:
+def powered(level: float) -> float:
     """Return the level of an interval that is wide enough to tell with the wanted chance, and not only with half."""
     return 2 * NormalDist().cdf(quantile(level) + NormalDist().inv_cdf(_POWER)) - 1

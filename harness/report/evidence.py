@@ -134,7 +134,7 @@ def _pooled(a: Side, b: Side) -> bool:
 
 
 def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
-    left, right = (side.samples[side.samples["repeat"] == 0].sort_values("sample") for side in (a, b))
+    left, right = a.firsts, b.firsts
     label = left["label"].to_numpy(dtype=np.int64)
     predictions = [side["prediction"].to_numpy(dtype=np.int64) for side in (left, right)]
     count = len(label)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 
 from harness.report import plots
+from harness.report.answers import answer_figures
 from harness.report.groups import complete, same_inputs
 from harness.report.metrics import METRICS, energy_name
 from harness.report.plots.bars import RAM_PARTS
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.report.groups import Group
     from harness.report.history import Series
     from harness.report.metrics import Metric
+    from harness.store import Results
 
 #: What history is drawn of, besides ticks or latency: names of metrics.
 _HISTORY: Final = ("energy", "peak_ram", "flash")
@@ -70,13 +72,19 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
         found.append(_chart(plots.ram_parts(ram, group.limit("ram")), "Peak RAM by part", _RAM, f"{prefix}r-"))
     if len(flash):
         found.append(_chart(plots.flash(flash, group.limit("flash")), "Flash", _FLASH, f"{prefix}f-"))
-    if samples["ticks"].notna().any():
+    if not group.emulated and samples["ticks"].notna().any():  # an emulator repeats: what varies is the input
         drawn = plots.ticks_distribution(samples, group.counter)
         found.append(_chart(drawn, f"Spread of the {group.counter}", _SPREAD, f"{prefix}d-", warning))
     if layers["ticks"].notna().any():
         drawn = plots.layer_profile(layers, group.counter)
         found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", _LAYERS, f"{prefix}l-", warning))
     return found
+
+
+def answer_charts(results: Results, group: Group, prefix: str) -> Iterable[Chart]:
+    """Yield the figures of what a group's cases answered: by class, ROC curves, residuals, as fits their metric."""
+    for number, (title, caption, drawn) in enumerate(answer_figures(results, group)):
+        yield _chart(drawn, title, caption, f"{prefix}a{number}-")
 
 
 def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple[list[Chart], str]:

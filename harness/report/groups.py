@@ -50,14 +50,9 @@ class RunOrigin:
         return next((found for found in map(_dict, kinds) if found.get("name") == kind), {})
 
     def suite(self, task: str) -> dict[str, Any]:
-        """Return a suite as it was when the run was made; empty if it isn't known."""
-        suites = _list(_dict(self.about.get("config")).get("suites"))
-        return next((found for found in map(_dict, suites) if found.get("task") == task), {})
-
-    def suite_title(self, task: str) -> str | None:
-        """Return the title of a suite, if it has one."""
-        title = self.suite(task).get("title")
-        return str(title) if title else None
+        """Return what the run recorded of a suite's file; empty if it isn't known."""
+        suites = map(_dict, _list(_dict(self.about.get("config")).get("suites")))
+        return next((found for found in suites if found.get("task") == task), {})
 
 
 @dataclass(frozen=True)

@@ -122,5 +122,5 @@ def margin(scale: str, unit: str, least: float) -> str:
     if scale == "ratio":
         return f"{100 * least:g} %"
     if unit == "share":
-        return f"{100 * least:g} points"
+        return f"{100 * least:g} point{'' if 100 * least == 1 else 's'}"
     return f"{least:,.0f} {unit}" if unit == "bytes" else f"{least:.3g} {unit}".rstrip()

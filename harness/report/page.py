@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 _MOST_ROWS = 12
 
-#: Columns of the variants that a summary has no room for.
-_LEFT_OUT = ("image", "95 % interval", "its 95 % interval", "flash compressed, bytes")
-
 
 def render_page(page: Page) -> str:
     """Return a report as one HTML file. It is the same text for the same results."""
@@ -59,7 +56,7 @@ def render_page(page: Page) -> str:
 
 
 def render_markdown(page: Page) -> str:
-    """Return the summary: who leads, the figures, and what to know before believing them."""
+    """Return the summary: which variant to ship, the figures, and what to know before believing them."""
     lines = [f"## {escaped(heading([section.group for section in page.sections]))}", ""]
     for section in page.sections:
         lines += _section(section, alone=len(page.sections) == 1)
@@ -80,14 +77,9 @@ def _section(section: Section, *, alone: bool) -> Iterable[str]:
     if not alone:
         yield f"### {escaped(section.title)}"
         yield ""
-    yield f"**{escaped(section.answer.lead)}**"
+    yield f"**{escaped(section.pick.sentence)}**"
     yield ""
-    open_axes = [axis for axis in section.answer.axes if not axis.settled]
-    for axis in open_axes:
-        yield f"- {escaped(axis.title.capitalize())} is not settled: {escaped(axis.sentence)}"
-    if open_axes:
-        yield ""
-    yield from _table(section.table)
+    yield from _table(section.choice)
     yield f"<sub>{escaped(section.place)} · {_inputs(section.group)}run {escaped(section.group.run.name)}</sub>"
     yield ""
 
@@ -98,11 +90,11 @@ def _inputs(group: Group) -> str:
 
 
 def _table(table: Table) -> Iterable[str]:
-    kept = [at for at, (name, _) in enumerate(table.columns) if name not in _LEFT_OUT]
-    yield "| " + " | ".join(escaped(table.columns[at][0]) for at in kept) + " |"
-    yield "|" + "|".join("---:" if table.columns[at][1] else "---" for at in kept) + "|"
-    for row in table.rows:
-        yield "| " + " | ".join(escaped(row[at].text) for at in kept) + " |"
+    yield "| " + " | ".join(escaped(name) for name, _ in table.columns) + " |"
+    yield "|" + "|".join("---:" if number else "---" for _, number in table.columns) + "|"
+    for name, *cells in table.rows:
+        texts = [escaped(cell.text) + (f"<br>{escaped(cell.below)}" if cell.below else "") for cell in cells]
+        yield f"| {escaped(name.text)} | " + " | ".join(texts) + " |"
     yield ""
 
 

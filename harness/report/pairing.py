@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -51,6 +51,16 @@ class Side:
     def id(self) -> CaseId:
         """Which case it is."""
         return CaseId(**{name: self.row[name] for name in _ID_COLUMNS}, unit=unit_of(self.row))
+
+    @cached_property
+    def firsts(self) -> pd.DataFrame:
+        """The first inference on each input, in the order of the inputs."""
+        return self.samples[self.samples["repeat"] == 0].sort_values("sample")
+
+    @cached_property
+    def labels(self) -> pd.Series:
+        """The label of each input."""
+        return self.samples.drop_duplicates("sample").set_index("sample")["label"].sort_index()
 
 
 def side_maker(results: Results) -> Callable[[CaseRow], Side]:
@@ -102,7 +112,7 @@ def refusal(a: Side, b: Side, policy: Policy) -> str | None:
 
 def _other_inputs(a: Side, b: Side) -> str | None:
     known = (a.row["inputs_sha256"], b.row["inputs_sha256"])
-    inputs = [side.samples.drop_duplicates("sample").set_index("sample")["label"].sort_index() for side in (a, b)]
+    inputs = a.labels, b.labels
     if len(inputs[0]) == 0 or len(inputs[1]) == 0:
         return "there are no samples to compare"
     if not inputs[0].index.equals(inputs[1].index):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from harness.report.candidates import Candidate
     from harness.report.frame import Row
     from harness.report.groups import Group
+    from harness.report.metrics import Metric
+    from harness.report.pick import Pick
 
     #: Shows the figure of a case that has one.
     _Show = Callable[[dict[str, Any], str], str]
@@ -110,6 +113,86 @@ def variants(group: Group, images: Images) -> Table:
     return Table((*head, *((title, True) for title in filled)), tuple(lines))
 
 
+def choice(group: Group, picked: Pick) -> Table:
+    """Return the table that a pick is made from: each variant's score, against the best, and what it costs."""
+    rows, found = records(group.cases), {one.variant: one for one in picked.candidates}
+    score = group.score if picked.score else None
+    columns: list[tuple[str, list[Cell]]] = [
+        ("ship it?", [_standing(row, found.get(row["variant"]), picked) for row in rows])
+    ]
+    if score is not None:
+        columns.append((score.called or score.name, [_scored(row, score) for row in rows]))
+        columns.append(("against the best", [_behind(found.get(row["variant"]), score) for row in rows]))
+    costs = dict.fromkeys((picked.axis, "latency", "ticks", "energy", "peak_ram", "flash"))
+    for metric in map(METRICS.__getitem__, costs):
+        if metric.name == "ticks" and any(column.startswith("latency") for column, _ in columns):
+            continue
+        title = _cost_title(metric, group, rows)
+        columns.append(
+            (
+                title,
+                [_cell(_one_decimal if metric.unit in ("us", "uJ") else _count, row, metric.column) for row in rows],
+            )
+        )
+    if group.several:
+        columns.insert(0, ("device", [_device(row) for row in rows]))
+    kept = [(title, cells) for title, cells in columns if any(cell.text != NONE for cell in cells)]
+    names = [_name(row, "picked" if row["variant"] == picked.variant else "") for row in rows]
+    head = (("variant", False), *((title, title not in ("device", "ship it?")) for title, _ in kept))
+    return Table(head, tuple(zip(names, *(cells for _, cells in kept), strict=True)))
+
+
+def _cost_title(metric: Metric, group: Group, rows: Sequence[dict[str, Any]]) -> str:
+    if metric.name == "energy":
+        return f"{energy_name(row['power_source'] for row in rows if known(row['energy_uj']))}, µJ"
+    return {"ticks": f"{group.counter} (median)", "latency": "latency (median), µs"}.get(metric.name) or _TITLES[
+        metric.name
+    ]
+
+
+def _standing(row: dict[str, Any], one: Candidate | None, picked: Pick) -> Cell:
+    """Say whether a variant may be shipped, and if that isn't known, how many more inputs would tell."""
+    if one is None:
+        return Cell(NONE if row["status"] == "complete" else str(row["status"]))
+    if one.variant == picked.variant:
+        return Cell("★ ship it", kind="verdict better")
+    word = {
+        "within": "✓ could be",
+        "open": "? can't tell yet",
+        "worse": "▼ too much worse",
+        "beyond": "✕ over the budget",
+        "unmeasured": "✕ not measured",
+        "chance": "✕ may be chance",
+    }[one.status]
+    below = (
+        f"about {one.more_inputs:,} more inputs would"
+        if one.more_inputs
+        else one.reason
+        if one.status != "worse"
+        else ""
+    )
+    if one.status == "beyond" and one.misses:
+        below = ", ".join(bound.text for bound in one.misses)
+    return Cell(word, kind="verdict same", below=below)
+
+
+def _scored(row: dict[str, Any], score: Metric) -> Cell:
+    cell = _cell(partial(_score, score.unit), row, score.column)
+    around = known(row[f"{score.column}_low"]) and known(row[f"{score.column}_high"])
+    return replace(cell, below=_interval(score.unit, row, score.column)) if around else cell
+
+
+def _behind(one: Candidate | None, score: Metric) -> Cell:
+    if one is None or one.change is None:
+        return Cell(NONE)
+    share = score.unit == "share"
+    said = f"{numbers.signed(100 * one.change)} points" if share else f"{one.change:+.3g} {score.unit}".rstrip()
+    if one.low is None or one.high is None or one.low == one.high:
+        return Cell("equal" if one.low is not None and not one.change else said, one.change)
+    around = numbers.span(100 * one.low, 100 * one.high) if share else f"{one.low:+.3g} to {one.high:+.3g}"
+    return Cell(said, one.change, below=around)
+
+
 def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
     """Return a table of verdicts, a row for each pair and a column for each metric; None if nothing was compared."""
     metrics = [name for name in METRICS if any(row.metric == name for row in rows)]
@@ -181,10 +264,13 @@ def image_table(images: Images) -> list[dict[str, Any]]:
 
 def _names(row: dict[str, Any], images: Images) -> tuple[Cell, Cell]:
     number = images.number(row)
+    return _name(row), Cell(NONE) if number is None else Cell(f"[{number}]", number, link=f"#image-{number}")
+
+
+def _name(row: dict[str, Any], kind: str = "") -> Cell:
     status = "" if row["status"] == "complete" else f" ({row['status']})"
     technique = str(row["technique"]) if known(row["technique"]) else ""
-    name = Cell(str(row["variant"]) + status, kind="name", below=technique)
-    return name, Cell(NONE) if number is None else Cell(f"[{number}]", number, link=f"#image-{number}")
+    return Cell(str(row["variant"]) + status, kind=f"name {kind}".strip(), below=technique)
 
 
 def _device(row: dict[str, Any]) -> Cell:
@@ -192,7 +278,7 @@ def _device(row: dict[str, Any]) -> Cell:
     return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
-def _cell(show: _Show, row: dict[str, Any], name: str, *, interval: bool) -> Cell:
+def _cell(show: _Show, row: dict[str, Any], name: str, *, interval: bool = False) -> Cell:
     value = row[f"{name}_low" if interval else name]
     return Cell(show(row, name), float(value)) if known(value) else Cell(NONE)
 

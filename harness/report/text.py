@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.report.frame import Comparison, Row, Verdict
     from harness.report.gate import Gate
     from harness.report.history import Series
+    from harness.report.pick import Pick
 
 _STYLES = {"worse": "bold red", "better": "green", "can't tell": "yellow", "refused": "yellow"}
 _NONE = "-"
@@ -56,8 +57,10 @@ def render_gate(gate: Gate) -> list[str]:
     return [*lines, f"Gate: {gate.outcome}; {kept} of {len(gate.checks)} checks passed."]
 
 
-def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: Sequence[Series] = ()) -> dict[str, Any]:
-    """Return a comparison as what JSON knows."""
+def plain_comparison(
+    comparison: Comparison, gate: Gate | None = None, series: Sequence[Series] = (), picked: Sequence[Pick] = ()
+) -> dict[str, Any]:
+    """Return a comparison, and which variants to ship, as what JSON knows."""
     of_series = ("place", "backend", "suite", "variant", "metric", "unit", "source")
     content: dict[str, Any] = {
         "kind": comparison.kind,
@@ -77,6 +80,7 @@ def plain_comparison(comparison: Comparison, gate: Gate | None = None, series: S
             for item in series
             for shift in item.shifts
         ],
+        "picks": [one.plain() for one in picked],
     }
     if gate is not None:
         checks = [

@@ -9,12 +9,12 @@ import pytest
 
 from fakes.recorded_runs import Made, Setting, record_run
 from harness.metrics.shares import binomial_tail
-from harness.report.answer import answer
 from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
 from harness.report.content import compose
 from harness.report.groups import grouped
 from harness.report.page import render_markdown
+from harness.report.pick import pick
 from harness.report.remarks import guessing
 from harness.report.summary import render
 from harness.store import load_results
@@ -68,11 +68,8 @@ def everything(tmp_path, made):
 def test_no_coin_is_crowned(tmp_path):
     results, group = everything(tmp_path, COINS)
     said = "better than always answering the most frequent class of these labels (10.0 % right)"
-    found = answer(results, group)
-    (accuracy,) = (axis for axis in found.axes if axis.metric == "accuracy")
-    assert (accuracy.leaders, accuracy.settled) == ((), False)
-    assert found.lead.startswith(f"No variant is shown to be {said}")
-    assert "penny has the fewest instructions" in found.lead
+    found = pick(results, group)
+    assert (found.variant, found.sentence.startswith(f"No pick. No variant is shown to be {said}")) == (None, True)
     compared = compare_variants(results)
     (row,) = (row for row in compared.rows if row.metric == "accuracy")
     assert (row.verdict, row.reason) == ("can't tell", f"can't tell: neither is shown to be {said}")
@@ -83,15 +80,13 @@ def test_no_coin_is_crowned(tmp_path):
 
 
 def test_one_variant_at_chance_level_is_warned_of(tmp_path):
-    results, group = everything(tmp_path, COINS[:1])
-    assert "coin is not shown to be better than" in answer(results, group).lead
+    results, _ = everything(tmp_path, COINS[:1])
     assert "coin is not shown to be better" in render(plain_rows(results.cases), width=200, color=False)
 
 
-def test_a_model_among_coins_leads_and_the_coins_are_named(tmp_path):
+def test_a_model_among_coins_is_picked_however_dear_and_the_coins_are_named(tmp_path):
     results, group = everything(tmp_path, (*COINS, MODEL))
-    found = answer(results, group)
-    assert next(axis for axis in found.axes if axis.metric == "accuracy").leaders == ("model",)
+    assert pick(results, group).variant == "model"
     shown = render(plain_rows(results.cases), width=200, color=False)
     assert "coin, penny are not shown to be better" in shown
 

@@ -11,7 +11,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const keyed = Array.from(body.rows, (row) => {
         const cell = row.cells[column];
-        return { row, number: parseFloat(cell.dataset.value), text: cell.firstChild ? cell.firstChild.textContent : "" };
+        return { row, number: parseFloat(cell.dataset.value), text: cell.firstChild.firstChild ? cell.firstChild.firstChild.textContent : "" };
       });
       keyed.sort((a, b) => {
         const missing = Number(isNaN(a.number)) - Number(isNaN(b.number));

@@ -1,0 +1,186 @@
+"""Why a variant is picked or none is, in words: the same in the terminal, on the page and in Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from harness.report import numbers
+from harness.report.metrics import METRICS, Metric, energy_name
+from harness.report.remarks import guessing_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.config.pick import Bound
+    from harness.report.candidates import Candidate, Question
+    from harness.report.groups import Group
+    from harness.report.pairing import CaseRow
+
+_NAMED = 3
+#: What decides between variants that are level on the axis that was asked for.
+TIES: Final = ("peak_ram", "flash")
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Says what was found in a group whose cheapest variant on an axis is wanted."""
+
+    asked: Question
+    group: Group
+    axis: Metric
+
+    def chosen(
+        self, found: dict[str, Candidate], name: str, level: list[str], having: list[str]
+    ) -> tuple[str, int | None]:
+        """Return why a variant is picked, what is given up and what can't be told, and how many inputs would."""
+        count = len(having)
+        which = f"the {self.title(self.axis)} of the {count} variants that" if count > 1 else "the only variant that"
+        figures = [shown(self.axis, self.asked.rows[name], self.group.counter)]
+        if self.asked.score is not None:
+            figures.append(shown(self.asked.score, self.asked.rows[name], ""))
+        parts = [f"Ship {name}, {which} {self._conditions(count)}: {', '.join(figures)}."]
+        if level:
+            parts.append(f"{joined(level)} {_are(len(level))} level with it there.")
+        given = self._given_up(found[name], having)
+        parts.append(f"Given up: {'; '.join(given)}." if given else "Nothing is given up.")
+        limit = self._cost(name)
+        opened = [one for one in found.values() if one.status == "open" and self._cost(one.variant) < limit]
+        known = [one for one in opened if one.more_inputs is not None]
+        if not known:
+            return " ".join(parts), None
+        parts.append(f"Can't tell yet of {joined([one.variant for one in known])}, which would cost less:")
+        first = min(known, key=lambda one: self._cost(one.variant))
+        return f"{' '.join(parts)} {self._more(first)}", first.more_inputs
+
+    def nobody(self, found: dict[str, Candidate]) -> tuple[str, int | None]:
+        """Say why no variant is picked, and how many more inputs would tell."""
+        every = list(found.values())
+        chance = [self.asked.rows[one.variant] for one in every if one.status == "chance"]
+        if len(chance) == len(every):
+            return f"No pick. {guessing_sentence(chance, len(chance))}.", None
+        opened = [one for one in every if one.status == "open"]
+        if opened:
+            known = [one for one in opened if one.more_inputs is not None]
+            first = min(known or opened, key=lambda one: self._cost(one.variant))
+            what = f"Can't tell yet which to ship: no variant is shown to {self._conditions(0)}."
+            by = f" By the figures alone it would be {first.variant}:" if known else ""
+            return f"{what}{by} {self._more(first)}", first.more_inputs
+        missed = [one for one in every if one.misses]
+        if not missed:
+            return f"No pick: no variant is shown to {self._conditions(0)}.", None
+        if all(one.status == "unmeasured" for one in missed):
+            bound = next(bound for bound, by in (missed[0].misses or {}).items() if by == float("inf"))
+            return f"No pick: {bound.text} can't be checked, as {missed[0].reason}.", None
+        near = min(missed, key=lambda one: max((one.misses or {}).values()))
+        said = [self._missed(near.variant, bound) for bound in near.misses or {}]
+        return f"No variant keeps the budget. {near.variant} comes closest: {joined(said)}.", None
+
+    def unranked(self, why: str) -> str:
+        """Say why nothing can be ranked on the axis."""
+        return f"No pick: the {self.title(self.axis)} can't be told: {why}."
+
+    def missing(self, name: str) -> str:
+        """Return why a variant has no figure on the axis."""
+        row = self.asked.rows[name]
+        return str(row.get(self.axis.reason) or f"{name} has no {self.axis.name}")
+
+    def title(self, metric: Metric) -> str:
+        """Return what is said of the cheapest: fewest instructions, shortest latency."""
+        sources = [row["power_source"] for row in self.asked.rows.values()]
+        return metric.best.format(counter=self.group.counter, energy=energy_name(sources))
+
+    def _cost(self, name: str) -> float:
+        value = self.asked.rows[name][self.axis.column]
+        return float("inf") if value is None else float(value)
+
+    def _conditions(self, count: int) -> str:
+        """Return what is asked of one variant, of several, or (0) of any, the budget first."""
+        asked, parts = self.asked, []
+        if asked.bounds:
+            parts.append(f"keep{'s' * (count == 1)} {', '.join(bound.text for bound in asked.bounds)}")
+        if asked.score is not None:
+            least = numbers.margin(asked.score.scale, asked.score.unit, asked.tolerance)
+            verb = {0: "be", 1: "is shown to be"}.get(count, "are shown to be")
+            parts.append(f"{verb} within {least} of the {asked.score.best}")
+        return " and ".join(parts) or ("be" * (count == 0) or _are(count)) + " measured"
+
+    def _change(self, one: Candidate) -> str:
+        """Return how far a score is from the best one."""
+        metric = self.asked.score
+        if metric is None or one.change is None or one.low is None or one.high is None:
+            return "not compared"
+        if one.variant == one.best:
+            return "which has the best figure"
+        change = numbers.plain_change(metric.scale, metric.unit, one.change)
+        said = f"{change} of {metric.called or metric.name} against {one.best}"
+        if one.low == one.high:
+            return f"{said}, exactly"
+        return f"{said}, interval {numbers.plain_span(metric.scale, metric.unit, one.low, one.high)}"
+
+    def _given_up(self, one: Candidate, having: Sequence[str]) -> list[str]:
+        """Return what the best variant, or one that could be shipped as well, has and this one hasn't."""
+        rows, name = self.asked.rows, one.variant
+        said = []
+        if one.change is not None and one.low != one.high:
+            said.append(self._change(one))
+        speed = "ticks" if rows[name]["latency_us_median"] is None else "latency"
+        for metric in map(METRICS.__getitem__, (speed, *TIES)):
+            values = {other: rows[other][metric.column] for other in having}
+            if metric is self.axis or any(value is None for value in values.values()):
+                continue
+            least = min(values, key=values.__getitem__)
+            margin = self.asked.policy.margin(metric, values[least])
+            more = values[name] - values[least]
+            if more > (margin * values[least] if metric.scale == "ratio" else margin):
+                by = shown(metric, {**rows[name], metric.column: more}, self.group.counter)
+                bare = shown(metric, rows[least], self.group.counter, bare=True)
+                said.append(f"{by} ({least} takes {bare})")
+        return said
+
+    def _more(self, one: Candidate) -> str:
+        samples = int(self.asked.rows[one.variant]["samples"])
+        if one.more_inputs is None:
+            return f"{samples:,} inputs don't show it of {one.variant}: {one.reason}."
+        more = f"about {one.more_inputs:,} more inputs would, if the figures are what they seem"
+        return f"{samples:,} inputs don't show it of {one.variant} ({self._change(one)}); {more}."
+
+    def _missed(self, name: str, bound: Bound) -> str:
+        metric, row = METRICS[bound.metric], self.asked.rows[name]
+        if row[metric.column] is None:
+            return f"its {metric.name} is unknown"
+        by = shown(metric, {**row, metric.column: abs(row[metric.column] - bound.value)}, self.group.counter, bare=True)
+        return f"{shown(metric, row, self.group.counter)} is {by} {'over' if bound.most else 'below'} {bound.text}"
+
+
+def shown(metric: Metric, row: CaseRow, counter: str, *, bare: bool = False) -> str:
+    """Return a figure of a case with its unit and name; `bare`: without the name."""
+    value = float(row[metric.column])
+    if metric.unit == "ticks":
+        return f"{numbers.count(value)} {counter}" + ("" if bare else " per inference")
+    if metric.unit == "bytes":
+        return f"{numbers.count(value)} bytes" + (
+            "" if bare else f" of {'RAM' if metric.name == 'peak_ram' else 'flash'}"
+        )
+    if metric.unit in ("us", "uJ"):
+        unit = {"us": "\u00b5s", "uJ": "\u00b5J"}[metric.unit]
+        return f"{numbers.count(round(value, 1))} {unit}" + ("" if bare else f" {metric.name}")
+    samples = int(row["samples"])
+    said = numbers.score(value, metric.unit, samples)
+    if bare:
+        return f"{100 * value:.2g} points" if metric.unit == "share" else f"{value:.2g} {metric.unit}".rstrip()
+    low, high = row[f"{metric.column}_low"], row[f"{metric.column}_high"]
+    around = (
+        "" if low is None or high is None else f" (95 % interval {numbers.scores(low, high, metric.unit, samples)})"
+    )
+    return f"{metric.called or metric.name} {said}{around}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return words as they are said one after the other, the first few of many."""
+    words = words if len(words) <= _NAMED + 1 else [*words[:_NAMED], f"{len(words) - _NAMED} more"]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
