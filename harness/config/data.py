@@ -16,6 +16,7 @@ from harness.errors import ConfigError
 from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,6 +53,8 @@ class SuiteData:
         indices: place of each input in the suite's data, ascending, int64, shape [N]; None: these are all of them.
         asked: how many inputs were asked for; None: all.
         groups: the group of each input, like its recording, int64, shape [N]; None: each is one of its own.
+        tensors: the inputs of each tensor by its name, where a model has several; `raw` is the first one's.
+        lengths: how many steps each input has, int64, shape [N], where axis 1 of the inputs are steps.
         random: whether the inputs are drawn at random, for each model in the range of its own input.
     """
 
@@ -63,6 +66,8 @@ class SuiteData:
     asked: int | None = None
     groups: NDArray[np.int64] | None = None
     random: bool = False
+    tensors: Mapping[str, SuiteData] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -79,8 +84,16 @@ class SuiteData:
             rows: which inputs of the suite, ascending, int64.
         """
         given: dict[str, Any] = {"raw": self.raw, "labels": self.labels, "groups": self.groups, "indices": self.places}
+        given["lengths"] = self.lengths
         taken: dict[str, Any] = {name: array[rows] for name, array in given.items() if array is not None}
+        if self.tensors is not None:
+            taken["tensors"] = {name: part.take(rows) for name, part in self.tensors.items()}
         return replace(self, **taken)
+
+    @property
+    def parts(self) -> Mapping[str, SuiteData]:
+        """The inputs of each tensor by its name; of a single one, which needs no name, by ""."""
+        return self.tensors or {"": self}
 
     def chosen(self, count: int | None) -> SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
@@ -109,7 +122,9 @@ class SuiteData:
     def digest(self) -> str:
         """Return the SHA-256 of the inputs (of random ones, of their places), their labels, groups and scale."""
         content = self.places.tobytes() if self.random else self.raw.tobytes()
-        content += b"".join(array.tobytes() for array in (self.labels, self.groups) if array is not None)
+        arrays = (self.labels, self.groups, self.lengths)
+        content += b"".join(array.tobytes() for array in arrays if array is not None)
+        content += "".join(f"{name} {part.digest()}" for name, part in (self.tensors or {}).items()).encode()
         content += f"{self.scale} {self.offset}".encode()
         return hashlib.sha256(content).hexdigest()
 

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, read_document
 from harness.config.metric import MetricChoice, check_metric
+from harness.config.sequence import StepKeys, check_steps
 from harness.errors import ConfigError
 from harness.schema import CASES
 from harness.text.meant import did_you_mean
@@ -103,20 +104,31 @@ class Variant(VariantEntry):
     line: int
 
 
+class TensorInputs(Model):
+    """Inputs of a model of several tensors: an array for each, by the tensor's name in the model card."""
+
+    tensors: Annotated[dict[str, Inputs], Field(min_length=1)]
+
+
 def _form_of_inputs(given: Any) -> str:
-    return "<random>" if "random" in (given if isinstance(given, dict) else dir(given)) else "<file>"
+    keys = given if isinstance(given, dict) else dir(given)
+    return "<random>" if "random" in keys else "<tensors>" if "tensors" in keys else "<file>"
 
 
-class _SuiteKeys(Model):
+class _SuiteKeys(StepKeys):
     task: Name
     title: str = ""
     inputs: Annotated[
-        Annotated[Inputs, Tag("<file>")] | Annotated[RandomInputs, Tag("<random>")], Discriminator(_form_of_inputs)
+        Annotated[Inputs, Tag("<file>")]
+        | Annotated[RandomInputs, Tag("<random>")]
+        | Annotated[TensorInputs, Tag("<tensors>")],
+        Discriminator(_form_of_inputs),
     ]
     labels: ArrayFile | None = None
     classes: tuple[str, ...] = ()
     metric: MetricChoice = MetricChoice(name="top1")
     groups: ArrayFile | None = None
+    lengths: ArrayFile | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
     outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
@@ -199,30 +211,40 @@ class Suite(_SuiteKeys):
         import numpy as np  # noqa: PLC0415
 
         from harness.config.data import build_data, load_array, random_data  # noqa: PLC0415
+        from harness.config.tensors import join_tensors, with_steps  # noqa: PLC0415
 
-        if isinstance(self.inputs, RandomInputs):
-            data, name = random_data(self.inputs.random), "inputs"
-        else:
-            name = _name(self.inputs)
+        def read(source: ArrayFile) -> NDArray[Any]:
+            return load_array(self.path.parent / source.file, source.array)
 
-            def read(source: ArrayFile) -> NDArray[Any]:
-                return load_array(self.path.parent / source.file, source.array)
+        def build(source: Inputs, labels: ArrayFile | None, groups: ArrayFile | None) -> SuiteData:
+            return build_data(
+                read(source),
+                None if labels is None else read(labels),
+                classes=len(self.classes),
+                scale=source.scale,
+                offset=source.offset,
+                inputs_name=_name(source),
+                labels_name="labels" if labels is None else _name(labels),
+                takes=self.metric.labels(self.classes),
+                groups=None if groups is None else read(groups),
+                groups_name="groups" if groups is None else _name(groups),
+            )
 
-            try:
-                data = build_data(
-                    read(self.inputs),
-                    None if self.labels is None else read(self.labels),
-                    classes=len(self.classes),
-                    scale=self.inputs.scale,
-                    offset=self.inputs.offset,
-                    inputs_name=name,
-                    labels_name="labels" if self.labels is None else _name(self.labels),
-                    takes=self.metric.labels(self.classes),
-                    groups=None if self.groups is None else read(self.groups),
-                    groups_name="groups" if self.groups is None else _name(self.groups),
-                )
-            except ConfigError as error:
-                raise ConfigError(f"{self.path}: {error}") from error
+        name = _name(self.inputs) if isinstance(self.inputs, Inputs) else "inputs"
+        try:
+            if isinstance(self.inputs, RandomInputs):
+                data = random_data(self.inputs.random)
+            elif isinstance(self.inputs, TensorInputs):
+                several = self.inputs.tensors
+                data = build(next(iter(several.values())), self.labels, self.groups)
+                data = join_tensors(data, {key: build(source, None, None) for key, source in several.items()})
+            else:
+                data = build(self.inputs, self.labels, self.groups)
+            if self.sequence is not None:
+                source = self.lengths
+                data = with_steps(data, None if source is None else read(source), _name(source) if source else "")
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
             return data
         if self.first > len(data):
@@ -241,6 +263,7 @@ def load_suite(path: Path | str) -> Suite:
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
     check_metric(document, dict(top))
+    check_steps(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:
