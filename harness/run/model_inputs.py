@@ -9,14 +9,13 @@ import numpy as np
 
 from harness.config.tensors import flat_steps
 from harness.errors import ImageError
-from harness.image.input_tensors import model_inputs
+from harness.image.input_tensors import model_inputs, parts_by_tensor
 from harness.image.model_card import TensorSpec
 from harness.measure.input_columns import range_columns
 from harness.measure.reference import real_outputs
-from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from harness.config.data import SuiteData
     from harness.config.sequence import Sequence as SequenceKeys
     from harness.image.elf import Image
-    from harness.image.model_card import ModelCard
 
 _STATE = "the model has state, which is reset before each input"
 
@@ -56,7 +54,10 @@ def encode_inputs(suite: Suite, variant: Variant, data: SuiteData, image: Image,
         ImageError: the model takes other tensors, or inputs of another shape.
     """
     card, flat = image.card, flat_steps(data)
-    parts = _parts_by_tensor(flat, card, f"{image.path}: ")
+    try:
+        parts = parts_by_tensor(flat, card)
+    except ImageError as error:
+        raise ImageError(f"{image.path}: {error}") from error
     encoded, real = [], np.empty((len(flat), 0), np.float32)
     columns: dict[str, Any] = {}
     for spec, part in zip(card.inputs, parts, strict=True):
@@ -77,30 +78,6 @@ def encode_inputs(suite: Suite, variant: Variant, data: SuiteData, image: Image,
     if card.state_bytes and suite.sequence is None:
         columns["inputs_note"] = "; ".join(filter(None, (columns.get("inputs_note"), _STATE)))
     return ModelInputs(steps, real, columns)
-
-
-def _parts_by_tensor(data: SuiteData, card: ModelCard, where: str) -> list[SuiteData]:
-    """Return the inputs of each of the model's tensors.
-
-    Raises:
-        ImageError: a tensor has no array, or an array no tensor.
-    """
-    if data.random:
-        return [data] * len(card.inputs)
-    if data.tensors is None and len(card.inputs) == 1:
-        return [data]
-    names = [tensor.name or "" for tensor in card.inputs]
-    has = f"the model's inputs are {', '.join(names)}" if names != [""] else "the model's only input has no name"
-    given: Mapping[str, SuiteData] = data.tensors or {}
-    if not given:
-        raise ImageError(f'{where}{has}: give each an array, with "inputs: {{tensors: {{{names[0]}: ...}}}}"')
-    for name in given:
-        if name not in names:
-            raise ImageError(f'{where}there is an array for the tensor "{name}"{did_you_mean(name, names)}; {has}')
-    for name in names:
-        if name not in given:
-            raise ImageError(f'{where}there is no array for the tensor "{name}"; {has}')
-    return [given[name] for name in names]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,14 @@ import pytest
 from harness.config import load_suite
 from harness.config.sequence import Battery
 from harness.errors import ConfigError, HilError
+from harness.image.elf import load_image
 from harness.measure.duty import duty_columns, duty_sentence
+from harness.profile.inputs import random_inputs, suite_input
+from harness.report.pairing import side_maker
+from harness.report.remarks import remarks
 from harness.run.case import run_case
 from harness.store import Run, load_results
+from harness.store.results import plain_rows
 
 
 @pytest.fixture
@@ -80,6 +85,12 @@ def test_a_sequence_is_one_answer_of_many_steps(suite, measured, arrays):
     assert samples.ticks.nunique() == 1
     assert np.array_equal(np.stack(outputs.real), np.concatenate(each))
     assert row.period_s == 0.02
+    side = side_maker(results)(plain_rows(results.cases)[0])
+    assert side.samples["sample"].tolist() == list(range(8))
+    assert side.samples["ticks"].tolist() == [samples.ticks[0]] * 8
+    assert side.samples["output_crc"].nunique() == 8
+    (duty,) = [remark.text for remark in remarks([side.row]) if remark.title == "Duty cycle"]
+    assert duty == f"one: every 20 ms {samples.ticks[0]} instructions, which say nothing of time."
     assert results.cases[["duty", "late", "power_average_uw"]].isna().all(axis=None)
 
 
@@ -121,6 +132,17 @@ def test_two_inputs_and_two_outputs_by_name(suite, measured, arrays, monkeypatch
     assert [row[0] for row in by_tensor[1].raw] == peaks.tolist()
     expected = np.mean(peaks == arrays["peaks"]) + scaled.astype(float).sum()
     assert results.cases.score[0] == pytest.approx(expected)
+
+
+def test_profiles_take_all_tensors_and_the_first_step(suite, arrays, root):
+    pair, stream = (load_image(root / "tests" / "images" / f"{name}.elf") for name in ("pair", "stream"))
+    assert len(random_inputs(pair.card).data) == 20
+    tensors = "inputs: {tensors: {gain: FILE[gain]FILE, signal: FILE[signal]FILE}}"
+    given = suite_input(pair, suite("pair", f"{tensors}\nmetric: none").path, 3).data
+    assert given[16:] == arrays["gain"][3].tobytes()
+    keys = f"{STEPS}{CLASSES}sequence: {{decide: last}}"
+    first = np.round(2 * arrays["steps"][3, 0]).astype(np.int8)
+    assert suite_input(stream, suite("stream", keys).path, 3).data == first.tobytes()
 
 
 @pytest.mark.parametrize(
