@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, read_document
+from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
 from harness.config.metric import MetricChoice, check_metric
 from harness.config.sequence import StepKeys, check_steps
 from harness.errors import ConfigError
@@ -19,8 +20,6 @@ from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
     from harness.config.board import BoardKind
     from harness.config.data import SuiteData
@@ -32,32 +31,6 @@ _BARE = "holds bytes for the flash only, no model card and no symbols; name the 
 _NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
     ".tflite": "is a model, not an image; `hil build` makes one of it"
 }
-
-
-class ArrayFile(Model):
-    """An array in a file; the path is relative to the suite file."""
-
-    file: Annotated[str, Field(min_length=1)]
-    array: str | None = None
-
-
-class Inputs(ArrayFile):
-    """The inputs: real value = scale * raw + offset."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-    @model_validator(mode="after")
-    def _scale_is_usable(self) -> Self:
-        if self.scale == 0:
-            raise ValueError("scale must not be 0: every input would be the same")
-        return self
-
-
-class RandomInputs(Model):
-    """Inputs that nobody has: so many, drawn at random for each model in the range of its own input."""
-
-    random: Annotated[int, Field(ge=1)]
 
 
 class Limit(Model):
@@ -104,31 +77,15 @@ class Variant(VariantEntry):
     line: int
 
 
-class TensorInputs(Model):
-    """Inputs of a model of several tensors: an array for each, by the tensor's name in the model card."""
-
-    tensors: Annotated[dict[str, Inputs], Field(min_length=1)]
-
-
-def _form_of_inputs(given: Any) -> str:
-    keys = given if isinstance(given, dict) else dir(given)
-    return "<random>" if "random" in keys else "<tensors>" if "tensors" in keys else "<file>"
-
-
 class _SuiteKeys(StepKeys):
     task: Name
     title: str = ""
-    inputs: Annotated[
-        Annotated[Inputs, Tag("<file>")]
-        | Annotated[RandomInputs, Tag("<random>")]
-        | Annotated[TensorInputs, Tag("<tensors>")],
-        Discriminator(_form_of_inputs),
-    ]
-    labels: ArrayFile | None = None
+    inputs: Inputs
+    labels: Labels | None = None
     classes: tuple[str, ...] = ()
     metric: MetricChoice = MetricChoice(name="top1")
-    groups: ArrayFile | None = None
-    lengths: ArrayFile | None = None
+    groups: Labels | None = None
+    lengths: Labels | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
     outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
@@ -210,46 +167,22 @@ class Suite(_SuiteKeys):
         # Late, because numpy takes longer to import than most commands, which read no inputs, should.
         import numpy as np  # noqa: PLC0415
 
-        from harness.config.data import build_data, load_array, random_data  # noqa: PLC0415
-        from harness.config.tensors import join_tensors, with_steps  # noqa: PLC0415
+        from harness.config.data import read_data  # noqa: PLC0415
+        from harness.config.steps import with_steps  # noqa: PLC0415
 
-        def read(source: ArrayFile) -> NDArray[Any]:
-            return load_array(self.path.parent / source.file, source.array)
-
-        def build(source: Inputs, labels: ArrayFile | None, groups: ArrayFile | None) -> SuiteData:
-            return build_data(
-                read(source),
-                None if labels is None else read(labels),
-                classes=len(self.classes),
-                scale=source.scale,
-                offset=source.offset,
-                inputs_name=_name(source),
-                labels_name="labels" if labels is None else _name(labels),
-                takes=self.metric.labels(self.classes),
-                groups=None if groups is None else read(groups),
-                groups_name="groups" if groups is None else _name(groups),
-            )
-
-        name = _name(self.inputs) if isinstance(self.inputs, Inputs) else "inputs"
         try:
-            if isinstance(self.inputs, RandomInputs):
-                data = random_data(self.inputs.random)
-            elif isinstance(self.inputs, TensorInputs):
-                several = self.inputs.tensors
-                data = build(next(iter(several.values())), self.labels, self.groups)
-                data = join_tensors(data, {key: build(source, None, None) for key, source in several.items()})
-            else:
-                data = build(self.inputs, self.labels, self.groups)
+            takes = self.metric.labels(self.classes)
+            data = read_data(self.path.parent, self.inputs, self.labels, self.groups, self.classes, takes)
             if self.sequence is not None:
-                source = self.lengths
-                data = with_steps(data, None if source is None else read(source), _name(source) if source else "")
+                data = with_steps(data, self.lengths, self.path.parent)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
             return data
         if self.first > len(data):
-            raise ConfigError(f'{self.path}: "first: {self.first}", but {name} has only {len(data)} inputs')
-        return replace(data.take(np.arange(self.first)), indices=None)
+            there = f"{self.inputs.name} has only {len(data)} inputs"
+            raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
+        return replace(data.take(np.arange(self.first)), indices=None, of=None)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -262,6 +195,11 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
+    if isinstance(top.labels, FromInputs) and not top.classes:
+        try:
+            top = top.model_copy(update={"classes": top.inputs.class_names(document.path.parent)})
+        except ConfigError as error:
+            raise document.error(("inputs",), str(error)) from error
     check_metric(document, dict(top))
     check_steps(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
@@ -308,7 +246,3 @@ def check_limits_known(document: Document, limits: Limits, where: Location) -> N
                     (*where, name), 'say what is counted: "counter: instructions" or "counter: cycles"'
                 )
             raise document.error((*where, name), '"counter" goes with the ticks columns only')
-
-
-def _name(source: ArrayFile) -> str:
-    return f"{source.file}[{source.array}]" if source.array else source.file

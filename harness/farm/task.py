@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import shutil
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import numpy as np
+
 from harness.config import ArrayFile, Lab
+from harness.config.inputs import InputArray, Inputs, LabelArray, RandomInputs, Source, TensorInputs
 from harness.errors import (
     BusyError,
     FarmError,
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
 HUNG: Final = 40
 _WRITER: Final = "board"
 #: The keys of a suite that may name a file of arrays.
-_ARRAYS: Final = ("inputs", "labels", "groups")
+_ARRAYS: Final = ("inputs", "labels", "groups", "lengths")
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
 
@@ -80,10 +84,44 @@ class Order:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Packed:
+    """What a worker couldn't read where it is: content of an .npz file, and what a suite with it says, by key."""
+
+    content: bytes
+    sources: Mapping[str, Source]
+
+
+def pack(suite: Suite) -> Packed | None:
+    """Return a suite's inputs, labels and groups as arrays; None if they are array files, which travel as they are.
+
+    Raises:
+        ConfigError: they can't be read, or don't fit together.
+    """
+    given = {key: source for key in _ARRAYS if (source := getattr(suite, key)) is not None}
+    if all(isinstance(source, ArrayFile | RandomInputs) for source in given.values()):
+        return None
+    data, file = suite.load_all(), io.BytesIO()
+    parts = {f"inputs {name}".strip(): part for name, part in data.parts.items()}
+    arrays: dict[str, Any] = {key: getattr(data, key) for key in given if key != "inputs"}
+    arrays |= {key: part.raw for key, part in parts.items()}
+    np.savez(file, **arrays)
+    sources: dict[str, Source] = {key: LabelArray(file="data.npz", array=key) for key in given}
+    inputs: dict[str, Inputs] = {}
+    for key, part in parts.items():
+        scale = {"quantized": True} if part.quantized else {"scale": part.scale, "offset": part.offset}
+        said = {"file": "data.npz", "array": key, "note": suite.inputs.note, **scale}
+        inputs[key.removeprefix("inputs ")] = InputArray.model_validate(said)
+    whole = inputs["inputs"] if data.tensors is None else TensorInputs(tensors=inputs, note=suite.inputs.note)
+    return Packed(file.getvalue(), {**sources, "inputs": whole})
+
+
 def order_case(
-    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float
+    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float, packed: Packed | None
 ) -> tuple[Order, dict[str, bytes]]:
     """Return the order for a case, and the files that must travel with it, by the name that they have there.
+
+    `packed` are the suite's inputs and labels unless these are array files.
 
     Raises:
         ConfigError, OSError: an image or a file isn't there.
@@ -92,8 +130,8 @@ def order_case(
     files: dict[str, str] = {}
     content: dict[str, bytes] = {}
 
-    def named(path: Path) -> str:
-        data = path.read_bytes()
+    def named(path: Path, data: bytes | None = None) -> str:
+        data = path.read_bytes() if data is None else data
         digest = hashlib.sha256(data).hexdigest()
         name = f"{digest[:16]}/{path.name}"
         files[name], content[name] = digest, data
@@ -104,10 +142,22 @@ def order_case(
 
     image = named(suite.image_path(variant, kind))
     reference = None if variant.reference is None else moved(variant.reference)
+    data: dict[str, Source]
+    if packed is None:
+        data = {key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)}
+    else:
+        file = {"file": named(Path("data.npz"), packed.content)}
+
+        def there_now(source: Source) -> Source:
+            if isinstance(source, TensorInputs):
+                return source.model_copy(update={"tensors": {k: there_now(s) for k, s in source.tensors.items()}})
+            return source.model_copy(update=file)
+
+        data = {key: there_now(source) for key, source in packed.sources.items()}
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),
-            **{key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)},
+            **data,
             "variants": (variant.model_copy(update={"image": image, "reference": reference}),),
         }
     )

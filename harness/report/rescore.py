@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.config.data import SuiteData
     from harness.config.metric import MetricChoice
     from harness.config.suite import Suite
     from harness.report.pairing import Side
@@ -89,10 +90,11 @@ def rescored(side: Side, choice: MetricChoice, about: dict[str, Any], suite: Pat
     if choice.name in ("reconstruction", "agreement"):
         loaded = load_suite(suite or str(about.get("path")))
         places = firsts(side.samples)["sample"].to_numpy(dtype=np.int64)
-        inputs = _inputs(side, loaded, places)
+        data = _data(side, loaded, places)
+        inputs = data.real()
         if choice.name == "agreement":
             spec = TensorSpec(shape=(1, outputs.shape[1]), dtype="float32")
-            reference = load_reference(loaded, loaded.variant(side.row["variant"]), spec, places)
+            reference = load_reference(loaded, loaded.variant(side.row["variant"]), spec, data)
             if reference is None:
                 raise ConfigError(f"{loaded.path}: {side.row['variant']} has no reference to agree with")
             targets = replace(targets, reference=reference.expected)
@@ -110,8 +112,8 @@ def rescored(side: Side, choice: MetricChoice, about: dict[str, Any], suite: Pat
     return replace(side, row=row, samples=samples.assign(**kept))
 
 
-def _inputs(side: Side, suite: Suite, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the real values of a case's inputs from its suite.
+def _data(side: Side, suite: Suite, places: NDArray[np.int64]) -> SuiteData:
+    """Return a case's inputs from its suite.
 
     Raises:
         StoreError: they are others than those that were run.
@@ -124,4 +126,8 @@ def _inputs(side: Side, suite: Suite, places: NDArray[np.int64]) -> NDArray[np.f
         raise StoreError(f"{suite.path}: its inputs or labels are not those of run {side.row['run']} (another SHA-256)")
     if suite.variant(side.row["variant"]).resize is not None:
         raise MeasurementError(f"the inputs of {side.row['variant']} were resized: what the model got is not kept")
-    return data.real()
+    if data.quantized:
+        raise MeasurementError(
+            f"{suite.path}: its inputs are quantized, and the results don't keep what they stand for"
+        )
+    return data

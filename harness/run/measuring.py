@@ -91,7 +91,7 @@ def prepare_case(
             f"{image.path}: the model has {spec.size} outputs, but {suite.path} lists {len(suite.classes)} classes"
         )
     inputs = encode_inputs(suite, variant, data, image, board.kind)
-    scored = scoring(suite, data, inputs.real, spec, load_reference(suite, variant, spec, data.places))
+    scored = scoring(suite, data, inputs.real, spec, load_reference(suite, variant, spec, data))
     return Case(
         board=board,
         image=image,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.config.tensors import flat_steps
+from harness.config.steps import flat_steps
 from harness.errors import ImageError
 from harness.image.input_tensors import model_inputs, parts_by_tensor
 from harness.image.model_card import TensorSpec

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.config import ArrayFile, Inputs
     from harness.search.space import Candidate, Space
 
 #: "cost": any weights will do, only the shape counts. "train": as good as it gets.
@@ -121,12 +119,13 @@ class Maker:
         """
         space = self.space
         data = space.test if name == "front" and space.test is not None else space
+        folders = space.path.resolve().parent, self.folder.resolve()
         resize = {} if space.resize is None else {"resize": space.resize}
         content = {
             "task": space.task,
             "title": f"{space.task}: candidates of {space.path.name}",
-            "inputs": self._array(data.inputs),
-            "labels": self._array(data.labels),
+            "inputs": data.inputs.from_folder(*folders),
+            "labels": data.labels.from_folder(*folders),
             "classes": list(space.classes),
             "variants": {
                 each.name: {"image": f"{stage}/{each.name}.elf", "technique": f"searched: {each}", **resize}
@@ -136,8 +135,3 @@ class Maker:
         path = self.folder / f"{name or stage}.yaml"
         path.write_text("# Written by hil search.\n" + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
-
-    def _array(self, array: ArrayFile | Inputs) -> dict[str, Any]:
-        """Return a file entry whose path is relative to the new suite's folder."""
-        file = os.path.relpath(self.space.path.resolve().parent / array.file, self.folder.resolve())
-        return {**array.model_dump(exclude_none=True), "file": file}

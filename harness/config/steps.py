@@ -1,4 +1,4 @@
-"""Inputs of models of several tensors, and inputs that are sequences: several arrays, and parts of them."""
+"""Inputs that are sequences: how many steps each has, and all steps one after the other."""
 
 from __future__ import annotations
 
@@ -10,40 +10,21 @@ import numpy as np
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from harness.config.data import SuiteData
+    from harness.config.inputs import Labels
 
 
-def join_tensors(data: SuiteData, parts: Mapping[str, SuiteData]) -> SuiteData:
-    """Return data whose inputs are several arrays.
-
-    Args:
-        data: labels and all else; its own inputs are the first array.
-        parts: each array by the name of the tensor that it is for.
-
-    Raises:
-        ConfigError: they have other numbers of inputs.
-    """
-    for name, part in parts.items():
-        if len(part) != len(data):
-            first = next(iter(parts))
-            raise ConfigError(
-                f'inputs: tensor "{name}" has {len(part)} inputs, but "{first}" has {len(data)}: each input has all of '
-                "them"
-            )
-    return replace(data, tensors=parts)
-
-
-def with_steps(data: SuiteData, lengths: NDArray[Any] | None, name: str) -> SuiteData:
+def with_steps(data: SuiteData, said: Labels | None, folder: Path) -> SuiteData:
     """Return data whose inputs are sequences, axis 1 of the arrays.
 
     Args:
         data: the inputs, each array of shape [N, steps, ...].
-        lengths: how many steps of each input count, [N]; None: all.
-        name: what errors call the lengths.
+        said: how many steps of each input count, as the suite says; None: all.
+        folder: of the suite file.
 
     Raises:
         ConfigError: there is no axis of steps, arrays have other numbers of steps, or a length is none of 1 to that.
@@ -57,8 +38,9 @@ def with_steps(data: SuiteData, lengths: NDArray[Any] | None, name: str) -> Suit
             raise ConfigError(f"{what} of shape {arrays[key].shape} are no sequences: axis 1 are the steps, at least 1")
         if count != most:
             raise ConfigError(f"{what} has {count} steps, but another tensor has {most}: each step has all tensors")
-    if lengths is None:
+    if said is None:
         return replace(data, lengths=np.full(len(data), most, np.int64))
+    lengths, name = said.read(folder, ()).values, said.name
     if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
         raise ConfigError(
             f"{name} must be a list of whole numbers, the number of steps of each input, not {lengths.dtype} of shape "
@@ -83,11 +65,12 @@ def flat_steps(data: SuiteData) -> SuiteData:
     if data.lengths is None:
         return data
     # The places are those of the steps, so that random ones differ from each other.
-    bare = replace(data, labels=None, groups=None, indices=None, lengths=None, tensors=None)
+    bare = replace(data, labels=None, groups=None, indices=None, of=None, lengths=None, tensors=None)
 
     def flat(raw: NDArray[Any]) -> NDArray[Any]:
         counts = np.arange(raw.shape[1]) < np.asarray(data.lengths)[:, None]
         return np.asarray(raw[counts])
 
-    parts = {key: replace(part, raw=flat(part.raw), indices=None) for key, part in (data.tensors or {}).items()}
-    return replace(bare, raw=flat(data.raw), tensors=parts or None)
+    parts = (data.tensors or {}).items()
+    tensors = {key: replace(part, raw=flat(part.raw), indices=None, of=None) for key, part in parts}
+    return replace(bare, raw=flat(data.raw), tensors=tensors or None)
