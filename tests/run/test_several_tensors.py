@@ -10,6 +10,7 @@ import pytest
 from harness.config import load_suite
 from harness.config.sequence import Battery
 from harness.errors import ConfigError, HilError
+from harness.farm.task import pack
 from harness.image.elf import load_image
 from harness.measure.duty import duty_columns, duty_sentence
 from harness.profile.inputs import random_inputs, suite_input
@@ -132,6 +133,20 @@ def test_two_inputs_and_two_outputs_by_name(suite, measured, arrays, monkeypatch
     assert [row[0] for row in by_tensor[1].raw] == peaks.tolist()
     expected = np.mean(peaks == arrays["peaks"]) + scaled.astype(float).sum()
     assert results.cases.score[0] == pytest.approx(expected)
+
+
+def test_the_farm_sends_all_arrays_in_one_file(suite, arrays, tmp_path):
+    np.savez(tmp_path / "arrays.npz", **{**arrays, "signals": np.zeros((8, 6, 8), "f4"), "gains": arrays["steps"]})
+    keys = """\
+        inputs: {tensors: {gain: {file: arrays.npz, array: gains, scale: 2}, signal: FILE[signals]FILE}}
+        labels: FILE[labels]FILE
+        lengths: FILE[lengths]FILE
+        classes: [a, b, c]
+        sequence: {decide: last}"""
+    given = suite("pair", keys)
+    packed = pack(given)
+    (tmp_path / "data.npz").write_bytes(packed.content)
+    assert given.model_copy(update=packed.sources).load_all().digest() == given.load_all().digest()
 
 
 def test_profiles_take_all_tensors_and_the_first_step(suite, arrays, root):
