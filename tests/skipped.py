@@ -20,6 +20,7 @@ INSTALL = (
     (r"\bgcc\b", "apt-get install gcc libc6-dev"),
     (r"chromium", "apt-get install chromium"),
     (r"librosa", ".venv/bin/pip install librosa"),
+    (r"mlflow", ".venv/bin/pip install -e '.[mlflow]'"),
     (r"systemd", "apt-get install systemd"),
     (
         r"tflite-micro|ai-edge-litert|the oracle",

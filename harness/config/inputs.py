@@ -281,8 +281,8 @@ class Wav(FilesByClass):
     @model_validator(mode="before")
     @classmethod
     def _note_of_the_front_end(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("front_end") and not data.get("note"):
-            return {**data, "note": ON_THE_HOST}
+        if isinstance(data, dict) and data.get("front_end") and ON_THE_HOST not in str(data.get("note")):
+            return {**data, "note": "; ".join(filter(None, (str(data.get("note", "")), ON_THE_HOST)))}
         return data
 
     @model_validator(mode="after")

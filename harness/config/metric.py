@@ -42,9 +42,12 @@ class MetricChoice(Model):
         if isinstance(data, str):
             name, _, parameters = data.partition(" ")
             try:
-                return {"name": name, "parameters": json.loads(parameters) if parameters else {}}
+                found = json.loads(parameters or "{}")
             except ValueError:
-                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}") from None
+                found = None
+            if not isinstance(found, dict):
+                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}")  # noqa: TRY004 (what pydantic reports)
+            return {"name": name, "parameters": found}
         if isinstance(data, dict) and "parameters" not in data:
             return {"name": data.get("name", ""), "parameters": {k: v for k, v in data.items() if k != "name"}}
         return data

@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from harness.build import parse_tflite, plan_memory
-from harness.build.check import missing_check
-from harness.build.making import Making, make_model_image
-from harness.build.sizes import check_plan, layer_sizes
+from harness.build.making import Making, compile_model
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,12 +72,8 @@ class Maker:
             ConfigError: it can't be made, or doesn't fit the board.
         """
         model = self.model(candidate, stage)
-        graph = parse_tflite(model)
-        plan = plan_memory(graph)
-        check_plan(graph, plan, layer_sizes(graph, plan), self.making.target.kind)
         out = model.with_suffix(".elf")
-        checked = model if missing_check(self.making.target.kind) is None else None
-        make_model_image(graph, plan, self.making, out, f"{self.space.task}_{candidate.name}", model=checked)
+        compile_model(model, self.making, out, f"{self.space.task}_{candidate.name}")
         return out
 
     def _run(self, candidate: Candidate, command: list[str], log: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import wave
 
 import numpy as np
@@ -221,6 +223,19 @@ def test_too_much_is_refused_before_it_is_read(suite, monkeypatch):
     monkeypatch.setattr("harness.data.arrays.MOST_BYTES", 23_999)
     with pytest.raises(ConfigError, match="3 inputs of 4000 values take 24,000 bytes, and at most 23,999 are read"):
         suite(WAV.replace(", more: 0", "")).load_data()
+
+
+def test_images_without_pillow(suite, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ConfigError, match=r'pictures: images are read by Pillow: pip install "tinyml-hil\[images\]"'):
+        suite(PNG.replace(", more: 0", "")).load_data()
+
+
+def test_what_takes_long_says_how_far_it_is(suite, monkeypatch, capsys):
+    monkeypatch.setattr("harness.data.arrays._FIRST_S", -1.0)
+    data = suite(WAV.replace(", more: 0", "")).load_data()
+    assert len(data) == 3
+    assert re.fullmatch(r"Reading \S+/sounds: 0 of 3\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
