@@ -29,8 +29,8 @@ Statistic = Callable[[Floats], Floats]
 #: What a figure is: a mean of shares, an area under a curve (0 to 1 as well), an error of any size, what of 1 an error
 #: leaves, or any number.
 Scale = Literal["share", "area", "error", "explained", "number"]
-#: Weights that are held at a time.
-_CHUNK_VALUES = 4_000_000
+#: Weights that are held at a time: as many as a processor's cache holds.
+_CHUNK_VALUES = 200_000
 #: A variance that rounding alone makes.
 _ROUNDING = 1e-24
 #: The scores of one read are the same every time.

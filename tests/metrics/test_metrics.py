@@ -181,14 +181,14 @@ def test_a_perfect_score_is_uncertain_and_so_is_the_difference_of_two():
 
 
 @pytest.mark.parametrize("name", ["macro_f1", "pauc", "rmse"])
-def test_a_thousand_inputs_take_half_a_second(name):
+def test_a_thousand_inputs_take_less_than_a_second(name):
     random = np.random.default_rng(1)
     labels = random.integers(0, 2, 1000)
     metric = task_metric(name)
     read = random.normal(size=(1000, 1)) if name != "macro_f1" else random.integers(0, 2, (1000, 1)).astype(float)
     begin = time.process_time()
     metric.score(read, Targets(labels))
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < 1
 
 
 def test_a_threshold_is_chosen_on_inputs_that_are_not_scored():
