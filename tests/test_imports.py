@@ -12,8 +12,8 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
+    ("data", "metrics"),
     ("config",),
-    ("metrics",),
     ("link",),
     ("image",),
     ("locks",),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.config.document import did_you_mean
 from harness.errors import ConfigError
 from harness.metrics.binary import Binary, FalseAccepts
 from harness.metrics.classes import Agreement, BalancedAccuracy, MacroF1, Top1, TopK
@@ -13,6 +12,7 @@ from harness.metrics.own import Own, Unscored
 from harness.metrics.ranking import AveragePrecision, PartialAuc, Reconstruction, RocAuc
 from harness.metrics.several import Hamming, MultilabelAp
 from harness.metrics.values import R2, MeanAbsoluteError, RootMeanSquareError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from harness.metrics.base import TaskMetric
