@@ -20,17 +20,19 @@ def input_shape(model: Path) -> tuple[int, ...]:
     return tuple(int(size) for size in Interpreter(str(model)).get_input_details()[0]["shape"])
 
 
-def predictions(model: Path, x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the class of each input.
+def outputs(model: Path, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what the model answers to each input, as real values [n, outputs].
 
     Args:
         model: the .tflite file.
         x: real inputs, float32 [n, height, width, channels], of the model's own size.
     """
-    details = Interpreter(str(model)).get_input_details()[0]
+    interpreter = Interpreter(str(model))
+    details, answers = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     if details["dtype"] == np.float32:
-        return _in_litert(model, x)
-    return _in_tflite_micro(model, quantize(x, *details["quantization"]))
+        return _in_litert(interpreter, details["index"], answers["index"], x)
+    scale, zero_point = answers["quantization"]
+    return (_in_tflite_micro(model, quantize(x, *details["quantization"])) - zero_point) * scale
 
 
 def quantize(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -54,24 +56,21 @@ def share_of_zeros(content: bytes) -> float:
     return zeros / total
 
 
-def _in_tflite_micro(model: Path, x: NDArray[np.int8]) -> NDArray[np.int64]:
+def _in_tflite_micro(model: Path, x: NDArray[np.int8]) -> NDArray[np.float64]:
     interpreter = runtime.Interpreter.from_file(str(model))
-    classes = np.empty(len(x), np.int64)
-    for at, one in enumerate(x):
+    answers = []
+    for one in x:
         interpreter.set_input(one[np.newaxis], 0)
         interpreter.invoke()
-        classes[at] = np.argmax(interpreter.get_output(0))
-    return classes
+        answers.append(interpreter.get_output(0).astype(np.float64).ravel())
+    return np.stack(answers)
 
 
-def _in_litert(model: Path, x: NDArray[np.float32]) -> NDArray[np.int64]:
-    interpreter = Interpreter(str(model))
+def _in_litert(interpreter: Interpreter, source: int, result: int, x: NDArray[np.float32]) -> NDArray[np.float64]:
     interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
-    result = interpreter.get_output_details()[0]["index"]
-    classes = np.empty(len(x), np.int64)
-    for at, one in enumerate(x):
+    answers = []
+    for one in x:
         interpreter.set_tensor(source, one[np.newaxis])
         interpreter.invoke()
-        classes[at] = np.argmax(interpreter.get_tensor(result))
-    return classes
+        answers.append(interpreter.get_tensor(result).astype(np.float64).ravel())
+    return np.stack(answers)

@@ -28,7 +28,10 @@ def main() -> None:
     path = args.out / task.suite_file
     part = path.with_suffix(".part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, values in ((task.suite_array, test.raw), ("labels", test.y)):
+        arrays = {task.suite_array: test.raw, "labels": test.y}
+        if test.groups is not None:
+            arrays["groups"] = np.unique(test.groups, return_inverse=True)[1].astype(np.uint8)
+        for name, values in arrays.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 9)
