@@ -12,6 +12,7 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
+    ("metrics",),
     ("config",),
     ("link",),
     ("image",),

@@ -13,6 +13,7 @@ from harness.cli.options import FILE, LAB, READ_RESULTS, load_lab, locate
 from harness.cli.tables import print_table, styled_width
 from harness.errors import ConfigError, ReservationError, StoreError
 from harness.files.replacing import replacing
+from harness.schema import TABLES
 from harness.text.escape import csv_text
 from harness.text.terminal import echo_data, echo_styled
 from harness.text.times import parse_duration, show_length
@@ -131,7 +132,7 @@ def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> 
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.pass_obj
 def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT001 (click passes it)
-    """Remove samples, power windows and logs of old runs.
+    """Remove samples, outputs, power windows and logs of old runs.
 
     Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
     """
@@ -160,7 +161,7 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
 @click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
 @click.option(
     "--table",
-    type=click.Choice(["cases", "samples", "layers", "windows", "attempts"]),
+    type=click.Choice(list(TABLES)),
     default="cases",
     show_default=True,
     help="With --csv or --json: which table.",
@@ -218,13 +219,19 @@ def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table, of which not all are plain values at once; times are ISO 8601."""
-    import pandas as pd
-
     from harness.store.results import plain_rows
 
     for start in range(0, len(frame), _CHUNK_ROWS):
         for row in plain_rows(frame.iloc[start : start + _CHUNK_ROWS]):
-            yield {name: value.isoformat() if isinstance(value, pd.Timestamp) else value for name, value in row.items()}
+            yield {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return times in ISO 8601 and arrays as lists."""
+    for turn in ("isoformat", "tolist"):
+        if hasattr(value, turn):
+            return getattr(value, turn)()
+    return value
 
 
 def _show_runs(results_dir: Path) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.document import did_you_mean
+from harness.config.labels import checked_groups, checked_labels
 from harness.config.subset import stratified
 from harness.errors import ConfigError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,23 +44,28 @@ class SuiteData:
     """Inputs as they are stored, and what they are. All arrays have a row for each input, in the same order.
 
     Attributes:
-        raw: the inputs, shape [N, ...], in the type of the file.
-        labels: the index of the right class of each, int64, shape [N].
+        raw: the inputs, shape [N, ...], in the type of the file; [N, 0] if they are random.
+        labels: the index of the right class of each, int64 [N]; of other metrics also float64 [N] or [N, k], or int64
+            [N, k] with 0 and 1; None: there are none.
         scale: real value of one step of `raw`.
         offset: real value of a raw 0.
         indices: place of each input in the suite's data, ascending, int64, shape [N]; None: these are all of them.
         asked: how many inputs were asked for; None: all.
+        groups: the group of each input, like its recording, int64, shape [N]; None: each is one of its own.
+        random: whether the inputs are drawn at random, for each model in the range of its own input.
     """
 
     raw: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any] | None
     scale: float
     offset: float
     indices: NDArray[np.int64] | None = None
     asked: int | None = None
+    groups: NDArray[np.int64] | None = None
+    random: bool = False
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.raw)
 
     @property
     def places(self) -> NDArray[np.int64]:
@@ -72,10 +78,14 @@ class SuiteData:
         Args:
             rows: which inputs of the suite, ascending, int64.
         """
-        return replace(self, raw=self.raw[rows], labels=self.labels[rows], indices=self.places[rows])
+        given: dict[str, Any] = {"raw": self.raw, "labels": self.labels, "groups": self.groups, "indices": self.places}
+        taken: dict[str, Any] = {name: array[rows] for name, array in given.items() if array is not None}
+        return replace(self, **taken)
 
     def chosen(self, count: int | None) -> SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
+
+        Groups stay whole, so that there may be more inputs than were asked for.
 
         Args:
             count: how many inputs; None for all.
@@ -87,11 +97,20 @@ class SuiteData:
             return self
         if count < 1:
             raise ConfigError(f"at least 1 sample is needed, not {count}")
-        return replace(self.take(stratified(self.labels, count)), asked=count)
+        return replace(self.take(stratified(self.strata, count, groups=self.groups)), asked=count)
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """The class of each input, int64, shape [N]; 0 for all where labels are no classes."""
+        if self.labels is None or self.labels.ndim != 1 or self.labels.dtype.kind != "i":
+            return np.zeros(len(self), dtype=np.int64)
+        return self.labels
 
     def digest(self) -> str:
-        """Return the SHA-256 of the inputs, their labels and their scale."""
-        content = self.raw.tobytes() + self.labels.tobytes() + f"{self.scale} {self.offset}".encode()
+        """Return the SHA-256 of the inputs (of random ones, of their places), their labels, groups and scale."""
+        content = self.places.tobytes() if self.random else self.raw.tobytes()
+        content += b"".join(array.tobytes() for array in (self.labels, self.groups) if array is not None)
+        content += f"{self.scale} {self.offset}".encode()
         return hashlib.sha256(content).hexdigest()
 
     def real(self) -> NDArray[np.float32]:
@@ -172,47 +191,53 @@ def _not_numpy(path: Path, start: bytes) -> str:
 
 def build_data(
     raw: NDArray[Any],
-    labels: NDArray[Any],
+    labels: NDArray[Any] | None,
     *,
     classes: int,
     scale: float,
     offset: float,
     inputs_name: str,
     labels_name: str,
+    takes: str = "class",
+    groups: NDArray[Any] | None = None,
+    groups_name: str = "groups",
 ) -> SuiteData:
-    """Check inputs and labels against each other.
+    """Check inputs, labels and groups against each other.
 
     Args:
         raw: inputs, shape [N, ...].
-        labels: class indices, shape [N].
+        labels: class indices, shape [N], or what else the metric takes; None: there are none.
         classes: how many classes there are.
         scale: real value of one step of `raw`.
         offset: real value of a raw 0.
         inputs_name: what errors call the inputs.
         labels_name: what errors call the labels.
+        takes: what labels the suite's metric takes, as `harness.metrics` says.
+        groups: the group of each input, shape [N].
+        groups_name: what errors call the groups.
 
     Raises:
-        ConfigError: counts differ, there is nothing, a label is no class, or an input is not finite in float32.
+        ConfigError: counts differ, there is nothing, a label doesn't fit the metric, or an input is not finite in
+            float32.
     """
     if raw.ndim < 1 or raw.size == 0:
         raise ConfigError(f"{inputs_name} is empty")
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ConfigError(
-            f"{labels_name} must be a list of whole numbers (class indices), "
-            f"not {labels.dtype} of shape {list(labels.shape)}{_label_hint(labels)}"
-        )
-    if len(raw) != len(labels):
-        raise ConfigError(f"{inputs_name} has {len(raw)} inputs, but {labels_name} has {len(labels)} labels")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        first = int(wrong[0])
-        raise ConfigError(
-            f"{labels_name}: label {int(labels[first])} of sample {first} is not one of the "
-            f"{classes} classes (0 to {classes - 1})"
-        )
-    data = SuiteData(raw, labels.astype(np.int64), scale, offset)
+    if labels is not None:
+        rows = len(labels) if labels.ndim else 1
+        fitting = checked_labels(labels, takes, classes, labels_name) if labels.ndim else labels
+        if labels.ndim == 0 or len(raw) != rows:
+            raise ConfigError(f"{inputs_name} has {len(raw)} inputs, but {labels_name} has {rows} labels")
+        labels = fitting
+    if groups is not None:
+        groups = checked_groups(groups, len(raw), groups_name)
+    data = SuiteData(raw, labels, scale, offset, groups=groups)
     _require_finite(raw, data.real(), inputs_name)
     return data
+
+
+def random_data(count: int) -> SuiteData:
+    """Return so many inputs that are drawn at random, for each model in the range of its own input."""
+    return SuiteData(np.zeros((count, 0), np.float32), None, 1.0, 0.0, random=True)
 
 
 def _require_finite(raw: NDArray[Any], real: NDArray[np.float32], name: str) -> None:
@@ -228,13 +253,3 @@ def _require_finite(raw: NDArray[Any], real: NDArray[np.float32], name: str) -> 
         f"{name}: sample {first} contains {value:g}, which is too large for a model's numbers (float32) once scale and "
         "offset are applied"
     )
-
-
-def _label_hint(labels: NDArray[Any]) -> str:
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        return "; if each row has a 1 at its class, save labels.argmax(axis=1)"
-    if labels.size and labels.ndim > 1 and labels.size == len(labels):
-        return "; save labels.reshape(-1)"
-    if labels.dtype.kind == "f" and np.isfinite(labels).all() and (labels == np.trunc(labels)).all():
-        return "; save labels.astype(numpy.int64)"
-    return ""

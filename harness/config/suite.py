@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
-from harness.config.document import Document, Location, Model, did_you_mean, read_document
+from harness.config.document import Document, Location, Model, read_document
+from harness.config.metric import MetricChoice, check_metric
 from harness.errors import ConfigError
 from harness.schema import CASES
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from harness.config.board import BoardKind
     from harness.config.data import SuiteData
@@ -47,6 +51,12 @@ class Inputs(ArrayFile):
         if self.scale == 0:
             raise ValueError("scale must not be 0: every input would be the same")
         return self
+
+
+class RandomInputs(Model):
+    """Inputs that nobody has: so many, drawn at random for each model in the range of its own input."""
+
+    random: Annotated[int, Field(ge=1)]
 
 
 class Limit(Model):
@@ -93,13 +103,22 @@ class Variant(VariantEntry):
     line: int
 
 
+def _form_of_inputs(given: Any) -> str:
+    return "<random>" if "random" in (given if isinstance(given, dict) else dir(given)) else "<file>"
+
+
 class _SuiteKeys(Model):
     task: Name
     title: str = ""
-    inputs: Inputs
-    labels: ArrayFile
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    metric: Literal["top1"] = "top1"
+    inputs: Annotated[
+        Annotated[Inputs, Tag("<file>")] | Annotated[RandomInputs, Tag("<random>")], Discriminator(_form_of_inputs)
+    ]
+    labels: ArrayFile | None = None
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] = Field(default=(), validate_default=False)
+    metric: MetricChoice = MetricChoice(name="top1")
+    groups: ArrayFile | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     images: str = "../firmware/prebuilt"
@@ -177,27 +196,38 @@ class Suite(_SuiteKeys):
             ConfigError: a file or array is missing, or they don't fit together.
         """
         # Late, because numpy takes longer to import than most commands, which read no inputs, should.
-        from harness.config.data import build_data, load_array  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
 
-        folder = self.path.parent
-        try:
-            data = build_data(
-                load_array(folder / self.inputs.file, self.inputs.array),
-                load_array(folder / self.labels.file, self.labels.array),
-                classes=len(self.classes),
-                scale=self.inputs.scale,
-                offset=self.inputs.offset,
-                inputs_name=_name(self.inputs),
-                labels_name=_name(self.labels),
-            )
-        except ConfigError as error:
-            raise ConfigError(f"{self.path}: {error}") from error
+        from harness.config.data import build_data, load_array, random_data  # noqa: PLC0415
+
+        if isinstance(self.inputs, RandomInputs):
+            data, name = random_data(self.inputs.random), "inputs"
+        else:
+            name = _name(self.inputs)
+
+            def read(source: ArrayFile) -> NDArray[Any]:
+                return load_array(self.path.parent / source.file, source.array)
+
+            try:
+                data = build_data(
+                    read(self.inputs),
+                    None if self.labels is None else read(self.labels),
+                    classes=len(self.classes),
+                    scale=self.inputs.scale,
+                    offset=self.inputs.offset,
+                    inputs_name=name,
+                    labels_name="labels" if self.labels is None else _name(self.labels),
+                    takes=self.metric.labels(self.classes),
+                    groups=None if self.groups is None else read(self.groups),
+                    groups_name="groups" if self.groups is None else _name(self.groups),
+                )
+            except ConfigError as error:
+                raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
             return data
         if self.first > len(data):
-            there = f"{_name(self.inputs)} has only {len(data)} inputs"
-            raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
-        return replace(data, raw=data.raw[: self.first], labels=data.labels[: self.first])
+            raise ConfigError(f'{self.path}: "first: {self.first}", but {name} has only {len(data)} inputs')
+        return replace(data.take(np.arange(self.first)), indices=None)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -210,6 +240,7 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
+    check_metric(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from harness.config import Lab
+from harness.config import ArrayFile, Lab
 from harness.errors import (
     BusyError,
     FarmError,
@@ -35,17 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from harness.config import BoardKind, Suite
-    from harness.config.suite import ArrayFile
     from harness.farm.night import Night, PlannedCase
 
 #: What the process of a worker ends with whose task hangs.
 HUNG: Final = 40
 _WRITER: Final = "board"
+#: The keys of a suite that may name a file of arrays.
+_ARRAYS: Final = ("inputs", "labels", "groups")
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
 
 
-AnyArray = TypeVar("AnyArray", bound="ArrayFile")
+AnyArray = TypeVar("AnyArray", bound=ArrayFile)
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def order_case(
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),
-            "inputs": moved(suite.inputs),
-            "labels": moved(suite.labels),
+            **{key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)},
             "variants": (variant.model_copy(update={"image": image, "reference": reference}),),
         }
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.config.subset import SEED
 from harness.errors import ImageError
 
 if TYPE_CHECKING:
@@ -45,11 +46,24 @@ def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> ND
     Raises:
         ImageError: they don't fit, or can't be resized to fit.
     """
+    if data.random:
+        return _random(data, spec)
     real = data.real()
     if resize is not None:
         real = resized(real, spec.shape, resize)
     check_shape(real.shape[1:], spec.shape)
     return real
+
+
+def _random(data: SuiteData, spec: TensorSpec) -> NDArray[np.float32]:
+    """Draw inputs, each the same whichever others are used: integers uniform over their type, floats from 0 to 1."""
+    rng = np.random.default_rng(SEED)
+    shape = (int(data.places.max()) + 1, *spec.shape[1:])
+    if spec.scale is None or spec.zero_point is None:
+        return rng.random(shape, np.float32)[data.places]
+    limits = np.iinfo(spec.dtype)
+    codes = rng.integers(limits.min, limits.max, shape, endpoint=True)[data.places]
+    return ((codes - spec.zero_point) * spec.scale).astype(np.float32)
 
 
 def check_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

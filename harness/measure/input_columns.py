@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.subset import class_counts, majority_share
+from harness.config.subset import SEED, class_counts, majority_share
+from harness.config.suite import RandomInputs
 from harness.errors import HilError
 from harness.image.elf import load_image
 
@@ -32,13 +33,19 @@ FEW_CODES: Final = 32
 
 def data_columns(suite: Suite, data: SuiteData) -> dict[str, Any]:
     """Return the columns on the inputs that are used, which are the same for all variants of a suite."""
-    return {
+    columns: dict[str, Any] = {
         "inputs_sha256": data.digest(),
         "samples_asked": data.asked,
-        "classes": len(suite.classes),
-        "classes_seen": len(class_counts(data.labels)),
-        "majority_share": majority_share(data.labels),
+        "metric": suite.metric.stored(suite.classes),
+        "input_s": suite.seconds,
     }
+    if suite.metric.labels(suite.classes) in ("class", "binary") and data.labels is not None:
+        columns |= {
+            "classes": len(suite.classes) or 2,
+            "classes_seen": len(class_counts(data.labels)),
+            "majority_share": majority_share(data.labels),
+        }
+    return columns
 
 
 def range_columns(
@@ -53,6 +60,9 @@ def range_columns(
         spec: type, shape and quantization of the model's input.
         kind: the kind of board; says which images the other variants have.
     """
+    if isinstance(suite.inputs, RandomInputs):
+        note = f"random, over the range of the input{' (float32: 0 to 1)' * (spec.dtype == 'float32')}, seed {SEED}"
+        return {"inputs_min": float(real.min()), "inputs_max": float(real.max()), "inputs_note": note}
     others: dict[str, TensorSpec] = {}
     if spec.dtype == "float32":  # its own input says nothing of the range that it expects
         for other in suite.variants:

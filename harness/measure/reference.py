@@ -10,10 +10,10 @@ import numpy as np
 
 from harness.config.data import load_array
 from harness.errors import ConfigError
-from harness.measure.accuracy import top1
+from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -114,20 +114,16 @@ def real_outputs(raw: NDArray[Any], output: TensorSpec) -> NDArray[np.float64]:
 
 
 def agreement_columns(
-    reference: Reference, predictions: Sequence[int], outputs: NDArray[Any], output: TensorSpec
+    reference: Reference, predictions: NDArray[np.int64] | None, outputs: NDArray[Any], output: TensorSpec
 ) -> dict[str, Any]:
     """Return the columns of the case table that say how far a board agrees with a reference.
 
-    The board's raw outputs have the shape [N, outputs].
+    The board's raw outputs have the shape [N, outputs]. Where they are no classes, there are no `predictions`.
     """
-    share = top1(predictions, reference.classes)
-    columns: dict[str, Any] = {
-        "reference": reference.name,
-        "reference_sha256": reference.sha256,
-        "agreement": share.value,
-        "agreement_low": share.low,
-        "agreement_high": share.high,
-    }
+    columns: dict[str, Any] = {"reference": reference.name, "reference_sha256": reference.sha256}
+    if predictions is not None:
+        share = top1(predictions, reference.classes)
+        columns |= {"agreement": share.value, "agreement_low": share.low, "agreement_high": share.high}
     if reference.outputs is not None:
         greatest = float(np.abs(real_outputs(outputs, output) - reference.outputs).max())
         columns["reference_difference_max"] = greatest if np.isfinite(greatest) else None

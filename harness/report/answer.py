@@ -179,7 +179,7 @@ def _level_sentence(level: list[str], beaten: list[str], unsure: list[str], rows
             count, name = min(needed)
             parts.append(f"about {count:,} would settle it for {name}, if the difference is what it seems")
     same = [name for name in level if name not in unsure]
-    equal = [name for name in same if rows[name].exact and rows[name].change == METRICS[rows[name].metric].no_change]
+    equal = [name for name in same if rows[name].exact and rows[name].change == rows[name].about.no_change]
     within = [name for name in same if name not in equal]
     if equal:
         parts.append(f"{_names([best, *equal])} are equal")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
+from harness.config.metric import MetricChoice
+from harness.metrics.shares import Share
 from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.metrics.base import TaskMetric
+
 Scale = Literal["ratio", "difference"]
-Test = Literal["accuracy", "ticks", "energy", "exact"]
+Test = Literal["accuracy", "score", "ticks", "energy", "exact"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Metric:
         column: the column of the case table that it is in.
         unit: unit of its values; "ticks" is what the case's counter counts.
         scale: whether two values are compared by their ratio or by their difference.
-        margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1.
+        margin: default least difference of interest: a share; of the baseline's value, for accuracy of 1; for a
+            score in its unit.
         best: what is said of the variant that leads.
         test: how two cases are held against each other (`harness.report.evidence`).
         chance: whether chance has a part in its verdicts.
@@ -32,6 +38,8 @@ class Metric:
         reason: the column that says why there is no value.
         title: what the axis of a plot says; `{counter}` and `{energy}` stand for what the case has. "": it isn't drawn.
         axis: unit of that axis, and the factor from `unit` to it.
+        called: what people read instead of its name; "": the name.
+        relative: whether the margin, and a limit in percent, is a share of the baseline's value.
         range: columns of the smallest value seen, and of the 95th percentile or the largest, if there are.
     """
 
@@ -49,6 +57,8 @@ class Metric:
     title: str = ""
     axis: tuple[str, float] = ("", 1.0)
     range: tuple[str, str] | None = None
+    called: str = ""
+    relative: bool = False
 
     @property
     def no_change(self) -> float:
@@ -57,12 +67,14 @@ class Metric:
 
     def least_difference(self, baseline: float | None) -> float:
         """Return the default least difference of interest from a baseline: a share for a ratio, else in `unit`."""
-        return max(self.least, self.margin * abs(baseline or 0.0)) if self.unit == "bytes" else self.margin
+        return max(self.least, self.margin * abs(baseline or 0.0)) if self.relative else self.margin
 
 
 def _size(name: str, column: str, best: str = "", title: str = "") -> Metric:
     """Return a size in bytes. Less than 64 of them are alignment or a longer text: no model is chosen for it."""
-    return Metric(name, column, "bytes", "difference", 0.01, best, least=64, title=title, axis=("KiB", 1 / 1024))
+    return Metric(
+        name, column, "bytes", "difference", 0.01, best, least=64, title=title, axis=("KiB", 1 / 1024), relative=True
+    )
 
 
 #: Everything that can be compared, and the one place where least differences of interest stand.
@@ -71,6 +83,7 @@ METRICS: Final = {
     for metric in (
         Metric("accuracy", "accuracy", "share", "difference", 0.005, "highest accuracy", "accuracy",
                chance=True, more_is_better=True),
+        Metric("score", "score", "", "difference", 0.005, "best score", "score", chance=True, more_is_better=True),
         Metric("ticks", "ticks_median", "ticks", "ratio", 0.01, "fewest {counter}", "ticks",
                title="{counter} per inference (median)", range=("ticks_min", "ticks_p95")),
         Metric("latency", "latency_us_median", "us", "ratio", 0.01, "shortest latency", "ticks",
@@ -90,7 +103,7 @@ METRICS: Final = {
 }  # fmt: skip
 
 #: What is compared unless more is asked for. Latency stands for ticks where the counter counts cycles.
-USUAL: Final = ("accuracy", "ticks", "latency", "energy", "peak_ram", "flash")
+USUAL: Final = ("accuracy", "score", "ticks", "latency", "energy", "peak_ram", "flash")
 
 #: Other names that limits may use.
 ALIASES: Final = {
@@ -100,6 +113,44 @@ ALIASES: Final = {
     "ram": "peak_ram",
     "ram_peak": "peak_ram",
 }
+
+
+@cache
+def task_of(task: str) -> TaskMetric:
+    """Return the metric of a suite from what the column `metric` says of it.
+
+    Raises:
+        ConfigError: this harness knows no such metric.
+    """
+    return MetricChoice.model_validate(task).open()
+
+
+@cache
+def metric_of(name: str, task: str | None) -> Metric:
+    """Return a figure as it is for a suite's metric, which says what its score is called, its unit and direction.
+
+    Args:
+        name: of `METRICS`.
+        task: the column `metric` of the case; None in old results.
+    """
+    metric = METRICS[name]
+    if name != "score" or scored_by(task) == "accuracy" or task == "none":
+        return metric
+    known = task_of(str(task))
+    return replace(
+        metric,
+        unit="share" if isinstance(known, Share) else known.unit.removeprefix("share"),
+        margin=known.margin,
+        relative=known.relative,
+        more_is_better=known.more_is_better,
+        best=f"{'highest' if known.more_is_better else 'lowest'} {known.title}",
+        called=known.title,
+    )
+
+
+def scored_by(task: str | None) -> str:
+    """Return which figure says how well a suite's models do: its metric's score; of top-1, that is the accuracy."""
+    return "accuracy" if task is None or task == "top1" else "score"
 
 
 def energy_name(sources: Iterable[str | None]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.measure.input_columns import input_warnings
-from harness.report.stats import binomial_tail, holm
+from harness.metrics.shares import binomial_tail
+from harness.report.stats import holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

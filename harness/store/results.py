@@ -73,6 +73,16 @@ class Results:
         return self.table("samples", self.columns)
 
     @cached_property
+    def outputs(self) -> pd.DataFrame:
+        """A row for each output tensor of each input's first inference; empty where a suite says `outputs: none`."""
+        return self.table("outputs")
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """A row for each input whose label is several numbers; empty where labels stand in the samples."""
+        return self.table("targets")
+
+    @cached_property
     def layers(self) -> pd.DataFrame:
         """A row for each layer of a profiled inference; empty where no case was profiled."""
         return self.table("layers")

@@ -1,20 +1,20 @@
-"""Predictions from output tensors, and how many of them are right."""
+"""Models whose answer is one of several classes: predictions from outputs, and how many of them are right."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from harness.errors import MeasurementError
+from harness.errors import ConfigError, MeasurementError
+from harness.metrics.base import class_labels
+from harness.metrics.shares import Share, wilson_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-#: Two-sided 95 % quantile of the normal distribution.
-Z_95 = 1.959963984540054
+    from harness.metrics.base import Targets
 
 _OUTPUT_TYPES = ("int8", "uint8", "float32")
 
@@ -71,24 +71,38 @@ def top1(predictions: ArrayLike, labels: ArrayLike) -> Accuracy:
     return Accuracy(correct, predicted.size, correct / predicted.size, low, high)
 
 
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share.
+@dataclass(frozen=True)
+class Top1(Share):
+    """Share of inputs whose largest output is that of their class."""
 
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
-    American Statistical Association 22 (1927), 209-212:
-    (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). Unlike the normal approximation it stays
-    within 0 to 1 and has a width at 0 % and 100 %.
+    name: ClassVar[str] = "top1"
+    title: ClassVar[str] = "accuracy"
 
-    Raises:
-        MeasurementError: not 0 <= successes <= trials, or no trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise MeasurementError(f"{successes} of {trials} is no share")
-    share, z = successes / trials, Z_95
-    centre = share + z * z / (2 * trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    # At 0 and 1 the ends are exactly 0 and 1; rounding must not push them past the share itself.
-    low = 0.0 if successes == 0 else (centre - half) / scale
-    high = 1.0 if successes == trials else (centre + half) / scale
-    return low, high
+    def check(self, targets: Targets, outputs: int) -> None:
+        class_labels(targets, self.name, outputs)
+        if outputs < 2:
+            raise ConfigError(f"metric {self.name} needs an output for each class; one output: binary, or roc_auc")
+
+    def read(self, outputs: NDArray[np.float64], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the class of each inference, [N, 1]."""
+        del inputs
+        return largest(outputs)[:, None].astype(np.float64)
+
+    def predictions(self, read: NDArray[np.float64]) -> NDArray[np.int64] | None:
+        return read[:, 0].astype(np.int64)
+
+    def right(self, read: NDArray[np.float64], targets: Targets) -> NDArray[np.bool_]:
+        right: NDArray[np.bool_] = read[:, 0] == class_labels(targets, self.name)
+        return right
+
+
+def largest(outputs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the class that each of N outputs [N, outputs] says, as `predict` does."""
+    flat = np.asarray(outputs).reshape(len(outputs), -1)
+    wrong = np.flatnonzero(np.isnan(flat).any(axis=1))
+    if flat.size == 0:
+        raise MeasurementError("a score needs at least one output")
+    if wrong.size:
+        raise MeasurementError(f"the output of input {wrong[0]} contains NaN: it has no largest value")
+    classes: NDArray[np.int64] = flat.argmax(axis=1).astype(np.int64)
+    return classes
