@@ -98,6 +98,8 @@ class _Model(ctypes.Structure):
         ("input_bytes", ctypes.c_uint32),
         ("output", ctypes.c_void_p),
         ("output_bytes", ctypes.c_uint32),
+        ("more_inputs", ctypes.c_void_p),
+        ("more_outputs", ctypes.c_void_p),
     )
 
 
