@@ -43,6 +43,12 @@ def louder_or_softer(spectra: Any, label: Any, seed: int) -> tuple[Any, Any]:
     return spectra + tf.random.normal(spectra.shape, stddev=0.1, seed=seed + 1), label
 
 
+def louder_and_noisy(spectra: Any, label: Any, seed: int) -> tuple[Any, Any]:
+    """Change the loudness by up to 3 dB and add noise; nothing falls below silence, which is 0."""
+    spectra = spectra + tf.random.uniform((), -0.3, 0.3, seed=seed)
+    return tf.nn.relu(spectra + tf.random.normal(spectra.shape, stddev=0.1, seed=seed + 1)), label
+
+
 def cut_and_noisy(series: Any, label: Any, seed: int) -> tuple[Any, Any]:
     """Cut up to three steps off the start, pad with zeros at the end, add noise to what isn't padding."""
     steps = series.shape[0]

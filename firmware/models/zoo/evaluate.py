@@ -46,20 +46,21 @@ BASELINES = {
 def judged(task: Task, model: Path, data: Split) -> NDArray[np.float64]:
     """Return what each answer is worth, after bringing the inputs to the model's size.
 
-    A class or a yes or no: 1 if it is right. A value: how far it is off. A rebuilt input: the mean square of its error.
+    A class or a yes or no: 1 if it is right; over steps it is yes if any of them says so. A value: how far it is off. A
+    rebuilt input: the mean square of its error.
     """
     _, height, width, _ = input_shape(model)
     x = data.x
     if task.resize is not None:
         x = task.resize(x)
-    elif (height, width) != task.shape[:2]:
+    elif (height, width) != task.shape[:2] and task.answer != "stream":
         x = Resize("area", height, width)(x)
     answers = outputs(model, x)
     if task.answer == "input":
         return np.asarray(((answers - x.reshape(len(x), -1)) ** 2).mean(axis=1))
     if task.answer == "value":
         return np.abs(answers[:, 0] - data.y)
-    said = answers.argmax(axis=1) if task.answer == "class" else answers[:, 0] >= 0.5
+    said = answers.argmax(axis=1) if task.answer == "class" else answers.max(axis=1) >= 0.5
     return (said == data.y).astype(np.float64)
 
 

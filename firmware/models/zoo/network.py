@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tf_keras import Model, backend, layers, utils
+from zoo import streaming
 from zoo.task import Conv, Dense, Depthwise, Pool
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def build(task: Task, shape: tuple[int, int, int], spec: Layers) -> Model:
     height and width is averaged over these. A fully connected layer gives the answer: softmax over classes, sigmoid for
     a probability, nothing more for a value or the input.
     """
+    if task.answer == "stream":
+        return streaming.build(task)
     image = layers.Input(shape)
     x = image
     for layer in spec:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from zoo.resize import Resize
 
 
-#: What a task's answers may be: the class, a real value, the probability of one thing, or the input once more.
-ANSWERS = ("class", "value", "probability", "input")
+#: What a task's answers may be: the class, a real value, the probability of one thing, that at each step of a
+#: sequence, or the input once more.
+ANSWERS = ("class", "value", "probability", "stream", "input")
 
 #: The techniques that a task is trained in unless it says otherwise.
 USUAL = (

@@ -17,6 +17,7 @@ LOSSES = {
     "class": ("sparse_categorical_crossentropy", ["accuracy"]),
     "value": ("mae", []),
     "probability": ("binary_crossentropy", ["accuracy"]),
+    "stream": ("binary_crossentropy", ["accuracy"]),
     "input": ("mse", []),
 }
 TEMPERATURE = 4.0  # of the teacher's and student's answers while distilling
