@@ -99,7 +99,7 @@ def make_model_image(
     Raises:
         ConfigError: it doesn't compile or doesn't fit, or computes something else; the message says why.
     """
-    check_output(graph.source, graph.output.bytes)
+    check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
         source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
         options = {"plain": making.plain, "strict": making.strict}
@@ -108,7 +108,9 @@ def make_model_image(
             model_unit(making.target, source, **options),
         ]
         why = explain(layer_sizes(graph, plan, plain=making.plain), plan.arena_bytes)
-        why.append(f"The next input waits outside of the arena: {graph.input.bytes:,} B.")
+        if plan.state_bytes:
+            why.append(f"What the model remembers lies outside of the arena, too: {plan.state_bytes:,} B.")
+        why.append(f"The next input waits outside of the arena: {sum(tensor.bytes for tensor in graph.inputs):,} B.")
         verify = None if model is None else partial(check_image, model=model, graph=graph, kind=making.target.kind)
         return make_image(Parts(graph.source, units, why=why), making, work, out, verify)
 
