@@ -1,6 +1,6 @@
 """Prints the accuracy of a task's models on validation and test inputs, computed on the host.
 
-    python -m zoo.evaluate basic_motions --data data
+    python -m zoo.evaluate shoulder_exercises --data data
 
 A line per file: right answers on validation, on the test set with the 95 % interval, and on the inputs that the suite
 sends to a board; against the baseline, how many test inputs were gained and lost, and the p of the exact McNemar test.
@@ -82,7 +82,7 @@ def check_suite(task: Task, test: Split, folder: Path) -> None:
 def main() -> None:
     """Print a line per model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("task", help="a folder beside this one, for example shoulder_exercises")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
     parser.add_argument("--models", type=Path, help="folder of the .tflite files; default: the task's")
     parser.add_argument("--only", nargs="+", help="techniques; default: all of the task's")

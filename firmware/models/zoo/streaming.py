@@ -23,7 +23,7 @@ def build(task: Task) -> Model:
     x = layers.ZeroPadding2D(((NEAR - 1, 0), (0, 0)))(sequence)
     x = layers.Conv2D(CHANNELS, (NEAR, 1), activation="relu", name="near")(x)
     x = layers.ZeroPadding2D(((FAR - 1, 0), (0, 0)))(x)
-    x = layers.DepthwiseConv2D((FAR, 1), activation="relu", name="far")(x)
+    x = layers.DepthwiseConv2D((FAR, 1), name="far")(x)
     x = layers.Dense(UNITS, activation="relu", name="mix")(x)
     x = layers.Dense(1, activation="sigmoid", name="answer")(x)
     return Model(sequence, layers.GlobalMaxPooling2D()(x), name=NAME)
@@ -48,7 +48,7 @@ class Stream(tf.Module):
         kernel, bias = self.weights["near"]
         x = tf.nn.relu(tf.nn.conv2d(_with_earlier(self.inputs, step), kernel, 1, "VALID") + bias)
         kernel, bias = self.weights["far"]
-        x = tf.nn.relu(tf.nn.depthwise_conv2d(_with_earlier(self.hidden, x), kernel, (1, 1, 1, 1), "VALID") + bias)
+        x = tf.nn.depthwise_conv2d(_with_earlier(self.hidden, x), kernel, (1, 1, 1, 1), "VALID") + bias
         kernel, bias = self.weights["mix"]
         x = tf.nn.relu(tf.matmul(tf.reshape(x, (1, CHANNELS)), kernel) + bias)
         kernel, bias = self.weights["answer"]

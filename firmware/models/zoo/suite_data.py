@@ -1,6 +1,6 @@
 """Writes the inputs of a task's suite: its first test inputs and their labels, the same bytes every time.
 
-python -m zoo.suite_data basic_motions --data data
+python -m zoo.suite_data shoulder_exercises --data data
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HERE = Path(__file__).parents[1]
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("task", help="a folder beside this one, for example shoulder_exercises")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "suites" / "data")
     args = parser.parse_args()
