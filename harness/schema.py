@@ -109,7 +109,10 @@ CASES: Final[tuple[Column, ...]] = (
         "variant whose input tensor says the range: this one, or another if it is float32",
     ),
     Column(
-        "inputs_note", "string", "", "that the inputs are random; why the range is another variant's, or isn't known"
+        "inputs_note",
+        "string",
+        "",
+        "what the suite notes of its inputs, or that they are random; why the range is another variant's or not known",
     ),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),

@@ -12,7 +12,7 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
-    ("metrics",),
+    ("data", "metrics"),
     ("config",),
     ("link",),
     ("image",),

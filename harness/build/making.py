@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.build.check import check_image
+from harness.build.check import check_image, missing_check
 from harness.build.emit import emit_c
-from harness.build.sizes import check_output, check_regions, explain, layer_sizes, too_large
+from harness.build.plan import plan_memory
+from harness.build.sizes import check_output, check_plan, check_regions, explain, layer_sizes, too_large
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
+from harness.build.tflite_file import parse_tflite
 from harness.build.toolchain import compile_units, link
 from harness.errors import ConfigError
 from harness.files.replacing import replacing
@@ -87,6 +89,27 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     except OSError as error:
         raise ConfigError(f"{error.filename or folder}: can't be written: {error.strerror}") from error
     return folder / "model.c"
+
+
+def compile_model(model: Path, making: Making, out: Path, name: str) -> Made:
+    """Compile a .tflite file as it is, and compare the image with an interpreter if one is installed.
+
+    Args:
+        model: the .tflite file.
+        making: how.
+        out: the image.
+        name: what results call the model.
+
+    Raises:
+        ConfigError: the file is wrong, the model doesn't compile or fit, or the image computes something else.
+    """
+    graph = parse_tflite(model)
+    plan = plan_memory(graph)
+    kind = making.target.kind
+    check_plan(graph, plan, layer_sizes(graph, plan, plain=making.plain), kind)
+    unchecked = missing_check(kind)
+    made = make_model_image(graph, plan, making, out, name, model=model if unchecked is None else None)
+    return made if unchecked is None else replace(made, checked=f"{unchecked[0].upper()}{unchecked[1:]}.")
 
 
 def make_model_image(

@@ -50,7 +50,7 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     An interpreter on this computer runs the model with TensorFlow Lite's reference kernels; inputs are scaled, resized
     and quantized as for a board. That finds faults of firmware and link. Outputs that you save where the model was
     trained, in the same form, also find inputs of another order or scale. Needs pip install --pre tflite-micro, or
-    ai-edge-litert, and "tinyml-hil[build]".
+    ai-edge-litert.
     """  # noqa: D301 (click reads the \b)
     import numpy as np
 

@@ -42,9 +42,12 @@ class MetricChoice(Model):
         if isinstance(data, str):
             name, _, parameters = data.partition(" ")
             try:
-                return {"name": name, "parameters": json.loads(parameters) if parameters else {}}
+                found = json.loads(parameters or "{}")
             except ValueError:
-                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}") from None
+                found = None
+            if not isinstance(found, dict):
+                raise ValueError(f"{data!r} is no metric; write top1, or {{name: topk, k: 3}}")  # noqa: TRY004 (what pydantic reports)
+            return {"name": name, "parameters": found}
         if isinstance(data, dict) and "parameters" not in data:
             return {"name": data.get("name", ""), "parameters": {k: v for k, v in data.items() if k != "name"}}
         return data
@@ -52,6 +55,11 @@ class MetricChoice(Model):
     @model_serializer
     def __str__(self) -> str:
         return f"{self.name} {json.dumps(self.parameters)}" if self.parameters else self.name
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a function of the user's, `module:function`."""
+        return ":" in self.name
 
     def stored(self, classes: tuple[str, ...]) -> str:
         """Return it as the results name it: a class is its number there, since they don't have the suite's names."""
@@ -98,6 +106,8 @@ def check_metric(document: Document, given: Mapping[str, Any]) -> None:
             hint = "" if there else f"; add `{key}:`"
             where = key if there else "metric"
             raise document.error((where,), f"metric {metric.name} {rule} {key}{hint}")
+    if len(given["classes"]) == 1:
+        raise document.error(("classes",), "must have at least 2 of them, not 1")
     if labels == "binary" and given["classes"] and len(given["classes"]) != 2:
         raise document.error(("classes",), f"metric {metric.name} takes two classes, not {len(given['classes'])}")
     if hasattr(given["inputs"], "random") and (labels not in ("none", "reference") or given["labels"]):

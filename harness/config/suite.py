@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Document, Location, Model, read_document
+from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
 from harness.config.metric import MetricChoice, check_metric
 from harness.errors import ConfigError
 from harness.schema import CASES
@@ -18,8 +19,6 @@ from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
     from harness.config.board import BoardKind
     from harness.config.data import SuiteData
@@ -31,32 +30,6 @@ _BARE = "holds bytes for the flash only, no model card and no symbols; name the 
 _NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
     ".tflite": "is a model, not an image; `hil build` makes one of it"
 }
-
-
-class ArrayFile(Model):
-    """An array in a file; the path is relative to the suite file."""
-
-    file: Annotated[str, Field(min_length=1)]
-    array: str | None = None
-
-
-class Inputs(ArrayFile):
-    """The inputs: real value = scale * raw + offset."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-    @model_validator(mode="after")
-    def _scale_is_usable(self) -> Self:
-        if self.scale == 0:
-            raise ValueError("scale must not be 0: every input would be the same")
-        return self
-
-
-class RandomInputs(Model):
-    """Inputs that nobody has: so many, drawn at random for each model in the range of its own input."""
-
-    random: Annotated[int, Field(ge=1)]
 
 
 class Limit(Model):
@@ -103,20 +76,14 @@ class Variant(VariantEntry):
     line: int
 
 
-def _form_of_inputs(given: Any) -> str:
-    return "<random>" if "random" in (given if isinstance(given, dict) else dir(given)) else "<file>"
-
-
 class _SuiteKeys(Model):
     task: Name
     title: str = ""
-    inputs: Annotated[
-        Annotated[Inputs, Tag("<file>")] | Annotated[RandomInputs, Tag("<random>")], Discriminator(_form_of_inputs)
-    ]
-    labels: ArrayFile | None = None
-    classes: Annotated[tuple[str, ...], Field(min_length=2)] = Field(default=(), validate_default=False)
+    inputs: Inputs
+    labels: Labels | None = None
+    classes: tuple[str, ...] = ()
     metric: MetricChoice = MetricChoice(name="top1")
-    groups: ArrayFile | None = None
+    groups: Labels | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
     outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
@@ -198,36 +165,19 @@ class Suite(_SuiteKeys):
         # Late, because numpy takes longer to import than most commands, which read no inputs, should.
         import numpy as np  # noqa: PLC0415
 
-        from harness.config.data import build_data, load_array, random_data  # noqa: PLC0415
+        from harness.config.data import read_data  # noqa: PLC0415
 
-        if isinstance(self.inputs, RandomInputs):
-            data, name = random_data(self.inputs.random), "inputs"
-        else:
-            name = _name(self.inputs)
-
-            def read(source: ArrayFile) -> NDArray[Any]:
-                return load_array(self.path.parent / source.file, source.array)
-
-            try:
-                data = build_data(
-                    read(self.inputs),
-                    None if self.labels is None else read(self.labels),
-                    classes=len(self.classes),
-                    scale=self.inputs.scale,
-                    offset=self.inputs.offset,
-                    inputs_name=name,
-                    labels_name="labels" if self.labels is None else _name(self.labels),
-                    takes=self.metric.labels(self.classes),
-                    groups=None if self.groups is None else read(self.groups),
-                    groups_name="groups" if self.groups is None else _name(self.groups),
-                )
-            except ConfigError as error:
-                raise ConfigError(f"{self.path}: {error}") from error
+        try:
+            takes = self.metric.labels(self.classes)
+            data = read_data(self.path.parent, self.inputs, self.labels, self.groups, self.classes, takes)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
             return data
         if self.first > len(data):
-            raise ConfigError(f'{self.path}: "first: {self.first}", but {name} has only {len(data)} inputs')
-        return replace(data.take(np.arange(self.first)), indices=None)
+            there = f"{self.inputs.name} has only {len(data)} inputs"
+            raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
+        return replace(data.take(np.arange(self.first)), indices=None, of=None)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -240,6 +190,11 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
+    if isinstance(top.labels, FromInputs) and not top.classes:
+        try:
+            top = top.model_copy(update={"classes": top.inputs.class_names(document.path.parent)})
+        except ConfigError as error:
+            raise document.error(("inputs",), str(error)) from error
     check_metric(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
@@ -285,7 +240,3 @@ def check_limits_known(document: Document, limits: Limits, where: Location) -> N
                     (*where, name), 'say what is counted: "counter: instructions" or "counter: cycles"'
                 )
             raise document.error((*where, name), '"counter" goes with the ticks columns only')
-
-
-def _name(source: ArrayFile) -> str:
-    return f"{source.file}[{source.array}]" if source.array else source.file

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from harness.config.inputs import RandomInputs
 from harness.config.subset import SEED, class_counts, majority_share
-from harness.config.suite import RandomInputs
 from harness.errors import HilError
 from harness.image.elf import load_image
 
@@ -69,11 +69,11 @@ def range_columns(
             if other.name != variant.name and other.resize == variant.resize:
                 with suppress(HilError):  # an image that is missing or wrong fails its own case
                     others[other.name] = load_image(suite.image_path(other, kind), kind).card.input
-    return input_range(real, variant.name, spec, others)
+    return input_range(real, variant.name, spec, others, suite.inputs.note)
 
 
 def input_range(
-    real: NDArray[np.float32], variant: str, spec: TensorSpec, others: Mapping[str, TensorSpec]
+    real: NDArray[np.float32], variant: str, spec: TensorSpec, others: Mapping[str, TensorSpec], said: str = ""
 ) -> dict[str, Any]:
     """Hold inputs against the range of the model's input tensor; return the columns of the case table.
 
@@ -85,6 +85,7 @@ def input_range(
         variant: name of the variant that is run.
         spec: type, shape and quantization of its input.
         others: inputs of the suite's other variants by name, whose inputs are made in the same way.
+        said: what the suite notes of its inputs.
     """
     of, note = variant, None
     if spec.dtype == "float32":
@@ -100,7 +101,7 @@ def input_range(
         "inputs_max": float(real.max()),
         **{f"inputs_{name}": held.get(name) for name in ("saturated", "codes", "values")},
         "inputs_range_of": of or None,
-        "inputs_note": note,
+        "inputs_note": "; ".join(filter(None, (said, note))) or None,
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.data import load_array
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError
 from harness.metrics.classes import top1
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.config import Suite, Variant
+    from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
 
 #: Below this share of equal predictions, with its interval, something else than rounding differs.
@@ -40,9 +41,14 @@ class Reference:
     outputs: NDArray[np.float64] | None
     sha256: str
 
+    @property
+    def expected(self) -> NDArray[Any]:
+        """The outputs, or the classes where only these are known."""
+        return self.classes if self.outputs is None else self.outputs
 
-def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
-    """Read what a variant's reference, if it has one, says of the inputs at some places of the suite's data.
+
+def load_reference(suite: Suite, variant: Variant, output: TensorSpec, data: SuiteData) -> Reference | None:
+    """Read what a variant's reference, if it has one, says of the inputs that are used.
 
     Raises:
         ConfigError: its file or array is missing, or its values can't be those of this model on these inputs.
@@ -56,7 +62,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: N
         values = load_array(suite.path.parent / source.file, source.array)
     except ConfigError as error:
         raise ConfigError(f"{suite.path}: reference: {error}") from error
-    count = len(suite.load_all())
+    count = data.total
     if values.ndim < 1 or len(values) != count:
         rows = len(values) if values.ndim else 1
         raise ConfigError(
@@ -68,7 +74,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: N
     else:
         outputs = _outputs(values, output, where)
         classes = outputs.argmax(axis=1).astype(np.int64)
-    classes, outputs = classes[places], None if outputs is None else outputs[places]
+    classes, outputs = classes[data.places], None if outputs is None else outputs[data.places]
     content = classes.tobytes() + (b"" if outputs is None else outputs.tobytes())
     return Reference(name, classes, outputs, hashlib.sha256(content).hexdigest())
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ConfigError
+import numpy as np
+
+from harness.errors import ConfigError, MeasurementError
 from harness.measure.reference import agreement_columns, real_outputs
 from harness.metrics.base import Targets
 from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from harness.config import Suite
@@ -64,18 +65,27 @@ class Scoring:
             MeasurementError: the metric has no value on them.
         """
         read = self.metric.read(real_outputs(raw, self.output), self.inputs)
-        predicted, labels = self.metric.predictions(read), self.targets.labels
-        columns: dict[str, Any] = {}
-        if predicted is not None and labels is not None and labels.ndim == 1 and labels.dtype.kind == "i":
-            accuracy = top1(predicted, labels)
-            columns |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
-        if self.metric.name != "none":
-            score = self.metric.score(read, self.targets)
-            columns |= {"score": score.value, "score_low": score.low, "score_high": score.high}
-            columns["score_words"] = score.words
+        columns = score_columns(self.metric, read, self.targets)
         if self.reference is not None:
-            columns |= agreement_columns(self.reference, predicted, raw, self.output)
+            columns |= agreement_columns(self.reference, self.metric.predictions(read), raw, self.output)
         return columns
+
+
+def score_columns(metric: TaskMetric, read: NDArray[np.float64], targets: Targets) -> dict[str, Any]:
+    """Return the columns of the case table that say how well a model does: its score, and the accuracy of classes.
+
+    Raises:
+        MeasurementError: the metric has no value on what it read.
+    """
+    columns: dict[str, Any] = {}
+    predicted, labels = metric.predictions(read), targets.labels
+    if predicted is not None and labels is not None and labels.ndim == 1 and labels.dtype.kind == "i":
+        accuracy = top1(predicted, labels)
+        columns |= {"accuracy": accuracy.value, "accuracy_low": accuracy.low, "accuracy_high": accuracy.high}
+    if metric.name != "none":
+        score = metric.score(read, targets)
+        columns |= {"score": score.value, "score_low": score.low, "score_high": score.high, "score_words": score.words}
+    return columns
 
 
 def scoring(
@@ -93,13 +103,12 @@ def scoring(
     Raises:
         ConfigError: labels, classes or the number of outputs don't fit the metric.
     """
-    expected = None
-    if reference is not None:
-        expected = reference.classes if reference.outputs is None else reference.outputs
+    expected = None if reference is None else reference.expected
     targets = Targets(data.labels, suite.classes, data.groups, suite.seconds, expected)
     metric = suite.metric.open(suite.classes)
     try:
         metric.check(targets, output.size)
-    except ConfigError as error:
+        metric.read(np.zeros((1, output.size)), real[:1])
+    except (ConfigError, MeasurementError) as error:
         raise ConfigError(f"{suite.path}: metric: {error}") from error
     return Scoring(metric, targets, real, output, reference)

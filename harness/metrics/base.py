@@ -5,19 +5,21 @@ A metric is made of pure functions over arrays: nothing of a board, a file or a 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.errors import ConfigError, MeasurementError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from harness.metrics.estimate import Estimate
 
+#: Real values of inputs, outputs or scores.
+Floats = NDArray[np.float64]
 #: What labels a metric needs; "any" is whatever a user's own function takes.
 Labels = Literal["class", "binary", "value", "several", "reference", "none", "any"]
 #: The level of the interval of a score.
@@ -34,6 +36,9 @@ class Targets:
         groups: the file (recording) that each input is from, int64 [N]: inputs of one file aren't independent.
         seconds: what one input lasts, for rates per hour.
         reference: what another computer gave: float64 [N, outputs], or classes, int64 [N].
+
+    Raises:
+        ConfigError: labels, groups and reference have other lengths, or one of them is NaN.
     """
 
     labels: NDArray[Any] | None
@@ -41,6 +46,32 @@ class Targets:
     groups: NDArray[np.int64] | None = None
     seconds: float | None = None
     reference: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        known = {key: values for key in _ARRAYS if (values := getattr(self, key)) is not None}
+        counts = {key: len(values) for key, values in known.items()}
+        if len(set(counts.values())) > 1:
+            said = ", ".join(f"{count} {key}" for key, count in counts.items())
+            raise ConfigError(f"every input has one of each, but there are {said}")
+        for key, values in known.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                at = int(np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))[0])
+                raise ConfigError(f"{key}: that of input {at} is NaN or infinite; leave out inputs without a value")
+
+    def at(self, places: NDArray[np.intp] | slice) -> Targets:
+        """Return what is known of some of the inputs."""
+        some = {key: values[places] for key in _ARRAYS if (values := getattr(self, key)) is not None}
+        return replace(self, **some)
+
+
+_ARRAYS = ("labels", "groups", "reference")
+
+
+class Test(NamedTuple):
+    """The level of a difference's interval, and the random numbers of its bootstrap."""
+
+    level: float
+    rng: np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -53,9 +84,8 @@ class Score:
     words: str
 
 
-@dataclass(frozen=True)
 class TaskMetric(ABC):
-    """A metric of a task. Its parameters are the fields of the dataclass that derives from this.
+    """A metric of a task. Those that derive from this are frozen dataclasses, whose fields are their parameters.
 
     Attributes:
         name: how suites call it.
@@ -67,21 +97,20 @@ class TaskMetric(ABC):
         labels: what labels it needs.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    unit: ClassVar[str] = "share"
-    more_is_better: ClassVar[bool] = True
-    margin: ClassVar[float] = 0.005
-    relative: ClassVar[bool] = False
-    labels: ClassVar[Labels] = "class"
+    name: str
+    title: str
+    unit: str = "share"
+    more_is_better: bool = True
+    margin: float = 0.005
+    relative: bool = False
+    labels: Labels = "class"
 
     def __str__(self) -> str:
         """Return the name with the parameters that differ from their default, like `topk(k=3)`."""
-        changed = [f"{each.name}={getattr(self, each.name)}" for each in fields(self) if self._changed(each)]
+        said = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}  # type: ignore[arg-type]
+        defaults = {each.name: each.default for each in fields(self)}  # type: ignore[arg-type]
+        changed = [f"{name}={value}" for name, value in said.items() if value != defaults[name]]
         return f"{self.name}({', '.join(changed)})" if changed else self.name
-
-    def _changed(self, each: Any) -> bool:
-        return bool(getattr(self, each.name) != each.default)
 
     @abstractmethod
     def check(self, targets: Targets, outputs: int) -> None:
@@ -91,7 +120,7 @@ class TaskMetric(ABC):
             ConfigError: they don't fit; one line says what does.
         """
 
-    def read(self, outputs: NDArray[np.float64], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def read(self, outputs: Floats, inputs: NDArray[np.float32]) -> Floats:
         """Return what of each inference counts, shape [N, m].
 
         Args:
@@ -101,31 +130,21 @@ class TaskMetric(ABC):
         Raises:
             MeasurementError: an output is NaN or, where its size counts, not finite.
         """
-        del inputs
         return numbers(outputs)
 
-    def predictions(self, read: NDArray[np.float64]) -> NDArray[np.int64] | None:  # noqa: ARG002 (some need it)
+    def predictions(self, read: Floats) -> NDArray[np.int64] | None:
         """Return the class that each inference says, shape [N]; None where the answer isn't a class."""
         return None
 
     @abstractmethod
-    def score(self, read: NDArray[np.float64], targets: Targets) -> Score:
+    def score(self, read: Floats, targets: Targets) -> Score:
         """Return the value with its 95 % interval. The same arguments always give the same.
 
         Raises:
             MeasurementError: there are no inputs, or what was read has no such figure.
         """
 
-    @abstractmethod
-    def compare(
-        self,
-        a: NDArray[np.float64],
-        b: NDArray[np.float64],
-        targets: Targets,
-        *,
-        level: float,
-        rng: np.random.Generator,
-    ) -> Estimate:
+    def compare(self, a: Floats, b: Floats, targets: Targets, *, level: float, rng: np.random.Generator) -> Estimate:
         """Return score(b) - score(a) of what two sides read of the same inputs, with the test that belongs to it.
 
         Args:
@@ -134,10 +153,20 @@ class TaskMetric(ABC):
             targets: what is known of these inputs.
             level: level of the interval, like 0.95.
             rng: random numbers of the bootstrap, where there is one.
+
+        Raises:
+            MeasurementError: there are no inputs, the sides have other numbers of them, or there is no such figure.
         """
+        if len(a) != len(b):
+            raise MeasurementError(f"metric {self}: {len(a)} inputs can't be compared with {len(b)} others")
+        return self.difference(a, b, targets, Test(level, rng))
+
+    @abstractmethod
+    def difference(self, a: Floats, b: Floats, targets: Targets, test: Test) -> Estimate:
+        """Return what `compare` does."""
 
 
-def numbers(values: NDArray[Any], what: str = "output") -> NDArray[np.float64]:
+def numbers(values: NDArray[Any], what: str = "output") -> Floats:
     """Return outputs as float64 [N, m].
 
     Raises:
@@ -156,38 +185,51 @@ def numbers(values: NDArray[Any], what: str = "output") -> NDArray[np.float64]:
     return flat
 
 
-def known_labels(targets: Targets, metric: str) -> NDArray[Any]:
-    """Return the labels, and check the groups with them.
+def known_labels(targets: Targets, metric: TaskMetric, count: int | None = None) -> NDArray[Any]:
+    """Return the labels; `count` is how many inputs there are, where that is known.
 
     Raises:
-        ConfigError: there are none, one is NaN, or there aren't as many groups.
+        ConfigError: there are none.
+        MeasurementError: there are more or fewer than inputs.
     """
     labels = targets.labels
     if labels is None or len(labels) == 0:
-        raise ConfigError(f"metric {metric} needs labels, and the suite has none; metric: none measures without")
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        at = int(np.flatnonzero(~np.isfinite(labels.reshape(len(labels), -1)).all(axis=1))[0])
-        raise ConfigError(f"the label of input {at} is NaN or infinite: leave out inputs without a label")
-    groups = targets.groups
-    if groups is not None and groups.shape != (len(labels),):
-        raise ConfigError(f"groups has shape {list(groups.shape)}, but there are {len(labels)} inputs: one for each")
+        raise ConfigError(f"metric {metric} needs labels, and there are none; metric: none measures without")
+    if count is not None and count != len(labels):
+        raise MeasurementError(f"metric {metric}: {count} outputs can't be scored against {len(labels)} labels")
     return labels
 
 
-def class_labels(targets: Targets, metric: str, count: int | None = None) -> NDArray[np.int64]:
-    """Return the labels of a metric of classes.
+def class_labels(targets: Targets, metric: TaskMetric, count: int | None = None) -> NDArray[np.int64]:
+    """Return the labels of a metric of classes; `count` is how many inputs there are, where that is known.
 
     Raises:
-        ConfigError: they aren't whole numbers [N] from 0 to `count` - 1.
+        ConfigError: they aren't classes: whole numbers from 0, shape [N].
+        MeasurementError: there are more or fewer than inputs.
     """
-    labels = known_labels(targets, metric)
+    labels = known_labels(targets, metric, count)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ConfigError(
             f"metric {metric} needs one class for each input (whole numbers, [N]); the labels are {labels.dtype} "
             f"{list(labels.shape)}"
         )
-    wrong = np.flatnonzero((labels < 0) | (labels >= (count or np.inf)))
-    if wrong.size:
-        most = "" if count is None else f" to {count - 1}: the model has {count} outputs"
-        raise ConfigError(f"the label of input {wrong[0]} is {labels[wrong[0]]}, not one of 0{most}")
+    if labels.min() < 0:
+        at = int(np.flatnonzero(labels < 0)[0])
+        raise ConfigError(f"the label of input {at} is {labels[at]}: classes are counted from 0")
     return labels.astype(np.int64)
+
+
+def require(right: bool, metric: TaskMetric, what: str) -> None:  # noqa: FBT001 (reads like assert)
+    """Refuse a parameter's value.
+
+    Raises:
+        ConfigError: it isn't right.
+    """
+    if not right:
+        raise ConfigError(f"metric {metric.name}: {what}")
+
+
+def is_number(value: object, *, whole: bool = False) -> bool:
+    """Whether a parameter is a finite number, or a whole one; YAML's yes and no aren't."""
+    kinds = int if whole else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)

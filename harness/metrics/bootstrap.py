@@ -15,18 +15,17 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.metrics.base import LEVEL, Score, TaskMetric
+from harness.metrics.base import LEVEL, Floats, Score, TaskMetric, Test
 from harness.metrics.estimate import Estimate, p_of_interval, student_quantile
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from harness.metrics.base import Targets
 
 #: From weights of the inputs, shape [R, N], to a figure for each of R draws.
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-#: How often inputs are drawn for a score, and for a comparison.
-RESAMPLES = 2000
+Statistic = Callable[[Floats], Floats]
 #: Weights that are held at a time.
 _CHUNK_VALUES = 4_000_000
 #: The scores of one read are the same every time.
@@ -50,7 +49,7 @@ class Units:
         """How many units a stratum has: the harmonic mean, since the smallest vary most, at least 2."""
         return max(2.0, len(self.strata) / sum(1 / len(stratum) for stratum in self.strata))
 
-    def draws(self, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
+    def draws(self, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Yield weights, shape [rows, N], until there are `resamples` rows."""
         count = sum(map(len, self.strata))
         rows = max(1, _CHUNK_VALUES // len(self.of))
@@ -75,7 +74,7 @@ def units_of(count: int, groups: NDArray[np.int64] | None = None, classes: NDArr
     return Units(of, tuple(np.flatnonzero(kinds == each) for each in np.unique(kinds)))
 
 
-def interval(values: NDArray[np.float64], value: float, units: Units, level: float) -> tuple[float, float]:
+def interval(values: Floats, value: float, units: Units, level: float) -> tuple[float, float]:
     """Return the expanded percentile interval of a figure from those of its draws.
 
     The percentiles are those that make it as wide as Student's t and the unbiased variance would; plain ones are too
@@ -83,7 +82,7 @@ def interval(values: NDArray[np.float64], value: float, units: Units, level: flo
     69 (2015), 371-386, section 5.3).
     """
     size = units.size
-    freedom = max(1, min(2000, round(len(units.strata) * (size - 1))))
+    freedom = max(1, min(1000, round(len(units.strata) * (size - 1))))
     tail = NormalDist().cdf(-math.sqrt(size / (size - 1)) * student_quantile(level, freedom))
     low, high = np.quantile(values, [tail, 1 - tail])
     return min(float(low), value), max(float(high), value)
@@ -92,39 +91,35 @@ def interval(values: NDArray[np.float64], value: float, units: Units, level: flo
 class Bootstrapped(TaskMetric):
     """A metric whose interval comes from inputs drawn again."""
 
+    resamples = 2000
+
     @abstractmethod
-    def statistic(self, read: NDArray[np.float64], targets: Targets) -> Statistic:
+    def statistic(self, read: Floats, targets: Targets) -> Statistic:
         """Return what computes the metric from weights of the inputs."""
 
     def units(self, targets: Targets, count: int) -> Units:
         """Return what is drawn: files if there are, else inputs."""
         return units_of(count, targets.groups)
 
-    def words(self, read: NDArray[np.float64], targets: Targets) -> str:
+    def words(self, read: Floats, targets: Targets) -> str:
         """Return what the score rests on."""
         count = f"{len(read):,} inputs"
         return count if targets.groups is None else f"{count} of {len(np.unique(targets.groups)):,} files"
 
-    def score(self, read: NDArray[np.float64], targets: Targets) -> Score:
+    def score(self, read: Floats, targets: Targets) -> Score:
         statistic, units = self.statistic(read, targets), self.units(targets, len(read))
         value = float(statistic(np.ones((1, len(read))))[0])
-        draws = units.draws(RESAMPLES, np.random.default_rng(_SEED))
+        draws = units.draws(self.resamples, np.random.default_rng(_SEED))
         low, high = interval(np.concatenate([statistic(weights) for weights in draws]), value, units, LEVEL)
         return Score(value, low, high, f"{value:.4g} ({self.words(read, targets)})")
 
-    def compare(
-        self,
-        a: NDArray[np.float64],
-        b: NDArray[np.float64],
-        targets: Targets,
-        *,
-        level: float,
-        rng: np.random.Generator,
-    ) -> Estimate:
+    def difference(self, a: Floats, b: Floats, targets: Targets, test: Test) -> Estimate:
         before, after = self.statistic(a, targets), self.statistic(b, targets)
         units = self.units(targets, len(a))
         ones = np.ones((1, len(a)))
         change = float((after(ones) - before(ones))[0])
-        changes = np.concatenate([after(weights) - before(weights) for weights in units.draws(RESAMPLES, rng)])
-        low, high = interval(changes, change, units, level)
-        return Estimate(change, low, high, level, p_of_interval(change, low, high, level), 0.0)
+        changes = np.concatenate(
+            [after(weights) - before(weights) for weights in units.draws(self.resamples, test.rng)]
+        )
+        low, high = interval(changes, change, units, test.level)
+        return Estimate(change, low, high, test.level, p_of_interval(change, low, high, test.level), 0.0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.errors import ConfigError, MeasurementError
-from harness.metrics.base import class_labels
+from harness.metrics.base import Floats, TaskMetric, class_labels, is_number, require
+from harness.metrics.bootstrap import Bootstrapped, Statistic, Units, units_of
 from harness.metrics.shares import Share, wilson_interval
 
 if TYPE_CHECKING:
@@ -71,38 +72,145 @@ def top1(predictions: ArrayLike, labels: ArrayLike) -> Accuracy:
     return Accuracy(correct, predicted.size, correct / predicted.size, low, high)
 
 
-@dataclass(frozen=True)
-class Top1(Share):
-    """Share of inputs whose largest output is that of their class."""
+def largest(outputs: Floats) -> NDArray[np.int64]:
+    """Return the class that each of N outputs [N, outputs] says, as `predict` does.
 
-    name: ClassVar[str] = "top1"
-    title: ClassVar[str] = "accuracy"
-
-    def check(self, targets: Targets, outputs: int) -> None:
-        class_labels(targets, self.name, outputs)
-        if outputs < 2:
-            raise ConfigError(f"metric {self.name} needs an output for each class; one output: binary, or roc_auc")
-
-    def read(self, outputs: NDArray[np.float64], inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the class of each inference, [N, 1]."""
-        del inputs
-        return largest(outputs)[:, None].astype(np.float64)
-
-    def predictions(self, read: NDArray[np.float64]) -> NDArray[np.int64] | None:
-        return read[:, 0].astype(np.int64)
-
-    def right(self, read: NDArray[np.float64], targets: Targets) -> NDArray[np.bool_]:
-        right: NDArray[np.bool_] = read[:, 0] == class_labels(targets, self.name)
-        return right
-
-
-def largest(outputs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the class that each of N outputs [N, outputs] says, as `predict` does."""
+    Raises:
+        MeasurementError: there are none, or one contains NaN.
+    """
     flat = np.asarray(outputs).reshape(len(outputs), -1)
-    wrong = np.flatnonzero(np.isnan(flat).any(axis=1))
     if flat.size == 0:
         raise MeasurementError("a score needs at least one output")
+    wrong = np.flatnonzero(np.isnan(flat).any(axis=1))
     if wrong.size:
         raise MeasurementError(f"the output of input {wrong[0]} contains NaN: it has no largest value")
     classes: NDArray[np.int64] = flat.argmax(axis=1).astype(np.int64)
     return classes
+
+
+class _Classes(TaskMetric):
+    """What metrics of models with an output for each class have in common."""
+
+    def check(self, targets: Targets, outputs: int) -> None:
+        labels = class_labels(targets, self)
+        if outputs < 2:
+            raise ConfigError(f"metric {self} needs an output for each class; for one output: binary, or roc_auc")
+        if labels.max() >= outputs:
+            at = int(np.flatnonzero(labels >= outputs)[0])
+            raise ConfigError(f"the label of input {at} is {labels[at]}, but the model has {outputs} outputs")
+
+    def read(self, outputs: Floats, inputs: NDArray[np.float32]) -> Floats:
+        """Return the class of each inference, [N, 1]."""
+        return largest(outputs)[:, None].astype(np.float64)
+
+    def predictions(self, read: Floats) -> NDArray[np.int64] | None:
+        return read[:, 0].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Top1(_Classes, Share):
+    """Share of inputs whose largest output is that of their class."""
+
+    name = "top1"
+    title = "accuracy"
+
+    def right(self, read: Floats, targets: Targets) -> NDArray[np.bool_]:
+        right: NDArray[np.bool_] = read[:, 0] == class_labels(targets, self, len(read))
+        return right
+
+
+@dataclass(frozen=True)
+class TopK(_Classes, Share):
+    """Share of inputs whose class is among the k largest outputs; of equal ones the lowest index ranks first.
+
+    Attributes:
+        k: how many may be named.
+    """
+
+    name = "topk"
+    title = "top-k accuracy"
+    k: int
+
+    def __post_init__(self) -> None:
+        require(is_number(self.k, whole=True) and self.k >= 1, self, f"k is a whole number from 1, not {self.k!r}")
+
+    def check(self, targets: Targets, outputs: int) -> None:
+        super().check(targets, outputs)
+        require(self.k < outputs, self, f"k is {self.k}, but the model has {outputs} outputs: it is always right")
+
+    def read(self, outputs: Floats, inputs: NDArray[np.float32]) -> Floats:
+        """Return all outputs, [N, outputs]."""
+        largest(outputs)
+        return np.asarray(outputs, np.float64).reshape(len(outputs), -1)
+
+    def predictions(self, read: Floats) -> NDArray[np.int64] | None:
+        return largest(read)
+
+    def right(self, read: Floats, targets: Targets) -> NDArray[np.bool_]:
+        labels = class_labels(targets, self, len(read))[:, None]
+        own = np.take_along_axis(read, labels, axis=1)
+        before = (read > own) | ((read == own) & (np.arange(read.shape[1]) < labels))
+        right: NDArray[np.bool_] = before.sum(axis=1) < self.k
+        return right
+
+
+@dataclass(frozen=True)
+class BalancedAccuracy(_Classes, Bootstrapped):
+    """Mean over the classes of the share of their inputs that are right; those without inputs don't count."""
+
+    name = "balanced_accuracy"
+    title = "balanced accuracy"
+
+    def units(self, targets: Targets, count: int) -> Units:
+        return units_of(count, targets.groups, class_labels(targets, self))
+
+    def statistic(self, read: Floats, targets: Targets) -> Statistic:
+        labels = class_labels(targets, self, len(read))
+        of = (labels[:, None] == np.unique(labels)).astype(np.float64)
+        right = of * (read == labels[:, None])
+        return lambda weights: _share(weights @ right, weights @ of)
+
+
+@dataclass(frozen=True)
+class MacroF1(BalancedAccuracy):
+    """Mean of F1, 2 tp / (2 tp + fp + fn), over the classes that labels or predictions have."""
+
+    name = "macro_f1"
+    title = "macro F1"
+
+    def statistic(self, read: Floats, targets: Targets) -> Statistic:
+        labels = class_labels(targets, self, len(read))[:, None]
+        classes = np.union1d(labels, read)
+        wanted, given = ((side == classes).astype(np.float64) for side in (labels, read))
+        both = wanted * given
+        return lambda weights: _share(2 * (weights @ both), weights @ (wanted + given))
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    """Return the mean over classes of part / whole, shape [R, classes] each; a class that wasn't drawn counts 0."""
+    shares: Floats = (part / np.maximum(whole, 1)).mean(axis=1)
+    return shares
+
+
+@dataclass(frozen=True)
+class Agreement(_Classes, Share):
+    """Share of inputs whose class is the one that a reference says; labels aren't needed."""
+
+    name = "agreement"
+    title = "agreement with the reference"
+    labels = "reference"
+
+    def check(self, targets: Targets, outputs: int) -> None:
+        require(outputs > 1, self, "compares classes, and one output says none")
+        if targets.reference is None:
+            raise ConfigError(f"metric {self.name} needs a `reference:` for the variant: hil reference --help")
+        shape = targets.reference.shape
+        if shape[1:] not in ((), (outputs,)):
+            raise ConfigError(f"metric {self.name}: the reference is {list(shape)}, not [N] or [N, {outputs}]")
+
+    def right(self, read: Floats, targets: Targets) -> NDArray[np.bool_]:
+        reference = targets.reference
+        if reference is None or len(reference) != len(read):
+            raise MeasurementError(f"metric {self.name} needs a reference for each of {len(read)} outputs")
+        right: NDArray[np.bool_] = read[:, 0] == (reference if reference.ndim == 1 else largest(reference))
+        return right

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STEPS = 60
 
@@ -50,6 +54,11 @@ def student_quantile(level: float, freedom: int) -> float:
     return math.sqrt(freedom) * math.tan(low)
 
 
+def student_p(t: float, freedom: int) -> float:
+    """Return the two-sided p-value of a value of Student's distribution."""
+    return max(0.0, 1 - _student_share(math.atan(abs(t) / math.sqrt(freedom)), freedom))
+
+
 def _student_share(angle: float, freedom: int) -> float:
     """Return how much of Student's distribution lies within t = sqrt(freedom) * tan(angle) of 0."""
     cosine = math.cos(angle)
@@ -69,3 +78,13 @@ def p_of_interval(change: float, low: float, high: float, level: float) -> float
     if change == 0 or half == 0:
         return float(change == 0)
     return 2 * NormalDist().cdf(-abs(change) / half * quantile(level))
+
+
+def edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> float:
+    """Return where `beyond` begins between a point inside of the interval and one outside, by bisection."""
+    if not beyond(outside):
+        return outside
+    for _ in range(_STEPS):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
+    return (inside + outside) / 2

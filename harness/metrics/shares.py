@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import MeasurementError
-from harness.metrics.base import Score
+from harness.metrics.base import Floats, Score, Test
 from harness.metrics.bootstrap import Bootstrapped
-from harness.metrics.estimate import Estimate, quantile
+from harness.metrics.estimate import Estimate, edge, quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from harness.metrics.base import Targets
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 #: Two-sided 95 % quantile of the normal distribution.
 Z_95 = 1.959963984540054
-_STEPS = 60
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -47,6 +44,23 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     low = 0.0 if successes == 0 else (centre - half) / scale
     high = 1.0 if successes == trials else (centre + half) / scale
     return low, high
+
+
+def poisson_interval(count: int, level: float) -> tuple[float, float]:
+    """Return the exact interval of the expected number of events of which `count` were seen.
+
+    F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28 (1936), 437-442: the means at which so
+    many or more, and so many or fewer, have the chance (1 - level) / 2.
+    """
+    tail = (1 - level) / 2
+    logs = np.cumsum(np.log(np.maximum(np.arange(count + 1), 1)))
+
+    def at_most(most: int, mean: float) -> float:
+        return float(np.exp(np.arange(most + 1) * math.log(mean) - mean - logs[: most + 1]).sum())
+
+    far = count + 10 * math.sqrt(count + 1) + 10
+    low = edge(count, 0.0, lambda mean: mean <= 0 or 1 - at_most(count - 1, mean) < tail) if count else 0.0
+    return low, edge(count or tail, far, lambda mean: at_most(count, mean) < tail)
 
 
 def accuracy_difference(gained: int, lost: int, samples: int, *, level: float) -> Estimate:
@@ -88,7 +102,7 @@ def tango_interval(gained: float, lost: float, samples: float, *, level: float) 
     def beyond(d: float) -> bool:
         return abs(_score(gained, lost, samples, d)) > z
 
-    return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
+    return edge(change, -1.0, beyond), edge(change, 1.0, beyond)
 
 
 def tango_excludes(gained: float, lost: float, samples: float, difference: float, *, level: float) -> bool:
@@ -106,16 +120,6 @@ def _score(gained: float, lost: float, n: float, d: float) -> float:
     if variance <= 0:
         return 0.0 if abs(excess) < 1e-9 * n else math.copysign(math.inf, excess)
     return excess / math.sqrt(variance)
-
-
-def _edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> float:
-    """Return where `beyond` begins between a point inside of the interval and one outside, by bisection."""
-    if not beyond(outside):
-        return outside
-    for _ in range(_STEPS):
-        middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
-    return (inside + outside) / 2
 
 
 def binomial_tail(successes: int, trials: int, share: float) -> float:
@@ -137,14 +141,14 @@ class Share(Bootstrapped):
     """A metric that is the share of inputs that are right. Where inputs come from files, files are drawn again."""
 
     @abstractmethod
-    def right(self, read: NDArray[np.float64], targets: Targets) -> NDArray[np.bool_]:
+    def right(self, read: Floats, targets: Targets) -> NDArray[np.bool_]:
         """Return which inputs are right, shape [N]."""
 
-    def statistic(self, read: NDArray[np.float64], targets: Targets) -> Statistic:
+    def statistic(self, read: Floats, targets: Targets) -> Statistic:
         right = self.right(read, targets).astype(np.float64)
         return lambda weights: (weights @ right) / weights.sum(axis=1)
 
-    def score(self, read: NDArray[np.float64], targets: Targets) -> Score:
+    def score(self, read: Floats, targets: Targets) -> Score:
         if targets.groups is not None:
             return super().score(read, targets)
         right = self.right(read, targets)
@@ -152,17 +156,9 @@ class Share(Bootstrapped):
         low, high = wilson_interval(correct, count)
         return Score(correct / count, low, high, f"{correct / count:.4g} ({correct:,} of {count:,} inputs)")
 
-    def compare(
-        self,
-        a: NDArray[np.float64],
-        b: NDArray[np.float64],
-        targets: Targets,
-        *,
-        level: float,
-        rng: np.random.Generator,
-    ) -> Estimate:
+    def difference(self, a: Floats, b: Floats, targets: Targets, test: Test) -> Estimate:
         if targets.groups is not None:
-            return super().compare(a, b, targets, level=level, rng=rng)
+            return super().difference(a, b, targets, test)
         before, after = self.right(a, targets), self.right(b, targets)
         gained, lost = int(np.count_nonzero(after & ~before)), int(np.count_nonzero(before & ~after))
-        return accuracy_difference(gained, lost, len(before), level=level)
+        return accuracy_difference(gained, lost, len(before), level=test.level)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report import numbers
 from harness.report.decide import Match, compare_sides
 from harness.report.frame import Policy
-from harness.report.metrics import METRICS, Metric, energy_name
+from harness.report.metrics import METRICS, Metric, energy_name, leading
 from harness.report.pairing import side_maker
 from harness.report.remarks import guessing, guessing_sentence
 from harness.report.units import unit_spreads
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.store import Results
 
 #: The axes of the answer, in their order.
-_AXES = [METRICS[name] for name in ("accuracy", "latency", "ticks", "energy", "peak_ram", "flash")]
+_COSTS = [METRICS[name] for name in ("latency", "ticks", "energy", "peak_ram", "flash")]
 
 _NAMED = 3
 
@@ -85,7 +85,9 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
         if len(cases):
             lead = f"Only {cases['variant'].iloc[0]} was measured completely, so there is nothing to compare it with."
         return Answer(f"{lead} {chance}." if chance else lead, (), policy)
-    orders = {metric: order for metric in _AXES if len(order := _ordered(metric, cases)) > 1}
+    score = leading(row["metric"] for row in plain)
+    axes = [score, *_COSTS] if score else _COSTS
+    orders = {metric: order for metric in axes if len(order := _ordered(metric, cases)) > 1}
     strict = replace(policy, level=1 - (1 - policy.level) / (len(cases) * max(1, len(orders))))
     spreads = unit_spreads(results) if spreads is None else spreads
     rows, refused = _held_against_best(results, plain, orders, strict, spreads)
@@ -94,12 +96,12 @@ def answer(results: Results, group: Group, policy: Policy | None = None, spreads
         if all(other in rows[metric.name] for other in order["variant"].iloc[1:]):
             without = cases.loc[cases[metric.column].isna(), "variant"].tolist()
             axis = _axis(metric, order, rows[metric.name], group.counter, without)
-            if chance and metric.name == "accuracy":
+            if chance and metric is score:
                 axis = replace(axis, leaders=(), sentence=f"{chance}.", settled=False)
             found.append(axis)
     lead = _lead([axis for axis in found if axis.leaders], len(cases))
     if chance:
-        lead = f"{chance}, and none has the {METRICS['accuracy'].best}. {lead}".strip()
+        lead = f"{chance}, and none has the {score.best if score else 'best score'}. {lead}".strip()
     if refused:
         lead = f"{lead} Not compared: {'; '.join(refused)}.".strip()
     return Answer(lead, tuple(found), policy)
@@ -218,6 +220,8 @@ def _gap(row: Row) -> str:
         return numbers.change(1 / change)
     if row.unit == "share":
         return f"{numbers.signed(-100 * change)} points"
+    if row.metric == "score":
+        return f"{-change:+.3g} {row.unit}".rstrip()
     share = f" ({numbers.change(1 - change / row.b_value)})" if row.b_value else ""
     return f"{numbers.MINUS if change > 0 else '+'}{numbers.count(abs(change))} {row.unit}{share}"
 
@@ -228,13 +232,15 @@ def _interval(row: Row) -> str:
     low, high = row.family
     if row.scale == "ratio":
         return f"interval {numbers.span(100 * (1 / high - 1), 100 * (1 / low - 1))} %"
-    return f"interval {numbers.span(-100 * high, -100 * low)} points"
+    if row.unit == "share":
+        return f"interval {numbers.span(-100 * high, -100 * low)} points"
+    return f"interval {-high:+.3g} to {-low:+.3g} {row.unit}".rstrip()
 
 
 def _value(metric: Metric, row: Any, counter: str) -> str:
     figure = float(row[metric.column])
-    if metric.unit == "share":
-        return numbers.percent(figure, int(row["samples"]))
+    if metric.name in ("accuracy", "score"):
+        return numbers.score(figure, metric.unit, int(row["samples"]))
     if metric.unit == "us":
         return f"{numbers.count(round(figure, 1))} µs"
     if metric.unit == "uJ":

@@ -169,7 +169,7 @@ def compare_scores(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence:
         reason = f"can't tell: another metric, {words[1]} after {words[0]}"
         return Evidence(unit, count, verdict="can't tell", reason=reason)
     try:
-        task, targets = task_of(words[1]), targets_of(b)
+        task, targets = task_of(words[1], asked.policy.own), targets_of(b)
         left, right = (read_of(task, side) for side in (a, b))
         change = float(b.row[metric.column]) - float(a.row[metric.column])
         same_image = a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256

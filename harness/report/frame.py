@@ -30,6 +30,7 @@ class Policy:
         across_engines: compare cases of different inference engines, with a note, instead of refusing.
         resamples: how many samples the bootstrap draws.
         seed: seed of the bootstrap's random numbers.
+        own: metrics that are functions of the user's and may be run.
     """
 
     level: float = 0.95
@@ -39,6 +40,7 @@ class Policy:
     across_engines: bool = False
     resamples: int = 2000
     seed: int = 0
+    own: tuple[str, ...] = ()
 
     def margin(self, metric: Metric, baseline: float | None) -> float:
         """Return the least difference of interest from a baseline: a share for a ratio, else in the metric's unit."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from harness.report.metrics import leading
 from harness.store.folders import injected_faults
 from harness.store.place import boards_of, spelled
 from harness.store.results import plain_rows
@@ -16,6 +17,7 @@ from harness.store.runs import read_run_file
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
+    from harness.report.metrics import Metric
     from harness.store import Results
 
 #: Rows that differ in one of these are never in one chart or ranking.
@@ -47,10 +49,14 @@ class RunOrigin:
         kinds = [*_list(lab.get("kinds")), *(_dict(device).get("kind") for device in devices)]
         return next((found for found in map(_dict, kinds) if found.get("name") == kind), {})
 
+    def suite(self, task: str) -> dict[str, Any]:
+        """Return a suite as it was when the run was made; empty if it isn't known."""
+        suites = _list(_dict(self.about.get("config")).get("suites"))
+        return next((found for found in map(_dict, suites) if found.get("task") == task), {})
+
     def suite_title(self, task: str) -> str | None:
         """Return the title of a suite, if it has one."""
-        suites = _list(_dict(self.about.get("config")).get("suites"))
-        title = next((found.get("title") for found in map(_dict, suites) if found.get("task") == task), None)
+        title = self.suite(task).get("title")
         return str(title) if title else None
 
 
@@ -86,6 +92,11 @@ class Group:
     def complete(self) -> pd.DataFrame:
         """The newest run's complete cases."""
         return self.cases[self.cases["status"] == "complete"]
+
+    @property
+    def score(self) -> Metric | None:
+        """What the newest run's cases are judged by: accuracy, or the score of their metric; None: nothing."""
+        return leading(self.cases["metric"])
 
     @property
     def place(self) -> str:

@@ -114,15 +114,15 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
     revisions = results.runs.set_index("run")["git_revision"]
     complete = complete.assign(git_revision=complete["run"].map(revisions)).sort_values(["started_utc", "case"])
     complete = placed(complete).assign(metric=complete["metric"].fillna("top1"))  # older results had no other
-    found = []
+    found, both = [], {"ticks", "latency"} <= set(policy.metrics)
     for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
         once = rows.drop_duplicates("run", keep="last")
         plain = plain_rows(once)
         for name in policy.metrics:
             task = str(once["metric"].iloc[0])
             metric = metric_of(name, task)
-            if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
-                continue
+            if both and metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
+                continue  # it says the same as the other one, or nothing
             if metric.name in ("accuracy", "score") and metric.name != scored_by(task):
                 continue
             there = once[once[metric.column].notna()]

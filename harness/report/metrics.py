@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.config.metric import MetricChoice
+from harness.errors import ConfigError
 from harness.metrics.shares import Share
 from harness.schema import SIMULATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from harness.metrics.base import TaskMetric
 
@@ -115,14 +117,20 @@ ALIASES: Final = {
 }
 
 
-@cache
-def task_of(task: str) -> TaskMetric:
+def task_of(task: str, own: Container[str] = ()) -> TaskMetric:
     """Return the metric of a suite from what the column `metric` says of it.
 
+    Args:
+        task: the column.
+        own: functions of the user's that may be run. Results that somebody else made could name any function.
+
     Raises:
-        ConfigError: this harness knows no such metric.
+        ConfigError: this harness knows no such metric, or it is a function that may not be run.
     """
-    return MetricChoice.model_validate(task).open()
+    choice = MetricChoice.model_validate(task)
+    if choice.own and choice.name not in own:
+        raise ConfigError(f"{choice.name} is a function that is not run because results name it; see hil score --help")
+    return choice.open()
 
 
 @cache
@@ -136,10 +144,12 @@ def metric_of(name: str, task: str | None) -> Metric:
     metric = METRICS[name]
     if name != "score" or scored_by(task) == "accuracy" or task == "none":
         return metric
-    known = task_of(str(task))
+    choice = MetricChoice.model_validate(task)
+    known: Any = SimpleNamespace(**{**_OWN, "title": choice.name, **choice.parameters}) if choice.own else choice.open()
+    shown = isinstance(known, Share) and known.unit == "share"  # areas are shown as 0.93, not in percent
     return replace(
         metric,
-        unit="share" if isinstance(known, Share) else known.unit.removeprefix("share"),
+        unit="share" if shown else known.unit.removeprefix("share"),
         margin=known.margin,
         relative=known.relative,
         more_is_better=known.more_is_better,
@@ -148,9 +158,23 @@ def metric_of(name: str, task: str | None) -> Metric:
     )
 
 
+#: How a function of the user's is shown, unless the suite says otherwise (`harness.metrics.own`).
+_OWN: Final = {"unit": "", "more_is_better": True, "margin": 0.01, "relative": True}
+
+
 def scored_by(task: str | None) -> str:
     """Return which figure says how well a suite's models do: its metric's score; of top-1, that is the accuracy."""
     return "accuracy" if task is None or task == "top1" else "score"
+
+
+def leading(tasks: Iterable[str | None]) -> Metric | None:
+    """Return the figure that cases are judged by: accuracy, or their metric's score; None where nothing is scored.
+
+    Args:
+        tasks: the column `metric` of cases of one suite; missing in old results.
+    """
+    task = next((task for task in tasks if isinstance(task, str)), None)
+    return None if task == "none" else metric_of(scored_by(task), task)
 
 
 def energy_name(sources: Iterable[str | None]) -> str:

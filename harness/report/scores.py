@@ -27,6 +27,8 @@ def chance_level(row: Mapping[str, Any]) -> float | None:
     """Return what a model scores by a case's metric that doesn't look at its input; None where that isn't known."""
     name = str(row.get("metric") or "top1").partition(" ")[0]
     classes = row.get("classes")
+    if name == "binary":
+        return row.get("majority_share")
     return 1 / classes if name == "balanced_accuracy" and classes else CHANCE.get(name)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
 from harness.report.groups import known, records
-from harness.report.metrics import METRICS, energy_name
+from harness.report.metrics import METRICS, energy_name, leading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,11 +82,12 @@ def variants(group: Group, images: Images) -> Table:
     ticks = group.counter
     energy = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
     latency = any(known(row["latency_us_median"]) for row in rows)
+    score = leading(row["metric"] for row in rows)
     columns: dict[str, tuple[_Show, str]] = {
-        "accuracy": (_share, "accuracy"),
-        "95 % interval": (_interval, "accuracy"),
+        **({score.called or score.name: (partial(_score, score.unit), score.column)} if score else {}),
+        **({"95 % interval": (partial(_interval, score.unit), score.column)} if score else {}),
         "agrees with reference": (_share, "agreement"),
-        "its 95 % interval": (_interval, "agreement"),
+        "its 95 % interval": (partial(_interval, "share"), "agreement"),
         "greatest difference": (_three_digits, "reference_difference_max"),
         f"{ticks} (median)": (_count, "ticks_median"),
         **({} if latency else {f"{ticks} (p95)": (_count, "ticks_p95")}),
@@ -96,7 +98,10 @@ def variants(group: Group, images: Images) -> Table:
         "flash, bytes": (_count, "flash_bytes"),
         "flash compressed, bytes": (_count, "flash_compressed_bytes"),
     }
-    cells = {title: [_cell(show, row, name) for row in rows] for title, (show, name) in columns.items()}
+    cells = {
+        title: [_cell(show, row, name, interval=title.endswith("95 % interval")) for row in rows]
+        for title, (show, name) in columns.items()
+    }
     filled = {title: column for title, column in cells.items() if any(one.text != NONE for one in column)}
     names = [_names(row, images) for row in rows]
     devices = [[_device(row) for row in rows]] if group.several else []
@@ -140,7 +145,9 @@ def _interval_of(row: Row) -> str:
     low, high = row.family
     if row.scale == "ratio":
         return f", {numbers.span(100 * (low - 1), 100 * (high - 1))} %"
-    return f", {numbers.span(100 * low, 100 * high)}" if row.unit == "share" else ""
+    if row.unit == "share":
+        return f", {numbers.span(100 * low, 100 * high)}"
+    return f", {low:+.3g} to {high:+.3g}" if row.metric == "score" else ""
 
 
 def _change(row: Row) -> str:
@@ -151,7 +158,8 @@ def _change(row: Row) -> str:
         return f"{numbers.signed(100 * change)} points"
     if not change:
         return "0"
-    return f"{'+' if change > 0 else numbers.MINUS}{numbers.count(abs(change))}"
+    size = numbers.figure(abs(change)) if row.metric == "score" else numbers.count(abs(change))
+    return f"{'+' if change > 0 else numbers.MINUS}{size}"
 
 
 def run_table(runs: pd.DataFrame) -> Table:
@@ -184,8 +192,8 @@ def _device(row: dict[str, Any]) -> Cell:
     return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
-def _cell(show: _Show, row: dict[str, Any], name: str) -> Cell:
-    value = row[f"{name}_low" if show is _interval else name]
+def _cell(show: _Show, row: dict[str, Any], name: str, *, interval: bool) -> Cell:
+    value = row[f"{name}_low" if interval else name]
     return Cell(show(row, name), float(value)) if known(value) else Cell(NONE)
 
 
@@ -193,8 +201,12 @@ def _share(row: dict[str, Any], name: str) -> str:
     return numbers.percent(float(row[name]), int(row["samples"]))
 
 
-def _interval(row: dict[str, Any], name: str) -> str:
-    return numbers.percents(float(row[f"{name}_low"]), float(row[f"{name}_high"]), int(row["samples"]))
+def _score(unit: str, row: dict[str, Any], name: str) -> str:
+    return numbers.score(float(row[name]), unit, int(row["samples"]))
+
+
+def _interval(unit: str, row: dict[str, Any], name: str) -> str:
+    return numbers.scores(float(row[f"{name}_low"]), float(row[f"{name}_high"]), unit, int(row["samples"]))
 
 
 def _three_digits(row: dict[str, Any], name: str) -> str:

@@ -96,7 +96,7 @@ def prepare_case(
         board=board,
         image=image,
         inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
-        scoring=scoring(suite, data, real, card.output, load_reference(suite, variant, card.output, data.places)),
+        scoring=scoring(suite, data, real, card.output, load_reference(suite, variant, card.output, data)),
         keep_outputs=suite.outputs != "none",
         places=tuple(data.places.tolist()),
         inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
