@@ -114,13 +114,13 @@ def print_profile(profile: Profile, title: str) -> None:
 
 def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
     """Return the input that is asked for: a suite's sample, a file's, or else a random one."""
-    from harness.profile.inputs import file_input, random_input, suite_input
+    from harness.profile.inputs import file_input, random_inputs, suite_input
 
     if suite is not None:
         return suite_input(image, suite, sample)
     if file is not None:
         return file_input(image.card.input, file)
-    return random_input(image.card.input)
+    return random_inputs(image.card)
 
 
 def _print_functions(profile: FunctionProfile, title: str) -> None:

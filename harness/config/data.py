@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.inputs import FromInputs, RandomInputs
+from harness.config.inputs import FromInputs, RandomInputs, TensorInputs
 from harness.config.labels import checked_groups, checked_labels
 from harness.config.subset import stratified
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class SuiteData:
         of: how many inputs the suite's data have in all; None: these are all of them.
         quantized: whether `raw` holds values of the model's input type as it has them; then there is no scale.
         groups: the group of each input, like its recording, int64, shape [N]; None: each is one of its own.
+        tensors: the inputs of each tensor by its name, where a model has several; `raw` is the first one's.
+        lengths: how many steps each input has, int64, shape [N], where axis 1 of the inputs are steps.
         random: whether the inputs are drawn at random, for each model in the range of its own input.
     """
 
@@ -53,6 +56,8 @@ class SuiteData:
     quantized: bool = False
     groups: NDArray[np.int64] | None = None
     random: bool = False
+    tensors: Mapping[str, SuiteData] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -74,8 +79,16 @@ class SuiteData:
             rows: which inputs of the suite, ascending, int64.
         """
         given: dict[str, Any] = {"raw": self.raw, "labels": self.labels, "groups": self.groups, "indices": self.places}
+        given["lengths"] = self.lengths
         taken: dict[str, Any] = {name: array[rows] for name, array in given.items() if array is not None}
+        if self.tensors is not None:
+            taken["tensors"] = {name: part.take(rows) for name, part in self.tensors.items()}
         return replace(self, **taken, of=self.total)
+
+    @property
+    def parts(self) -> Mapping[str, SuiteData]:
+        """The inputs of each tensor by its name; of a single one, which needs no name, by ""."""
+        return self.tensors or {"": self}
 
     def chosen(self, count: int | None) -> SuiteData:
         """Return so many inputs, of each class its share (`harness.config.subset`); all if there are no more.
@@ -104,7 +117,9 @@ class SuiteData:
     def digest(self) -> str:
         """Return the SHA-256 of the inputs (of random ones, of their places), their labels, groups and scale."""
         content = self.places.tobytes() if self.random else self.raw.tobytes()
-        content += b"".join(array.tobytes() for array in (self.labels, self.groups) if array is not None)
+        arrays = (self.labels, self.groups, self.lengths)
+        content += b"".join(array.tobytes() for array in arrays if array is not None)
+        content += "".join(f"{name} {part.digest()}" for name, part in (self.tensors or {}).items()).encode()
         content += f"{self.scale} {self.offset}".encode()
         return hashlib.sha256(content).hexdigest()
 
@@ -141,6 +156,10 @@ def read_data(
     """
     if isinstance(inputs, RandomInputs):
         return random_data(inputs.random)
+    if isinstance(inputs, TensorInputs):
+        data = read_data(folder, next(iter(inputs.tensors.values())), labels, groups, classes, takes)
+        each = {k: read_data(folder, source, None, None, classes, takes) for k, source in inputs.tensors.items()}
+        return _join_tensors(data, each)
     read = inputs.read(folder, classes)
     found = read.labels
     if not isinstance(labels, FromInputs):
@@ -160,6 +179,26 @@ def read_data(
         groups=None if groups is None else groups.read(folder, ()).values,
         groups_name="groups" if groups is None else groups.name,
     )
+
+
+def _join_tensors(data: SuiteData, parts: Mapping[str, SuiteData]) -> SuiteData:
+    """Return data whose inputs are several arrays.
+
+    Args:
+        data: labels and all else; its own inputs are the first array.
+        parts: each array by the name of the tensor that it is for.
+
+    Raises:
+        ConfigError: they have other numbers of inputs.
+    """
+    for name, part in parts.items():
+        if len(part) != len(data):
+            first = next(iter(parts))
+            raise ConfigError(
+                f'inputs: tensor "{name}" has {len(part)} inputs, but "{first}" has {len(data)}: each input has all of '
+                "them"
+            )
+    return replace(data, tensors=parts)
 
 
 def build_data(

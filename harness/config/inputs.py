@@ -151,6 +151,31 @@ class RandomInputs(Inputs):
         return self
 
 
+class TensorInputs(Inputs):
+    """Inputs of a model of several tensors: those of each, by the tensor's name in the model card."""
+
+    form = "tensors"
+    tensors: Annotated[dict[str, Inputs], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _each_has_its_own(self) -> Self:
+        if self.model_fields_set & {"scale", "offset", "quantized"}:
+            raise ValueError("each tensor has a scale of its own; give scale, offset and quantized below its name")
+        if any(isinstance(source, (TensorInputs, RandomInputs)) for source in self.tensors.values()):
+            raise ValueError("a tensor's inputs are an array or files; inputs that are all random are {random: N}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What errors and results call it."""
+        return ", ".join(source.name for source in self.tensors.values())
+
+    def from_folder(self, folder: Path, other: Path) -> dict[str, Any] | str:
+        """Return what a file in another folder says to mean the same."""
+        moved = {name: source.from_folder(folder, other) for name, source in self.tensors.items()}
+        return {**self.model_dump(mode="json", exclude_unset=True), "tensors": moved}
+
+
 class InputArray(Inputs, ArrayFile):
     """Inputs from an array."""
 
@@ -324,6 +349,6 @@ class FromInputs(Labels):
 
 #: The forms that each may have.
 FORMS: Final[Mapping[type[Source], tuple[type[Source], ...]]] = {
-    Inputs: (InputArray, InputCsv, InputParquet, Images, Wav, InputFunction, RandomInputs),
+    Inputs: (InputArray, InputCsv, InputParquet, Images, Wav, InputFunction, RandomInputs, TensorInputs),
     Labels: (LabelArray, LabelCsv, LabelParquet, LabelFunction),
 }

@@ -13,6 +13,7 @@ from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run t
 from harness.config.document import Document, Location, Model, read_document
 from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
 from harness.config.metric import MetricChoice, check_metric
+from harness.config.sequence import StepKeys, check_steps
 from harness.errors import ConfigError
 from harness.schema import CASES
 from harness.text.meant import did_you_mean
@@ -76,7 +77,7 @@ class Variant(VariantEntry):
     line: int
 
 
-class _SuiteKeys(Model):
+class _SuiteKeys(StepKeys):
     task: Name
     title: str = ""
     inputs: Inputs
@@ -84,6 +85,7 @@ class _SuiteKeys(Model):
     classes: tuple[str, ...] = ()
     metric: MetricChoice = MetricChoice(name="top1")
     groups: Labels | None = None
+    lengths: Labels | None = None
     seconds: Annotated[float, Field(gt=0)] | None = None
     outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
@@ -166,10 +168,13 @@ class Suite(_SuiteKeys):
         import numpy as np  # noqa: PLC0415
 
         from harness.config.data import read_data  # noqa: PLC0415
+        from harness.config.steps import with_steps  # noqa: PLC0415
 
         try:
             takes = self.metric.labels(self.classes)
             data = read_data(self.path.parent, self.inputs, self.labels, self.groups, self.classes, takes)
+            if self.sequence is not None:
+                data = with_steps(data, self.lengths, self.path.parent)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
@@ -196,6 +201,7 @@ def load_suite(path: Path | str) -> Suite:
         except ConfigError as error:
             raise document.error(("inputs",), str(error)) from error
     check_metric(document, dict(top))
+    check_steps(document, dict(top))
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from harness.config import ArrayFile, Lab
-from harness.config.inputs import InputArray, LabelArray, RandomInputs
+from harness.config.inputs import InputArray, Inputs, LabelArray, RandomInputs, Source, TensorInputs
 from harness.errors import (
     BusyError,
     FarmError,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 HUNG: Final = 40
 _WRITER: Final = "board"
 #: The keys of a suite that may name a file of arrays.
-_ARRAYS: Final = ("inputs", "labels", "groups")
+_ARRAYS: Final = ("inputs", "labels", "groups", "lengths")
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
 
@@ -89,7 +89,7 @@ class Packed:
     """What a worker couldn't read where it is: content of an .npz file, and what a suite with it says, by key."""
 
     content: bytes
-    sources: Mapping[str, ArrayFile]
+    sources: Mapping[str, Source]
 
 
 def pack(suite: Suite) -> Packed | None:
@@ -102,12 +102,18 @@ def pack(suite: Suite) -> Packed | None:
     if all(isinstance(source, ArrayFile | RandomInputs) for source in given.values()):
         return None
     data, file = suite.load_all(), io.BytesIO()
-    arrays: dict[str, Any] = {"inputs": data.raw, "labels": data.labels, "groups": data.groups}
-    np.savez(file, **{key: array for key, array in arrays.items() if array is not None})
-    sources = {key: LabelArray(file="data.npz", array=key) for key in given}
-    scale = {"quantized": True} if data.quantized else {"scale": data.scale, "offset": data.offset}
-    inputs = {"file": "data.npz", "array": "inputs", "note": suite.inputs.note, **scale}
-    return Packed(file.getvalue(), {**sources, "inputs": InputArray.model_validate(inputs)})
+    parts = {f"inputs {name}".strip(): part for name, part in data.parts.items()}
+    arrays: dict[str, Any] = {key: getattr(data, key) for key in given if key != "inputs"}
+    arrays |= {key: part.raw for key, part in parts.items()}
+    np.savez(file, **arrays)
+    sources: dict[str, Source] = {key: LabelArray(file="data.npz", array=key) for key in given}
+    inputs: dict[str, Inputs] = {}
+    for key, part in parts.items():
+        scale = {"quantized": True} if part.quantized else {"scale": part.scale, "offset": part.offset}
+        said = {"file": "data.npz", "array": key, "note": suite.inputs.note, **scale}
+        inputs[key.removeprefix("inputs ")] = InputArray.model_validate(said)
+    whole = inputs["inputs"] if data.tensors is None else TensorInputs(tensors=inputs, note=suite.inputs.note)
+    return Packed(file.getvalue(), {**sources, "inputs": whole})
 
 
 def order_case(
@@ -136,11 +142,18 @@ def order_case(
 
     image = named(suite.image_path(variant, kind))
     reference = None if variant.reference is None else moved(variant.reference)
+    data: dict[str, Source]
     if packed is None:
         data = {key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)}
     else:
         file = {"file": named(Path("data.npz"), packed.content)}
-        data = {key: source.model_copy(update=file) for key, source in packed.sources.items()}
+
+        def there_now(source: Source) -> Source:
+            if isinstance(source, TensorInputs):
+                return source.model_copy(update={"tensors": {k: there_now(s) for k, s in source.tensors.items()}})
+            return source.model_copy(update=file)
+
+        data = {key: there_now(source) for key, source in packed.sources.items()}
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),

@@ -90,7 +90,7 @@ def task_for(kind: BoardKind, suites: Sequence[Path]) -> Task:
         for variant in suite.variants:
             with suppress(ConfigError):  # no image, or none for this kind
                 image = load_image(suite.image_path(variant, kind), kind)
-                if image.card.input.dtype == "int8":
+                if [tensor.dtype for tensor in image.card.inputs] == ["int8"] and suite.sequence is None:
                     data = suite.load_data(_INPUTS)
                     tensors = input_tensors(data, image.card.input, variant.resize)
                     inputs = tuple(tensor.tobytes() for tensor in tensors)

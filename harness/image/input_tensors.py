@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.config.steps import flat_steps
 from harness.config.subset import SEED
 from harness.errors import ImageError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Literal
 
     from numpy.typing import NDArray
 
     from harness.config.data import SuiteData
-    from harness.image.model_card import TensorSpec
+    from harness.image.model_card import ModelCard, TensorSpec
 
     Resize = Literal["area", "bilinear"]
 
@@ -35,6 +38,42 @@ def input_tensors(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> N
     return spec.encode(model_inputs(data, spec, resize))
 
 
+def parts_by_tensor(data: SuiteData, card: ModelCard) -> list[SuiteData]:
+    """Return the inputs of each of the model's tensors.
+
+    Raises:
+        ImageError: a tensor has no array, or an array no tensor.
+    """
+    if data.random:
+        return [data] * len(card.inputs)
+    if data.tensors is None and len(card.inputs) == 1:
+        return [data]
+    names = [tensor.name or "" for tensor in card.inputs]
+    has = f"the model's inputs are {', '.join(names)}" if names != [""] else "the model's only input has no name"
+    given: Mapping[str, SuiteData] = data.tensors or {}
+    if not given:
+        raise ImageError(f'{has}: give each an array, with "inputs: {{tensors: {{{names[0]}: ...}}}}"')
+    for name in given:
+        if name not in names:
+            raise ImageError(f'there is an array for the tensor "{name}"{did_you_mean(name, names)}; {has}')
+    for name in names:
+        if name not in given:
+            raise ImageError(f'there is no array for the tensor "{name}"; {has}')
+    return [given[name] for name in names]
+
+
+def input_rows(data: SuiteData, card: ModelCard, resize: Resize | None) -> list[bytes]:
+    """Return each input, of sequences each step, as it goes over the link: the bytes of all its tensors.
+
+    Raises:
+        ImageError: they don't fit the model.
+    """
+    flat = flat_steps(data)
+    parts = zip(parts_by_tensor(flat, card), card.inputs, strict=True)
+    tensors = [input_tensors(part, spec, resize) for part, spec in parts]
+    return [b"".join(row.tobytes() for row in rows) for rows in zip(*tensors, strict=True)]
+
+
 def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> NDArray[np.float32]:
     """Return the real values that a model gets, float32 [N, ...] of its input's shape but for dimensions of 1.
 
@@ -48,6 +87,9 @@ def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> ND
     """
     if data.random:
         return _random(data, spec)
+    if data.tensors is not None or data.lengths is not None:
+        what = "sequences of steps" if data.tensors is None else f"of several tensors ({', '.join(data.tensors)})"
+        raise ImageError(f"the suite's inputs are {what}; one tensor without steps is needed here")
     real = _dequantized(data.raw, spec, resize) if data.quantized else data.real()
     if resize is not None:
         real = resized(real, spec.shape, resize)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +11,11 @@ from harness.errors import ConfigError, MeasurementError
 from harness.measure.reference import agreement_columns, real_outputs
 from harness.metrics.base import Targets
 from harness.metrics.classes import top1
+from harness.metrics.own import Own
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from harness.config import Suite
@@ -39,6 +42,13 @@ class Scoring:
     inputs: NDArray[np.float32]
     output: TensorSpec
     reference: Reference | None
+
+    def of_tensors(self, outputs: Sequence[TensorSpec]) -> Scoring:
+        """Return the same for a model of several output tensors: a function of the user's gets them by name."""
+        if len(outputs) == 1 or not isinstance(self.metric, Own):
+            return self
+        tensors = tuple((str(tensor.name), tensor.size) for tensor in outputs)
+        return replace(self, metric=replace(self.metric, tensors=tensors))
 
     def sample(self, index: int, raw: NDArray[Any]) -> dict[str, Any]:
         """Return the columns of a sample that an output tensor, flat as it came, and the input's label give.

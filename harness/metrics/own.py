@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Own(Bootstrapped):
-    """A function of outputs, float64 [N, outputs], and labels [N, ...], that returns a number.
+    """A function of outputs, float64 [N, outputs] (a dict of these where there are several), and labels [N, ...].
+
+    It returns a number.
 
     Its intervals come from inputs drawn again, within each class where labels are classes: it is called some thousand
     times.
@@ -36,6 +38,7 @@ class Own(Bootstrapped):
         unit: of its values.
         more_is_better: False for an error.
         margin: least difference of interest, a share of the baseline's value.
+        tensors: names and sizes of a model's output tensors, where it has several: the function gets them by name.
     """
 
     name: str = field(repr=False)
@@ -43,6 +46,7 @@ class Own(Bootstrapped):
     unit: str = ""
     more_is_better: bool = True
     margin: float = 0.01
+    tensors: tuple[tuple[str, int], ...] = field(default=(), repr=False, compare=False)
     function: Callable[..., Any] = field(init=False, repr=False, compare=False)
 
     relative = True
@@ -68,10 +72,17 @@ class Own(Bootstrapped):
 
     def statistic(self, read: Floats, targets: Targets) -> Statistic:
         labels = None if targets.labels is None else known_labels(targets, self, len(read))
+        outputs: Any = read
+        if self.tensors:
+            ends = np.cumsum([size for _, size in self.tensors])[:-1]
+            outputs = dict(zip([name for name, _ in self.tensors], np.split(read, ends, axis=1), strict=True))
+
+        def some(places: NDArray[np.intp]) -> Any:
+            return {k: v[places] for k, v in outputs.items()} if self.tensors else outputs[places]
 
         def value(places: NDArray[np.intp]) -> float:
             try:
-                found = float(self.function(read[places], None if labels is None else labels[places]))
+                found = float(self.function(some(places), None if labels is None else labels[places]))
             except Exception as error:
                 said = f"{type(error).__name__}: {error}"
                 raise MeasurementError(f"metric {self.name} failed on {len(places)} inputs: {said}") from error

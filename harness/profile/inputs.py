@@ -12,11 +12,11 @@ from harness.config import load_suite
 from harness.config.data import to_real
 from harness.data.numpy_file import load_array
 from harness.errors import ConfigError, ImageError
-from harness.image.input_tensors import check_shape, input_tensors
+from harness.image.input_tensors import check_shape, input_rows
 
 if TYPE_CHECKING:
     from harness.image.elf import Image
-    from harness.image.model_card import TensorSpec
+    from harness.image.model_card import ModelCard, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,16 @@ def random_input(spec: TensorSpec, seed: int = 0) -> ProfileInput:
     return ProfileInput(values.tobytes(), f"random, {limits.min} to {limits.max}, seed {seed}")
 
 
+def random_inputs(card: ModelCard) -> ProfileInput:
+    """Draw an input of all tensors of a model."""
+    each = [random_input(spec) for spec in card.inputs]
+    return ProfileInput(b"".join(one.data for one in each), "; ".join(dict.fromkeys(one.origin for one in each)))
+
+
 def suite_input(image: Image, path: Path, sample: int) -> ProfileInput:
     """Take one sample of a suite, in the size and type that the image's variant gets it in the suite's runs.
+
+    Of a sequence it is the first step.
 
     Raises:
         ConfigError: the suite is wrong, has no such sample, or its samples are not for this model.
@@ -52,10 +60,10 @@ def suite_input(image: Image, path: Path, sample: int) -> ProfileInput:
     resize = next((variant.resize for variant in suite.variants if Path(variant.image).stem == image.path.stem), None)
     one = data.take(np.array([sample]))
     try:
-        tensor = input_tensors(one, image.card.input, resize)
+        first = input_rows(one, image.card, resize)[0]
     except ImageError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return ProfileInput(tensor.tobytes(), f"sample {sample} of {suite.task} ({path})")
+    return ProfileInput(first, f"sample {sample} of {suite.task} ({path})")
 
 
 def file_input(spec: TensorSpec, path: Path) -> ProfileInput:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.report.by_input import by_input
 from harness.report.frame import CaseId
 from harness.store.place import unit_of, where
 from harness.store.results import plain_rows
@@ -60,7 +61,7 @@ def side_maker(results: Results) -> Callable[[CaseRow], Side]:
 
     @cache
     def samples_of(run: str) -> dict[int, pd.DataFrame]:
-        table = results.of_run(run).table("samples", _SAMPLE_COLUMNS)
+        table = by_input(results.of_run(run).table("samples", (*_SAMPLE_COLUMNS, "step")))
         return {int(str(case)): rows for case, rows in table.groupby("case")}
 
     @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from harness.measure.duty import duty_sentence
 from harness.measure.input_columns import input_warnings
 from harness.metrics.shares import binomial_tail
 from harness.report.metrics import leading, scored_by
@@ -50,6 +51,7 @@ def remarks(rows: Sequence[CaseRow]) -> list[Caveat]:
         *_ranges(complete),
         *_guessing(complete),
         *_chosen(complete),
+        *_duty(complete),
     ]
     return sorted(found, key=lambda remark: remark.tone != "warning")
 
@@ -104,6 +106,16 @@ def _chosen(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
                 f"{samples:,} of the suite's inputs were used: of each class its share, {found} of {classes} classes."
             )
             yield Caveat("Part of the inputs", text, "note")
+
+
+def _duty(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
+    """Say what a period makes of each case, and that a model with state was run without its past."""
+    for row in rows:
+        if (sentence := duty_sentence(row)) is not None:
+            yield Caveat("Duty cycle", f"{row['variant']}: {sentence}.", "warning" if row.get("late") else "note")
+    if any("has state" in str(row.get("inputs_note")) for row in rows):
+        text = 'The state of the models is reset before each input. A suite with "sequence:" runs them step by step.'
+        yield Caveat("State", text, "note")
 
 
 def guessing(rows: Sequence[CaseRow]) -> list[CaseRow]:

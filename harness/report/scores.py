@@ -81,6 +81,11 @@ def outputs_of(side: Side) -> NDArray[np.float64]:
     kept = side.arrays("outputs") if side.arrays is not None else None
     if kept is None or kept.empty:
         raise StoreError(f"the outputs of {side.row['variant']} in run {side.row['run']} were not kept")
+    if kept["step"].notna().any() or kept["tensor"].gt(0).any():
+        raise StoreError(
+            f"an answer of {side.row['variant']} is made of several steps or output tensors: what its suite makes of "
+            "them is in the samples, and can't be scored anew from the results"
+        )
     outputs = real_outputs(kept)
     if len(outputs) != len(firsts(side.samples)):
         raise StoreError(

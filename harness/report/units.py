@@ -166,7 +166,7 @@ def _first_runs(results: Results, case: CaseRow, read: dict[str, pd.DataFrame]) 
     """Return ticks and output of the first inference on each input, by input."""
     run = case["run"]
     if run not in read:
-        read[run] = results.of_run(run).table("samples", ["case", "sample", "repeat", "ticks", "output_crc"])
+        read[run] = results.of_run(run).table("samples", ["case", "sample", "step", "repeat", "ticks", "output_crc"])
     rows = read[run]
     mine: pd.DataFrame = rows[(rows["case"] == case["case"]) & (rows["repeat"] == 0)]
-    return mine.set_index("sample").sort_index()
+    return mine.assign(step=mine["step"].fillna(-1)).set_index(["sample", "step"]).sort_index()

@@ -82,7 +82,7 @@ def run_case(
         data = data.chosen(samples)
         known |= data_columns(suite, data)
         case = prepare_case(board, suite, variant, data, image, on_progress, meter, force_flash=force_flash)
-        known |= case.inputs_columns
+        known |= case.inputs.columns
         measured = _attempt(case, attempts, run, known)
         attempts.ended(None)
     except HilError as error:

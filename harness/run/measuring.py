@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.errors import ImageError, MeasurementError
-from harness.image.input_tensors import model_inputs
-from harness.measure.input_columns import range_columns
+from harness.measure.duty import duty_columns
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import load_reference
 from harness.measure.scoring import Scoring, scoring
 from harness.power.windows import Job
+from harness.run.model_inputs import Answers, ModelInputs, encode_inputs
 from harness.store.raw_windows import RawWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from harness.boards.base import Board
     from harness.config import Suite, Variant
     from harness.config.data import SuiteData
     from harness.image.elf import Image
     from harness.link.client import Link
-    from harness.link.messages import Info
+    from harness.link.messages import Inference, Info
     from harness.power.meter import Meter
     from harness.run.retry import Attempt
     from harness.store.cases import CaseRecord
@@ -43,11 +43,12 @@ class Case:
     Attributes:
         board: open.
         image: the firmware that is measured.
-        inputs: the model's input tensors, as they go over the link.
+        inputs: the model's inputs, as they go over the link.
+        answers: how its outputs become answers.
         scoring: how its answers are scored.
         keep_outputs: whether the outputs go into the results.
         places: of the inputs in the suite's data, which pair them with those of other cases.
-        inputs_columns: what the results say of the range of the inputs.
+        suite: the suite.
         on_progress: called with the stage, how much is done, and of how much.
         force_flash: flash even if the board already holds the image.
         meter: measures the energy; None leaves that out.
@@ -55,11 +56,12 @@ class Case:
 
     board: Board
     image: Image
-    inputs: tuple[bytes, ...]
+    inputs: ModelInputs
+    answers: Answers
     scoring: Scoring
     keep_outputs: bool
     places: tuple[int, ...]
-    inputs_columns: dict[str, Any]
+    suite: Suite
     on_progress: Callable[[str, int, int], None]
     force_flash: bool
     meter: Meter | None
@@ -82,24 +84,23 @@ def prepare_case(
         ImageError: the model takes other inputs, or has other outputs than the suite has classes.
         ConfigError: labels or outputs don't fit the metric, or the reference doesn't fit the model.
     """
-    card = image.card
-    if suite.metric.labels(suite.classes) == "class" and card.output.size != len(suite.classes):
+    answers = Answers(image.card.outputs, suite.sequence)
+    spec = answers.spec
+    if suite.metric.labels(suite.classes) == "class" and spec.size != len(suite.classes):
         raise ImageError(
-            f"{image.path}: the model has {card.output.size} outputs, but {suite.path} lists "
-            f"{len(suite.classes)} classes"
+            f"{image.path}: the model has {spec.size} outputs, but {suite.path} lists {len(suite.classes)} classes"
         )
-    try:
-        real = model_inputs(data, card.input, variant.resize)
-    except ImageError as error:
-        raise ImageError(f"{image.path}: {error}") from error
+    inputs = encode_inputs(suite, variant, data, image, board.kind)
+    scored = scoring(suite, data, inputs.real, spec, load_reference(suite, variant, spec, data))
     return Case(
         board=board,
         image=image,
-        inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
-        scoring=scoring(suite, data, real, card.output, load_reference(suite, variant, card.output, data)),
+        inputs=inputs,
+        answers=answers,
+        scoring=scored.of_tensors(answers.outputs),
         keep_outputs=suite.outputs != "none",
         places=tuple(data.places.tolist()),
-        inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
+        suite=suite,
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
         meter=meter,
@@ -113,26 +114,22 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         BoardError: board, probe or link failed; another attempt may succeed.
         MeasurementError: what was measured can't be true, and no attempt would change that.
     """
-    board, output = case.board, case.image.card.output
-    total = len(case.inputs)
+    board, total = case.board, len(case.inputs.steps)
     ticks: list[int] = []
-    crcs: list[int] = []
-    outputs: list[Any] = []
+    answers: list[Any] = []
     # The first inference after a reset finds cold caches; it is run and not recorded.
-    link.infer(case.inputs[0])
-    for index, inference in enumerate(link.infer_each(case.inputs)):
-        outputs.append(output.decode(inference.output))
-        ticks.append(inference.ticks[0])
-        crcs.append(zlib.crc32(inference.output))
-        _record(case, record, index, outputs[-1], ticks=ticks[-1], output_crc=crcs[-1])
+    first = link.infer(case.inputs.first[0])
+    for index, steps in enumerate(link.infer_sequences(case.inputs.steps)):
+        answers.append(_record(case, record, index, steps))
+        ticks += [step.ticks[0] for step in steps]
         case.on_progress("measure", index + 1, total)
-    if len(outputs) != total:
-        raise MeasurementError(f"{board.name}: {len(outputs)} inferences for {total} inputs")
+    if len(answers) != total:
+        raise MeasurementError(f"{board.name}: {len(answers)} answers for {total} inputs")
     if board.backend == "hardware":  # emulators repeat to the instruction
         _record_repeats(case, link, record)
-    scored = case.scoring.columns(np.stack(outputs))
+    scored = case.scoring.columns(np.stack(answers))
     ram = measure_peak_ram(board, case.image, link)
-    _record_layers(case, link, record, crcs[0])
+    _record_layers(case, link, record, zlib.crc32(first.output))
     counted = summarize(ticks)
     energy: dict[str, Any] = {}
     if case.meter is not None:
@@ -146,6 +143,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         "ram_peak_bytes": ram.total_bytes,
         **counter_columns(counted, board.counter, info.counter_hz),
         **energy,
+        **duty_columns(case.suite.every, case.suite.battery, ticks, board.counter, info.counter_hz, energy),
     }
 
 
@@ -154,7 +152,7 @@ def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRe
     return Job(
         link.infer,
         info,
-        case.inputs,
+        case.inputs.first,
         ticks,
         open_raw=lambda number, monitor, sync: RawWindow(run.path, f"{stem}{number}", monitor, sync),
         on_windows=record.windows,
@@ -163,26 +161,40 @@ def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRe
     )
 
 
-def _record(case: Case, record: CaseRecord, index: int, output: Any, **columns: Any) -> None:
-    """Record the first inference on an input: its row, its output tensor, and the target that fits into no row."""
-    place, spec, labels = case.places[index], case.scoring.output, case.scoring.targets.labels
-    record.sample(sample=place, **case.scoring.sample(index, output), **columns)
-    if case.keep_outputs:
-        record.output(sample=place, raw=output, scale=spec.scale, zero_point=spec.zero_point)
+def _record(case: Case, record: CaseRecord, index: int, steps: Sequence[Inference]) -> Any:
+    """Record the first run of an input: a row for each step, its output tensors, and the target that fits into no row.
+
+    Returns the model's answer. What is said of it stands in the row of the first step.
+    """
+    place, labels = case.places[index], case.scoring.targets.labels
+    outputs = [case.answers.split(step.output) for step in steps]
+    answer = case.answers.decide(outputs)
+    for number, (inference, tensors) in enumerate(zip(steps, outputs, strict=True)):
+        at = {} if case.suite.sequence is None else {"step": number}
+        said = {} if number else case.scoring.sample(index, answer)
+        crc = zlib.crc32(inference.output)
+        record.sample(sample=place, ticks=inference.ticks[0], output_crc=crc, **said, **at)
+        for tensor, (spec, raw) in enumerate(zip(case.answers.outputs, tensors, strict=True)):
+            if case.keep_outputs:
+                scale, zero = spec.scale, spec.zero_point
+                record.output(sample=place, raw=raw, scale=scale, zero_point=zero, tensor=tensor, **at)
     if labels is not None and labels.ndim > 1:
         record.target(sample=place, values=labels[index].astype(np.float64))
+    return answer
 
 
 def _record_repeats(case: Case, link: Link, record: CaseRecord) -> None:
     """Run some inputs several times more, which says how well the board repeats."""
-    output = case.image.card.output
-    for index, tensor in enumerate(case.inputs[:_REPEATED_INPUTS]):
+    for index, tensor in enumerate(case.inputs.first[:_REPEATED_INPUTS]):
         inference = link.infer(tensor, _REPEATS)
+        said: dict[str, Any] = {"step": 0}  # one step is no answer
+        if case.suite.sequence is None:
+            said = case.scoring.sample(index, case.answers.decide([case.answers.split(inference.output)]))
         for repeat, ticks in enumerate(inference.ticks, 1):
             record.sample(
                 sample=case.places[index],
                 repeat=repeat,
-                **case.scoring.sample(index, output.decode(inference.output)),
+                **said,
                 ticks=ticks,
                 output_crc=zlib.crc32(inference.output),
             )
@@ -193,7 +205,7 @@ def _record_layers(case: Case, link: Link, record: CaseRecord, output_crc: int) 
     specs = case.image.layers
     if specs is None:
         return
-    profiled = link.profile(case.inputs[0])
+    profiled = link.profile(case.inputs.first[0])
     if zlib.crc32(profiled.output) != output_crc or len(profiled.layers) != len(specs):
         raise MeasurementError(
             f"{case.board.name}: measured layer by layer ({len(profiled.layers)} of {len(specs)} layers), the first "

@@ -89,6 +89,42 @@ def test_wrong_cards_are_refused_by_key(old, new, where):
         parse_card(CARD.replace(old, new), "x.elf")
 
 
+SEVERAL = b"""{"card": 1, "board": "nano33", "model": "m", "engine": "e", "state_bytes": 12,
+  "inputs": [{"name": "a", "shape": [1, 2], "dtype": "int16", "scale": 0.5, "zero_point": 0},
+             {"name": "b", "shape": [3], "dtype": "int32"}],
+  "outputs": [{"shape": [1, 3], "dtype": "float32"}]}"""
+
+
+def test_a_card_of_several_tensors():
+    card = parse_card(SEVERAL, "x.elf")
+    assert [(spec.name, spec.nbytes) for spec in card.inputs] == [("a", 4), ("b", 12)]
+    assert (card.input_bytes, card.output_bytes, card.state_bytes) == (16, 12, 12)
+    assert card.output.dtype == "float32"
+    with pytest.raises(ImageError, match=r"the model m has 2 inputs \(a, b\), and one is needed here"):
+        _ = card.input
+    wide = np.array([[-(2.0**40), 2.0**40, 2.0**24]], np.float32)
+    assert card.inputs[1].encode(wide).tolist() == [[-(2**31), 2**31 - 1, 2**24]]
+    assert card.inputs[0].encode(np.array([[1e9, -0.25]], np.float32)).tolist() == [[32767, -1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"name": "b"', b'"name": "a"', 'each of several "inputs" needs a "name" of its own'),
+        (b'"name": "b", ', b"", 'each of several "inputs" needs a "name" of its own'),
+        (b'"outputs"', b'"exits"', 'it must have either "output" or "outputs"'),
+        (b'"card": 1', b'"card": 1, "output": {"shape": [1], "dtype": "float32"}', 'either "output" or "outputs"'),
+        (b'[{"shape": [1, 3], "dtype": "float32"}]', b"[]", "outputs: "),
+        (b'"state_bytes": 12', b'"state_bytes": -1', "state_bytes: "),
+        (b'"int32"', b'"int32", "scale": 0.5', "inputs.1: a tensor of type int32 needs a scale and a zero_point"),
+        (b"[3]", b"[1073741823]", "inputs. have more bytes together"),
+    ],
+)
+def test_wrong_lists_of_tensors_are_refused(old, new, said):
+    with pytest.raises(ImageError, match=said):
+        parse_card(SEVERAL.replace(old, new), "x.elf")
+
+
 TABLE = b"""{"version": 1, "layers": [{"layer": 0, "operator": 0, "kind": "SOFTMAX", "kernel": "hil_softmax_s8",
   "output": [1, 10], "macs": 0, "bytes_moved": 20, "parameters": 0}]}"""
 
