@@ -142,7 +142,7 @@ def test_a_check_shows_its_steps_is_written_down_and_does_not_lift_what_a_person
     hil("quarantine", "bench-1", "--reason", "keep out")
     done = hil("health", "bench-1", "--check")
     assert done.exit_code == 0, done.output
-    assert "bench-1: flash basic_motions_int8.elf and read it back\n" in done.output
+    assert "bench-1: flash fashion_mnist_int8.elf and read it back\n" in done.output
     assert "bench-1: passed: 20 inputs twice, equal answers, 0 frames sent again\n" in done.output
     assert "by ada: keep out" in done.output.splitlines()[-1]
     (trial,) = book.trials()

@@ -43,7 +43,7 @@ def test_a_good_board_passes_and_is_described(check, book, monkeypatch):
     done = check()
     trial = done.trial
     assert done.ok, done.reason
-    assert (trial.purpose, trial.device, trial.suite, trial.variant) == ("check", "bench-1", "basic_motions", "int8")
+    assert (trial.purpose, trial.device, trial.suite, trial.variant) == ("check", "bench-1", "fashion_mnist", "int8")
     assert (trial.counter, trial.clock_hz, trial.retransmissions) == ("instructions", 64_000_000, 0)
     assert (trial.host, len(trial.board_uid)) == ("lab-1", 16)
     assert len(done.outputs.crcs) == len(done.outputs.ticks) == 20

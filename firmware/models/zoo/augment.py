@@ -7,6 +7,11 @@ from typing import Any
 import tensorflow as tf
 
 
+def unchanged(x: Any, label: Any, seed: int) -> tuple[Any, Any]:  # noqa: ARG001 (the others need it)
+    """Change nothing."""
+    return x, label
+
+
 def mirrored(image: Any, label: Any, seed: int) -> tuple[Any, Any]:
     """Mirror half of the images."""
     return tf.image.random_flip_left_right(image, seed=seed), label
@@ -24,6 +29,24 @@ def turned_scaled_and_noisy(series: Any, label: Any, seed: int) -> tuple[Any, An
     series = tf.roll(series, tf.random.uniform((), 0, series.shape[0], tf.int32, seed=seed), axis=0)
     series = series * tf.random.uniform((), 0.8, 1.2, seed=seed + 1)
     return series + tf.random.normal(series.shape, stddev=0.02, seed=seed + 2), label
+
+
+def scaled_and_noisy(series: Any, label: Any, seed: int) -> tuple[Any, Any]:
+    """Scale the series by up to 10 %, add noise."""
+    series = series * tf.random.uniform((), 0.9, 1.1, seed=seed)
+    return series + tf.random.normal(series.shape, stddev=0.02, seed=seed + 1), label
+
+
+def louder_or_softer(spectra: Any, label: Any, seed: int) -> tuple[Any, Any]:
+    """Make the sound of a log10 spectrum up to 10 dB louder or softer, add noise."""
+    spectra = spectra + tf.random.uniform((), -1.0, 1.0, seed=seed)
+    return spectra + tf.random.normal(spectra.shape, stddev=0.1, seed=seed + 1), label
+
+
+def louder_and_noisy(spectra: Any, label: Any, seed: int) -> tuple[Any, Any]:
+    """Change the loudness by up to 3 dB and add noise; nothing falls below silence, which is 0."""
+    spectra = spectra + tf.random.uniform((), -0.3, 0.3, seed=seed)
+    return tf.nn.relu(spectra + tf.random.normal(spectra.shape, stddev=0.1, seed=seed + 1)), label
 
 
 def cut_and_noisy(series: Any, label: Any, seed: int) -> tuple[Any, Any]:

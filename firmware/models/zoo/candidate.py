@@ -37,7 +37,7 @@ def make(task: Task, training: Split, params: dict[str, int], *, stage: str, epo
     resize = None if shrink == 1 else Resize("area", rows // shrink, columns // shrink)
     shape = task.shape if resize is None else (resize.height, resize.width, channels)
     start(task.seed)
-    model = build(shape, task.classes, layers)
+    model = build(task, shape, layers)
     if stage == "train":
         fit(model, task, data, held, Plan(epochs, task.rate, resize))
     representative = data.x[: task.representative]

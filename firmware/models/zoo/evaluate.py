@@ -1,6 +1,6 @@
 """Prints the accuracy of a task's models on validation and test inputs, computed on the host.
 
-    python -m zoo.evaluate basic_motions --data data
+    python -m zoo.evaluate shoulder_exercises --data data
 
 A line per file: right answers on validation, on the test set with the 95 % interval, and on the inputs that the suite
 sends to a board; against the baseline, how many test inputs were gained and lost, and the p of the exact McNemar test.
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from zoo.counting import interval, sign_test
-from zoo.host import input_shape, predictions, share_of_zeros
+from zoo.counting import area_under_roc, interval, mean_of_groups, sign_test
+from zoo.host import input_shape, outputs, share_of_zeros
 from zoo.resize import Resize
 from zoo.task import load_task, split_training
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from zoo.task import Split, Task
 
 HERE = Path(__file__).parents[1]
+
+#: What is printed of answers that are neither right nor wrong.
+MEANS = {"value": "mean absolute error", "input": "ROC AUC over recordings"}
 
 #: What each technique is held against, as in the suites.
 BASELINES = {
@@ -40,15 +43,25 @@ BASELINES = {
 }
 
 
-def right(task: Task, model: Path, data: Split) -> NDArray[np.bool_]:
-    """Return which inputs the model gets right, after bringing them to its size."""
+def judged(task: Task, model: Path, data: Split) -> NDArray[np.float64]:
+    """Return what each answer is worth, after bringing the inputs to the model's size.
+
+    A class or a yes or no: 1 if it is right; over steps it is yes if any of them says so. A value: how far it is off. A
+    rebuilt input: the mean square of its error.
+    """
     _, height, width, _ = input_shape(model)
     x = data.x
     if task.resize is not None:
         x = task.resize(x)
-    elif (height, width) != task.shape[:2]:
+    elif (height, width) != task.shape[:2] and task.answer != "stream":
         x = Resize("area", height, width)(x)
-    return predictions(model, x) == data.y
+    answers = outputs(model, x)
+    if task.answer == "input":
+        return np.asarray(((answers - x.reshape(len(x), -1)) ** 2).mean(axis=1))
+    if task.answer == "value":
+        return np.abs(answers[:, 0] - data.y)
+    said = answers.argmax(axis=1) if task.answer == "class" else answers.max(axis=1) >= 0.5
+    return (said == data.y).astype(np.float64)
 
 
 def check_suite(task: Task, test: Split, folder: Path) -> None:
@@ -69,7 +82,7 @@ def check_suite(task: Task, test: Split, folder: Path) -> None:
 def main() -> None:
     """Print a line per model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("task", help="a folder beside this one, for example shoulder_exercises")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
     parser.add_argument("--models", type=Path, help="folder of the .tflite files; default: the task's")
     parser.add_argument("--only", nargs="+", help="techniques; default: all of the task's")
@@ -83,11 +96,18 @@ def main() -> None:
     folder = args.models or HERE / task.name
     answers: dict[str, NDArray[np.bool_]] = {}
     variants = args.only or task.variants
-    print(f"{'variant':<24} {'validation':>12} {'test':>14} {'95 %':>15} {'suite':>11}  against the baseline")
+    if task.answer in MEANS:
+        print(f"{MEANS[task.answer]:<24} {'validation':>12} {'test':>14}")
+    else:
+        print(f"{'variant':<24} {'validation':>12} {'test':>14} {'95 %':>15} {'suite':>11}  against the baseline")
     for variant in variants:
         model = folder / f"{task.name}_{variant}.tflite"
-        kept, answers[variant] = _remembered(args.work, task, model, held, test)
-        print(_line(variant, kept, answers, task.suite_inputs), flush=True)
+        kept, tested = _remembered(args.work, task, model, held, test)
+        if task.answer in MEANS:
+            print(f"{variant:<24} {_mean(task, kept, held):>12.4f} {_mean(task, tested, test):>14.4f}", flush=True)
+        else:
+            answers[variant] = tested == 1
+            print(_line(variant, kept == 1, answers, task.suite_inputs), flush=True)
     print(f"{'variant':<24} {'bytes':>7} {'deflated':>9} {'weights of 0':>13}  SHA-256")
     for variant in variants:
         content = (folder / f"{task.name}_{variant}.tflite").read_bytes()
@@ -97,17 +117,25 @@ def main() -> None:
 
 def _remembered(
     work: Path, task: Task, model: Path, held: Split, test: Split
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which validation and test inputs the model gets right, from an earlier run if it is the same file."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the answers to validation and test inputs are worth, from an earlier run if it is the same file."""
     path = work / f"answers_{hashlib.sha256(model.read_bytes()).hexdigest()}.npz"
     if not path.is_file():
         work.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         with part.open("wb") as file:
-            np.savez(file, held=right(task, model, held), test=right(task, model, test))
+            np.savez(file, held=judged(task, model, held), test=judged(task, model, test))
         part.replace(path)
     with np.load(path) as file:
         return file["held"], file["test"]
+
+
+def _mean(task: Task, worth: NDArray[np.float64], data: Split) -> float:
+    """Return the mean error, or how well the recordings' mean errors tell the unknown ones from the known."""
+    if task.answer == "value" or data.groups is None:
+        return float(worth.mean())
+    unknown = mean_of_groups(data.y.astype(np.float64), data.groups) > 0
+    return area_under_roc(mean_of_groups(worth, data.groups), unknown)
 
 
 def _line(variant: str, kept: NDArray[np.bool_], answers: dict[str, NDArray[np.bool_]], suite: int) -> str:

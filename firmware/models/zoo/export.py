@@ -11,6 +11,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_quantizer import quantizer
 from ai_edge_quantizer.qtyping import TFLOperationName
+from zoo import streaming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,8 @@ def int8(model: Model, representative: NDArray[np.float32]) -> bytes:
 
     def samples() -> Iterator[list[NDArray[np.float32]]]:
         for x in representative:
-            yield [x[None]]
+            steps = x[:, None] if model.name == streaming.NAME else (x,)
+            yield from ([step[None]] for step in steps)
 
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if len(representative):
@@ -79,6 +81,12 @@ def _with_old_operator_codes(content: bytes) -> bytes:
 
 
 def _converter(model: Model) -> tf.lite.TFLiteConverter:
+    if model.name == streaming.NAME:
+        stream = streaming.Stream(model)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([stream.function()], stream)
+        converter.experimental_enable_resource_variables = True
+        converter._experimental_variable_quantization = True  # noqa: SLF001 (else the variables stay float32)
+        return converter
     shape = (1, *model.input_shape[1:])
     call = tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32, name="image"))
     return tf.lite.TFLiteConverter.from_concrete_functions([call], model)

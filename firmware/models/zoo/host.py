@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -14,23 +15,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+Runs = Callable[[Any], Any]  # one input of the model's own shape -> the output
+
 
 def input_shape(model: Path) -> tuple[int, ...]:
     """Return the shape of the model's input, with the batch of one."""
     return tuple(int(size) for size in Interpreter(str(model)).get_input_details()[0]["shape"])
 
 
-def predictions(model: Path, x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the class of each input.
+def outputs(model: Path, x: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what the model answers to each input, as real values [n, outputs].
+
+    A model that takes one step at a time begins anew with every input; its outputs are those of all steps.
 
     Args:
         model: the .tflite file.
-        x: real inputs, float32 [n, height, width, channels], of the model's own size.
+        x: real inputs, float32 [n, height, width, channels], of the model's own size; [n, steps, ...] for steps.
     """
-    details = Interpreter(str(model)).get_input_details()[0]
+    interpreter = Interpreter(str(model))
+    details, answers = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    shape = tuple(details["shape"])
     if details["dtype"] == np.float32:
-        return _in_litert(model, x)
-    return _in_tflite_micro(model, quantize(x, *details["quantization"]))
+        return _each(lambda: _litert(model, details["index"], answers["index"]), x, shape)
+    scale, zero_point = answers["quantization"]
+    raw = _each(lambda: _tflite_micro(model), quantize(x, *details["quantization"]), shape)
+    return (raw - zero_point) * scale
 
 
 def quantize(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -54,24 +63,38 @@ def share_of_zeros(content: bytes) -> float:
     return zeros / total
 
 
-def _in_tflite_micro(model: Path, x: NDArray[np.int8]) -> NDArray[np.int64]:
+def _each(begin: Callable[[], Runs], x: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the outputs for each input, [n, steps * outputs], with a fresh interpreter for each sequence."""
+    run = begin()
+    rows = []
+    for one in x:
+        steps = one.reshape(-1, *shape)
+        if len(steps) > 1:
+            run = begin()
+        rows.append(np.concatenate([run(step).astype(np.float64).ravel() for step in steps]))
+    return np.stack(rows)
+
+
+def _tflite_micro(model: Path) -> Runs:
     interpreter = runtime.Interpreter.from_file(str(model))
-    classes = np.empty(len(x), np.int64)
-    for at, one in enumerate(x):
-        interpreter.set_input(one[np.newaxis], 0)
+
+    def run(step: NDArray[Any]) -> NDArray[Any]:
+        interpreter.set_input(step, 0)
         interpreter.invoke()
-        classes[at] = np.argmax(interpreter.get_output(0))
-    return classes
+        result: NDArray[Any] = interpreter.get_output(0)
+        return result
+
+    return run
 
 
-def _in_litert(model: Path, x: NDArray[np.float32]) -> NDArray[np.int64]:
+def _litert(model: Path, source: int, result: int) -> Runs:
     interpreter = Interpreter(str(model))
     interpreter.allocate_tensors()
-    source = interpreter.get_input_details()[0]["index"]
-    result = interpreter.get_output_details()[0]["index"]
-    classes = np.empty(len(x), np.int64)
-    for at, one in enumerate(x):
-        interpreter.set_tensor(source, one[np.newaxis])
+
+    def run(step: NDArray[Any]) -> NDArray[Any]:
+        interpreter.set_tensor(source, step)
         interpreter.invoke()
-        classes[at] = np.argmax(interpreter.get_tensor(result))
-    return classes
+        answer: NDArray[Any] = interpreter.get_tensor(result)
+        return answer
+
+    return run

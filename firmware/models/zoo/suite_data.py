@@ -1,6 +1,6 @@
 """Writes the inputs of a task's suite: its first test inputs and their labels, the same bytes every time.
 
-python -m zoo.suite_data basic_motions --data data
+python -m zoo.suite_data shoulder_exercises --data data
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HERE = Path(__file__).parents[1]
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("task", help="a folder beside this one, for example shoulder_exercises")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
     parser.add_argument("--out", type=Path, default=HERE.parents[1] / "suites" / "data")
     args = parser.parse_args()
@@ -28,7 +28,10 @@ def main() -> None:
     path = args.out / task.suite_file
     part = path.with_suffix(".part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, values in ((task.suite_array, test.raw), ("labels", test.y)):
+        arrays = {task.suite_array: test.raw, "labels": test.y}
+        if test.groups is not None:
+            arrays["groups"] = np.unique(test.groups, return_inverse=True)[1].astype(np.uint8)
+        for name, values in arrays.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(values), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED, 9)

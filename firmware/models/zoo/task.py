@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from zoo.resize import Resize
 
 
+#: What a task's answers may be: the class, a real value, the probability of one thing, that at each step of a
+#: sequence, or the input once more.
+ANSWERS = ("class", "value", "probability", "stream", "input")
+
 #: The techniques that a task is trained in unless it says otherwise.
 USUAL = (
     "float32",
@@ -54,7 +58,14 @@ class Pool:
     size: tuple[int, int] = (2, 2)
 
 
-Layers = tuple[Conv | Depthwise | Pool, ...]
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer with bias and ReLU; the first of a network takes everything that is before it."""
+
+    units: int
+
+
+Layers = tuple[Conv | Depthwise | Pool | Dense, ...]
 
 
 @dataclass(frozen=True)
@@ -64,19 +75,22 @@ class Split:
     Attributes:
         raw: the inputs as they were published, [n, ...].
         x: the inputs as the models take them, float32 [n, height, width, channels].
-        y: the index of the class of each, [n].
+        y: the index of the class of each, or the value, [n].
+        groups: which recording each was cut from, [n]; None: each is one of its own.
     """
 
     raw: NDArray[Any]
     x: NDArray[np.float32]
     y: NDArray[Any]
+    groups: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, which: slice | NDArray[Any]) -> Split:
         """Return some of them."""
-        return Split(self.raw[which], self.x[which], self.y[which])
+        groups = None if self.groups is None else self.groups[which]
+        return Split(self.raw[which], self.x[which], self.y[which], groups)
 
 
 @dataclass(frozen=True)
@@ -86,8 +100,7 @@ class Task:
     Attributes:
         name: its folder, and how the names of its files begin.
         shape: height, width and channels of the data.
-        classes: how many there are.
-        layers: the network; the mean over height and width, a fully connected layer and softmax follow.
+        layers: the network; what `answer` needs follows.
         narrow: the same with fewer channels: what channel pruning leaves, and the student.
         small: how many rows and columns become one in the variant with a smaller input.
         seed: of the weights, the order of the batches and the augmentation.
@@ -103,20 +116,17 @@ class Task:
         suite_inputs: the test inputs that the suite sends, from the first on.
         suite_file: the file in suites/data.
         suite_array: the name of the inputs in that file.
+        classes: how many there are, if the answer is a class.
+        answer: one of ANSWERS.
         resize: how the data becomes the input of every variant; None: as it is.
         variants: the techniques that it is trained in, by the names in zoo/techniques.py.
     """
 
     name: str
     shape: tuple[int, int, int]
-    classes: int
     layers: Layers
-    narrow: Layers
-    small: tuple[int, int]
     seed: int
     epochs: int
-    student_epochs: int
-    tuning_epochs: int
     batch: int
     rate: float
     representative: int
@@ -126,6 +136,12 @@ class Task:
     suite_inputs: int
     suite_file: str
     suite_array: str
+    classes: int = 0
+    answer: str = "class"
+    narrow: Layers = ()
+    small: tuple[int, int] = (1, 1)
+    student_epochs: int = 0
+    tuning_epochs: int = 0
     resize: Resize | None = None
     variants: tuple[str, ...] = USUAL
 

@@ -50,7 +50,7 @@ class Workshop:
         shape = task.shape if resize is None else (resize.height, resize.width, task.shape[2])
         taught = self.baseline() if teacher else None
         start(task.seed)
-        model = build(shape, task.classes, spec)
+        model = build(task, shape, spec)
         fit(model, task, self.data, self.held, Plan(epochs, task.rate, resize, taught))
         return model
 
@@ -65,7 +65,7 @@ class Workshop:
             part.replace(self.weights)
         start(task.seed)
         shape = task.shape if task.resize is None else (task.resize.height, task.resize.width, task.shape[2])
-        model = build(shape, task.classes, task.layers)
+        model = build(task, shape, task.layers)
         with np.load(self.weights) as arrays:
             model.set_weights([arrays[f"arr_{i}"] for i in range(len(arrays.files))])
         return model
@@ -103,7 +103,7 @@ def _channel_pruned(shop: Workshop) -> bytes:
     """Keep the strongest channels, train on."""
     task = shop.task
     wide = shop.baseline()
-    narrow = build(task.shape, task.classes, task.narrow)
+    narrow = build(task, task.shape, task.narrow)
     remove_channels(wide, narrow, task.narrow)
     shop.tune(narrow, Plan(task.tuning_epochs, task.rate * TUNING_RATE))
     return shop.int8(narrow)

@@ -1,6 +1,6 @@
 """Trains a task in each of its techniques and writes the .tflite files.
 
-    python -m zoo.train basic_motions --data data
+    python -m zoo.train shoulder_exercises --data data
 
 CPU only and seeded: the same computer and packages give the same bytes. The test inputs are never read here.
 """
@@ -21,7 +21,7 @@ HERE = Path(__file__).parents[1]
 def main() -> None:
     """Train, export, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", help="a folder beside this one, for example basic_motions")
+    parser.add_argument("task", help="a folder beside this one, for example shoulder_exercises")
     parser.add_argument("--data", type=Path, default=HERE / "data", help="what `make data` fetched")
     parser.add_argument("--out", type=Path, help="folder of the .tflite files; default: the task's")
     parser.add_argument("--work", type=Path, default=HERE / "work", help="folder of the float32 weights")

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from zoo.resize import Resize
     from zoo.task import Split, Task
 
+#: The loss of each kind of answer, and what is printed beside it.
+LOSSES = {
+    "class": ("sparse_categorical_crossentropy", ["accuracy"]),
+    "value": ("mae", []),
+    "probability": ("binary_crossentropy", ["accuracy"]),
+    "stream": ("binary_crossentropy", ["accuracy"]),
+    "input": ("mse", []),
+}
 TEMPERATURE = 4.0  # of the teacher's and student's answers while distilling
 HARD = 0.3  # share of the true labels in the loss while distilling
 
@@ -41,12 +49,13 @@ def steps_of(task: Task, data: Split, epochs: int) -> int:
 
 
 def fit(model: Model, task: Task, data: Split, held: Split, plan: Plan) -> None:
-    """Train the network in place and print the accuracy on `held` after every epoch; it decides nothing."""
+    """Train the network in place and print the loss on `held` after every epoch; it decides nothing."""
+    loss, shown = LOSSES[task.answer]
     trained = model if plan.teacher is None else Distiller(model, plan.teacher)
     trained.compile(
         optimizer=optimizers.Adam(optimizers.schedules.CosineDecay(plan.rate, steps_of(task, data, plan.epochs))),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        loss=loss,
+        metrics=shown,
     )
     batches = tf.data.Dataset.from_tensor_slices((data.x, data.y)).shuffle(len(data), seed=task.seed)
     batches = batches.map(lambda x, y: task.augment(x, y, task.seed)).batch(task.batch, drop_remainder=True)
@@ -54,8 +63,12 @@ def fit(model: Model, task: Task, data: Split, held: Split, plan: Plan) -> None:
         resize = plan.resize
         batches = batches.map(lambda x, y: (_resized(x, resize), y))
     kept = held.x if plan.resize is None else plan.resize(held.x)
+    wanted = held.y
+    if task.answer == "input":
+        batches = batches.map(lambda x, _: (x, tf.reshape(x, (task.batch, -1))))
+        wanted = kept.reshape(len(kept), -1)
     trained.fit(
-        batches.prefetch(2), epochs=plan.epochs, validation_data=(kept, held.y), callbacks=plan.callbacks, verbose=2
+        batches.prefetch(2), epochs=plan.epochs, validation_data=(kept, wanted), callbacks=plan.callbacks, verbose=2
     )
 
 
