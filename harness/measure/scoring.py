@@ -11,8 +11,8 @@ from harness.errors import ConfigError, MeasurementError
 from harness.measure.reference import agreement_columns, real_outputs
 from harness.metrics.base import Targets
 from harness.metrics.classes import top1
-from harness.metrics.ranking import Positive
 from harness.metrics.own import Own
+from harness.metrics.ranking import Positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
