@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "reference": "Save what MODEL.tflite gives on all inputs of SUITE, to hold boards against it.",
     "release": "Take DEVICE back into use.",
     "renode": "Renode, the emulator behind `--backend renode`.",
-    "report": "Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.",
+    "report": "Make a page of what RUN (default: latest) says: which variant to ship, why, and how sure that is.",
     "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
     "results": "List the runs in a results folder; show, recover, tag or export one.",
     "score": "Score the outputs of RUN (default: latest) by another metric, and compare variants with their baselines.",
