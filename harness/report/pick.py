@@ -152,12 +152,19 @@ def pick(
         return replace(answer, sentence=words.unranked(f"energy from different sources ({joined(sources)})"))
     if not any(row[axis.column] is not None for row in rows.values()) or (within and not having):
         return replace(answer, sentence=words.unranked(words.missing((within or list(rows))[0])))
-    if not within:
-        sentence, more = words.nobody(found)
-        return replace(answer, sentence=sentence, more_inputs=more)
-    chosen, level = _cheapest(asked, having, axis, unit_spreads(results) if spreads is None else spreads)
-    sentence, more = words.chosen(found, chosen, level, having)
-    return replace(answer, variant=chosen, sentence=sentence, more_inputs=more)
+    spreads = unit_spreads(results) if spreads is None else spreads
+    chosen, level = _cheapest(asked, having, axis, spreads) if having else (None, [])
+    limit = float("inf") if chosen is None else float(rows[chosen][axis.column])
+    opened = [
+        name for name, one in found.items() if one.status == "open" and (rows[name][axis.column] or limit) < limit
+    ]
+    known = [name for name in opened if found[name].more_inputs is not None]
+    first = found[_cheapest(asked, known, axis, spreads)[0]] if known else None
+    if chosen is None:
+        sentence = words.nobody(found, first)
+    else:
+        sentence = words.chosen(found[chosen], level, having, known, first)
+    return replace(answer, variant=chosen, sentence=sentence, more_inputs=first.more_inputs if first else None)
 
 
 def _cheapest(asked: Question, names: list[str], axis: Metric, spreads: Spreads) -> tuple[str, list[str]]:
