@@ -60,13 +60,13 @@ def attempt(path, reader, content):
 
 
 @pytest.mark.parametrize("kind", ["devices", "suite", "nightly", "search"])
-@amounts(quick=150, many=3000)
+@amounts(quick=150, many=1500)
 def test_a_damaged_file_is_read_or_refused(tmp_path, readers, kind, cases):
     reader, good = readers[kind]
     fuzz(cases, lambda chance: attempt(tmp_path / "a.yaml", reader, spoil(chance, (good,))))
 
 
-@amounts(quick=500, many=10_000)
+@amounts(quick=500, many=5000)
 def test_made_up_yaml_is_read_or_refused(tmp_path, readers, cases):
     def check(chance):
         reader, good = readers[chance.choice(sorted(readers))]

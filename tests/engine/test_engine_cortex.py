@@ -14,16 +14,21 @@ from harness.build import parse_tflite
 DATA = Path(__file__).parent / "data"
 INT8 = sorted(DATA.glob("*_int8.tflite"))
 FLOAT = sorted(DATA.glob("*_float32.tflite"))
-#: The plain kernels are the same C that the host runs; the DSP and FPU instructions are run here only.
-FAST_AND_PLAIN = pytest.mark.parametrize(
-    "plain", [pytest.param(False, id="fast"), pytest.param(True, id="plain", marks=pytest.mark.slow)]
-)
 FASHION = FIRMWARE / "models" / "fashion_mnist"
 IMAGES = Path(__file__).parents[2] / "suites" / "data" / "fashion_mnist_test1000.npz"
 
 
-@FAST_AND_PLAIN
-@pytest.mark.parametrize("path", INT8, ids=lambda path: path.stem)
+#: The plain kernels are the same C that the host runs on all of them: here on one chain and one with branches.
+PLAIN = ("branch00_int8", "chain00_int8", "branch00_float32", "chain00_float32")
+
+
+def compiled(paths):
+    fast = [pytest.param(path, False, id=f"{path.stem}-fast") for path in paths]
+    plain = [path for path in paths if path.stem in PLAIN]
+    return fast + [pytest.param(path, True, id=f"{path.stem}-plain", marks=pytest.mark.slow) for path in plain]
+
+
+@pytest.mark.parametrize(("path", "plain"), compiled(INT8))
 def test_int8_is_equal_to_tflite_micro(path, plain, cortex_kernels, tmp_path):
     graph, oracle = parse_tflite(path), Int8Oracle(path)
     model = CortexModel(graph, tmp_path, cortex_kernels, plain=plain)
@@ -31,8 +36,7 @@ def test_int8_is_equal_to_tflite_micro(path, plain, cortex_kernels, tmp_path):
         np.testing.assert_array_equal(model(values), oracle.run(values).reshape(graph.output.shape))
 
 
-@FAST_AND_PLAIN
-@pytest.mark.parametrize("path", FLOAT, ids=lambda path: path.stem)
+@pytest.mark.parametrize(("path", "plain"), compiled(FLOAT))
 def test_float32_is_close_to_litert(path, plain, cortex_kernels, tmp_path):
     graph, oracle = parse_tflite(path), FloatOracle(path)
     model = CortexModel(graph, tmp_path, cortex_kernels, plain=plain)

@@ -37,7 +37,7 @@ def sent(seq: int, payload: bytes) -> bytes:
     return frame + (payload + struct.pack("<I", zlib.crc32(payload)) if payload else b"")
 
 
-@amounts(quick=2000, many=50_000)
+@amounts(quick=2000, many=25_000)
 def test_a_whole_frame_is_found_behind_any_noise_and_every_byte_is_accounted_for(cases):
     def noise(chance):
         return chance.choice(
@@ -64,7 +64,7 @@ def test_a_whole_frame_is_found_behind_any_noise_and_every_byte_is_accounted_for
     fuzz(cases, check)
 
 
-@amounts(quick=5000, many=100_000)
+@amounts(quick=5000, many=50_000)
 def test_a_payload_is_understood_or_refused_in_words(cases):
     def check(chance):
         parse = PARSERS[chance.choice(sorted(PARSERS))]

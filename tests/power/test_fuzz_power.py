@@ -43,7 +43,7 @@ def pieces(chance, data):
         data = data[size:]
 
 
-@amounts(quick=1000, many=20_000)
+@amounts(quick=1000, many=10_000)
 def test_an_lpm01a_invents_no_samples(cases):
     def check(chance):
         kind, good = chance.choice(((BinaryDecoder, BINARY), (AsciiDecoder, ASCII)))
@@ -63,7 +63,7 @@ def test_an_lpm01a_invents_no_samples(cases):
     fuzz(cases, check)
 
 
-@amounts(quick=150, many=1500)
+@amounts(quick=150, many=750)
 def test_a_ppk2_loses_no_more_than_its_numbers_can_say(cases):
     good = stream(150).tobytes()
 
@@ -79,7 +79,7 @@ def test_a_ppk2_loses_no_more_than_its_numbers_can_say(cases):
     fuzz(cases, check)
 
 
-@amounts(quick=2000, many=20_000)
+@amounts(quick=2000, many=10_000)
 def test_a_calibration_is_whole_or_refused(cases):
     good = metadata().encode()
 
@@ -92,7 +92,7 @@ def test_a_calibration_is_whole_or_refused(cases):
     fuzz(cases, check)
 
 
-@amounts(quick=100, many=3000)
+@amounts(quick=100, many=1500)
 def test_a_damaged_trace_is_read_or_refused(cases, tmp_path):
     path = tmp_path / "trace.csv"
 

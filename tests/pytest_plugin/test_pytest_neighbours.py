@@ -115,15 +115,15 @@ def test_of_a_case_that_is_run_again_the_last_attempt_counts(project, more):
 @pytest.mark.parametrize("more", [("--count", "2"), ("-x",), ("--ff",), ("-p", "no:cacheprovider")])
 @pytest.mark.slow
 def test_other_orders_and_ends_leave_no_row_double(project, more):
-    measure(project, *more)
+    measure(project.here, *more)
     rows = cases(project)
     assert list(rows.index) == (["float32"] if more[0] == "-x" else ["float32", "int8"])
 
 
 @pytest.mark.slow
 def test_the_last_failed_are_run_alone(project):
-    measure(project)
-    assert measure(project, "--lf").returncode == pytest.ExitCode.TESTS_FAILED
+    measure(project.here)
+    assert measure(project.here, "--lf").returncode == pytest.ExitCode.TESTS_FAILED
     assert list(cases(project).index) == ["float32"]
 
 

@@ -49,7 +49,7 @@ def finished(process, code=0):
     return output
 
 
-SHORT = ("suites/japanese_vowels.yaml", "--device", "nano33", "--samples", "3")
+SHORT = ("suites/japanese_vowels.yaml", "--device", "nano33", "--samples", "3", "-k", "float32 or student or sparse")
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ def test_boards_share_the_cases_of_one_run(farm):
     assert "created: 3/3 workers" in output
     results = load_results(farm / "results")
     assert len(results.runs) == 1
-    assert results.cases["case"].tolist() == list(range(9))
+    assert results.cases["case"].tolist() == [0, 5, 6, 7]  # their places in the suite
     assert results.cases["variant"].is_unique
     assert (results.cases["status"] == "complete").all()
     assert results.cases["device"].nunique() == 3
@@ -74,21 +74,21 @@ def test_boards_share_the_cases_of_one_run(farm):
 
 @pytest.mark.slow
 def test_each_runs_every_case_on_every_board(farm):
-    finished(pytest_run(farm, *SHORT, "--each", "-k", "int8 and not weights and not qat", "-n", "3"))
+    finished(pytest_run(farm, *SHORT, "--each", "-k", "student", "-n", "3"))
     cases = load_results(farm / "results").cases
-    assert cases.groupby("variant")["device"].apply(sorted).tolist() == [["bench-1", "bench-2", "bench-3"]] * 6
+    assert cases.groupby("variant")["device"].apply(sorted).tolist() == [["bench-1", "bench-2", "bench-3"]] * 2
 
 
 @pytest.mark.slow
 def test_a_killed_workers_case_is_run_by_another_one(farm):
     in_the_middle(farm, "os.kill(os.getpid(), signal.SIGKILL)")
     output = finished(pytest_run(farm, *SHORT, "-n", "2", "--samples", "200"))
-    assert re.search(r"9 passed, 1 rerun", output)
+    assert re.search(r"4 passed, 1 rerun", output)
     results = load_results(farm / "results")
     assert results.cases["variant"].is_unique
-    assert len(results.cases) == 9
+    assert len(results.cases) == 4
     assert (results.cases["status"] == "complete").all()
-    assert sorted(results.cases["attempts"]) == [1] * 8 + [2]
+    assert sorted(results.cases["attempts"]) == [1] * 3 + [2]
     assert results.samples.groupby("variant", observed=True).size().eq(200).all()
 
 
@@ -102,7 +102,7 @@ def test_a_case_that_kills_its_workers_fails_and_the_others_go_on(farm):
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     output = finished(pytest_run(farm, *SHORT, "-n", "2"), code=1)
-    assert re.search(r"1 failed, 8 passed, 2 rerun", output)
+    assert re.search(r"1 failed, 3 passed, 2 rerun", output)
     assert "crashed while running 'suites/japanese_vowels.yaml::student_int8'" in output
     assert set(load_results(farm / "results").cases["status"]) == {"complete"}
 
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_had_finished(farm):
     output = finished(process, code=2)
     cases = load_results(farm / "results").cases
     assert all(re.search(rf"^{variant} .*%", output, re.MULTILINE) for variant in complete(cases)), output
-    assert 1 <= (cases["status"] == "complete").sum() < 9
+    assert 1 <= (cases["status"] == "complete").sum() < 4
     assert cases.loc[cases["status"] != "complete", "accuracy"].isna().all()
 
 

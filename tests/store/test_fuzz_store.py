@@ -17,7 +17,7 @@ from harness.store.journal import JOURNAL
 from store.test_runs import KILLED
 
 
-@amounts(quick=10, many=150)
+@amounts(quick=10, many=75)
 def test_a_run_is_recovered_or_refused(cases, tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "template"], check=False)
     template = find_run(tmp_path / "template" / "latest").resolve()
