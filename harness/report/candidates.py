@@ -57,7 +57,7 @@ class Candidate:
     low: float | None = None
     high: float | None = None
     more_inputs: int | None = None
-    misses: Mapping[Bound, float] | None = None
+    misses: tuple[tuple[Bound, float], ...] = ()
     reason: str = ""
 
 
@@ -125,9 +125,9 @@ def _budgeted(asked: Question, name: str) -> Candidate:
             misses[bound], reason = np.inf, str(row.get(metric.reason) or f"there is no {metric.name}")
         else:
             misses[bound] = _missed(bound, float(row[metric.column]))
-    misses = {bound: by for bound, by in misses.items() if by > 0}
-    status: Status = "unmeasured" if reason else "beyond" if misses else "within"
-    return Candidate(name, status, misses=misses, reason=reason)
+    missed = tuple((bound, by) for bound, by in misses.items() if by > 0)
+    status: Status = "unmeasured" if reason else "beyond" if missed else "within"
+    return Candidate(name, status, misses=missed, reason=reason)
 
 
 def _missed(bound: Bound, value: float) -> float:
@@ -142,7 +142,7 @@ def _floored(asked: Question, metric: Metric, one: Candidate, floors: Sequence[B
     for bound in floors:
         value = row[metric.column]
         if value is None or _missed(bound, value) > 0:
-            return replace(one, status="beyond", misses={bound: np.inf if value is None else _missed(bound, value)})
+            return replace(one, status="beyond", misses=((bound, np.inf if value is None else _missed(bound, value)),))
         room, samples = abs(value - bound.value), int(row["samples"])
         end = row[f"{metric.column}_{'high' if bound.most else 'low'}"]
         level = 1 - 2 * risk
@@ -154,7 +154,7 @@ def _floored(asked: Question, metric: Metric, one: Candidate, floors: Sequence[B
         if not kept:
             known = room > 0 and np.isfinite(half)
             more = scaled(samples, half, room, level) - samples if known else None
-            return replace(one, status="open", more_inputs=more, misses={bound: 0.0})
+            return replace(one, status="open", more_inputs=more, misses=((bound, 0.0),))
     return one
 
 

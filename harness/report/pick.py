@@ -68,10 +68,9 @@ class Pick:
 
     def plain(self) -> dict[str, Any]:
         """Return it as what JSON knows."""
-        misses = [[bound.text for bound in one.misses or ()] for one in self.candidates]
-        plain = asdict(replace(self, candidates=tuple(replace(one, misses=None) for one in self.candidates)))
-        for one, missed in zip(plain["candidates"], misses, strict=True):
-            one["misses"] = missed
+        plain = asdict(self)
+        for one, found in zip(plain["candidates"], self.candidates, strict=True):
+            one["misses"] = [bound.text for bound, _ in found.misses]
         return plain
 
 

@@ -67,10 +67,10 @@ class Reasons:
         if not missed:
             return f"No pick: no variant is shown to {self._conditions(0)}."
         if all(one.status == "unmeasured" for one in missed):
-            bound = next(bound for bound, by in (missed[0].misses or {}).items() if by == float("inf"))
+            bound = next(bound for bound, by in missed[0].misses if by == float("inf"))
             return f"No pick: {bound.text} can't be checked, as {missed[0].reason}."
-        near = min(missed, key=lambda one: max((one.misses or {}).values()))
-        said = [self._missed(near.variant, bound) for bound in near.misses or {}]
+        near = min(missed, key=lambda one: max(by for _, by in one.misses))
+        said = [self._missed(near.variant, bound) for bound, _ in near.misses]
         return f"No variant keeps the budget. {near.variant} comes closest: {joined(said)}."
 
     def unranked(self, why: str) -> str:
