@@ -50,7 +50,7 @@ UV := $(PINS)/bin/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make pins" $(if $(UPGRADE),--upgrade)
 pins:
 	test -x $(PINS)/bin/uv || { $(PYTHON) -m venv $(PINS) && $(PINS)/bin/python $(INSTALL) uv; }
-	echo 'setuptools>=77' | $(UV) --extra build --extra dev --extra farm -o requirements-test.txt pyproject.toml -
+	echo 'setuptools>=77' | $(UV) --extra dev --extra farm -o requirements-test.txt pyproject.toml -
 	echo 'setuptools>=77' | $(UV) -c requirements-test.txt -o requirements-run.txt pyproject.toml -
 
 clean:

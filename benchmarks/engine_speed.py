@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,7 @@ def layer_graph(layer: Layer) -> Graph:
         # Both inputs are computed: one is the other in another scale, and its cost is taken off again.
         tensors += [_tensor(1, layer.shape, "int8", 0.0713), _tensor(2, out, "int8", 0.0829, zero=5)]
         operators = (Operator(0, "QUANTIZE", (0,), (1,), {}), Operator(1, layer.kind, (0, 1), (2,), {}))
-        return Graph(layer.name, "0" * 64, tuple(tensors), operators, tensors[0], tensors[2])
+        return Graph(layer.name, "0" * 64, tuple(tensors), operators, (tensors[0],), (tensors[2],))
     weights = rng.integers(-127, 128, shapes[layer.kind]).astype(np.int8)
     bias = rng.integers(-1000, 1000, layer.channels).astype(np.int32)
     tensors += [
@@ -138,7 +138,7 @@ def layer_graph(layer: Layer) -> Graph:
         _tensor(3, out, "int8", 0.8, zero=5),
     ]
     operator = Operator(0, layer.kind, (0, 1, 2), (3,), options)
-    return Graph(layer.name, "0" * 64, tuple(tensors), (operator,), tensors[0], tensors[3])
+    return Graph(layer.name, "0" * 64, tuple(tensors), (operator,), (tensors[0],), (tensors[3],))
 
 
 def _tensor(
@@ -185,7 +185,7 @@ class Bench:
         plan = plan_memory(graph)
         fast, plain = (self.cost(graph, plain=plain) for plain in (False, True))
         if layer.kind in PAIRS:
-            first = Graph(graph.source, graph.sha256, graph.tensors, graph.operators[:1], graph.input, graph.tensors[1])
+            first = replace(graph, operators=graph.operators[:1], outputs=(graph.tensors[1],))
             fast, plain = (_less(cost, self.cost(first, plain=p)) for cost, p in ((fast, False), (plain, True)))
             return Row(layer.name, "element", graph.output.elements, fast, plain, Reference(layer.cmsis), layer.target)
         return Row(layer.name, "MAC", plan.macs, fast, plain, Reference(layer.cmsis), layer.target)

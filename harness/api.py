@@ -10,15 +10,14 @@ from harness.config import load_suite
 from harness.errors import HilError, StoreError
 from harness.farm.lab_access import LabAccess
 from harness.locks.waiting import NOW, Patience
+from harness.report.asking import Results, load_results
 from harness.run.options import Options
 from harness.run.session import Session
-from harness.store import load_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.opening import Wanted
-    from harness.store import Results
 
 
 def benchmark(

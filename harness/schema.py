@@ -9,12 +9,12 @@ from typing import Final, Literal
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions.
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
 
-DType = Literal["string", "Int64", "Float64", "boolean", "datetime"]
+DType = Literal["string", "Int64", "Float64", "boolean", "datetime", "integers", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Column:
 
     Attributes:
         name: its name; ends with the unit where there is one.
-        dtype: pandas type; all of them can be missing (NA). "datetime" is in UTC, to the microsecond.
+        dtype: pandas type; all of them can be missing (NA). "datetime" is in UTC, to the microsecond; "integers" and
+            "numbers" are arrays of int32 and float64.
         unit: unit of the values, "" if there is none.
         meaning: what it says, in one line.
         score: True if it says how well the model did, so that it exists only for a complete case.
@@ -107,10 +108,21 @@ CASES: Final[tuple[Column, ...]] = (
         "",
         "variant whose input tensor says the range: this one, or another if it is float32",
     ),
-    Column("inputs_note", "string", "", "why the range is another variant's, or is not known"),
+    Column(
+        "inputs_note",
+        "string",
+        "",
+        "what the suite notes of its inputs, or that they are random; why the range is another variant's or not known",
+    ),
     Column("accuracy", "Float64", "share", "top-1: correct predictions / samples", score=True),
     Column("accuracy_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("accuracy_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
+    Column("metric", "string", "", "the suite's metric, with its parameters as JSON if it has some"),
+    Column("score", "Float64", "", "the figure of that metric; missing for the metric none", score=True),
+    Column("score_low", "Float64", "", "lower end of its 95 % interval", score=True),
+    Column("score_high", "Float64", "", "upper end of its 95 % interval", score=True),
+    Column("score_words", "string", "", "the score in words, with the counts that it rests on", score=True),
+    Column("input_s", "Float64", "s", "what one input lasts, where the suite says that"),
     Column("agreement", "Float64", "share", "predictions that equal the reference's / samples", score=True),
     Column("agreement_low", "Float64", "share", "lower end of its 95 % Wilson interval", score=True),
     Column("agreement_high", "Float64", "share", "upper end of its 95 % Wilson interval", score=True),
@@ -193,10 +205,33 @@ SAMPLES: Final[tuple[Column, ...]] = (
     *_KEYS,
     Column("sample", "Int64", "", "index of the input in the suite's data"),
     Column("repeat", "Int64", "", "which inference on that input, from 0"),
-    Column("label", "Int64", "", "index of the right class"),
-    Column("prediction", "Int64", "", "index of the class that the board's output says"),
+    Column("label", "Int64", "", "index of the right class; missing where labels are no classes"),
+    Column("prediction", "Int64", "", "index of the class that the board's output says; missing where it says none"),
     Column("ticks", "Int64", "ticks", "counter difference of this inference; see the case's counter"),
     Column("output_crc", "Int64", "", "CRC-32 of the output tensor as it came"),
+    Column("step", "Int64", "", "number of the step, from 0, where an input is a sequence of them"),
+    Column("group", "Int64", "", "group of the input, like its recording, where the suite has groups"),
+    Column("score", "Float64", "", "what the metric takes of this inference, where that is one number"),
+    Column("target", "Float64", "", "the right value, where labels are one number for each input"),
+)
+
+OUTPUTS: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("sample", "Int64", "", "index of the input in the suite's data"),
+    Column("step", "Int64", "", "number of the step, from 0, where an input is a sequence of them"),
+    Column("tensor", "Int64", "", "number of the output tensor in the model card, from 0"),
+    Column("raw", "integers", "", "the tensor as it came; missing if it is float32"),
+    Column(
+        "real", "numbers", "", "the tensor as it came if it is float32; real = scale * (raw - zero_point) of others"
+    ),
+    Column("scale", "Float64", "", "real value of one step of `raw`"),
+    Column("zero_point", "Int64", "", "what stands in `raw` for 0"),
+)
+
+TARGETS: Final[tuple[Column, ...]] = (
+    *_KEYS,
+    Column("sample", "Int64", "", "index of the input in the suite's data"),
+    Column("values", "numbers", "", "the right values, or 0 and 1 for each of several labels"),
 )
 
 LAYERS: Final[tuple[Column, ...]] = (
@@ -273,6 +308,8 @@ RUNS: Final[tuple[Column, ...]] = (
 TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "cases": CASES,
     "samples": SAMPLES,
+    "outputs": OUTPUTS,
+    "targets": TARGETS,
     "layers": LAYERS,
     "windows": WINDOWS,
     "attempts": ATTEMPTS,

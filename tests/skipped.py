@@ -19,6 +19,8 @@ INSTALL = (
     (r"arm-none-eabi", "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"),
     (r"\bgcc\b", "apt-get install gcc libc6-dev"),
     (r"chromium", "apt-get install chromium"),
+    (r"librosa", ".venv/bin/pip install librosa"),
+    (r"mlflow", ".venv/bin/pip install -e '.[mlflow]'"),
     (r"systemd", "apt-get install systemd"),
     (
         r"tflite-micro|ai-edge-litert|the oracle",

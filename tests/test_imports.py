@@ -12,6 +12,7 @@ TOP = PurePosixPath()
 ROWS = (
     ("errors", "schema"),
     ("text", "files"),
+    ("data", "metrics"),
     ("config",),
     ("link",),
     ("image",),

@@ -18,6 +18,7 @@
 #define MAX_PAYLOAD 65531u
 #define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
 #define INFO_BYTES 44u /* without build id and card */
+#define RESET_STATE (1u << 31) /* in the argument of a RUN */
 
 enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06, PROFILE = 0x07 };
 enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT, PROFILE_REPLY };
@@ -57,6 +58,7 @@ static DMA union {
 static DMA uint8_t outgoing[256];
 
 static struct hil_model model;
+static const struct hil_tensor no_more;
 static int setup_status;
 static uint32_t nonce;
 static uint32_t overhead; /* ticks of an empty measurement */
@@ -79,6 +81,25 @@ static uint32_t build_id_bytes(void)
     uint32_t size;
     memcpy(&size, __build_id_note + 4, sizeof size);
     return size;
+}
+
+/* For models without state. */
+__attribute__((weak)) int hil_model_reset(void)
+{
+    return 0;
+}
+
+static uint32_t total(uint32_t first, const struct hil_tensor *more)
+{
+    for (; more->bytes != 0; ++more) {
+        first += more->bytes;
+    }
+    return first;
+}
+
+static uint32_t output_bytes(void)
+{
+    return total(model.output_bytes, model.more_outputs);
 }
 
 /* ---- sending: a frame goes out in pieces, because DMA reads only RAM and much of what is sent lies in flash */
@@ -160,8 +181,8 @@ static void send_info(uint16_t seq)
     put(start, sizeof start);
     put_u32(hal_counter_hz());
     put_u32(overhead);
-    put_u32(model.input_bytes);
-    put_u32(model.output_bytes);
+    put_u32(total(model.input_bytes, model.more_inputs));
+    put_u32(output_bytes());
     put_u32(MAX_CHUNK);
     put_u32(MAX_BATCH);
     put_u32(model.card_bytes);
@@ -172,13 +193,21 @@ static void send_info(uint16_t seq)
     finish();
 }
 
+static void put_outputs(void)
+{
+    put(model.output, model.output_bytes);
+    for (const struct hil_tensor *more = model.more_outputs; more->bytes != 0; ++more) {
+        put(more->data, more->bytes);
+    }
+}
+
 static void send_result(void)
 {
-    begin(RESULT, OK, last_run.seq, 8u + 4u * last_run.count + model.output_bytes);
+    begin(RESULT, OK, last_run.seq, 8u + 4u * last_run.count + output_bytes());
     put_u32(last_run.input_crc);
     put_u32(last_run.count);
     put(ticks, 4u * last_run.count);
-    put(model.output, model.output_bytes);
+    put_outputs();
     finish();
 }
 
@@ -288,9 +317,26 @@ static void do_echo(const struct header *request)
     finish();
 }
 
-static void load_input(void)
+/* Copies the waiting input to the model's tensors, after resetting the state if that is wanted. */
+static bool load_inputs(bool reset)
 {
+    const bool ready = !reset || hil_model_reset() == 0;
+    const uint8_t *from = waiting + model.input_bytes;
     memcpy(model.input, waiting, model.input_bytes);
+    for (const struct hil_tensor *more = model.more_inputs; more->bytes != 0; ++more) {
+        memcpy(more->data, from, more->bytes);
+        from += more->bytes;
+    }
+    return ready;
+}
+
+static uint32_t inputs_crc(void)
+{
+    uint32_t crc = hil_crc32(0, model.input, model.input_bytes);
+    for (const struct hil_tensor *more = model.more_inputs; more->bytes != 0; ++more) {
+        crc = hil_crc32(crc, more->data, more->bytes);
+    }
+    return crc;
 }
 
 /* A difference of two counter values is right as long as the counter went round less than once in between; the coarse
@@ -300,14 +346,15 @@ static bool may_have_wrapped(uint32_t coarse_start)
     return hal_coarse_ticks() - coarse_start >= HAL_COARSE_TICKS_PER_WRAP - 1u;
 }
 
-/* Runs `count` inferences on the loaded input; the input is loaded again before each but the first. */
-static enum reason infer(uint32_t count)
+/* Runs `count` inferences on the loaded input; before each but the first it is loaded again, and the state reset. */
+static enum reason infer(uint32_t count, bool reset)
 {
     enum reason failure = OK;
     hal_sync_pin(true);
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
-        if (i != 0) {
-            load_input();
+        if (i != 0 && !load_inputs(reset)) {
+            failure = INFERENCE_FAILED;
+            break;
         }
         const uint32_t coarse = hal_coarse_ticks();
         const uint32_t start = hal_ticks();
@@ -325,7 +372,8 @@ static enum reason infer(uint32_t count)
 
 static void do_run(const struct header *request)
 {
-    const uint32_t count = request->arg;
+    const uint32_t count = request->arg & ~RESET_STATE;
+    const bool reset = count != request->arg;
     struct payload next;
     const bool streaming = request->length != 0;
 
@@ -341,14 +389,17 @@ static void do_run(const struct header *request)
         return;
     }
     last_run.seq = 0; /* the old result is about to be overwritten */
-    load_input();
-    last_run.input_crc = hil_crc32(0, model.input, model.input_bytes);
+    if (!load_inputs(reset)) {
+        refuse(INFERENCE_FAILED, request->seq);
+        return;
+    }
+    last_run.input_crc = inputs_crc();
     if (streaming) {
         grant(&next, 0, request->length, request->seq);
     } else {
         arm_header();
     }
-    const enum reason failure = infer(count);
+    const enum reason failure = infer(count, reset);
     if (failure == OK) {
         last_run.seq = request->seq;
         last_run.count = count;
@@ -383,25 +434,25 @@ static enum reason measure_layers(struct hil_layers *layers)
     }
 }
 
-/* Keeps nothing: a repeated request is measured again. The sync pin stays low, because the marks cost energy too. */
+/* Keeps nothing: a repeated request is measured again, so it begins with a reset of the state. The sync pin stays low, because the marks cost energy too. */
 static void do_profile(const struct header *request)
 {
     struct hil_layers layers;
     arm_header();
     last_run.seq = 0; /* its ticks are about to be overwritten */
-    load_input();
-    const uint32_t input_crc = hil_crc32(0, model.input, model.input_bytes);
-    const enum reason failure = measure_layers(&layers);
+    const bool ready = load_inputs(true);
+    const uint32_t input_crc = inputs_crc();
+    const enum reason failure = ready ? measure_layers(&layers) : INFERENCE_FAILED;
     if (failure != OK) {
         send_bare(NAK, failure, request->seq);
         return;
     }
-    begin(PROFILE_REPLY, OK, request->seq, 12u + 4u * layers.count + model.output_bytes);
+    begin(PROFILE_REPLY, OK, request->seq, 12u + 4u * layers.count + output_bytes());
     put_u32(input_crc);
     put_u32(layers.total);
     put_u32(layers.count);
     put(ticks, 4u * layers.count);
-    put(model.output, model.output_bytes);
+    put_outputs();
     finish();
 }
 
@@ -457,9 +508,19 @@ int main(void)
 {
     hal_init();
     setup_status = hil_model_setup(&model);
-    if (model.input_bytes > HIL_INPUT_BYTES || model.output_bytes > HIL_OUTPUT_BYTES) {
+    if (setup_status == 0) {
+        setup_status = hil_model_reset();
+    }
+    if (model.more_inputs == NULL) {
+        model.more_inputs = &no_more;
+    }
+    if (model.more_outputs == NULL) {
+        model.more_outputs = &no_more;
+    }
+    if (total(model.input_bytes, model.more_inputs) > HIL_INPUT_BYTES || output_bytes() > HIL_OUTPUT_BYTES) {
         setup_status = -1; /* answered with NAK 5 to every RUN */
         model.input_bytes = model.output_bytes = 0;
+        model.more_inputs = model.more_outputs = &no_more;
     }
     /* The cost of two readings with nothing between them; the second pair runs as the later ones will. */
     for (int i = 0; i < 2; ++i) {

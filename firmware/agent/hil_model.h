@@ -1,4 +1,4 @@
-/* What an inference engine provides so that the agent can benchmark it: three functions, the third if it can.
+/* What an inference engine provides so that the agent can benchmark it: two functions, and two more if it can.
  *
  * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
@@ -7,25 +7,39 @@
 
 #include <stdint.h>
 
+struct hil_tensor {
+    void *data; /* what is an output is only read */
+    uint32_t bytes;
+};
+
+/* Tensors stand in the order of the model card. All inputs together have at most HIL_INPUT_BYTES, all outputs at most
+ * HIL_OUTPUT_BYTES. What an engine doesn't set is zero: a model of one input and one output has no further ones. */
 struct hil_model {
     const char *card;     /* model card, JSON, see docs/link-protocol.md; not NUL-terminated */
     uint32_t card_bytes;
-    void *input;          /* where the model reads its input; may be overwritten by the inference */
-    uint32_t input_bytes; /* at most HIL_INPUT_BYTES */
-    const void *output;   /* where it leaves its output; valid until the input is written again */
+    void *input;          /* where the model reads its first input; may be overwritten by the inference */
+    uint32_t input_bytes;
+    const void *output;   /* where it leaves its first output; valid until an input is written again */
     uint32_t output_bytes;
+    const struct hil_tensor *more_inputs;  /* the others, and behind them one of 0 bytes; NULL: none */
+    const struct hil_tensor *more_outputs; /* likewise */
 };
 
 /* Called once after boot, before any other: prepares the engine and describes the model. 0 on success;
  * otherwise no inference is ever asked for, and no tensor is touched. */
 int hil_model_setup(struct hil_model *model);
 
-/* Runs one inference from model->input to model->output. 0 on success. Everything in here is measured. */
+/* Runs one inference from the inputs to the outputs. 0 on success. Everything in here is measured. */
 int hil_model_invoke(void);
+
+/* Sets what the model remembers from one inference to the next to what it was before the first one. 0 on success.
+ * Called after the setup, and whenever the host asks, outside of what is measured; inputs are written after it. For
+ * models with state, whose card says `state_bytes`; the agent's own definition, for all others, does nothing. */
+int hil_model_reset(void);
 
 #define HIL_NO_LAYERS (-1000)
 
-/* The same, and calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
+/* One inference that calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
  * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell; that is what the agent's own
  * definition returns, which is linked where the engine has none. */
 int hil_model_profile(void (*mark)(uint32_t layer)) __attribute__((nonnull));

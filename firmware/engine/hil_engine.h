@@ -169,9 +169,37 @@ struct hil_quantize {
     int32_t zero;
 };
 
+struct hil_requantize {
+    uint32_t count;
+    int32_t multiplier, shift, in_zero, out_zero;
+};
+
+struct hil_cast {
+    uint32_t count;
+};
+
 /* Strides and offset in bytes. Several rows don't overlap. */
 struct hil_copy_rows {
     uint32_t rows, row_bytes, from_stride, to_stride, to_offset;
+};
+
+/* Four loops over the input, the outermost first, each with its step in bytes; each turn of the last one copies a run. */
+struct hil_copy {
+    uint32_t count[4];
+    int32_t step[4];
+    uint32_t start, run_bytes;
+};
+
+/* Runs that start anywhere. */
+struct hil_copy_listed {
+    uint32_t count, run_bytes;
+    const int32_t *starts; /* in bytes */
+};
+
+/* A constant input of a concatenation. */
+struct hil_copy_constant {
+    struct hil_copy_rows copy;
+    const int8_t *values;
 };
 
 /* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
@@ -238,8 +266,30 @@ void hil_tanh_f32(const struct hil_unary_f32 *p, const float *x, float *y);
 void hil_pad_f32(const struct hil_pad *p, const float *x, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
+void hil_copy(const struct hil_copy *p, const void *x, void *y);
+void hil_copy_listed(const struct hil_copy_listed *p, const void *x, void *y);
+void hil_copy_constant(const struct hil_copy_constant *p, void *y);
 
 void hil_quantize_s8(const struct hil_quantize *p, const float *x, int8_t *y);
+void hil_quantize_u8(const struct hil_quantize *p, const float *x, uint8_t *y);
+void hil_quantize_s16(const struct hil_quantize *p, const float *x, int16_t *y);
 void hil_dequantize_s8(const struct hil_quantize *p, const int8_t *x, float *y);
+void hil_dequantize_u8(const struct hil_quantize *p, const uint8_t *x, float *y);
+void hil_dequantize_s16(const struct hil_quantize *p, const int16_t *x, float *y);
+void hil_requantize_s8_s16(const struct hil_requantize *p, const int8_t *x, int16_t *y);
+void hil_requantize_s8_s32(const struct hil_requantize *p, const int8_t *x, int32_t *y);
+void hil_requantize_s16_s8(const struct hil_requantize *p, const int16_t *x, int8_t *y);
+void hil_requantize_s16_s16(const struct hil_requantize *p, const int16_t *x, int16_t *y);
+void hil_requantize_s16_s32(const struct hil_requantize *p, const int16_t *x, int32_t *y);
+void hil_requantize_s32_s8(const struct hil_requantize *p, const int32_t *x, int8_t *y);
+void hil_requantize_s32_s16(const struct hil_requantize *p, const int32_t *x, int16_t *y);
+void hil_cast_s8_f32(const struct hil_cast *p, const int8_t *x, float *y);
+void hil_cast_u8_f32(const struct hil_cast *p, const uint8_t *x, float *y);
+void hil_cast_s16_f32(const struct hil_cast *p, const int16_t *x, float *y);
+void hil_cast_s32_f32(const struct hil_cast *p, const int32_t *x, float *y);
+void hil_cast_s8_s32(const struct hil_cast *p, const int8_t *x, int32_t *y);
+void hil_cast_u8_s32(const struct hil_cast *p, const uint8_t *x, int32_t *y);
+void hil_cast_s16_s32(const struct hil_cast *p, const int16_t *x, int32_t *y);
+void hil_cast_f32_s32(const struct hil_cast *p, const float *x, int32_t *y);
 
 #endif

@@ -1,2 +1,4 @@
+#ifndef HIL_INPUT_BYTES
 #define HIL_INPUT_BYTES 784u
 #define HIL_OUTPUT_BYTES 10u
+#endif

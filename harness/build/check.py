@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from harness.errors import BoardError, ImageError
 from harness.link.client import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -69,18 +70,35 @@ def integers(graph: Graph) -> bool:
 
 def board_outputs(board: Board, image: Image, inputs: NDArray[np.generic]) -> NDArray[np.generic]:
     """Run input tensors on a board, flashing the image if it isn't there. Returns [N, outputs], raw."""
+    return run_sequence(board, image, [[tensor] for tensor in inputs], anew=True)[0]
+
+
+def run_sequence(
+    board: Board, image: Image, steps: Sequence[Sequence[NDArray[np.generic]]], *, anew: bool
+) -> list[NDArray[np.generic]]:
+    """Run steps, each an array for each input, on a board, flashing the image if it isn't there.
+
+    With `anew` the state of the model is reset before each step, else before the first one only. Returns the values
+    [steps, values] of each output, raw.
+    """
     from harness.boards.start_image import start_image  # noqa: PLC0415 - pyOCD takes a second to import
 
     link = Link(board.link(), board.name)
     start_image(board, image, link)
-    results = link.infer_each(tensor.tobytes() for tensor in inputs)
-    return np.stack([image.card.output.decode(result.output) for result in results])
+    sent = [b"".join(np.ascontiguousarray(tensor).tobytes() for tensor in step) for step in steps]
+    sequences = link.infer_sequences([[step] for step in sent] if anew else [sent])
+    contents = [result.output for results in sequences for result in results]
+    ends = np.cumsum([spec.nbytes for spec in image.card.outputs])
+    return [
+        np.stack([spec.decode(content[end - spec.nbytes : end]) for content in contents])
+        for spec, end in zip(image.card.outputs, ends.tolist(), strict=True)
+    ]
 
 
 def compare(interpreter: Interpreter, ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> Difference:
     """Compare outputs, both [N, outputs] and raw, with what the interpreter allows."""
     distance = np.abs(ours.astype(np.float64) - theirs.astype(np.float64))
-    allowed = interpreter.allowed(float(np.abs(theirs.astype(np.float64)).max()))
+    allowed = interpreter.allowed(theirs)
     wrong = np.argwhere(~(distance <= allowed))  # NaN is wrong, too
     return Difference(
         inputs=len(ours),
@@ -118,45 +136,75 @@ def check_image(image: Image, model: Path, graph: Graph, kind: BoardKind) -> str
         interpreter = open_interpreter(model, order)
     except NoInterpreterError as error:
         return f"Not compared with an interpreter: {error}."
-    tensors, theirs = _telling(interpreter)
+    anew = not graph.state
+    steps, theirs = _telling(interpreter, anew=anew)
     try:
         with open_board(Device(name=kind.name, kind=kind), "virtual") as board:
-            ours = board_outputs(board, image, tensors)
+            ours = run_sequence(board, image, steps, anew=anew)
     except BoardError as error:
         raise MiscompiledError(
             f"{model}: the image doesn't run on the virtual board, and was not written: {error}. --no-check builds it "
             "all the same"
         ) from error
-    found = compare(interpreter, ours, theirs)
-    unit = "" if interpreter.output.dtype == "float32" else " steps"
-    if found.first is not None:
-        sample, element = found.first
-        raise MiscompiledError(
-            f"{model}: the image doesn't compute what {interpreter.title} does: on made-up input {sample} its output "
-            f"{element} is {ours[sample, element]!s}, not {theirs[sample, element]!s} ({found.equal} of {found.inputs} "
-            f"outputs are equal, the largest difference is {found.largest:.3g}{unit}, {found.allowed:.3g} is allowed). "
-            "That is a fault of the compiler or the engine: no image was written. Please report it with the model; "
-            "--no-check builds it all the same, to look at it"
-        )
-    how = "equal bit for bit" if found.equal == found.inputs else f"within {found.largest:.2g}{unit}"
-    alike = len({row.tobytes() for row in theirs}) == 1
+    found = [compare(interpreter, *pair) for pair in zip(ours, theirs, strict=True)]
+    for number, difference in enumerate(found):
+        _refuse_difference(model, interpreter, difference, ours[number], theirs[number])
+    return _seen(interpreter, found, theirs, anew=anew)
+
+
+def _refuse_difference(
+    model: Path, interpreter: Interpreter, found: Difference, ours: NDArray[np.generic], theirs: NDArray[np.generic]
+) -> None:
+    if found.first is None:
+        return
+    sample, element = found.first
+    raise MiscompiledError(
+        f"{model}: the image doesn't compute what {interpreter.title} does: on made-up input {sample} its output "
+        f"{element} is {ours[sample, element]!s}, not {theirs[sample, element]!s} ({found.equal} of {found.inputs} "
+        f"outputs are equal, the largest difference is {found.largest:.3g}{_unit(theirs)}, {found.allowed:.3g} is "
+        "allowed). That is a fault of the compiler or the engine: no image was written. Please report it with the "
+        "model; --no-check builds it all the same, to look at it"
+    )
+
+
+def _seen(
+    interpreter: Interpreter, found: Sequence[Difference], theirs: Sequence[NDArray[np.generic]], *, anew: bool
+) -> str:
+    """Say what was compared, and how it was."""
+    count = found[0].inputs
+    what = f"{count} made-up inputs" if anew else f"{count} made-up steps of one sequence"
+    worst = max(range(len(found)), key=lambda number: found[number].largest)
+    equal = all(difference.equal == count for difference in found)
+    how = "equal bit for bit" if equal else f"within {found[worst].largest:.2g}{_unit(theirs[worst])}"
+    alike = all(len({row.tobytes() for row in rows}) == 1 for rows in theirs)
     same = " (every input gives the same output: that says little)" if alike else ""
-    return f"Checked: {found.inputs} made-up inputs on the virtual board and in {interpreter.title}: {how}{same}."
+    return f"Checked: {what} on the virtual board and in {interpreter.title}: {how}{same}."
 
 
-def _telling(interpreter: Interpreter) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+def _unit(outputs: NDArray[np.generic]) -> str:
+    return "" if outputs.dtype.kind == "f" else " steps"
+
+
+def _telling(
+    interpreter: Interpreter, *, anew: bool
+) -> tuple[list[list[NDArray[np.generic]]], list[NDArray[np.generic]]]:
     """Return inputs on which a model gives outputs of many different values, and those outputs.
 
-    Noise over the whole range drives many models to one saturated output, which would hide a wrong layer.
+    Noise over the whole range drives many models to one saturated output, which would hide a wrong layer. A model with
+    state runs all inputs in one sequence, unless it begins `anew` with each.
     """
-    runs = [(tensor, interpreter.run(tensor)) for tensor in _candidates(interpreter.input)]
-    runs.sort(key=lambda run: -len(np.unique(run[1])))
-    return np.stack([tensor for tensor, _ in runs[:_INPUTS]]), np.stack([output for _, output in runs[:_INPUTS]])
+    steps = [list(tensors) for tensors in zip(*starmap(_candidates, enumerate(interpreter.inputs)), strict=True)]
+    runs = [(step, interpreter.infer(step)) for step in steps]
+    if anew:
+        runs.sort(key=lambda run: -sum(len(np.unique(output)) for output in run[1]))
+        runs = runs[:_INPUTS]
+    outputs = [np.stack(rows) for rows in zip(*(outputs for _, outputs in runs), strict=True)]
+    return [step for step, _ in runs], outputs
 
 
-def _candidates(spec: TensorSpec) -> Iterator[NDArray[np.generic]]:
+def _candidates(number: int, spec: TensorSpec) -> Iterator[NDArray[np.generic]]:
     """Make noise of several contrasts around several levels, and ramps, always the same."""
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(_SEED + number)
     for index in range(_CANDIDATES):
         contrast, level = (1.0, 0.5, 0.1)[index % 3], (0.0, 0.5, -0.5)[index // 3 % 3]
         shape = rng.uniform(-1, 1, spec.size) if index % 4 else np.sin(np.arange(spec.size) * rng.uniform(0.01, 1))

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.lower_layers import initializer
+from harness.build.emit_state import state_c
 from harness.build.sizes import layer_sizes
+from harness.build.step import initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from harness.build.graph import Graph, Tensor
     from harness.build.plan import Plan
     from harness.build.step import Step, Values
 
 _WIDTH = 112
-_CTYPES = {"int8": "int8_t", "float32": "float"}
+_CTYPES = {
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "uint32", "int64")},
+    "bool": "uint8_t",
+    "float32": "float",
+    "float64": "double",
+}
 
 
 def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]:
@@ -44,21 +50,32 @@ def card_json(graph: Graph, plan: Plan, *, board: str, name: str) -> str:
         "board": board,
         "model": name,
         "engine": "tinyml-hil",
-        "input": _tensor(graph.input),
-        "output": _tensor(graph.output),
+        **_tensors("input", graph.inputs),
+        **_tensors("output", graph.outputs),
         "macs": plan.macs,
         "parameters": plan.parameters,
         "arena_bytes": plan.arena_bytes,
         "tflite_sha256": graph.sha256,
     }
+    if plan.state_bytes:
+        card["state_bytes"] = plan.state_bytes
     if plan.patches is not None:
         card["patches"] = dataclasses.asdict(plan.patches)
     return json.dumps(card, separators=(",", ":"))
 
 
+def _tensors(what: str, tensors: Sequence[Tensor]) -> dict[str, object]:
+    """Return the card's entry for inputs or outputs; several have names, and one that says which if two are alike."""
+    if len(tensors) == 1:
+        return {what: _tensor(tensors[0])}
+    names = [tensor.name or what for tensor in tensors]
+    names = [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names)]
+    return {f"{what}s": [{"name": name, **_tensor(tensor)} for name, tensor in zip(names, tensors, strict=True)]}
+
+
 def _tensor(tensor: Tensor) -> dict[str, object]:
     entry: dict[str, object] = {"shape": list(tensor.shape), "dtype": tensor.dtype}
-    if tensor.dtype == "int8" and tensor.quantization is not None:
+    if tensor.dtype != "float32" and tensor.quantization is not None:
         entry |= {"scale": tensor.quantization.scale, "zero_point": tensor.quantization.zero}
     return entry
 
@@ -80,8 +97,8 @@ def _header(graph: Graph, plan: Plan) -> str:
     return (
         f"/* Made by harness.build from {graph.source}. */\n"
         "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n\n"
-        f"#define HIL_INPUT_BYTES {graph.input.bytes}u\n"
-        f"#define HIL_OUTPUT_BYTES {graph.output.bytes}u\n"
+        f"#define HIL_INPUT_BYTES {sum(tensor.bytes for tensor in graph.inputs)}u\n"
+        f"#define HIL_OUTPUT_BYTES {sum(tensor.bytes for tensor in graph.outputs)}u\n"
         f"#define HIL_ARENA_BYTES {plan.arena_bytes}u\n\n"
         "#endif\n"
     )
@@ -108,6 +125,7 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         f"extern const char hil_card[{len(card)}];\n{characters('const', 'hil_card', card)}",
         head + _either(fast, plain),
         *constants,
+        *([state_c(graph, plan)] if plan.state_bytes else []),
         _setup(graph, plan),
         _invoke(plan, structs),
     ]
@@ -183,16 +201,28 @@ def _struct_body(step: Step, arrays: dict[str, str]) -> str:
 
 
 def _setup(graph: Graph, plan: Plan) -> str:
+    lists, lines = "", []
+    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
+        size = f"HIL_{what.upper()}_BYTES" if len(tensors) == 1 else f"{tensors[0].bytes}"
+        lines += [f"{what} = {_place(plan, tensors[0])}", f"{what}_bytes = {size}"]
+        if len(tensors) > 1:
+            rows = "".join(f"    {{{_place(plan, tensor)}, {tensor.bytes}}},\n" for tensor in tensors[1:])
+            lists += f"static const struct hil_tensor more_{what}s[] = {{\n{rows}    {{NULL, 0}},\n}};\n\n"
+            lines.append(f"more_{what}s = more_{what}s")
     return (
-        "int hil_model_setup(struct hil_model *model)\n{\n"
+        f"{lists}int hil_model_setup(struct hil_model *model)\n{{\n"
         "    model->card = hil_card;\n"
         "    model->card_bytes = sizeof hil_card;\n"
-        f"    model->input = arena + {plan.offsets[graph.input.index]};\n"
-        "    model->input_bytes = HIL_INPUT_BYTES;\n"
-        f"    model->output = arena + {plan.offsets[graph.output.index]};\n"
-        "    model->output_bytes = HIL_OUTPUT_BYTES;\n"
+        f"{''.join(f'    model->{line};{chr(10)}' for line in lines)}"
         "    return 0;\n}\n"
     )
+
+
+def _place(plan: Plan, tensor: Tensor) -> str:
+    """Return a C expression for where a tensor lies."""
+    if tensor.index in plan.state:
+        return f"state + {plan.state[tensor.index]}"
+    return f"arena + {plan.offsets[tensor.index]}"
 
 
 def _invoke(plan: Plan, structs: list[str]) -> str:
@@ -214,7 +244,7 @@ def _invoke(plan: Plan, structs: list[str]) -> str:
 def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
     kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
-    xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)(arena + {plan.offsets[x.index]})" for x in step.inputs]
-    y = f"({_CTYPES[step.output.dtype]} *)(void *)(arena + {plan.offsets[step.output.index]})"
+    xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)({_place(plan, x)})" for x in step.inputs]
+    y = f"({_CTYPES[step.output.dtype]} *)(void *)({_place(plan, step.output)})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]
     return f"    {kernel}({', '.join([f'&{struct}', *xs, y, *scratch])});\n"

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
 #: Bytes of one element of each type that a tensor of a supported model may have.
-ITEM_BYTES = {"int8": 1, "float16": 2, "float32": 4, "int32": 4}
+ITEM_BYTES = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "float16": 2,
+    "int16": 2,
+    "float32": 4,
+    "int32": 4,
+    "uint32": 4,
+    "float64": 8,
+    "int64": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -66,16 +77,37 @@ class Operator:
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Mapping[str, float]
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A model of one input and one output."""
+    """A model.
+
+    Attributes:
+        source: the file's name, for messages.
+        sha256: of the file.
+        tensors: all tensors; their indices are those of the file.
+        operators: in the order of execution.
+        inputs: what it takes, in the order of the file.
+        outputs: what it gives.
+        state: tensors that keep their values from one inference to the next, by index, with those of the first.
+    """
 
     source: str
     sha256: str
-    tensors: tuple[Tensor, ...]
+    tensors: Sequence[Tensor]
     operators: tuple[Operator, ...]
-    input: Tensor
-    output: Tensor
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    state: Mapping[int, NDArray[np.generic]] = field(default_factory=dict)
+
+    @property
+    def input(self) -> Tensor:
+        """The first input, mostly the only one."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> Tensor:
+        """The first output, mostly the only one."""
+        return self.outputs[0]

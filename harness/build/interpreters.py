@@ -41,23 +41,47 @@ class NoInterpreterError(ConfigError):
 
 @dataclass(frozen=True, eq=False)
 class Interpreter:
-    """A model in an interpreter; `run` takes an input of its type and any shape, and returns the output, flat."""
+    """A model in an interpreter.
+
+    Attributes:
+        kind: which interpreter.
+        version: its version.
+        inputs: what the model takes.
+        outputs: what it gives.
+        infer: runs it: takes an array for each input, of its type and any shape, and returns the outputs, flat.
+        reset: makes it forget what it remembers of the inferences before.
+    """
 
     kind: Name
     version: str
-    input: TensorSpec
-    output: TensorSpec
-    run: Callable[[NDArray[np.generic]], NDArray[np.generic]]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    infer: Callable[[Sequence[NDArray[np.generic]]], list[NDArray[np.generic]]]
+    reset: Callable[[], None]
 
     @property
     def title(self) -> str:
         """Its name and version."""
         return f"{self.kind} {self.version}"
 
-    def allowed(self, greatest: float) -> float:
-        """Return by how much outputs of this `greatest` magnitude may differ, in steps for integers; 0: not at all."""
-        if self.output.dtype == "float32":
-            return FLOAT_TOLERANCE * max(1.0, greatest)
+    @property
+    def input(self) -> TensorSpec:
+        """The first input, mostly the only one."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorSpec:
+        """The first output, mostly the only one."""
+        return self.outputs[0]
+
+    def run(self, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the first output, flat, of a model of one input."""
+        return self.infer([tensor])[0]
+
+    def allowed(self, theirs: NDArray[np.generic]) -> float:
+        """Return by how much outputs may differ from these, in steps for integers; 0: not at all."""
+        if theirs.dtype.kind == "f":
+            return FLOAT_TOLERANCE * max(1.0, float(np.abs(theirs.astype(np.float64)).max()))
         return 0.0 if self.kind == "tflite-micro" else float(LITERT_STEPS)
 
 
@@ -78,9 +102,11 @@ def open_interpreter(model: Path, order: Sequence[Name]) -> Interpreter:
         if version is None:
             continue
         try:
-            source, result, run = (_tflite_micro if kind == "tflite-micro" else _litert)(model)
-            interpreter = Interpreter(kind, version, _spec(source), _spec(result), run)
-            interpreter.run(np.zeros(interpreter.input.shape, interpreter.input.dtype))
+            made = (_TfliteMicro if kind == "tflite-micro" else _LiteRt)(model)
+            inputs, outputs = (tuple(map(_spec, details)) for details in (made.inputs, made.outputs))
+            interpreter = Interpreter(kind, version, inputs, outputs, made.infer, made.reset)
+            interpreter.infer([np.zeros(spec.shape, spec.dtype) for spec in inputs])
+            interpreter.reset()
         except (ImportError, IndexError, OSError, RuntimeError, TypeError, ValueError) as error:
             lines = str(error).strip().splitlines()
             problems.append(f"{kind} {version} can't run {model.name}: {lines[-1] if lines else type(error).__name__}")
@@ -106,40 +132,53 @@ def _version(kind: Name) -> str | None:
         return None
 
 
-_Opened = tuple["Mapping[str, Any]", "Mapping[str, Any]", "Callable[[NDArray[np.generic]], NDArray[np.generic]]"]
+class _TfliteMicro:
+    """A model in TensorFlow Lite Micro's interpreter: descriptions of its tensors, and what `Interpreter` calls."""
+
+    def __init__(self, model: Path) -> None:
+        import tflite  # noqa: PLC0415 (an extra)
+        from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 (half a second, and not always installed)
+
+        # It prints a complaint when it is asked for one tensor too many.
+        graph = tflite.Model.GetRootAsModel(model.read_bytes(), 0).Subgraphs(0)
+        self._open: Callable[[], Any] = lambda: runtime.Interpreter.from_file(str(model), arena_size=1 << 24)
+        self.reset()
+        self.inputs = [self._interpreter.get_input_details(i) for i in range(graph.InputsLength())]
+        self.outputs = [self._interpreter.get_output_details(i) for i in range(graph.OutputsLength())]
+
+    def reset(self) -> None:
+        self._interpreter = self._open()
+
+    def infer(self, tensors: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+        for index, (tensor, details) in enumerate(zip(tensors, self.inputs, strict=True)):
+            self._interpreter.set_input(np.ascontiguousarray(tensor).reshape(tuple(details["shape"])), index)
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_output(i)).reshape(-1) for i in range(len(self.outputs))]
 
 
-def _tflite_micro(model: Path) -> _Opened:
-    from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 (half a second, and not always installed)
+class _LiteRt:
+    """The same in LiteRT's."""
 
-    interpreter = runtime.Interpreter.from_file(str(model), arena_size=1 << 24)
-    source, result = interpreter.get_input_details(0), interpreter.get_output_details(0)
-    shape = tuple(source["shape"])
+    def __init__(self, model: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter as LiteRt  # noqa: PLC0415 (a second, not always installed)
+        from ai_edge_litert.interpreter import OpResolverType  # noqa: PLC0415
 
-    def run(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
-        interpreter.set_input(np.ascontiguousarray(tensor).reshape(shape), 0)
-        interpreter.invoke()
-        return np.asarray(interpreter.get_output(0)).reshape(-1)
+        # Its default delegate, XNNPACK, rounds otherwise than the reference kernels do.
+        resolver = OpResolverType.BUILTIN_REF
+        self._open: Callable[[], Any] = lambda: LiteRt(model_path=str(model), experimental_op_resolver_type=resolver)
+        self.reset()
+        self.inputs, self.outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
 
-    return source, result, run
+    def reset(self) -> None:
+        self._interpreter = self._open()
+        self._interpreter.allocate_tensors()
 
-
-def _litert(model: Path) -> _Opened:
-    from ai_edge_litert.interpreter import Interpreter as LiteRt  # noqa: PLC0415 (a second, and not always installed)
-    from ai_edge_litert.interpreter import OpResolverType  # noqa: PLC0415
-
-    # Its default delegate, XNNPACK, rounds otherwise than the reference kernels do.
-    interpreter = LiteRt(model_path=str(model), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    interpreter.allocate_tensors()
-    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    shape = tuple(source["shape"])
-
-    def run(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
-        interpreter.set_tensor(source["index"], np.ascontiguousarray(tensor).reshape(shape))
-        interpreter.invoke()
-        return np.array(interpreter.get_tensor(result["index"])).reshape(-1)
-
-    return source, result, run
+    def infer(self, tensors: Sequence[NDArray[np.generic]]) -> list[NDArray[np.generic]]:
+        for tensor, details in zip(tensors, self.inputs, strict=True):
+            shaped = np.ascontiguousarray(tensor).reshape(tuple(details["shape"]))
+            self._interpreter.set_tensor(details["index"], shaped)
+        self._interpreter.invoke()
+        return [np.array(self._interpreter.get_tensor(details["index"])).reshape(-1) for details in self.outputs]
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:

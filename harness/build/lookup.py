@@ -31,9 +31,12 @@ def table(function: Callable[[int], int]) -> NDArray[np.int8]:
     return np.array(values, np.int8)
 
 
-def requantize_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
-    """Another scale and zero point (QUANTIZE of int8 to int8)."""
-    return table(_scaled(x, y, x.scale / y.scale, -128, 127))
+def requantize_table(x: Quantization, y: Quantization, x_type: str, y_type: str) -> NDArray[np.int8]:
+    """Another scale and zero point (QUANTIZE between int8 and uint8); the bytes of uint8 as those of an int8."""
+    limits = np.iinfo(y_type)
+    value = _scaled(x, y, x.scale / y.scale, int(limits.min), int(limits.max))
+    outputs = [value(q) for q in np.arange(256, dtype=np.uint8).view(x_type).tolist()]
+    return np.array(outputs, y_type).view(np.int8)
 
 
 def relu_table(x: Quantization, y: Quantization, activation: int) -> NDArray[np.int8]:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from harness.build.fold import fold
+from harness.build.lower_move import assign_variable
 from harness.build.operators import KINDS
-from harness.build.step import Node, Step, refused
+from harness.build.step import Alias, Node, RefusedError, Step
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from harness.build.graph import Graph, Operator, Tensor
+    from harness.build.graph import Graph, Operator
 
 #: What a model may take and give.
-_CARD_TYPES = ("int8", "float32")
+_CARD_TYPES = ("int8", "uint8", "int16", "int32", "float32")
 
-#: Operators with kernels that read int8 weights beside float32 activations.
-_TAKE_INT8 = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_SHOWN = 4  # operators that are refused for one reason
 
 
 @dataclass(frozen=True)
@@ -43,104 +42,125 @@ def lower(graph: Graph) -> Program:
     """Return the kernel calls that compute a graph.
 
     Raises:
-        ConfigError: operators, or a form of them, have no kernel. Names each, its index and what would be needed.
+        ConfigError: operators, or a form of them, have no kernel. Names each reason once, and what can be done.
     """
-    graph = fold_constants(graph)
+    graph = fold(graph)
+    program, overtaken = _lower(graph, set())
+    return _lower(graph, overtaken)[0] if overtaken else program
+
+
+def _lower(graph: Graph, copied: set[int]) -> tuple[Program, set[int]]:
+    """Return the kernel calls, and the variables that are assigned before what was read of them is used.
+
+    READ_VARIABLE copies those in `copied`; the others are read where they lie.
+    """
     steps: list[Step] = []
     storage = {tensor.index: Place(tensor.index) for tensor in graph.tensors}
-    problems: list[str] = []
+    named: dict[int, int] = {}  # how many steps there were when a tensor became another name
+    refusals: list[RefusedError] = []
     for operator in graph.operators:
         try:
-            made, node = _steps(graph, operator)
-            layer = steps[-1].layer + 1 if steps else 0
-            steps += [replace(step, layer=layer) for step in made]
-            if not made:
-                storage[node.y.index] = storage[node.x.index]
-        except ConfigError as error:
-            problems.append(str(error))
+            made = _made(graph, operator, copied)
+        except RefusedError as error:
+            refusals.append(error)
+            continue
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            problems.append(str(refused(graph, operator, f"damaged ({error!r})", "a valid file; export it again")))
-    computed = {storage[t.index].root for t in (graph.input, *(step.output for step in steps))}
-    if not problems and storage[graph.output.index].root not in computed:
-        problems.append(f"{graph.source}: its output is a constant, which nothing computes. Export it again.")
-    _report(graph, problems)
-    return Program(tuple(steps), storage)
+            what = f"damaged ({error!r})"
+            refusals.append(RefusedError(graph.source, operator, what, "a valid file; export it again"))
+            continue
+        layer = steps[-1].layer + 1 if steps else 0
+        for part in made:
+            if isinstance(part, Step):
+                steps.append(replace(part, layer=layer))
+                continue
+            place = storage[part.source.index]
+            storage[part.output.index] = Place(place.root, place.offset + part.offset)
+            named[part.output.index] = len(steps)
+    computed = {storage[t.index].root for t in (*graph.inputs, *(step.output for step in steps))} | set(graph.state)
+    constant = any(storage[tensor.index].root not in computed for tensor in graph.outputs)
+    _report(graph, refusals, constant=constant and not refusals)
+    uses = [(x.index, position) for position, step in enumerate(steps) for x in step.inputs]
+    uses += [(tensor.index, len(steps)) for tensor in graph.outputs]
+    assigned = [
+        (step.output.index, position) for position, step in enumerate(steps) if step.output.index in graph.state
+    ]
+    overtaken = {
+        variable
+        for variable, written in assigned
+        for tensor, used in uses
+        if storage[tensor].root == variable and tensor in named and named[tensor] <= written < used
+    }
+    return Program(tuple(steps), storage), overtaken
 
 
-def _steps(graph: Graph, operator: Operator) -> tuple[tuple[Step, ...], Node]:
-    """Return the calls of an operator, none if it only renames memory."""
-    if not (operator.inputs and operator.outputs) or operator.inputs[0] < 0 or operator.outputs[0] < 0:
-        what = "no first input or output"
-        raise refused(graph, operator, what, "an operator that computes on its input")
-    node = Node(graph, operator, graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]])
+def _made(graph: Graph, operator: Operator, copied: set[int]) -> Sequence[Step | Alias]:
+    """Return the calls of an operator, and the tensors that it only gives another name."""
     kind = KINDS.get(operator.kind)
+    main = 0 if kind is None else kind.main
+    if len(operator.inputs) <= main or not operator.outputs or operator.inputs[main] < 0 or operator.outputs[0] < 0:
+        what = "no first input or output"
+        raise RefusedError(graph.source, operator, what, "an operator that computes on its input")
+    y = graph.tensors[operator.outputs[0]]
+    x = y if main < 0 else graph.tensors[operator.inputs[main]]
+    node = Node(graph, operator, x, y)
     if operator.kind in ("ADD", "MUL") and node.x.data is not None:
         node = replace(node, x=node.second)
-    if operator.kind == "CONCATENATION" and node.y.dtype in _CARD_TYPES:
-        node = replace(node, x=node.y)  # each input may be the one of another type
-    if node.x.data is not None:
+    if node.x.data is not None and kind is not None:
         raise node.refused("a constant input", "a model whose constants were folded by the converter")
     types = f"{node.x.dtype} to {node.y.dtype}"
-    if kind is not None and not kind.lower:
-        if node.x.dtype != node.y.dtype:
-            raise node.refused(types, "one type, as it only renames")
-        return (), node
     lowering = None if kind is None else kind.lower.get(types)
     if lowering is None:
-        needed = "a kernel in firmware/engine and a line in harness/build/operators.py"
-        raise node.refused(f"no kernel for {types}", needed)
+        raise node.refused(f"no kernel for {types}", _advice(node))
+    if operator.kind == "READ_VARIABLE" and operator.inputs[0] in copied:
+        lowering = assign_variable
     made = lowering(node)
-    return made if isinstance(made, tuple) else (made,), node
+    return made if isinstance(made, tuple) else (made,)
 
 
-def _report(graph: Graph, problems: list[str]) -> None:
-    """Raise one error for everything that can't be compiled."""
-    for what, tensor in (("input", graph.input), ("output", graph.output)):
-        if tensor.dtype not in _CARD_TYPES:
-            problems.append(f"{graph.source}: its {what} is {tensor.dtype}. Needed: {' or '.join(_CARD_TYPES)}.")
-    if not problems:
+def _advice(node: Node) -> str:
+    """Return what the user of a model can do whose operator has no kernel."""
+    dtypes = {node.x.dtype, node.y.dtype}
+    if node.kind not in KINDS:
+        return "other layers in its place (docs/engine.md has a list), or the model cut before it; or a kernel for it"
+    if "int16" in dtypes:
+        return "int8 activations: convert it without 16x8"
+    if "uint8" in dtypes:
+        return "int8: convert it with full int8 (TFLITE_BUILTINS_INT8 and a representative data set)"
+    return "int8 or float32 throughout: docs/engine.md says which types each operator takes"
+
+
+def _report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) -> None:
+    """Raise one error for everything that can't be compiled, each reason once."""
+    reasons: dict[tuple[str, str, str], list[int]] = {}
+    for refusal in refusals:
+        key = refusal.operator.kind, refusal.what, refusal.needed
+        reasons.setdefault(key, []).append(refusal.operator.index)
+    lines = [
+        f"{_operators(indices)} ({k}): {what}. Needed: {needed}." for (k, what, needed), indices in reasons.items()
+    ]
+    if constant:
+        lines.append("its output is a constant, which nothing computes. Export it again.")
+    ends = (*(("input", tensor) for tensor in graph.inputs), *(("output", tensor) for tensor in graph.outputs))
+    lines += [
+        f"its {what} is {tensor.dtype}. Needed: one of {', '.join(_CARD_TYPES)}."
+        for what, tensor in ends
+        if tensor.dtype not in _CARD_TYPES
+    ]
+    lines += [
+        f"its {what} is {tensor.dtype} without a scale. Needed: a model that was quantized by a converter."
+        for what, tensor in ends
+        if tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None
+    ]
+    if not lines:
         return
-    supported = f"Operators with kernels: {', '.join(sorted(KINDS))}."
-    if len(problems) == 1:
-        raise ConfigError(f"{problems[0]}\n{supported}")
-    lines = "\n".join(f"  {problem.removeprefix(f'{graph.source}: ')}" for problem in problems)
-    raise ConfigError(f"{graph.source}: can't be compiled, for {len(problems)} reasons:\n{lines}\n{supported}")
+    if len(lines) == 1:
+        raise ConfigError(f"{graph.source}: {lines[0]}")
+    text = "\n".join(f"  {line}" for line in lines)
+    raise ConfigError(f"{graph.source}: can't be compiled, for {len(lines)} reasons:\n{text}")
 
 
-def fold_constants(graph: Graph) -> Graph:
-    """Return the graph without DEQUANTIZE operators of constants, which a converter left.
-
-    float16 becomes float32. int8 stays int8, with `dequantized` set, if it is only used as symmetric weights; else it
-    becomes float32, too. Tensors keep their indices, operators theirs.
-    """
-    tensors, operators = list(graph.tensors), []
-    for operator in graph.operators:
-        folded = None
-        if operator.kind == "DEQUANTIZE" and operator.inputs and operator.inputs[0] >= 0:
-            folded = _folded(graph, graph.tensors[operator.inputs[0]], operator.outputs[0])
-        if folded is None:
-            operators.append(operator)
-        else:
-            tensors[folded.index] = folded
-    return replace(graph, tensors=tuple(tensors), operators=tuple(operators))
-
-
-def _folded(graph: Graph, source: Tensor, index: int) -> Tensor | None:
-    """Return the constant that a DEQUANTIZE makes of another one; None if it can't be known."""
-    target, quantization = graph.tensors[index], source.quantization
-    if source.data is None:
-        return None
-    if source.dtype == "float16":
-        return replace(target, data=source.data.astype(np.float32))
-    if source.dtype != "int8" or quantization is None:
-        return None
-    readers = [operator for operator in graph.operators if index in operator.inputs]
-    only_weights = all(reader.kind in _TAKE_INT8 and reader.inputs.index(index) == 1 for reader in readers)
-    if only_weights and not any(quantization.zero_points):
-        return replace(source, index=index, dequantized=True)
-    along = [1] * max(len(source.shape), 1)
-    if len(quantization.scales) > 1:
-        along[quantization.axis] = -1
-    scales = np.array(quantization.scales, np.float32).reshape(along)
-    zeros = np.array(quantization.zero_points, np.float32).reshape(along)
-    return replace(target, data=(scales * (source.data.astype(np.float32) - zeros)).reshape(source.shape))
+def _operators(indices: Sequence[int]) -> str:
+    if len(indices) == 1:
+        return f"operator {indices[0]}"
+    shown = ", ".join(map(str, indices[:_SHOWN]))
+    return f"operators {shown}{f' and {len(indices) - _SHOWN} more' if len(indices) > _SHOWN else ''}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build.requantize import Channel, channel
-from harness.build.step import Array, Window
+from harness.build.step import Array, Window, initializer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -216,11 +216,6 @@ class _Int8:
         except OverflowError:
             return None
         return packed, *self.channels(bias, np.abs(bias) + totals)
-
-
-def initializer(fields: dict[str, int]) -> str:
-    """Return a C initializer of a struct."""
-    return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
 
 
 def _weights(node: Node, axis: int) -> _Weights:

@@ -1,48 +1,27 @@
-"""From operators that put tensors together or sum them up to kernel calls: concatenation, padding, pools, means."""
+"""From operators that pad tensors or sum them up to kernel calls: padding, pools, means, softmax."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
+from harness.build.lower_move import check_scales
 from harness.build.requantize import mean_scaling, softmax_scaling
 
 if TYPE_CHECKING:
-    from harness.build.graph import Tensor
     from harness.build.step import Node, Step
-
-
-def concatenation(node: Node) -> tuple[Step, ...]:
-    """Return a call for each input, which puts it into its place in the output."""
-    y = node.y
-    if node.activation != 0:
-        raise node.refused("a fused activation", "the activation as an operator of its own")
-    rows = prod(y.shape[: node.option("Axis") % len(y.shape)])
-    offset, steps = 0, []
-    for index in node.operator.inputs:
-        x = node.graph.tensors[index]
-        if x.data is not None or x.dtype != y.dtype:
-            what = f"a {'constant' if x.data is not None else x.dtype} input"
-            raise node.refused(what, f"computed {y.dtype} inputs")
-        _check_scales(node, x)
-        run = x.bytes // rows
-        fields = {"rows": rows, "row_bytes": run, "from_stride": run, "to_stride": y.bytes // rows, "to_offset": offset}
-        steps.append(replace(node, x=x).step("hil_copy_rows", "hil_copy_rows", fields))
-        offset += run
-    return tuple(steps)
 
 
 def pad(node: Node) -> Step:
     """Return the call of a padding, by the value that stands for 0 or (PADV2) by a constant."""
     x, y = node.x, node.y
-    _check_scales(node, x)
+    check_scales(node, x, y)
     value = float(y.quantization.zero) if y.dtype == "int8" and y.quantization is not None else 0.0
     if node.kind == "PADV2":
         constant = node.graph.tensors[node.operator.inputs[2]]
         if constant.data is None or constant.dtype != y.dtype:
             raise node.refused("a value that is computed", f"a constant {y.dtype} value")
-        _check_scales(node, constant)
+        check_scales(node, constant, y)
         value = float(constant.data.flat[0])
     size, before, out = _padding(node)
     fields = {
@@ -81,16 +60,6 @@ def _padding(node: Node) -> tuple[list[int], list[int], list[int]]:
 
 def _sizes(values: list[int]) -> str:
     return "{" + ", ".join(map(str, values)) + "}"
-
-
-def _check_scales(node: Node, x: Tensor) -> None:
-    """Refuse values that would have to be scaled to stand in the output."""
-    if node.y.dtype != "int8":
-        return
-    before, after = node.quantization(x), node.quantization(node.y)
-    if (before.scale, before.zero) != (after.scale, after.zero):
-        what = f"an input of scale {before.scale} and an output of scale {after.scale} or another zero point"
-        raise node.refused(what, "the same scale and zero point, or a QUANTIZE before it")
 
 
 def pool(node: Node) -> Step:

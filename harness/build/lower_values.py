@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build import lookup, pairs
-from harness.build.requantize import channel
+from harness.build.requantize import channel, quantize_multiplier
 from harness.build.step import Array
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _RELUS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 _TABLES: Mapping[str, Table] = {
     "HARD_SWISH": lookup.hard_swish_table,
     "LOGISTIC": lookup.logistic_table,
-    "QUANTIZE": lookup.requantize_table,
     "TANH": lookup.tanh_table,
     **{kind: partial(lookup.relu_table, activation=activation) for kind, activation in _RELUS.items()},
 }
@@ -138,21 +137,45 @@ def unary(node: Node) -> Step:
 
 
 def _lookup(node: Node, table: NDArray[np.int8]) -> Step:
-    fields = {"count": node.x.elements}
+    """Return the call of a table, which takes and gives bytes, signed or not."""
+    x, y = (replace(tensor, dtype="int8") for tensor in (node.x, node.y))
+    fields = {"count": x.elements}
+    node = replace(node, x=x, y=y)
     return node.step("hil_lookup_s8", "hil_lookup_s8", fields, Array("table", table), in_place=True)
 
 
+#: What the names of kernels call types.
+_SHORT = {"int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "float32": "f32"}
+
+
+def requantize(node: Node) -> Step:
+    """Return the call of a change of scale between integers, as QUANTIZE is one; between bytes it is a table."""
+    x, y = node.quantization(node.x), node.quantization(node.y)
+    types = node.x.dtype, node.y.dtype
+    if set(types) <= {"int8", "uint8"}:
+        return _lookup(node, lookup.requantize_table(x, y, *types))
+    multiplier, left = quantize_multiplier(x.scale / y.scale)
+    fields = {"count": node.x.elements, "multiplier": multiplier, "shift": -left, "in_zero": x.zero, "out_zero": y.zero}
+    return node.step(f"hil_requantize_{_SHORT[types[0]]}_{_SHORT[types[1]]}", "hil_requantize", fields)
+
+
 def quantize(node: Node) -> Step:
-    """Return the call that makes int8 of float32."""
-    return _conversion(node, "hil_quantize_s8", node.y)
+    """Return the call that makes integers of float32."""
+    return _conversion(node, f"hil_quantize_{_SHORT[node.y.dtype]}", node.y)
 
 
 def dequantize(node: Node) -> Step:
-    """Return the call that makes float32 of int8."""
-    return _conversion(node, "hil_dequantize_s8", node.x)
+    """Return the call that makes float32 of integers."""
+    return _conversion(node, f"hil_dequantize_{_SHORT[node.x.dtype]}", node.x)
 
 
 def _conversion(node: Node, kernel: str, quantized: Tensor) -> Step:
     quantization = node.quantization(quantized)
     fields = {"count": node.x.elements, "scale": f"{quantization.scale!r}f", "zero": quantization.zero}
     return node.step(kernel, "hil_quantize", fields)
+
+
+def cast(node: Node) -> Step:
+    """Return the call that turns numbers as they are into those of another type."""
+    kernel = f"hil_cast_{_SHORT[node.x.dtype]}_{_SHORT[node.y.dtype]}"
+    return node.step(kernel, "hil_cast", {"count": node.x.elements})

@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.build.check import check_image
+from harness.build.check import check_image, missing_check
 from harness.build.emit import emit_c
-from harness.build.sizes import check_output, check_regions, explain, layer_sizes, too_large
+from harness.build.plan import plan_memory
+from harness.build.sizes import check_output, check_plan, check_regions, explain, layer_sizes, too_large
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
+from harness.build.tflite_file import parse_tflite
 from harness.build.toolchain import compile_units, link
 from harness.errors import ConfigError
 from harness.files.replacing import replacing
@@ -89,6 +91,27 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     return folder / "model.c"
 
 
+def compile_model(model: Path, making: Making, out: Path, name: str) -> Made:
+    """Compile a .tflite file as it is, and compare the image with an interpreter if one is installed.
+
+    Args:
+        model: the .tflite file.
+        making: how.
+        out: the image.
+        name: what results call the model.
+
+    Raises:
+        ConfigError: the file is wrong, the model doesn't compile or fit, or the image computes something else.
+    """
+    graph = parse_tflite(model)
+    plan = plan_memory(graph)
+    kind = making.target.kind
+    check_plan(graph, plan, layer_sizes(graph, plan, plain=making.plain), kind)
+    unchecked = missing_check(kind)
+    made = make_model_image(graph, plan, making, out, name, model=model if unchecked is None else None)
+    return made if unchecked is None else replace(made, checked=f"{unchecked[0].upper()}{unchecked[1:]}.")
+
+
 def make_model_image(
     graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
 ) -> Made:
@@ -99,7 +122,7 @@ def make_model_image(
     Raises:
         ConfigError: it doesn't compile or doesn't fit, or computes something else; the message says why.
     """
-    check_output(graph.source, graph.output.bytes)
+    check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
         source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
         options = {"plain": making.plain, "strict": making.strict}
@@ -108,7 +131,9 @@ def make_model_image(
             model_unit(making.target, source, **options),
         ]
         why = explain(layer_sizes(graph, plan, plain=making.plain), plan.arena_bytes)
-        why.append(f"The next input waits outside of the arena: {graph.input.bytes:,} B.")
+        if plan.state_bytes:
+            why.append(f"What the model remembers lies outside of the arena, too: {plan.state_bytes:,} B.")
+        why.append(f"The next input waits outside of the arena: {sum(tensor.bytes for tensor in graph.inputs):,} B.")
         verify = None if model is None else partial(check_image, model=model, graph=graph, kind=making.target.kind)
         return make_image(Parts(graph.source, units, why=why), making, work, out, verify)
 

@@ -6,20 +6,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.build import lower_layers, lower_shape, lower_values
-from harness.build.step import Node
-from harness.errors import ConfigError
+from harness.build import lower_layers, lower_move, lower_shape, lower_values
+from harness.build.graph import ITEM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from harness.build.graph import Graph, Operator
-    from harness.build.step import Step
+    from harness.build.step import Alias, Node, Step
 
-    Lower = Callable[[Node], Step | tuple[Step, ...]]
+    Lower = Callable[[Node], Step | Alias | tuple[Step | Alias, ...]]
     Fits = Callable[[Node], bool]
-
-DAMAGED = "the file is damaged. Export it again."
 
 
 def _one_for_one(node: Node) -> bool:
@@ -88,6 +84,16 @@ def _is_joined(node: Node) -> bool:
     return sum(part[axis] for part in parts) == whole[axis]
 
 
+def _is_packed(node: Node) -> bool:
+    """Whether the inputs are of one shape, which the output has along one dimension more."""
+    whole, axis = node.y.shape, node.option("Axis")
+    if not -len(whole) <= axis < len(whole):
+        return False
+    axis %= len(whole)
+    part = (*whole[:axis], *whole[axis + 1 :])
+    return whole[axis] == len(node.tensors) and all(x is not None and x.shape == part for x in node.tensors)
+
+
 def _any_shapes(_node: Node) -> bool:
     return True
 
@@ -100,13 +106,17 @@ class Kind:
         options: the table of options in the file, and the fields of it that are looked at.
         inputs: how many it takes, from and to.
         fits: whether a kernel would read and write just what the tensors hold; the lowering looks at the rest.
-        lower: the kernel calls that compute it, by the types of input and output; empty for what only renames memory.
+        lower: the kernel calls that compute it, by the types of input and output; none for what must be known before.
+        outputs: how many it gives, from and to.
+        main: position of the input whose type decides; -1: the output's does.
     """
 
     options: tuple[str, ...]
     inputs: tuple[int, int]
     fits: Fits
     lower: Mapping[str, Lower] = field(default_factory=dict)
+    outputs: tuple[int, int] = (1, 1)
+    main: int = 0
 
 
 def _both(lower: Lower) -> dict[str, Lower]:
@@ -118,92 +128,90 @@ _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFuncti
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
 _UNARY = _both(lower_values.unary)
-_QUANTIZE = {"int8 to int8": lower_values.unary, "float32 to int8": lower_values.quantize}
+_RESCALED = ("int8 to int8", "int8 to uint8", "uint8 to int8", "int8 to int16", "int8 to int32", "int16 to int8",
+             "int16 to int16", "int16 to int32", "int32 to int8", "int32 to int16")  # fmt: skip
+_QUANTIZED = ("int8", "uint8", "int16")
+_QUANTIZE = {
+    **dict.fromkeys(_RESCALED, lower_values.requantize),
+    **{f"float32 to {dtype}": lower_values.quantize for dtype in _QUANTIZED},
+}
+_DEQUANTIZE = {f"{dtype} to float32": lower_values.dequantize for dtype in _QUANTIZED}
+_CAST = {
+    **{f"{dtype} to float32": lower_values.cast for dtype in (*_QUANTIZED, "int32")},
+    **{f"{dtype} to int32": lower_values.cast for dtype in (*_QUANTIZED, "float32")},
+}
+_MANY = 1 << 16
+
+
+def _any_type(lower: Lower) -> dict[str, Lower]:
+    return {f"{dtype} to {dtype}": lower for dtype in ITEM_BYTES}
+
+
+_MOVES = _any_type(lower_move.moves)
+_SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
 KINDS: Mapping[str, Kind] = {
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "ASSIGN_VARIABLE": Kind(
+        ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
+    ),
     "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
+    "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
+    "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
+    "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
     "CONCATENATION": Kind(
         ("ConcatenationOptions", "Axis", "FusedActivationFunction"),
-        (1, 1 << 16),
+        (1, _MANY),
         _is_joined,
-        _both(lower_shape.concatenation),
+        _any_type(lower_move.together),
+        main=-1,
     ),
     "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
-    "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, {"int8 to float32": lower_values.dequantize}),
-    "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one),
+    "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
+    "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
+    "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
+    "FILL": Kind(("FillOptions",), (2, 2), _any_shapes),
     "FULLY_CONNECTED": Kind(_DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected)),
+    "GATHER": Kind(("GatherOptions", "Axis", "BatchDims"), (2, 2), _any_shapes, _MOVES),
     "HARD_SWISH": Kind(("HardSwishOptions",), (1, 1), _one_for_one, _UNARY),
     "LEAKY_RELU": Kind(("LeakyReluOptions", "Alpha"), (1, 1), _one_for_one, _UNARY),
     "LOGISTIC": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "MAX_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
     "MEAN": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_shape.mean)),
     "MUL": Kind(("MulOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "PACK": Kind(("PackOptions", "Axis"), (1, _MANY), _is_packed, _any_type(lower_move.together), main=-1),
     "PAD": Kind(("PadOptions",), (2, 2), _is_padding, _both(lower_shape.pad)),
     "PADV2": Kind(("PadV2Options",), (3, 3), _is_padding, _both(lower_shape.pad)),
     "QUANTIZE": Kind(("QuantizeOptions",), (1, 1), _one_for_one, _QUANTIZE),
+    "RANGE": Kind(("RangeOptions",), (3, 3), _any_shapes),
+    "RANK": Kind(("RankOptions",), (1, 1), _any_shapes),
+    "READ_VARIABLE": Kind(("ReadVariableOptions",), (1, 1), _any_shapes, _any_type(lower_move.read_variable)),
+    "REDUCE_PROD": Kind(("ReducerOptions", "KeepDims"), (2, 2), _any_shapes),
     "RELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RELU6": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RELU_N1_TO_1": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
-    "RESHAPE": Kind(("ReshapeOptions",), (1, 2), _one_for_one),
+    "RESHAPE": Kind(("ReshapeOptions",), (1, 2), _one_for_one, _MOVES),
+    "RESIZE_NEAREST_NEIGHBOR": Kind(
+        ("ResizeNearestNeighborOptions", "AlignCorners", "HalfPixelCenters"), (2, 2), _is_pool, _MOVES
+    ),
+    "REVERSE_V2": Kind(("ReverseV2Options",), (2, 2), _one_for_one, _MOVES),
+    "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
+    "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
     "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
-    "SQUEEZE": Kind(("SqueezeOptions",), (1, 1), _one_for_one),
+    "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
+    "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
+    "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
+    "SQUEEZE": Kind(("SqueezeOptions",), (1, 1), _one_for_one, _MOVES),
+    "STRIDED_SLICE": Kind(("StridedSliceOptions", *_SLICES, "Offset"), (4, 4), _any_shapes, _MOVES),
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
+    "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
+    "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
+    "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
+    "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 
-
-def check_graph(graph: Graph, constants: set[int], variables: set[int], where: str) -> None:
-    """Refuse a model whose operators read what isn't there, or write what they mustn't.
-
-    Args:
-        graph: the model, as read from its file.
-        constants: the tensors that have values in the file, also those of types that aren't read.
-        variables: the tensors that keep their values from one inference to the next.
-        where: place in the file, with which errors begin.
-
-    Raises:
-        ConfigError: names the operator and the tensor.
-    """
-    known = constants | variables | {graph.input.index}
-    if graph.input.index in constants:
-        raise ConfigError(f"{where}: its input is a constant: {DAMAGED}")
-    for operator in graph.operators:
-        what = f"{where}: operator {operator.index} ({operator.kind})"
-        _check_order(operator, len(graph.tensors), known, what)
-        if operator.kind not in KINDS:
-            continue  # `lower` says so
-        _check_form(graph, operator, KINDS[operator.kind], what)
-        kept = variables.intersection(operator.inputs)
-        if kept:
-            raise ConfigError(f"{what} reads tensor {min(kept)}, which is kept between inferences: not supported.")
-    if graph.output.index not in known:
-        raise ConfigError(f"{where}: nothing writes its output, tensor {graph.output.index}: {DAMAGED}")
-
-
-def _check_order(operator: Operator, count: int, known: set[int], what: str) -> None:
-    """Refuse reading what has no values yet, and writing what has; add what the operator writes."""
-    for index in (*operator.inputs, *operator.outputs):
-        if not -1 <= index < count:
-            raise ConfigError(f"{what} names tensor {index} of {count}: {DAMAGED}")
-    for index in operator.inputs:
-        if index >= 0 and index not in known:
-            raise ConfigError(f"{what} reads tensor {index} before anything wrote it: {DAMAGED}")
-    for index in operator.outputs:
-        if index in known:
-            raise ConfigError(f"{what} writes tensor {index}, which has its values already: {DAMAGED}")
-        known.add(index)
-
-
-def _check_form(graph: Graph, operator: Operator, kind: Kind, what: str) -> None:
-    """Refuse an operator whose tensors can't be those of its kind."""
-    least, most = kind.inputs
-    if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
-        raise ConfigError(f"{what} has {len(operator.inputs)} inputs and {len(operator.outputs)} outputs: {DAMAGED}")
-    if any(index < 0 for index in (*operator.inputs[:2], *operator.outputs)):
-        raise ConfigError(f"{what} lacks an input or its output: {DAMAGED}")
-    node = Node(graph, operator, graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]])
-    if not kind.fits(node):
-        shapes = ", ".join(str(list(tensor.shape)) for tensor in node.tensors if tensor is not None)
-        raise ConfigError(f"{what}: inputs of shapes {shapes} don't give an output of {list(node.y.shape)}: {DAMAGED}")
+#: Functions of one value: what stands beside it doesn't matter.
+UNARY = tuple(name for name, kind in KINDS.items() if kind.lower is _UNARY)

@@ -116,11 +116,11 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
             "HIL_INPUT_BYTES and HIL_OUTPUT_BYTES in model_config.h"
         )
     card, text = _read_card(path, making.target.kind.name)
-    check_output(str(path), card.output.nbytes)
+    check_output(str(path), card.output_bytes)
     if not own_config:
         (generated / "model_config.h").write_text(
             "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n"
-            f"#define HIL_INPUT_BYTES {card.input.nbytes}u\n#define HIL_OUTPUT_BYTES {card.output.nbytes}u\n#endif\n"
+            f"#define HIL_INPUT_BYTES {card.input_bytes}u\n#define HIL_OUTPUT_BYTES {card.output_bytes}u\n#endif\n"
         )
     (generated / "hil_card.h").write_text(
         f"#ifndef HIL_CARD_H\n#define HIL_CARD_H\n#define HIL_CARD_BYTES {len(text)}u\n"

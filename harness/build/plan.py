@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, permutations
 from typing import TYPE_CHECKING
 
 from harness.build.lower import Place, Program, lower
 from harness.build.patch import Patches, cut, longest_stage
+from harness.build.step import ALIGNMENT
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph
     from harness.build.step import Step
 
-ALIGNMENT = 4  # kernels load words
 _MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
@@ -42,6 +42,8 @@ class Plan:
         arena_bytes: size of the tensor arena.
         patches: how the first layers are cut, if they are.
         buffers: what the arena is made of.
+        state: place of each tensor that lies in the memory that is kept between inferences, by tensor index.
+        state_bytes: size of that memory.
     """
 
     steps: tuple[Step, ...]
@@ -50,6 +52,8 @@ class Plan:
     arena_bytes: int
     patches: Patches | None = None
     buffers: tuple[Buffer, ...] = ()
+    state: Mapping[int, int] = field(default_factory=dict)
+    state_bytes: int = 0
 
     @property
     def macs(self) -> int:
@@ -122,18 +126,28 @@ def _candidates(graph: Graph, program: Program, grid: tuple[int, int] | None, *,
 
 
 def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
-    program = _in_place(program)
+    program = _in_place(graph, program)
     buffers = _buffers(graph, program)
     places = pack(buffers)
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
+    kept, state_bytes = {}, 0
+    for root in graph.state:
+        kept[root] = state_bytes
+        state_bytes += _aligned(graph.tensors[root].bytes)
     return Plan(
         steps=program.steps,
-        offsets={t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places},
+        offsets=_offsets(program, places),
         scratch=tuple(places.get(-1 - i, 0) for i in range(len(program.steps))),
         arena_bytes=_aligned(size),
         patches=patches,
         buffers=tuple(buffers),
+        state=_offsets(program, kept),
+        state_bytes=state_bytes,
     )
+
+
+def _offsets(program: Program, places: Mapping[int, int]) -> dict[int, int]:
+    return {t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places}
 
 
 def _least(buffers: Iterable[Buffer]) -> int:
@@ -191,24 +205,30 @@ def _place(order: list[Buffer]) -> dict[int, int]:
     return {buffer.key: offset for offset, buffer in placed}
 
 
-def _in_place(program: Program) -> Program:
+def _in_place(graph: Graph, program: Program) -> Program:
     """Let each step that can work in place do so where nothing reads its first input afterwards."""
     storage = dict(program.storage)
+    kept = {storage[tensor.index].root for tensor in graph.outputs} | set(graph.state)
     for position, step in enumerate(program.steps):
+        if not step.in_place:
+            continue
         source, target = storage[step.inputs[0].index], storage[step.output.index]
         later = [x for s in program.steps[position + 1 :] for x in s.inputs]
         still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
-        if step.in_place and step.inputs[0].bytes == step.output.bytes and not still_read:
+        if step.inputs[0].bytes == step.output.bytes and not still_read and source.root not in kept:
             for tensor, place in storage.items():
                 if place.root == target.root:
                     storage[tensor] = Place(source.root, source.offset + place.offset)
+            if target.root in kept:
+                kept.add(source.root)
     return Program(program.steps, storage)
 
 
 def _buffers(graph: Graph, program: Program) -> list[Buffer]:
-    """Return every buffer with its life. The input lives from the start, the output to the end."""
-    start = program.storage[graph.input.index].root
-    first, last, size = {start: 0}, {start: 0}, {start: graph.input.bytes}
+    """Return every buffer with its life. Inputs live from the start, outputs to the end."""
+    roots = {program.storage[tensor.index].root: tensor for tensor in graph.inputs}
+    first, last = dict.fromkeys(roots, 0), dict.fromkeys(roots, 0)
+    size = {root: tensor.bytes for root, tensor in roots.items()}
     for position, step in enumerate(program.steps):
         for tensor, overread in (*((x, step.overread_bytes) for x in step.inputs), (step.output, 0)):
             place = program.storage[tensor.index]
@@ -217,8 +237,9 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             whole = graph.tensors[place.root].bytes if place.root < len(graph.tensors) else 0
             # a patch's rows lie further apart in the whole image than its own bytes tell
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
-    last[program.storage[graph.output.index].root] = max(len(program.steps) - 1, 0)
-    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size]
+    for tensor in graph.outputs:
+        last[program.storage[tensor.index].root] = max(len(program.steps) - 1, 0)
+    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in graph.state]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:
             buffers.append(Buffer(-1 - position, step.scratch_bytes, position, position))

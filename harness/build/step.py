@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _SAME = 0  # TFLite's Padding; VALID is 1
 
+#: Kernels load words.
+ALIGNMENT = 4
+
 #: struct hil_window has 16 bits for each number.
 _GREATEST = (1 << 16) - 1
 
@@ -127,9 +130,32 @@ class Step:
         return f"{self.kernel}_plain" if plain and self.has_plain else self.kernel
 
 
+@dataclass(frozen=True, eq=False)
+class Alias:
+    """A tensor that takes no memory of its own: it begins `offset` bytes behind the start of another one."""
+
+    output: Tensor
+    source: Tensor
+    offset: int = 0
+
+
+class RefusedError(ConfigError):
+    """An operator that can't be compiled.
+
+    Attributes:
+        operator: the operator.
+        what: what is wrong with it.
+        needed: what the user can do.
+    """
+
+    def __init__(self, source: str, operator: Operator, what: str, needed: str) -> None:
+        super().__init__(f"{source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
+        self.operator, self.what, self.needed = operator, what, needed
+
+
 @dataclass(frozen=True)
 class Node:
-    """An operator with the tensors that its kernel is chosen by: its first input (not a constant) and its output."""
+    """An operator with the tensors that its kernel is chosen by: one input (not a constant) and the first output."""
 
     graph: Graph
     operator: Operator
@@ -147,9 +173,25 @@ class Node:
         return [self.graph.tensors[index] if index >= 0 else None for index in self.operator.inputs]
 
     @property
+    def outputs(self) -> list[Tensor]:
+        """All outputs."""
+        return [self.graph.tensors[index] for index in self.operator.outputs]
+
+    @property
     def second(self) -> Tensor:
         """The second input: weights, amounts, axes."""
         return self.graph.tensors[self.operator.inputs[1]]
+
+    def numbers(self, position: int) -> tuple[int, ...]:
+        """Return the whole numbers of a constant input: axes, sizes, a permutation.
+
+        Raises:
+            ConfigError: it isn't constant.
+        """
+        data = self.graph.tensors[self.operator.inputs[position]].data
+        if data is None or data.dtype.kind not in "iu":
+            raise self.refused(f"input {position} isn't known before it runs", "constant axes, sizes and positions")
+        return tuple(data.ravel().tolist())
 
     def option(self, name: str) -> int:
         """Return an option that is a whole number."""
@@ -160,9 +202,9 @@ class Node:
         """The fused activation, one of TFLite's ActivationFunctionType."""
         return int(self.operator.options.get("FusedActivationFunction", 0))
 
-    def refused(self, what: str, needed: str) -> ConfigError:
+    def refused(self, what: str, needed: str) -> RefusedError:
         """Return the error for an operator that can't be compiled, to be raised by the caller."""
-        return refused(self.graph, self.operator, what, needed)
+        return RefusedError(self.graph.source, self.operator, what, needed)
 
     def step(self, kernel: str, struct: str, fields: Mapping[str, object], *arrays: Array, **more: Any) -> Step:
         """Return a call of a kernel for this operator."""
@@ -232,9 +274,9 @@ class Node:
         return window
 
 
-def refused(graph: Graph, operator: Operator, what: str, needed: str) -> ConfigError:
-    """Return the error for an operator that can't be compiled, to be raised by the caller."""
-    return ConfigError(f"{graph.source}: operator {operator.index} ({operator.kind}): {what}. Needed: {needed}.")
+def initializer(fields: dict[str, int]) -> str:
+    """Return a C initializer of a struct."""
+    return "{" + ", ".join(f".{name} = {value}" for name, value in fields.items()) + "}"
 
 
 def _along(size: int, kernel: int, stride: int, *, same: bool) -> tuple[int, int]:

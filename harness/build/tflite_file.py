@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.build.form import DAMAGED, check_graph
 from harness.build.graph import ITEM_BYTES, Graph, Operator, Quantization, Tensor
-from harness.build.operators import DAMAGED, KINDS, check_graph
+from harness.build.operators import KINDS
+from harness.build.state import first_state, with_state
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,15 +45,11 @@ def parse_tflite(path: Path) -> Graph:
         path: the .tflite file.
 
     Raises:
-        ConfigError: the file can't be read, is no .tflite file, or holds something that the compiler doesn't take at
-            all: several subgraphs, several inputs or outputs, tensors of unknown shape. `lower` looks at types, and
-            names every operator that isn't supported.
+        ConfigError: the file can't be read, is no .tflite file, or is damaged. `lower` looks at types, and names every
+            operator that isn't supported.
     """
-    try:
-        import tflite  # noqa: PLC0415  (an extra: only who compiles models needs it)
-    except ImportError as error:
-        message = 'Compiling a model needs the package tflite: pip install "tinyml-hil[build]".'
-        raise ConfigError(message) from error
+    import tflite  # noqa: PLC0415  (a module for each of its 300 tables: only who compiles models waits for them)
+
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -82,15 +80,22 @@ class _File:
         self._model = schema.Model.GetRootAsModel(content, 0)
 
     def graph(self) -> Graph:
-        if self._model.SubgraphsLength() != 1:
-            raise ConfigError(f"{self._path}: has {self._model.SubgraphsLength()} subgraphs; one is supported.")
-        subgraph = self._model.Subgraphs(0)
+        graph = self._subgraph(0)
+        if not (graph.inputs and graph.outputs):
+            what = f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
+            raise ConfigError(f"{self._path}: {what}: {DAMAGED}")
+        called = {o.options["InitSubgraphIndex"] for o in graph.operators if o.kind == "CALL_ONCE"}
+        return with_state(graph, [self._subgraph(number) for number in sorted(called)], str(self._path))
+
+    def _subgraph(self, number: int) -> Graph:
+        count = _length(self._model, "Subgraphs")
+        if not 0 <= number < count:
+            raise ValueError(f"subgraph {number} of {count}")
+        subgraph = self._model.Subgraphs(number)
         inputs, outputs = (_numbers(subgraph, name) for name in ("Inputs", "Outputs"))
-        if len(inputs) != 1 or len(outputs) != 1:
-            what = f"has {len(inputs)} inputs and {len(outputs)} outputs; one of each is supported"
-            raise ConfigError(f"{self._path}: {what}.")
+        names = self._signature() if number == 0 else {}
         tables = [subgraph.Tensors(i) for i in range(_length(subgraph, "Tensors"))]
-        tensors = tuple(self._tensor(i, table) for i, table in enumerate(tables))
+        tensors = tuple(self._tensor(i, table, names.get(i)) for i, table in enumerate(tables))
         count = _length(subgraph, "Operators")
         operators = tuple(self._operator(i, subgraph.Operators(i)) for i in range(count))
         for index in (*inputs, *outputs):
@@ -102,22 +107,35 @@ class _File:
             sha256=hashlib.sha256(self._content).hexdigest(),
             tensors=tensors,
             operators=operators,
-            input=tensors[inputs[0]],
-            output=tensors[outputs[0]],
+            inputs=tuple(tensors[index] for index in inputs),
+            outputs=tuple(tensors[index] for index in outputs),
+            state={
+                i: first_state(tensors[i])
+                for i, table in enumerate(tables)
+                if table.IsVariable() and tensors[i].dtype in ITEM_BYTES and min(tensors[i].shape, default=1) > 0
+            },
         )
-        constants = {i for i, table in enumerate(tables) if self._is_constant(table)}
-        check_graph(graph, constants, {i for i, table in enumerate(tables) if table.IsVariable()}, str(self._path))
+        check_graph(graph, {i for i, table in enumerate(tables) if self._is_constant(table)}, str(self._path))
         return graph
 
-    def _tensor(self, index: int, table: Any) -> Tensor:
-        name = (table.Name() or b"").decode()
+    def _signature(self) -> dict[int, str]:
+        """Return what inputs and outputs are called where the model is called by its user."""
+        if _length(self._model, "SignatureDefs") == 0:
+            return {}
+        signature = self._model.SignatureDefs(0)
+        lists = ((getattr(signature, name), _length(signature, name)) for name in ("Inputs", "Outputs"))
+        entries = [entry(i) for entry, count in lists for i in range(count)]
+        return {int(entry.TensorIndex()): (entry.Name() or b"").decode() for entry in entries}
+
+    def _tensor(self, index: int, table: Any, called: str | None) -> Tensor:
+        name = called or (table.Name() or b"").decode()
         what = f"{self._path}: tensor {index} ({name})"
         dtype = self._word("TensorType", table.Type(), "type").lower()
         if _length(table, "Shape") > _MOST_DIMENSIONS:
             raise ConfigError(f"{what} has {table.ShapeLength()} dimensions: the file is damaged. Export it again.")
         shape = _numbers(table, "Shape")
-        if any(size < 1 for size in shape):
-            raise ConfigError(f"{what} has no fixed shape: {list(shape)}. Export it for one input.")
+        if shape and shape[0] == -1:  # any number of inputs: one
+            shape = (1, *shape[1:])
         if table.Sparsity() is not None:
             raise ConfigError(f"{what} is stored without its zeros (sparsity). Export it dense.")
         return Tensor(
@@ -126,7 +144,7 @@ class _File:
             shape=shape,
             dtype=dtype,
             quantization=_quantization(table.Quantization(), dtype, shape, what),
-            data=self._data(table, dtype, shape, what) if dtype in ITEM_BYTES else None,
+            data=self._data(table, dtype, shape, what) if dtype in ITEM_BYTES and min(shape, default=1) > 0 else None,
         )
 
     def _word(self, enumeration: str, number: int, otherwise: str) -> str:
@@ -191,7 +209,7 @@ class _File:
         kind = self._word("BuiltinOperator", number, "operator")
         return f"CUSTOM {(code.CustomCode() or b'').decode()}" if kind == "CUSTOM" else kind
 
-    def _options(self, table: Any, kind: str, what: str) -> dict[str, float]:
+    def _options(self, table: Any, kind: str, what: str) -> dict[str, Any]:
         """Return the options that the compiler looks at; TFLite's defaults where the whole table is left out."""
         name, *fields = KINDS[kind].options
         found = self._word("BuiltinOptions", table.BuiltinOptionsType(), "type")
@@ -199,7 +217,7 @@ class _File:
             wanted = "none" if name == "NONE" else name
             raise ConfigError(f"{what}: its options are {found}, not {wanted}: {DAMAGED}")
         union = table.BuiltinOptions()
-        options: dict[str, float] = {}
+        options: dict[str, Any] = {}
         if union is not None and found != "NONE":
             view = getattr(self._schema, name)()
             view.Init(union.Bytes, union.Pos)
@@ -208,6 +226,8 @@ class _File:
         if missing:
             raise ConfigError(f"{what}: its options are missing ({', '.join(missing)}): {DAMAGED}")
         for field, value in options.items():
+            if not isinstance(value, (int, float)):
+                continue
             small, odd = field in _AT_LEAST_1 and value < 1, field == "Padding" and value not in (0, 1)
             if small or odd or not math.isfinite(value):
                 raise ConfigError(f"{what}: its option {field} is {value}: {DAMAGED}")

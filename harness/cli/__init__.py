@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -12,7 +13,8 @@ from harness.errors import HilError
 from harness.text.terminal import INTERNAL_ERROR, harmless_output
 
 #: The commands, with what `hil --help` says of each: it imports none of them, which would take a second. `hil NAME` is
-#: the click command `NAME` in `harness/cli/NAME.py`, whose docstring begins with the same sentence.
+#: the click command `NAME` in `harness/cli/NAME.py` (`try_` for the keyword), whose docstring begins with the same
+#: sentence.
 COMMANDS: Final = {
     "battery": "Estimate how long a battery lasts with each variant of RUN (default: results/latest).",
     "build": "Make a firmware image of a model, and print what it takes of the board.",
@@ -34,8 +36,10 @@ COMMANDS: Final = {
     "report": "Make a page of what RUN (default: latest) says: who wins, by how much, how sure that is.",
     "reserve": "Reserve boards that match every SELECTOR (device, kind or tag) for a span of time.",
     "results": "List the runs in a results folder; show, recover, tag or export one.",
+    "score": "Score the outputs of RUN (default: latest) by another metric, and compare variants with their baselines.",
     "search": "Search the architectures that SPACE (a YAML file) lists, with the board in the loop.",
     "site": "Write web pages about boards, who has them, health, reservations, nights and runs into DIR.",
+    "try": "Build MODEL.tflite, flash it, and measure it on random inputs: flash, RAM, time, layers.",
     "trace": "Compute energy from FILE: a CSV trace taken elsewhere, or a window in the power folder of a run.",
     "worker": "Offer the boards of this computer to the scheduler at ADDRESS, like tls://lab:8786.",
 }
@@ -53,7 +57,8 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"harness.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(import_module(f"harness.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -93,7 +93,7 @@ def build(
     hil flash model.elf --device nano33
 
     The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
-    written. Needs arm-none-eabi-gcc, and pip install "tinyml-hil[build]".
+    written. Needs arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.making import Making
     from harness.build.own_engine import OwnEngine
@@ -116,9 +116,9 @@ def build(
         return Making(target, find_toolchain(cross), plain, werror, None if objects is None else objects.resolve())
 
     if model is not None:
-        _build_model(model, kind, _name(name, model.stem), output, making, plain=plain, **of_models)
+        _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
     elif engine_dir is not None:
-        out = _output(output, _name(name, engine_dir.resolve().name))
+        out = _output(output, model_name(name, engine_dir.resolve().name))
         _build_engine(OwnEngine(engine_dir, include, define, heap, exclude), making(), out)
 
 
@@ -209,8 +209,8 @@ def _plan(graph: Graph, asked: str | None, *, keep_overlap: bool) -> Plan:
     return plan
 
 
-def _name(given: str | None, stem: str) -> str:
-    """Return a name that can stand in a suite, on a command line and in C."""
+def model_name(given: str | None, stem: str) -> str:
+    """Return a model's name that can stand in a suite, on a command line and in C."""
     if given is not None:
         if not _NAME.fullmatch(given):
             raise ConfigError(
@@ -220,7 +220,9 @@ def _name(given: str | None, stem: str) -> str:
         return given
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).lstrip("._-")[:64] or "model"
     if name != stem:
-        click.echo(f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.")
+        click.echo(
+            f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.", err=True
+        )
     return name
 
 
@@ -261,17 +263,17 @@ def _print_made(made: Made, making: Making, layers: Sequence[LayerSize]) -> None
     low, high = image.heap
     heap = f", heap {high - low:,}" if high > low else ""
     ram = image.ram_static_bytes + image.ram_arena_bytes + high - low
-    click.echo(f"Flash: {_of(image.flash_bytes, kind.flash.size)}{what}.")
-    click.echo(
-        f"RAM: {_of(ram, kind.ram.size)} (static {image.ram_static_bytes:,}, arena {image.ram_arena_bytes:,}{heap}), "
-        f"and the stack, for which {top - bottom:,} B are left."
-    )
-    regions = ", ".join(f"{region.name} {_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
+    click.echo(f"Flash: {used_of(image.flash_bytes, kind.flash.size)}{what}.")
+    parts = f"static {image.ram_static_bytes:,}, arena {image.ram_arena_bytes:,}{heap}"
+    left = f"and the stack, for which {top - bottom:,} B are left"
+    click.echo(f"RAM: {used_of(ram, kind.ram.size)} ({parts}), {left}.")
+    regions = ", ".join(f"{region.name} {used_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
     click.echo(f"Regions of {making.target.script.name}: {regions}.")
     kernels = ", plain C kernels" if making.plain else ""
     click.echo(f"{image.path}: build id {image.build_id}, {making.toolchain.version}{kernels}.")
     click.echo(f"Look at it: hil profile {image.path} --device {kind.name}")
 
 
-def _of(used: int, size: int) -> str:
+def used_of(used: int, size: int) -> str:
+    """Say how much of a memory is used."""
     return f"{used:,} of {size:,} B ({100 * used / size:.1f} %)"

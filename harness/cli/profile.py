@@ -78,7 +78,7 @@ def profile(
         found = (profile_functions if functions else profile_image)(board, loaded, given.data)
         notes = list(board.notes)
     if as_json:
-        content = _functions_content(found) if isinstance(found, FunctionProfile) else _layers_content(found)
+        content = _functions_content(found) if isinstance(found, FunctionProfile) else layers_content(found)
         heading = {
             "image": str(image),
             "image_sha256": loaded.sha256,
@@ -96,12 +96,19 @@ def profile(
     title = f"{loaded.card.model} on {chosen.name}, {where} backend"
     if isinstance(found, FunctionProfile):
         _print_functions(found, title)
-    elif found.layers:
-        _print_layers(found, title)
+        click.echo(_NOT_CYCLES)
     else:
-        click.echo(f"No layers: {found.why_no_layers}.")
-        click.echo(f"The whole inference takes {found.inference:,} {found.counter}.")
-    if isinstance(found, FunctionProfile) or found.counter == "instructions":
+        print_profile(found, title)
+
+
+def print_profile(profile: Profile, title: str) -> None:
+    """Print a table of an inference by layer, or why there is none."""
+    if profile.layers:
+        _print_layers(profile, title)
+    else:
+        click.echo(f"No layers: {profile.why_no_layers}.")
+        click.echo(f"The whole inference takes {profile.inference:,} {profile.counter}.")
+    if profile.counter == "instructions":
         click.echo(_NOT_CYCLES)
 
 
@@ -178,7 +185,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _layers_content(profile: Profile) -> dict[str, Any]:
+def layers_content(profile: Profile) -> dict[str, Any]:
+    """Return a profile by layer as JSON has it."""
     counter = profile.counter
     rows: list[dict[str, Any]] = []
     for row in profile.layers:

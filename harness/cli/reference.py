@@ -50,15 +50,15 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     An interpreter on this computer runs the model with TensorFlow Lite's reference kernels; inputs are scaled, resized
     and quantized as for a board. That finds faults of firmware and link. Outputs that you save where the model was
     trained, in the same form, also find inputs of another order or scale. Needs pip install --pre tflite-micro, or
-    ai-edge-litert, and "tinyml-hil[build]".
+    ai-edge-litert.
     """  # noqa: D301 (click reads the \b)
     import numpy as np
 
     from harness.build.interpreters import open_interpreter
     from harness.config import load_suite
     from harness.image.input_tensors import input_tensors
-    from harness.measure.accuracy import predict, top1
     from harness.measure.reference import real_outputs
+    from harness.metrics.classes import predict, top1
 
     loaded = load_suite(suite)
     resize = None if variant is None else loaded.variant(variant).resize
@@ -68,7 +68,7 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     except OSError as error:
         raise ConfigError(f"{model}: can't be read: {error.strerror}") from error
     runner = open_interpreter(model, _order(model) if interpreter == "auto" else (interpreter,))
-    if runner.output.size != len(loaded.classes):
+    if loaded.metric.labels(loaded.classes) == "class" and runner.output.size != len(loaded.classes):
         raise ConfigError(
             f"{model}: the model has {runner.output.size} outputs, but {loaded.path} lists {len(loaded.classes)} "
             "classes"
@@ -86,13 +86,14 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
             shown = time.monotonic()
     outputs = np.stack(raw)
     classes = np.array([predict(row) for row in outputs], np.int64)
-    about = [f"{runner.title}; model {hashlib.sha256(content).hexdigest()}; inputs {loaded.inputs.file}"]
+    about = [f"{runner.title}; model {hashlib.sha256(content).hexdigest()}; inputs {data.digest()}"]
     _save(output, real_outputs(outputs, runner.output), classes, about)
-    right = top1(classes.tolist(), data.labels)
-    click.echo(
-        f"{output}: outputs [{', '.join(map(str, outputs.shape))}] and classes; {100 * right.value:.1f} % are the "
-        f"labels (95 % interval {100 * right.low:.1f} to {100 * right.high:.1f} %)."
-    )
+    said = f"{output}: outputs [{', '.join(map(str, outputs.shape))}] and classes"
+    if loaded.metric.labels(loaded.classes) == "class" and data.labels is not None:
+        right = top1(classes.tolist(), data.labels)
+        said += f"; {100 * right.value:.1f} % are the labels"
+        said += f" (95 % interval {100 * right.low:.1f} to {100 * right.high:.1f} %)"
+    click.echo(f"{said}.")
     where = _relative(output, loaded)
     click.echo(f"In the suite, or in one of its variants: reference: {{file: {where}, array: outputs}}")
 

@@ -42,7 +42,7 @@ def report(
     from harness.report.content import compose
     from harness.report.page import render_markdown, render_page
 
-    results, left_out = _load([locate(run, results_dir) for run in runs or ("latest",)])
+    results, left_out = load_runs([locate(run, results_dir) for run in runs or ("latest",)])
     if results.cases.empty:
         raise StoreError("there is nothing to report: no case was recorded in these runs")
     results, comparison = _against(results, baseline, results_dir)
@@ -60,8 +60,8 @@ def report(
         click.echo(f"Summary: {markdown}")
 
 
-def _load(folders: Sequence[Path]) -> tuple[Results, list[str]]:
-    """Return the runs, and what is to be said of those that can't be read."""
+def load_runs(folders: Sequence[Path]) -> tuple[Results, list[str]]:
+    """Return the runs, and what is to be said of those that can't be read; that is said on standard error, too."""
     from harness.store import load_results
 
     with warnings.catch_warnings(record=True) as caught:

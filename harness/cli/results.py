@@ -13,6 +13,7 @@ from harness.cli.options import FILE, LAB, READ_RESULTS, load_lab, locate
 from harness.cli.tables import print_table, styled_width
 from harness.errors import ConfigError, ReservationError, StoreError
 from harness.files.replacing import replacing
+from harness.schema import TABLES
 from harness.text.escape import csv_text
 from harness.text.terminal import echo_data, echo_styled
 from harness.text.times import parse_duration, show_length
@@ -131,7 +132,7 @@ def publish(results_dir: Path, run: str, store: str | None, lab: str | None) -> 
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.pass_obj
 def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT001 (click passes it)
-    """Remove samples, power windows and logs of old runs.
+    """Remove samples, outputs, power windows and logs of old runs.
 
     Their cases are kept for ever. Runs that have a tag, or aren't finished, are left alone.
     """
@@ -154,49 +155,75 @@ def prune(results_dir: Path, keep_raw: str, dry_run: bool) -> None:  # noqa: FBT
 
 
 @results.command()
-@click.argument("run", default="latest")
+@click.argument("runs", nargs=-1, metavar="[RUN ...]")
 @click.option("--csv", "form", flag_value="csv", help="A table as CSV.")
 @click.option("--json", "form", flag_value="json", help="Cases and provenance as JSON.")
 @click.option("--junit", "form", flag_value="junit", help="Cases as JUnit XML.")
 @click.option(
+    "--mlflow", metavar="URI", help="Log cases as runs of MLflow at URI, each once; needs the extra `mlflow`."
+)
+@click.option(
     "--table",
-    type=click.Choice(["cases", "samples", "layers", "windows", "attempts"]),
-    default="cases",
-    show_default=True,
-    help="With --csv or --json: which table.",
+    type=click.Choice(list(TABLES)),
+    help="With --csv or --json: which table (default: cases).",
 )
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Where to (default: print it).")
 @click.pass_obj
-def export(results_dir: Path, run: str, form: str | None, table: str, output: Path | None) -> None:
-    """Write RUN (default: latest) for other tools."""
-    if form is None:
-        raise click.UsageError("say how: --csv, --json or --junit")
-    if form == "junit" and table != "cases":
-        raise click.UsageError("--junit is about cases; --table goes with --csv and --json")
-    _export(locate(run, results_dir), form, table, output)
+def export(
+    results_dir: Path,
+    runs: tuple[str, ...],
+    form: str | None,
+    mlflow: str | None,
+    table: str | None,
+    output: Path | None,
+) -> None:
+    """Write RUN (default: latest), or several, for other tools. A folder of runs means all of them.
+
+    \b
+    hil results export --csv -o cases.csv
+    hil results export RUN RUN --json --table samples
+    hil results export results --mlflow http://localhost:5000
+    """  # noqa: D301 (click reads the \b)
+    if (form is None) == (mlflow is None):
+        raise click.UsageError("say how, one of these: --csv, --json, --junit or --mlflow URI")
+    if form in (None, "junit") and table is not None:
+        raise click.UsageError("--table goes with --csv and --json; the others are about cases")
+    if mlflow is not None and output is not None:
+        raise click.UsageError("--output doesn't go with --mlflow, which writes nothing here")
+    from harness.cli.report import load_runs
+
+    results, _ = load_runs([locate(run, results_dir) for run in runs or ("latest",)])
+    if mlflow is not None:
+        _log(results, mlflow)
+    elif form is not None:
+        _export(results, form, table or "cases", output)
 
 
-def _export(run: Path, form: str, table: str, output: Path | None) -> None:
-    from harness.store import find_run, load_results
+def _log(results: Results, uri: str) -> None:
+    from harness.report.mlflow import log_cases
 
-    folder = find_run(run)
-    results = load_results(folder)
-    gone = results.stored[0].missing(table) if form != "junit" and results.stored else None
-    if gone is not None:
-        raise StoreError(gone)
+    logged = log_cases(results, uri, lambda text: click.echo(text, err=True))
+    there = f"; {logged.there:,} were there already" if logged.there else ""
+    click.echo(f"Logged: {logged.new:,} case{'s' * (logged.new != 1)}{there}.")
+
+
+def _export(results: Results, form: str, table: str, output: Path | None) -> None:
+    gone = [text for run in results.stored if form != "junit" and (text := run.missing(table)) is not None]
+    if gone:
+        raise StoreError("; ".join(gone))
     if output is None:
         stream = io.StringIO(newline="")
-        _write(stream, folder, results, form, table)
+        _write(stream, results, form, table)
         echo_data(stream.getvalue())
         return
     try:
         with replacing(output) as draft, draft.open("w", encoding="utf-8", newline="") as file:
-            _write(file, folder, results, form, table)
+            _write(file, results, form, table)
     except OSError as error:
         raise StoreError(f"{output} can't be written: {error.strerror}") from error
 
 
-def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str) -> None:
+def _write(stream: TextIO, results: Results, form: str, table: str) -> None:
     from harness.report.junit import junit
     from harness.schema import SCHEMA_VERSION
     from harness.store.results import plain_rows
@@ -209,22 +236,35 @@ def _write(stream: TextIO, folder: Path, results: Results, form: str, table: str
         for row in _rows(frame):
             writer.writerow(csv_text(value) if isinstance(value, str) else value for value in row.values())
     elif form == "json":
-        content = {"schema_version": SCHEMA_VERSION, "run": read_run_file(folder), table: list(_rows(frame))}
-        json.dump(content, stream, indent=2, default=str, allow_nan=False)
+        about = [read_run_file(run.path) for run in results.stored]
+        runs = {"run": about[0]} if len(about) == 1 else {"runs": about}
+        json.dump(
+            {"schema_version": SCHEMA_VERSION, **runs, table: list(_rows(frame))},
+            stream,
+            indent=2,
+            default=str,
+            allow_nan=False,
+        )
         stream.write("\n")
     else:
-        stream.write(junit(folder.name, plain_rows(results.cases)))
+        stream.write(junit(", ".join(run.path.name for run in results.stored), plain_rows(results.cases)))
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table, of which not all are plain values at once; times are ISO 8601."""
-    import pandas as pd
-
     from harness.store.results import plain_rows
 
     for start in range(0, len(frame), _CHUNK_ROWS):
         for row in plain_rows(frame.iloc[start : start + _CHUNK_ROWS]):
-            yield {name: value.isoformat() if isinstance(value, pd.Timestamp) else value for name, value in row.items()}
+            yield {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return times in ISO 8601 and arrays as lists."""
+    for turn in ("isoformat", "tolist"):
+        if hasattr(value, turn):
+            return getattr(value, turn)()
+    return value
 
 
 def _show_runs(results_dir: Path) -> None:

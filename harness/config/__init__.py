@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from harness.config.board import BoardKind, Region, shipped_kinds
+from harness.config.inputs import ArrayFile, Inputs
 from harness.config.lab import Device, Lab, PortMatch, find_lab
-from harness.config.suite import ArrayFile, Inputs, Limit, Suite, Variant, load_suite
+from harness.config.suite import Limit, Suite, Variant, load_suite
 
 __all__ = [
     "ArrayFile",

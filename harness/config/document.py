@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from harness.errors import ConfigError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -96,7 +96,7 @@ class Document:
             raise ConfigError("\n".join(lines)) from error
 
     def _explain(self, detail: ErrorDetails, where: Location) -> ConfigError:
-        at = where + tuple(detail["loc"])
+        at = where + tuple(part for part in detail["loc"] if not str(part).startswith("<"))  # a form, no key
         kind, context = detail["type"], detail.get("ctx", {})
         if kind == "unknown_key":
             key = context["key"]
@@ -113,15 +113,6 @@ class Document:
         if kind == "model_type":
             message = "must be a mapping (key: value)"
         return self.error(at, f"{message}, not {_show(detail['input'])}")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Say which known word was probably meant, else list them all."""
-    words = list(known)
-    near = difflib.get_close_matches(word, words, n=1)
-    if near:
-        return f'; did you mean "{near[0]}"?'
-    return f"; known: {', '.join(words)}" if words else ""
 
 
 def read_document(path: Path) -> Document:

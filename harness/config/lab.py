@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from harness.config.access import Flasher, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
-from harness.config.document import Document, Model, did_you_mean, read_document
+from harness.config.document import Document, Model, read_document
 from harness.config.farm import Farm
 from harness.config.power import PowerSupply  # noqa: TC001 (pydantic needs it)
 from harness.errors import ConfigError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator
 
-from harness.config.document import Model, did_you_mean
+from harness.config.document import Model
 from harness.errors import ConfigError
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

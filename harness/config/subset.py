@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 SEED: Final = 0
 
 
-def stratified(labels: NDArray[np.int64], count: int, seed: int = SEED) -> NDArray[np.int64]:
+def stratified(
+    labels: NDArray[np.int64], count: int, seed: int = SEED, groups: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Choose inputs so that each class has its share of them, and at least one as long as there are enough.
 
     The choice depends on the labels, the count and the seed only, not on a library's random numbers: every variant,
@@ -26,22 +28,34 @@ def stratified(labels: NDArray[np.int64], count: int, seed: int = SEED) -> NDArr
         labels: class index of each input, shape [N].
         count: how many inputs are wanted; all of them if there are no more.
         seed: of the order of the inputs within a class.
+        groups: the group of each input, shape [N]: whole groups are chosen, of the class of their first input, until
+            there are as many inputs as are wanted and one of each class.
 
     Returns:
-        Indices of the chosen inputs, ascending, int64, shape [min(count, N)].
+        Indices of the chosen inputs, ascending, int64, shape [min(count, N)] or, with groups, longer.
     """
     if count >= len(labels):
         return np.arange(len(labels), dtype=np.int64)
+    if groups is None:
+        return np.sort(_in_order(labels, seed)[:count])
+    _, firsts, places, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    order = _in_order(labels[firsts], seed)
+    taken = np.cumsum(sizes[order])
+    number = max(int(np.searchsorted(taken, count)) + 1, len(np.unique(labels[firsts])))
+    return np.flatnonzero(np.isin(places, order[:number])).astype(np.int64)
+
+
+def _in_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return all places in the order in which they are chosen: every beginning of it has each class's share."""
     order = _shuffled(len(labels), seed)
     ranks = np.empty(len(labels), dtype=np.int64)
     sizes = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         mine = order[labels[order] == label]
         ranks[mine], sizes[mine] = np.arange(len(mine)), len(mine)
-    # The first of each class come first; the others follow evenly, so that every beginning has each class's share.
+    # The first of each class come first; the others follow evenly.
     places = np.where(ranks == 0, -1.0, (ranks + 0.5) / sizes)
-    chosen = order[np.argsort(places[order], kind="stable")][:count]
-    return np.sort(chosen)
+    return order[np.argsort(places[order], kind="stable")]
 
 
 def class_counts(labels: NDArray[Any]) -> NDArray[np.int64]:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
-from harness.config.document import Document, Location, Model, did_you_mean, read_document
+from harness.config.document import Document, Location, Model, read_document
+from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
+from harness.config.metric import MetricChoice, check_metric
 from harness.config.pick import PickKeys
 from harness.errors import ConfigError
 from harness.schema import CASES
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,26 +31,6 @@ _BARE = "holds bytes for the flash only, no model card and no symbols; name the 
 _NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
     ".tflite": "is a model, not an image; `hil build` makes one of it"
 }
-
-
-class ArrayFile(Model):
-    """An array in a file; the path is relative to the suite file."""
-
-    file: Annotated[str, Field(min_length=1)]
-    array: str | None = None
-
-
-class Inputs(ArrayFile):
-    """The inputs: real value = scale * raw + offset."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-    @model_validator(mode="after")
-    def _scale_is_usable(self) -> Self:
-        if self.scale == 0:
-            raise ValueError("scale must not be 0: every input would be the same")
-        return self
 
 
 class Limit(Model):
@@ -98,9 +81,12 @@ class _SuiteKeys(PickKeys):
     task: Name
     title: str = ""
     inputs: Inputs
-    labels: ArrayFile
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    metric: Literal["top1"] = "top1"
+    labels: Labels | None = None
+    classes: tuple[str, ...] = ()
+    metric: MetricChoice = MetricChoice(name="top1")
+    groups: Labels | None = None
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    outputs: Literal["none"] | None = None
     first: Annotated[int, Field(ge=1)] | None = None
     samples: Annotated[int, Field(ge=1)] | None = None
     images: str = "../firmware/prebuilt"
@@ -178,27 +164,21 @@ class Suite(_SuiteKeys):
             ConfigError: a file or array is missing, or they don't fit together.
         """
         # Late, because numpy takes longer to import than most commands, which read no inputs, should.
-        from harness.config.data import build_data, load_array  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
 
-        folder = self.path.parent
+        from harness.config.data import read_data  # noqa: PLC0415
+
         try:
-            data = build_data(
-                load_array(folder / self.inputs.file, self.inputs.array),
-                load_array(folder / self.labels.file, self.labels.array),
-                classes=len(self.classes),
-                scale=self.inputs.scale,
-                offset=self.inputs.offset,
-                inputs_name=_name(self.inputs),
-                labels_name=_name(self.labels),
-            )
+            takes = self.metric.labels(self.classes)
+            data = read_data(self.path.parent, self.inputs, self.labels, self.groups, self.classes, takes)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: {error}") from error
         if self.first is None:
             return data
         if self.first > len(data):
-            there = f"{_name(self.inputs)} has only {len(data)} inputs"
+            there = f"{self.inputs.name} has only {len(data)} inputs"
             raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
-        return replace(data, raw=data.raw[: self.first], labels=data.labels[: self.first])
+        return replace(data.take(np.arange(self.first)), indices=None, of=None)
 
 
 def load_suite(path: Path | str) -> Suite:
@@ -211,6 +191,14 @@ def load_suite(path: Path | str) -> Suite:
     top = document.build(_SuiteFile, document.data)
     if len(set(top.classes)) != len(top.classes):
         raise document.error(("classes",), "a class stands twice")
+    if isinstance(top.labels, FromInputs) and not top.classes:
+        try:
+            top = top.model_copy(update={"classes": top.inputs.class_names(document.path.parent)})
+        except ConfigError as error:
+            raise document.error(("inputs",), str(error)) from error
+    check_metric(document, dict(top))
+    if top.tolerance is not None and top.metric.name == "none":
+        raise document.error(("tolerance",), "metric none has no score that could be worse")
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:
@@ -255,7 +243,3 @@ def check_limits_known(document: Document, limits: Limits, where: Location) -> N
                     (*where, name), 'say what is counted: "counter: instructions" or "counter: cycles"'
                 )
             raise document.error((*where, name), '"counter" goes with the ticks columns only')
-
-
-def _name(source: ArrayFile) -> str:
-    return f"{source.file}[{source.array}]" if source.array else source.file

@@ -14,7 +14,7 @@ from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.dispatch import FAILURES, Try, failures_in_a_row, limit_s, next_case
 from harness.farm.results import NightResults
 from harness.farm.seats import Job, Seat, Seats, result_of
-from harness.farm.task import check, measure, order_case
+from harness.farm.task import Packed, check, measure, order_case, pack
 from harness.health.book import HealthBook
 from harness.health.check import task_for
 from harness.run.provenance import provenance
@@ -59,6 +59,7 @@ class Driver:
         self._wish, self._night, self._cluster = wish, night, cluster
         self._devices = {device.name: device for device in devices}
         self._suite: Callable[[str], Suite] = cache(lambda suite: load_suite(wish.base / suite))
+        self._packed: Callable[[str], Packed | None] = cache(lambda suite: pack(self._suite(suite)))
         rules, results = wish.lab.farm.health, night.run.parent
         self._book = HealthBook(state_folder(wish.lab), rules, results, devices=devices)
         self._seats = Seats(night, devices, wish.say, check=wish.nightly.check)
@@ -163,7 +164,7 @@ class Driver:
         limit = limit_s(case, self._wish.least_s)
         try:
             suite, kind = self._suite(case.suite), self._devices[seat.device].kind
-            order, content = order_case(self._night, case, seat.device, suite, kind, limit)
+            order, content = order_case(self._night, case, seat.device, suite, kind, limit, self._packed(case.suite))
         except (ConfigError, OSError) as error:
             self._results.end(case, "failed", str(error))
             return False

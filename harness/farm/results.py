@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from harness.farm.dispatch import Standing, Try, standings
 from harness.farm.night import TRIES
 from harness.store.commits import committed
 from harness.store.folders import writer_name
+from harness.store.journal import write_error
 from harness.store.runs import Run
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.farm.night import Night, PlannedCase
+
+#: What a worker may send of a run besides its journal: a file of these folders, in no folder of its own.
+_FILE = re.compile(r"(?P<folder>logs|power)/(?P<file>(?!\.\.?$)[^/\\\0]+)")
 
 
 class NightResults:
@@ -65,15 +70,18 @@ class NightResults:
         Raises:
             StoreError: it is damaged, or can't be written.
         """
+        files = [(_checked(name), content) for name, content in told["files"].items()]  # before anything is written
         self._earlier[case.number] += self.run.import_case(case.number, told["journal"], self._earlier[case.number])
-        for name, content in told["files"].items():
-            folder, _, file = name.rpartition("/")
+        for (folder, file), content in files:
             if folder == "logs":
                 self.run.log(file.removesuffix(".log"), content.decode("utf-8", "replace"))
-            else:
-                path = self._night.run / name
-                path.parent.mkdir(parents=True, exist_ok=True)
+                continue
+            path = self._night.run / folder / file
+            try:
+                path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
+            except OSError as error:
+                raise write_error(path, error, self._night.run) from error
         if case.number in committed(self._night.run):
             self.done.add(case.number)
 
@@ -137,6 +145,20 @@ def read_tries(night: Path) -> list[Try]:
         except (ValueError, TypeError):
             continue
     return found
+
+
+def _checked(name: str) -> tuple[str, str]:
+    """Return folder and file of what a worker sent, which may be no other place than these.
+
+    Raises:
+        StoreError: it would lie elsewhere.
+    """
+    if (match := _FILE.fullmatch(name)) is None:
+        raise StoreError(
+            f"a worker sent the file {name!r}, and only files right in logs/ and power/ are taken: what it sent is "
+            "damaged, or its harness is another one; nothing of it was written"
+        )
+    return match["folder"], match["file"]
 
 
 def _why_left(case: PlannedCase, state: Standing, left_s: float) -> tuple[str, str]:

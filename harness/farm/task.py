@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import shutil
@@ -13,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from harness.config import Lab
+import numpy as np
+
+from harness.config import ArrayFile, Lab
+from harness.config.inputs import InputArray, LabelArray, RandomInputs
 from harness.errors import (
     BusyError,
     FarmError,
@@ -35,17 +39,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from harness.config import BoardKind, Suite
-    from harness.config.suite import ArrayFile
     from harness.farm.night import Night, PlannedCase
 
 #: What the process of a worker ends with whose task hangs.
 HUNG: Final = 40
 _WRITER: Final = "board"
+#: The keys of a suite that may name a file of arrays.
+_ARRAYS: Final = ("inputs", "labels", "groups")
 #: Nobody's fault: somebody else has the board or took it, or what says so can't be asked.
 _UNAVAILABLE = (BusyError, FarmError, LeaseLostError, QuarantinedError, ReservationError, StoreError)
 
 
-AnyArray = TypeVar("AnyArray", bound="ArrayFile")
+AnyArray = TypeVar("AnyArray", bound=ArrayFile)
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,38 @@ class Order:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Packed:
+    """What a worker couldn't read where it is: content of an .npz file, and what a suite with it says, by key."""
+
+    content: bytes
+    sources: Mapping[str, ArrayFile]
+
+
+def pack(suite: Suite) -> Packed | None:
+    """Return a suite's inputs, labels and groups as arrays; None if they are array files, which travel as they are.
+
+    Raises:
+        ConfigError: they can't be read, or don't fit together.
+    """
+    given = {key: source for key in _ARRAYS if (source := getattr(suite, key)) is not None}
+    if all(isinstance(source, ArrayFile | RandomInputs) for source in given.values()):
+        return None
+    data, file = suite.load_all(), io.BytesIO()
+    arrays: dict[str, Any] = {"inputs": data.raw, "labels": data.labels, "groups": data.groups}
+    np.savez(file, **{key: array for key, array in arrays.items() if array is not None})
+    sources = {key: LabelArray(file="data.npz", array=key) for key in given}
+    scale = {"quantized": True} if data.quantized else {"scale": data.scale, "offset": data.offset}
+    inputs = {"file": "data.npz", "array": "inputs", "note": suite.inputs.note, **scale}
+    return Packed(file.getvalue(), {**sources, "inputs": InputArray.model_validate(inputs)})
+
+
 def order_case(
-    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float
+    night: Night, case: PlannedCase, device: str, suite: Suite, kind: BoardKind, limit_s: float, packed: Packed | None
 ) -> tuple[Order, dict[str, bytes]]:
     """Return the order for a case, and the files that must travel with it, by the name that they have there.
+
+    `packed` are the suite's inputs and labels unless these are array files.
 
     Raises:
         ConfigError, OSError: an image or a file isn't there.
@@ -91,8 +124,8 @@ def order_case(
     files: dict[str, str] = {}
     content: dict[str, bytes] = {}
 
-    def named(path: Path) -> str:
-        data = path.read_bytes()
+    def named(path: Path, data: bytes | None = None) -> str:
+        data = path.read_bytes() if data is None else data
         digest = hashlib.sha256(data).hexdigest()
         name = f"{digest[:16]}/{path.name}"
         files[name], content[name] = digest, data
@@ -103,11 +136,15 @@ def order_case(
 
     image = named(suite.image_path(variant, kind))
     reference = None if variant.reference is None else moved(variant.reference)
+    if packed is None:
+        data = {key: moved(source) for key in _ARRAYS if isinstance(source := getattr(suite, key), ArrayFile)}
+    else:
+        file = {"file": named(Path("data.npz"), packed.content)}
+        data = {key: source.model_copy(update=file) for key, source in packed.sources.items()}
     there = suite.model_copy(
         update={
             "path": Path(suite.path.name),
-            "inputs": moved(suite.inputs),
-            "labels": moved(suite.labels),
+            **data,
             "variants": (variant.model_copy(update={"image": image, "reference": reference}),),
         }
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.health.drift import Drift, drifts
 from harness.health.trial import Trial, layer_of, may_be_the_image
-from harness.measure.accuracy import wilson_interval
+from harness.metrics.shares import wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.config.subset import SEED
 from harness.errors import ImageError
 
 if TYPE_CHECKING:
@@ -45,11 +46,52 @@ def model_inputs(data: SuiteData, spec: TensorSpec, resize: Resize | None) -> ND
     Raises:
         ImageError: they don't fit, or can't be resized to fit.
     """
-    real = data.real()
+    if data.random:
+        return _random(data, spec)
+    real = _dequantized(data.raw, spec, resize) if data.quantized else data.real()
     if resize is not None:
         real = resized(real, spec.shape, resize)
     check_shape(real.shape[1:], spec.shape)
     return real
+
+
+def _dequantized(raw: NDArray[Any], spec: TensorSpec, resize: Resize | None) -> NDArray[np.float32]:
+    """Return what raw values of a tensor's type stand for; quantizing that gives the same raw values again.
+
+    It does for up to 16 bits: product and quotient in float32 are off by 2**-23 of at most 65,535 steps, far less than
+    the half step that rounding takes.
+
+    Raises:
+        ImageError: they are none of the tensor's type and range, or would have to be resized.
+    """
+    if spec.scale is None or spec.zero_point is None:
+        raise ImageError(f"inputs that are quantized, for a model whose input is {spec.dtype}; remove `quantized:`")
+    if resize is not None:
+        raise ImageError("inputs that are quantized can't be resized; remove `resize:`, or `quantized:`")
+    # Tables and lists give 64 bits whatever is in them; another type of few bits was made for another model.
+    limits = np.iinfo(spec.dtype)
+    if raw.dtype not in (np.dtype(spec.dtype), np.dtype(np.int64)):
+        raise ImageError(
+            f"quantized inputs of {raw.dtype} for a model whose input is {spec.dtype}; save them in its type"
+        )
+    if raw.min() < limits.min or raw.max() > limits.max:
+        raise ImageError(
+            f"quantized inputs from {raw.min()} to {raw.max()} for a model whose input is {spec.dtype}, which holds "
+            f"{limits.min} to {limits.max}"
+        )
+    real: NDArray[np.float32] = (raw - np.int64(spec.zero_point)).astype(np.float32) * np.float32(spec.scale)
+    return real
+
+
+def _random(data: SuiteData, spec: TensorSpec) -> NDArray[np.float32]:
+    """Draw inputs, each the same whichever others are used: integers uniform over their type, floats from 0 to 1."""
+    rng = np.random.default_rng(SEED)
+    shape = (int(data.places.max()) + 1, *spec.shape[1:])
+    if spec.scale is None or spec.zero_point is None:
+        return rng.random(shape, np.float32)[data.places]
+    limits = np.iinfo(spec.dtype)
+    codes = rng.integers(limits.min, limits.max, shape, endpoint=True)[data.places]
+    return ((codes - spec.zero_point) * spec.scale).astype(np.float32)
 
 
 def check_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

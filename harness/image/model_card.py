@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.errors import ImageError
 
-DType = Literal["int8", "uint8", "float32"]
+DType = Literal["int8", "uint8", "int16", "int32", "float32"]
 #: A count of anything in a model. The results hold 64 bits, and floats are exact up to here.
 Count = Annotated[int, Field(ge=0, le=2**53)]
 #: Sizes of a tensor, outermost first. Every one of its bytes has a 32-bit address.
@@ -28,8 +28,13 @@ class CardModel(BaseModel):
 
 
 class TensorSpec(CardModel):
-    """Shape, type and quantization of a tensor: real = scale x (q - zero_point)."""
+    """Shape, type and quantization of a tensor: real = scale x (q - zero_point).
 
+    An int32 tensor may have no quantization, and then means its whole numbers. A tensor that is one of several has a
+    name.
+    """
+
+    name: Annotated[str, Field(min_length=1)] | None = None
     shape: Shape
     dtype: DType
     scale: float | None = None
@@ -42,6 +47,8 @@ class TensorSpec(CardModel):
         if self.dtype == "float32":
             if self.scale is not None or self.zero_point is not None:
                 raise ValueError("a tensor of type float32 has neither scale nor zero_point")
+            return self
+        if self.dtype == "int32" and self.scale is None and self.zero_point is None:
             return self
         if self.scale is None or self.zero_point is None:
             raise ValueError(f"a tensor of type {self.dtype} needs a scale and a zero_point")
@@ -88,12 +95,14 @@ class TensorSpec(CardModel):
                 f"samples of {flat.shape[1]} values (shape {tuple(real.shape[1:])}) for a model whose input "
                 f"has {self.size} (shape {self.shape}); use the inputs that the model was made for"
             )
-        if self.scale is None or self.zero_point is None:
+        if self.dtype == "float32":
             return flat.astype("<f4")
-        scaled = flat / np.float32(self.scale)
-        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + self.zero_point
+        scaled = flat / np.float32(self.scale or 1.0)
+        # As a float64 the sum is exact for int32 as well.
+        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)).astype(np.float64) + (self.zero_point or 0)
         limits = np.iinfo(self.dtype)
-        quantized: npt.NDArray[np.generic] = np.clip(rounded, limits.min, limits.max).astype(self.dtype)
+        little = np.dtype(self.dtype).newbyteorder("<")
+        quantized: npt.NDArray[np.generic] = np.clip(rounded, limits.min, limits.max).astype(little)
         return quantized
 
     def decode(self, data: bytes) -> npt.NDArray[np.generic]:
@@ -117,20 +126,92 @@ class PatchSpec(CardModel):
     cached: bool = False
 
 
+Tensors = Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
+
+
 class ModelCard(CardModel):
-    """What an image says of its model; docs/link-protocol.md lists the keys."""
+    """What an image says of its model; docs/link-protocol.md lists the keys.
+
+    `input` is short for `inputs` of one tensor, which needs no name then, and `output` likewise. `state_bytes` is what
+    the model keeps from one inference to the next, 0 for nothing.
+    """
 
     card: Literal[1]
     board: str
     model: str
     engine: str
-    input: TensorSpec
-    output: TensorSpec
+    one_input: TensorSpec | None = Field(default=None, alias="input")
+    one_output: TensorSpec | None = Field(default=None, alias="output")
+    several_inputs: Tensors | None = Field(default=None, alias="inputs")
+    several_outputs: Tensors | None = Field(default=None, alias="outputs")
+    state_bytes: Count = 0
     macs: Count | None = None
     parameters: Count | None = None
     arena_bytes: Count | None = None
     tflite_sha256: str | None = None
     patches: PatchSpec | None = None
+
+    @model_validator(mode="after")
+    def _tensors_can_be_told_apart(self) -> ModelCard:
+        for key in ("input", "output"):
+            one, several = getattr(self, f"one_{key}"), getattr(self, f"several_{key}s")
+            if (one is None) == (several is None):
+                raise ValueError(f'it must have either "{key}" or "{key}s"')
+            tensors = several or (one,)
+            names = {tensor.name for tensor in tensors}
+            if len(tensors) > 1 and (None in names or len(names) < len(tensors)):
+                raise ValueError(f'each of several "{key}s" needs a "name" of its own')
+            if sum(tensor.nbytes for tensor in tensors) >= 2**32:
+                raise ValueError(f'"{key}s" have more bytes together than 32 bits can address')
+        return self
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs, in the order in which they travel."""
+        return self.several_inputs or _known(self.one_input)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs, in the order in which they travel."""
+        return self.several_outputs or _known(self.one_output)
+
+    @property
+    def input(self) -> TensorSpec:
+        """The only input.
+
+        Raises:
+            ImageError: there are several.
+        """
+        return self._only("input", self.inputs)
+
+    @property
+    def output(self) -> TensorSpec:
+        """The only output.
+
+        Raises:
+            ImageError: there are several.
+        """
+        return self._only("output", self.outputs)
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of all inputs, which travel one after the other."""
+        return sum(tensor.nbytes for tensor in self.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of all outputs."""
+        return sum(tensor.nbytes for tensor in self.outputs)
+
+    def _only(self, what: str, tensors: tuple[TensorSpec, ...]) -> TensorSpec:
+        if len(tensors) > 1:
+            names = ", ".join(str(tensor.name) for tensor in tensors)
+            raise ImageError(f"the model {self.model} has {len(tensors)} {what}s ({names}), and one is needed here")
+        return tensors[0]
+
+
+def _known(tensor: TensorSpec | None) -> tuple[TensorSpec, ...]:
+    return () if tensor is None else (tensor,)
 
 
 def parse_card(text: bytes, source: str) -> ModelCard:

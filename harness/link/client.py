@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 import zlib
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardFaultError, LinkError, MeasurementError, NoLayersError
+from harness.errors import BoardFaultError, LinkError, MeasurementError
+from harness.link.chunk_size import ChunkSize
 from harness.link.frame import Frame, Reason, Reply, Request
 from harness.link.messages import (
+    RESET_STATE,
     DeviceStats,
     Inference,
     Info,
@@ -19,17 +22,18 @@ from harness.link.messages import (
     parse_result,
     parse_stats,
 )
+from harness.link.refusals import check_inference
 from harness.link.timing import LinkCounters, Timing
 from harness.link.wire import LARGEST_GRANT, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.link.byte_stream import ByteStream
 
-_SMALLEST_CHUNK = 64
-#: How many good chunks in a row double the next one: a sixth of them is damaged then, where a line carries most.
-_CLEAN_CHUNKS = 4
+
+class _WrongStepError(Exception):
+    """A model with state ran on something else than the step that was sent: its sequence has to begin anew."""
 
 
 class Link:
@@ -57,8 +61,7 @@ class Link:
         self._timing = timing or Timing()
         self._wire = Wire(stream, board, self._timing)
         self._attempts = attempts
-        self._chunk = self._chunk_limit = min(max_chunk, LARGEST_GRANT - 4)
-        self._clean_chunks = 0
+        self._chunk = ChunkSize(min(max_chunk, LARGEST_GRANT - 4))
         self._slowest = 0.0
 
     @property
@@ -82,6 +85,7 @@ class Link:
         frame = self._transact(Request.HELLO, Reply.INFO)
         self._wire.nonce = frame.nonce
         self.info = parse_info(frame.payload, frame.nonce)
+        self._chunk.most = self.info.max_chunk
         return self.info
 
     def ask(self, patience: float = 0.3) -> Info | None:
@@ -104,7 +108,9 @@ class Link:
         return parse_info(frame.payload, frame.nonce)
 
     def infer(self, data: bytes, count: int = 1) -> Inference:
-        """Run `count` inferences on one input tensor, given as its raw bytes.
+        """Run `count` inferences on one input, given as the raw bytes of all input tensors.
+
+        A model with state is reset before each of them.
 
         Raises:
             LinkError: the link could not be repaired.
@@ -112,24 +118,52 @@ class Link:
             MeasurementError: the engine on the board reports that the inference failed.
         """
         self._load(data)
-        return self._run_loaded(data, count, b"")[0]
+        return self._run_loaded(data, count, b"", first=True)[0]
 
     def infer_each(self, inputs: Iterable[bytes]) -> Iterator[Inference]:
         """Run one inference on each input; the next input travels while the board computes.
 
+        A model with state is reset before each of them.
+
         Raises:
             As `infer`.
         """
-        pending = iter(inputs)
-        data = next(pending, None)
-        loaded = 0
-        while data is not None:
-            self._load(data, loaded)
-            upcoming = next(pending, None)
-            ahead = upcoming[: self._chunk_bytes] if upcoming is not None else b""
-            result, arrived = self._run_loaded(data, 1, ahead)
+        for (result,) in self.infer_sequences((data,) for data in inputs):
             yield result
-            data, loaded = upcoming, len(ahead) if arrived else 0
+
+    def infer_sequences(self, sequences: Iterable[Sequence[bytes]]) -> Iterator[list[Inference]]:
+        """Run one inference on each step of each sequence; the next step travels while the board computes.
+
+        A model with state is reset before each sequence and keeps its state from step to step. When the line has made
+        it run on something else than a step, its sequence begins anew, so that all that is returned comes of the right
+        steps, each run once.
+
+        Args:
+            sequences: each of one step at least.
+
+        Raises:
+            As `infer`.
+        """
+        loaded = 0
+        for steps, upcoming in pairwise(chain(sequences, [()])):
+            following = [*steps[1:], *upcoming[:1], b""]
+            results: list[Inference] = []
+            restarts = 0
+            while len(results) < len(steps):
+                at = len(results)
+                self._load(steps[at], loaded)
+                ahead = following[at][: self._chunk.bytes]
+                try:
+                    result, arrived = self._run_loaded(steps[at], 1, ahead, first=at == 0)
+                except _WrongStepError:
+                    restarts += 1
+                    if restarts == self._attempts:
+                        raise self._wire.broken("no sequence of only the steps that were sent") from None
+                    results, loaded = [], 0
+                    continue
+                results.append(result)
+                loaded = len(ahead) if arrived else 0
+            yield results
 
     def profile(self, data: bytes) -> LayerTicks:
         """Run one inference on an input, measured layer by layer.
@@ -141,7 +175,7 @@ class Link:
         """
         self._load(data)
         for _ in range(self._attempts):
-            payload, _ = self._run(1, b"", Request.PROFILE)
+            payload, _ = self._run(0, b"", Request.PROFILE)
             ran_on, result = parse_profile(payload, self._known.output_bytes)
             if ran_on == zlib.crc32(data):
                 check_ticks(self._board, (result.total,), self._known.counter_overhead)
@@ -166,10 +200,6 @@ class Link:
             raise LinkError(f"{self._board}: not connected; call connect() first")
         return self.info
 
-    @property
-    def _chunk_bytes(self) -> int:
-        return min(self._chunk, self._known.max_chunk)
-
     def _load(self, data: bytes, offset: int = 0) -> None:
         """Write `data` from `offset` on to the waiting input."""
         if len(data) != self._known.input_bytes:
@@ -178,27 +208,16 @@ class Link:
             )
         failures = 0
         while offset < len(data):
-            chunk = data[offset : offset + self._chunk_bytes]
+            chunk = data[offset : offset + self._chunk.bytes]
             if self._wire.exchange(Request.WRITE, Reply.ACK, arg=offset, payload=chunk) is None:
                 failures += 1
-                self._adapt(damaged=True)
+                self._chunk.note(damaged=True)
                 if failures == self._attempts:
                     raise self._wire.broken("no undamaged WRITE")
                 continue
             failures = 0
-            self._adapt(damaged=False)
+            self._chunk.note(damaged=False)
             offset += len(chunk)
-
-    def _adapt(self, *, damaged: bool) -> None:
-        """Halve the chunk when one is damaged, double it after a few good ones: short frames survive a bad line."""
-        if damaged:
-            self._chunk = max(_SMALLEST_CHUNK, self._chunk_bytes // 2)
-            self._clean_chunks = 0
-        elif self._chunk < self._chunk_limit:
-            self._clean_chunks += 1
-            if self._clean_chunks >= _CLEAN_CHUNKS:
-                self._chunk = min(self._chunk * 2, self._chunk_limit)
-                self._clean_chunks = 0
 
     # ---- requests
 
@@ -210,38 +229,47 @@ class Link:
                 return frame
         raise self._wire.broken(f"no {expected.name} to {kind.name}")
 
-    def _run_loaded(self, data: bytes, count: int, ahead: bytes) -> tuple[Inference, bool]:
-        """Run on the waiting input, make sure that it was `data`, and say whether `ahead` arrived as well."""
+    def _run_loaded(self, data: bytes, count: int, ahead: bytes, *, first: bool) -> tuple[Inference, bool]:
+        """Run on the waiting input, make sure that it was `data`, and say whether `ahead` arrived as well.
+
+        Raises:
+            _WrongStepError: the state of a model has seen another input, and this is not the first step.
+        """
         crc = zlib.crc32(data)
+        stateful = self._known.stateful
         for _ in range(self._attempts):
-            payload, arrived = self._run(count, ahead)
+            payload, arrived = self._run(count | (RESET_STATE if stateful and first else 0), ahead)
             ran_on, result = parse_result(payload, self._known.output_bytes)
             if ran_on == crc and len(result.ticks) == count:
                 check_ticks(self._board, result.ticks, self._known.counter_overhead)
                 return result, arrived
             # The waiting input was overwritten, by bytes that a recovery sent or by a damaged chunk.
             self.counters.retransmissions += 1
+            if stateful and not first:
+                raise _WrongStepError
             self._load(data)
             ahead = b""
         raise self._wire.broken("no RESULT for the input that was sent")
 
-    def _run(self, count: int, ahead: bytes, kind: Request = Request.RUN) -> tuple[bytes, bool]:
+    def _run(self, arg: int, ahead: bytes, kind: Request = Request.RUN) -> tuple[bytes, bool]:
         """Execute a RUN exactly once, or a PROFILE. Returns the answer's payload, and whether `ahead` arrived."""
+        count = arg % RESET_STATE or 1
         seq = self._wire.next_run_seq() if kind is Request.RUN else self._wire.next_seq()
         for attempt in range(self._attempts):
             if attempt:
                 self.counters.retransmissions += 1
                 ahead = b""  # a repetition carries none, so that the device can tell it from a new request
-            self._wire.announce(kind, seq, len(ahead), count if kind is Request.RUN else 0)
-            result, arrived = self._await_run(kind, seq, ahead, count)
+            self._wire.announce(kind, seq, len(ahead), arg)
+            result, arrived = self._await_run(kind, seq, ahead, arg)
             if result is not None:
                 return result, arrived
             # A first inference may take any time. The device has room for one PING while it computes.
             self._wire.recover(None if ahead or self._slowest else self._timing.inference * count)
         raise self._wire.broken(f"no answer to {kind.name}")
 
-    def _await_run(self, kind: Request, seq: int, ahead: bytes, count: int) -> tuple[bytes | None, bool]:
+    def _await_run(self, kind: Request, seq: int, ahead: bytes, arg: int) -> tuple[bytes | None, bool]:
         """Wait for what answers: PROFILE or RESULT, and where the next input travels along, CREDIT and ACK."""
+        count = arg % RESET_STATE or 1
         result: bytes | None = None
         sent = not ahead
         started = time.monotonic()
@@ -250,12 +278,12 @@ class Link:
             if frame is None and result is not None:
                 self._wire.recover()  # the RESULT is safe, only what followed was lost
             if frame is None or frame.type == Reply.NAK:
-                self._wire.check_refusal(frame, kind, count if kind is Request.RUN else 0, len(ahead))
+                self._wire.check_refusal(frame, kind, arg, len(ahead))
                 self._note_nak(frame)
                 return result, False
             if frame.type == Reply.ACK:
                 self._wire.settled()
-                self._adapt(damaged=False)
+                self._chunk.note(damaged=False)
                 return result, result is not None
             if frame.type in {Reply.RESULT, Reply.PROFILE}:
                 result = frame.payload
@@ -278,23 +306,10 @@ class Link:
         return self._wire.receive(seq, wanted, self._patience(10, count), quiet)
 
     def _note_nak(self, frame: Frame | None) -> None:
-        if frame is None:
-            return
-        if frame.status == Reason.INFERENCE_FAILED:
-            raise MeasurementError(f"{self._board}: the engine reports that the inference failed, or its setup")
-        if frame.status == Reason.NO_LAYERS:
-            raise NoLayersError(f"{self._board}: the engine in the firmware doesn't tell one layer from another")
-        if frame.status == Reason.TOO_MANY_LAYERS:
-            raise MeasurementError(f"{self._board}: the engine has more layers than the agent has room for (128)")
-        if frame.status == Reason.COUNTER_WRAPPED:
-            raise MeasurementError(
-                f"{self._board}: the inference took so long that the board's 32-bit counter went round (2^32 ticks, "
-                f"{2**32 / self._known.counter_hz:.0f} s at {self._known.counter_hz / 1e6:g} MHz), so its count is "
-                "not known. Use a smaller model"
-            )
-        if frame.status == Reason.DAMAGED_PAYLOAD:
+        check_inference(self._board, frame, self._known.counter_hz)
+        if frame is not None and frame.status == Reason.DAMAGED_PAYLOAD:
             self._wire.settled()
-            self._adapt(damaged=True)
+            self._chunk.note(damaged=True)
             self.counters.retransmissions += 1
 
     def _patience(self, factor: float, count: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import ImageError, LinkError, MeasurementError
+from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,6 +22,8 @@ _LONGEST_OVERHEAD = 0.001
 INFO_BYTES = _INFO.size
 MOST_ID_BYTES = 255
 _ALL_ONES = 2**32 - 1
+#: In the argument of a RUN: reset the state before each inference.
+RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
 _STATS = struct.Struct("<7I")
 _FAULT = struct.Struct("<8I")
@@ -40,7 +43,10 @@ class Info:
         reset_reason: the chip's reset reason register.
         chip_id: the chip's own serial number.
         build_id: GNU build id of the running image, hexadecimal.
+        input_bytes: of all input tensors together.
+        output_bytes: of all output tensors together.
         card: model card, JSON as sent.
+        stateful: whether the card says that the model keeps values from one inference to the next.
     """
 
     nonce: int
@@ -55,6 +61,7 @@ class Info:
     chip_id: int
     build_id: str
     card: bytes
+    stateful: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,7 @@ class Inference:
     """A batch of inferences on one input.
 
     Attributes:
-        output: the output tensor of the last one, raw.
+        output: the output tensors of the last one, raw, one after the other.
         ticks: counter ticks of each inference.
     """
 
@@ -140,7 +147,16 @@ def parse_info(payload: bytes, nonce: int) -> Info:
         chip_id=chip,
         build_id=payload[_INFO.size : _INFO.size + id_bytes].hex(),
         card=payload[_INFO.size + id_bytes :],
+        stateful=_keeps_state(payload[_INFO.size + id_bytes :]),
     )
+
+
+def _keeps_state(card: bytes) -> bool:
+    try:
+        keys = parse_json(card.rstrip(b"\0"))
+    except ValueError:
+        return False  # whoever needs the card says what is wrong with it
+    return isinstance(keys, dict) and bool(keys.get("state_bytes"))
 
 
 def parse_result(payload: bytes, output_bytes: int) -> tuple[int, Inference]:

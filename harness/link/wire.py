@@ -9,9 +9,10 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from harness.errors import BoardFaultError, BoardResetError, LinkError, UnknownRequestError
+from harness.errors import BoardFaultError, BoardResetError, LinkError
 from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
 from harness.link.messages import describe_fault
+from harness.link.refusals import refusal
 from harness.link.timing import LinkCounters, Timing
 
 if TYPE_CHECKING:
@@ -110,16 +111,10 @@ class Wire:
         Raises:
             LinkError: with the reason; UnknownRequestError if the firmware has never heard of it.
         """
-        if frame is not None and frame.status in {Reason.UNKNOWN_TYPE, Reason.OUT_OF_RANGE}:
+        refused = refusal(self._board, frame, kind, arg, length)
+        if refused is not None:
             self.settled()
-            refusal = UnknownRequestError if frame.status == Reason.UNKNOWN_TYPE else LinkError
-            hint = (
-                ". Its model card or its build id is too long to be sent; shorten it" if kind is Request.HELLO else ""
-            )
-            raise refusal(
-                f"{self._board}: the firmware refuses {kind.name} (argument {arg}, {length} bytes): "
-                f"{Reason(frame.status).name.lower().replace('_', ' ')}{hint}"
-            )
+            raise refused
 
     def recover(self, patience: float | None = None) -> None:
         """Bring the device back to the start of a header, as docs/link-protocol.md describes.

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.subset import class_counts, majority_share
+from harness.config.inputs import RandomInputs
+from harness.config.subset import SEED, class_counts, majority_share
 from harness.errors import HilError
 from harness.image.elf import load_image
 
@@ -32,13 +33,19 @@ FEW_CODES: Final = 32
 
 def data_columns(suite: Suite, data: SuiteData) -> dict[str, Any]:
     """Return the columns on the inputs that are used, which are the same for all variants of a suite."""
-    return {
+    columns: dict[str, Any] = {
         "inputs_sha256": data.digest(),
         "samples_asked": data.asked,
-        "classes": len(suite.classes),
-        "classes_seen": len(class_counts(data.labels)),
-        "majority_share": majority_share(data.labels),
+        "metric": suite.metric.stored(suite.classes),
+        "input_s": suite.seconds,
     }
+    if suite.metric.labels(suite.classes) in ("class", "binary") and data.labels is not None:
+        columns |= {
+            "classes": len(suite.classes) or 2,
+            "classes_seen": len(class_counts(data.labels)),
+            "majority_share": majority_share(data.labels),
+        }
+    return columns
 
 
 def range_columns(
@@ -53,17 +60,20 @@ def range_columns(
         spec: type, shape and quantization of the model's input.
         kind: the kind of board; says which images the other variants have.
     """
+    if isinstance(suite.inputs, RandomInputs):
+        note = f"random, over the range of the input{' (float32: 0 to 1)' * (spec.dtype == 'float32')}, seed {SEED}"
+        return {"inputs_min": float(real.min()), "inputs_max": float(real.max()), "inputs_note": note}
     others: dict[str, TensorSpec] = {}
     if spec.dtype == "float32":  # its own input says nothing of the range that it expects
         for other in suite.variants:
             if other.name != variant.name and other.resize == variant.resize:
                 with suppress(HilError):  # an image that is missing or wrong fails its own case
                     others[other.name] = load_image(suite.image_path(other, kind), kind).card.input
-    return input_range(real, variant.name, spec, others)
+    return input_range(real, variant.name, spec, others, suite.inputs.note)
 
 
 def input_range(
-    real: NDArray[np.float32], variant: str, spec: TensorSpec, others: Mapping[str, TensorSpec]
+    real: NDArray[np.float32], variant: str, spec: TensorSpec, others: Mapping[str, TensorSpec], said: str = ""
 ) -> dict[str, Any]:
     """Hold inputs against the range of the model's input tensor; return the columns of the case table.
 
@@ -75,6 +85,7 @@ def input_range(
         variant: name of the variant that is run.
         spec: type, shape and quantization of its input.
         others: inputs of the suite's other variants by name, whose inputs are made in the same way.
+        said: what the suite notes of its inputs.
     """
     of, note = variant, None
     if spec.dtype == "float32":
@@ -90,7 +101,7 @@ def input_range(
         "inputs_max": float(real.max()),
         **{f"inputs_{name}": held.get(name) for name in ("saturated", "codes", "values")},
         "inputs_range_of": of or None,
-        "inputs_note": note,
+        "inputs_note": "; ".join(filter(None, (said, note))) or None,
     }
 
 

@@ -62,7 +62,8 @@ def _figure(value: float) -> str:
 def _of(name: str, row: Mapping[str, Any]) -> str:
     if name.startswith(("energy_", "inferences_per_joule", "current_", "idle_current")):
         return f" (energy: {row.get('power_source')})"
-    if name != "accuracy":
+    if name not in ("accuracy", "score") or row.get(f"{name}_low") is None:
         return ""
-    interval = f"{row['accuracy_low']:.4f} to {row['accuracy_high']:.4f}"
-    return f" ({row['samples']} samples; 95 % interval {interval})"
+    interval = f"{row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f}"
+    what = f"{row['metric']}, " if name == "score" else ""
+    return f" ({what}{row['samples']} samples; 95 % interval {interval})"

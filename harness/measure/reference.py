@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.config.data import load_array
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError
-from harness.measure.accuracy import top1
+from harness.metrics.classes import top1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from harness.config import Suite, Variant
+    from harness.config.data import SuiteData
     from harness.image.model_card import TensorSpec
 
 #: Below this share of equal predictions, with its interval, something else than rounding differs.
@@ -40,9 +41,14 @@ class Reference:
     outputs: NDArray[np.float64] | None
     sha256: str
 
+    @property
+    def expected(self) -> NDArray[Any]:
+        """The outputs, or the classes where only these are known."""
+        return self.classes if self.outputs is None else self.outputs
 
-def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: NDArray[np.int64]) -> Reference | None:
-    """Read what a variant's reference, if it has one, says of the inputs at some places of the suite's data.
+
+def load_reference(suite: Suite, variant: Variant, output: TensorSpec, data: SuiteData) -> Reference | None:
+    """Read what a variant's reference, if it has one, says of the inputs that are used.
 
     Raises:
         ConfigError: its file or array is missing, or its values can't be those of this model on these inputs.
@@ -56,7 +62,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: N
         values = load_array(suite.path.parent / source.file, source.array)
     except ConfigError as error:
         raise ConfigError(f"{suite.path}: reference: {error}") from error
-    count = len(suite.load_all())
+    count = data.total
     if values.ndim < 1 or len(values) != count:
         rows = len(values) if values.ndim else 1
         raise ConfigError(
@@ -68,7 +74,7 @@ def load_reference(suite: Suite, variant: Variant, output: TensorSpec, places: N
     else:
         outputs = _outputs(values, output, where)
         classes = outputs.argmax(axis=1).astype(np.int64)
-    classes, outputs = classes[places], None if outputs is None else outputs[places]
+    classes, outputs = classes[data.places], None if outputs is None else outputs[data.places]
     content = classes.tobytes() + (b"" if outputs is None else outputs.tobytes())
     return Reference(name, classes, outputs, hashlib.sha256(content).hexdigest())
 
@@ -114,20 +120,16 @@ def real_outputs(raw: NDArray[Any], output: TensorSpec) -> NDArray[np.float64]:
 
 
 def agreement_columns(
-    reference: Reference, predictions: Sequence[int], outputs: NDArray[Any], output: TensorSpec
+    reference: Reference, predictions: NDArray[np.int64] | None, outputs: NDArray[Any], output: TensorSpec
 ) -> dict[str, Any]:
     """Return the columns of the case table that say how far a board agrees with a reference.
 
-    The board's raw outputs have the shape [N, outputs].
+    The board's raw outputs have the shape [N, outputs]. Where they are no classes, there are no `predictions`.
     """
-    share = top1(predictions, reference.classes)
-    columns: dict[str, Any] = {
-        "reference": reference.name,
-        "reference_sha256": reference.sha256,
-        "agreement": share.value,
-        "agreement_low": share.low,
-        "agreement_high": share.high,
-    }
+    columns: dict[str, Any] = {"reference": reference.name, "reference_sha256": reference.sha256}
+    if predictions is not None:
+        share = top1(predictions, reference.classes)
+        columns |= {"agreement": share.value, "agreement_low": share.low, "agreement_high": share.high}
     if reference.outputs is not None:
         greatest = float(np.abs(real_outputs(outputs, output) - reference.outputs).max())
         columns["reference_difference_max"] = greatest if np.isfinite(greatest) else None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.config import load_suite
-from harness.config.data import load_array, to_real
+from harness.config.data import to_real
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError, ImageError
 from harness.image.input_tensors import check_shape, input_tensors
 

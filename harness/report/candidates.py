@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from harness.metrics.estimate import quantile
+from harness.metrics.shares import binomial_tail, tango_excludes, tango_interval
 from harness.report.decide import fewest, powered, scaled
 from harness.report.evidence import Asked, Evidence, compare_metric
-from harness.report.metrics import METRICS, Metric
+from harness.report.metrics import METRICS, Metric, leading
 from harness.report.pairing import refusal
 from harness.report.remarks import guessing
-from harness.report.stats import binomial_tail, quantile, stretched, tango_excludes, tango_interval
+from harness.report.stats import stretched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +93,7 @@ class Question:
 
 def score_of(rows: Iterable[CaseRow]) -> Metric | None:
     """Return the metric that says how good the answers of comparable cases are; None: they weren't scored."""
-    return METRICS["accuracy"] if any(row["accuracy"] is not None for row in rows) else None
+    return leading(row["metric"] for row in rows)
 
 
 def candidates(asked: Question) -> dict[str, Candidate]:
@@ -102,7 +104,7 @@ def candidates(asked: Question) -> dict[str, Candidate]:
     names = [name for name, one in found.items() if one.status == "within"]
     if asked.score is None or not names:
         return found
-    floors = [bound for bound in asked.bounds if bound.metric == asked.score.name]
+    floors = [bound for bound in asked.bounds if bound.metric in ("score", asked.score.name)]
     risk = (1 - asked.policy.level) / (max(1, len(names) - 1) + len(names) * bool(floors))
     found |= {name: _floored(asked, asked.score, found[name], floors, risk) for name in names}
     names = [name for name in names if found[name].status != "beyond"]
@@ -115,7 +117,11 @@ def _budgeted(asked: Question, name: str) -> Candidate:
     counted = [bound.counter for bound in asked.bounds if bound.metric == "ticks"]
     for bound in asked.bounds:
         metric = METRICS[bound.metric]
-        if asked.score is not None and metric.name == asked.score.name:
+        if asked.score is not None and metric.name in ("score", asked.score.name):
+            continue
+        if metric.name in ("accuracy", "score"):
+            said = asked.score.called if asked.score else "nothing"
+            misses[bound], reason = np.inf, f"what is scored is {said}"
             continue
         if bound.counter not in (None, row["counter"]):
             if row["counter"] in counted:

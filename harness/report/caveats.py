@@ -142,17 +142,22 @@ def _noisy(comparison: Comparison) -> Iterable[Caveat]:
 
 
 def _few_samples(group: Group) -> Iterable[Caveat]:
-    rows = group.complete.dropna(subset=["accuracy_low", "accuracy_high"])
+    score = group.score
+    if score is None or score.unit != "share":
+        return
+    name = score.called or "an accuracy"
+    rows = group.complete.dropna(subset=[f"{score.column}_low", f"{score.column}_high"])
     if rows.empty:
         return
-    width = (rows["accuracy_high"] - rows["accuracy_low"]).max()
+    width = (rows[f"{score.column}_high"] - rows[f"{score.column}_low"]).max()
     if width > _WIDE:
         count = int(rows["samples"].min())
-        text = f"With {count:,} inputs an accuracy is known only to within {100 * width / 2:.1f} points either way."
+        text = f"With {count:,} inputs {name} is known only to within {100 * width / 2:.1f} points either way."
         yield Caveat("Few samples", text, "warning")
     if len(rows["samples"].unique()) > 1:
         low, high = int(rows["samples"].min()), int(rows["samples"].max())
-        text = f"Variants ran on {low:,} to {high:,} inputs: accuracies over different inputs can't be compared."
+        what = "accuracies" if score.name == "accuracy" else "scores"
+        text = f"Variants ran on {low:,} to {high:,} inputs: {what} over different inputs can't be compared."
         yield Caveat("Different inputs", text, "warning")
 
 

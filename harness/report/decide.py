@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.metrics.estimate import quantile
+from harness.metrics.shares import tango_excludes
 from harness.report.evidence import Asked, Evidence, compare_metric
 from harness.report.frame import Policy, Repeatability, Row, Verdict
-from harness.report.metrics import METRICS, Metric
+from harness.report.metrics import Metric, metric_of
 from harness.report.numbers import margin, plain_span, with_unit
 from harness.report.pairing import Side, refusal
 from harness.report.repeat import repeatability
-from harness.report.stats import holm, quantile, stretched, tango_excludes
+from harness.report.stats import holm, stretched
 from harness.report.units import Spreads, UnitSpread, spread_of
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def compare_sides(
                 known[_key(side)] = repeatability(side.id, side.samples, policy)
         repeat = (known[_key(a)], known[_key(b)])
         rng = np.random.default_rng(policy.seed)
-        for metric in map(METRICS.__getitem__, match.metrics):
+        for metric in (metric_of(name, b.row["metric"]) for name in match.metrics):
             units = spread_of(spreads or {}, metric.name, b.row)
             evidence = compare_metric(metric, a, b, Asked(repeat, match.spread, units, policy, rng))
             if evidence is not None:
@@ -102,6 +104,7 @@ def _draft(metric: Metric, a: Side, b: Side, evidence: Evidence, policy: Policy)
         caveats=evidence.caveats,
         notes=(*evidence.caveats, *(note for note in words if note)),
         source=" and ".join(sources) if metric.name == "energy" else None,
+        task=b.row["metric"] if metric.name == "score" else None,
     )
 
 
@@ -144,7 +147,7 @@ def judge(row: Row, evidence: Evidence, family: Family, level: float, *, real: b
 
     `real` is whether chance is ruled out; it always is for exact changes.
     """
-    metric = METRICS[row.metric]
+    metric = row.about
     change, low, high = _known(row)
     if change == metric.no_change and row.exact:
         return "same", "equal", None
@@ -192,7 +195,7 @@ def samples_needed(row: Row, evidence: Evidence, family: Family, level: float) -
     if evidence.flips is not None:
         return _inputs_needed(row, evidence.flips, (family.level, level))
     change, low, high = _known(row)
-    distance = abs(change - METRICS[row.metric].no_change)
+    distance = abs(change - row.about.no_change)
     wide = row.family or (low, high)
     ways = (distance, wide, family.level), (row.margin - distance, (low, high), level)
     needed = [scaled(row.samples, (high - low) / 2, room, level) for room, (low, high), level in ways if room > 0]

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from harness.config.subset import majority_share
+from harness.errors import HilError
+from harness.metrics.estimate import Estimate, quantile
+from harness.metrics.shares import accuracy_difference
+from harness.report.metrics import scored_by, task_of
 from harness.report.pairing import counter_refusal, energy_refusal, missing
 from harness.report.remarks import always_right, guessed
 from harness.report.repeat import MAD_TO_SD
-from harness.report.stats import Estimate, accuracy_difference, quantile, ratio_of_medians, widened
+from harness.report.scores import by_chance, chance_level, firsts, read_of, targets_of
+from harness.report.stats import ratio_of_medians, widened
 from harness.report.units import other_units
 from harness.schema import SIMULATED
 from harness.store.place import place_of
@@ -91,6 +96,8 @@ def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence |
         units = None
     if metric.test == "ticks" and cycles != (metric.name == "latency"):
         return None  # one or the other: they are the same inferences
+    if metric.name in ("accuracy", "score") and metric.name not in {scored_by(side.row["metric"]) for side in (a, b)}:
+        return None
     if a.row[metric.column] is None and b.row[metric.column] is None:
         return None
     unit = a.row["counter"] if metric.name == "ticks" else metric.unit
@@ -99,6 +106,8 @@ def compare_metric(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence |
         return Evidence(unit, verdict="can't tell", reason=f"can't tell: {why}")
     if metric.test == "accuracy":
         evidence = _accuracy(a, b, asked.policy)
+    elif metric.test == "score":
+        evidence = compare_scores(metric, a, b, asked)
     elif metric.test == "ticks":
         evidence = _ticks(unit, a, b, replace(asked, units=units))
     elif metric.test == "energy":
@@ -150,6 +159,34 @@ def _accuracy(a: Side, b: Side, policy: Policy) -> Evidence:
     estimate = accuracy_difference(gained, lost, count, level=policy.level)
     note = f"of {count:,} inputs {gained:,} are right only now and {lost:,} only before; {other:,} answers differ"
     return Evidence("share", count, estimate.change, estimate=estimate, flips=(gained, lost), detail=note)
+
+
+def compare_scores(metric: Metric, a: Side, b: Side, asked: Asked) -> Evidence:
+    """Return what a pair says of the score of the suite's metric, by that metric's own paired test."""
+    unit, count = metric.unit, len(firsts(b.samples))
+    words = [str(side.row["metric"] or "top1") for side in (a, b)]
+    if words[0] != words[1]:
+        reason = f"can't tell: another metric, {words[1]} after {words[0]}"
+        return Evidence(unit, count, verdict="can't tell", reason=reason)
+    try:
+        task, targets = task_of(words[1], asked.policy.own), targets_of(b)
+        left, right = (read_of(task, side) for side in (a, b))
+        change = float(b.row[metric.column]) - float(a.row[metric.column])
+        same_image = a.id.image_sha256 is not None and a.id.image_sha256 == b.id.image_sha256
+        if np.array_equal(left, right):
+            detail = "the same image" if same_image else "what counts of the outputs is equal for every input"
+            return Evidence(unit, count, change, exact=True, detail=detail)
+        if same_image:
+            other = int(np.count_nonzero((left != right).any(axis=1)))
+            reason = f"can't tell: the same image gave another answer for {other:,} of {count:,} inputs"
+            return Evidence(unit, count, verdict="can't tell", reason=reason)
+        if by_chance(a.row) and by_chance(b.row):
+            reason = f"can't tell: neither is shown to be better than chance ({chance_level(b.row):g})"
+            return Evidence(unit, count, change, verdict="can't tell", reason=reason, averages=False)
+        estimate = task.compare(left, right, targets, level=asked.policy.level, rng=asked.rng)
+    except HilError as error:
+        return Evidence(unit, count, verdict="can't tell", reason=f"can't tell: {error}")
+    return Evidence(unit, count, estimate.change, estimate=estimate, detail=b.row["score_words"])
 
 
 def _per_input(side: Side) -> NDArray[np.float64]:

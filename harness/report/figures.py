@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 
     from harness.report.groups import Group
     from harness.report.history import Series
+    from harness.report.metrics import Metric
 
 #: What history is drawn of, besides ticks or latency: names of metrics.
-_HISTORY: Final = ("energy", "accuracy", "peak_ram", "flash")
+_HISTORY: Final = ("energy", "peak_ram", "flash")
 
 _EMULATED = "Instructions of an emulated CPU, not latency."
 _SIMULATED = "Simulated power: says nothing about a real board."
-_FRONT = (
-    "Filled points are on the Pareto front: no variant costs as little and is as accurate by the figures alone. "
-    "Vertical lines: 95 % interval of the accuracy."
-)
 _SPREAD = (
     "Each row is a histogram of single inferences around the variant's own median, on one scale for all; "
     "heights are square roots of the counts, so that rare ones are seen."
@@ -90,14 +87,19 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
     if group.past["run"].nunique() < 2:
         return [], ""
     found, still = [], []
-    for metric in (METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)):
-        rows = same_inputs(complete(group.past, metric.column))
+    score = group.score
+    wanted = [METRICS[name] for name in ("ticks" if group.emulated else "latency", *_HISTORY)]
+    past = group.past[group.past["metric"].fillna("top1") == _task(group)]
+    for metric in [*wanted[:2], *((score,) if score else ()), *wanted[2:]]:
+        rows = same_inputs(complete(past, metric.column))
         if metric.name == "energy" and len(rows):  # of one source: those of two can't be held against each other
             rows = rows[rows["power_source"] == rows.sort_values("started_utc")["power_source"].iloc[-1]]
         if len(rows["run"].unique()) < 2:
             continue
         energy = energy_name(rows["power_source"])
-        name = {"ticks": group.counter, "peak_ram": "peak RAM", "energy": energy}.get(metric.name, metric.name)
+        name = {"ticks": group.counter, "peak_ram": "peak RAM", "energy": energy}.get(
+            metric.name, metric.called or metric.name
+        )
         spread = rows.groupby("variant", observed=True)[metric.column].agg(["min", "max"])
         if (spread["min"] == spread["max"]).all():
             still.append(name)
@@ -121,6 +123,11 @@ def history_charts(group: Group, series: Sequence[Series], prefix: str) -> tuple
     return found, sentence.strip()
 
 
+def _task(group: Group) -> str:
+    """Return the metric of the newest run's cases."""
+    return str(group.cases["metric"].fillna("top1").iloc[-1])
+
+
 def _of_group(series: Series, group: Group) -> bool:
     return all(getattr(series, name) == group.setup[name] for name in ("place", "backend", "suite"))
 
@@ -133,7 +140,10 @@ def _warning(group: Group, column: str, name: str) -> str:
 
 
 def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
-    rows = group.complete.dropna(subset=["accuracy"])
+    score = group.score
+    if score is None:
+        return
+    rows = group.complete.dropna(subset=[score.column])
     speed = "latency_us_median" if not group.emulated and rows["latency_us_median"].notna().any() else "ticks_median"
     for number, column in enumerate((speed, "energy_uj", "ram_peak_bytes")):
         having = rows.dropna(subset=[column])
@@ -141,9 +151,18 @@ def _scatters(group: Group, prefix: str) -> Iterable[Chart]:
             continue
         name = cost_name(column, having).removesuffix(" (median)")
         largest = "largest window" if column == "energy_uj" else "95th percentile"
-        caption = _FRONT + (f" Horizontal lines: smallest to {largest}." if COSTS[column].range else "")
+        caption = _front(score) + (f" Horizontal lines: smallest to {largest}." if COSTS[column].range else "")
         drawn = plots.accuracy_against(having, column)
-        yield _chart(drawn, f"Accuracy against {name}", caption, f"{prefix}s{number}-", _warning(group, column, name))
+        title = f"{(score.called or 'Accuracy')} against {name}"
+        yield _chart(drawn, title, caption, f"{prefix}s{number}-", _warning(group, column, name))
+
+
+def _front(score: Metric) -> str:
+    good = "is as accurate" if score.name == "accuracy" else f"has as good a {score.called}"
+    return (
+        f"Filled points are on the Pareto front: no variant costs as little and {good} by the figures alone. "
+        f"Vertical lines: 95 % interval of the {score.called or score.name}."
+    )
 
 
 def _chart(

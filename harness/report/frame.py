@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from harness.report.metrics import USUAL, Metric, Scale, energy_name
+from harness.report.metrics import USUAL, Metric, Scale, energy_name, metric_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ class Policy:
         across_engines: compare cases of different inference engines, with a note, instead of refusing.
         resamples: how many samples the bootstrap draws.
         seed: seed of the bootstrap's random numbers.
+        own: metrics that are functions of the user's and may be run.
     """
 
     level: float = 0.95
@@ -39,11 +40,14 @@ class Policy:
     across_engines: bool = False
     resamples: int = 2000
     seed: int = 0
+    own: tuple[str, ...] = ()
 
     def margin(self, metric: Metric, baseline: float | None) -> float:
         """Return the least difference of interest from a baseline: a share for a ratio, else in the metric's unit."""
         chosen = self.margins.get(metric.name)
-        return metric.least_difference(baseline) if chosen is None else chosen
+        if chosen is None:
+            return metric.least_difference(baseline)
+        return chosen * abs(baseline or 0.0) if metric.relative and metric.unit != "bytes" else chosen
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Row:
         caveats: what shakes trust in it: noise, few samples, another unit of the board, another engine.
         notes: the caveats, and the counts behind the change.
         source: of an energy, what measured it, or `simulated`; both where the sides differ; None for other metrics.
+        task: of a score, the suite's metric; None for other metrics.
     """
 
     a: CaseId
@@ -119,13 +124,21 @@ class Row:
     caveats: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: str | None = None
+    task: str | None = None
+
+    @property
+    def about(self) -> Metric:
+        """What the metric is: its direction and its names."""
+        return metric_of(self.metric, self.task)
 
     @property
     def name(self) -> str:
         """What the metric is called where people read it: ticks are what was counted, energy has its source."""
         if self.metric == "ticks":
             return self.unit
-        return self.metric if self.source is None else energy_name(self.source.split(" and "))
+        if self.source is not None:
+            return energy_name(self.source.split(" and "))
+        return (self.about.called if self.task else "") or self.metric
 
     @property
     def family(self) -> tuple[float, float] | None:

@@ -36,7 +36,8 @@ class Limit:
         text: the limit as the user wrote it.
         metric: what is limited.
         value: the change: a share for "%" (accuracy: of 1, so that 0.01 is a point), else in the metric's unit.
-        relative: whether it is a share of the baseline's value.
+        relative: whether it is a share of the baseline's value; of a score, unless that is a share itself.
+        sign: whether more (>) or less (<) is worse; a score's limit is for suites in which that is so.
         counter: cycles or instructions, if only that counter is meant.
     """
 
@@ -45,6 +46,7 @@ class Limit:
     value: float
     relative: bool
     counter: str | None = None
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _parse(part: str) -> Limit:
         known = ", ".join([*METRICS, *ALIASES])
         raise ConfigError(f'"{part.strip()}": {name} is no metric; there are {known}')
     worse = "<" if metric.more_is_better else ">"
-    if sign != worse:
+    if sign != worse and metric.name != "score":  # which is worse, its suite says
         hint = f"{name}<-0.5%" if metric.more_is_better else f"{name}>{number.lstrip('+-')}{percent}"
         raise ConfigError(
             f'"{part.strip()}" would fail when {name} gets better; a limit on getting worse is written like {hint}'
@@ -111,8 +113,8 @@ def _parse(part: str) -> Limit:
     if not percent and float(number) and metric.unit in ("ticks", "us", "uJ", "share"):
         raise ConfigError(f'"{part.strip()}": write a percentage, {name}{sign}{number}%')
     value = float(number) / 100 if percent else float(number)
-    relative = metric.scale == "ratio" or (bool(percent) and metric.unit == "bytes")
-    return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None)
+    relative = metric.scale == "ratio" or (bool(percent) and (metric.unit == "bytes" or metric.name == "score"))
+    return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None, sign)
 
 
 def make_policy(limits: Sequence[Limit], margins: str | None, *, across_engines: bool = False) -> Policy:
@@ -174,15 +176,15 @@ def uncompared(gate: Gate | None) -> tuple[Check, ...]:
 
 
 def _checks(limit: Limit, comparison: Comparison, series: Sequence[Series]) -> list[Check]:
-    rows = [row for row in comparison.rows if row.metric == "all" or _means(limit, row.metric, row.unit)]
+    rows = [row for row in comparison.rows if row.metric == "all" or _means(limit, row)]
     checks = [_check(limit, row) for row in rows]
     if not any(row.metric != "all" for row in rows):
         reason = f"{limit.text}: {limit.counter or limit.metric.name} was not compared{_hint(limit, comparison)}"
         return [Check(limit, None, "can't tell", reason), *checks]
     for item in series:
-        for shift in item.shifts if _means(limit, item.metric, item.unit) else ():
+        for shift in item.shifts if _means(limit, item) else ():
             now = shift.kind == "drift" and shift.last == len(item.points) - 1
-            if now and _beyond(limit, shift.change, shift.before):
+            if now and _beyond(limit, item.about, shift.change, shift.before):
                 reason = f"{limit.text}: {item.variant} on {item.place}: {shift.reason}"
                 checks.append(Check(limit, None, "regression", reason, _newest(item, rows)))
     return checks
@@ -194,18 +196,24 @@ def _newest(item: Series, rows: Sequence[Row]) -> CaseId | None:
     return next((row.b for row in rows if (row.b.suite, row.b.variant, row.b.place, row.b.backend) == key), None)
 
 
-def _means(limit: Limit, metric: str, unit: str) -> bool:
-    """Whether a limit is on a metric. Ticks that are cycles are compared as latency: it is the same ratio."""
+def _means(limit: Limit, figure: Row | Series) -> bool:
+    """Whether a limit is on a figure's metric. Ticks that are cycles are compared as latency: it is the same ratio."""
     if limit.metric.name == "ticks":
-        counter = "cycles" if metric == "latency" else unit
-        return metric in ("ticks", "latency") and limit.counter in (None, counter)
-    return metric == limit.metric.name
+        counter = "cycles" if figure.metric == "latency" else figure.unit
+        return figure.metric in ("ticks", "latency") and limit.counter in (None, counter)
+    if figure.metric == "score" and limit.sign != ("<" if figure.about.more_is_better else ">"):
+        return False
+    return figure.metric == limit.metric.name
 
 
 def _hint(limit: Limit, comparison: Comparison) -> str:
     emulated = sorted({row.b.backend for row in comparison.rows} - {"hardware"})
     if limit.metric.name == "latency" and emulated:
         return f": {' and '.join(emulated)} counts instructions, not time; limit them with ticks>2%"
+    scores = {row.name: row.about for row in comparison.rows if row.metric == "score"}
+    if limit.metric.name in ("accuracy", "score") and scores:
+        name, about = next(iter(scores.items()))
+        return f": the suite is scored by {name}; limit it with score{'<-' if about.more_is_better else '>'}1%"
     return ""
 
 
@@ -216,19 +224,19 @@ def _check(limit: Limit, row: Row) -> Check:
     said = f"{change} ({head})" if row.verdict == "same" and change else row.reason
     if row.family_low is not None and row.family_high is not None and row.low is not None and row.high is not None:
         base = row.a_value or 0.0
-        if _beyond(limit, row.family_low, base) and _beyond(limit, row.family_high, base):
+        if _beyond(limit, row.about, row.family_low, base) and _beyond(limit, row.about, row.family_high, base):
             outcome = "regression"
-        elif not _beyond(limit, row.low, base) and not _beyond(limit, row.high, base):
+        elif not _beyond(limit, row.about, row.low, base) and not _beyond(limit, row.about, row.high, base):
             outcome = "ok"
         else:
             said = f"the interval reaches over the limit: {said}"
     return Check(limit, row, outcome, f"{limit.text}: {row.b.suite}/{row.b.variant} on {row.b.place}: {said}", row.b)
 
 
-def _beyond(limit: Limit, change: float, base: float) -> bool:
+def _beyond(limit: Limit, metric: Metric, change: float, base: float) -> bool:
     """Whether a change, as the metric is compared, is worse than a limit."""
-    if limit.metric.scale == "ratio":
+    if metric.scale == "ratio":
         excess = change - 1 - limit.value
     else:
-        excess = change - (limit.value * base if limit.relative else limit.value)
-    return (-excess if limit.metric.more_is_better else excess) > _ROUNDING
+        excess = change - (limit.value * abs(base) if limit.relative and metric.relative else limit.value)
+    return (-excess if metric.more_is_better else excess) > _ROUNDING

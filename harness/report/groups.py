@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from harness.report.metrics import leading
 from harness.store.folders import injected_faults
 from harness.store.place import boards_of, spelled
 from harness.store.results import plain_rows
@@ -16,6 +17,7 @@ from harness.store.runs import read_run_file
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
+    from harness.report.metrics import Metric
     from harness.store import Results
 
 #: Rows that differ in one of these are never in one chart or ranking.
@@ -85,6 +87,11 @@ class Group:
     def complete(self) -> pd.DataFrame:
         """The newest run's complete cases."""
         return self.cases[self.cases["status"] == "complete"]
+
+    @property
+    def score(self) -> Metric | None:
+        """What the newest run's cases are judged by: accuracy, or the score of their metric; None: nothing."""
+        return leading(self.cases["metric"])
 
     @property
     def place(self) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.report.frame import Policy
 from harness.report.groups import placed
-from harness.report.metrics import METRICS, energy_name
+from harness.report.metrics import energy_name, metric_of, scored_by
 from harness.report.numbers import with_unit
 from harness.report.shifts import Piece, pieces
 from harness.report.units import spread_of, unit_spreads
@@ -73,6 +73,7 @@ class Series:
         points: a row for each run, oldest first: run, started_utc, git_revision, device, value.
         shifts: where it changed, oldest first.
         source: of an energy, what measured it, or `simulated`; a series has one source.
+        task: of a score, the suite's metric.
     """
 
     place: str
@@ -84,10 +85,19 @@ class Series:
     points: pd.DataFrame
     shifts: tuple[Shift, ...]
     source: str | None = None
+    task: str | None = None
+
+    @property
+    def about(self) -> Metric:
+        """What the metric is: its direction and its names."""
+        return metric_of(self.metric, self.task)
 
 
 #: What has to be equal for two cases to be points of one series. Another engine or clock begins another series.
-_KEY = ("place", "board", "backend", "suite", "variant", "engine", "counter", "clock_hz", "samples", "inputs_sha256")
+_KEY = (
+    *("place", "board", "backend", "suite", "variant", "metric", "engine", "counter", "clock_hz", "samples"),
+    "inputs_sha256",
+)
 
 
 def history(results: Results, policy: Policy | None = None, spreads: Spreads | None = None) -> tuple[Series, ...]:
@@ -103,14 +113,17 @@ def history(results: Results, policy: Policy | None = None, spreads: Spreads | N
         return ()
     revisions = results.runs.set_index("run")["git_revision"]
     complete = complete.assign(git_revision=complete["run"].map(revisions)).sort_values(["started_utc", "case"])
-    complete = placed(complete)
-    found = []
+    complete = placed(complete).assign(metric=complete["metric"].fillna("top1"))  # older results had no other
+    found, both = [], {"ticks", "latency"} <= set(policy.metrics)
     for _, rows in complete.groupby(list(_KEY), dropna=False, sort=True):
         once = rows.drop_duplicates("run", keep="last")
         plain = plain_rows(once)
         for name in policy.metrics:
-            metric = METRICS[name]
-            if metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
+            task = str(once["metric"].iloc[0])
+            metric = metric_of(name, task)
+            if both and metric.name == ("ticks" if once["counter"].iloc[0] == "cycles" else "latency"):
+                continue  # it says the same as the other one, or nothing
+            if metric.name in ("accuracy", "score") and metric.name != scored_by(task):
                 continue
             there = once[once[metric.column].notna()]
             sources = there["power_source"].unique() if metric.name == "energy" and len(there) else [None]
@@ -136,8 +149,9 @@ def _series(metric: Metric, rows: pd.DataFrame, margin: float, source: str | Non
         metric=metric.name,
         unit=first["counter"] if metric.name == "ticks" else metric.unit,
         points=points,
-        shifts=tuple(find_shifts(metric, points, margin, metric.name if source is None else energy_name([source]))),
+        shifts=tuple(find_shifts(metric, points, margin, None if source is None else energy_name([source]))),
         source=source,
+        task=first["metric"] if metric.name == "score" else None,
     )
 
 
@@ -165,7 +179,7 @@ def find_shifts(metric: Metric, points: pd.DataFrame, margin: float, name: str |
             changes.append(("step", piece, found[number - 1].end, piece.start))
         if piece.slope:
             changes.append(("drift", piece, piece.start, piece.end))
-    shifts = [_shift(metric, name or metric.name, points, *change) for change in changes]
+    shifts = [_shift(metric, name or metric.called or metric.name, points, *change) for change in changes]
     return [one for one in shifts if abs(one.change - metric.no_change) >= margin and one.change != metric.no_change]
 
 

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 def junit(run: str, rows: Sequence[dict[str, Any]]) -> str:
-    """Return cases as JUnit XML, which CI systems read: a suite for each place and suite, a test for each variant."""
+    """Return cases as JUnit XML: a suite for each run, place and suite of ours, a test for each variant."""
     root = ET.Element("testsuites", name=xml_text(run))
     suites: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        suites.setdefault((row["suite"], place_of(row), row["backend"]), []).append(row)
-    for (suite, place, backend), cases in suites.items():
+        suites.setdefault((row["run"], row["suite"], place_of(row), row["backend"]), []).append(row)
+    several = len({name for name, *_ in suites}) > 1
+    for (name, suite, place, backend), cases in suites.items():
         outcomes = [_outcome(case)[0] for case in cases]
         element = ET.SubElement(
             root,
             "testsuite",
-            name=xml_text(f"{suite} on {place} ({backend})"),
+            name=xml_text(f"{suite} on {place} ({backend})" + f", {name}" * several),
             tests=str(len(cases)),
             failures=str(outcomes.count("failure")),
             skipped=str(outcomes.count("skipped")),

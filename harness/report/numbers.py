@@ -49,6 +49,21 @@ def percents(low: float, high: float, samples: int) -> str:
     return f"{100 * low:.{_decimals(samples)}f} to {100 * high:.{_decimals(samples)}f} %"
 
 
+def figure(value: float) -> str:
+    """Return a figure of any size in four digits: 0.9312, 12.08, 1,234."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def score(value: float, unit: str, samples: int | None = None) -> str:
+    """Return a score: a share in percent, anything else in its unit."""
+    return percent(value, samples) if unit == "share" else f"{figure(value)} {unit}".rstrip()
+
+
+def scores(low: float, high: float, unit: str, samples: int) -> str:
+    """Return an interval of a score as `score`, the unit once."""
+    return percents(low, high, samples) if unit == "share" else f"{figure(low)} to {figure(high)} {unit}".rstrip()
+
+
 def _decimals(samples: int | None) -> int:
     return 1 if samples is None or samples <= _ONE_DECIMAL_SAMPLES else 2
 
@@ -84,7 +99,9 @@ def plain_change(scale: str, unit: str, value: float) -> str:
     """Return a change as a metric of that scale and unit is compared: +2.00 %, -1.00 points, +4 (in `unit`)."""
     if scale == "ratio":
         return f"{100 * (value - 1):+.2f} %"
-    return f"{100 * value:+.2f} points" if unit == "share" else f"{value:+,.0f}"
+    if unit == "share":
+        return f"{100 * value:+.2f} points"
+    return f"{value:+,.0f}" if unit == "bytes" else f"{value:+.3g}"
 
 
 def plain_span(scale: str, unit: str, low: float, high: float) -> str:
@@ -95,7 +112,9 @@ def plain_span(scale: str, unit: str, low: float, high: float) -> str:
 
 def with_unit(scale: str, unit: str, value: float) -> str:
     """Return a change as `plain_change`, and bytes with their name."""
-    return plain_change(scale, unit, value) + (f" {unit}" if scale == "difference" and unit != "share" else "")
+    return plain_change(scale, unit, value) + (
+        f" {unit}" if scale == "difference" and unit not in ("share", "") else ""
+    )
 
 
 def margin(scale: str, unit: str, least: float) -> str:
@@ -104,4 +123,4 @@ def margin(scale: str, unit: str, least: float) -> str:
         return f"{100 * least:g} %"
     if unit == "share":
         return f"{100 * least:g} point{'' if 100 * least == 1 else 's'}"
-    return f"{least:,.0f} {unit}"
+    return f"{least:,.0f} {unit}" if unit == "bytes" else f"{least:.3g} {unit}".rstrip()

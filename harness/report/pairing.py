@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 CaseRow = dict[str, Any]
 
-_SAMPLE_COLUMNS = ("case", "sample", "repeat", "label", "prediction", "ticks", "output_crc")
+_INTEGERS = ("case", "sample", "repeat", "label", "prediction", "ticks", "output_crc", "group")
+_SAMPLE_COLUMNS = (*_INTEGERS, "score", "target")
 _ID_COLUMNS = tuple(field.name for field in fields(CaseId) if field.name != "unit")
-_NO_SAMPLES = pd.DataFrame({name: pd.Series(dtype="Int64") for name in _SAMPLE_COLUMNS})
+_NO_SAMPLES = pd.DataFrame(
+    {name: pd.Series(dtype="Int64" if name in _INTEGERS else "Float64") for name in _SAMPLE_COLUMNS}
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class Side:
         samples: its rows of the sample table.
         faults: what was injected into its run on purpose, None if nothing was.
         pruned: why the samples aren't there any more, None if they weren't pruned.
+        arrays: returns its rows of the table `outputs` or `targets`.
     """
 
     row: CaseRow
     samples: pd.DataFrame
     faults: str | None = None
     pruned: str | None = None
+    arrays: Callable[[str], pd.DataFrame] | None = None
 
     @property
     def id(self) -> CaseId:
@@ -68,11 +73,21 @@ def side_maker(results: Results) -> Callable[[CaseRow], Side]:
         table = results.of_run(run).table("samples", _SAMPLE_COLUMNS)
         return {int(str(case)): rows for case, rows in table.groupby("case")}
 
+    @cache
+    def arrays_of(run: str, table: str) -> pd.DataFrame:
+        return results.of_run(run).table(table)
+
     def side(row: CaseRow) -> Side:
         run = row["run"]
         gone = stored[run].missing("samples") if run in stored else None
         samples = _NO_SAMPLES if gone is not None else samples_of(run).get(row["case"], _NO_SAMPLES)
-        return Side(row, samples, faults.get(run), gone)
+
+        def arrays(table: str) -> pd.DataFrame:
+            rows: pd.DataFrame = arrays_of(run, table)
+            mine: pd.DataFrame = rows[rows["case"] == row["case"]]
+            return mine
+
+        return Side(row, samples, faults.get(run), gone, arrays)
 
     return side
 

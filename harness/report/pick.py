@@ -119,7 +119,9 @@ def pick(
     axis = METRICS[wish.axis] if wish.axis else usual
     tolerance = wish.tolerance if wish.tolerance is not None else said.get("tolerance")
     if tolerance is None:
-        tolerance = 0.0 if score is None else _TOLERATED * policy.margin(score, None)
+        values = [row[score.column] for row in rows.values() if row[score.column] is not None] if score else []
+        best = (max if score and score.more_is_better else min)(values, default=None)
+        tolerance = 0.0 if score is None else _TOLERATED * policy.margin(score, best)
     bounds = wish.budget or (parse_budget(str(said["budget"])) if said.get("budget") else ())
     side = side_maker(results)
     sides = {name: side(row) for name, row in rows.items()}

@@ -105,7 +105,8 @@ class Reasons:
             return "not compared"
         if one.variant == one.best:
             return "which has the best figure"
-        said = f"{numbers.plain_change(metric.scale, metric.unit, one.change)} of {metric.name} against {one.best}"
+        by = numbers.with_unit(metric.scale, metric.unit, one.change)
+        said = f"{by} of {metric.called or metric.name} against {one.best}"
         if one.low == one.high:
             return f"{said}, exactly"
         return f"{said}, interval {numbers.plain_span(metric.scale, metric.unit, one.low, one.high)}"
@@ -139,6 +140,8 @@ class Reasons:
 
     def _missed(self, name: str, bound: Bound) -> str:
         metric, row = METRICS[bound.metric], self.asked.rows[name]
+        if metric.name in ("accuracy", "score") and self.asked.score is not None:
+            metric = self.asked.score
         if row[metric.column] is None:
             return f"its {metric.name} is unknown"
         by = shown(metric, {**row, metric.column: abs(row[metric.column] - bound.value)}, self.group.counter, bare=True)
@@ -158,12 +161,14 @@ def shown(metric: Metric, row: CaseRow, counter: str, *, bare: bool = False) -> 
         unit = {"us": "\u00b5s", "uJ": "\u00b5J"}[metric.unit]
         return f"{numbers.count(round(value, 1))} {unit}" + ("" if bare else f" {metric.name}")
     samples = int(row["samples"])
-    said = numbers.percent(value, samples)
     if bare:
-        return f"{100 * value:.2g} points"
+        return (
+            f"{100 * value:.2g} points" if metric.unit == "share" else f"{numbers.figure(value)} {metric.unit}".rstrip()
+        )
     low, high = row[f"{metric.column}_low"], row[f"{metric.column}_high"]
-    around = "" if low is None or high is None else f" (95 % interval {numbers.percents(low, high, samples)})"
-    return f"{metric.name} {said}{around}"
+    known = low is not None and high is not None
+    around = f" (95 % interval {numbers.scores(low, high, metric.unit, samples)})" if known else ""
+    return f"{metric.called or metric.name} {numbers.score(value, metric.unit, samples)}{around}"
 
 
 def _are(count: int) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.measure.input_columns import input_warnings
-from harness.report.stats import binomial_tail, holm
+from harness.metrics.shares import binomial_tail
+from harness.report.metrics import leading, scored_by
+from harness.report.scores import by_chance, chance_level
+from harness.report.stats import holm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,15 +44,31 @@ def remarks(rows: Sequence[CaseRow]) -> list[Caveat]:
     Rows of older runs, which lack a column, are not spoken of.
     """
     complete = [row for row in rows if row["status"] == "complete"]
-    found = [*_missing_classes(complete), *_ranges(complete), *_guessing(complete), *_chosen(complete)]
+    found = [
+        *_random(complete),
+        *_missing_classes(complete),
+        *_ranges(complete),
+        *_guessing(complete),
+        *_chosen(complete),
+    ]
     return sorted(found, key=lambda remark: remark.tone != "warning")
+
+
+def _random(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
+    notes = dict.fromkeys(str(row.get("inputs_note")) for row in rows)
+    for note in notes:
+        if note.startswith("random"):
+            text = f"The inputs are {note}. What depends on data may be another on real ones."
+            yield Caveat("Random inputs", text, "warning")
 
 
 def _missing_classes(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
     known = [row for row in rows if row.get("classes_seen") is not None]
     for found, classes in sorted({(int(row["classes_seen"]), int(row["classes"])) for row in known}):
         if found < classes:
-            text = f"Only {found} of {classes} classes occur among the inputs: the accuracy says nothing of the others."
+            score = leading(row.get("metric") for row in known)
+            what = (score.called or score.name) if score else "score"
+            text = f"Only {found} of {classes} classes occur among the inputs: the {what} says nothing of the others."
             yield Caveat("Missing classes", text, "warning")
 
 
@@ -64,7 +83,7 @@ def _ranges(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
 
 
 def _guessing(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
-    known = [row for row in rows if row.get("majority_share") is not None]
+    known = [row for row in rows if row.get("majority_share") is not None or chance_level(row) is not None]
     poor = guessing(known)
     if poor:
         yield Caveat("Chance level", f"{guessing_sentence(poor, len(known))}.", "warning")
@@ -74,8 +93,10 @@ def _chosen(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
     """Say which part of the inputs was used, if fewer than all were asked for."""
     asked_for = [row for row in rows if row.get("samples_asked") is not None]
     names = ("samples_asked", "samples", "classes_seen", "classes")
-    for asked, samples, found, classes in sorted({tuple(int(row[name]) for name in names) for row in asked_for}):
-        if asked > samples:
+    for asked, samples, found, classes in sorted({tuple(int(row[name] or 0) for name in names) for row in asked_for}):
+        if classes == 0 and asked <= samples:
+            yield Caveat("Part of the inputs", f"{samples:,} of the suite's inputs were used.", "note")
+        elif asked > samples:
             text = f"{asked:,} inputs were asked for; the suite has {samples:,}, and all of them were used."
             yield Caveat("All inputs", text, "note")
         else:
@@ -92,14 +113,22 @@ def guessing(rows: Sequence[CaseRow]) -> list[CaseRow]:
     1 / classes, and no answer that doesn't look at the input is right more often. Several variants are tested together
     (Holm 1979), so that of any number of variants that guess, one passes in at most 5 % of the cases.
 
-    Rows of older runs, without `majority_share`, are left out.
+    Of another metric than top-1 the row is returned if its interval reaches down to what such an answer scores, where
+    that is known. Rows of older runs, without `majority_share`, are left out.
     """
-    known = [row for row in rows if row.get("majority_share") is not None and row.get("accuracy") is not None]
+    by_accuracy = [
+        row
+        for row in rows
+        if scored_by(row.get("metric")) == "accuracy"
+        and row.get("majority_share") is not None
+        and row.get("accuracy") is not None
+    ]
     tails = [
         binomial_tail(round(row["accuracy"] * row["samples"]), int(row["samples"]), row["majority_share"])
-        for row in known
+        for row in by_accuracy
     ]
-    return [row for row, tail in zip(known, holm(tails), strict=True) if tail > _RISK]
+    poor = [row for row, tail in zip(by_accuracy, holm(tails), strict=True) if tail > _RISK]
+    return poor or [row for row in rows if by_chance(row)]
 
 
 def guessed(correct: Sequence[int], samples: int, share: float) -> bool:
@@ -121,9 +150,12 @@ def always_right(*shares: float) -> str:
 
 def guessing_sentence(rows: Sequence[CaseRow], total: int) -> str:
     """Say that variants are not better than guessing, and what guessing gives."""
-    always = always_right(*(row["majority_share"] for row in rows))
+    if scored_by(rows[0].get("metric")) == "accuracy":
+        always, one, several = always_right(*(row["majority_share"] for row in rows)), "an accuracy", "accuracies"
+    else:
+        always, one, several = f"one that doesn't look at its input ({chance_level(rows[0]):g})", "a score", "scores"
     if len(rows) == total > 1:
-        return f"No variant is shown to be better than {always}: their accuracies may be chance"
+        return f"No variant is shown to be better than {always}: their {several} may be chance"
     names = ", ".join(str(row["variant"]) for row in rows)
     verb = "is" if len(rows) == 1 else "are"
-    return f"{names} {verb} not shown to be better than {always}: an accuracy like that may be chance"
+    return f"{names} {verb} not shown to be better than {always}: {one} like that may be chance"

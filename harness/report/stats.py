@@ -3,74 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.metrics.estimate import Estimate, p_of_interval, quantile
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 #: Values that the bootstrap holds at a time.
 _CHUNK_VALUES = 4_000_000
-_STEPS = 60
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An estimated change with the interval at one level, from which those at other levels follow.
-
-    Attributes:
-        change: ratio (b / a) or difference (b - a).
-        low: lower end of the interval at `level`.
-        high: upper end of the interval.
-        level: its level, for example 0.95.
-        p_value: of "no difference".
-        none: the change that means no difference: 1 for a ratio, 0 for a difference.
-    """
-
-    change: float
-    low: float
-    high: float
-    level: float
-    p_value: float
-    none: float
-
-
-def quantile(level: float) -> float:
-    """Return the two-sided quantile of the normal distribution: 1.96 for a level of 0.95."""
-    return NormalDist().inv_cdf(0.5 + level / 2)
-
-
-def student_quantile(level: float, freedom: int) -> float:
-    """Return the two-sided quantile of Student's t distribution: 12.71 for a level of 0.95 and 1 degree of freedom.
-
-    Bisection of A(t | freedom) in closed form, M. Abramowitz and I. A. Stegun, "Handbook of Mathematical Functions"
-    (1964), 26.7.3 and 26.7.4.
-
-    `level` is the share of the distribution between the quantile and its negative, `freedom` is at least 1.
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student_share(middle, freedom) < level else (low, middle)
-    return math.sqrt(freedom) * math.tan(low)
-
-
-def _student_share(angle: float, freedom: int) -> float:
-    """Return how much of Student's distribution lies within t = sqrt(freedom) * tan(angle) of 0."""
-    cosine = math.cos(angle)
-    odd = freedom % 2
-    if freedom == 1:
-        return 2 * angle / math.pi
-    term = total = cosine if odd else 1.0
-    for k in range(2 + odd, freedom - 1, 2):
-        term *= (k - 1) / k * cosine**2
-        total += term
-    return 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
 
 
 def ratio_of_medians(
@@ -119,13 +64,7 @@ def _medians(values: NDArray[np.float64], draws: NDArray[np.intp]) -> NDArray[np
 
 def _p_of_interval(change: float, low: float, high: float, level: float) -> float:
     """Return the two-sided p-value of a ratio of 1 from the half of the interval that lies towards 1."""
-    distance = abs(math.log(change))
-    half = abs(math.log(change) - math.log(low if change > 1 else high))
-    if distance == 0:
-        return 1.0
-    if half == 0:
-        return 0.0
-    return 2 * NormalDist().cdf(-distance / half * quantile(level))
+    return p_of_interval(math.log(change), math.log(low), math.log(high), level)
 
 
 def stretched(estimate: Estimate, level: float) -> tuple[float, float]:
@@ -153,90 +92,6 @@ def widened(estimate: Estimate, spreads: Sequence[float]) -> Estimate:
     high = math.exp(middle + math.hypot(math.log(estimate.high) - middle, extra))
     p_value = _p_of_interval(estimate.change, low, high, estimate.level)
     return Estimate(estimate.change, low, high, estimate.level, p_value, estimate.none)
-
-
-def accuracy_difference(gained: int, lost: int, samples: int, *, level: float) -> Estimate:
-    """Return the difference of two accuracies on the same inputs, of which `gained` only b, `lost` only a has right."""
-    low, high = tango_interval(gained, lost, samples, level=level)
-    return Estimate((gained - lost) / samples, low, high, level, mcnemar(gained, lost), 0.0)
-
-
-def mcnemar(gained: int, lost: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test.
-
-    Under no difference each input that the two sides judge differently falls to either side like a coin
-    (Q. McNemar, Psychometrika 12 (1947), 153-157): twice the smaller tail of a binomial distribution, at most 1.
-    """
-    discordant = gained + lost
-    term = tail = 1
-    for k in range(1, min(gained, lost) + 1):
-        term = term * (discordant - k + 1) // k
-        tail += term
-    return min(1.0, 2 * tail / 2**discordant) if discordant else 1.0
-
-
-def tango_interval(gained: float, lost: float, samples: float, *, level: float) -> tuple[float, float]:
-    """Return the score interval of the difference of two shares on the same inputs.
-
-    T. Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
-    design", Statistics in Medicine 17 (1998), 891-908: the differences d for which
-    |gained - lost - n d| <= z sqrt(n (2 q + d (1 - d))), q being the likeliest share of `lost` for that d.
-
-    Args:
-        gained: inputs that only b has right; any positive number, so that what more inputs would bring can be asked.
-        lost: inputs that only a has right.
-        samples: inputs in all, at least 1.
-        level: confidence level of the interval, like 0.95.
-    """
-    z = quantile(level)
-    change = (gained - lost) / samples
-
-    def beyond(d: float) -> bool:
-        return abs(_score(gained, lost, samples, d)) > z
-
-    return _edge(change, -1.0, beyond), _edge(change, 1.0, beyond)
-
-
-def tango_excludes(gained: float, lost: float, samples: float, difference: float, *, level: float) -> bool:
-    """Whether a difference lies outside of `tango_interval`, at a sixtieth of its cost."""
-    return abs(_score(gained, lost, samples, difference)) > quantile(level)
-
-
-def _score(gained: float, lost: float, n: float, d: float) -> float:
-    a = 2 * n
-    b = -gained - lost + (2 * n - gained + lost) * d
-    c = -lost * d * (1 - d)
-    q = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-    variance = n * (2 * q + d * (1 - d))
-    excess = gained - lost - n * d
-    if variance <= 0:
-        return 0.0 if abs(excess) < 1e-9 * n else math.copysign(math.inf, excess)
-    return excess / math.sqrt(variance)
-
-
-def _edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> float:
-    """Return where `beyond` begins between a point inside of the interval and one outside, by bisection."""
-    if not beyond(outside):
-        return outside
-    for _ in range(_STEPS):
-        middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if beyond(middle) else (middle, outside)
-    return (inside + outside) / 2
-
-
-def binomial_tail(successes: int, trials: int, share: float) -> float:
-    """Return the chance of at least so many successes in `trials`, each of which has the chance `share`."""
-    if successes <= 0 or share >= 1:
-        return 1.0
-    if share <= 0:
-        return 0.0
-    logs = math.log(share), math.log1p(-share)
-
-    def chance(k: int) -> float:
-        ways = math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        return math.exp(ways + k * logs[0] + (trials - k) * logs[1])
-
-    return min(1.0, math.fsum(chance(k) for k in range(successes, trials + 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from harness.measure.reference import low_agreement
 from harness.report import numbers
+from harness.report.metrics import leading
 from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text.escape import printable
@@ -20,6 +22,8 @@ from harness.text.table import TIGHT_GAP, cell, longest_word, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from harness.report.metrics import Metric
 
 Row = dict[str, Any]
 
@@ -85,11 +89,13 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
     console.print(cell(f"{first['suite']} on {spelled(on, boards)}, {first['backend']} backend{emulated}", "bold"))
     counter = f"{first['counter']} per inference"
     several = len({row["device"] for row in rows}) > 1
-    scores, ticks = (_DEVICE, *_SCORES) if several else _SCORES, (*_TICKS, _ratio(rows))
+    score = leading(row.get("metric") for row in rows)
+    title = (score.called or score.name) if score else "samples"
+    scores, ticks = (*((_DEVICE,) if several else ()), *_scores(score)), (*_TICKS, _ratio(rows))
     if width >= _WIDE_COLUMNS:
-        _print_table(console, f"accuracy, {counter}", (_TECHNIQUE, *scores, *ticks), rows)
+        _print_table(console, f"{title}, {counter}", (_TECHNIQUE, *scores, *ticks), rows)
     else:
-        _print_table(console, "accuracy", (_TECHNIQUE, *scores), rows)
+        _print_table(console, title, (_TECHNIQUE, *scores), rows)
         _print_table(console, counter, ticks, rows)
     for remark in remarks(rows):
         _say(console, remark.text, "yellow" if remark.tone == "warning" else "")
@@ -182,13 +188,22 @@ def _share(row: Row, name: str) -> str | None:
     return None if row.get(name) is None else numbers.percent(row[name], row["samples"])
 
 
-def _accuracy(row: Row, name: str) -> str | None:
-    return _share(row, name) or str(row["status"])
-
-
-def _interval(row: Row, name: str) -> str | None:
+def _interval(row: Row, name: str, unit: str = "share") -> str | None:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return None if low is None or high is None else numbers.percents(low, high, row["samples"])
+    return None if low is None or high is None else numbers.scores(low, high, unit, row["samples"])
+
+
+def _scores(score: Metric | None) -> tuple[_Column, ...]:
+    """Return the columns of what cases are judged by; where nothing is scored, of their number of inputs."""
+    samples = _Column("samples", "samples", _count)
+    if score is None:
+        return (samples,)
+
+    def value(row: Row, name: str) -> str:
+        return str(row["status"]) if row.get(name) is None else numbers.score(row[name], score.unit, row["samples"])
+
+    interval = _Column("95 % interval", score.column, partial(_interval, unit=score.unit))
+    return samples, _Column(score.called or score.name, score.column, value), interval
 
 
 _SAME = ("suite", "board", "backend", "counter", "clock_hz", "engine", "samples")
@@ -211,11 +226,6 @@ def _ratio(rows: Sequence[Row]) -> _Column:
 _VARIANT = _Column("variant", "variant", _text, left=True)
 _DEVICE = _Column("device", "device", _text, left=True)
 _TECHNIQUE = _Column("technique", "technique", _text, left=True)
-_SCORES = (
-    _Column("samples", "samples", _count),
-    _Column("accuracy", "accuracy", _accuracy),
-    _Column("95 % interval", "accuracy", _interval),
-)
 _TICKS = tuple(_Column(name, f"ticks_{name}", _count) for name in ("median", "p95", "min", "max"))
 _AGREEMENT = (
     _Column("equal predictions", "agreement", _share),

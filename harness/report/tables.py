@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
 from harness.report.groups import known, records
-from harness.report.metrics import METRICS, energy_name
+from harness.report.metrics import METRICS, energy_name, leading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,18 +82,22 @@ class Images:
 def variants(group: Group, images: Images) -> Table:
     """Return the table of a group's variants, a column only where there is a figure for it."""
     rows = records(group.cases)
+    score = leading(row["metric"] for row in rows)
     columns: dict[str, tuple[_Show, str]] = {
-        "accuracy": (_share, "accuracy"),
-        "95 % interval": (_interval, "accuracy"),
+        **({score.called or score.name: (partial(_score, score.unit), score.column)} if score else {}),
+        **({"95 % interval": (partial(_interval, score.unit), score.column)} if score else {}),
         "agrees with reference": (_share, "agreement"),
-        "its 95 % interval": (_interval, "agreement"),
+        "its 95 % interval": (partial(_interval, "share"), "agreement"),
         "greatest difference": (_three_digits, "reference_difference_max"),
         **_costs(group, rows),
         f"{group.counter} (p95)": (_count, "ticks_p95"),
         "latency (p95), µs": (_one_decimal, "latency_us_p95"),
         "flash compressed, bytes": (_count, "flash_compressed_bytes"),
     }
-    cells = {title: [_cell(show, row, name) for row in rows] for title, (show, name) in columns.items()}
+    cells = {
+        title: [_cell(show, row, name, interval=title.endswith("95 % interval")) for row in rows]
+        for title, (show, name) in columns.items()
+    }
     filled = {title: column for title, column in cells.items() if any(one.text != NONE for one in column)}
     names = [_names(row, images) for row in rows]
     devices = [[_device(row) for row in rows]] if group.several else []
@@ -104,14 +109,14 @@ def variants(group: Group, images: Images) -> Table:
 def choice(group: Group, picked: Pick) -> Table:
     """Return the table that a pick is made from: each variant's score, against the best, and what it costs."""
     rows, found = records(group.cases), {one.variant: one for one in picked.candidates}
-    score = METRICS[picked.score] if picked.score else None
+    score = group.score
     columns = {"device": [_device(row) for row in rows]} if group.several else {}
     columns["ship it?"] = [_standing(row, found.get(row["variant"]), picked) for row in rows]
     if score is not None:
-        columns[score.name] = [_scored(row, score) for row in rows]
-        columns["against the best"] = [_behind(found.get(row["variant"])) for row in rows]
+        columns[score.called or score.name] = [_scored(row, score) for row in rows]
+        columns["against the best"] = [_behind(found.get(row["variant"]), score) for row in rows]
     for title, (show, name) in _costs(group, rows).items():
-        columns[title] = [_cell(show, row, name) for row in rows]
+        columns[title] = [_cell(show, row, name, interval=False) for row in rows]
     kept = {title: cells for title, cells in columns.items() if any(cell.text != NONE for cell in cells)}
     names = [_name(row, "picked" if row["variant"] == picked.variant else "") for row in rows]
     head = (("variant", False), *((title, title not in ("device", "ship it?")) for title in kept))
@@ -151,22 +156,26 @@ def _standing(row: dict[str, Any], one: Candidate | None, picked: Pick) -> Cell:
 
 
 def _scored(row: dict[str, Any], score: Metric) -> Cell:
-    cell = _cell(_share, row, score.column)
+    cell = _cell(partial(_score, score.unit), row, score.column, interval=False)
     around = known(row[f"{score.column}_low"]) and known(row[f"{score.column}_high"])
-    return replace(cell, below=_interval(row, score.column)) if around else cell
+    return replace(cell, below=_interval(score.unit, row, score.column)) if around else cell
 
 
-def _behind(one: Candidate | None) -> Cell:
+def _behind(one: Candidate | None, score: Metric) -> Cell:
     if one is None or one.change is None:
         return Cell(NONE)
     if one.low is None or one.high is None or one.low == one.high:
-        return Cell(
-            "equal" if one.low is not None and not one.change else f"{numbers.signed(100 * one.change)} points",
-            one.change,
+        return (
+            Cell("equal")
+            if one.low is not None and not one.change
+            else Cell(_difference(score, one.change), one.change)
         )
-    return Cell(
-        f"{numbers.signed(100 * one.change)} points", one.change, below=numbers.span(100 * one.low, 100 * one.high)
-    )
+    around = numbers.plain_span(score.scale, score.unit, one.low, one.high).removesuffix(" points")
+    return Cell(_difference(score, one.change), one.change, below=around.replace("-", numbers.MINUS))
+
+
+def _difference(score: Metric, change: float) -> str:
+    return numbers.with_unit(score.scale, score.unit, change).replace("-", numbers.MINUS)
 
 
 def verdicts(rows: Sequence[Row], counter: str) -> Table | None:
@@ -204,7 +213,9 @@ def _interval_of(row: Row) -> str:
     low, high = row.family
     if row.scale == "ratio":
         return f", {numbers.span(100 * (low - 1), 100 * (high - 1))} %"
-    return f", {numbers.span(100 * low, 100 * high)}" if row.unit == "share" else ""
+    if row.unit == "share":
+        return f", {numbers.span(100 * low, 100 * high)}"
+    return f", {low:+.3g} to {high:+.3g}" if row.metric == "score" else ""
 
 
 def _change(row: Row) -> str:
@@ -215,7 +226,8 @@ def _change(row: Row) -> str:
         return f"{numbers.signed(100 * change)} points"
     if not change:
         return "0"
-    return f"{'+' if change > 0 else numbers.MINUS}{numbers.count(abs(change))}"
+    size = numbers.figure(abs(change)) if row.metric == "score" else numbers.count(abs(change))
+    return f"{'+' if change > 0 else numbers.MINUS}{size}"
 
 
 def run_table(runs: pd.DataFrame) -> Table:
@@ -251,8 +263,8 @@ def _device(row: dict[str, Any]) -> Cell:
     return Cell(str(row["device"]), title=", ".join(more) or None)
 
 
-def _cell(show: _Show, row: dict[str, Any], name: str) -> Cell:
-    value = row[f"{name}_low" if show is _interval else name]
+def _cell(show: _Show, row: dict[str, Any], name: str, *, interval: bool) -> Cell:
+    value = row[f"{name}_low" if interval else name]
     return Cell(show(row, name), float(value)) if known(value) else Cell(NONE)
 
 
@@ -260,8 +272,12 @@ def _share(row: dict[str, Any], name: str) -> str:
     return numbers.percent(float(row[name]), int(row["samples"]))
 
 
-def _interval(row: dict[str, Any], name: str) -> str:
-    return numbers.percents(float(row[f"{name}_low"]), float(row[f"{name}_high"]), int(row["samples"]))
+def _score(unit: str, row: dict[str, Any], name: str) -> str:
+    return numbers.score(float(row[name]), unit, int(row["samples"]))
+
+
+def _interval(unit: str, row: dict[str, Any], name: str) -> str:
+    return numbers.scores(float(row[f"{name}_low"]), float(row[f"{name}_high"]), unit, int(row["samples"]))
 
 
 def _three_digits(row: dict[str, Any], name: str) -> str:

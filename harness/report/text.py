@@ -143,7 +143,7 @@ def _metric(row: Row, *, narrow: bool) -> str:
     """Name a metric with its unit: ticks are what the counter counts; bytes go without saying where it is narrow."""
     if row.metric == "all":
         return ""
-    plain = row.metric == "ticks" or row.unit == "share" or (narrow and row.unit == "bytes")
+    plain = row.metric == "ticks" or row.unit in ("share", "") or (narrow and row.unit == "bytes")
     return row.name if plain else f"{row.name}, {row.unit}"
 
 
@@ -151,7 +151,9 @@ def show_value(row: Row, value: float | None) -> str:
     """Return a value of a row as it is shown in a table."""
     if value is None:
         return _NONE
-    return numbers.percent(value, row.samples) if row.unit == "share" else numbers.count(value)
+    if row.metric in ("accuracy", "score"):
+        return numbers.score(value, row.unit, row.samples)
+    return numbers.count(value)
 
 
 def show_change(row: Row, change: float | None) -> str:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from harness.metrics.estimate import student_quantile
 from harness.report.metrics import METRICS
-from harness.report.stats import student_quantile
 from harness.store.place import unit_of
 from harness.store.results import plain_rows
 

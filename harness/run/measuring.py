@@ -10,11 +10,11 @@ import numpy as np
 
 from harness.errors import ImageError, MeasurementError
 from harness.image.input_tensors import model_inputs
-from harness.measure.accuracy import predict, top1
 from harness.measure.input_columns import range_columns
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
-from harness.measure.reference import Reference, agreement_columns, load_reference
+from harness.measure.reference import load_reference
+from harness.measure.scoring import Scoring, scoring
 from harness.power.windows import Job
 from harness.store.raw_windows import RawWindow
 
@@ -44,8 +44,8 @@ class Case:
         board: open.
         image: the firmware that is measured.
         inputs: the model's input tensors, as they go over the link.
-        labels: the right class of each.
-        reference: what the variant should answer; None if nothing says that.
+        scoring: how its answers are scored.
+        keep_outputs: whether the outputs go into the results.
         places: of the inputs in the suite's data, which pair them with those of other cases.
         inputs_columns: what the results say of the range of the inputs.
         on_progress: called with the stage, how much is done, and of how much.
@@ -56,8 +56,8 @@ class Case:
     board: Board
     image: Image
     inputs: tuple[bytes, ...]
-    labels: tuple[int, ...]
-    reference: Reference | None
+    scoring: Scoring
+    keep_outputs: bool
     places: tuple[int, ...]
     inputs_columns: dict[str, Any]
     on_progress: Callable[[str, int, int], None]
@@ -76,13 +76,14 @@ def prepare_case(
     *,
     force_flash: bool,
 ) -> Case:
-    """Turn the inputs into the model's input tensors, and check that the outputs can be classes of the suite.
+    """Turn the inputs into the model's input tensors, and check that the outputs can be what the suite's metric takes.
 
     Raises:
         ImageError: the model takes other inputs, or has other outputs than the suite has classes.
+        ConfigError: labels or outputs don't fit the metric, or the reference doesn't fit the model.
     """
     card = image.card
-    if card.output.size != len(suite.classes):
+    if suite.metric.labels(suite.classes) == "class" and card.output.size != len(suite.classes):
         raise ImageError(
             f"{image.path}: the model has {card.output.size} outputs, but {suite.path} lists "
             f"{len(suite.classes)} classes"
@@ -95,9 +96,9 @@ def prepare_case(
         board=board,
         image=image,
         inputs=tuple(tensor.tobytes() for tensor in card.input.encode(real)),
-        labels=tuple(data.labels.tolist()),
+        scoring=scoring(suite, data, real, card.output, load_reference(suite, variant, card.output, data)),
+        keep_outputs=suite.outputs != "none",
         places=tuple(data.places.tolist()),
-        reference=load_reference(suite, variant, card.output, data.places),
         inputs_columns=range_columns(real, suite, variant, card.input, board.kind),
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
@@ -114,7 +115,6 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
     """
     board, output = case.board, case.image.card.output
     total = len(case.inputs)
-    predictions: list[int] = []
     ticks: list[int] = []
     crcs: list[int] = []
     outputs: list[Any] = []
@@ -122,22 +122,15 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
     link.infer(case.inputs[0])
     for index, inference in enumerate(link.infer_each(case.inputs)):
         outputs.append(output.decode(inference.output))
-        predictions.append(predict(outputs[-1]))
         ticks.append(inference.ticks[0])
         crcs.append(zlib.crc32(inference.output))
-        record.sample(
-            sample=case.places[index],
-            label=case.labels[index],
-            prediction=predictions[-1],
-            ticks=ticks[-1],
-            output_crc=crcs[-1],
-        )
+        _record(case, record, index, outputs[-1], ticks=ticks[-1], output_crc=crcs[-1])
         case.on_progress("measure", index + 1, total)
-    if len(predictions) != total:
-        raise MeasurementError(f"{board.name}: {len(predictions)} inferences for {total} inputs")
+    if len(outputs) != total:
+        raise MeasurementError(f"{board.name}: {len(outputs)} inferences for {total} inputs")
     if board.backend == "hardware":  # emulators repeat to the instruction
         _record_repeats(case, link, record)
-    accuracy = top1(predictions, case.labels)
+    scored = case.scoring.columns(np.stack(outputs))
     ram = measure_peak_ram(board, case.image, link)
     _record_layers(case, link, record, crcs[0])
     counted = summarize(ticks)
@@ -147,10 +140,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
             attempt.stage = "energy"
         energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
     return {
-        "accuracy": accuracy.value,
-        "accuracy_low": accuracy.low,
-        "accuracy_high": accuracy.high,
-        **_agreement(case, predictions, outputs),
+        **scored,
         "ram_stack_bytes": ram.stack_bytes,
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,
@@ -173,10 +163,14 @@ def _energy_job(case: Case, link: Link, info: Info, ticks: float, record: CaseRe
     )
 
 
-def _agreement(case: Case, predictions: list[int], outputs: list[Any]) -> dict[str, Any]:
-    if case.reference is None:
-        return {}
-    return agreement_columns(case.reference, predictions, np.stack(outputs), case.image.card.output)
+def _record(case: Case, record: CaseRecord, index: int, output: Any, **columns: Any) -> None:
+    """Record the first inference on an input: its row, its output tensor, and the target that fits into no row."""
+    place, spec, labels = case.places[index], case.scoring.output, case.scoring.targets.labels
+    record.sample(sample=place, **case.scoring.sample(index, output), **columns)
+    if case.keep_outputs:
+        record.output(sample=place, raw=output, scale=spec.scale, zero_point=spec.zero_point)
+    if labels is not None and labels.ndim > 1:
+        record.target(sample=place, values=labels[index].astype(np.float64))
 
 
 def _record_repeats(case: Case, link: Link, record: CaseRecord) -> None:
@@ -188,8 +182,7 @@ def _record_repeats(case: Case, link: Link, record: CaseRecord) -> None:
             record.sample(
                 sample=case.places[index],
                 repeat=repeat,
-                label=case.labels[index],
-                prediction=predict(output.decode(inference.output)),
+                **case.scoring.sample(index, output.decode(inference.output)),
                 ticks=ticks,
                 output_crc=zlib.crc32(inference.output),
             )

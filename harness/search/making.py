@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from harness.build import parse_tflite, plan_memory
-from harness.build.check import missing_check
-from harness.build.making import Making, make_model_image
-from harness.build.sizes import check_plan, layer_sizes
+from harness.build.making import Making, compile_model
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from harness.config import ArrayFile, Inputs
     from harness.search.space import Candidate, Space
 
 #: "cost": any weights will do, only the shape counts. "train": as good as it gets.
@@ -77,12 +72,8 @@ class Maker:
             ConfigError: it can't be made, or doesn't fit the board.
         """
         model = self.model(candidate, stage)
-        graph = parse_tflite(model)
-        plan = plan_memory(graph)
-        check_plan(graph, plan, layer_sizes(graph, plan), self.making.target.kind)
         out = model.with_suffix(".elf")
-        checked = model if missing_check(self.making.target.kind) is None else None
-        make_model_image(graph, plan, self.making, out, f"{self.space.task}_{candidate.name}", model=checked)
+        compile_model(model, self.making, out, f"{self.space.task}_{candidate.name}")
         return out
 
     def _run(self, candidate: Candidate, command: list[str], log: Path) -> None:
@@ -121,12 +112,13 @@ class Maker:
         """
         space = self.space
         data = space.test if name == "front" and space.test is not None else space
+        folders = space.path.resolve().parent, self.folder.resolve()
         resize = {} if space.resize is None else {"resize": space.resize}
         content = {
             "task": space.task,
             "title": f"{space.task}: candidates of {space.path.name}",
-            "inputs": self._array(data.inputs),
-            "labels": self._array(data.labels),
+            "inputs": data.inputs.from_folder(*folders),
+            "labels": data.labels.from_folder(*folders),
             "classes": list(space.classes),
             "variants": {
                 each.name: {"image": f"{stage}/{each.name}.elf", "technique": f"searched: {each}", **resize}
@@ -136,8 +128,3 @@ class Maker:
         path = self.folder / f"{name or stage}.yaml"
         path.write_text("# Written by hil search.\n" + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
-
-    def _array(self, array: ArrayFile | Inputs) -> dict[str, Any]:
-        """Return a file entry whose path is relative to the new suite's folder."""
-        file = os.path.relpath(self.space.path.resolve().parent / array.file, self.folder.resolve())
-        return {**array.model_dump(exclude_none=True), "file": file}

@@ -15,7 +15,8 @@ from pydantic import Field, PrivateAttr
 
 from harness.config.board import Name  # noqa: TC001 (pydantic needs it at run time)
 from harness.config.document import Model, read_document
-from harness.config.suite import ArrayFile, Inputs, Limits, check_limits_known
+from harness.config.inputs import Inputs, Labels  # noqa: TC001 (pydantic needs them at run time)
+from harness.config.suite import Limits, check_limits_known
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class TestData(Model):
     """What the suite of the front is run on, once all is chosen."""
 
     inputs: Inputs
-    labels: ArrayFile
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Space(Model):
 
     task: Name
     inputs: Inputs
-    labels: ArrayFile
+    labels: Labels
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     space: Annotated[dict[Name, Annotated[tuple[_Choice, ...], Field(min_length=1)]], Field(min_length=1)]
     make: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.boards.base import COUNTER_OF_BACKEND
 from harness.schema import CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SIMULATED
+from harness.store.arrays import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from harness.store.journal import Journal
 
@@ -49,7 +53,7 @@ class CaseRecord:
         self._journal = journal
         self._columns = columns
         self._commit = commit
-        self._seen: dict[int, bytearray] = {}
+        self._seen: dict[tuple[int, int], bytearray] = {}
         self._profiled = False
         self._start = time.monotonic()
         self.number = number
@@ -61,31 +65,62 @@ class CaseRecord:
         self.row: dict[str, Any] | None = None
 
     def sample(
-        self,
-        *,
-        sample: int,
-        label: int,
-        prediction: int,
-        ticks: int | None,
-        output_crc: int | None,
-        repeat: int = 0,
+        self, *, sample: int, ticks: int | None, output_crc: int | None, repeat: int = 0, **columns: Any
     ) -> None:
         """Record one inference; repeats (from 1) on an input are kept beside the first one, which alone is scored.
 
+        Args:
+            sample: index of the input.
+            ticks: of the counter, if it was timed.
+            output_crc: of the output as it came.
+            repeat: which inference on that input.
+            columns: any others of the sample table, like `label` and `prediction`.
+
         Raises:
             StoreError: it could not be written.
-            ValueError: this inference was recorded before, or the case has ended.
+            ValueError: a column is unknown, this inference was recorded before, or the case has ended.
         """
         self._check_open()
-        seen = self._seen.setdefault(repeat, bytearray())
+        step = columns.get("step") or 0
+        seen = self._seen.setdefault((repeat, step), bytearray())
         if sample >= len(seen):
             seen.extend(bytes(max(4096, sample + 1 - len(seen))))
         if seen[sample]:
             raise ValueError(f"sample {sample}, repeat {repeat} is recorded twice")
-        values = [_plain(value) for value in (sample, repeat, label, prediction, ticks, output_crc)]
-        self._journal.append({"t": "sample", "case": self.number, "v": values})
+        row = {**columns, "sample": sample, "repeat": repeat, "ticks": ticks, "output_crc": output_crc}
+        self._journal.append({"t": "sample", "case": self.number, "v": self._values("samples", row)})
         seen[sample] = 1
-        self.recorded += repeat == 0
+        self.recorded += repeat == 0 and step == 0
+
+    def output(
+        self, *, sample: int, raw: NDArray[Any], scale: float | None = None, zero_point: int | None = None, **at: int
+    ) -> None:
+        """Record an output tensor of an input's first inference.
+
+        Args:
+            sample: index of the input.
+            raw: the tensor as it came, flat; integers with their scale and zero point, or float32.
+            scale: real value of one step.
+            zero_point: what stands for 0.
+            at: `tensor` and `step`, where there are several.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: the case has ended.
+        """
+        self._check_open()
+        values = [sample, at.get("step"), at.get("tensor", 0), packed(raw), scale, zero_point]
+        self._journal.append({"t": "output", "case": self.number, "v": values})
+
+    def target(self, *, sample: int, values: NDArray[np.float64]) -> None:
+        """Record the right values of an input, shape [k], where they fit into no column of the samples.
+
+        Raises:
+            StoreError: it could not be written.
+            ValueError: the case has ended.
+        """
+        self._check_open()
+        self._journal.append({"t": "target", "case": self.number, "v": [sample, packed(values)]})
 
     def layers(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record the layers of one profiled inference, once for a case.
@@ -124,12 +159,14 @@ class CaseRecord:
 
     def _rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self._check_open()
-        fields = JOURNAL_FIELDS[table]
-        for row in rows:
-            if unknown := set(row) - set(fields):
-                raise ValueError(f"the {table} table has no column {min(unknown)!r}")
-        values = [[_plain(row.get(name)) for name in fields] for row in rows]
+        values = [self._values(table, row) for row in rows]
         self._journal.append({"t": table, "case": self.number, "v": values})
+
+    def _values(self, table: str, row: Mapping[str, Any]) -> list[Any]:
+        fields = JOURNAL_FIELDS[table]
+        if unknown := set(row) - set(fields):
+            raise ValueError(f"the {table} table has no column {min(unknown)!r}")
+        return [_plain(row.get(name)) for name in fields]
 
     def attempt_ended(self, **columns: Any) -> dict[str, Any]:
         """Record how an attempt ended, before the next one begins or the case ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +13,7 @@ import pyarrow as pa
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
 from harness.schema import ATTEMPTS, CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SAMPLES, TABLES
+from harness.store.arrays import ARRAY_TABLES, INFERENCE_KINDS, inference_row
 from harness.store.journal import journals, write_error, writer_of
 from harness.store.tables import arrow_schema, batches_of, table_of, write_table
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 _MANY = 2**63  # numbers of the tables have 64 bits
 _ATTEMPT_COLUMNS = {column.name: column for column in ATTEMPTS}
-_REPEAT = JOURNAL_FIELDS["samples"].index("repeat")
+_REPEAT, _STEP = (JOURNAL_FIELDS["samples"].index(name) for name in ("repeat", "step"))
 
 
 @dataclass
@@ -34,6 +36,7 @@ class _Case:
     elsewhere: int = 0
     recorded: int = 0
     repeats: int = 0
+    arrays: Counter[str] = field(default_factory=Counter)
     layers: list[list[Any]] = field(default_factory=list)
     windows: list[list[Any]] = field(default_factory=list)
     before: _Case | None = None
@@ -42,11 +45,14 @@ class _Case:
         """Add what a record of the journal says of the case."""
         kind = record["t"]
         if kind == "sample":
-            first = record["v"][_REPEAT] == 0
+            first = record["v"][_REPEAT] == 0 and not record["v"][_STEP]
             self.recorded += first
             self.repeats += not first
+        elif kind in INFERENCE_KINDS:
+            self.arrays[kind] += 1
         elif kind == "restart":
             self.attempt, self.recorded, self.repeats = record["attempt"], 0, 0
+            self.arrays.clear()
             self.layers, self.windows = [], []
         elif kind == "layers":
             self.layers = record["v"]
@@ -156,11 +162,15 @@ class Contents:
 
     @property
     def samples(self) -> int:
-        """How many samples of the last attempts there are, repeats included."""
+        """How many samples of the last attempts there are, repeats and steps included."""
         return sum(case.recorded + case.repeats for case in self.cases.values())
 
-    def sample_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the samples of the last attempt of each case, from the journals again."""
+    def arrays(self, kind: str) -> int:
+        """How many outputs or targets of the last attempts there are."""
+        return sum(case.arrays[kind] for case in self.cases.values())
+
+    def sample_rows(self, kind: str = "sample") -> Iterator[dict[str, Any]]:
+        """Yield the samples, outputs or targets of the last attempt of each case, from the journals again."""
         keys = {row["case"]: {name: row.get(name) for name in KEY_NAMES} for row in self.rows()}
         for journal in sorted(set(self.sources.values())):
             attempt = {number: 0 for number, source in self.sources.items() if source == journal}
@@ -170,8 +180,8 @@ class Contents:
                     continue
                 if record["t"] in ("begin", "restart"):
                     attempt[number] = record.get("attempt", 0)
-                elif record["t"] == "sample" and attempt[number] == self.cases[number].attempt:
-                    yield {**keys[number], **dict(zip(JOURNAL_FIELDS["samples"], record["v"], strict=True))}
+                elif record["t"] == kind and attempt[number] == self.cases[number].attempt:
+                    yield {**keys[number], **inference_row(kind, record["v"])}
 
 
 def _rank(counts: str | None, rival: tuple[Path, _Case]) -> tuple[bool, bool, str]:
@@ -182,8 +192,9 @@ def _rank(counts: str | None, rival: tuple[Path, _Case]) -> tuple[bool, bool, st
 def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
     """Write the tables, read them back, and only then put them in place; cases.parquet last, as it makes a run.
 
-    layers.parquet is written if a case was profiled, windows.parquet if its power was measured, attempts.parquet if any
-    board was tried.
+    outputs.parquet is written where outputs are kept, targets.parquet where labels are several numbers each,
+    layers.parquet if a case was profiled, windows.parquet if its power was measured, attempts.parquet if any board was
+    tried.
 
     Args:
         folder: of the run, with its journals.
@@ -196,6 +207,9 @@ def write_tables(folder: Path, counts: Mapping[int, str]) -> Contents:
         contents = Contents.of(journals(folder), counts)
         cases = table_of(contents.rows(), arrow_schema(CASES))
         write_table(folder, "samples", batches_of(contents.sample_rows(), arrow_schema(SAMPLES)), contents.samples)
+        for name, (kind, columns) in ARRAY_TABLES.items():
+            if count := contents.arrays(kind):
+                write_table(folder, name, batches_of(contents.sample_rows(kind), arrow_schema(columns)), count)
         for name in ("layers", "windows", "attempts"):
             if rows := contents.rows_of(name):
                 write_table(folder, name, batches_of(rows, arrow_schema(TABLES[name])), len(rows))
@@ -228,13 +242,9 @@ def whole(record: Mapping[str, Any]) -> bool:
         return isinstance(columns, dict) and _is_case(columns, kind) and _is_count(record.get("attempt", 0))
     if kind == "restart":
         return _is_count(record.get("attempt"))
-    if kind == "sample":
-        return _is_row(values, "samples") and all(
-            value is None or (type(value) is int and -_MANY <= value < _MANY) for value in values or ()
-        )
-    if kind in JOURNAL_FIELDS:
-        return isinstance(values, list) and all(_is_row(row, kind) for row in values)
-    return True
+    if kind in INFERENCE_KINDS:
+        return _is_inference(kind, values)
+    return kind not in JOURNAL_FIELDS or (isinstance(values, list) and all(_is_row(row, kind) for row in values))
 
 
 def attempt_of(values: list[Any]) -> dict[str, Any]:
@@ -249,6 +259,13 @@ def attempt_of(values: list[Any]) -> dict[str, Any]:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and 0 <= value < _MANY
+
+
+def _is_inference(kind: str, values: object) -> bool:
+    try:
+        return bool(inference_row(kind, values))
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_row(values: object, table: str) -> bool:

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import StoreError
+from harness.errors import ReservationError, StoreError
 from harness.files.json_file import parse_json, read_json
 from harness.store.journal import JOURNAL, journals
+from harness.text.times import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def newest_run(folder: Path) -> str | None:
     Raises:
         StoreError: there is no such folder.
     """
-    return max((run.name for run in runs_in(folder)), key=lambda name: _order(folder / name), default=None)
+    return max((run.name for run in runs_in(folder)), key=lambda name: order_of(folder / name), default=None)
 
 
 def order_of_next(folder: Path, name: str) -> list[str | int]:
@@ -100,11 +101,11 @@ def order_of_next(folder: Path, name: str) -> list[str | int]:
         before = latest.readlink().name if latest.is_symlink() else latest.read_text(encoding="utf-8").strip()
     except OSError:
         return [name, 0]
-    above, steps = _order(folder / before)
+    above, steps = order_of(folder / before)
     return list(max((name, 0), (above, steps + 1)))
 
 
-def _order(run: Path) -> tuple[str, int]:
+def order_of(run: Path) -> tuple[str, int]:
     """Return where a run stands among others: by its run.json, else by its name."""
     match (read_json(run / "run.json") or {}).get("order"):
         case [str(above), int(steps)]:
@@ -167,6 +168,21 @@ def started(folder: Path, about: dict[str, Any]) -> datetime | None:
             return datetime.strptime(folder.name.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
             return None
+
+
+def parse_when(when: When | None) -> datetime | None:
+    """Return the time that a user means: as `parse_time` reads it, or a length of time like `7d` ago.
+
+    Raises:
+        StoreError: it is neither.
+    """
+    if isinstance(when, str):
+        with suppress(ReservationError):
+            return datetime.now(UTC) - parse_duration(when)
+    try:
+        return parse_time(when)
+    except StoreError as error:
+        raise StoreError(f"{error}, or as 7d, 12h or 30m for so long ago") from None
 
 
 def parse_time(when: When | None) -> datetime | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: What takes the room in a run's folder. Cases, layers and run.json stay for ever.
-RAW: Final = ("samples.parquet", "windows.parquet", "power", "logs")
+RAW: Final = ("samples.parquet", "outputs.parquet", "targets.parquet", "windows.parquet", "power", "logs")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PrunedRun:
 
 
 def prune(results_dir: Path, older_than: timedelta, *, dry_run: bool = False) -> list[PrunedRun]:
-    """Remove the raw data of old runs: samples, power windows and their traces, logs.
+    """Remove the raw data of old runs: samples, outputs, targets, power windows and their traces, logs.
 
     run.json says first what is removed and when, so that a reader never takes a run that lost half of its files for a
     damaged one. Left alone are runs that have a tag, are unfinished, can't be dated, or whose cases can't be read.

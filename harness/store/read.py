@@ -21,14 +21,14 @@ from harness.store.folders import (
     ended,
     folders,
     injected_faults,
-    parse_time,
+    parse_when,
     pruned,
     runs_in,
     started,
     wanted,
 )
 from harness.store.journal import journals
-from harness.store.results import Results, StoredRun, columns_of, mask_of, to_pandas
+from harness.store.results import Results, StoredRun, check_names, columns_of, mask_of, to_pandas
 from harness.store.runs import read_run_file
 from harness.store.tables import arrow_schema, load_table, stack
 
@@ -96,19 +96,21 @@ def load_results(
         backend: only cases of this backend, or of these.
         suite: only cases of this suite, or of these.
         variant: only cases of this variant, or of these.
-        since: only runs that began at this time or later: a datetime, or ISO text like 2026-03-01 (UTC).
+        since: only runs that began at this time or later: a datetime, ISO text like 2026-03-01 (UTC), or 7d for the
+            last seven days.
         until: only runs that began before this time.
         revision: only runs of this git revision; its first digits will do.
         columns: which columns `samples` has; what isn't needed is not read. None for all.
 
     Raises:
-        StoreError: there is no run, none of them can be read, or the sample table has no such column.
+        StoreError: there is no run, none of them can be read, no case is of a device, backend, suite or variant that
+            was asked for, or the sample table has no such column.
         ConfigError: fsspec is needed and not installed, or doesn't know the URL.
     """
     given = [paths] if isinstance(paths, str | Path) else paths
     places = [local(path) if isinstance(path, str) else path for path in given]
     chosen_columns = None if columns is None else tuple(columns_of("samples", columns))
-    span = (parse_time(since), parse_time(until))
+    span = (parse_when(since), parse_when(until))
     read: dict[Path, tuple[pa.Table, dict[str, Any]]] = {}
     errors: list[StoreError] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -123,7 +125,13 @@ def load_results(
     for problem in errors:
         warnings.warn(f"left out: {problem}", stacklevel=2)
     cases = to_pandas(stack([table for table, _ in read.values()], "cases"))
-    filters = {"device": device, "backend": backend, "suite": suite, "variant": variant}
+    given_names = {"device": device, "backend": backend, "suite": suite, "variant": variant}
+    filters = {
+        column: [names] if isinstance(names, str) else list(names)
+        for column, names in given_names.items()
+        if names is not None
+    }
+    check_names(cases, filters)
     kept = cases[mask_of(cases, filters)].reset_index(drop=True)
     chosen = {str(run): tuple(rows) for run, rows in kept.groupby("run")["case"].agg(list).items()}
     filtered = len(kept) < len(cases)

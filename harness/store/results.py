@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 import pyarrow as pa
 
+from harness.boards.base import COUNTER_OF_BACKEND
 from harness.errors import StoreError
 from harness.schema import TABLES
 from harness.store.folders import pruned
 from harness.store.runs import read_run_file
 from harness.store.tables import load_table, stack
+from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +75,16 @@ class Results:
         return self.table("samples", self.columns)
 
     @cached_property
+    def outputs(self) -> pd.DataFrame:
+        """A row for each output tensor of each input's first inference; empty where a suite says `outputs: none`."""
+        return self.table("outputs")
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """A row for each input whose label is several numbers; empty where labels stand in the samples."""
+        return self.table("targets")
+
+    @cached_property
     def layers(self) -> pd.DataFrame:
         """A row for each layer of a profiled inference; empty where no case was profiled."""
         return self.table("layers")
@@ -115,7 +127,7 @@ class Results:
             if (table := _readable(_rows_of(stored, name, chosen))) is not None:
                 yield stored.path.name, to_pandas(table)
 
-    def of_run(self, run: str) -> Results:
+    def of_run(self, run: str) -> Self:
         """Return one of the runs.
 
         Raises:
@@ -125,15 +137,15 @@ class Results:
         if not stored:
             raise StoreError(f"{run} is not among the loaded runs")
         cases, runs = (table[table["run"] == run].reset_index(drop=True) for table in (self.cases, self.runs))
-        return Results(cases, runs, stored, self.columns)
+        return replace(self, cases=cases, runs=runs, stored=stored)
 
-    def of_device(self, name: str) -> Results:
+    def of_device(self, name: str) -> Self:
         """Return what a device measured, or a pool of boards, in the runs that have any of it.
 
         Raises:
             StoreError: it measured nothing.
         """
-        cases = self.cases[mask_of(self.cases, {"device": name})].reset_index(drop=True)
+        cases = self.cases[mask_of(self.cases, {"device": [name]})].reset_index(drop=True)
         if cases.empty:
             there = sorted({*self.cases["device"].dropna(), *self.cases["pool"].dropna()})
             raise StoreError(
@@ -144,7 +156,7 @@ class Results:
         stored = tuple(
             replace(item, cases=numbers[item.path.name]) for item in self.stored if item.path.name in numbers
         )
-        return Results(cases, runs, stored, self.columns)
+        return replace(self, cases=cases, runs=runs, stored=stored)
 
 
 def join_results(a: Results, b: Results) -> Results:
@@ -195,15 +207,27 @@ def _readable(item: pa.Table | StoreError | None) -> pa.Table | None:
     return item
 
 
-def mask_of(cases: pd.DataFrame, filters: Mapping[str, Names | None]) -> pd.Series[bool]:
+def mask_of(cases: pd.DataFrame, filters: Mapping[str, Sequence[str]]) -> pd.Series[bool]:
     """Return which rows of a case table have the wanted names in each column; a pool is found among the devices."""
     mask = pd.Series(data=True, index=cases.index)
     for column, names in filters.items():
-        if names is not None:
-            wanted_names = [names] if isinstance(names, str) else list(names)
-            found = cases[column].isin(wanted_names)
-            mask &= found | cases["pool"].isin(wanted_names) if column == "device" else found
+        found = cases[column].isin(names)
+        mask &= found | cases["pool"].isin(names) if column == "device" else found
     return mask
+
+
+def check_names(cases: pd.DataFrame, filters: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a name that no case has. Where there are no cases, any will do; of backends, any that there is.
+
+    Raises:
+        StoreError: says which names there are.
+    """
+    for column, names in filters.items():
+        others = {"device": set(cases["pool"].dropna()), "backend": set(COUNTER_OF_BACKEND)}
+        there = set(cases[column].dropna()) | others.get(column, set())
+        for name in names if len(cases) else ():
+            if name not in there:
+                raise StoreError(f'no case in these runs has the {column} "{name}"{did_you_mean(name, sorted(there))}')
 
 
 def columns_of(name: str, columns: Sequence[str] | None) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 #: Rows held in memory at a time, so that ten million samples need no more memory than one case.
 CHUNK_ROWS = 65_536
 #: So many are turned into JSON and back in less time than pandas is imported.
@@ -32,6 +35,8 @@ _ARROW = {
     "Float64": pa.float64(),
     "boolean": pa.bool_(),
     "datetime": pa.timestamp("us", tz="UTC"),
+    "integers": pa.list_(pa.int32()),
+    "numbers": pa.list_(pa.float64()),
 }
 #: A name stands in millions of rows.
 _TEXT_KEYS = [name for name in KEY_NAMES if name != "case"]
@@ -47,14 +52,22 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
 def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Return rows as a table; what the schema doesn't have is left out, what a row doesn't have is missing.
 
-    Few rows go through JSON: before it takes a Python list, pyarrow imports pandas, which takes a short run longer than
-    all else that it writes.
+    Arrays stand in the rows as numpy has them. Few rows go through JSON: before it takes a Python list, pyarrow imports
+    pandas, which takes a short run longer than all else that it writes.
 
     Raises:
         ValueError, ArrowException: a value is not of its column's type.
     """
     if not rows:
         return schema.empty_table()
+    lists = [field for field in schema if pa.types.is_list(field.type)]
+    if lists:
+        names = [field.name for field in lists]
+        plain = [{name: value for name, value in row.items() if name not in names} for row in rows]
+        table = table_of(plain, pa.schema(field for field in schema if field not in lists))
+        for field in lists:
+            table = table.append_column(field, _list_column([row.get(field.name) for row in rows], field.type))
+        return table.select(schema.names).cast(schema)
     if len(rows) > _FEW_ROWS:
         return pa.Table.from_pylist(rows, schema=schema)
     whole_numbers = [field.name for field in schema if field.type == pa.int64()]
@@ -69,6 +82,13 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
         pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
     )
     return table.cast(schema)
+
+
+def _list_column(arrays: Sequence[NDArray[Any] | None], kind: pa.ListType) -> pa.Array:
+    ends = np.cumsum([0, *(0 if array is None else len(array) for array in arrays)], dtype=np.int32)
+    values = np.concatenate([np.zeros(0, kind.value_type.to_pandas_dtype()), *(a for a in arrays if a is not None)])
+    missing = pa.array([array is None for array in arrays])
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(values, kind.value_type), mask=missing)
 
 
 def _is_whole(value: object) -> bool:

@@ -19,8 +19,13 @@ static uint32_t reading_later = 5;
 static uint32_t work = 1000; /* ticks of an inference */
 static uint32_t setup_fails, card_bytes = 20, id_bytes = 20;
 
+/* Three inputs and two outputs; a state that each inference changes, if there is one. */
+enum { FIRST = 200, SECOND = 60, THIRD = HIL_INPUT_BYTES - FIRST - SECOND };
 static uint8_t *input;
-static uint32_t output[HIL_OUTPUT_BYTES / 4];
+static uint32_t sum, count[1];
+static uint32_t stateful, state, resets_fail;
+static struct hil_tensor more_inputs[3] = {{NULL, SECOND}, {NULL, THIRD}};
+static const struct hil_tensor more_outputs[2] = {{count, sizeof count}};
 static char *card;
 
 uint8_t __build_id_note[16 + 1024];
@@ -75,21 +80,39 @@ int hil_model_setup(struct hil_model *model)
     model->card = card;
     model->card_bytes = card_bytes;
     model->input = input;
-    model->input_bytes = HIL_INPUT_BYTES;
-    model->output = output;
-    model->output_bytes = HIL_OUTPUT_BYTES;
+    model->input_bytes = FIRST;
+    model->more_inputs = more_inputs;
+    model->output = &sum;
+    model->output_bytes = sizeof sum;
+    model->more_outputs = more_outputs;
+    state = 12345; /* the agent resets it */
     return 0;
+}
+
+int hil_model_reset(void)
+{
+    static uint32_t resets;
+    memset(input, 0xCC, FIRST); /* as an engine may that clears all of its memory */
+    state = 0;
+    return resets++ != 0 && resets_fail ? -1 : 0;
+}
+
+static void take(uint8_t *tensor, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; ++i) {
+        sum = sum * 31u + tensor[i];
+    }
+    memset(tensor, 0xAA, bytes); /* as an engine may that reuses its memory */
 }
 
 static void compute(void)
 {
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < HIL_INPUT_BYTES; ++i) {
-        sum = sum * 31u + input[i];
-    }
-    memset(input, 0xAA, HIL_INPUT_BYTES); /* as an engine may that reuses its memory */
-    output[0] = sum;
-    ++output[1];
+    sum = stateful ? state : 0;
+    take(input, FIRST);
+    take(more_inputs[0].data, SECOND);
+    take(more_inputs[1].data, THIRD);
+    state = sum;
+    ++count[0];
     reading = reading_later;
 }
 
@@ -111,7 +134,7 @@ int hil_model_profile(void (*mark)(uint32_t layer))
     return 0;
 }
 
-int main(int count, char **arguments)
+int main(int words, char **arguments)
 {
     static const struct {
         const char *name;
@@ -119,8 +142,9 @@ int main(int count, char **arguments)
     } settings[] = {
         {"setup_fails", &setup_fails}, {"card_bytes", &card_bytes}, {"id_bytes", &id_bytes},
         {"reading", &reading},         {"later", &reading_later},   {"work", &work},
+        {"stateful", &stateful},       {"resets_fail", &resets_fail},
     };
-    for (int i = 1; i + 1 < count; i += 2) {
+    for (int i = 1; i + 1 < words; i += 2) {
         for (size_t j = 0; j < sizeof settings / sizeof settings[0]; ++j) {
             if (strcmp(arguments[i], settings[j].name) == 0) {
                 *settings[j].value = (uint32_t)strtoul(arguments[i + 1], NULL, 0);
@@ -128,7 +152,9 @@ int main(int count, char **arguments)
         }
     }
     card = malloc(card_bytes + 1);
-    input = malloc(HIL_INPUT_BYTES); /* as large as it says, so that the sanitizer sees the byte behind it */
+    input = malloc(FIRST); /* as large as it says, so that the sanitizer sees the byte behind it */
+    more_inputs[0].data = malloc(SECOND);
+    more_inputs[1].data = malloc(THIRD);
     memset(card, 'c', card_bytes);
     memcpy(__build_id_note + 4, &id_bytes, sizeof id_bytes);
     return agent_main();

@@ -17,6 +17,7 @@ from engine.targets import compiler, run_compiler
 from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
 
 INPUT, OUTPUT, NONCE = 300, 8, 0x5EED
+RESET_STATE = 2**31
 CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
 STRICT = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror"]
 
@@ -85,6 +86,19 @@ def test_less_than_an_empty_measurement_is_0_and_not_almost_2_to_the_32(agent):
     assert struct.unpack_from("<I", frames[2].payload, 4) == (0,)
 
 
+def test_a_model_that_cannot_be_reset_runs_nothing(agent):
+    asked = request(Request.RUN, 1, 1) + request(Request.RUN, 2, RESET_STATE + 1) + request(Request.PROFILE, 3)
+    # A RUN that announces the next input is refused instead of granted.
+    asked += encode_header(Request.RUN, 4, INPUT, RESET_STATE + 1) + request(Request.RUN, 1, 1)
+    assert [(frame.type, frame.status, frame.seq) for frame in agent(asked, resets_fail=1)[1:]] == [
+        (Reply.RESULT, 0, 1),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 2),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 3),
+        (Reply.NAK, Reason.INFERENCE_FAILED, 4),
+        (Reply.RESULT, 0, 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("id_bytes", "card_bytes", "fits"),
     [
@@ -133,6 +147,8 @@ class Asked:
 class Witness:
     """What the protocol says that a device answers."""
 
+    stateful: bool = False
+    state: int = 0
     waiting: bytearray = field(default_factory=lambda: bytearray(INPUT))
     inferences: int = 0
     last: tuple[int, bytes] = (0, b"")
@@ -149,11 +165,12 @@ class Witness:
         }
         return answers.get(asked.kind, lambda asked: [asked.refused(Reason.UNKNOWN_TYPE)])(asked)
 
-    def infer(self) -> bytes:
-        total = 0
+    def infer(self, *, reset: bool) -> bytes:
+        total = 0 if reset or not self.stateful else self.state
         for byte in self.waiting:
             total = (total * 31 + byte) % 2**32
         self.inferences += 1
+        self.state = total
         return struct.pack("<II", total, self.inferences)
 
     def crc(self) -> bytes:
@@ -174,25 +191,28 @@ class Witness:
 
     def profile(self, asked: Asked) -> list[Frame]:
         self.last = (0, b"")
-        return [asked.answered(Reply.PROFILE, self.crc() + struct.pack("<4I", 1000, 2, 250, 250) + self.infer())]
+        return [
+            asked.answered(Reply.PROFILE, self.crc() + struct.pack("<4I", 1000, 2, 250, 250) + self.infer(reset=True))
+        ]
 
     def run(self, asked: Asked) -> list[Frame]:
-        wrong = asked.length > INPUT or (asked.length > 0 and asked.arg != 1)
-        if asked.seq == 0 or not 1 <= asked.arg <= 128 or wrong:
+        reset, count = asked.arg >= RESET_STATE, asked.arg % RESET_STATE
+        wrong = asked.length > INPUT or (asked.length > 0 and count != 1)
+        if asked.seq == 0 or not 1 <= count <= 128 or wrong:
             return [asked.refused(Reason.OUT_OF_RANGE)]
         if asked.seq == self.last[0] and not asked.length:
             return [asked.answered(Reply.RESULT, self.last[1])]
-        crc, outputs = self.crc(), [self.infer() for _ in range(asked.arg)]
-        self.last = asked.seq, crc + struct.pack(f"<{1 + asked.arg}I", asked.arg, *[1000] * asked.arg) + outputs[-1]
+        crc, outputs = self.crc(), [self.infer(reset=reset) for _ in range(count)]
+        self.last = asked.seq, crc + struct.pack(f"<{1 + count}I", count, *[1000] * count) + outputs[-1]
         result = asked.answered(Reply.RESULT, self.last[1])
         if not asked.length:
             return [result]
         return [asked.answered(Reply.CREDIT), result, self.receive(asked, 0, asked.answered(Reply.ACK))]
 
 
-def conversation(draw: random.Random, requests: int) -> tuple[bytes, list[Frame]]:
+def conversation(draw: random.Random, requests: int, *, stateful: bool) -> tuple[bytes, list[Frame]]:
     """Return what a host might send, sensible or not, and what must be answered."""
-    witness = Witness()
+    witness = Witness(stateful)
     data, answers = b"", []
     for _ in range(requests):
         kind = draw.choice((*Request, Request.RUN, Request.WRITE, draw.randrange(256)))
@@ -201,6 +221,8 @@ def conversation(draw: random.Random, requests: int) -> tuple[bytes, list[Frame]
         seq = draw.choice((witness.last[0], draw.randrange(6), draw.randrange(65536)))
         length = draw.choice((0, 0, 1, draw.randint(1, INPUT), INPUT, INPUT + 1, draw.randrange(65536)))
         arg = draw.choice((0, 1, 1, draw.randint(1, 128), 129, draw.randrange(INPUT), draw.randrange(2**32)))
+        if kind == Request.RUN and draw.random() < 0.3:
+            arg |= RESET_STATE
         asked = Asked(kind, seq, arg, draw.randbytes(length), draw.random() < 0.8)
         frames = witness.answer(asked)
         data += encode_header(kind, seq, length, arg)
@@ -214,8 +236,8 @@ def conversation(draw: random.Random, requests: int) -> tuple[bytes, list[Frame]
 @pytest.mark.parametrize(("streams", "requests"), [(10, 150), pytest.param(120, 500, marks=pytest.mark.slow)])
 def test_random_conversations_are_answered_as_the_protocol_says(agent, streams, requests):
     for seed in range(streams):
-        data, answers = conversation(random.Random(seed), requests)
-        got = agent(data)
+        data, answers = conversation(random.Random(seed), requests, stateful=bool(seed % 2))
+        got = agent(data, stateful=seed % 2)
         assert got[0].type == Reply.INFO
         for number, (found, wanted) in enumerate(zip(got[1:], answers, strict=True)):
             assert found == wanted, f"seed {seed}, frame {number}"
@@ -229,7 +251,7 @@ def test_no_stream_of_bytes_makes_the_agent_touch_what_is_not_its_own(agent, str
     """
     for seed in range(streams):
         draw = random.Random(seed)
-        data = bytearray(conversation(draw, requests)[0])
+        data = bytearray(conversation(draw, requests, stateful=False)[0])
         for _ in range(draw.randrange(requests)):
             at = draw.randrange(len(data))
             data[at : at + draw.randint(0, 3)] = draw.randbytes(draw.randint(0, 3))

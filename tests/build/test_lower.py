@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.build import parse_tflite, plan_memory
+from harness.build.fold import fold_constants
 from harness.build.graph import Graph, Operator, Quantization, Tensor
-from harness.build.lower import fold_constants
 from harness.errors import ConfigError
 
 DATA = Path(__file__).parents[1] / "engine" / "data"
@@ -33,9 +33,8 @@ def test_every_unsupported_operator_is_named_with_what_is_needed():
     text = error_of(with_operators(graph, {0: {"kind": "SIN"}, last: {"kind": "CUSTOM Mine"}}))
     assert "can't be compiled, for 2 reasons" in text
     for index, kind in ((0, "SIN"), (last, "CUSTOM Mine")):
-        assert f"  operator {index} ({kind}): no kernel for int8 to int8. Needed: a kernel" in text
+        assert f"  operator {index} ({kind}): no kernel for int8 to int8. Needed: other layers" in text
     assert text.count(graph.source) == 1
-    assert "Operators with kernels: " in text
 
 
 def test_one_problem_stands_on_one_line():
@@ -56,11 +55,10 @@ def test_a_tensor_of_another_type_is_no_obstacle_to_naming_operators():
     graph = parse_tflite(DATA / "chain00_int8.tflite")
     first, last = graph.operators[0], graph.operators[-1]
     tensors = tuple(replace(t, dtype="int16") if t.index == last.outputs[0] else t for t in graph.tensors)
-    graph = replace(graph, tensors=tensors, output=tensors[last.outputs[0]])
+    graph = replace(graph, tensors=tensors, outputs=(tensors[last.outputs[0]],))
     text = error_of(with_operators(graph, {first.index: {"kind": "SIN"}}))
     assert "operator 0 (SIN)" in text
     assert f"operator {last.index} ({last.kind}): no kernel for int8 to int16" in text
-    assert "its output is int16. Needed: int8 or float32." in text
 
 
 def tensor(index, shape, data=None, dtype="float32"):
@@ -72,7 +70,7 @@ def call_of(kind, first, second, output):
     options = {"FusedActivationFunction": 0}
     operator = Operator(0, kind, (0, 1), (2,), options)
     tensors = (first, second, tensor(2, output))
-    (step,) = plan_memory(Graph("made by hand", "0" * 64, tensors, (operator,), first, tensors[2])).steps
+    (step,) = plan_memory(Graph("made by hand", "0" * 64, tensors, (operator,), (first,), tensors[2:])).steps
     return step.fields
 
 
@@ -125,7 +123,7 @@ def dequantized(source, reader="FULLY_CONNECTED", position=1):
     inputs = (0, 2) if position == 1 else (2, 0)
     operators = (Operator(0, "DEQUANTIZE", (1,), (2,), {}), Operator(1, reader, inputs, (3,), {}))
     tensors = (x, source, tensor(2, source.shape), y)
-    folded = fold_constants(Graph("made by hand", "0" * 64, tensors, operators, x, y))
+    folded = fold_constants(Graph("made by hand", "0" * 64, tensors, operators, (x,), (y,)))
     return folded.tensors[2], [operator.index for operator in folded.operators]
 
 

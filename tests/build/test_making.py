@@ -74,7 +74,7 @@ def widening(pixels, channels):
         Operator(0, "CONV_2D", (0, 1), (2,), {**options, "StrideW": 1}),
         Operator(1, "CONV_2D", (2, 3), (4,), {**options, "StrideW": 2}),
     )
-    return Graph("wide.tflite", "0" * 64, tensors, operators, tensors[0], tensors[4])
+    return Graph("wide.tflite", "0" * 64, tensors, operators, tensors[:1], tensors[4:])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_output_that_no_reply_can_hold_is_refused_before_compiling(making, tm
     tensors = (tensor(0, (1, 1, size, 1)), tensor(1, (1, 1, size, 1)))
     options = {"Padding": 1, "StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1}
     operator = Operator(0, "MAX_POOL_2D", (0,), (1,), options)
-    graph = Graph("wide.tflite", "0" * 64, tensors, (operator,), *tensors)
+    graph = Graph("wide.tflite", "0" * 64, tensors, (operator,), tensors[:1], tensors[1:])
     if excess:
         with pytest.raises(ConfigError, match=rf"wide\.tflite: an output of {size:,} B; a reply holds at most"):
             make(graph, making, tmp_path / "wide.elf")
@@ -131,7 +131,7 @@ def test_an_output_that_no_reply_can_hold_is_refused_before_compiling(making, tm
 
 def test_a_picture_that_is_too_wide_for_a_kernel_is_refused():
     graph = widening(655_360, 1)
-    with pytest.raises(ConfigError, match=r"operator 0 \(CONV_2D\): in_w is 65,536. Needed: at most 65,535"):
+    with pytest.raises(ConfigError, match=r"operators 0, 1 \(CONV_2D\): in_w is 65,536. Needed: at most 65,535"):
         plan_memory(graph)
 
 
@@ -139,6 +139,6 @@ def test_a_number_that_a_kernel_cannot_hold_is_never_cut_off(making, tmp_path):
     """Such as a zero point of a damaged file: struct hil_quant has 16 bits for it."""
     graph = widening(100, 1)
     wrong = replace(graph.tensors[0], quantization=Quantization((1.0,), (70_000,), 0))
-    graph = replace(graph, tensors=(wrong, *graph.tensors[1:]), input=wrong)
+    graph = replace(graph, tensors=(wrong, *graph.tensors[1:]), inputs=(wrong,))
     with pytest.raises(ConfigError, match=r"(?s)model\.c can't be compiled.*changes value from '70000'"):
         make(graph, making, tmp_path / "wide.elf")

@@ -84,7 +84,7 @@ def test_a_tensor_that_is_needed_later_counts_in_between():
     tensors = tuple(tensor(index) for index in range(4))
     pools = ((0, 1), (1, 2), (1, 3))
     operators = tuple(Operator(i, "MAX_POOL_2D", (x,), (y,), options) for i, (x, y) in enumerate(pools))
-    graph = Graph("made by hand", "0" * 64, tensors, operators, tensors[0], tensors[3])
+    graph = Graph("made by hand", "0" * 64, tensors, operators, tensors[:1], tensors[3:])
     layers = layer_sizes(graph, plan_memory(graph))
     assert [{t.index for t in layer.tensors} for layer in layers] == [{0, 1}, {1, 2}, {1, 3}]
     assert [layer.arena_bytes for layer in layers] == [160, 160, 160]
@@ -102,7 +102,7 @@ def test_a_renamed_tensor_lives_until_its_new_name_is_read():
         Operator(1, "MAX_POOL_2D", (0,), (2,), options),
         Operator(2, "MAX_POOL_2D", (1,), (3,), options),
     )
-    graph = Graph("made by hand", "0" * 64, tensors, operators, tensors[0], tensors[3])
+    graph = Graph("made by hand", "0" * 64, tensors, operators, tensors[:1], tensors[3:])
     assert [layer.arena_bytes for layer in layer_sizes(graph, plan_memory(graph))] == [160, 160]
 
 
@@ -146,7 +146,7 @@ def test_shared_constants_count_once():
 def test_a_model_without_layers_has_nothing_to_explain():
     assert explain((), 0) == []
     tensor = Tensor(0, "t", (1, 4), "int8", Quantization((1.0,), (0,), 0), None)
-    graph = Graph("made by hand", "0" * 64, (tensor,), (), tensor, tensor)
+    graph = Graph("made by hand", "0" * 64, (tensor,), (), (tensor,), (tensor,))
     assert layer_sizes(graph, plan_memory(graph)) == ()
 
 

@@ -52,7 +52,7 @@ def test_a_file_cut_short_is_an_error_of_ours(tmp_path, keep):
 
 
 def test_an_unsupported_operator_is_named():
-    with pytest.raises(ConfigError, match=r"operator 1 \(SIN\): no kernel for float32.*Needed: a kernel"):
+    with pytest.raises(ConfigError, match=r"operator 1 \(SIN\): no kernel for float32.*Needed: other layers"):
         plan_memory(parse_tflite(DATA / "unsupported.tflite"))
 
 
@@ -141,12 +141,14 @@ def test_what_is_read_before_it_is_written_or_written_twice_is_refused(tmp_path)
     refused(tmp_path, twice, "operator 1 (RELU6) writes tensor 1, which has its values already")
 
 
-def test_a_constant_behind_a_reshape_is_no_memory_that_nobody_filled(tmp_path):
+def test_a_constant_behind_a_reshape_is_a_constant(tmp_path):
     x, flat = image(), image((32,))
     weights = constant(np.ones((2, 16)), "int8", (0.1,))
     operators = [Op("RESHAPE", [weights], flat), Op("RESHAPE", [x], image((32,)))]
     operators.append(Op("ADD", [operators[1].output, flat], image((32,))))
-    refused(tmp_path, operators, "operator 0 (RESHAPE): a constant input", start=x)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(write_tflite(operators, start=x))
+    assert [step.kernel for step in plan_memory(parse_tflite(path)).steps] == ["hil_add_constant_s8"]
 
 
 def test_an_output_that_nothing_computes_is_refused(tmp_path):

@@ -80,7 +80,28 @@ def test_to_a_file(hil, tmp_path):
     assert (result.exit_code, "can't be written" in result.output) == (1, True)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--junit", "--table", "samples"]])
+def test_several_runs(hil, tmp_path):
+    other = write_run(tmp_path / "results").name
+    first = next(path.name for path in (tmp_path / "results").iterdir() if path.name not in ("latest", other))
+    rows = list(csv.DictReader(io.StringIO(hil("results", "--csv").output, newline="")))
+    assert [row["run"] for row in rows] == [first] * 3 + [other]
+    content = json.loads(hil(first, other, "--json", "--table", "layers").output)
+    assert ([run["run"] for run in content["runs"]], len(content["layers"])) == ([first, other], 1)
+    suites = ET.fromstring(hil(first, other, "--junit").output.encode())  # noqa: S314 (our own)
+    assert [(suite.get("name"), suite.get("tests")) for suite in suites] == [
+        (f"digits on nano33 (hardware), {first}", "3"),
+        (f"digits on nano33 (hardware), {other}", "1"),
+    ]
+    (tmp_path / "results" / first / "cases.parquet").write_bytes(b"PAR1")
+    left = hil(first, other, "--csv")
+    assert "left out: " in left.stderr
+    assert left.stdout.count("digits") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--junit", "--table", "samples"], ["--csv", "--mlflow", "uri"], ["--mlflow", "uri", "-o", "file"]],
+)
 def test_mistakes_are_usage_errors(hil, arguments):
     assert hil(*arguments).exit_code == 2
 

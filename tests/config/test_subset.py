@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.config.data import load_array
 from harness.config.subset import stratified
+from harness.data.numpy_file import load_array
 from harness.errors import ConfigError
 
 PINNED = [10, 16, 25, 31, 38, 39]
@@ -51,6 +51,6 @@ def test_an_array_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, inputs=np.zeros(10_000, np.uint8))
     assert len(load_array(path, "inputs")) == 10_000
-    monkeypatch.setattr("harness.config.data.MOST_BYTES", 9_999)
+    monkeypatch.setattr("harness.data.numpy_file.MOST_BYTES", 9_999)
     with pytest.raises(ConfigError, match='array "inputs" unpacks to 10,128 bytes, and at most 9,999 are read'):
         load_array(path, "inputs")

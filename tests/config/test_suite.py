@@ -134,7 +134,12 @@ def test_npy_files_need_no_array_name(write, tmp_path):
         ("accuracy: {min: 0.5}", "accuracy: {min: 0, counter: cycles}", 7, "goes with the ticks columns only"),
         ("  int8:\n", "  int 8:\n", 13, "variants.int 8: "),
         ("task: digits\n", "", 1, "task: is missing"),
-        ("limits:\n  accuracy", "metric: top5\nlimits:\n  accuracy", 6, "metric: must be 'top1', not 'top5'"),
+        (
+            "limits:\n  accuracy",
+            "metric: top5\nlimits:\n  accuracy",
+            6,
+            'metric: no metric is called "top5"; did you mean "top',
+        ),
         ("classes: [a, b, c]", "classes: [1, 2]", 4, "classes[0]: must be text, not 1; write it in quotes"),
     ],
 )
@@ -237,11 +242,11 @@ def test_damaged_data(write, tmp_path, content):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.csv", b"1,2\n3,4\n", "it is a table as text; .*numpy.loadtxt"),
-        ("x.wav", b"RIFF\x24\0\0\0WAVEfmt ", "it is a WAV file; .*scipy.io.wavfile.read"),
+        ("x.csv", b"1,2\n3,4\n", "it is a table as text; .*{csv: FILE"),
+        ("x.wav", b"RIFF\x24\0\0\0WAVEfmt ", "it is a WAV file; .*{wav: FOLDER"),
         ("x.pkl", b"\x80\x04\x95", "it is a pickle; .*numpy.savez"),
         ("x.npy", b"\x80\x04\x95", "it is a pickle; .*numpy.savez"),
-        ("x.dat", b"hello", "file; inputs and labels are arrays of numbers that numpy saved"),
+        ("x.dat", b"hello", "file; here stand arrays of numbers that numpy saved"),
     ],
 )
 def test_other_files_get_no_unsafe_advice(write, tmp_path, name, content, words):

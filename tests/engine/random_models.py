@@ -58,6 +58,12 @@ class Maker:
         data = self.rng.integers(-128, 128, shape)
         return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
 
+    def values_like(self, x, shape):
+        """A constant of a tensor's type and quantization."""
+        if self.dtype == "float32":
+            return constant(self.rng.normal(size=shape), "float32")
+        return constant(self.rng.integers(-128, 128, shape), "int8", x.scales, x.zeros)
+
     def weights(self, x, shape, axis, per_channel):
         """Weights and bias of a layer that reads x."""
         count = shape[axis]
@@ -242,9 +248,129 @@ def softmax(m, _kind):
     return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
 
 
+def moved(m, kind):
+    """An operator that only moves values, behind one that computes them."""
+    many = kind in ("TRANSPOSE", "SLICE", "SPLIT") and m.number(0, 2)  # TFLite Micro takes 4 dimensions of others
+    x = m.tensor((1, *(m.number(1, 5) for _ in range(4)))) if many else m.image()
+    operators = MOVED[kind](m, kind, x)
+    return [Op("RELU", [m.like(x, x.shape)], x), *operators]
+
+
+def strided(m, kind, x):
+    """A random part of each dimension, some taken at one place."""
+    begin, end, strides, shape, shrunk = [], [], [], [], 0
+    for d, size in enumerate(x.shape):
+        low, high = sorted((m.number(0, size), m.number(0, size)))
+        low, high, step = (low, high, m.pick(1, 1, 2, 3)) if low < high else (0, size, 1)
+        if m.number(0, 4) == 0 and shape:
+            shrunk |= 1 << d
+            high, step = low + 1, 1
+        else:
+            shape.append(len(range(low, high, step)))
+        begin.append(low if m.number(0, 1) else low - size)
+        end.append(high)
+        strides.append(step)
+    masks = {"BeginMask": 0, "EndMask": 0, "EllipsisMask": 0, "NewAxisMask": 0, "ShrinkAxisMask": shrunk}
+    return [Op(kind, [x, *(constant(numbers, "int32") for numbers in (begin, end, strides))], m.like(x, shape), masks)]
+
+
+def transpose(m, kind, x):
+    order = m.rng.permutation(len(x.shape))
+    return [Op(kind, [x, constant(order, "int32")], m.like(x, [x.shape[d] for d in order]))]
+
+
+def part(m, kind, x):
+    begin = [m.number(0, n - 1) for n in x.shape]
+    sizes = [m.pick(-1, m.number(1, n - low)) for low, n in zip(begin, x.shape, strict=True)]
+    shape = [n - low if s < 0 else s for s, low, n in zip(sizes, begin, x.shape, strict=True)]
+    return [Op(kind, [x, constant(begin, "int32"), constant(sizes, "int32")], m.like(x, shape))]
+
+
+def gather(m, kind, x):
+    axis = m.number(0, len(x.shape) - 1)
+    picked = m.rng.integers(0, x.shape[axis], m.number(1, 6))
+    shape = (*x.shape[:axis], len(picked), *x.shape[axis + 1 :])
+    return [Op(kind, [x, constant(picked, "int32")], m.like(x, shape), {"Axis": axis, "BatchDims": 0})]
+
+
+def unpack_and_pack(m, kind, x):
+    axis, at = (m.number(0, len(x.shape) - 1) for _ in range(2))
+    pieces = [m.like(x, [n for d, n in enumerate(x.shape) if d != axis]) for _ in range(x.shape[axis])]
+    mixed = [pieces[int(n)] for n in m.rng.permutation(len(pieces))]
+    shape = [*mixed[0].shape[:at], len(mixed), *mixed[0].shape[at:]]
+    return [
+        Op("UNPACK", [x], pieces, {"Axis": axis, "Num": len(pieces)}),
+        Op(kind, mixed, m.like(x, shape), {"Axis": at, "ValuesCount": len(mixed)}),
+    ]
+
+
+def split(m, kind, x):
+    """Parts, put together again in another order and with a constant."""
+    axis = m.number(0, len(x.shape) - 1)
+    along = lambda size: (*x.shape[:axis], size, *x.shape[axis + 1 :])  # noqa: E731
+    sizes = [m.number(1, 3)] * 3 if kind == "SPLIT" else [m.number(1, 3) for _ in range(m.number(1, 4))]
+    x.shape = along(sum(sizes))
+    parts = [m.like(x, along(size)) for size in sizes]
+    where, more = constant([axis], "int32"), m.values_like(x, along(2))
+    inputs = [where, x] if kind == "SPLIT" else [x, constant(sizes, "int32"), where]
+    mixed = [*(parts[int(n)] for n in m.rng.permutation(len(parts))), more]
+    whole = m.like(x, along(sum(sizes) + 2))
+    return [Op(kind, inputs, parts, {"NumSplits": len(parts)}), Op("CONCATENATION", mixed, whole, {"Axis": axis})]
+
+
+def blocks(m, kind, x):
+    block, h, w, c = m.number(2, 3), m.number(1, 4), m.number(1, 4), m.number(1, 5)
+    shapes = [(1, h * block, w * block, c), (1, h, w, c * block**2)]
+    x.shape, shape = shapes if kind == "SPACE_TO_DEPTH" else reversed(shapes)
+    return [Op(kind, [x], m.like(x, shape), {"BlockSize": block})]
+
+
+def nearest(m, kind, x):
+    out = [m.pick(n, 2 * n, 3 * n, m.number(1, 12)) for n in x.shape[1:3]]
+    corners, centres = m.pick((0, 0), (1, 0), (0, 1))
+    options = {"AlignCorners": corners, "HalfPixelCenters": centres}
+    return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
+
+
+MOVED = {
+    "DEPTH_TO_SPACE": blocks,
+    "GATHER": gather,
+    "PACK": unpack_and_pack,
+    "RESIZE_NEAREST_NEIGHBOR": nearest,
+    "SLICE": part,
+    "SPACE_TO_DEPTH": blocks,
+    "SPLIT": split,
+    "SPLIT_V": split,
+    "STRIDED_SLICE": strided,
+    "TRANSPOSE": transpose,
+}
+
+
+def flatten(m, _kind):
+    """A layer in channels first, flattened as Keras and PyTorch do it: to [size of the batch, -1]."""
+    start = m.image()
+    x, turned = m.like(start, start.shape), m.like(start, [start.shape[d] for d in (0, 3, 1, 2)])
+    shape, batch, to = T((4,), "int32"), T((), "int32"), T((2,), "int32")
+    depth = int(np.prod(x.shape))
+    masks = {"BeginMask": 0, "EndMask": 0, "EllipsisMask": 0, "NewAxisMask": 0, "ShrinkAxisMask": 1}
+    w, b = m.weights(x, (3, depth), 0, per_channel=False)
+    flat = m.like(x, (1, depth))
+    return [
+        Op("RELU", [start], x),
+        Op("TRANSPOSE", [x, constant([0, 3, 1, 2], "int32")], turned),
+        Op("SHAPE", [turned], shape, {"OutType": 2}),
+        Op("STRIDED_SLICE", [shape, *(constant([n], "int32") for n in (0, 1, 1))], batch, masks),
+        Op("PACK", [batch, constant(-1, "int32")], to, {"Axis": 0, "ValuesCount": 2}),
+        Op("RESHAPE", [turned, to], flat),
+        Op("FULLY_CONNECTED", [flat, w, b], m.layer_output((1, 3), x, w, depth), {"FusedActivationFunction": 0}),
+    ]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
+    **dict.fromkeys(MOVED, moved),
+    "SHAPE": flatten,
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
     "ADD": binary,

@@ -83,11 +83,15 @@ def write_model(graph, folder, *, plain, patches=None):
 def prefix(graph, count):
     """The first `count` operators of a graph, so that an intermediate tensor becomes the output."""
     last = graph.operators[count - 1].outputs[0]
-    return replace(graph, operators=graph.operators[:count], output=graph.tensors[last])
+    return replace(graph, operators=graph.operators[:count], outputs=(graph.tensors[last],))
 
 
 def as_tensor(content, tensor):
     return np.frombuffer(content, tensor.dtype).reshape(tensor.shape)
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_uint32))
 
 
 class _Model(ctypes.Structure):
@@ -98,7 +102,18 @@ class _Model(ctypes.Structure):
         ("input_bytes", ctypes.c_uint32),
         ("output", ctypes.c_void_p),
         ("output_bytes", ctypes.c_uint32),
+        ("more_inputs", ctypes.POINTER(_Tensor)),
+        ("more_outputs", ctypes.POINTER(_Tensor)),
     )
+
+
+def _listed(tensors, count):
+    """What stands in a list of all tensors but the first, which ends with one of 0 bytes."""
+    if count == 1:
+        assert not tensors
+        return []
+    assert tensors[count - 1].bytes == 0
+    return [(tensors[n].data, tensors[n].bytes) for n in range(count - 1)]
 
 
 class HostModel:
@@ -109,16 +124,27 @@ class HostModel:
         files = write_model(graph, folder, plain=plain, patches=patches)
         run_compiler([compiler("gcc"), *host_flags(extra), "-shared", *files, kernels, "-lm", "-o", library])
         self._library = ctypes.CDLL(str(library))
-        self._output = graph.output
+        self._graph = graph
         self.model = _Model()
         assert self._library.hil_model_setup(ctypes.byref(self.model)) == 0
+        self.reset()
 
-    def __call__(self, values):
-        content = np.ascontiguousarray(values).tobytes()
-        assert len(content) == self.model.input_bytes
-        ctypes.memmove(self.model.input, content, len(content))
+    def reset(self):
+        if self._graph.state:
+            assert self._library.hil_model_reset() == 0
+
+    def __call__(self, *inputs):
+        """Each output, or the only one."""
+        model, graph = self.model, self._graph
+        places = [(model.input, model.input_bytes), *_listed(model.more_inputs, len(graph.inputs))]
+        for values, (place, size) in zip(inputs, places, strict=True):
+            content = np.ascontiguousarray(values).tobytes()
+            assert len(content) == size
+            ctypes.memmove(place, content, size)
         assert self._library.hil_model_invoke() == 0
-        return as_tensor(ctypes.string_at(self.model.output, self.model.output_bytes), self._output)
+        places = [(model.output, model.output_bytes), *_listed(model.more_outputs, len(graph.outputs))]
+        outputs = [as_tensor(ctypes.string_at(*place), t) for place, t in zip(places, graph.outputs, strict=True)]
+        return outputs if len(outputs) > 1 else outputs[0]
 
     @property
     def card(self):

@@ -29,7 +29,7 @@ def fully_connected(weights, bias, real):
         tensor(3, None, (1, outputs), "int8", 1.0),
     )
     operator = Operator(0, "FULLY_CONNECTED", (0, 1, 2), (3,), {"FusedActivationFunction": 0})
-    return Graph("made by hand", "0" * 64, tensors, (operator,), tensors[0], tensors[3])
+    return Graph("made by hand", "0" * 64, tensors, (operator,), (tensors[0],), (tensors[3],))
 
 
 def rounded_twice(sums):

@@ -94,6 +94,15 @@ def test_int8_weights_without_a_dequantize_are_refused(tmp_path):
         plan_memory(parse_tflite(path))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_flattening_costs_nothing(dtype, random_graph):
+    """Its shape is known, and a permutation is one of the weights behind it."""
+    graph, _ = random_graph("SHAPE", 1, dtype)
+    steps = plan_memory(graph).steps
+    assert [step.operator.kind for step in steps] == ["RELU", "FULLY_CONNECTED"]
+    assert steps[1].kernel.startswith("hil_fully_connected")
+
+
 @pytest.mark.parametrize("seed", [316, 318, 320])
 def test_a_depthwise_layer_in_patches_is_the_whole_one(seed, random_graph, host_kernels, tmp_path):
     graph, _ = random_graph("DEPTHWISE_CONV_2D", seed, "int8")

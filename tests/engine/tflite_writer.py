@@ -8,20 +8,11 @@ import flatbuffers
 import numpy as np
 import tflite
 
-#: The options table of each operator, by its name.
-TABLES = {
-    "ADD": "AddOptions",
-    "AVERAGE_POOL_2D": "Pool2DOptions",
-    "CONCATENATION": "ConcatenationOptions",
-    "CONV_2D": "Conv2DOptions",
-    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions",
-    "LEAKY_RELU": "LeakyReluOptions",
-    "MAX_POOL_2D": "Pool2DOptions",
-    "MEAN": "ReducerOptions",
-    "MUL": "MulOptions",
-    "SOFTMAX": "SoftmaxOptions",
-}
+from harness.build.operators import KINDS
+
+#: The options table of each operator whose table has a field that matters, by its name.
+TABLES = {kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] != "NONE"}
+TABLES |= {"MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
 
 
 @dataclass(eq=False)
@@ -42,8 +33,12 @@ class Op:
 
     kind: str
     inputs: list[T | None]
-    output: T
-    options: dict[str, float] = field(default_factory=dict)
+    output: T | list[T]
+    options: dict[str, float | str] = field(default_factory=dict)
+
+    @property
+    def outputs(self):
+        return self.output if isinstance(self.output, list) else [self.output]
 
 
 def constant(values, dtype, scales=(), zeros=(0,), axis=0):
@@ -52,24 +47,21 @@ def constant(values, dtype, scales=(), zeros=(0,), axis=0):
     return T(data.shape, dtype, scales, zeros, axis, data)
 
 
-def write_tflite(operators: list[Op], start: T | None = None) -> bytes:
-    """A model whose input is `start` or the first operator's first input, and whose output is the last one's output."""
-    tensors = list(dict.fromkeys(t for op in operators for t in [*op.inputs, op.output] if t is not None))
-    kinds = sorted({op.kind for op in operators})
+def write_tflite(operators, start=None, *, inputs=None, outputs=None, once=()):
+    """A model. Its input is `start` or the first operator's first input, its output the last one's output.
+
+    `inputs` and `outputs` are for several; the operators of `once` are those of a second subgraph.
+    """
+    kinds = sorted({op.kind for op in (*operators, *once)})
     b = flatbuffers.Builder(4096)
-    data = [b"", *(t.data.tobytes() for t in tensors if t.data is not None)]
-    numbers = {id(t): n + 1 for n, t in enumerate(t for t in tensors if t.data is not None)}
-    buffers = _tables(b, [_buffer(b, content) for content in data])
-    tensor_tables = _tables(b, [_tensor(b, n, t, numbers.get(id(t), 0)) for n, t in enumerate(tensors)])
-    operator_tables = _tables(b, [_operator(b, op, tensors, kinds) for op in operators])
-    inputs = _ints(b, [tensors.index(start or operators[0].inputs[0])])
-    outputs = _ints(b, [tensors.index(operators[-1].output)])
-    tflite.SubGraphStart(b)
-    tflite.SubGraphAddTensors(b, tensor_tables)
-    tflite.SubGraphAddInputs(b, inputs)
-    tflite.SubGraphAddOutputs(b, outputs)
-    tflite.SubGraphAddOperators(b, operator_tables)
-    graphs = _tables(b, [tflite.SubGraphEnd(b)])
+    parts = [(operators, inputs or [start or operators[0].inputs[0]], outputs or [operators[-1].outputs[-1]])]
+    parts += [(once, [], [])] if once else []
+    listed = [list(dict.fromkeys(t for op in part for t in [*op.inputs, *op.outputs] if t)) for part, _, _ in parts]
+    constants = [t for tensors in listed for t in tensors if t.data is not None]
+    buffers = _tables(b, [_buffer(b, content) for content in [b"", *(t.data.tobytes() for t in constants)]])
+    numbers = {id(t): n + 1 for n, t in enumerate(constants)}
+    graphs = [_subgraph(b, tensors, *part, kinds, numbers) for part, tensors in zip(parts, listed, strict=True)]
+    graphs = _tables(b, graphs)
     codes = _tables(b, [_code(b, kind) for kind in kinds])
     tflite.ModelStart(b)
     tflite.ModelAddVersion(b, 3)
@@ -78,6 +70,18 @@ def write_tflite(operators: list[Op], start: T | None = None) -> bytes:
     tflite.ModelAddBuffers(b, buffers)
     b.Finish(tflite.ModelEnd(b), b"TFL3")
     return bytes(b.Output())
+
+
+def _subgraph(b, tensors, operators, inputs, outputs, kinds, numbers):
+    tensor_tables = _tables(b, [_tensor(b, n, t, numbers.get(id(t), 0)) for n, t in enumerate(tensors)])
+    operator_tables = _tables(b, [_operator(b, op, tensors, kinds) for op in operators])
+    ends = [_ints(b, [tensors.index(t) for t in ts]) for ts in (inputs, outputs)]
+    tflite.SubGraphStart(b)
+    tflite.SubGraphAddTensors(b, tensor_tables)
+    tflite.SubGraphAddInputs(b, ends[0])
+    tflite.SubGraphAddOutputs(b, ends[1])
+    tflite.SubGraphAddOperators(b, operator_tables)
+    return tflite.SubGraphEnd(b)
 
 
 def _buffer(b, content):
@@ -118,12 +122,13 @@ def _quantization(b, tensor):
 
 def _operator(b, op, tensors, kinds):
     inputs = _ints(b, [-1 if t is None else tensors.index(t) for t in op.inputs])
-    outputs = _ints(b, [tensors.index(op.output)])
+    outputs = _ints(b, [tensors.index(t) for t in op.outputs])
     table = TABLES.get(op.kind)
     options = None
     if table is not None:
+        given = {n: b.CreateString(v) if isinstance(v, str) else v for n, v in op.options.items()}
         getattr(tflite, f"{table}Start")(b)
-        for name, value in op.options.items():
+        for name, value in given.items():
             getattr(tflite, f"{table}Add{name}")(b, value)
         options = getattr(tflite, f"{table}End")(b)
     tflite.OperatorStart(b)

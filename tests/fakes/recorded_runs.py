@@ -7,8 +7,8 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.accuracy import top1
 from harness.measure.latency import counter_columns, summarize
+from harness.metrics.classes import top1
 from harness.store import Run
 
 if TYPE_CHECKING:

@@ -22,11 +22,12 @@ from harness.config.nightly import Nightly
 from harness.errors import ConfigError, StoreError
 from harness.farm.night import FINISHED, Night, plan_cases, plan_night, unfinished
 from harness.farm.nightly import run_night
-from harness.farm.results import read_tries
+from harness.farm.results import NightResults, read_tries
 from harness.farm.seats import Wish
 from harness.files.json_file import write_json
 from harness.store import Run
 from harness.store.commits import committed
+from harness.store.journal import journal_of
 
 ROOT = Path(__file__).parents[2]
 VOWELS = ROOT / "suites" / "japanese_vowels.yaml"
@@ -119,6 +120,29 @@ def test_the_second_night_of_a_day_has_a_number(wish, state):
     (second.folder / "plan.json").write_text('{"created": ')
     with pytest.raises(StoreError, match=r"plan\.json is missing or damaged"):
         unfinished(state)
+
+
+def test_a_worker_writes_nowhere_but_into_logs_and_power(wish, state):
+    night = plan(wish(), state)
+    there = {"logs/b1.log": b"said\n", "power/case0.parquet": b"raw"}
+    elsewhere = Run.join(night.folder / "elsewhere", {}, "b1")
+    case = night.cases[0]
+    where = {"device": "b1", "board": "nano33", "backend": "virtual", "suite": case.task, "variant": case.variant}
+    elsewhere.begin_case(number=case.number, **where).finish(status="failed", reason="x")
+    elsewhere.close()
+    journal = journal_of(elsewhere.path, "b1").read_bytes()
+    taken = NightResults(night, {}, "test")
+    top = night.run.parents[1]
+    before = {path: path.stat().st_size for path in top.rglob("*") if path.is_file()}
+    for name in ("../x", "logs/../x", "logs/..", "/x", "power/a/x", "cases.parquet", "logs\\x", "power/", "logs/a\0"):
+        with pytest.raises(StoreError, match=r"only files right in logs/ and power/ are taken.*damaged"):
+            taken.take(case, {"journal": journal, "files": {**there, name: b"x"}})
+    assert {path: path.stat().st_size for path in top.rglob("*") if path.is_file()} == before
+    assert not taken.done
+    taken.take(case, {"journal": journal, "files": there})
+    taken.run.close()
+    assert {file: (night.run / file).read_bytes() for file in there} == there
+    assert taken.done == {case.number}
 
 
 # ---- its end

@@ -9,7 +9,7 @@ import pytest
 from fakes.made_trials import START, Night
 from harness.config.health import HealthRules
 from harness.health.rules import Health, judge
-from harness.measure.accuracy import wilson_interval
+from harness.metrics.shares import wilson_interval
 
 RULES = HealthRules()
 MORNING = START + timedelta(hours=10)

@@ -13,6 +13,7 @@ from fakes.lines import CreditWatch, GarbageLine, LateLine, LyingLine, NoisyLine
 from harness.boards.opening import open_board
 from harness.errors import BoardResetError, ImageError, LinkError, MeasurementError
 from harness.image.elf import load_image
+from harness.link.chunk_size import ChunkSize
 from harness.link.client import Link
 from harness.link.frame import Reply, Request, encode_header
 from harness.link.messages import parse_info
@@ -141,19 +142,19 @@ def test_chunks_shrink_on_a_bad_line(board, line, inputs):
     link = Link(noisy, board.name, QUICK, attempts=200)
     link.connect()
     link.infer(inputs[0])
-    assert link._chunk < 784
+    assert link._chunk.bytes < 784
 
 
 @pytest.mark.parametrize("rate", [1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3])
-def test_the_chunks_of_a_bad_line_carry_nearly_as_much_as_the_best_size_would(board, line, rate):
+def test_the_chunks_of_a_bad_line_carry_nearly_as_much_as_the_best_size_would(rate):
     size, around, dice = 784, 60, random.Random(1)  # bytes of an input, and of the headers and CRCs of a chunk
-    link = Link(line, board.name)
-    link.connect()
+    size_of_chunks = ChunkSize(4096)
+    size_of_chunks.most = size
     offset = carried = sent = 0
     for _ in range(20_000):
-        chunk = min(link._chunk_bytes, size - offset)
+        chunk = min(size_of_chunks.bytes, size - offset)
         damaged = dice.random() > whole(chunk + around, rate)
-        link._adapt(damaged=damaged)
+        size_of_chunks.note(damaged=damaged)
         sent += chunk + around
         if not damaged:
             carried += chunk

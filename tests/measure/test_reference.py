@@ -97,8 +97,8 @@ def test_a_reference_of_some_inputs_only_is_that_of_these_inputs(data, make_suit
     np.save(tmp_path / "ref.npy", labels)
     suite = load_suite(make_suite(images, labels, "reference: {file: ref.npy}"))
     card = load_image(suite.image_path(suite.variants[0], nano33.kind), nano33.kind).card
-    places = [3, 7, 20]
-    found = load_reference(suite, suite.variants[0], card.output, places)
+    places = np.array([3, 7, 20])
+    found = load_reference(suite, suite.variants[0], card.output, suite.load_data().take(places))
     assert found.classes.tolist() == labels[places].tolist()
     assert found.outputs is None
 

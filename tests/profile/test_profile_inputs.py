@@ -67,7 +67,7 @@ def small_image(prebuilt):
     """An image whose model takes 14 x 14."""
     image = load_image(prebuilt / "fashion_mnist_int8.elf")
     spec = image.card.input.model_copy(update={"shape": (1, 14, 14, 1)})
-    return replace(image, card=image.card.model_copy(update={"input": spec}))
+    return replace(image, card=image.card.model_copy(update={"one_input": spec}))
 
 
 def test_a_suite_for_another_model(root, small_image):

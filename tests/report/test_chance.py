@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fakes.recorded_runs import Made, Setting, record_run
+from harness.metrics.shares import binomial_tail
 from harness.report.caveats import caveats
 from harness.report.compare import compare_variants
 from harness.report.content import compose
@@ -15,7 +16,6 @@ from harness.report.groups import grouped
 from harness.report.page import render_markdown
 from harness.report.pick import pick
 from harness.report.remarks import guessing
-from harness.report.stats import binomial_tail
 from harness.report.summary import render
 from harness.store import load_results
 from harness.store.results import plain_rows

@@ -33,7 +33,7 @@ def test_limits_are_understood():
         ("", "no limit is given"),
         ("latency", '"latency" is no limit'),
         ("latency>2%;flash>0", "is no limit; write a metric"),
-        ("speed>2%", "speed is no metric; there are accuracy, ticks"),
+        ("speed>2%", "speed is no metric; there are accuracy, score, ticks"),
         ("latency<2%", "would fail when latency gets better.*latency>2%"),
         ("accuracy>1%", "would fail when accuracy gets better.*accuracy<-0.5%"),
         ("latency>2", "write a percentage, latency>2%"),

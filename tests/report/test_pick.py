@@ -6,12 +6,12 @@ import pytest
 from fakes.recorded_runs import Made, Setting, about, begin, memory, record_case
 from harness.config.pick import Wish, parse_budget
 from harness.errors import ConfigError
-from harness.measure.accuracy import top1
+from harness.metrics.classes import top1
+from harness.metrics.shares import tango_excludes, tango_interval
 from harness.report.candidates import Question, candidates
 from harness.report.frame import Policy
 from harness.report.metrics import METRICS
 from harness.report.pick import picks
-from harness.report.stats import tango_excludes, tango_interval
 from harness.store import Run, load_results
 
 HARDWARE = {"backend": "hardware", "device": "nano33-a", "counter": "cycles"}

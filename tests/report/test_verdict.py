@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from harness.metrics.estimate import quantile
 from harness.report import decide
 from harness.report.decide import Family
 from harness.report.evidence import Evidence
 from harness.report.frame import Row
 from harness.report.metrics import METRICS
-from harness.report.stats import quantile
 
 
 def finding(change, low, high, *, metric="latency", real=True, exact=False, margin=0.01, samples=100, flips=None):

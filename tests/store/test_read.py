@@ -128,7 +128,7 @@ def test_only_wanted_columns_are_read(tmp_path):
     for call in (lambda: load_results(run, columns=["tick"]), lambda: results.table("samples", ["tick"])):
         with pytest.raises(StoreError, match="samples table has no column 'tick'; there are run"):
             call()
-    with pytest.raises(StoreError, match="no table 'watts'; there are cases, samples, layers"):
+    with pytest.raises(StoreError, match="no table 'watts'; there are cases, samples, outputs, targets, layers"):
         results.table("watts")
 
 

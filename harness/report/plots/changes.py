@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report import numbers
 from harness.report.groups import complete, drawable, same_inputs
-from harness.report.metrics import METRICS
+from harness.report.metrics import METRICS, leading
 from harness.report.plots.canvas import BAD, INK, MUTED, RULE, SERIES, SMALL, blank, shorten, style, text_width
 from harness.report.plots.labels import spread
 from harness.report.plots.scatter import cost_name
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from harness.report.metrics import Metric
+
 _HEAD = 32.0
 _FOOT = 32.0
 _PLOT = 190.0
@@ -28,15 +30,15 @@ _LEFT = 40.0
 _LABEL_GAP = 12.0
 _LABEL_MAX = 130.0
 
-#: Columns of which more is better; of all others less is.
-_MORE_IS_BETTER: Final = [metric.column for metric in METRICS.values() if metric.more_is_better]
+#: What is drawn as a difference, by its column; all else is drawn in percent.
+_DIFFERENCES: Final = {METRICS[name].column: METRICS[name] for name in ("accuracy", "score")}
 
 
 def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] = ()) -> Figure:
     """Draw how a figure changed since the first run, a line per variant; variants that never changed share one.
 
-    Accuracy is drawn in percentage points, everything else in percent of the variant's first value. Runs on other
-    inputs than the newest, or on more or fewer of them, are left out.
+    Accuracy is drawn in percentage points, a score in its unit, all else in percent of the variant's first value. Runs
+    on other inputs than the newest, or on more or fewer of them, are left out.
 
     Args:
         cases: rows of the case table from several runs of one suite on one setup; incomplete ones are left out.
@@ -51,7 +53,12 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     rows = rows.sort_values(["started_utc", "case"])
     runs = rows.drop_duplicates("run")["run"].tolist()
     rows = rows.assign(_at=rows["run"].map({run: at for at, run in enumerate(runs)}))
-    lines = [(str(name), *_line(group, metric)) for name, group in rows.groupby("variant", sort=False, observed=True)]
+    about = _DIFFERENCES.get(metric)
+    if metric == "score":
+        about = leading(rows["metric"])
+    lines = [
+        (str(name), *_line(group, metric, about)) for name, group in rows.groupby("variant", sort=False, observed=True)
+    ]
     changed = [line for line in lines if np.ptp(line[2]) > 0]
     still = [line for line in lines if np.ptp(line[2]) == 0]
     labels = [name for name, _, _ in changed]
@@ -61,7 +68,7 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     right = min(max(text_width(text, SMALL) for text in labels) + 14, _LABEL_MAX)
     with style():
         figure, axes = blank(_HEAD + _PLOT + _FOOT, left=_LEFT, right=right, top=_HEAD, bottom=_FOOT)
-        _axes(axes, lines, rows, metric)
+        _axes(axes, lines, rows, metric, about)
         if still:
             ats = np.unique(np.concatenate([at for _, at, _ in still]))
             axes.plot(ats, np.zeros(len(ats)), "-", color=SERIES[-1], lw=1.4, zorder=2)
@@ -72,27 +79,28 @@ def history(cases: pd.DataFrame, metric: str, marked: Sequence[tuple[str, str]] 
     return figure
 
 
-def _line(group: pd.DataFrame, metric: str) -> tuple[Any, Any]:
+def _line(group: pd.DataFrame, metric: str, about: Metric | None) -> tuple[Any, Any]:
     last = group.drop_duplicates("_at", keep="last")
     values = last[metric].to_numpy(float)
-    if metric in _MORE_IS_BETTER:
-        return last["_at"].to_numpy(), 100 * (values - values[0])
+    if about is not None:
+        return last["_at"].to_numpy(), (100 if about.unit == "share" else 1) * (values - values[0])
     if not values[0]:
         raise ValueError(f"history: {metric} was 0 in the first run, so that no change in percent can be told")
     return last["_at"].to_numpy(), 100 * (values / values[0] - 1)
 
 
-def _axes(axes: Axes, lines: list[tuple[str, Any, Any]], rows: pd.DataFrame, metric: str) -> None:
+def _axes(axes: Axes, lines: list[tuple[str, Any, Any]], rows: pd.DataFrame, metric: str, about: Metric | None) -> None:
     low, high = min(v.min() for _, _, v in lines), max(v.max() for _, _, v in lines)
     pad = 0.1 * (high - low) or 1.0
     starts = rows.drop_duplicates("run")["started_utc"].tolist()
     axes.set_xlim(-0.15, max(len(starts) - 1, 1) + 0.15)
     axes.set_ylim(low - pad, high + pad)
-    unit = "points" if metric in _MORE_IS_BETTER else "%"
-    better = "more" if metric in _MORE_IS_BETTER else "less"
+    unit = "%" if about is None else "points" if about.unit == "share" else about.unit
+    better = "more" if about is not None and about.more_is_better else "less"
+    name = about.called if about is not None and about.called else cost_name(metric, rows)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.tick(value)))
-    lines_above = (cost_name(metric, rows), f"change since the first run, {unit} ({better} is better)")
+    lines_above = (name, f"change since the first run{unit and ', '}{unit} ({better} is better)")
     for number, text in enumerate(lines_above):
         axes.annotate(
             text, (0, 1), (-_LEFT, _HEAD - 12 - _LABEL_GAP * number), xycoords="axes fraction",

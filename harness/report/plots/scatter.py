@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from harness.report import numbers
 from harness.report.groups import complete, drawable, known, records
-from harness.report.metrics import METRICS, energy_name
+from harness.report.metrics import METRICS, energy_name, leading
 from harness.report.pareto import front
 from harness.report.plots.canvas import (
     ACCENT,
@@ -54,9 +54,9 @@ _NAMED = 3
 
 
 def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
-    """Draw the accuracy of each variant against a cost, with the Pareto front.
+    """Draw the accuracy of each variant, or the score of its suite's metric, against a cost, with the Pareto front.
 
-    Vertical lines are the 95 % interval of the accuracy, horizontal ones reach from the smallest value to the 95th
+    Vertical lines are the 95 % interval of the figure, horizontal ones reach from the smallest value to the 95th
     percentile over the inferences, where the cost has them. Filled points are on the front: no variant that was
     measured costs as little and is as accurate.
 
@@ -69,11 +69,12 @@ def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
     """
     if x not in COSTS:
         raise ValueError(f"accuracy_against: {x!r} is no cost; known are {', '.join(COSTS)}")
-    nothing = f"no complete case has both accuracy and {x}"
-    rows = drawable(complete(cases, "accuracy", x), "accuracy_against", nothing, x)
+    score = (leading(cases["metric"]) if "metric" in cases.columns else None) or METRICS["accuracy"]
+    nothing = f"no complete case has both {score.name} and {x}"
+    rows = drawable(complete(cases, score.column, x), "accuracy_against", nothing, x)
     with style():
         figure, axes = blank(300, left=48, right=8, top=16, bottom=42)
-        _draw(axes, rows, COSTS[x])
+        _draw(axes, rows, COSTS[x], score)
     return figure
 
 
@@ -85,17 +86,18 @@ def cost_name(column: str, rows: pd.DataFrame) -> str:
     return COSTS[column].title.format(counter=rows["counter"].iloc[0], energy=energy)
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
+    column, factor = score.column, 100 if score.unit == "share" else 1
     xs = (rows[cost.column].astype(float) * cost.axis[1]).tolist()
-    ys = (rows["accuracy"].astype(float) * 100).tolist()
-    best = front(rows, {cost.column: -1, "accuracy": 1})
-    _axes(axes, rows, cost)
+    ys = (rows[column].astype(float) * factor).tolist()
+    best = front(rows, {cost.column: -1, column: 1 if score.more_is_better else -1})
+    _axes(axes, rows, cost, score)
     steps = sorted((x, y) for x, y, is_best in zip(xs, ys, best, strict=True) if is_best)
     axes.step([x for x, _ in steps], [y for _, y in steps], where="post", color=ACCENT, lw=1, alpha=0.55, zorder=1)
     lines: dict[bool, list[list[tuple[float, float]]]] = {True: [], False: []}
     for row, x, y, is_best in zip(records(rows), xs, ys, best, strict=True):
-        if known(row.get("accuracy_low")) and known(row.get("accuracy_high")):
-            low, high = 100 * float(row["accuracy_low"]), 100 * float(row["accuracy_high"])
+        if known(row.get(f"{column}_low")) and known(row.get(f"{column}_high")):
+            low, high = factor * float(row[f"{column}_low"]), factor * float(row[f"{column}_high"])
             lines[is_best].append([(x, low), (x, high)])
         if cost.range and all(known(row.get(end)) for end in cost.range):
             low, high = (float(row[end]) * cost.axis[1] for end in cost.range)
@@ -115,7 +117,7 @@ def _corners(steps: list[tuple[float, float]]) -> list[list[tuple[float, float]]
     return [line for (ax, ay), (bx, by) in pairwise(steps) for line in ([(ax, ay), (bx, ay)], [(bx, ay), (bx, by)])]
 
 
-def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
+def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
     values = rows[cost.column].astype(float) * cost.axis[1]
     if values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         axes.set_xscale("log")
@@ -129,13 +131,28 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric) -> None:
     scale = ", log scale" if axes.get_xscale() == "log" else ""
     unit = f", {cost.axis[0]}" if cost.axis[0] else ""
     axes.set_xlabel(cost_name(cost.column, rows) + unit + scale, loc="right")
-    low = rows["accuracy_low"].fillna(rows["accuracy"]).min() * 100
-    high = rows["accuracy_high"].fillna(rows["accuracy"]).max() * 100
-    pad = max(0.06 * (high - low), 0.2)
-    axes.set_ylim(max(low - pad, -1), min(high + pad, 100 + pad / 2))
+    ends = [rows[f"{score.column}_{end}"].fillna(rows[score.column]).astype(float) for end in ("low", "high")]
+    low, high = ends[0].min(), ends[1].max()
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %" if value <= 100 else ""))
-    axes.set_title("accuracy", loc="left", x=-48 / (WIDTH - 56), y=1.0, pad=3, fontsize=SMALL, color=MUTED)
+    if score.unit == "share":
+        low, high = 100 * low, 100 * high
+        pad = max(0.06 * (high - low), 0.2)
+        axes.set_ylim(max(low - pad, -1), min(high + pad, 100 + pad / 2))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %" if value <= 100 else ""))
+    else:
+        pad = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+        axes.set_ylim(low - pad, high + pad)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.short(value)))
+    unit = f", {score.unit}" if score.unit not in ("share", "") else ""
+    axes.set_title(
+        f"{score.called or score.name}{unit}",
+        loc="left",
+        x=-48 / (WIDTH - 56),
+        y=1.0,
+        pad=3,
+        fontsize=SMALL,
+        color=MUTED,
+    )
     axes.grid(axis="y", color=RULE, lw=0.6, zorder=0)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)

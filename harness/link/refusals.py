@@ -1,0 +1,59 @@
+"""What a NAK means for whoever asked: errors for what repeating a request doesn't mend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.errors import LinkError, MeasurementError, NoLayersError, UnknownRequestError
+from harness.link.frame import Reason, Request
+from harness.link.messages import RESET_STATE
+
+if TYPE_CHECKING:
+    from harness.link.frame import Frame
+
+
+def refusal(board: str, frame: Frame | None, kind: Request, arg: int, length: int) -> LinkError | None:
+    """Return the error if the device understood a request and won't do it; None if it may be repeated.
+
+    Args:
+        board: the name that messages give it.
+        frame: what it answered, if it did.
+        kind: of the request.
+        arg: of the request.
+        length: of its payload, bytes.
+    """
+    if frame is None or frame.status not in {Reason.UNKNOWN_TYPE, Reason.OUT_OF_RANGE}:
+        return None
+    hint = ""
+    if kind is Request.HELLO:
+        hint = ". Its model card or its build id is too long to be sent; shorten it"
+    elif kind is Request.RUN and arg >= RESET_STATE:
+        hint = ". Its card says that the model has state, but its agent can't reset one; build the image again"
+    return (UnknownRequestError if frame.status == Reason.UNKNOWN_TYPE else LinkError)(
+        f"{board}: the firmware refuses {kind.name} (argument {arg}, {length} bytes): "
+        f"{Reason(frame.status).name.lower().replace('_', ' ')}{hint}"
+    )
+
+
+def check_inference(board: str, frame: Frame | None, counter_hz: int) -> None:
+    """Raise if a NAK says that the inference can't be measured.
+
+    Args:
+        board: the name that messages give it.
+        frame: what the device answered, if it did.
+        counter_hz: frequency of the board's counter, Hz.
+
+    Raises:
+        MeasurementError: with the reason; NoLayersError if it can't be measured layer by layer.
+    """
+    reason = None if frame is None else frame.status
+    if reason == Reason.NO_LAYERS:
+        raise NoLayersError(f"{board}: the engine in the firmware doesn't tell one layer from another")
+    words: dict[int | None, str] = {
+        Reason.INFERENCE_FAILED: "the engine reports that the inference failed, or its setup",
+        Reason.TOO_MANY_LAYERS: "the engine has more layers than the agent has room for (128)",
+        Reason.COUNTER_WRAPPED: "the inference took so long that the board's 32-bit counter went round (2^32 ticks, "
+        f"{2**32 / counter_hz:.0f} s at {counter_hz / 1e6:g} MHz), so its count is not known. Use a smaller model",
+    }
+    if reason in words:
+        raise MeasurementError(f"{board}: {words[reason]}")
