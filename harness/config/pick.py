@@ -152,7 +152,7 @@ def _budget(value: Any) -> str:
     """Return a suite's budget, a mapping or text, as text."""
     if isinstance(value, dict):
         value = ", ".join(f"{name}{_sign(str(name), str(bound))}{bound}" for name, bound in value.items())
-    for bound in parse_budget(value) if isinstance(value, str) and value else ():
+    for bound in parse_budget(str(value)) if value != "" else ():
         if bound.metric == "ticks" and bound.counter is None:
             raise ConfigError(f'"{bound.text}": say what is counted: instructions or cycles')
     return str(value)

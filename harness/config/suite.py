@@ -203,6 +203,8 @@ def load_suite(path: Path | str) -> Suite:
             raise document.error(("inputs",), str(error)) from error
     check_metric(document, dict(top))
     check_steps(document, dict(top))
+    if top.tolerance is not None and top.metric.name == "none":
+        raise document.error(("tolerance",), "metric none has no score that could be worse")
     check_limits_known(document, top.limits, ("limits",))
     variants = tuple(_build_variant(document, top, name) for name in top.variants)
     for variant in variants:

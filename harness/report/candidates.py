@@ -59,7 +59,7 @@ class Candidate:
     low: float | None = None
     high: float | None = None
     more_inputs: int | None = None
-    misses: Mapping[Bound, float] | None = None
+    misses: tuple[tuple[Bound, float], ...] = ()
     reason: str = ""
 
 
@@ -93,9 +93,7 @@ class Question:
 
 def score_of(rows: Iterable[CaseRow]) -> Metric | None:
     """Return the metric that says how good the answers of comparable cases are; None: they weren't scored."""
-    known = list(rows)
-    score = leading(row["metric"] for row in known)
-    return score if score and any(row[score.column] is not None for row in known) else None
+    return leading(row["metric"] for row in rows)
 
 
 def candidates(asked: Question) -> dict[str, Candidate]:
@@ -106,7 +104,7 @@ def candidates(asked: Question) -> dict[str, Candidate]:
     names = [name for name, one in found.items() if one.status == "within"]
     if asked.score is None or not names:
         return found
-    floors = [bound for bound in asked.bounds if bound.metric == asked.score.name]
+    floors = [bound for bound in asked.bounds if bound.metric in ("score", asked.score.name)]
     risk = (1 - asked.policy.level) / (max(1, len(names) - 1) + len(names) * bool(floors))
     found |= {name: _floored(asked, asked.score, found[name], floors, risk) for name in names}
     names = [name for name in names if found[name].status != "beyond"]
@@ -119,7 +117,11 @@ def _budgeted(asked: Question, name: str) -> Candidate:
     counted = [bound.counter for bound in asked.bounds if bound.metric == "ticks"]
     for bound in asked.bounds:
         metric = METRICS[bound.metric]
-        if asked.score is not None and metric.name == asked.score.name:
+        if asked.score is not None and metric.name in ("score", asked.score.name):
+            continue
+        if metric.name in ("accuracy", "score"):
+            said = asked.score.called if asked.score else "nothing"
+            misses[bound], reason = np.inf, f"what is scored is {said}"
             continue
         if bound.counter not in (None, row["counter"]):
             if row["counter"] in counted:
@@ -129,9 +131,9 @@ def _budgeted(asked: Question, name: str) -> Candidate:
             misses[bound], reason = np.inf, str(row.get(metric.reason) or f"there is no {metric.name}")
         else:
             misses[bound] = _missed(bound, float(row[metric.column]))
-    misses = {bound: by for bound, by in misses.items() if by > 0}
-    status: Status = "unmeasured" if reason else "beyond" if misses else "within"
-    return Candidate(name, status, misses=misses, reason=reason)
+    missed = tuple((bound, by) for bound, by in misses.items() if by > 0)
+    status: Status = "unmeasured" if reason else "beyond" if missed else "within"
+    return Candidate(name, status, misses=missed, reason=reason)
 
 
 def _missed(bound: Bound, value: float) -> float:
@@ -146,7 +148,7 @@ def _floored(asked: Question, metric: Metric, one: Candidate, floors: Sequence[B
     for bound in floors:
         value = row[metric.column]
         if value is None or _missed(bound, value) > 0:
-            return replace(one, status="beyond", misses={bound: np.inf if value is None else _missed(bound, value)})
+            return replace(one, status="beyond", misses=((bound, np.inf if value is None else _missed(bound, value)),))
         room, samples = abs(value - bound.value), int(row["samples"])
         end = row[f"{metric.column}_{'high' if bound.most else 'low'}"]
         level = 1 - 2 * risk
@@ -158,7 +160,7 @@ def _floored(asked: Question, metric: Metric, one: Candidate, floors: Sequence[B
         if not kept:
             known = room > 0 and np.isfinite(half)
             more = scaled(samples, half, room, level) - samples if known else None
-            return replace(one, status="open", more_inputs=more, misses={bound: 0.0})
+            return replace(one, status="open", more_inputs=more, misses=((bound, 0.0),))
     return one
 
 

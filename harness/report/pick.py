@@ -68,10 +68,9 @@ class Pick:
 
     def plain(self) -> dict[str, Any]:
         """Return it as what JSON knows."""
-        misses = [[bound.text for bound in one.misses or ()] for one in self.candidates]
-        plain = asdict(replace(self, candidates=tuple(replace(one, misses=None) for one in self.candidates)))
-        for one, missed in zip(plain["candidates"], misses, strict=True):
-            one["misses"] = missed
+        plain = asdict(self)
+        for one, found in zip(plain["candidates"], self.candidates, strict=True):
+            one["misses"] = [bound.text for bound, _ in found.misses]
         return plain
 
 
@@ -154,12 +153,19 @@ def pick(
         return replace(answer, sentence=words.unranked(f"energy from different sources ({joined(sources)})"))
     if not any(row[axis.column] is not None for row in rows.values()) or (within and not having):
         return replace(answer, sentence=words.unranked(words.missing((within or list(rows))[0])))
-    if not within:
-        sentence, more = words.nobody(found)
-        return replace(answer, sentence=sentence, more_inputs=more)
-    chosen, level = _cheapest(asked, having, axis, unit_spreads(results) if spreads is None else spreads)
-    sentence, more = words.chosen(found, chosen, level, having)
-    return replace(answer, variant=chosen, sentence=sentence, more_inputs=more)
+    spreads = unit_spreads(results) if spreads is None else spreads
+    chosen, level = _cheapest(asked, having, axis, spreads) if having else (None, [])
+    limit = float("inf") if chosen is None else float(rows[chosen][axis.column])
+    opened = [
+        name for name, one in found.items() if one.status == "open" and (rows[name][axis.column] or limit) < limit
+    ]
+    known = [name for name in opened if found[name].more_inputs is not None]
+    first = found[_cheapest(asked, known, axis, spreads)[0]] if known else None
+    if chosen is None:
+        sentence = words.nobody(found, first)
+    else:
+        sentence = words.chosen(found[chosen], level, having, known, first)
+    return replace(answer, variant=chosen, sentence=sentence, more_inputs=first.more_inputs if first else None)
 
 
 def _cheapest(asked: Question, names: list[str], axis: Metric, spreads: Spreads) -> tuple[str, list[str]]:

@@ -31,50 +31,47 @@ class Reasons:
     axis: Metric
 
     def chosen(
-        self, found: dict[str, Candidate], name: str, level: list[str], having: list[str]
-    ) -> tuple[str, int | None]:
-        """Return why a variant is picked, what is given up and what can't be told, and how many inputs would."""
-        count = len(having)
+        self, one: Candidate, level: list[str], having: list[str], cheaper: list[str], first: Candidate | None
+    ) -> str:
+        """Return why a variant is picked, what is given up, and what can't be told.
+
+        `level` cost as little, `having` could be shipped; of `cheaper`, more inputs would tell, of `first` before all.
+        """
+        row, count = self.asked.rows[one.variant], len(having)
         which = f"the {self.title(self.axis)} of the {count} variants that" if count > 1 else "the only variant that"
-        figures = [shown(self.axis, self.asked.rows[name], self.group.counter)]
+        figures = [shown(self.axis, row, self.group.counter)]
         if self.asked.score is not None:
-            figures.append(shown(self.asked.score, self.asked.rows[name], ""))
-        parts = [f"Ship {name}, {which} {self._conditions(count)}: {', '.join(figures)}."]
+            figures.append(shown(self.asked.score, row, ""))
+        parts = [f"Ship {one.variant}, {which} {self._conditions(count)}: {', '.join(figures)}."]
         if level:
             parts.append(f"{joined(level)} {_are(len(level))} level with it there.")
-        given = self._given_up(found[name], having)
+        given = self._given_up(one, having)
         parts.append(f"Given up: {'; '.join(given)}." if given else "Nothing is given up.")
-        limit = self._cost(name)
-        opened = [one for one in found.values() if one.status == "open" and self._cost(one.variant) < limit]
-        known = [one for one in opened if one.more_inputs is not None]
-        if not known:
-            return " ".join(parts), None
-        parts.append(f"Can't tell yet of {joined([one.variant for one in known])}, which would cost less:")
-        first = min(known, key=lambda one: self._cost(one.variant))
-        return f"{' '.join(parts)} {self._more(first)}", first.more_inputs
+        if first is not None:
+            parts.append(f"Can't tell yet of {joined(cheaper)}, which would cost less: {self._more(first)}")
+        return " ".join(parts)
 
-    def nobody(self, found: dict[str, Candidate]) -> tuple[str, int | None]:
-        """Say why no variant is picked, and how many more inputs would tell."""
+    def nobody(self, found: dict[str, Candidate], first: Candidate | None) -> str:
+        """Say why no variant is picked; `first` is the one that it would be if more inputs showed what it seems."""
         every = list(found.values())
         chance = [self.asked.rows[one.variant] for one in every if one.status == "chance"]
         if len(chance) == len(every):
-            return f"No pick. {guessing_sentence(chance, len(chance))}.", None
+            return f"No pick. {guessing_sentence(chance, len(chance))}."
+        what = f"Can't tell yet which to ship: no variant is shown to {self._conditions(0)}."
+        if first is not None:
+            return f"{what} By the figures alone it would be {first.variant}: {self._more(first)}"
         opened = [one for one in every if one.status == "open"]
         if opened:
-            known = [one for one in opened if one.more_inputs is not None]
-            first = min(known or opened, key=lambda one: self._cost(one.variant))
-            what = f"Can't tell yet which to ship: no variant is shown to {self._conditions(0)}."
-            by = f" By the figures alone it would be {first.variant}:" if known else ""
-            return f"{what}{by} {self._more(first)}", first.more_inputs
+            return f"{what} {self._more(opened[0])}"
         missed = [one for one in every if one.misses]
         if not missed:
-            return f"No pick: no variant is shown to {self._conditions(0)}.", None
+            return f"No pick: no variant is shown to {self._conditions(0)}."
         if all(one.status == "unmeasured" for one in missed):
-            bound = next(bound for bound, by in (missed[0].misses or {}).items() if by == float("inf"))
-            return f"No pick: {bound.text} can't be checked, as {missed[0].reason}.", None
-        near = min(missed, key=lambda one: max((one.misses or {}).values()))
-        said = [self._missed(near.variant, bound) for bound in near.misses or {}]
-        return f"No variant keeps the budget. {near.variant} comes closest: {joined(said)}.", None
+            bound = next(bound for bound, by in missed[0].misses if by == float("inf"))
+            return f"No pick: {bound.text} can't be checked, as {missed[0].reason}."
+        near = min(missed, key=lambda one: max(by for _, by in one.misses))
+        said = [self._missed(near.variant, bound) for bound, _ in near.misses]
+        return f"No variant keeps the budget. {near.variant} comes closest: {joined(said)}."
 
     def unranked(self, why: str) -> str:
         """Say why nothing can be ranked on the axis."""
@@ -89,10 +86,6 @@ class Reasons:
         """Return what is said of the cheapest: fewest instructions, shortest latency."""
         sources = [row["power_source"] for row in self.asked.rows.values()]
         return metric.best.format(counter=self.group.counter, energy=energy_name(sources))
-
-    def _cost(self, name: str) -> float:
-        value = self.asked.rows[name][self.axis.column]
-        return float("inf") if value is None else float(value)
 
     def _conditions(self, count: int) -> str:
         """Return what is asked of one variant, of several, or (0) of any, the budget first."""
@@ -112,8 +105,8 @@ class Reasons:
             return "not compared"
         if one.variant == one.best:
             return "which has the best figure"
-        change = numbers.plain_change(metric.scale, metric.unit, one.change)
-        said = f"{change} of {metric.called or metric.name} against {one.best}"
+        by = numbers.with_unit(metric.scale, metric.unit, one.change)
+        said = f"{by} of {metric.called or metric.name} against {one.best}"
         if one.low == one.high:
             return f"{said}, exactly"
         return f"{said}, interval {numbers.plain_span(metric.scale, metric.unit, one.low, one.high)}"
@@ -147,6 +140,8 @@ class Reasons:
 
     def _missed(self, name: str, bound: Bound) -> str:
         metric, row = METRICS[bound.metric], self.asked.rows[name]
+        if metric.name in ("accuracy", "score") and self.asked.score is not None:
+            metric = self.asked.score
         if row[metric.column] is None:
             return f"its {metric.name} is unknown"
         by = shown(metric, {**row, metric.column: abs(row[metric.column] - bound.value)}, self.group.counter, bare=True)
@@ -166,14 +161,14 @@ def shown(metric: Metric, row: CaseRow, counter: str, *, bare: bool = False) -> 
         unit = {"us": "\u00b5s", "uJ": "\u00b5J"}[metric.unit]
         return f"{numbers.count(round(value, 1))} {unit}" + ("" if bare else f" {metric.name}")
     samples = int(row["samples"])
-    said = numbers.score(value, metric.unit, samples)
     if bare:
-        return f"{100 * value:.2g} points" if metric.unit == "share" else f"{value:.2g} {metric.unit}".rstrip()
+        return (
+            f"{100 * value:.2g} points" if metric.unit == "share" else f"{numbers.figure(value)} {metric.unit}".rstrip()
+        )
     low, high = row[f"{metric.column}_low"], row[f"{metric.column}_high"]
-    around = (
-        "" if low is None or high is None else f" (95 % interval {numbers.scores(low, high, metric.unit, samples)})"
-    )
-    return f"{metric.called or metric.name} {said}{around}"
+    known = low is not None and high is not None
+    around = f" (95 % interval {numbers.scores(low, high, metric.unit, samples)})" if known else ""
+    return f"{metric.called or metric.name} {numbers.score(value, metric.unit, samples)}{around}"
 
 
 def _are(count: int) -> str:

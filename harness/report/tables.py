@@ -82,9 +82,6 @@ class Images:
 def variants(group: Group, images: Images) -> Table:
     """Return the table of a group's variants, a column only where there is a figure for it."""
     rows = records(group.cases)
-    ticks = group.counter
-    energy = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
-    latency = any(known(row["latency_us_median"]) for row in rows)
     score = leading(row["metric"] for row in rows)
     columns: dict[str, tuple[_Show, str]] = {
         **({score.called or score.name: (partial(_score, score.unit), score.column)} if score else {}),
@@ -92,13 +89,9 @@ def variants(group: Group, images: Images) -> Table:
         "agrees with reference": (_share, "agreement"),
         "its 95 % interval": (partial(_interval, "share"), "agreement"),
         "greatest difference": (_three_digits, "reference_difference_max"),
-        f"{ticks} (median)": (_count, "ticks_median"),
-        **({} if latency else {f"{ticks} (p95)": (_count, "ticks_p95")}),
-        "latency (median), µs": (_one_decimal, "latency_us_median"),
+        **_costs(group, rows),
+        f"{group.counter} (p95)": (_count, "ticks_p95"),
         "latency (p95), µs": (_one_decimal, "latency_us_p95"),
-        f"{energy}, µJ": (_one_decimal, "energy_uj"),
-        "peak RAM, bytes": (_count, "ram_peak_bytes"),
-        "flash, bytes": (_count, "flash_bytes"),
         "flash compressed, bytes": (_count, "flash_compressed_bytes"),
     }
     cells = {
@@ -116,38 +109,30 @@ def variants(group: Group, images: Images) -> Table:
 def choice(group: Group, picked: Pick) -> Table:
     """Return the table that a pick is made from: each variant's score, against the best, and what it costs."""
     rows, found = records(group.cases), {one.variant: one for one in picked.candidates}
-    score = group.score if picked.score else None
-    columns: list[tuple[str, list[Cell]]] = [
-        ("ship it?", [_standing(row, found.get(row["variant"]), picked) for row in rows])
-    ]
+    score = group.score
+    columns = {"device": [_device(row) for row in rows]} if group.several else {}
+    columns["ship it?"] = [_standing(row, found.get(row["variant"]), picked) for row in rows]
     if score is not None:
-        columns.append((score.called or score.name, [_scored(row, score) for row in rows]))
-        columns.append(("against the best", [_behind(found.get(row["variant"]), score) for row in rows]))
-    costs = dict.fromkeys((picked.axis, "latency", "ticks", "energy", "peak_ram", "flash"))
-    for metric in map(METRICS.__getitem__, costs):
-        if metric.name == "ticks" and any(column.startswith("latency") for column, _ in columns):
-            continue
-        title = _cost_title(metric, group, rows)
-        columns.append(
-            (
-                title,
-                [_cell(_one_decimal if metric.unit in ("us", "uJ") else _count, row, metric.column) for row in rows],
-            )
-        )
-    if group.several:
-        columns.insert(0, ("device", [_device(row) for row in rows]))
-    kept = [(title, cells) for title, cells in columns if any(cell.text != NONE for cell in cells)]
+        columns[score.called or score.name] = [_scored(row, score) for row in rows]
+        columns["against the best"] = [_behind(found.get(row["variant"]), score) for row in rows]
+    for title, (show, name) in _costs(group, rows).items():
+        columns[title] = [_cell(show, row, name, interval=False) for row in rows]
+    kept = {title: cells for title, cells in columns.items() if any(cell.text != NONE for cell in cells)}
     names = [_name(row, "picked" if row["variant"] == picked.variant else "") for row in rows]
-    head = (("variant", False), *((title, title not in ("device", "ship it?")) for title, _ in kept))
-    return Table(head, tuple(zip(names, *(cells for _, cells in kept), strict=True)))
+    head = (("variant", False), *((title, title not in ("device", "ship it?")) for title in kept))
+    return Table(head, tuple(zip(names, *kept.values(), strict=True)))
 
 
-def _cost_title(metric: Metric, group: Group, rows: Sequence[dict[str, Any]]) -> str:
-    if metric.name == "energy":
-        return f"{energy_name(row['power_source'] for row in rows if known(row['energy_uj']))}, µJ"
-    return {"ticks": f"{group.counter} (median)", "latency": "latency (median), µs"}.get(metric.name) or _TITLES[
-        metric.name
-    ]
+def _costs(group: Group, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[_Show, str]]:
+    """Return the columns of what a variant costs; a column stays empty where nothing was measured."""
+    energy = energy_name(row["power_source"] for row in rows if known(row["energy_uj"]))
+    return {
+        f"{group.counter} (median)": (_count, "ticks_median"),
+        "latency (median), µs": (_one_decimal, "latency_us_median"),
+        f"{energy}, µJ": (_one_decimal, "energy_uj"),
+        "peak RAM, bytes": (_count, "ram_peak_bytes"),
+        "flash, bytes": (_count, "flash_bytes"),
+    }
 
 
 def _standing(row: dict[str, Any], one: Candidate | None, picked: Pick) -> Cell:
@@ -164,20 +149,14 @@ def _standing(row: dict[str, Any], one: Candidate | None, picked: Pick) -> Cell:
         "unmeasured": "✕ not measured",
         "chance": "✕ may be chance",
     }[one.status]
-    below = (
-        f"about {one.more_inputs:,} more inputs would"
-        if one.more_inputs
-        else one.reason
-        if one.status != "worse"
-        else ""
-    )
-    if one.status == "beyond" and one.misses:
-        below = ", ".join(bound.text for bound in one.misses)
+    below = f"about {one.more_inputs:,} more inputs would" if one.more_inputs else one.reason
+    if one.status in ("beyond", "worse"):
+        below = ", ".join(bound.text for bound, _ in one.misses)
     return Cell(word, kind="verdict same", below=below)
 
 
 def _scored(row: dict[str, Any], score: Metric) -> Cell:
-    cell = _cell(partial(_score, score.unit), row, score.column)
+    cell = _cell(partial(_score, score.unit), row, score.column, interval=False)
     around = known(row[f"{score.column}_low"]) and known(row[f"{score.column}_high"])
     return replace(cell, below=_interval(score.unit, row, score.column)) if around else cell
 
@@ -185,12 +164,18 @@ def _scored(row: dict[str, Any], score: Metric) -> Cell:
 def _behind(one: Candidate | None, score: Metric) -> Cell:
     if one is None or one.change is None:
         return Cell(NONE)
-    share = score.unit == "share"
-    said = f"{numbers.signed(100 * one.change)} points" if share else f"{one.change:+.3g} {score.unit}".rstrip()
     if one.low is None or one.high is None or one.low == one.high:
-        return Cell("equal" if one.low is not None and not one.change else said, one.change)
-    around = numbers.span(100 * one.low, 100 * one.high) if share else f"{one.low:+.3g} to {one.high:+.3g}"
-    return Cell(said, one.change, below=around)
+        return (
+            Cell("equal")
+            if one.low is not None and not one.change
+            else Cell(_difference(score, one.change), one.change)
+        )
+    around = numbers.plain_span(score.scale, score.unit, one.low, one.high).removesuffix(" points")
+    return Cell(_difference(score, one.change), one.change, below=around.replace("-", numbers.MINUS))
+
+
+def _difference(score: Metric, change: float) -> str:
+    return numbers.with_unit(score.scale, score.unit, change).replace("-", numbers.MINUS)
 
 
 def verdicts(rows: Sequence[Row], counter: str) -> Table | None:

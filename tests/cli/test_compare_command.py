@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from fakes.made_cases import pooled, write_run
+from fakes.recorded_runs import VARIANTS as MADE
+from fakes.recorded_runs import Setting, about, record_case
 from harness.cli import main
 from harness.errors import ConfigError
+from harness.report.content import compose
 from harness.report.gate import parse_margins
+from harness.report.page import escaped
+from harness.store import Run, load_results
 
 
 @pytest.fixture
@@ -72,6 +78,9 @@ def test_no_data_is_5(hil, run):
         (["a", "b", "c"], "two runs at most"),
         (["latest", "latest"], "are the same run"),
         (["--device", "nano33", "--device", "nano33"], "--device is given once, or twice"),
+        (["--axis", "speed"], '"speed" is no axis'),
+        (["--tolerance", "-1%"], '"-1%" is no tolerance'),
+        (["--budget", "ram<=3parsec"], "write ram<=3 with one of b, k"),
     ],
 )
 def test_mistakes_are_usage_errors(hil, run, arguments, words):
@@ -122,6 +131,30 @@ def test_json(hil, run):
     assert content["kind"] == "variants"
     assert {row["b_variant"] for row in content["rows"]} == {"int8"}
     assert content["gate"]["outcome"] == "ok"
+
+
+def test_the_terminal_json_and_markdown_give_one_answer_and_the_page_the_same_numbers_of_inputs(hil, tmp_path):
+    setting = Setting(samples=300)
+    with Run.create(tmp_path / "results", about(setting)) as run:
+        for suite in ("a", "b"):
+            for made in MADE[:5]:
+                record_case(run, made, replace(setting, suite=suite))
+    asked = ("--tolerance", "4%", "--budget", "flash<=40k")
+    content = json.loads(hil("compare", "--json", *asked).output)
+    text = " ".join(hil("compare", *asked).output.split())
+    page = hil("report", *asked, "--markdown", "-").output
+    assert [picked["suite"] for picked in content["picks"]] == ["a", "b"]
+    lines = [f"{picked['suite']} on {picked['place']}: {picked['sentence']}" for picked in content["picks"]]
+    assert text.endswith(" ".join(lines))
+    assert all(escaped(picked["sentence"]) in page for picked in content["picks"])
+    # A verdict counts all rows of the run, wherever it is read.
+    said = {row["reason"] for row in content["rows"] if row["samples_needed"]}
+    sections = compose(load_results(run.path)).sections
+    shown = {
+        cell.title.partition("; of ")[0] for one in sections for row in one.verdicts.rows for cell in row if cell.title
+    }
+    assert said
+    assert said <= shown
 
 
 def test_margins():

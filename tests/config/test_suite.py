@@ -55,6 +55,36 @@ def test_the_shipped_suite_is_read():
     assert len(suite.classes) == 10
 
 
+@pytest.mark.parametrize(
+    ("lines", "tolerance", "budget"),
+    [
+        ("tolerance: 0.02\nbudget: 'ram<=32k, accuracy>=0.9'", 0.02, "ram<=32k, accuracy>=0.9"),
+        ("tolerance: {accuracy: 1%}\nbudget: {ram: 32k, cycles: 2e6, accuracy: 0.9, latency: '<=5ms'}", 0.01,
+         "ram<=32k, cycles<=2e6, accuracy>=0.9, latency<=5ms"),
+        ("", None, ""),
+    ],
+)  # fmt: skip
+def test_what_to_ship_is_a_matter_of_the_suite(write, lines, tolerance, budget):
+    suite = load_suite(write(f"{SUITE}{lines}\n"))
+    assert (suite.tolerance, suite.budget) == (tolerance, budget)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("tolerance: -1", 'tolerance: "-1" is no tolerance'),
+        ("tolerance: {flash: 3}", "tolerance: is a number, or one for accuracy or score"),
+        ("budget: {ticks: 2M}", "say what is counted: instructions or cycles"),
+        ("budget: {rum: 2k}", 'did you mean "ram"'),
+        ("budget: 3", 'budget: "3" is no bound'),
+    ],
+)
+def test_a_tolerance_or_budget_that_makes_no_sense_is_refused(write, line, words):
+    with pytest.raises(ConfigError) as error:
+        load_suite(write(f"{SUITE}{line}\n"))
+    assert words in str(error.value)
+
+
 def test_limits_of_a_variant_go_over_those_of_the_suite(write):
     suite = load_suite(write())
     assert suite.variant("float32").limits["flash_bytes"].max == 1000

@@ -191,6 +191,7 @@ def test_a_run_from_start_to_end(pytester, monkeypatch):
             "int8 *x",
             "Emulated: no board was used.*",
             "Results: results/*Z-*",
+            "fashion_mnist on nano33, virtual backend, emulated: Can't tell yet which to ship: *",
         ]
     )
     loaded = results(pytester)
@@ -241,9 +242,12 @@ def test_a_run_that_is_worse_than_its_baseline_fails(pytester):
         (("--hil-fail-on", "flash>0"), "*needs --hil-baseline: worse than what?"),
         (("--hil-baseline", "main"), "*--hil-baseline main: no baseline 'main'*"),
         (("--hil-baseline", "latest", "--hil-fail-on", "flash<0"), "*would fail when flash gets better*"),
+        (("--hil-axis", "speed"), '*"speed" is no axis*'),
+        (("--hil-tolerance", "-1"), '*"-1" is no tolerance*'),
+        (("--hil-budget", "ram>=3k"), "*would refuse the better variants; write ram<=3k*"),
     ],
 )
-def test_a_mistake_in_the_baseline_shows_before_the_run(pytester, arguments, words):
+def test_a_mistake_in_what_is_asked_of_a_run_shows_before_the_run(pytester, arguments, words):
     result = pytester.runpytest(*RUN, *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([words])

@@ -152,7 +152,7 @@ def test_one_variant_alone_has_a_bar_for_each_layer(results):
 
 def test_a_legend_that_is_too_long_for_a_line_goes_on_in_the_next():
     names = ["depthwise conv 2d", "conv 2d", "fully connected", "max pool 2d", "softmax", "others"]
-    assert legend_lines(names) == [[0, 1, 2, 3], [4, 5]]
+    assert legend_lines(names) == [[0, 1, 2], [3, 4, 5]]
     assert legend_lines(names[:2]) == [[0, 1]]
 
 

@@ -16,12 +16,14 @@ from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
 from harness.cli import main
 from harness.config import load_suite
+from harness.config.pick import Wish
 from harness.errors import ConfigError
 from harness.image.model_card import TensorSpec
 from harness.measure.scoring import scoring
 from harness.report.compare import compare_variants
 from harness.report.content import compose
 from harness.report.page import render_page
+from harness.report.pick import picks
 
 FEATURES, INPUTS = 6, 48
 
@@ -148,6 +150,21 @@ def test_a_larger_error_is_worse_by_the_paired_test_of_the_metric(run):
     assert row.change == pytest.approx(row.b_value - row.a_value)
 
 
+@pytest.mark.parametrize(
+    ("wish", "variant", "words"),
+    [
+        (("ticks", "0.5", None), "right", "is shown to be within 0.5 of the lowest root mean square error"),
+        (("ticks", "3", "score<=1"), "right", "the only variant that keeps score<=1 and is shown to be within 3 of"),
+        (("ticks", "3", None), "right", "shifted is level with it there. Nothing is given up."),
+        (("ticks", "3", "score<=0.01"), None, "right comes closest: root mean square error"),
+        (("ticks", "3", "accuracy>=0.5"), None, "can't be checked, as what is scored is root mean square error"),
+    ],
+)
+def test_the_variant_to_ship_is_within_the_tolerance_of_the_least_error(run, wish, variant, words):
+    found = next(one for one in picks(run[2], Wish.read(*wish)) if one.suite == "values")
+    assert (found.variant, words in found.sentence) == (variant, True), found.sentence
+
+
 @pytest.mark.slow
 def test_the_page_calls_a_score_by_its_metric(run):
     page = render_page(compose(run[2]))
@@ -192,6 +209,7 @@ def test_outputs_are_scored_anew_without_a_board(run):
         ("values", "metric: rmse", "metric: {name: topk, n: 3}", "metric: metric topk has no parameter"),
         ("sounds", "classes: [normal, odd]", "classes: [a, b, c]", "classes: metric reconstruction takes two classes"),
         ("costs", "metric: none", "metric: mae", "metric: metric mae needs labels"),
+        ("costs", "metric: none", "metric: none\n        tolerance: 1", "tolerance: metric none has no score"),
         ("costs", "metric: none", "metric: topk 5", "metric: 'topk 5' is no metric; write top1"),
     ],
 )

@@ -48,7 +48,7 @@ _LIMIT_SHOWN = 0.4
 #: Operators that have a colour of their own; the others share the last one.
 _COLORED = 5
 
-_ROW = 30.0
+_ROW = 36.0
 _BAR = 9.0
 
 
@@ -101,7 +101,7 @@ def flash(cases: pd.DataFrame, limit_bytes: int | None = None) -> Figure:
         parts, value = [(size, SERIES[0])], _with_share(size, limit_bytes)
         if known(row.get("flash_compressed_bytes")) and row["flash_compressed_bytes"] <= size:
             small = float(row["flash_compressed_bytes"])
-            parts, value = [(small, SERIES[0]), (size - small, SERIES[2])], f"{value}; {numbers.kib(small)} compressed"
+            parts, value = [(small, SERIES[0]), (size - small, SERIES[2])], f"{value}, {numbers.kib(small)} compressed"
             entries = [("image, compressed", SERIES[0]), ("what compression saves", SERIES[2])]
         bars.append(_Bar(str(row["variant"]), value, parts))
     return _draw_bars(bars, entries, limit_bytes, "flash of the board")
@@ -164,7 +164,7 @@ def _draw_bars(
     longest = max(sum(size for size, _ in bar.parts) for bar in bars) or 1.0
     line = limit if limit and longest >= _LIMIT_SHOWN * limit else None
     head = 8.0 + LEGEND_LINE * len(legend_lines([name for name, _ in entries]))
-    foot = 20.0 if limit else 4.0
+    foot = 25.0 if limit else 4.0
     with style():
         figure, axes = blank(head + _ROW * len(bars) + foot, left=1, right=1, top=head, bottom=foot)
         legend(figure, entries)
@@ -175,7 +175,7 @@ def _draw_bars(
             _draw(axes, bar, _ROW * number, line)
         if limit:
             said = "full width: " if line else "percentages: of the "
-            y = 6 / (figure.get_figheight() * INCH)
+            y = 9 / (figure.get_figheight() * INCH)
             text = f"{said}{limit_name}, {numbers.kib(limit)}"
             figure.text(0, y, text, fontsize=SMALL, color=MUTED, va="center_baseline")
     return figure
@@ -186,7 +186,7 @@ def _draw(axes: Axes, bar: _Bar, top: float, limit: float | None) -> None:
     name = shorten(bar.name, TEXT, WIDTH - 12 - text_width(bar.value, SMALL))
     axes.text(0, top + 9, name, fontsize=TEXT, color=INK, va="center_baseline")
     axes.text(x, top + 9, bar.value, fontsize=SMALL, color=MUTED, va="center_baseline", ha="right")
-    low = top + 17
+    low = top + 20
     if limit:
         axes.add_patch(Rectangle((0, low), limit, _BAR, color=RULE, alpha=0.45, lw=0))
         axes.add_line(Line2D([limit, limit], [low, low + _BAR], color=BAD, lw=1.6, clip_on=False))

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 WIDTH: Final = 380.0
 
 #: Sizes of text in points.
-TEXT: Final = 10.5
-SMALL: Final = 9.5
+TEXT: Final = 12.5
+SMALL: Final = 12.0
 
 #: Colours on white paper, and the CSS variable that a page may replace each with. The colours of data are from Okabe
 #: and Ito (https://jfly.uni-koeln.de/color/), which people with any kind of colour vision can tell apart.
@@ -73,7 +73,7 @@ _PATCH = 12.0
 _LEGEND_GAP = 14.0
 
 #: Height of a line of a legend in points.
-LEGEND_LINE: Final = 14.0
+LEGEND_LINE: Final = 17.0
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast
 
@@ -44,8 +45,12 @@ COSTS: Final = {metric.column: metric for metric in METRICS.values() if metric.t
 #: Costs that are further apart than this are drawn on a logarithmic axis.
 _LOG_RATIO = 5
 
-_LABEL_HEIGHT = 11.0
-_LABEL_WIDTH = 150.0
+_LABEL_HEIGHT = 14.0
+_LABEL_WIDTH = 160.0
+#: Room that a label keeps from the next one, and how close points are that share one; in points.
+_GAP, _TOGETHER = 6.0, 6.0
+#: So many names stand in one label.
+_NAMED = 3
 
 
 def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
@@ -68,7 +73,7 @@ def accuracy_against(cases: pd.DataFrame, x: str = "ticks_median") -> Figure:
     nothing = f"no complete case has both {score.name} and {x}"
     rows = drawable(complete(cases, score.column, x), "accuracy_against", nothing, x)
     with style():
-        figure, axes = blank(280, left=38, right=8, top=12, bottom=36)
+        figure, axes = blank(300, left=48, right=8, top=16, bottom=42)
         _draw(axes, rows, COSTS[x], score)
     return figure
 
@@ -104,7 +109,12 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
         points.set(mfc=face, mec=color, mew=1.2)
         axes.add_line(points)
     names = [shorten(str(name), SMALL, _LABEL_WIDTH) for name in rows["variant"]]
-    _label(axes, names, list(zip(xs, ys, strict=True)), best, steps)
+    _label(axes, names, list(zip(xs, ys, strict=True)), best, [*_corners(steps), *lines[True], *lines[False]])
+
+
+def _corners(steps: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Return the lines that a front is drawn with."""
+    return [line for (ax, ay), (bx, by) in pairwise(steps) for line in ([(ax, ay), (bx, ay)], [(bx, ay), (bx, by)])]
 
 
 def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
@@ -137,7 +147,7 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
     axes.set_title(
         f"{score.called or score.name}{unit}",
         loc="left",
-        x=-38 / (WIDTH - 46),
+        x=-48 / (WIDTH - 56),
         y=1.0,
         pad=3,
         fontsize=SMALL,
@@ -150,9 +160,13 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
 
 
 def _label(
-    axes: Axes, names: list[str], at: list[tuple[float, float]], best: list[bool], steps: list[tuple[float, float]]
+    axes: Axes,
+    names: list[str],
+    at: list[tuple[float, float]],
+    best: list[bool],
+    lines: list[list[tuple[float, float]]],
 ) -> None:
-    """Write the names of the points where there is room for them."""
+    """Write the names of the points where there is room for them; points that can't be told apart share a label."""
     figure = cast("Figure", axes.get_figure(root=True))
     scale = INCH / figure.dpi
 
@@ -161,23 +175,35 @@ def _label(
 
     (left, bottom), (_, top) = axes.transAxes.transform([(0, 0), (1, 1)]) * scale
     frame = Box(left + 1, bottom + 2, WIDTH - 2, top + 10)
-    corners = [(bx, ay) for (_, ay), (bx, _) in pairwise(steps)]
-    from_, to, turns = points(steps[:-1]), points(steps[1:]), points(corners)
+    groups: list[list[int]] = []
     centers = points(at)
-    sizes = [(text_width(name, SMALL), _LABEL_HEIGHT) for name in names]
-    labels = place(centers, sizes, frame, [*zip(from_, turns, strict=True), *zip(turns, to, strict=True)])
-    for name, center, label, is_best in zip(names, centers, labels, best, strict=True):
-        _write(figure, name, center, label, INK if is_best else MUTED)
+    for i in sorted(range(len(at)), key=lambda i: not best[i]):
+        near = (one for one in groups if math.dist(centers[one[0]], centers[i]) < _TOGETHER)
+        found = next(near, None)
+        if found is None:
+            groups.append([i])
+        else:
+            found.append(i)
+    shown = [_together([names[i] for i in group]) for group in groups]
+    sizes = [(max(text_width(name, SMALL) for name in some) + _GAP, _LABEL_HEIGHT * len(some)) for some in shown]
+    ends = [(start, end) for start, end in (points(line) for line in lines)]
+    labels = place([centers[group[0]] for group in groups], sizes, frame, ends)
+    for group, some, label in zip(groups, shown, labels, strict=True):
+        _write(figure, "\n".join(some), centers[group[0]], label, INK if best[group[0]] else MUTED)
+
+
+def _together(names: list[str]) -> list[str]:
+    return names if len(names) <= _NAMED + 1 else [*names[:_NAMED], f"and {len(names) - _NAMED} more"]
 
 
 def _write(figure: Figure, name: str, center: tuple[float, float], label: Label, color: str) -> None:
     width, height = figure.get_figwidth() * INCH, figure.get_figheight() * INCH
     box = label.box
-    x = {"left": box.left, "right": box.right, "center": (box.left + box.right) / 2}[label.align]
+    x = {"left": box.left + 1, "right": box.right - 1, "center": (box.left + box.right) / 2}[label.align]
     y = (box.bottom + box.top) / 2
     if label.leader:
         near_x = min(max(center[0], box.left), box.right)
         near_y = min(max(center[1], box.bottom), box.top)
         ends = [center[0] / width, near_x / width], [center[1] / height, near_y / height]
         figure.add_artist(Line2D(*ends, transform=figure.transFigure, color=MUTED, lw=0.6, alpha=0.6))
-    figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=label.align, va="center_baseline")
+    figure.text(x / width, y / height, name, fontsize=SMALL, color=color, ha=label.align, va="center", linespacing=1.1)
