@@ -117,7 +117,8 @@ def test_every_committed_image_lists_its_layers(prebuilt):
         assert [spec.layer for spec in image.layers] == list(range(len(image.layers)))
         assert sum(spec.macs for spec in image.layers) == image.card.macs
         assert sum(spec.parameters for spec in image.layers) == image.card.parameters
-        assert image.layers[-1].output == image.card.output.shape
+        ends = [spec.output for spec in image.layers]  # what a model keeps for its next step may be written last
+        assert image.card.output.shape in (ends if image.card.state_bytes else ends[-1:])
         for spec in image.layers:
             assert spec.kernel in image.symbols
 
