@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
+from harness.report.metrics import leading
+from harness.report.numbers import score, scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROOT = Path(__file__).parent.parent
-HEAD = "| variant | accuracy (95 % interval) | instructions | against | flash | compressed | peak RAM |"
+HEAD = "| variant | {score} (95 % interval) | instructions | against | flash | compressed | peak RAM |"
 RULE = "|---|---|---:|---:|---:|---:|---:|"
 
 
@@ -27,19 +29,21 @@ def tables(cases: pd.DataFrame) -> str:
     for suite, rows in cases.groupby("suite", sort=False):
         samples = int(rows["samples"].iloc[0])
         medians = rows.set_index("variant")["ticks_median"]
-        lines = [f"**{suite}**, {samples:,} inputs", "", HEAD, RULE]
+        metric = leading(rows["metric"])
+        lines = [f"**{suite}**, {samples:,} inputs", "", HEAD.format(score=metric.called or metric.name), RULE]
         lines += [_line(row, medians) for _, row in rows.iterrows()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
 def _line(row: pd.Series, medians: pd.Series) -> str:
-    accuracy, low, high = (f"{100 * row[name]:.1f}" for name in ("accuracy", "accuracy_low", "accuracy_high"))
+    samples, unit = int(row["samples"]), leading([row["metric"]]).unit
+    around = scores(row["score_low"], row["score_high"], unit, samples).removesuffix(" %")
     baseline = row["baseline"]
     known = isinstance(baseline, str) and baseline in medians
     against = f"{row['ticks_median'] / medians[baseline]:.3f}x {baseline}" if known else "-"
     figures = [f"{row[name]:,.0f}" for name in ("flash_bytes", "flash_compressed_bytes", "ram_peak_bytes")]
-    cells = [f"`{row['variant']}`", f"{accuracy} % ({low} to {high})", f"{row['ticks_median']:,.0f}", against, *figures]
+    cells = [f"`{row['variant']}`", f"{score(row['score'], unit, samples)} ({around})", f"{row['ticks_median']:,.0f}", against, *figures]
     return f"| {' | '.join(cells)} |"
 
 
