@@ -59,7 +59,7 @@ class Reasons:
             return f"No pick. {guessing_sentence(chance, len(chance))}."
         what = f"Can't tell yet which to ship: no variant is shown to {self._conditions(0)}."
         if first is not None:
-            return f"{what} By the figures alone it would be {first.variant}: {self._more(first)}"
+            return f"{what} By the figures alone it would be {first.variant}: {self._more(first, named=True)}"
         opened = [one for one in every if one.status == "open"]
         if opened:
             return f"{what} {self._more(opened[0])}"
@@ -131,12 +131,13 @@ class Reasons:
                 said.append(f"{by} ({least} takes {bare})")
         return said
 
-    def _more(self, one: Candidate) -> str:
-        samples = int(self.asked.rows[one.variant]["samples"])
+    def _more(self, one: Candidate, *, named: bool = False) -> str:
+        shown_by = f"{int(self.asked.rows[one.variant]['samples']):,} inputs don't show it"
+        said = shown_by if named else f"{shown_by} of {one.variant}"
         if one.more_inputs is None:
-            return f"{samples:,} inputs don't show it of {one.variant}: {one.reason}."
+            return f"{said}: {one.reason}."
         more = f"about {one.more_inputs:,} more inputs would, if the figures are what they seem"
-        return f"{samples:,} inputs don't show it of {one.variant} ({self._change(one)}); {more}."
+        return f"{said} ({self._change(one)}); {more}."
 
     def _missed(self, name: str, bound: Bound) -> str:
         metric, row = METRICS[bound.metric], self.asked.rows[name]
