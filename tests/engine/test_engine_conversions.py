@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.targets import CortexModel, HostModel
-from engine.tflite_writer import Op, T, write_tflite
+from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite
 from harness.build.interpreters import open_interpreter
 from harness.build.operators import KINDS
@@ -95,6 +95,15 @@ def test_a_conversion(kind, source, target, compiled):
     assert sum(len(np.unique(theirs)) for theirs in want) > 60
     for ours, theirs in zip(got, want, strict=True):
         np.testing.assert_array_equal(ours.ravel(), theirs)
+
+
+def test_a_cast_of_a_constant_is_that_of_the_kernel(compiled):
+    numbers = [0.5, -1.5, 7.9, 3e9, -3e9, np.inf, -np.inf, np.nan]
+    x, number, y = T((1, 8), "int32"), T((1, 8), "int32"), T((1, 16), "int32")
+    operators = [Op("CAST", [constant([numbers], "float32")], number), Op("CONCATENATION", [x, number], y, {"Axis": 1})]
+    model, oracle = compiled(write_tflite(operators, x))
+    values = np.arange(8, dtype=np.int32).reshape(1, 8)
+    np.testing.assert_array_equal(model(values).ravel(), oracle.run(values))
 
 
 def test_real_values_beyond_all_integers_saturate(compiled):
