@@ -54,4 +54,17 @@ CAST(hil_cast_s32_f32, int32_t, float)
 CAST(hil_cast_s8_s32, int8_t, int32_t)
 CAST(hil_cast_u8_s32, uint8_t, int32_t)
 CAST(hil_cast_s16_s32, int16_t, int32_t)
-CAST(hil_cast_f32_s32, float, int32_t)
+
+/* As TFLite Micro: what doesn't fit becomes the limit, what is no number 0. C leaves both undefined. */
+void hil_cast_f32_s32(const struct hil_cast *p, const float *x, int32_t *y)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        const float v = x[i];
+        if (v >= 2147483648.0f)
+            y[i] = INT32_MAX;
+        else if (v >= -2147483648.0f)
+            y[i] = (int32_t)v;
+        else
+            y[i] = v < 0.0f ? INT32_MIN : 0;
+    }
+}

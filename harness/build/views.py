@@ -155,6 +155,15 @@ def _of_numbers(function: Callable[..., Any]) -> Fold:
     return fold
 
 
+def _cast(node: Node) -> Any:
+    """Return the numbers; those that an int32 can't hold as its kernel gives them."""
+    (x,) = _values(node)
+    if node.x.dtype.startswith("float") and node.y.dtype == "int32":
+        limits = np.iinfo(np.int32)
+        return np.clip(np.nan_to_num(x.astype(np.float64)), limits.min, limits.max)
+    return x
+
+
 def _product(x: Values, axes: Values) -> Any:
     return x.prod(tuple(axes.ravel()))
 
@@ -168,7 +177,7 @@ def _range(node: Node) -> Any:
 #: What operators make of constants, or of a shape. Values of another shape than the output's are put into it.
 FOLDS: Mapping[str, Fold] = {
     "ADD": _of_numbers(np.add),
-    "CAST": lambda node: node.x.data,
+    "CAST": _cast,
     "CONCATENATION": lambda node: np.concatenate(_values(node), node.option("Axis")),
     "FILL": lambda node: np.broadcast_to(_values(node)[1], node.y.shape),
     "MAXIMUM": _of_numbers(np.maximum),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from engine.tflite_writer import Op, T, constant, write_tflite
@@ -11,7 +9,7 @@ from engine.tflite_writer import Op, T, constant, write_tflite
 SAME, VALID = 0, 1
 UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
 #: Of float32 only.
-FLOAT_UNARY = ("ELU", "EXP", "GELU", "NEG", "SQUARE")
+FLOAT_UNARY = ("ELU", "EXP", "NEG", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
 FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
 
@@ -118,9 +116,8 @@ def unary(m, kind):
 
 def float_unary(m, kind):
     x = m.tensor(m.any_shape())
-    options = {"Approximate": m.number(0, 1)} if kind == "GELU" else {}
     if kind in FLOAT_UNARY:
-        return [Op(kind, [x], m.like(x, x.shape), options)]
+        return [Op(kind, [x], m.like(x, x.shape))]
     squares, more = m.like(x, x.shape), m.like(x, x.shape)
     above = constant(np.full(x.shape, 0.1), "float32")
     return [Op("SQUARE", [x], squares), Op("ADD", [squares, above], more), Op(kind, [more], m.like(x, x.shape))]
@@ -163,34 +160,8 @@ def pair(m, kind):
 def quantize(m, _kind):
     """From float or int8 to int8, and back to float."""
     x = m.tensor(m.any_shape())
-    q, r = (m_tensor(m, x.shape) for _ in range(2))
+    q, r = (T(x.shape, "int8", (m.scale(-7, -4),), (m.number(-60, 60),)) for _ in range(2))
     return [Op("QUANTIZE", [x], q), Op("QUANTIZE", [q], r), Op("DEQUANTIZE", [r], T(x.shape, "float32"))]
-
-
-def conversions(m, _kind):
-    """From int8 or float32 through all integer types, and some numbers as they are."""
-    x = m.tensor(m.any_shape())
-    if m.dtype == "float32":
-        kept = T(x.shape, "int32")
-        return [Op("CAST", [x], kept), Op("CAST", [kept], T(x.shape, "float32"))]
-    types = ["uint8", "int8", "int16", "int16", "int8", m.pick("int32", "int8", "int16")]
-    tensors = [x, *(m_tensor(m, x.shape, dtype) for dtype in types)]
-    operators = [Op("QUANTIZE", list(pair[:1]), pair[1]) for pair in pairwise(tensors)]
-    last = tensors[-1]
-    if last.dtype == "int16":
-        return [*operators, Op("DEQUANTIZE", [last], T(x.shape, "float32"))]
-    return operators if last.dtype == "int32" else [*operators, Op("CAST", [last], T(x.shape, "int32"))]
-
-
-def m_tensor(m, shape, dtype="int8"):
-    if dtype == "int16":
-        return T(tuple(shape), dtype, (m.scale(-13, -10),), (0,))
-    if dtype == "int32":
-        return T(tuple(shape), dtype, (m.scale(-20, -10),), (0,))
-    if dtype == "uint8":
-        return T(tuple(shape), dtype, (m.scale(-7, -4),), (m.number(60, 180),))
-
-    return T(tuple(shape), "int8", (m.scale(-7, -4),), (m.number(-60, 60),))
 
 
 def binary(m, kind):
@@ -458,7 +429,6 @@ MAKERS = {
     **dict.fromkeys(("SUM", "REDUCE_MAX"), reduction),
     **dict.fromkeys(("SUB", "DIV", "MINIMUM", "MAXIMUM", "PRELU"), pair),
     "ARG_MAX": arg_max,
-    "CAST": conversions,
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
     "ADD": binary,
