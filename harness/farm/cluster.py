@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-#: Of what is sent between driver and workers; it changes with `harness.farm.task`.
-PROTOCOL: Final = "2"
+#: Of what is sent between driver and workers; it changes with `harness.farm.order` and `task`.
+PROTOCOL: Final = "3"
 #: How long a connection may take.
 CONNECT_S: Final = 10.0
 #: How often it is asked whether a scheduler is back.

@@ -12,9 +12,10 @@ from harness.config import load_suite
 from harness.config.state import now, state_folder
 from harness.errors import ConfigError, HilError, StoreError
 from harness.farm.dispatch import FAILURES, Try, failures_in_a_row, limit_s, next_case
+from harness.farm.order import Packed, order_case, pack
 from harness.farm.results import NightResults
 from harness.farm.seats import Job, Seat, Seats, result_of
-from harness.farm.task import Packed, check, measure, order_case, pack
+from harness.farm.task import check, measure
 from harness.health.book import HealthBook
 from harness.health.check import task_for
 from harness.run.provenance import provenance
@@ -214,10 +215,7 @@ class Driver:
             job = seat.job
             if job is None:
                 continue
-            if seat.address is not None:
-                job.gone_at = None
-            elif job.gone_at is None:
-                job.gone_at = at
+            job.gone_at = None if seat.address is not None else job.gone_at or at
             hangs = at - job.began > job.limit_s + _TEST_S  # its process should have ended itself
             if hangs or (job.gone_at is not None and at - job.gone_at > _GONE_S):
                 with suppress(Exception):
@@ -298,12 +296,11 @@ class Driver:
 
     def _about(self) -> dict[str, Any]:
         suites = []
-        for case in self._night.cases:
-            with suppress(HilError):  # the case will say so
-                suites.append(self._suite(case.suite))
+        for name in dict.fromkeys(case.suite for case in self._night.cases):
+            with suppress(HilError):  # its cases will say so
+                suites.append(self._suite(name))
         options = {**self._night.options, "each": self._wish.nightly.each}
-        unique = tuple({suite.path: suite for suite in suites}.values())
-        return provenance(self._wish.lab, list(self._devices.values()), unique, options)
+        return provenance(self._wish.lab, list(self._devices.values()), tuple(suites), options)
 
     def _tell(self) -> None:
         """Write what the boards do, and say how far the night is."""

@@ -6,7 +6,6 @@ pytest loads it in every run on a machine that has the package, so nothing slow 
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.pytest_plugin.options import add_options, chosen_options, clashes, value_of, without_options
+from harness.pytest_plugin.without_device import device_flag, is_suite, is_yaml, refuse_suites
 from harness.run.signals import on_stop
 from harness.text.escape import printable
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from harness.pytest_plugin.xdist import Controller
     from harness.run.session import Session
     from harness.store.publish import Published
-
-_YAML = (".yaml", ".yml")
 
 
 @dataclass
@@ -81,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the boards, or say which suites lack one."""
     config.stash.setdefault(_STATE, _State({}))  # of a plugin that another one loads, options are never asked for
     if not value_of(config, "--device"):
-        _refuse_suites_without_device(config)
+        refuse_suites(config, config.stash[_STATE].flags)
         return
     hil_session = _open(config)
     if _in_parallel(config):
@@ -149,10 +147,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect suites."""
-    if file_path.suffix not in _YAML:
+    if not is_yaml(file_path):
         return None
     config, state = parent.config, parent.config.stash[_STATE]
-    if not _is_suite(file_path) and not (parent.session.isinitpath(file_path) and state.session):
+    if not is_suite(file_path) and not (parent.session.isinitpath(file_path) and state.session):
         return None
     from harness.pytest_plugin.items import SuiteFile, shortest
 
@@ -266,46 +264,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the tables."""
     write, state = terminalreporter.write_line, config.stash[_STATE]
     for path in state.unasked:
-        write(f"{path} was not run: say which board, for example {_device_flag(config)} nano33")
+        write(f"{path} was not run: say which board, for example {device_flag(state.flags)} nano33")
     if state.found:
         from harness.pytest_plugin.summary import write_summary
 
         write_summary(terminalreporter, state.found, state.published, state.judge, state.picked)
         if state.stopped.is_set():
             write("The run was interrupted. The boards are released; what had finished is in the results.")
-
-
-def _refuse_suites_without_device(config: pytest.Config) -> None:
-    """A suite that was named needs a board; one that merely lies in a folder is mentioned at the end."""
-    for argument in config.args:
-        path = config.invocation_params.dir / argument.split("::")[0]
-        if path.suffix in _YAML and _is_suite(path):
-            from harness.config import Lab, find_lab
-            from harness.errors import HilError
-
-            folders = [config.invocation_params.dir, config.rootpath]
-            try:
-                known = Lab.load(find_lab(value_of(config, "--lab"), folders)).known()
-            except HilError as error:
-                known = str(error)
-            flag, others = _device_flag(config), clashes(config.stash[_STATE].flags)
-            raise pytest.UsageError(
-                printable("\n".join([f"{argument}: say which board: {flag} nano33", *others, known]))
-            )
-
-
-def _device_flag(config: pytest.Config) -> str:
-    """Return what `--device` is called here."""
-    return config.stash[_STATE].flags["--device"] or "--device"
-
-
-def _is_suite(path: Path) -> bool:
-    """Tell a suite from any other YAML file without parsing it: it has the keys task and variants."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return all(re.search(key, content, re.MULTILINE) for key in (rb"^task\s*:", rb"^variants\s*:"))
 
 
 def _catch_signals(state: _State) -> None:

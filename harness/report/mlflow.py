@@ -17,7 +17,7 @@ from harness.store.runs import read_run_file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.schema import Column
+    from harness.column import Column
     from harness.store.results import Results
 
 #: What finds a case again: the name of its run and its number there, or its run and suite for the parent.

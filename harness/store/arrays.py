@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from harness.schema import Column
+    from harness.column import Column
 
 #: The tables that hold arrays, with the kind of their records in the journal.
 ARRAY_TABLES: Final[dict[str, tuple[str, tuple[Column, ...]]]] = {

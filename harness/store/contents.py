@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.schema import Column
+    from harness.column import Column
 
 _MANY = 2**63  # numbers of the tables have 64 bits
 _ATTEMPT_COLUMNS = {column.name: column for column in ATTEMPTS}

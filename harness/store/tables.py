@@ -16,13 +16,15 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.schema import KEY_NAMES, SCHEMA_VERSION, TABLES, Column
+from harness.schema import KEY_NAMES, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from harness.column import Column
 
 #: Rows held in memory at a time, so that ten million samples need no more memory than one case.
 CHUNK_ROWS = 65_536

@@ -15,7 +15,7 @@ from pyarrow import parquet
 import harness
 from harness.config import load_suite
 from harness.errors import ConfigError, ImageError
-from harness.farm.task import pack
+from harness.farm.order import pack
 from harness.image.input_tensors import input_tensors
 from harness.image.model_card import TensorSpec
 

@@ -10,7 +10,7 @@ import pytest
 from harness.config import load_suite
 from harness.config.sequence import Battery
 from harness.errors import ConfigError, HilError
-from harness.farm.task import pack
+from harness.farm.order import pack
 from harness.image.elf import load_image
 from harness.measure.duty import duty_columns, duty_sentence
 from harness.profile.inputs import random_inputs, suite_input
