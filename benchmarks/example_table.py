@@ -43,7 +43,13 @@ def _line(row: pd.Series, medians: pd.Series) -> str:
     known = isinstance(baseline, str) and baseline in medians
     against = f"{row['ticks_median'] / medians[baseline]:.3f}x {baseline}" if known else "-"
     figures = [f"{row[name]:,.0f}" for name in ("flash_bytes", "flash_compressed_bytes", "ram_peak_bytes")]
-    cells = [f"`{row['variant']}`", f"{score(row['score'], unit, samples)} ({around})", f"{row['ticks_median']:,.0f}", against, *figures]
+    cells = [
+        f"`{row['variant']}`",
+        f"{score(row['score'], unit, samples)} ({around})",
+        f"{row['ticks_median']:,.0f}",
+        against,
+        *figures,
+    ]
     return f"| {' | '.join(cells)} |"
 
 

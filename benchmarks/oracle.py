@@ -17,26 +17,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.boards.opening import choose_backend, open_board
-from harness.build.check import board_outputs, compare
+from harness.boards.start_image import start_image
+from harness.build.check import compare
 from harness.build.interpreters import open_interpreter
 from harness.config import Lab, load_suite
 from harness.image.elf import load_image
-from harness.image.input_tensors import input_tensors
+from harness.link.client import Link
+from harness.run.model_inputs import encode_inputs
 
 if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.build.check import Difference
-    from harness.build.interpreters import Interpreter
     from harness.config import Suite, Variant
     from harness.image.elf import Image
 
 ROOT = Path(__file__).parent.parent
-
-
-def oracle_outputs(tflite: Path, image: Image, inputs: np.ndarray) -> tuple[Interpreter, np.ndarray]:
-    """Run every input on the reference interpreter of the model's type. Returns it, and [N, outputs]."""
-    interpreter = open_interpreter(tflite, ["tflite-micro" if image.card.input.dtype == "int8" else "litert"])
-    return interpreter, np.stack([interpreter.run(tensor) for tensor in inputs])
 
 
 def model_of(image: Image) -> Path:
@@ -53,12 +48,20 @@ def model_of(image: Image) -> Path:
 
 
 def compare_variant(board: Board, suite: Suite, variant: Variant, samples: int | None) -> Difference:
-    """Run one variant on the board and on its oracle."""
+    """Run one variant on the board and on its oracle: step by step, where an input is a sequence of steps."""
     image = load_image(suite.image_path(variant, board.kind), board.kind)
-    data = suite.load_data(samples)
-    inputs = input_tensors(data, image.card.input, variant.resize)
-    interpreter, theirs = oracle_outputs(model_of(image), image, inputs)
-    return compare(interpreter, board_outputs(board, image, inputs), theirs)
+    inputs = encode_inputs(suite, variant, suite.load_data(samples), image, board.kind)
+    (given,), (output,) = image.card.inputs, image.card.outputs
+    link = Link(board.link(), board.name)
+    start_image(board, image, link)
+    ours = [output.decode(step.output) for steps in link.infer_sequences(inputs.steps) for step in steps]
+    interpreter = open_interpreter(model_of(image), ["tflite-micro" if given.dtype == "int8" else "litert"])
+    theirs = []
+    for steps in inputs.steps:
+        if interpreter.remembers:
+            interpreter.reset()
+        theirs += [interpreter.infer([given.decode(step)])[0] for step in steps]
+    return compare(interpreter, np.stack(ours), np.stack(theirs))
 
 
 def holds(found: Difference) -> bool:
@@ -69,7 +72,7 @@ def holds(found: Difference) -> bool:
 def words(found: Difference) -> str:
     """Say it in one line."""
     return (
-        f"{found.inputs} samples, {found.equal} outputs equal bit for bit, {found.predictions} predictions equal, "
+        f"{found.inputs} inferences, {found.equal} outputs equal bit for bit, {found.predictions} predictions equal, "
         f"largest difference {found.largest:.3g} (allowed {found.allowed:g}): {'ok' if holds(found) else 'DIFFERS'}"
     )
 

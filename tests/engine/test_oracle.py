@@ -19,5 +19,5 @@ def test_every_variant_agrees_with_the_reference_interpreter(suite, variant, nan
     pytest.importorskip("ai_edge_litert", reason="the oracle isn't installed")
     with open_board(nano33, "virtual") as board:
         agreement = compare_variant(board, suite, variant, 20)
-    assert agreement.inputs == 20
+    assert agreement.inputs >= 20  # recordings are taken whole, and of sequences each step counts
     assert holds(agreement), words(agreement)
