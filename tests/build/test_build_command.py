@@ -61,6 +61,7 @@ def test_a_model_becomes_an_image_and_says_what_it_takes(build, objects, toolcha
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["model.elf"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toolchain")
 @pytest.mark.parametrize(
     ("patches", "expected"),
@@ -77,6 +78,7 @@ def test_a_model_is_cut_into_the_patches_that_were_asked_for(build, objects, nan
     assert f"arena {image.ram_arena_bytes:,} B instead of 8,272" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toolchain")
 def test_patches_that_are_chosen_make_the_arena_smaller(build, objects, nano33, tmp_path):
     for options in (["--patches", "auto"], ["--patches", "2x1"]):
@@ -100,6 +102,7 @@ def test_patches_that_cannot_be_are_refused(build, options, message):
     assert message in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toolchain")
 def test_the_image_runs_a_suite_on_the_virtual_board_like_the_shipped_one(build, objects, tmp_path):
     result = build(MODEL, *BOARD, *objects, "-o", tmp_path / "images" / "nano33" / "mine.elf")
@@ -120,6 +123,7 @@ def test_the_image_runs_a_suite_on_the_virtual_board_like_the_shipped_one(build,
         assert list(ran["mine"][column]) == list(ran["int8"][column])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toolchain")
 def test_the_image_is_called_after_the_model_and_lies_here(build, objects, tmp_path):
     odd = tmp_path / "my möd*l (1).tflite"

@@ -133,6 +133,7 @@ def test_json(hil, run):
     assert content["gate"]["outcome"] == "ok"
 
 
+@pytest.mark.slow
 def test_the_terminal_json_and_markdown_give_one_answer_and_the_page_the_same_numbers_of_inputs(hil, tmp_path):
     setting = Setting(samples=300)
     with Run.create(tmp_path / "results", about(setting)) as run:

@@ -137,6 +137,7 @@ def test_a_check_needs_a_board(hil):
     assert hil("quarantine", "bench-1").exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient_check")
 def test_a_check_shows_its_steps_is_written_down_and_does_not_lift_what_a_person_said(hil, book):
     hil("quarantine", "bench-1", "--reason", "keep out")

@@ -168,6 +168,7 @@ def test_a_lock_that_cant_be_opened_is_named_with_what_to_do(wish, state, monkey
         run_night(wish())
 
 
+@pytest.mark.slow
 def test_a_board_that_isnt_attached_is_waited_for_then_left_out(wish, tmp_path):
     outcome = run_night(wish(devices=("real",), missing_s=0.5))
     assert (outcome.exit_code, dict(outcome.counts)) == (5, {"complete": 0, "failed": 0, "skipped": 2})

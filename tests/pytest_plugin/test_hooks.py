@@ -350,6 +350,7 @@ def test_v_shows_the_traceback(pytester, lab):
     assert "harness/run/session.py" in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_more_samples_than_there_are(pytester, lab):
     lab("task: ", "first: 3\ntask: ")
     result = pytester.runpytest(

@@ -134,6 +134,7 @@ def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(html):
     assert "no energy: no power monitor." in said
 
 
+@pytest.mark.slow
 def test_simulated_energy_is_never_shown_as_measured(tmp_path):
     setting = Setting(samples=30, energy_uj=9, power_source="simulated")
     said = Reader(render_page(page_of(record_run(tmp_path, VARIANTS[:3], setting)))).said()
@@ -142,6 +143,7 @@ def test_simulated_energy_is_never_shown_as_measured(tmp_path):
     assert "Simulated power: says nothing about a real board." in said
 
 
+@pytest.mark.slow
 def test_no_string_becomes_markup(hostile):
     html = render_page(hostile)
     reader = Reader(html)
@@ -215,6 +217,7 @@ def test_runs_on_other_inputs_are_no_part_of_a_history(tmp_path):
     assert section.unchanged.endswith("1 run on other inputs, or another number, left out.")
 
 
+@pytest.mark.slow
 def test_a_baseline_has_a_table_of_its_own(tmp_path):
     before, after = record_history(tmp_path, [{}, {"int8": 1.05}], Setting(samples=10), VARIANTS[:3])
     comparison = compare_runs(load_results(before), load_results(after))
@@ -267,6 +270,7 @@ def cpu_seconds(command):
     return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
 
 
+@pytest.mark.slow
 def test_a_pool_is_one_section_that_names_its_boards(tmp_path):
     setting = Setting(samples=30, backend="hardware", pool="nano33", layers=True)
     with Run.create(tmp_path, about(setting)) as run:
