@@ -61,7 +61,7 @@ def range_columns(
         kind: the kind of board; says which images the other variants have.
     """
     if isinstance(suite.inputs, RandomInputs):
-        note = f"random, over the range of the input{' (float32: 0 to 1)' * (spec.dtype == 'float32')}, seed {SEED}"
+        note = f"random, over the range of the input{f' ({spec.dtype}: 0 to 1)' * (spec.scale is None)}, seed {SEED}"
         return {"inputs_min": float(real.min()), "inputs_max": float(real.max()), "inputs_note": note}
     others: dict[str, TensorSpec] = {}
     if spec.dtype == "float32":  # its own input says nothing of the range that it expects
