@@ -190,7 +190,8 @@ class Node:
         """
         data = self.graph.tensors[self.operator.inputs[position]].data
         if data is None or data.dtype.kind not in "iu":
-            raise self.refused(f"input {position} isn't known before it runs", "constant axes, sizes and positions")
+            needed = "axes, sizes and positions that are constant: export it with a fixed input shape"
+            raise self.refused(f"input {position} isn't known before it runs", needed)
         return tuple(data.ravel().tolist())
 
     def option(self, name: str) -> int:
@@ -217,8 +218,7 @@ class Node:
             ConfigError: it is int8, but has none.
         """
         if tensor.quantization is None:
-            what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
-            raise self.refused(what, "a model that was quantized by a converter")
+            raise self.refused(f"{tensor.dtype} without a scale", "a model that was quantized by a converter")
         return tensor.quantization
 
     def limits(self) -> tuple[int, int]:
@@ -257,7 +257,9 @@ class Node:
         """
         x, y = self.x.shape, self.y.shape
         if len(x) != 4 or x[0] != 1:
-            raise self.refused(f"input of shape {list(x)}", "one image, [1, height, width, channels]")
+            raise self.refused(
+                f"input of shape {list(x)}", "one image, [1, height, width, channels]: export it for a batch of 1"
+            )
         options = self.operator.options
         dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
         if dilation != (1, 1):
