@@ -201,7 +201,7 @@ def test_damaged_files_are_errors_of_ours(build, tmp_path):
     for name, content, says in (
         ("text.tflite", b"no model at all", "is not a .tflite file"),
         ("cut.tflite", whole[: len(whole) // 2], "is damaged or cut short"),
-        ("empty.tflite", b"", "is not a .tflite file"),
+        ("empty.tflite", b"", "is empty"),
     ):
         (tmp_path / name).write_bytes(content)
         result = build(name, *BOARD)
