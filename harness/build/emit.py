@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 112
 _CTYPES = {
-    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "uint32", "int64")},
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")},
     "bool": "uint8_t",
     "float32": "float",
     "float64": "double",
@@ -256,6 +256,7 @@ def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
     kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
     xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)({_place(plan, x)})" for x in step.inputs]
+    xs += [f"({_CTYPES[t.dtype]} *)(void *)({_place(plan, t)})" for t in step.kept]
     y = f"({_CTYPES[step.output.dtype]} *)(void *)({_place(plan, step.output)})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]
     return f"    {kernel}({', '.join([f'&{struct}', *xs, y, *scratch])});\n"
