@@ -164,6 +164,34 @@ struct hil_fully_connected_w8 {
     float act_min, act_max;
 };
 
+/* How far apart the kernel's positions are, what zeros stand between inputs (up - 1), and groups of channels. */
+struct hil_spread {
+    uint16_t dilation_h, dilation_w, up_h, up_w, groups;
+};
+
+struct hil_conv_any_s8 {
+    struct hil_window window;
+    struct hil_spread spread;
+    struct hil_quant quant;
+    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups] */
+    const struct hil_channel *channels;
+};
+
+struct hil_conv_any_f32 {
+    struct hil_window window;
+    struct hil_spread spread;
+    const float *weights, *bias;
+    float act_min, act_max;
+};
+
+struct hil_conv_any_w8 {
+    struct hil_window window;
+    struct hil_spread spread;
+    const int8_t *weights;
+    const float *scales, *bias;
+    float act_min, act_max;
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -264,6 +292,10 @@ void hil_depthwise_w8(const struct hil_depthwise_w8 *p, const float *x, float *y
 void hil_depthwise_w8_plain(const struct hil_depthwise_w8 *p, const float *x, float *y);
 void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float *x, float *y);
 void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
+
+void hil_conv_any_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
+void hil_conv_any_f32(const struct hil_conv_any_f32 *p, const float *x, float *y);
+void hil_conv_any_w8(const struct hil_conv_any_w8 *p, const float *x, float *y);
 
 void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);

@@ -232,6 +232,13 @@ KINDS: Mapping[str, Kind] = {
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
+    "TRANSPOSE_CONV": Kind(
+        ("TransposeConvOptions", *_STRIDES, "FusedActivationFunction"),
+        (3, 4),
+        _is_convolution,
+        _both(lower_layers.transposed),
+        main=2,
+    ),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
     "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),

@@ -271,6 +271,39 @@ def depthwise(m, _kind):
     return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options)]
 
 
+def spread(m, kind):
+    """A dilated convolution, with several channels in a group or (GROUPED) with several groups, or a transposed one."""
+    depthwise, groups = kind == "DEPTHWISE_DILATED", m.number(2, 4) if kind == "CONV_GROUPED" else 1
+    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.number(1, 9))), m.number(1, 5)
+    kernel, dilation = (m.number(1, 3), m.number(2, 3)), m.pick((1, 2), (2, 1), (2, 2), (1, 1))
+    stride, padding = m.pick((1, 1), (1, 1), (2, 1), (2, 3)), m.pick(SAME, VALID)
+    options = {
+        "Padding": padding,
+        "StrideH": stride[0],
+        "StrideW": stride[1],
+        "FusedActivationFunction": m.pick(0, 1, 3),
+    }
+    if kind == "TRANSPOSE_CONV":
+        size = [n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip(x.shape[1:], stride, kernel)]
+        size = [n - m.number(0, s - 1) * (padding == SAME) for n, s in zip(size, stride, strict=True)]
+        w, b = m.weights(x, (each, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
+        y = m.layer_output((1, *size, each), x, w, kernel[0] * kernel[1] * x.shape[3])
+        return [Op(kind, [constant([1, *size, each], "int32"), w, x, *m.pick([b], [])], y, options)]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    options |= {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+    channels = x.shape[3] * m.pick(1, 1, 2) if depthwise else groups * each
+    shape = (1, *kernel, channels) if depthwise else (channels, *kernel, x.shape[3] // groups)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=m.number(0, 3) > 0)
+    terms = kernel[0] * kernel[1] * (1 if depthwise else shape[3])
+    y = m.layer_output((1, *window(x.shape[1:3], reach, stride, padding), channels), x, w, terms)
+    if depthwise:
+        return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options | {"DepthMultiplier": channels // x.shape[3]})]
+    return [Op("CONV_2D", [x, w, b], y, options)]
+
+
+SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
+
+
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
@@ -438,6 +471,7 @@ MAKERS = {
     "PADV2": pad,
     "MEAN": mean,
     "CONV_2D": convolution,
+    **dict.fromkeys(SPREAD, spread),
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,
@@ -450,4 +484,6 @@ def random_model(kind, seed, dtype):
     """The bytes of a .tflite file."""
     maker = Maker([seed, *kind.encode()], dtype)
     operators = MAKERS[kind](maker, kind)
-    return write_tflite([*maker.before, *operators], operators[0].inputs[0])
+    made = [op.output for op in maker.before]
+    start = next(t for t in operators[0].inputs if t is not None and t.data is None and t not in made)
+    return write_tflite([*maker.before, *operators], start)
