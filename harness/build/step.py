@@ -276,8 +276,8 @@ class Node:
             what = "an input" if transposed else "output"
             raise self.refused(f"{what} of shape {list(small)}", f"[1, {wanted}, channels]")
         if transposed:
-            strides, pads = (1, 1), tuple(k - 1 - pad for k, pad in zip((k_h, k_w), pads, strict=True))
-        window = Window(*x[1:], *y[1:], k_h, k_w, *strides, *pads)
+            strides, pads = (1, 1), (k_h - 1 - pads[0], k_w - 1 - pads[1])
+        window = Window(x[1], x[2], x[3], y[1], y[2], y[3], k_h, k_w, *strides, *pads)
         for name, value in vars(window).items():
             if value > _GREATEST:
                 raise self.refused(f"{name} is {value:,}", f"at most {_GREATEST:,}")

@@ -284,7 +284,9 @@ def spread(m, kind):
         "FusedActivationFunction": m.pick(0, 1, 3),
     }
     if kind == "TRANSPOSE_CONV":
-        size = [n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip(x.shape[1:], stride, kernel)]
+        size = [
+            n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, kernel, strict=True)
+        ]
         size = [n - m.number(0, s - 1) * (padding == SAME) for n, s in zip(size, stride, strict=True)]
         w, b = m.weights(x, (each, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
         y = m.layer_output((1, *size, each), x, w, kernel[0] * kernel[1] * x.shape[3])
