@@ -217,6 +217,17 @@ struct hil_mean_f32 {
     uint32_t pixels, channels;
 };
 
+/* Loops over the dimensions that stay and over those that are reduced, the outermost first, and their steps in values. */
+struct hil_reduce {
+    uint32_t kept[4], kept_step[4], over[4], over_step[4];
+    int32_t zeros, multiplier, shift, out_zero; /* int8; zeros: the input's zero point, times the values of a sum */
+    float divisor;
+};
+
+struct hil_cumsum {
+    uint32_t rows, count, channels, exclusive, reverse;
+};
+
 struct hil_softmax_f32 {
     uint32_t rows, depth;
     float beta;
@@ -412,6 +423,13 @@ HIL_SELECT(32)
 void hil_sum_f32(const struct hil_mean_f32 *p, const float *x, float *y);
 void hil_reduce_max_s8(const struct hil_mean_f32 *p, const int8_t *x, int8_t *y);
 void hil_reduce_max_f32(const struct hil_mean_f32 *p, const float *x, float *y);
+void hil_reduce_strided_sum_s8(const struct hil_reduce *p, const int8_t *x, int8_t *y);
+void hil_reduce_strided_max_s8(const struct hil_reduce *p, const int8_t *x, int8_t *y);
+void hil_reduce_strided_min_s8(const struct hil_reduce *p, const int8_t *x, int8_t *y);
+void hil_reduce_strided_sum_f32(const struct hil_reduce *p, const float *x, float *y);
+void hil_reduce_strided_max_f32(const struct hil_reduce *p, const float *x, float *y);
+void hil_reduce_strided_min_f32(const struct hil_reduce *p, const float *x, float *y);
+void hil_cumsum_f32(const struct hil_cumsum *p, const float *x, float *y);
 void hil_arg_max_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
 void hil_arg_max_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 

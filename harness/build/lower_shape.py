@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 from harness.build.lower_move import check_scales
-from harness.build.requantize import mean_scaling, softmax_scaling
+from harness.build.requantize import mean_scaling, quantize_multiplier, softmax_scaling
 
 if TYPE_CHECKING:
     from harness.build.step import Node, Step
@@ -77,12 +78,14 @@ def pool(node: Node) -> Step:
 
 
 def mean(node: Node) -> Step:
-    """Return the call of a mean over height and width, or over other neighbouring axes."""
+    """Return the call of a mean over height and width, or over other axes."""
+    found = neighbouring(node)
+    if found is None:
+        return reduction(node)
+    count, channels = found
     if node.x.dtype == "float32":
-        count, channels = neighbouring(node)
         return node.step("hil_mean_f32", "hil_mean_f32", {"pixels": count, "channels": channels})
     before, after = node.quantization(node.x), node.quantization(node.y)
-    count, channels = neighbouring(node)
     multiplier, left = mean_scaling(before.scale / after.scale, count)
     simple = channels % 4 == 0
     fields = {
@@ -96,18 +99,63 @@ def mean(node: Node) -> Step:
     return node.step("hil_mean_s8" if simple else "hil_mean_s8_plain", "hil_mean_s8", fields, has_plain=simple)
 
 
-def neighbouring(node: Node) -> tuple[int, int]:
-    """Return how many values each mean (or sum) is of, and how many there are, one beside the other."""
-    axes, shape = node.second.data, node.x.shape
-    if axes is not None:
-        over = sorted({int(a) % len(shape) for a in axes.flat})
-        # dimensions of one value between or beside them don't matter
-        between = [d for d in range(over[0], over[-1] + 1) if d not in over and shape[d] > 1] if over else []
-        if over and not between and prod(shape[: over[0]]) == 1:
-            return prod(shape[over[0] : over[-1] + 1]), prod(shape[over[-1] + 1 :])
-    shown = "computed axes" if axes is None else f"axes {axes.flatten().tolist()}"
-    what = f"{node.kind.lower()} of a tensor of shape {list(shape)} over {shown}"
-    raise node.refused(what, "one image, and neighbouring axes, as 1 and 2")
+def neighbouring(node: Node) -> tuple[int, int] | None:
+    """Return how many values each mean (or sum) is of, and how many there are, one beside the other; None: not so."""
+    over, shape = _axes(node), node.x.shape
+    # dimensions of one value between or beside them don't matter
+    between = [d for d in range(over[0], over[-1] + 1) if d not in over and shape[d] > 1] if over else []
+    if over and not between and prod(shape[: over[0]]) == 1:
+        return prod(shape[over[0] : over[-1] + 1]), prod(shape[over[-1] + 1 :])
+    return None
+
+
+def _axes(node: Node) -> list[int]:
+    return sorted({axis % len(node.x.shape) for axis in node.numbers(1)})
+
+
+#: What each reduction does, by TFLite's name; of bool, all is the least and any the greatest.
+_REDUCES = {
+    **dict.fromkeys(("MEAN", "SUM"), "sum"),
+    **dict.fromkeys(("REDUCE_MAX", "REDUCE_ANY"), "max"),
+    **dict.fromkeys(("REDUCE_MIN", "REDUCE_ALL"), "min"),
+}
+
+
+def reduction(node: Node) -> Step:
+    """Return the call of a mean, a sum or an extremum over any axes."""
+    over, what = _axes(node), _REDUCES[node.kind]
+    loops: list[tuple[bool, int, int]] = []  # whether they are reduced, size, step
+    for d, size in enumerate(node.x.shape):
+        reduced, step = d in over, prod(node.x.shape[d + 1 :])
+        if loops and loops[-1][0] == reduced:
+            loops[-1] = reduced, loops[-1][1] * size, step
+        elif size > 1:
+            loops.append((reduced, size, step))
+    fields: dict[str, object] = {}
+    for name, reduced in (("kept", False), ("over", True)):
+        mine = [(1, 0)] * 4 + [(size, step) for r, size, step in loops if r == reduced]
+        fields |= {name: _sizes([n for n, _ in mine[-4:]]), f"{name}_step": _sizes([step for _, step in mine[-4:]])}
+    count = node.x.elements // node.y.elements
+    if node.x.dtype == "float32":
+        fields["divisor"] = f"{count if node.kind == 'MEAN' else 1}.0f"
+        return node.step(f"hil_reduce_strided_{what}_f32", "hil_reduce", fields)
+    if what != "sum":
+        check_scales(node, node.x, node.y)
+        x, y = (replace(tensor, dtype="int8") for tensor in (node.x, node.y))
+        return replace(node, x=x, y=y).step(f"hil_reduce_strided_{what}_s8", "hil_reduce", fields)
+    before, after = node.quantization(node.x), node.quantization(node.y)
+    real = before.scale / after.scale
+    multiplier, left = mean_scaling(real, count) if node.kind == "MEAN" else quantize_multiplier(real)
+    fields |= {"zeros": before.zero * count, "multiplier": multiplier, "shift": -left, "out_zero": after.zero}
+    return node.step("hil_reduce_strided_sum_s8", "hil_reduce", fields)
+
+
+def cumsum(node: Node) -> Step:
+    """Return the call of running sums."""
+    shape, axis = node.x.shape, node.numbers(1)[0] % len(node.x.shape)
+    fields = {"rows": prod(shape[:axis]), "count": shape[axis], "channels": prod(shape[axis + 1 :])}
+    fields |= {name.lower(): node.option(name) for name in ("Exclusive", "Reverse")}
+    return node.step("hil_cumsum_f32", "hil_cumsum", fields, in_place=True)
 
 
 def softmax(node: Node) -> Step:

@@ -9,9 +9,10 @@ from engine.tflite_writer import Op, T, constant, write_tflite
 SAME, VALID = 0, 1
 UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
 #: Of float32 only.
-FLOAT_UNARY = ("ELU", "EXP", "NEG", "SQUARE")
+FLOAT_UNARY = ("CEIL", "COS", "ELU", "EXP", "FLOOR", "NEG", "ROUND", "SIN", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
 
 
 class Maker:
@@ -155,6 +156,66 @@ def pair(m, kind):
         return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
     options = {} if kind in ("MINIMUM", "MAXIMUM", "PRELU") else {"FusedActivationFunction": m.pick(0, 0, 1, 3)}
     return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
+
+
+def any_axes(m, kind):
+    """A reduction over any dimensions."""
+    x = m.tensor([m.number(1, 6) for _ in range(m.number(1, 4))])
+    axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
+    keep = m.number(0, 1)
+    shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
+    scaled = kind.startswith(("MEAN", "SUM")) and m.dtype == "int8"
+    y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
+    return [Op(kind.removesuffix("_OVER"), [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+
+
+def cumsum(m, kind):
+    x = m.tensor(m.any_shape())
+    axis = m.number(-1, len(x.shape) - 1)
+    options = {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
+    return [Op(kind, [x, constant(axis, "int32")], m.like(x, x.shape), options)]
+
+
+#: TFLite Micro's int8 ones need scales below 1.
+ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
+SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
+BROADCAST = (*ORDER, "MINIMUM", "MAXIMUM", "ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU", "SELECT_V2")
+FLOAT_BROADCAST = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
+
+
+def fitting(m, kind, start):
+    """A mean of some of a tensor's dimensions, or a constant; and the operators that compute it."""
+    over = [0, *(d for d in range(1, len(start.shape)) if m.number(0, 1))]
+    shape = [1 if d in over else n for d, n in enumerate(start.shape)]
+    scale = start.scales[0] * 2.0 ** m.rng.uniform(-1, 1) if m.dtype == "int8" else None
+    x = m.like(start, shape) if kind in SAME_SCALE else m.tensor(shape, scale)
+    return x, [Op("MEAN", [start, constant(over, "int32")], x, {"KeepDims": 1})]
+
+
+def broadcast(m, kind):
+    """A function of two tensors, each of which may repeat along any dimension, or be constant."""
+    kind = kind.removesuffix("_ANY")
+    start = m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
+    (x1, before), (x2, more) = fitting(m, kind, start), fitting(m, kind, start)
+    if kind in FLOAT_BROADCAST or m.number(0, 1):
+        x2, more = m.values_like(x2, x2.shape[m.number(0, len(x2.shape)) :]), []
+        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data) if kind in FLOAT_BROADCAST else x2.data
+    if kind in ("POW", "FLOOR_MOD"):
+        before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
+    one_way = kind in (*FLOAT_BROADCAST, "PRELU")
+    inputs = [x1, x2] if one_way or m.number(0, 1) else [x2, x1]
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * (x2.scales or (0,))[0] * (x1.scales or (0,))[0]
+    y = m.like(x1, shape) if kind in SAME_SCALE else m.tensor(shape, scale or (x1.scales or (1,))[0] * 2)
+    if kind in ORDER:
+        flag, number = T(shape, "bool"), T(shape, "int32")
+        return [*before, *more, Op(kind, inputs, flag), Op("CAST", [flag], number)]
+    if kind == "SELECT_V2":
+        flag = T(x1.shape, "bool")
+        zero = m.values_like(x1, ())
+        return [*before, *more, Op("GREATER", [x1, zero], flag), Op(kind, [flag, *inputs], y)]
+    options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
+    return [*before, *more, Op(kind, inputs, y, options)]
 
 
 def quantize(m, _kind):
@@ -466,6 +527,9 @@ MAKERS = {
     "ARG_MAX": arg_max,
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
+    **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
+    "CUMSUM": cumsum,
+    **{f"{kind}_ANY": broadcast for kind in (*BROADCAST, *FLOAT_BROADCAST)},
     "ADD": binary,
     "MUL": binary,
     "CONCATENATION": concatenation,
