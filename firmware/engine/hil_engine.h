@@ -208,6 +208,19 @@ struct hil_conv_any_w8 {
     float act_min, act_max;
 };
 
+/* Lower and upper row (column) of each output's, and how far it is from the lower to the upper one. */
+struct hil_resize_s8 {
+    uint32_t out_h, out_w, row, channels; /* row: values of the input */
+    const uint16_t *rows, *columns;
+    const int32_t *down, *across; /* in 1/1024 */
+};
+
+struct hil_resize_f32 {
+    uint32_t out_h, out_w, row, channels;
+    const uint16_t *rows, *columns;
+    const float *down, *across;
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -324,10 +337,14 @@ void hil_conv_any_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y
 void hil_conv_any_f32(const struct hil_conv_any_f32 *p, const float *x, float *y);
 void hil_conv_any_w8(const struct hil_conv_any_w8 *p, const float *x, float *y);
 
+void hil_resize_bilinear_s8(const struct hil_resize_s8 *p, const int8_t *x, int8_t *y);
+void hil_resize_bilinear_f32(const struct hil_resize_f32 *p, const float *x, float *y);
+
 void hil_average_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_max_pool_f32(const struct hil_pool_f32 *p, const float *x, float *y);
 void hil_mean_f32(const struct hil_mean_f32 *p, const float *x, float *y);
 void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y);
+void hil_log_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y);
 void hil_add_f32(const struct hil_binary_f32 *p, const float *x1, const float *x2, float *y);
 void hil_add_constant_f32(const struct hil_binary_f32 *p, const float *x, float *y);
 void hil_mul_f32(const struct hil_binary_f32 *p, const float *x1, const float *x2, float *y);
@@ -432,6 +449,8 @@ void hil_reduce_strided_min_f32(const struct hil_reduce *p, const float *x, floa
 void hil_cumsum_f32(const struct hil_cumsum *p, const float *x, float *y);
 void hil_arg_max_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
 void hil_arg_max_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
+void hil_arg_min_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
+void hil_arg_min_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 void hil_copy(const struct hil_copy *p, const void *x, void *y);

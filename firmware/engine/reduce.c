@@ -20,18 +20,24 @@ void hil_sum_f32(const struct hil_mean_f32 *p, const float *x, float *y)
                 greatest = x[i * p->channels + c] > greatest ? x[i * p->channels + c] : greatest;                 \
             y[c] = greatest;                                                                                      \
         }                                                                                                         \
-    }                                                                                                             \
-    void hil_arg_max_##suffix(const struct hil_arg_max *p, const type *x, int32_t *y)                             \
+    }
+REDUCE(s8, int8_t)
+REDUCE(f32, float)
+
+#define ARG(name, type, than)                                                                                     \
+    void hil_arg_##name(const struct hil_arg_max *p, const type *x, int32_t *y)                                   \
     {                                                                                                             \
         for (uint32_t i = 0; i < p->rows; i++, x += p->depth) {                                                   \
             uint32_t at = 0;                                                                                      \
             for (uint32_t j = 1; j < p->depth; j++)                                                               \
-                at = x[j] > x[at] ? j : at;                                                                       \
+                at = x[j] than x[at] ? j : at;                                                                    \
             y[i] = (int32_t)at;                                                                                   \
         }                                                                                                         \
     }
-REDUCE(s8, int8_t)
-REDUCE(f32, float)
+ARG(max_s8, int8_t, >)
+ARG(max_f32, float, >)
+ARG(min_s8, int8_t, <)
+ARG(min_f32, float, <)
 
 /* Over any dimensions, each with its step in values. */
 #define REDUCE_STRIDED(name, type, sum_type, start, next, result)                                                 \

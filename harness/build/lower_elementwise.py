@@ -69,10 +69,10 @@ def reduction(node: Node) -> Step:
 
 
 def arg_max(node: Node) -> Step:
-    """Return the call that finds the place of the greatest value along the last dimension."""
+    """Return the call that finds the place of the greatest or least value along the last dimension."""
     rank = len(node.x.shape)
     if node.numbers(1)[0] % rank != rank - 1:
         raise node.refused(f"axis {node.numbers(1)[0]} of {rank} dimensions", "the last dimension")
     depth = node.x.shape[-1]
-    kernel = f"hil_arg_max_{'s8' if node.x.dtype == 'int8' else 'f32'}"
+    kernel = f"hil_{node.kind.lower()}_{'s8' if node.x.dtype == 'int8' else 'f32'}"
     return node.step(kernel, "hil_arg_max", {"rows": node.x.elements // depth, "depth": depth})

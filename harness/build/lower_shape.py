@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.build.lower_move import check_scales
 from harness.build.requantize import mean_scaling, quantize_multiplier, softmax_scaling
+from harness.build.step import Array
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from harness.build.step import Node, Step
 
 
@@ -121,6 +126,12 @@ _REDUCES = {
 }
 
 
+def log_softmax(node: Node) -> Step:
+    """Return the call of the logarithm of a softmax."""
+    depth = node.x.shape[-1]
+    return node.step("hil_log_softmax_f32", "hil_softmax_f32", {"rows": node.x.elements // depth, "depth": depth})
+
+
 def reduction(node: Node) -> Step:
     """Return the call of a mean, a sum or an extremum over any axes."""
     over, what = _axes(node), _REDUCES[node.kind]
@@ -156,6 +167,50 @@ def cumsum(node: Node) -> Step:
     fields = {"rows": prod(shape[:axis]), "count": shape[axis], "channels": prod(shape[axis + 1 :])}
     fields |= {name.lower(): node.option(name) for name in ("Exclusive", "Reverse")}
     return node.step("hil_cumsum_f32", "hil_cumsum", fields, in_place=True)
+
+
+def resize_bilinear(node: Node) -> Step:
+    """Return the call that makes an image of another size, each value between four of the input."""
+    check_scales(node, node.x, node.y)
+    (_, in_h, in_w, channels), (_, out_h, out_w, _) = node.x.shape, node.y.shape
+    places = _between_integers if node.x.dtype == "int8" else _between
+    rows, down = places(node, in_h, out_h)
+    columns, across = places(node, in_w, out_w)
+    arrays = {"rows": rows, "columns": columns, "down": down, "across": across}
+    fields = {"out_h": out_h, "out_w": out_w, "row": in_w * channels, "channels": channels}
+    short = "s8" if node.x.dtype == "int8" else "f32"
+    named = (Array(name, values) for name, values in arrays.items())
+    return node.step(f"hil_resize_bilinear_{short}", f"hil_resize_{short}", fields, *named)
+
+
+def _between(node: Node, size: int, out: int) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Return the two inputs that each output lies between, and how far from the first one.
+
+    As tensorflow/lite/kernels/internal/reference/resize_bilinear.h does for float32.
+    """
+    corners, centres = (bool(node.operator.options[name]) for name in ("AlignCorners", "HalfPixelCenters"))
+    scale = np.float32(size - 1) / np.float32(out - 1) if corners and out > 1 else np.float32(size) / np.float32(out)
+    places = np.arange(out, dtype=np.float32)
+    places = (places + np.float32(0.5)) * scale - np.float32(0.5) if centres else places * scale
+    low, high = np.maximum(np.floor(places), 0), np.minimum(np.ceil(places), size - 1)
+    return _inside(node, low, high, size), (places - low).astype(np.float32)
+
+
+def _between_integers(node: Node, size: int, out: int) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """Return the same in integers, the distances in 1/1024, as the reference does for int8."""
+    corners, centres = (bool(node.operator.options[name]) for name in ("AlignCorners", "HalfPixelCenters"))
+    numerator, denominator = (size - 1, out - 1) if corners and out > 1 else (size, out)
+    scale = (1024 * numerator + denominator // 2) // denominator
+    places = np.arange(out) * scale + (scale // 2 - 512 if centres else 0)
+    low = np.maximum(np.trunc(places / 1024), 0).astype(np.int64)
+    high = np.minimum(np.trunc((places + 1023) / 1024), size - 1)
+    return _inside(node, low, high, size), (places - 1024 * low).astype(np.int32)
+
+
+def _inside(node: Node, low: NDArray[Any], high: NDArray[Any], size: int) -> NDArray[np.uint16]:
+    if low.max() >= size:  # what rounding a scale comes to in outputs of thousands of rows
+        raise node.refused(f"an output that reaches over the {size} inputs", "a smaller output")
+    return np.stack([low, high], axis=1).astype(np.uint16)
 
 
 def softmax(node: Node) -> Step:

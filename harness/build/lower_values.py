@@ -29,6 +29,7 @@ _RELUS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 _TABLES: Mapping[str, Table] = {
     "HARD_SWISH": lookup.hard_swish_table,
     "ABS": lookup.absolute_table,
+    "ELU": lookup.elu_table,
     "LOGISTIC": lookup.logistic_table,
     "TANH": lookup.tanh_table,
     **{kind: partial(lookup.relu_table, activation=activation) for kind, activation in _RELUS.items()},

@@ -139,6 +139,7 @@ _NUMBERS = {"int32 to int32": lower_broadcast.broadcast}
 _ORDER = {f"{dtype} to bool": lower_broadcast.broadcast for dtype in ("int8", "float32", "int32")}
 _ALL: dict[str, Lower] = {"bool to bool": lower_shape.reduction}
 _SUMS: dict[str, Lower] = {"float32 to float32": lower_shape.cumsum}
+_LOG_SOFTMAX: dict[str, Lower] = {"float32 to float32": lower_shape.log_softmax}
 _NOT: dict[str, Lower] = {"bool to bool": lower_values.logical_not}
 _LOGIC = {"bool to bool": lower_broadcast.broadcast}
 _ARG_MAX = {f"{dtype} to int32": lower_elementwise.arg_max for dtype in ("int8", "float32")}
@@ -172,6 +173,7 @@ KINDS: Mapping[str, Kind] = {
     "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary) | _NUMBERS),
     "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
+    "ARG_MIN": Kind(("ArgMinOptions",), (2, 2), _is_arg_max, _ARG_MAX),
     "ASSIGN_VARIABLE": Kind(
         ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
     ),
@@ -194,7 +196,7 @@ KINDS: Mapping[str, Kind] = {
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
     "DIV": Kind(("DivOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _FLOAT_BINARY),
-    "ELU": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
+    "ELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "EQUAL": Kind(("EqualOptions",), (2, 2), _any_shapes, _ORDER | _LOGIC),
     "EXP": Kind(("ExpOptions",), (1, 1), _one_for_one, _FLOAT),
     "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
@@ -216,10 +218,12 @@ KINDS: Mapping[str, Kind] = {
     "LOGICAL_NOT": Kind(("LogicalNotOptions",), (1, 1), _one_for_one, _NOT),
     "LOGICAL_OR": Kind(("LogicalOrOptions",), (2, 2), _any_shapes, _LOGIC),
     "LOGISTIC": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "LOG_SOFTMAX": Kind(("LogSoftmaxOptions",), (1, 1), _is_softmax, _LOG_SOFTMAX),
     "MAXIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary) | _NUMBERS),
     "MAX_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
     "MEAN": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_shape.mean)),
     "MINIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary) | _NUMBERS),
+    "MIRROR_PAD": Kind(("MirrorPadOptions", "Mode"), (2, 2), _is_padding, _MOVES),
     "MUL": Kind(("MulOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary) | _NUMBERS),
     "NEG": Kind(("NegOptions",), (1, 1), _one_for_one, _FLOAT),
     "NOT_EQUAL": Kind(("NotEqualOptions",), (2, 2), _any_shapes, _ORDER | _LOGIC),
@@ -241,6 +245,12 @@ KINDS: Mapping[str, Kind] = {
     "RELU6": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RELU_N1_TO_1": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RESHAPE": Kind(("ReshapeOptions",), (1, 2), _one_for_one, _MOVES),
+    "RESIZE_BILINEAR": Kind(
+        ("ResizeBilinearOptions", "AlignCorners", "HalfPixelCenters"),
+        (2, 2),
+        _is_pool,
+        _both(lower_shape.resize_bilinear),
+    ),
     "RESIZE_NEAREST_NEIGHBOR": Kind(
         ("ResizeNearestNeighborOptions", "AlignCorners", "HalfPixelCenters"), (2, 2), _is_pool, _MOVES
     ),

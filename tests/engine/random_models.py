@@ -7,9 +7,9 @@ import numpy as np
 from engine.tflite_writer import Op, T, constant, write_tflite
 
 SAME, VALID = 0, 1
-UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS", "ELU")
 #: Of float32 only.
-FLOAT_UNARY = ("CEIL", "COS", "ELU", "EXP", "FLOOR", "NEG", "ROUND", "SIN", "SQUARE")
+FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SIN", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
 FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
 FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
@@ -471,6 +471,13 @@ def nearest(m, kind, x):
     return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
 
 
+def mirrored(m, kind, x):
+    mode = m.number(0, 1)
+    grow = [[m.number(0, n - 1 + mode) for _ in range(2)] for n in x.shape]
+    y = m.like(x, [n + sum(g) for n, g in zip(x.shape, grow, strict=True)])
+    return [Op(kind, [x, constant(grow, "int32")], y, {"Mode": mode})]
+
+
 def repeated(m, kind, x):
     """Each dimension a few times (TILE), one of a single value many times (BROADCAST_TO), or backwards."""
     times = [m.number(1, 3) for _ in x.shape]
@@ -485,7 +492,9 @@ MOVED = {
     **dict.fromkeys(("BROADCAST_TO", "REVERSE_V2", "TILE"), repeated),
     "DEPTH_TO_SPACE": blocks,
     "GATHER": gather,
+    "MIRROR_PAD": mirrored,
     "PACK": unpack_and_pack,
+    "RESIZE_BILINEAR": nearest,
     "RESIZE_NEAREST_NEIGHBOR": nearest,
     "SLICE": part,
     "SPACE_TO_DEPTH": blocks,
@@ -524,7 +533,7 @@ MAKERS = {
     **dict.fromkeys((*FLOAT_UNARY, *FLOAT_POSITIVE), float_unary),
     **dict.fromkeys(("SUM", "REDUCE_MAX"), reduction),
     **dict.fromkeys(("SUB", "DIV", "MINIMUM", "MAXIMUM", "PRELU"), pair),
-    "ARG_MAX": arg_max,
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), arg_max),
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
     **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
