@@ -6,7 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.build import lower_broadcast, lower_elementwise, lower_layers, lower_move, lower_shape, lower_values
+from harness.build import (
+    lower_broadcast,
+    lower_elementwise,
+    lower_layers,
+    lower_move,
+    lower_recurrent,
+    lower_shape,
+    lower_values,
+)
 from harness.build.graph import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -112,6 +120,7 @@ class Kind:
         fits: whether a kernel would read and write just what the tensors hold; the lowering looks at the rest.
         lower: the kernel calls that compute it, by the types of input and output; none for what must be known before.
         outputs: how many it gives, from and to.
+        needed: how many of its first inputs can't be left out; 0: the fewest, and two at least.
         main: position of the input whose type decides; -1: the output's does.
     """
 
@@ -120,6 +129,7 @@ class Kind:
     fits: Fits
     lower: Mapping[str, Lower] = field(default_factory=dict)
     outputs: tuple[int, int] = (1, 1)
+    needed: int = 0
     main: int = 0
 
 
@@ -131,6 +141,7 @@ _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
+_LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
 _UNARY = _both(lower_values.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
 _FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
@@ -287,6 +298,7 @@ KINDS: Mapping[str, Kind] = {
         _both(lower_layers.transposed),
         main=2,
     ),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Kind(_LSTM, (24, 24), _any_shapes, _both(lower_recurrent.lstm), needed=9),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
     "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
