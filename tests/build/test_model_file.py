@@ -151,12 +151,12 @@ def test_legacy_uint8_and_dynamic_range_are_one_reason_each_that_says_how_to_con
     assert "operators 0, 1 (CONV_2D); operator 2 (MAXIMUM): legacy uint8 quantization. Needed: full int8" in line
     assert "representative_dataset" in line
     dynamic = [conv("float32", "int8", image("float32"))]
-    dynamic.append(Op("SIN", [dynamic[0].output], image("float32")))
+    dynamic.append(Op("SIGN", [dynamic[0].output], image("float32")))
     title, first, second = reasons(dynamic)
     assert title.endswith("m.tflite: can't be compiled, for 2 reasons:")
     assert "(dynamic-range quantization). Needed: full int8" in first
-    assert "operator 1 (SIN): no kernel. Needed: other layers in its place" in second
+    assert "operator 1 (SIGN): no kernel. Needed: other layers in its place" in second
     dynamic[0].inputs[0].shape = (1, -1, 4, 2)
     (line,) = reasons(dynamic)
     assert "its input, tensor 0 (t0) has no fixed shape: [1, -1, 4, 2]." in line
-    assert line.endswith("It also has operators without a kernel: SIN.")
+    assert line.endswith("It also has operators without a kernel: SIGN.")
