@@ -115,7 +115,9 @@ class Nvmc(Peripheral):
             return False
         if not self._allowed(address, address + len(data)):
             return False
-        words = memoryview(content)[offset : offset + len(data)].cast("I")  # numpy takes ten times as long for a word
+        words = memoryview(content.data)[offset : offset + len(data)].cast(
+            "I"
+        )  # numpy takes ten times as long for a word
         for index, word in enumerate(memoryview(data).cast("I")):
             place = address + 4 * index
             before = self._settled.get(place, words[index])
