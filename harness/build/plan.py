@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate, permutations
+from random import Random
 from typing import TYPE_CHECKING
 
 from harness.build.lower import Place, Program, lower
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph
     from harness.build.step import Step
 
+_MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena
 _MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
@@ -177,13 +179,30 @@ def _least(buffers: Iterable[Buffer], may: Overlaps) -> int:
 def pack(buffers: Iterable[Buffer], may: Overlaps | None = None) -> dict[int, int]:
     """Return an offset for each buffer, so that of two that live together only those overlap that may, as they may.
 
-    Several orders are tried, each buffer in turn at the lowest offset that is free during its life; the smallest
-    arena wins.
+    Several orders are tried, each buffer in turn at the lowest offset that is free during its life. In the order with
+    the smallest arena, whatever ends at its top then gets an earlier turn, as long as that makes it no larger.
     """
-    pool = list(buffers)
-    tries = [_place(order, may or {}) for order in _orders(pool)]
-    sizes = {buffer.key: buffer.bytes for buffer in pool}
-    return min(tries, key=lambda places: max((at + sizes[key] for key, at in places.items()), default=0))
+    pool, may = list(buffers), may or {}
+    if not pool:
+        return {}
+    ends = {buffer.key: buffer.bytes for buffer in pool}
+
+    def tried(order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        places = _place(order, may)
+        return max(at + ends[key] for key, at in places.items()), places
+
+    (size, places), order = min(((tried(order), order) for order in _orders(pool)), key=lambda found: found[0][0])
+    chance, least = Random(0), _least(pool, may)  # noqa: S311 (no secret; the same plan every time)
+    for _ in range(_MOST_BUFFERS_PLACED // len(pool)):
+        if size <= least:
+            break
+        at = max(range(len(order)), key=lambda i: places[order[i].key] + order[i].bytes)
+        moved = [*order[:at], *order[at + 1 :]]
+        moved.insert(chance.randrange(at + 1), order[at])
+        now, found = tried(moved)
+        if now <= size:
+            size, places, order = now, found, moved
+    return places
 
 
 def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
@@ -265,7 +284,7 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             # a patch's rows lie further apart in the whole image than its own bytes tell
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     for tensor in graph.outputs:
-        last[program.storage[tensor.index].root] = max(len(program.steps) - 1, 0)
+        last[program.storage[tensor.index].root] = len(program.steps)
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in graph.state]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:
