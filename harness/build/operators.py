@@ -177,6 +177,7 @@ def _any_type(lower: Lower) -> dict[str, Lower]:
 
 _MOVES = _any_type(lower_move.moves)
 _SELECT = {f"{t} to {t}": lower_broadcast.select for t in ("bool", "int8", "uint8", "int16", "int32", "float32")}
+_BATCHES = _any_type(lower_move.batches)
 _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
@@ -189,6 +190,7 @@ KINDS: Mapping[str, Kind] = {
         ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
     ),
     "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
+    "BATCH_TO_SPACE_ND": Kind(("BatchToSpaceNDOptions",), (3, 3), _any_shapes, _BATCHES),
     "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
     "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
     "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
@@ -274,6 +276,7 @@ KINDS: Mapping[str, Kind] = {
     "SIN": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
     "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
+    "SPACE_TO_BATCH_ND": Kind(("SpaceToBatchNDOptions",), (3, 3), _any_shapes, _BATCHES),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),

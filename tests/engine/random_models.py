@@ -417,6 +417,49 @@ def spread(m, kind):
     return [Op("CONV_2D", [x, w, b], y, options)]
 
 
+def in_pieces(m, _kind):
+    """A dilated convolution as one over every other pixel, of an image or of a series, as converters write it."""
+    series = m.number(0, 1)
+    blocks = [m.number(2, 4)] if series else [m.number(1, 3), m.number(1, 3)]
+    kernel = [m.number(1, 3) for _ in blocks]
+    size, pads, crops = [m.number(12, 15) for _ in blocks], [], []
+    for n, block, k in zip(size, blocks, kernel, strict=True):
+        before, after = m.number(0, (k - 1) * block), m.number(0, 3)
+        if m.dtype == "int8":  # TFLite Micro pads with what happens to be in memory
+            before = after = 0
+        end = -(n + before + after) % block
+        pads.append([before, after + end])
+        crops.append([m.number(0, min(before, block - 1)), end if m.dtype == "int8" else m.number(0, end)])
+    channels, count = m.number(1, 6), int(np.prod(blocks))
+    pieces = [(n + sum(p)) // b for n, p, b in zip(size, pads, blocks, strict=True)]
+    made = [p - k + 1 for p, k in zip(pieces, kernel, strict=True)]
+    out = [n * b - sum(c) for n, b, c in zip(made, blocks, crops, strict=True)]
+    one = lambda numbers: ([1, *numbers] if flat else [*numbers, 1]) if series else numbers  # noqa: E731
+    flat, depthwise = m.number(0, 1), m.number(0, 1)
+    outputs = channels if depthwise else m.number(1, 5)
+    x = m.tensor((1, *size, channels))
+    shape = (1, *one(kernel), outputs) if depthwise else (outputs, *one(kernel), channels)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=True)
+    y = m.layer_output((1, *out, outputs), x, w, int(np.prod(kernel)) * (1 if depthwise else channels))
+    cut, image = m.like(x, (count, *pieces, channels)), m.like(x, (count, *one(pieces), channels))
+    result, joined = m.like(y, (count, *one(made), outputs)), m.like(y, (count, *made, outputs))
+    options = dict.fromkeys(("StrideH", "StrideW", "DilationHFactor", "DilationWFactor", "DepthMultiplier"), 1)
+    options |= {"Padding": VALID, "FusedActivationFunction": m.pick(0, 1)}
+    if not depthwise:
+        del options["DepthMultiplier"]
+    around = [constant(numbers, "int32") for numbers in (blocks, pads, crops)]
+    if not series:
+        image, joined = cut, result
+    renamed = [Op("RESHAPE", [a, constant(b.shape, "int32")], b) for a, b in ((cut, image), (result, joined))]
+    return [
+        Op("SPACE_TO_BATCH_ND", [x, around[0], around[1]], cut),
+        *(renamed[:1] if series else []),
+        Op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [image, w, b], result, options),
+        *(renamed[1:] if series else []),
+        Op("BATCH_TO_SPACE_ND", [joined, around[0], around[2]], y),
+    ]
+
+
 SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
 
 
@@ -624,6 +667,7 @@ MAKERS = {
     "MEAN": mean,
     "CONV_2D": convolution,
     **dict.fromkeys(SPREAD, spread),
+    "SPACE_TO_BATCH_ND": in_pieces,
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,
