@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,19 +45,31 @@ class _Weights:
 def convolution(node: Node) -> Step:
     """Return the call of a convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
     _, k_h, k_w, in_c = node.second.shape
-    window = node.window(k_h, k_w)
+    window, groups = node.window(k_h, k_w), node.x.shape[3] // in_c
+    if in_c * groups != window.in_c or window.out_c % groups:
+        what = f"weights for {in_c} of {window.in_c} input channels and {window.out_c} output channels"
+        raise node.refused(what, "channels that groups share evenly")
+    return _convolution(node, window, _weights(node, axis=0), groups)
+
+
+def transposed(node: Node) -> Step:
+    """Return the call of a transposed convolution: of the kernel turned round, over an image with zeros between."""
+    _, k_h, k_w, in_c = node.second.shape
+    window = node.window(k_h, k_w, transposed=True)
     if in_c != window.in_c:
-        what = f"weights for {in_c} of {window.in_c} input channels"
-        raise node.refused(what, "a kernel for grouped convolutions")
-    return _convolution(node, window, _weights(node, axis=0))
+        raise node.refused(f"weights for {in_c} of {window.in_c} input channels", "weights for all of them")
+    given = _weights(node, axis=0, bias=3)
+    turned = np.ascontiguousarray(given.values.reshape(-1, k_h, k_w, in_c)[:, ::-1, ::-1])
+    macs = node.x.elements * window.taps * window.out_c
+    return _spread(node, window, replace(given, values=turned), (node.option("StrideH"), node.option("StrideW")), macs)
 
 
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
     weights = _weights(node, axis=3)
-    if window.in_c == 1:
-        return _convolution(node, window, weights)
+    if window.in_c == 1 or node.dilation != (1, 1):
+        return _convolution(node, window, weights, window.in_c)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
     macs = window.pixels * window.taps * window.out_c
@@ -123,8 +135,26 @@ def fully_connected(node: Node) -> Step:
     )
 
 
-def _convolution(node: Node, window: Window, weights: _Weights) -> Step:
+def _spread(node: Node, window: Window, weights: _Weights, up: tuple[int, int], macs: int, groups: int = 1) -> Step:
+    """Return the call of the kernel for what is dilated, grouped or transposed; patches don't know its window."""
+    (dilation_h, dilation_w), (up_h, up_w) = node.dilation, up
+    spread = {"dilation_h": dilation_h, "dilation_w": dilation_w, "up_h": up_h, "up_w": up_w, "groups": groups}
+    fields: dict[str, object] = {"window": initializer(vars(window)), "spread": initializer(spread)}
+    if node.x.dtype == "float32":
+        name, arrays = f"hil_conv_any_{weights.type}", weights.arrays(weights.values)
+        fields |= node.float_limits()
+    else:
+        int8 = _Int8(node, weights)
+        channels, _ = int8.channels(weights.bias, int8.bounds(255))
+        name, arrays = "hil_conv_any_s8", (Array("weights", weights.values), Array("channels", channels))
+        fields["quant"] = int8.quant(fast=False)
+    return node.step(name, name, fields, *arrays, macs=macs, parameters=weights.parameters)
+
+
+def _convolution(node: Node, window: Window, weights: _Weights, groups: int = 1) -> Step:
     macs, row = window.pixels * weights.values.size, window.k_w * window.in_c
+    if groups > 1 or node.dilation != (1, 1):
+        return _spread(node, window, weights, (1, 1), macs, groups)
     if node.x.dtype == "float32":
         depth = window.taps * window.in_c
         return node.step(
@@ -212,8 +242,11 @@ class _Int8:
         return None if packed is None else (packed, *self.channels(bias, np.abs(bias) + totals))
 
 
-def _weights(node: Node, axis: int) -> _Weights:
-    """Return the weights with output channels first; their channels are counted along `axis` in the file."""
+def _weights(node: Node, axis: int, bias: int = 2) -> _Weights:
+    """Return the weights with output channels first; their channels are counted along `axis` in the file.
+
+    `bias` is the position of the bias among the inputs.
+    """
     filters, computes = node.second, node.x.dtype
     if filters.data is None or (filters.dtype != computes and not filters.dequantized):
         needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
@@ -231,13 +264,13 @@ def _weights(node: Node, axis: int) -> _Weights:
             raise node.refused("scales along another dimension than outputs", "one scale per output")
         scales = scales if len(scales) > 1 else scales * count
     kind = "int32" if computes == "int8" else "float32"
-    bias = np.zeros(count, kind)
-    given = node.tensors[2] if len(node.tensors) > 2 else None
+    added = np.zeros(count, kind)
+    given = node.tensors[bias] if len(node.tensors) > bias else None
     if given is not None:
         if given.data is None or given.dtype != kind or given.shape != (count,):
             raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
-        bias = given.data.astype(kind)
-    return _Weights(values, bias, scales)
+        added = given.data.astype(kind)
+    return _Weights(values, added, scales)
 
 
 def packed_rows(rows: NDArray[np.generic]) -> NDArray[np.int8] | None:

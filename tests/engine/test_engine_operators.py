@@ -17,6 +17,7 @@ CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
     *((kind, "int8_weights") for kind in WITH_WEIGHTS),
     ("CONV_2D", "float16_weights"),
+    ("CONV_DILATED", "int8_weights"),
 ]
 
 
