@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.refusals import FULL_INT8
 from harness.build.requantize import Channel, channel
 from harness.build.step import Array, Window, initializer
 
@@ -248,17 +249,21 @@ def _weights(node: Node, axis: int, bias: int = 2) -> _Weights:
     `bias` is the position of the bias among the inputs.
     """
     filters, computes = node.second, node.x.dtype
-    if filters.data is None or (filters.dtype != computes and not filters.dequantized):
-        needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
-        what = f"weights that are not constant {computes} ({filters.dtype})"
-        raise node.refused(what, "full-int8 weights" if computes == "int8" else needed)
+    if filters.data is None:
+        raise node.refused("weights that are computed", "constant weights")
+    if filters.dtype != computes and not filters.dequantized:
+        dynamic = (computes, filters.dtype) == ("float32", "int8")
+        what = (
+            f"{filters.dtype} weights with {computes} activations{' (dynamic-range quantization)' if dynamic else ''}"
+        )
+        raise node.refused(what, f"{FULL_INT8}; or float32: convert it without optimizations" if dynamic else FULL_INT8)
     values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
     count = len(values)
     scales: tuple[float, ...] = ()
     if filters.dtype == "int8":
         quantization = node.quantization(filters)
         if any(quantization.zero_points):
-            raise node.refused("weights with a zero point", "symmetric weights")
+            raise node.refused("int8 weights with a zero point", f"symmetric ones, as in {FULL_INT8}")
         scales = quantization.scales
         if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
             raise node.refused("scales along another dimension than outputs", "one scale per output")
