@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 112
 _CTYPES = {
-    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "uint32", "int64")},
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")},
     "bool": "uint8_t",
     "float32": "float",
     "float64": "double",

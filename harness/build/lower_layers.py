@@ -18,14 +18,21 @@ if TYPE_CHECKING:
 #: Columns of the fast int8 kernels hold four inputs as (x0, x2), (x1, x3): what SXTB16 makes of a word.
 _QUAD = (0, 2, 1, 3)
 
+#: What weights may be, by the type of activations.
+_TAKEN = {"int8": ("int8",), "int16": ("int8",), "float32": ("float32",)}
+
 
 @dataclass(frozen=True, eq=False)
-class _Weights:
-    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels]."""
+class Filters:
+    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels].
+
+    `bits` is 4 for int8 that is stored as int4.
+    """
 
     values: NDArray[np.generic]
     bias: NDArray[np.generic]
     scales: tuple[float, ...]
+    bits: int = 8
 
     @property
     def type(self) -> str:
@@ -34,6 +41,7 @@ class _Weights:
 
     @property
     def parameters(self) -> int:
+        """How many there are, biases included."""
         return self.values.size + self.bias.size
 
     def arrays(self, fast: NDArray[np.generic], plain: NDArray[np.generic] | None = None) -> tuple[Array, ...]:
@@ -49,13 +57,13 @@ def convolution(node: Node) -> Step:
     if in_c != window.in_c:
         what = f"weights for {in_c} of {window.in_c} input channels"
         raise node.refused(what, "a kernel for grouped convolutions")
-    return _convolution(node, window, _weights(node, axis=0))
+    return _convolution(node, window, filters_of(node, axis=0))
 
 
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
-    weights = _weights(node, axis=3)
+    weights = filters_of(node, axis=3)
     if window.in_c == 1:
         return _convolution(node, window, weights)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
@@ -101,7 +109,7 @@ def fully_connected(node: Node) -> Step:
     """Return the call of a matrix by vector product."""
     if node.operator.options.get("WeightsFormat", 0) != 0:
         raise node.refused("shuffled weights", "weights in the default format")
-    weights = _weights(node, axis=0)
+    weights = filters_of(node, axis=0)
     outputs, depth = weights.values.shape
     sizes = {"rows": node.x.elements // depth, "depth": depth, "outputs": outputs}
     macs = node.x.elements // depth * weights.values.size
@@ -123,7 +131,7 @@ def fully_connected(node: Node) -> Step:
     )
 
 
-def _convolution(node: Node, window: Window, weights: _Weights) -> Step:
+def _convolution(node: Node, window: Window, weights: Filters) -> Step:
     macs, row = window.pixels * weights.values.size, window.k_w * window.in_c
     if node.x.dtype == "float32":
         depth = window.taps * window.in_c
@@ -157,17 +165,12 @@ def _convolution(node: Node, window: Window, weights: _Weights) -> Step:
 class _Int8:
     """The constants of an int8 layer."""
 
-    def __init__(self, node: Node, weights: _Weights) -> None:
+    def __init__(self, node: Node, weights: Filters) -> None:
         x, y = node.quantization(node.x), node.quantization(node.y)
         low, high = node.limits()
         self._fields = {"in_zero": x.zero, "out_zero": y.zero, "act_min": low, "act_max": high}
         self._weights = weights
-        #: Per channel, input scale x weight scale / output scale.
-        self._reals = [x.scale * scale / y.scale for scale in weights.scales]
-        if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
-            # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
-            product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
-            self._reals = [product / y.scale] * len(weights.values)
+        self._reals = real_scales(node, weights)
 
     def quant(self, *, fast: bool) -> str:
         """Return struct hil_quant."""
@@ -218,17 +221,36 @@ class _Int8:
         return packed, *self.channels(bias, np.abs(bias) + totals)
 
 
-def _weights(node: Node, axis: int) -> _Weights:
-    """Return the weights with output channels first; their channels are counted along `axis` in the file."""
+def real_scales(node: Node, weights: Filters) -> list[float]:
+    """Return, per channel, input scale x weight scale / output scale."""
+    x, y = node.quantization(node.x), node.quantization(node.y)
+    if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
+        # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
+        product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
+        return [product / y.scale] * len(weights.values)
+    return [x.scale * scale / y.scale for scale in weights.scales]
+
+
+def filters_of(node: Node, axis: int, biases: tuple[str, ...] = ()) -> Filters:
+    """Return the weights with output channels first; their channels are counted along `axis` in the file.
+
+    Args:
+        node: a layer with weights and perhaps a bias.
+        axis: the dimension of the output channels.
+        biases: types that the bias may have, that of none first; by default what int8 and float32 take.
+
+    Raises:
+        ConfigError: they aren't constant, or of a type or quantization that no kernel takes.
+    """
     filters, computes = node.second, node.x.dtype
-    if filters.data is None or (filters.dtype != computes and not filters.dequantized):
+    if filters.data is None or (filters.dtype not in _TAKEN[computes] and not filters.dequantized):
         needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
         what = f"weights that are not constant {computes} ({filters.dtype})"
-        raise node.refused(what, "full-int8 weights" if computes == "int8" else needed)
+        raise node.refused(what, needed if computes == "float32" else "full-int8 weights")
     values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
     count = len(values)
     scales: tuple[float, ...] = ()
-    if filters.dtype == "int8":
+    if filters.dtype in ("int8", "int4"):
         quantization = node.quantization(filters)
         if any(quantization.zero_points):
             raise node.refused("weights with a zero point", "symmetric weights")
@@ -236,14 +258,15 @@ def _weights(node: Node, axis: int) -> _Weights:
         if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
             raise node.refused("scales along another dimension than outputs", "one scale per output")
         scales = scales if len(scales) > 1 else scales * count
-    kind = "int32" if computes == "int8" else "float32"
-    bias = np.zeros(count, kind)
+    kinds = biases or (("int32",) if computes == "int8" else ("float32",))
+    bias = np.zeros(count, kinds[0])
     given = node.tensors[2] if len(node.tensors) > 2 else None
     if given is not None:
-        if given.data is None or given.dtype != kind or given.shape != (count,):
+        if given.data is None or given.dtype not in kinds or given.shape != (count,):
+            kind = " or ".join(kinds)
             raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
-        bias = given.data.astype(kind)
-    return _Weights(values, bias, scales)
+        bias = given.data.astype(given.dtype)
+    return Filters(values, bias, scales, 4 if filters.dtype == "int4" else 8)
 
 
 def pair_rows(weights: NDArray[np.generic]) -> NDArray[np.int8]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.build import lower_elementwise, lower_layers, lower_move, lower_shape, lower_values
+from harness.build import lower_elementwise, lower_int16, lower_layers, lower_move, lower_shape, lower_values
 from harness.build.graph import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -123,15 +123,18 @@ class Kind:
     main: int = 0
 
 
-def _both(lower: Lower) -> dict[str, Lower]:
-    return {"int8 to int8": lower, "float32 to float32": lower}
+def _both(lower: Lower, int16: Lower | None = None) -> dict[str, Lower]:
+    table = {"int8 to int8": lower, "float32 to float32": lower}
+    return table if int16 is None else {**table, "int16 to int16": int16}
 
 
 _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
+_BIAS = "QuantizedBiasType"
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
-_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
+_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", _BIAS)
 _UNARY = _both(lower_values.unary)
+_UNARY_16 = _both(lower_values.unary, lower_int16.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
 _FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
 _ARG_MAX = {f"{dtype} to int32": lower_elementwise.arg_max for dtype in ("int8", "float32")}
@@ -160,12 +163,14 @@ _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMas
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
 KINDS: Mapping[str, Kind] = {
     "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
-    "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "ADD": Kind(
+        ("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary, lower_int16.binary)
+    ),
     "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
     "ASSIGN_VARIABLE": Kind(
         ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
     ),
-    "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
+    "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool, lower_int16.pool)),
     "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
     "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
     "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
@@ -176,8 +181,15 @@ KINDS: Mapping[str, Kind] = {
         _any_type(lower_move.together),
         main=-1,
     ),
-    "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
-    "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
+    "CONV_2D": Kind(
+        ("Conv2DOptions", *_CONV, _BIAS),
+        (2, 3),
+        _is_convolution,
+        _both(lower_layers.convolution, lower_int16.convolution),
+    ),
+    "DEPTHWISE_CONV_2D": Kind(
+        ("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise, lower_int16.depthwise)
+    ),
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
     "DIV": Kind(("DivOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _FLOAT_BINARY),
@@ -185,22 +197,26 @@ KINDS: Mapping[str, Kind] = {
     "EXP": Kind(("ExpOptions",), (1, 1), _one_for_one, _FLOAT),
     "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
     "FILL": Kind(("FillOptions",), (2, 2), _any_shapes),
-    "FULLY_CONNECTED": Kind(_DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected)),
+    "FULLY_CONNECTED": Kind(
+        _DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected, lower_int16.fully_connected)
+    ),
     "GATHER": Kind(("GatherOptions", "Axis", "BatchDims"), (2, 2), _any_shapes, _MOVES),
     "GELU": Kind(("GeluOptions", "Approximate"), (1, 1), _one_for_one, _FLOAT),
     "HARD_SWISH": Kind(("HardSwishOptions",), (1, 1), _one_for_one, _UNARY),
-    "LEAKY_RELU": Kind(("LeakyReluOptions", "Alpha"), (1, 1), _one_for_one, _UNARY),
+    "LEAKY_RELU": Kind(("LeakyReluOptions", "Alpha"), (1, 1), _one_for_one, _UNARY_16),
     "LOG": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
-    "LOGISTIC": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "LOGISTIC": Kind(("NONE",), (1, 1), _one_for_one, _UNARY_16),
     "MAXIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
-    "MAX_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
-    "MEAN": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_shape.mean)),
+    "MAX_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool, lower_int16.pool)),
+    "MEAN": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_shape.mean, lower_int16.mean)),
     "MINIMUM": Kind(("MaximumMinimumOptions",), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
-    "MUL": Kind(("MulOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary)),
+    "MUL": Kind(
+        ("MulOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary, lower_int16.binary)
+    ),
     "NEG": Kind(("NegOptions",), (1, 1), _one_for_one, _FLOAT),
     "PACK": Kind(("PackOptions", "Axis"), (1, _MANY), _is_packed, _any_type(lower_move.together), main=-1),
-    "PAD": Kind(("PadOptions",), (2, 2), _is_padding, _both(lower_shape.pad)),
-    "PADV2": Kind(("PadV2Options",), (3, 3), _is_padding, _both(lower_shape.pad)),
+    "PAD": Kind(("PadOptions",), (2, 2), _is_padding, _both(lower_shape.pad, lower_shape.pad)),
+    "PADV2": Kind(("PadV2Options",), (3, 3), _is_padding, _both(lower_shape.pad, lower_shape.pad)),
     "PRELU": Kind(("NONE",), (2, 2), _any_shapes, _FLOAT_BINARY),
     "QUANTIZE": Kind(("QuantizeOptions",), (1, 1), _one_for_one, _QUANTIZE),
     "RANGE": Kind(("RangeOptions",), (3, 3), _any_shapes),
@@ -208,8 +224,8 @@ KINDS: Mapping[str, Kind] = {
     "READ_VARIABLE": Kind(("ReadVariableOptions",), (1, 1), _any_shapes, _any_type(lower_move.read_variable)),
     "REDUCE_MAX": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_elementwise.reduction)),
     "REDUCE_PROD": Kind(("ReducerOptions", "KeepDims"), (2, 2), _any_shapes),
-    "RELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
-    "RELU6": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "RELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY_16),
+    "RELU6": Kind(("NONE",), (1, 1), _one_for_one, _UNARY_16),
     "RELU_N1_TO_1": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "RESHAPE": Kind(("ReshapeOptions",), (1, 2), _one_for_one, _MOVES),
     "RESIZE_NEAREST_NEIGHBOR": Kind(
@@ -219,7 +235,7 @@ KINDS: Mapping[str, Kind] = {
     "RSQRT": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
-    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
+    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax, lower_int16.softmax)),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
@@ -227,9 +243,14 @@ KINDS: Mapping[str, Kind] = {
     "SQUARE": Kind(("SquareOptions",), (1, 1), _one_for_one, _FLOAT),
     "SQUEEZE": Kind(("SqueezeOptions",), (1, 1), _one_for_one, _MOVES),
     "STRIDED_SLICE": Kind(("StridedSliceOptions", *_SLICES, "Offset"), (4, 4), _any_shapes, _MOVES),
-    "SUB": Kind(("SubOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_elementwise.binary)),
+    "SUB": Kind(
+        ("SubOptions", "FusedActivationFunction"),
+        (2, 2),
+        _any_shapes,
+        _both(lower_elementwise.binary, lower_int16.binary),
+    ),
     "SUM": Kind(("ReducerOptions",), (2, 2), _is_mean, {"float32 to float32": lower_elementwise.reduction}),
-    "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
+    "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY_16),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
@@ -238,7 +259,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 #: Functions of one value: what stands beside it doesn't matter.
-UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _FLOAT))
+UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _UNARY_16, _FLOAT))
 
 #: Functions of two tensors, the first of which may be the constant.
 PAIRS = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(1 << 31), (1 << 31) - 1)}
 
 #: Fields of options that have a default which means something; without the others an operator isn't defined.
-_OPTIONAL = {"FusedActivationFunction", "WeightsFormat"}
+_OPTIONAL = {"FusedActivationFunction", "WeightsFormat", "QuantizedBiasType"}
 
 _AT_LEAST_1 = {"StrideW", "StrideH", "FilterWidth", "FilterHeight", "DilationWFactor", "DilationHFactor"}
 

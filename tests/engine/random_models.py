@@ -12,6 +12,18 @@ UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
 FLOAT_UNARY = ("ELU", "EXP", "NEG", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
 FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
+#: Also of int16.
+INT16 = (
+    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
+    *("LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2", "RELU", "RELU6", "SOFTMAX", "SUB", "TANH"),
+)
+#: Scales and zero points that TFLite prescribes, by type.
+PRESCRIBED = {
+    ("LOGISTIC", "int8"): (1 / 256, -128),
+    ("TANH", "int8"): (1 / 128, 0),
+    ("SOFTMAX", "int8"): (1 / 256, -128),
+    **{(kind, "int16"): (1 / 32768, 0) for kind in ("LOGISTIC", "TANH", "SOFTMAX")},
+}
 
 
 class Maker:
@@ -36,14 +48,24 @@ class Maker:
     def scale(self, low=-8, high=-2):
         return float(np.float32(2.0 ** self.rng.uniform(low, high)))
 
+    def integers(self, shape):
+        limits = np.iinfo(self.dtype)
+        return self.rng.integers(limits.min, limits.max + 1, shape)
+
     def zero(self):
+        if self.dtype == "int16":
+            return 0
         return self.pick(-128, 0, self.number(-128, 127), self.number(-20, 20))
 
     def tensor(self, shape, scale=None, zero=None):
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        scale = self.scale() if scale is None else float(np.float32(scale))
-        return T(tuple(shape), "int8", (scale,), (self.zero() if zero is None else zero,))
+        if scale is None:
+            scale = self.scale(-15, -9) if self.dtype == "int16" else self.scale()
+        return T(tuple(shape), self.dtype, (float(np.float32(scale)),), (self.zero() if zero is None else zero,))
+
+    def prescribed(self, kind, shape):
+        return self.tensor(shape, *PRESCRIBED.get((kind, self.dtype), ()))
 
     def like(self, x, shape):
         return T(tuple(shape), x.dtype, x.scales, x.zeros)
@@ -59,14 +81,13 @@ class Maker:
         """A constant, of the activations' type."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        data = self.rng.integers(-128, 128, shape)
-        return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
+        return constant(self.integers(shape), self.dtype, (scale or self.scale(),), (self.zero(),))
 
     def values_like(self, x, shape):
         """A constant of a tensor's type and quantization."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        return constant(self.rng.integers(-128, 128, shape), "int8", x.scales, x.zeros)
+        return constant(self.integers(shape), self.dtype, x.scales, x.zeros)
 
     def weights(self, x, shape, axis, per_channel):
         """Weights and bias of a layer that reads x."""
@@ -78,7 +99,8 @@ class Maker:
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
-        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
+        of, most = self.pick(("int64", 1 << 26), ("int64", 1 << 34)) if self.dtype == "int16" else ("int32", 3000)
+        bias = constant(self.rng.integers(-most, most, count), of, tuple(x.scales[0] * scale for scale in scales))
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -97,16 +119,16 @@ class Maker:
         """An output whose scale fits sums of so many products."""
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        spread = x.scales[0] * max(weights.scales) * 74 * 74 * terms**0.5
-        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(4, 7))
+        bits = np.iinfo(self.dtype).bits
+        spread = x.scales[0] * max(weights.scales) * 74 * 0.58 * 2 ** (bits - 1) * terms**0.5
+        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(bits - 4, bits - 1))
 
 
 def unary(m, kind):
     x = m.tensor(m.any_shape())
-    if kind == "LOGISTIC":
-        y = m.tensor(x.shape, 1 / 256, -128)
-    elif kind == "TANH":
-        y = m.tensor(x.shape, 1 / 128, 0)
+    if kind in ("LOGISTIC", "TANH") and m.dtype != "float32":
+        x.scales = (m.pick(2.0**-12, 2.0**-11, x.scales[0]),) if m.dtype == "int16" else x.scales
+        y = m.prescribed(kind, x.shape)
     elif kind == "RELU6" or m.dtype == "float32":  # TFLite Micro's int8 ReLU6 doesn't change scales
         y = m.like(x, x.shape)
     else:
@@ -148,8 +170,8 @@ def pair(m, kind):
         other, before = m.values_like(x, () if form == "one" else x.shape[-1:]), [Op("RELU", [start], x)]
         if kind == "DIV":
             other.data = np.abs(other.data) + 0.5
-    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.number(0, 1)
-    if kind == "SUB" and m.dtype == "int8":
+    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.dtype != "int16" and m.number(0, 1)
+    if kind == "SUB" and m.dtype != "float32":
         y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1, 1.5))
     if kind == "DIV" and form == "computed":
         return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
@@ -184,7 +206,7 @@ def binary(m, kind):
     elif kind == "ADD":
         y = m.tensor(x.shape, max(x.scales[0], other.scales[0]) * 2.0 ** m.rng.uniform(-1, 1.5))
     else:
-        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** m.rng.uniform(3, 9))
+        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** (m.rng.uniform(3, 9) + np.iinfo(m.dtype).bits - 8))
     options = {"FusedActivationFunction": m.pick(0, 0, 0, 1, 2, 3)}
     if other.data is None:
         return [*operators, Op(kind, inputs, y, options)]
@@ -288,7 +310,7 @@ def pool(m, kind):
 
 def softmax(m, _kind):
     x = m.tensor((m.number(1, 4), m.number(1, 20)))
-    return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
+    return [Op("SOFTMAX", [x], m.prescribed("SOFTMAX", x.shape), {"Beta": 1.0})]
 
 
 def moved(m, kind):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.oracles import Int8Oracle, assert_close, oracle_of, random_inputs
-from engine.random_models import FLOAT_ONLY, MAKERS, MOVED, WITH_WEIGHTS, random_model
+from engine.random_models import FLOAT_ONLY, INT16, MAKERS, MOVED, WITH_WEIGHTS, random_model
 from engine.targets import CortexModel, HostModel, prefix
 from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
@@ -15,6 +15,7 @@ from harness.errors import ConfigError
 
 CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
+    *((kind, "int16") for kind in INT16),
     *((kind, "int8_weights") for kind in WITH_WEIGHTS),
     ("CONV_2D", "float16_weights"),
 ]
