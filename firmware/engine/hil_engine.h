@@ -283,6 +283,16 @@ void hil_mul_constant_s8_plain(const struct hil_mul_s8 *p, const int8_t *x, int8
 void hil_lookup_s8(const struct hil_lookup_s8 *p, const int8_t *x, int8_t *y);
 void hil_pad_s8(const struct hil_pad *p, const int8_t *x, int8_t *y);
 
+/* Weights of 4 bits, two in a byte, see weights_s4.h. */
+#define hil_conv1x1_s4_plain hil_conv_s4_plain
+void hil_conv_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv_s4_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_fully_connected_s4(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+void hil_fully_connected_s4_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+
 #define hil_conv1x1_s16_plain hil_conv_s16_plain
 void hil_conv_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
 void hil_conv1x1_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);

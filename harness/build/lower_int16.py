@@ -168,7 +168,8 @@ class _Constants:
     def _fast(self, bias: int, multiplier: int, shift: int, total: int) -> Channel | None:
         """Return what a channel takes to be rounded by SMMULR; None if it can't be.
 
-        (x m + 2^(s - 1)) >> s is (x (m << (32 - s)) + 2^31) >> 32. A bias beyond 32 bits becomes a smaller one if the output is at its limit whatever the input.
+        (x m + 2^(s - 1)) >> s is (x (m << (32 - s)) + 2^31) >> 32. A bias beyond 32 bits becomes a smaller one if the
+        output is at its limit whatever the input.
         """
         near = max(total - _MOST, min(_MOST - total, bias))
         if total > _MOST or not 16 <= shift <= 32:

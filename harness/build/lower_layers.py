@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _QUAD = (0, 2, 1, 3)
 
 #: What weights may be, by the type of activations.
-_TAKEN = {"int8": ("int8",), "int16": ("int8",), "float32": ("float32",)}
+_TAKEN = {"int8": ("int8", "int4"), "int16": ("int8",), "float32": ("float32",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def depthwise(node: Node) -> Step:
             macs=macs,
             parameters=weights.parameters,
         )
-    int8 = _Int8(node, weights)
+    int8 = Int8(node, weights)
     channels, fast = int8.channels(weights.bias, int8.bounds(255))
     padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
     return node.step(
@@ -92,14 +92,14 @@ def depthwise(node: Node) -> Step:
         Array("channels", channels),
         has_plain=True,
         window=window,
-        scratch_bytes=_band_bytes(window),
-        scratch_of=_band_bytes,
+        scratch_bytes=band_bytes(window),
+        scratch_of=band_bytes,
         macs=macs,
         parameters=weights.parameters,
     )
 
 
-def _band_bytes(window: Window) -> int:
+def band_bytes(window: Window) -> int:
     """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
     return 8 * (window.taps + window.k_h * width)
@@ -118,7 +118,7 @@ def fully_connected(node: Node) -> Step:
         arrays = weights.arrays(groups_of_eight(weights.values), weights.values)
         fields = sizes | node.float_limits()
         return node.step(kernel, kernel, fields, *arrays, has_plain=True, macs=macs, parameters=weights.parameters)
-    packed, arrays, quant = _Int8(node, weights).matrix(weights.values[:, np.newaxis, :])
+    packed, arrays, quant = Int8(node, weights).matrix(weights.values[:, np.newaxis, :])
     return node.step(
         "hil_fully_connected_s8" if packed else "hil_fully_connected_s8_plain",
         "hil_fully_connected_s8",
@@ -146,7 +146,7 @@ def _convolution(node: Node, window: Window, weights: Filters) -> Step:
             macs=macs,
             parameters=weights.parameters,
         )
-    packed, arrays, quant = _Int8(node, weights).matrix(weights.values.reshape(window.out_c, window.k_h, row))
+    packed, arrays, quant = Int8(node, weights).matrix(weights.values.reshape(window.out_c, window.k_h, row))
     fast, run = "hil_conv1x1_s8" if window.pointwise else "hil_conv_s8", row + -row % 4
     return node.step(
         fast if packed else "hil_conv_s8_plain",
@@ -162,7 +162,7 @@ def _convolution(node: Node, window: Window, weights: Filters) -> Step:
     )
 
 
-class _Int8:
+class Int8:
     """The constants of an int8 layer."""
 
     def __init__(self, node: Node, weights: Filters) -> None:

@@ -6,7 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.build import lower_elementwise, lower_int16, lower_layers, lower_move, lower_shape, lower_values
+from harness.build import (
+    lower_elementwise,
+    lower_int4,
+    lower_int16,
+    lower_layers,
+    lower_move,
+    lower_shape,
+    lower_values,
+)
 from harness.build.graph import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -128,6 +136,11 @@ def _both(lower: Lower, int16: Lower | None = None) -> dict[str, Lower]:
     return table if int16 is None else {**table, "int16 to int16": int16}
 
 
+def _layer(int8: Lower, int4: Lower, int16: Lower) -> dict[str, Lower]:
+    """Layers with weights: those of int8 activations may be of 4 bits."""
+    return {**_both(int8, int16), "int8 to int8": lambda node: (int4 if node.second.dtype == "int4" else int8)(node)}
+
+
 _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
 _BIAS = "QuantizedBiasType"
@@ -185,10 +198,13 @@ KINDS: Mapping[str, Kind] = {
         ("Conv2DOptions", *_CONV, _BIAS),
         (2, 3),
         _is_convolution,
-        _both(lower_layers.convolution, lower_int16.convolution),
+        _layer(lower_layers.convolution, lower_int4.convolution, lower_int16.convolution),
     ),
     "DEPTHWISE_CONV_2D": Kind(
-        ("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise, lower_int16.depthwise)
+        ("DepthwiseConv2DOptions", *_CONV),
+        (2, 3),
+        _is_depthwise,
+        _layer(lower_layers.depthwise, lower_int4.depthwise, lower_int16.depthwise),
     ),
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
@@ -198,7 +214,10 @@ KINDS: Mapping[str, Kind] = {
     "EXPAND_DIMS": Kind(("ExpandDimsOptions",), (2, 2), _one_for_one, _MOVES),
     "FILL": Kind(("FillOptions",), (2, 2), _any_shapes),
     "FULLY_CONNECTED": Kind(
-        _DENSE, (2, 3), _is_product, _both(lower_layers.fully_connected, lower_int16.fully_connected)
+        _DENSE,
+        (2, 3),
+        _is_product,
+        _layer(lower_layers.fully_connected, lower_int4.fully_connected, lower_int16.fully_connected),
     ),
     "GATHER": Kind(("GatherOptions", "Axis", "BatchDims"), (2, 2), _any_shapes, _MOVES),
     "GELU": Kind(("GeluOptions", "Approximate"), (1, 1), _one_for_one, _FLOAT),

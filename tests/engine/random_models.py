@@ -29,13 +29,14 @@ PRESCRIBED = {
 class Maker:
     """Makes tensors of one type with random quantization.
 
-    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
-    "float16_weights" one whose weights are float16.
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE,
+    "float16_weights" one whose weights are float16, and "int4" an int8 model with weights of 4 bits.
     """
 
     def __init__(self, seed, dtype):
         self.rng = np.random.default_rng(seed)
-        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.bits = 4 if dtype == "int4" else 8
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype.replace("int4", "int8")
         self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
         self.before = []  # operators that make weights
 
@@ -101,6 +102,8 @@ class Maker:
         low = self.pick(-127, -127, -127, -128)
         of, most = self.pick(("int64", 1 << 26), ("int64", 1 << 34)) if self.dtype == "int16" else ("int32", 3000)
         bias = constant(self.rng.integers(-most, most, count), of, tuple(x.scales[0] * scale for scale in scales))
+        if self.bits == 4:
+            return constant(self.rng.integers(self.pick(-8, -7), 8, shape), "int4", scales, axis=axis), bias
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -120,7 +123,7 @@ class Maker:
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
         bits = np.iinfo(self.dtype).bits
-        spread = x.scales[0] * max(weights.scales) * 74 * 0.58 * 2 ** (bits - 1) * terms**0.5
+        spread = x.scales[0] * max(weights.scales) * 74 * 74 * 2.0 ** (self.bits + bits - 16) * terms**0.5
         return self.tensor(shape, spread / 2.0 ** self.rng.uniform(bits - 4, bits - 1))
 
 
@@ -296,7 +299,8 @@ def depthwise(m, _kind):
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
-    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    # TFLite Micro takes one scale of int4
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0 and m.bits == 8)
     y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
     return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
 

@@ -16,7 +16,7 @@ from harness.errors import ConfigError
 CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
     *((kind, "int16") for kind in INT16),
-    *((kind, "int8_weights") for kind in WITH_WEIGHTS),
+    *((kind, dtype) for kind in WITH_WEIGHTS for dtype in ("int4", "int8_weights")),
     ("CONV_2D", "float16_weights"),
 ]
 
