@@ -198,6 +198,28 @@ struct hil_fully_connected_w8 {
     float act_min, act_max;
 };
 
+struct hil_scaling {
+    int32_t multiplier, shift; /* as in struct hil_channel */
+};
+
+/* Elements of `batch_stride` and `step_stride` are vectors. Each unit has a row of weights for each gate: input, forget,
+ * cell, output. */
+struct hil_lstm_s8 {
+    uint32_t batches, steps, inputs, units, batch_stride, step_stride;
+    struct hil_scaling input[4], recurrent[4], kept, added, output;
+    int32_t out_zero, cell_min, cell_max, tanh_multiplier, tanh_shift;
+    const int8_t *weights, *recurrent_weights; /* fast: pairs of rows, see matmul_s8.h */
+    const int32_t *bias;                       /* of each unit: four for the inputs, four for what is fed back */
+    const uint16_t *sigmoid;
+};
+
+struct hil_lstm_f32 {
+    uint32_t batches, steps, inputs, units, batch_stride, step_stride;
+    float cell_clip;
+    const float *weights, *recurrent_weights; /* [units / 2][depth][2 x 4] */
+    const float *bias;                        /* [units][4] */
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -373,6 +395,11 @@ void hil_reduce_max_s8(const struct hil_mean_f32 *p, const int8_t *x, int8_t *y)
 void hil_reduce_max_f32(const struct hil_mean_f32 *p, const float *x, float *y);
 void hil_arg_max_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
 void hil_arg_max_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
+
+/* The state is read and written. */
+void hil_lstm_s8(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
+void hil_lstm_s8_plain(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
+void hil_lstm_f32(const struct hil_lstm_f32 *p, const float *x, float *hidden, float *cell, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 void hil_copy(const struct hil_copy *p, const void *x, void *y);

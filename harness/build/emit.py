@@ -245,6 +245,7 @@ def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
     kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
     xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)({_place(plan, x)})" for x in step.inputs]
+    xs += [f"({_CTYPES[t.dtype]} *)(void *)({_place(plan, t)})" for t in step.kept]
     y = f"({_CTYPES[step.output.dtype]} *)(void *)({_place(plan, step.output)})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]
     return f"    {kernel}({', '.join([f'&{struct}', *xs, y, *scratch])});\n"

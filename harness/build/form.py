@@ -76,7 +76,7 @@ def _check_form(graph: Graph, operator: Operator, kind: Kind, what: str) -> None
     (least, most), outputs = kind.inputs, len(operator.outputs)
     if not least <= len(operator.inputs) <= most or not kind.outputs[0] <= outputs <= kind.outputs[1]:
         raise ConfigError(f"{what} has {len(operator.inputs)} inputs and {outputs} outputs: {DAMAGED}")
-    if any(index < 0 for index in (*operator.inputs[: max(least, 2)], *operator.outputs)):
+    if any(index < 0 for index in (*operator.inputs[: kind.needed or max(least, 2)], *operator.outputs)):
         raise ConfigError(f"{what} lacks an input or its output: {DAMAGED}")
     if not (operator.inputs and operator.outputs):
         return

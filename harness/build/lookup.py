@@ -25,6 +25,16 @@ _ONE_Q0 = (1 << 31) - 1
 _EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 
 
+#: Bit i: TFLite's table of the logistic function has one more in its entry i than the rounded value.
+_ONE_MORE = 0x800000000000000000000000000000800011009020440005C0467BAEFA7BD110
+
+
+def sigmoid_s16() -> NDArray[np.uint16]:
+    """Return the logistic function of i / 24 for i = 0 ... 255 in 16 bits, from which that of any int16 is made."""
+    values = [min(round(65536 / (1 + math.exp(-i / 24))) + (_ONE_MORE >> i & 1), 65535) for i in range(256)]
+    return np.array(values, np.uint16)
+
+
 def table(function: Callable[[int], int]) -> NDArray[np.int8]:
     """Return the outputs [256] of a function of int8, clamped to int8, in the order of the input's bytes 0 to 255."""
     values = [max(-128, min(127, function(q))) for q in (*range(128), *range(-128, 0))]

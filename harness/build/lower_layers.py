@@ -211,14 +211,8 @@ class Int8:
         wide = rows.astype(np.int64)
         bias = self._weights.bias.astype(np.int64) - self._fields["in_zero"] * wide.sum(axis=(1, 2))
         totals = 128 * np.abs(wide).sum(axis=(1, 2))
-        # the odd channel of a pair has 24 bits of the mixed sum
-        if np.abs(bias).max() >= 1 << 31 or totals[1::2].max(initial=0) >= 1 << 23:
-            return None
-        try:
-            packed = pair_rows(rows)
-        except OverflowError:
-            return None
-        return packed, *self.channels(bias, np.abs(bias) + totals)
+        packed = None if np.abs(bias).max() >= 1 << 31 else packed_rows(rows)
+        return None if packed is None else (packed, *self.channels(bias, np.abs(bias) + totals))
 
 
 def real_scales(node: Node, weights: Filters) -> list[float]:
@@ -267,6 +261,16 @@ def filters_of(node: Node, axis: int, biases: tuple[str, ...] = ()) -> Filters:
             raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
         bias = given.data.astype(given.dtype)
     return Filters(values, bias, scales, 4 if filters.dtype == "int4" else 8)
+
+
+def packed_rows(rows: NDArray[np.generic]) -> NDArray[np.int8] | None:
+    """Return what `pair_rows` does; None if a weight doesn't fit, or the sum of an odd row the 24 bits it has."""
+    if 128 * np.abs(rows[1::2].astype(np.int64)).sum(axis=(1, 2)).max(initial=0) >= 1 << 23:
+        return None
+    try:
+        return pair_rows(rows)
+    except OverflowError:
+        return None
 
 
 def pair_rows(weights: NDArray[np.generic]) -> NDArray[np.int8]:

@@ -12,6 +12,7 @@ from harness.build import (
     lower_int16,
     lower_layers,
     lower_move,
+    lower_recurrent,
     lower_shape,
     lower_values,
 )
@@ -120,6 +121,7 @@ class Kind:
         fits: whether a kernel would read and write just what the tensors hold; the lowering looks at the rest.
         lower: the kernel calls that compute it, by the types of input and output; none for what must be known before.
         outputs: how many it gives, from and to.
+        needed: how many of its first inputs can't be left out; 0: the fewest, and two at least.
         main: position of the input whose type decides; -1: the output's does.
     """
 
@@ -128,6 +130,7 @@ class Kind:
     fits: Fits
     lower: Mapping[str, Lower] = field(default_factory=dict)
     outputs: tuple[int, int] = (1, 1)
+    needed: int = 0
     main: int = 0
 
 
@@ -146,6 +149,7 @@ _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFuncti
 _BIAS = "QuantizedBiasType"
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", _BIAS)
+_LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
 _UNARY = _both(lower_values.unary)
 _UNARY_16 = _both(lower_values.unary, lower_int16.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
@@ -272,6 +276,7 @@ KINDS: Mapping[str, Kind] = {
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY_16),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Kind(_LSTM, (24, 24), _any_shapes, _both(lower_recurrent.lstm), needed=9),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
     "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),

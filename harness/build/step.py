@@ -95,6 +95,7 @@ class Step:
         struct: what its first argument points to.
         inputs: the tensors it reads from the arena, in the order of the C function's arguments.
         output: the tensor it writes.
+        kept: tensors of the model's state that it reads and writes; arguments behind the inputs.
         fields: the struct's initializers, without the window and the arrays.
         arrays: the constants, in flash.
         has_plain: whether there is KERNEL_plain, too, which the plain build calls.
@@ -116,6 +117,7 @@ class Step:
     fields: Mapping[str, object]
     arrays: tuple[Array, ...] = ()
     has_plain: bool = False
+    kept: tuple[Tensor, ...] = ()
     window: Window | None = None
     scratch_bytes: int | None = None
     scratch_of: Callable[[Window], int] | None = None

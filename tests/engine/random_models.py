@@ -446,6 +446,29 @@ def flatten(m, _kind):
     ]
 
 
+def lstm(m, kind):
+    """Several steps; the first unit's weights don't fit pairs of rows in some."""
+    inputs, units, steps, major = (
+        m.pick(1, 3, 4, m.number(5, 20)),
+        m.pick(1, 2, 5, 8, 12),
+        m.number(1, 6),
+        m.number(0, 1),
+    )
+    batches = m.pick(1, 1, 3)
+    x = m.tensor((steps, batches, inputs) if major else (batches, steps, inputs))
+    hidden = m.tensor((batches, units), 2.0 ** m.rng.uniform(-8, -6))
+    y, cell = m.like(hidden, (*x.shape[:2], units)), T(hidden.shape, "float32")
+    if m.dtype == "int8":
+        cell = T(hidden.shape, "int16", (2.0 ** -m.number(8, 13),))
+    weights = [m.weights(x if n < 4 else hidden, (units, inputs if n < 4 else units), 0, per_channel=False)
+               for n in range(8)]  # fmt: skip
+    hidden.variable = cell.variable = True
+    tensors = [x, *(w for w, _ in weights), *[None] * 3, *(b for _, b in weights[:4]), None, None, hidden, cell]
+    clip = m.pick(0.0, 10.0, 1.0)
+    options = {"FusedActivationFunction": 4, "CellClip": clip, "ProjClip": 0.0, "TimeMajor": bool(major)}
+    return [Op(kind, [*tensors, *[None] * 4], y, options)]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -469,6 +492,7 @@ MAKERS = {
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 
 

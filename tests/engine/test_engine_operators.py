@@ -22,6 +22,8 @@ CASES = [
 
 
 def check(model, oracle, graph, count, seed):
+    """Inferences one after the other, between which recurrent layers keep their state."""
+    oracle.reset()
     for values in random_inputs(graph, count, seed):
         want = oracle.run(values).reshape(graph.output.shape)
         if isinstance(oracle, Int8Oracle):

@@ -17,7 +17,10 @@ TABLES |= {"ARG_MAX": "ArgMaxOptions", "MEAN": "ReducerOptions", "SHAPE": "Shape
 
 @dataclass(eq=False)
 class T:
-    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor."""
+    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor.
+
+    A `variable` one is kept between inferences.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "int8"
@@ -25,6 +28,7 @@ class T:
     zeros: tuple[int, ...] = (0,)
     axis: int = 0
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass(eq=False)
@@ -112,6 +116,7 @@ def _tensor(b, number, tensor, buffer):
     tflite.TensorAddType(b, getattr(tflite.TensorType, tensor.dtype.upper()))
     tflite.TensorAddBuffer(b, buffer)
     tflite.TensorAddName(b, name)
+    tflite.TensorAddIsVariable(b, tensor.variable)
     if quantization is not None:
         tflite.TensorAddQuantization(b, quantization)
     return tflite.TensorEnd(b)
