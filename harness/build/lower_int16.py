@@ -283,7 +283,7 @@ def _interpolated(function: Callable[[NDArray[Any]], NDArray[Any]], step: np.flo
     error = _away((exact[1:] + values[:-1]) / 2) - _away(function(at[:-1] + half) * factor)
     values[:-1] -= _away(error / 2)
     values[-1] = _away(function(ends[1:]) * factor)[0]
-    return np.clip(values, -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(values, -32768, 32767), np.int16)
 
 
 def _away(values: NDArray[Any]) -> NDArray[Any]:
