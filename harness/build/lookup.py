@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.requantize import activation_range, high_mul, quantize_multiplier, scale_by, shift_right
+from harness.build.requantize import activation_range, high_mul, quantize_multiplier, round_away, scale_by, shift_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,18 @@ def absolute_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
     """Magnitudes, with a change of scale."""
     scaled = _scaled(x, y, float(np.float32(x.scale) / np.float32(y.scale)), -128, 127)
     return table(lambda q: scaled(x.zero + abs(q - x.zero)))
+
+
+def elu_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
+    """Negative values as exp(x) - 1, in float32."""
+    inverse = np.float32(1) / np.float32(y.scale)
+
+    def value(q: int) -> int:
+        real = np.float32(x.scale) * np.float32(q - x.zero)
+        steps = (np.expm1(real) if real < 0 else real) * inverse
+        return int(np.float32(round_away(steps)) + np.float32(y.zero))
+
+    return table(value)
 
 
 def logistic_table(x: Quantization, _y: Quantization) -> NDArray[np.int8]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.build.lower_layers import filters_of, real_scales
+from harness.build.filters import filters_of, real_scales
 from harness.build.lower_shape import neighbouring
 from harness.build.lower_values import inputs_of
 from harness.build.requantize import Channel, mean_scaling, quantize_multiplier
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from harness.build.filters import Filters
     from harness.build.graph import Tensor
-    from harness.build.lower_layers import Filters
     from harness.build.step import Node, Step
 
 #: TFLite's TensorType.
@@ -58,6 +58,7 @@ def scale(node: Node, tensor: Tensor) -> float:
 def convolution(node: Node) -> Step:
     """Return the call of a convolution."""
     _, k_h, k_w, in_c = node.second.shape
+    _check_dilation(node)
     window = node.window(k_h, k_w)
     if in_c != window.in_c:
         raise node.refused(
@@ -72,6 +73,11 @@ def fully_connected(node: Node) -> Step:
     outputs, depth = filters.values.shape
     rows = node.x.elements // depth
     return _matrix(node, Window(rows, 1, depth, rows, 1, outputs, 1, 1, 1, 1, 0, 0), filters)
+
+
+def _check_dilation(node: Node) -> None:
+    if node.dilation != (1, 1):
+        raise node.refused(f"dilation {node.dilation} of int16", "int8 activations, or dilation 1")
 
 
 def _biases(node: Node) -> tuple[str, ...]:
@@ -113,6 +119,7 @@ def _pairs(rows: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution."""
+    _check_dilation(node)
     window = node.window(*node.second.shape[1:3])
     filters = filters_of(node, 3, ("int64",))
     if window.in_c == 1:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.lower_layers import Int8, band_bytes, filters_of
+from harness.build.filters import filters_of
+from harness.build.lower_layers import Int8, band_bytes
 from harness.build.step import Array
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from harness.build.lower_layers import Filters
+    from harness.build.filters import Filters
     from harness.build.step import Node, Step, Window
 
 #: A multiple of 16 times a sum fits 32 bits.
@@ -28,10 +29,16 @@ _MOST = 1 << 27
 def convolution(node: Node) -> Step:
     """Return the call of a convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
     _, k_h, k_w, in_c = node.second.shape
+    _check_dilation(node)
     window = node.window(k_h, k_w)
     if in_c != window.in_c:
         raise node.refused(f"int4 weights for {in_c} of {window.in_c} input channels", "int8 weights")
     return _convolution(node, window, filters_of(node, axis=0))
+
+
+def _check_dilation(node: Node) -> None:
+    if node.dilation != (1, 1):
+        raise node.refused(f"dilation {node.dilation} of int4 weights", "int8 weights, or dilation 1")
 
 
 def _convolution(node: Node, window: Window, weights: Filters) -> Step:
@@ -54,6 +61,7 @@ def _convolution(node: Node, window: Window, weights: Filters) -> Step:
 
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
+    _check_dilation(node)
     window = node.window(*node.second.shape[1:3])
     weights = filters_of(node, axis=3)
     if window.in_c == 1:

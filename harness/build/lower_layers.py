@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.filters import Filters, filters_of, real_scales
 from harness.build.requantize import Channel, channel
 from harness.build.step import Array, Window, initializer
 
@@ -18,54 +19,35 @@ if TYPE_CHECKING:
 #: Columns of the fast int8 kernels hold four inputs as (x0, x2), (x1, x3): what SXTB16 makes of a word.
 _QUAD = (0, 2, 1, 3)
 
-#: What weights may be, by the type of activations.
-_TAKEN = {"int8": ("int8", "int4"), "int16": ("int8",), "float32": ("float32",)}
-
-
-@dataclass(frozen=True, eq=False)
-class Filters:
-    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels].
-
-    `bits` is 4 for int8 that is stored as int4.
-    """
-
-    values: NDArray[np.generic]
-    bias: NDArray[np.generic]
-    scales: tuple[float, ...]
-    bits: int = 8
-
-    @property
-    def type(self) -> str:
-        """What the names of float kernels and structs end in: float32 weights, or weights of 8 bits."""
-        return "w8" if self.scales else "f32"
-
-    @property
-    def parameters(self) -> int:
-        """How many there are, biases included."""
-        return self.values.size + self.bias.size
-
-    def arrays(self, fast: NDArray[np.generic], plain: NDArray[np.generic] | None = None) -> tuple[Array, ...]:
-        """The constants of a float layer, with the weights laid out for the kernels."""
-        scales = (Array("scales", np.array(self.scales, np.float32)),) if self.scales else ()
-        return (Array("weights", fast, plain), *scales, Array("bias", self.bias))
-
 
 def convolution(node: Node) -> Step:
     """Return the call of a convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
     _, k_h, k_w, in_c = node.second.shape
-    window = node.window(k_h, k_w)
+    window, groups = node.window(k_h, k_w), node.x.shape[3] // in_c
+    if in_c * groups != window.in_c or window.out_c % groups:
+        what = f"weights for {in_c} of {window.in_c} input channels and {window.out_c} output channels"
+        raise node.refused(what, "channels that groups share evenly")
+    return _convolution(node, window, filters_of(node, axis=0), groups)
+
+
+def transposed(node: Node) -> Step:
+    """Return the call of a transposed convolution: of the kernel turned round, over an image with zeros between."""
+    _, k_h, k_w, in_c = node.second.shape
+    window = node.window(k_h, k_w, transposed=True)
     if in_c != window.in_c:
-        what = f"weights for {in_c} of {window.in_c} input channels"
-        raise node.refused(what, "a kernel for grouped convolutions")
-    return _convolution(node, window, filters_of(node, axis=0))
+        raise node.refused(f"weights for {in_c} of {window.in_c} input channels", "weights for all of them")
+    given = filters_of(node, axis=0, bias=3)
+    turned = np.ascontiguousarray(given.values.reshape(-1, k_h, k_w, in_c)[:, ::-1, ::-1])
+    macs = node.x.elements * window.taps * window.out_c
+    return _spread(node, window, replace(given, values=turned), (node.option("StrideH"), node.option("StrideW")), macs)
 
 
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
     weights = filters_of(node, axis=3)
-    if window.in_c == 1:
-        return _convolution(node, window, weights)
+    if window.in_c == 1 or node.dilation != (1, 1):
+        return _convolution(node, window, weights, window.in_c)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
     macs = window.pixels * window.taps * window.out_c
@@ -131,8 +113,26 @@ def fully_connected(node: Node) -> Step:
     )
 
 
-def _convolution(node: Node, window: Window, weights: Filters) -> Step:
+def _spread(node: Node, window: Window, weights: Filters, up: tuple[int, int], macs: int, groups: int = 1) -> Step:
+    """Return the call of the kernel for what is dilated, grouped or transposed; patches don't know its window."""
+    (dilation_h, dilation_w), (up_h, up_w) = node.dilation, up
+    spread = {"dilation_h": dilation_h, "dilation_w": dilation_w, "up_h": up_h, "up_w": up_w, "groups": groups}
+    fields: dict[str, object] = {"window": initializer(vars(window)), "spread": initializer(spread)}
+    if node.x.dtype == "float32":
+        name, arrays = f"hil_conv_any_{weights.type}", weights.arrays(weights.values)
+        fields |= node.float_limits()
+    else:
+        int8 = Int8(node, weights)
+        channels, _ = int8.channels(weights.bias, int8.bounds(255))
+        name, arrays = "hil_conv_any_s8", (Array("weights", weights.values), Array("channels", channels))
+        fields["quant"] = int8.quant(fast=False)
+    return node.step(name, name, fields, *arrays, macs=macs, parameters=weights.parameters)
+
+
+def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) -> Step:
     macs, row = window.pixels * weights.values.size, window.k_w * window.in_c
+    if groups > 1 or node.dilation != (1, 1):
+        return _spread(node, window, weights, (1, 1), macs, groups)
     if node.x.dtype == "float32":
         depth = window.taps * window.in_c
         return node.step(
@@ -213,54 +213,6 @@ class Int8:
         totals = 128 * np.abs(wide).sum(axis=(1, 2))
         packed = None if np.abs(bias).max() >= 1 << 31 else packed_rows(rows)
         return None if packed is None else (packed, *self.channels(bias, np.abs(bias) + totals))
-
-
-def real_scales(node: Node, weights: Filters) -> list[float]:
-    """Return, per channel, input scale x weight scale / output scale."""
-    x, y = node.quantization(node.x), node.quantization(node.y)
-    if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
-        # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
-        product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
-        return [product / y.scale] * len(weights.values)
-    return [x.scale * scale / y.scale for scale in weights.scales]
-
-
-def filters_of(node: Node, axis: int, biases: tuple[str, ...] = ()) -> Filters:
-    """Return the weights with output channels first; their channels are counted along `axis` in the file.
-
-    Args:
-        node: a layer with weights and perhaps a bias.
-        axis: the dimension of the output channels.
-        biases: types that the bias may have, that of none first; by default what int8 and float32 take.
-
-    Raises:
-        ConfigError: they aren't constant, or of a type or quantization that no kernel takes.
-    """
-    filters, computes = node.second, node.x.dtype
-    if filters.data is None or (filters.dtype not in _TAKEN[computes] and not filters.dequantized):
-        needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
-        what = f"weights that are not constant {computes} ({filters.dtype})"
-        raise node.refused(what, needed if computes == "float32" else "full-int8 weights")
-    values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
-    count = len(values)
-    scales: tuple[float, ...] = ()
-    if filters.dtype in ("int8", "int4"):
-        quantization = node.quantization(filters)
-        if any(quantization.zero_points):
-            raise node.refused("weights with a zero point", "symmetric weights")
-        scales = quantization.scales
-        if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
-            raise node.refused("scales along another dimension than outputs", "one scale per output")
-        scales = scales if len(scales) > 1 else scales * count
-    kinds = biases or (("int32",) if computes == "int8" else ("float32",))
-    bias = np.zeros(count, kinds[0])
-    given = node.tensors[2] if len(node.tensors) > 2 else None
-    if given is not None:
-        if given.data is None or given.dtype not in kinds or given.shape != (count,):
-            kind = " or ".join(kinds)
-            raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
-        bias = given.data.astype(given.dtype)
-    return Filters(values, bias, scales, 4 if filters.dtype == "int4" else 8)
 
 
 def packed_rows(rows: NDArray[np.generic]) -> NDArray[np.int8] | None:

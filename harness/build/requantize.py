@@ -62,14 +62,15 @@ def activation_range(activation: int, scale: float, zero_point: int, dtype: str 
     """Return the least and the greatest integer of a type that an activation, one of ACTIVATIONS, lets through."""
     low, high = ACTIVATIONS[activation]
     least, greatest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-    with np.errstate(over="ignore"):  # infinite for the least of scales, which `_round_away` refuses
+    with np.errstate(over="ignore"):  # infinite for the least of scales, which `round_away` refuses
         return (
-            least if low is None else max(least, zero_point + _round_away(np.float32(low) / np.float32(scale))),
-            greatest if high is None else min(greatest, zero_point + _round_away(np.float32(high) / np.float32(scale))),
+            least if low is None else max(least, zero_point + round_away(np.float32(low) / np.float32(scale))),
+            greatest if high is None else min(greatest, zero_point + round_away(np.float32(high) / np.float32(scale))),
         )
 
 
-def _round_away(value: np.float32) -> int:
+def round_away(value: np.float32) -> int:
+    """Return the nearest integer; of two equally near ones, that which is farther from 0."""
     return int(math.copysign(math.floor(abs(float(value)) + 0.5), float(value)))
 
 

@@ -163,7 +163,7 @@ def test_plain_kernels_are_in_the_image(build, objects, tmp_path):
 def test_every_unsupported_operator_comes_before_any_table(build):
     result = build(DATA / "unsupported.tflite", *BOARD)
     assert result.exit_code == 1
-    assert result.output.startswith("hil: unsupported.tflite: operator 1 (SIN): no kernel for float32 to float32.")
+    assert result.output.startswith("hil: unsupported.tflite: operator 1 (SIGN): no kernel for float32 to float32.")
     assert "Needed: other layers in its place (docs/engine.md has a list)" in result.output
 
 

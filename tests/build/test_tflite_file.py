@@ -52,7 +52,7 @@ def test_a_file_cut_short_is_an_error_of_ours(tmp_path, keep):
 
 
 def test_an_unsupported_operator_is_named():
-    with pytest.raises(ConfigError, match=r"operator 1 \(SIN\): no kernel for float32.*Needed: other layers"):
+    with pytest.raises(ConfigError, match=r"operator 1 \(SIGN\): no kernel for float32.*Needed: other layers"):
         plan_memory(parse_tflite(DATA / "unsupported.tflite"))
 
 

@@ -18,6 +18,7 @@ CASES = [
     *((kind, "int16") for kind in INT16),
     *((kind, dtype) for kind in WITH_WEIGHTS for dtype in ("int4", "int8_weights")),
     ("CONV_2D", "float16_weights"),
+    ("CONV_DILATED", "int8_weights"),
 ]
 
 

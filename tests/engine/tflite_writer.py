@@ -12,7 +12,7 @@ from harness.build.operators import KINDS
 
 #: The options table of each operator whose table has a field that matters, by its name.
 TABLES = {kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] != "NONE"}
-TABLES |= {"ARG_MAX": "ArgMaxOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
+TABLES |= {"ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
 
 
 @dataclass(eq=False)
