@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.refusals import FULL_INT8
 from harness.build.step import Array
 
 if TYPE_CHECKING:
@@ -69,17 +70,22 @@ def filters_of(node: Node, axis: int, biases: tuple[str, ...] = (), *, bias: int
         ConfigError: they aren't constant, or of a type or quantization that no kernel takes.
     """
     filters, computes = node.second, node.x.dtype
-    if filters.data is None or (filters.dtype not in _TAKEN[computes] and not filters.dequantized):
-        needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
-        what = f"weights that are not constant {computes} ({filters.dtype})"
-        raise node.refused(what, needed if computes == "float32" else "full-int8 weights")
+    if filters.data is None:
+        raise node.refused("weights that are computed", "constant weights")
+    if filters.dtype not in _TAKEN[computes] and not filters.dequantized:
+        dynamic = (computes, filters.dtype) in (("float32", "int8"), ("float32", "int4"))
+        what = (
+            f"{filters.dtype} weights with {computes} activations{' (dynamic-range quantization)' if dynamic else ''}"
+        )
+        raise node.refused(what, f"{FULL_INT8}; or float32: convert it without optimizations" if dynamic else FULL_INT8)
     values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
     count = len(values)
     scales: tuple[float, ...] = ()
     if filters.dtype in ("int8", "int4"):
         quantization = node.quantization(filters)
         if any(quantization.zero_points):
-            raise node.refused("weights with a zero point", "symmetric weights")
+            what = f"{filters.dtype} weights with a zero point"
+            raise node.refused(what, f"symmetric ones, as in {FULL_INT8}")
         scales = quantization.scales
         if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
             raise node.refused("scales along another dimension than outputs", "one scale per output")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build import lookup
 from harness.build.filters import filters_of, real_scales
 from harness.build.lower_shape import neighbouring
 from harness.build.lower_values import inputs_of
@@ -19,8 +20,6 @@ from harness.build.requantize import Channel, mean_scaling, quantize_multiplier
 from harness.build.step import Array, Window, initializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from harness.build.filters import Filters
@@ -35,10 +34,6 @@ _MOST = (1 << 31) - 1
 
 #: SXTB16 makes (w0, w1) of the bytes 0 and 2 of a word, and (w2, w3) of the others.
 _QUAD = (0, 2, 1, 3)
-
-#: Where TFLite's table of sigmoid(i / 24) in 16 bits is one, or two, above the nearest value.
-_ONE_ABOVE = (4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45,
-              46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255)  # fmt: skip
 
 
 def scale(node: Node, tensor: Tensor) -> float:
@@ -191,7 +186,12 @@ class _Constants:
 
 def binary(node: Node) -> Step:
     """Return the call of a sum, difference or product of two tensors, one of which may be constant, or repeat."""
-    longer, shorter, period = inputs_of(node)
+    found = inputs_of(node)
+    if found is None:
+        raise node.refused(
+            "int16 inputs of shapes that repeat otherwise than along the last dimensions", "int8 activations"
+        )
+    longer, shorter, period = found
     if node.kind == "SUB" and longer.index != node.operator.inputs[0]:
         raise node.refused("a first input that repeats or is constant", "one of the output's shape")
     a, b, out = (scale(node, tensor) for tensor in (longer, shorter, node.y))
@@ -252,10 +252,8 @@ def _sigmoid(node: Node, x: float, y: float) -> Step:
         multiplier = int(real)
         if multiplier > 32767:
             raise node.refused(f"input scale {x}", "an input of a smaller range")
-    steps = np.arange(256)
-    table = np.floor(65536 / (1 + np.exp(-steps / 24)) + 0.5) + np.isin(steps, _ONE_ABOVE)
     fields = {"count": node.x.elements, "multiplier": multiplier, "shift": shift}
-    values = Array("table", table.astype(np.uint16))
+    values = Array("table", lookup.sigmoid_steps())
     return node.step(f"hil_{node.kind.lower()}_s16", "hil_sigmoid_s16", fields, values, in_place=True)
 
 
@@ -271,31 +269,10 @@ def softmax(node: Node) -> Step:
     fields = {"rows": node.x.elements // depth, "depth": depth, "multiplier": multiplier, "shift": -left}
     step = np.float32(10) / np.float32(65535)
     tables = (
-        Array("exponentials", _interpolated(lambda v: np.exp(v.astype(float)).astype(np.float32), step, 32767)),
-        Array("reciprocals", _interpolated(lambda v: 1 / (1 + v), np.float32(1) / np.float32(65535), -32768)),
+        Array("exponentials", lookup.interpolated(lambda v: np.exp(v.astype(float)).astype(np.float32), step, 32767)),
+        Array("reciprocals", lookup.interpolated(lambda v: 1 / (1 + v), np.float32(1) / np.float32(65535), -32768)),
     )
     return node.step("hil_softmax_s16", "hil_softmax_s16", fields, *tables)
-
-
-def _interpolated(function: Callable[[NDArray[Any]], NDArray[Any]], step: np.float32, zero: int) -> NDArray[np.int16]:
-    """Return TFLite's table of a function of int16, computed in float32, for outputs of scale 2/65535.
-
-    512 values, each shifted by half of what a straight line to the next one misses in the middle, and a last one.
-    """
-    ends = step * np.array([-32768 - zero, 32767 - zero], np.float32)
-    unit, half = np.float32(2) / np.float32(65535), (ends[1] - ends[0]) / np.float32(512) / np.float32(2)
-    factor = np.float32(65536) / (unit * np.float32(32767) - unit * np.float32(-32768))
-    at = ends[0] + np.arange(513, dtype=np.float32) * (2 * half)
-    exact, values = function(at) * factor, _away(function(at) * factor)
-    error = _away((exact[1:] + values[:-1]) / 2) - _away(function(at[:-1] + half) * factor)
-    values[:-1] -= _away(error / 2)
-    values[-1] = _away(function(ends[1:]) * factor)[0]
-    return np.asarray(np.clip(values, -32768, 32767), np.int16)
-
-
-def _away(values: NDArray[Any]) -> NDArray[Any]:
-    """Round halves away from zero."""
-    return np.asarray(np.trunc(values + np.copysign(np.float32(0.5), values)), np.float32)
 
 
 def pool(node: Node) -> Step:
@@ -311,7 +288,10 @@ def pool(node: Node) -> Step:
 
 def mean(node: Node) -> Step:
     """Return the call of a mean over neighbouring axes."""
-    count, channels = neighbouring(node)
+    found = neighbouring(node)
+    if found is None:
+        raise node.refused("an int16 mean over axes that aren't neighbours", "int8 activations")
+    count, channels = found
     multiplier, left = mean_scaling(scale(node, node.x) / scale(node, node.y), count)
     fields = {"pixels": count, "channels": channels, "multiplier": multiplier, "shift": -left}
     return node.step("hil_mean_s16", "hil_mean_s8", fields)

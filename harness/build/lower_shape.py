@@ -79,7 +79,9 @@ def pool(node: Node) -> Step:
     if node.x.dtype == "float32":
         return node.step(f"{name}_f32", "hil_pool_f32", node.float_limits(), window=node.window(*size))
     if node.quantization(node.y) != node.quantization(node.x):
-        raise node.refused("input and output of different scales", "a pooling that changes scale")
+        raise node.refused(
+            "input and output of different scales", "the same scale and zero point for both, as converters give"
+        )
     window, (low, high) = node.window(*size), node.limits()
     simple = name == "hil_max_pool" and window.in_c % 4 == 0 and (low, high) == (-128, 127)
     kernel = f"{name}_s8" if simple or name == "hil_average_pool" else f"{name}_s8_plain"
