@@ -277,6 +277,24 @@ struct hil_lstm_f32 {
     const float *bias;                        /* [units][4] */
 };
 
+struct hil_svdf_s8 {
+    uint32_t batches, inputs, filters, rank, memory;
+    struct hil_scaling feature, output;
+    int32_t state_zero, out_zero;
+    const int8_t *weights;   /* [filters][inputs]; fast: pairs of rows, see matmul_s8.h */
+    const int32_t *offsets;  /* [filters]: what the input's zero point adds */
+    const int8_t *time_s8;   /* [filters][memory], of an int8 state */
+    const int16_t *time_s16; /* of an int16 one */
+    const int32_t *bias;     /* [filters / rank] */
+};
+
+struct hil_svdf_f32 {
+    uint32_t batches, inputs, filters, rank, memory;
+    const float *weights; /* [filters / 8][inputs][8] */
+    const float *time, *bias;
+    float act_min, act_max;
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -362,6 +380,7 @@ void hil_max_pool_s8_plain(const struct hil_pool_s8 *p, const int8_t *x, int8_t 
 void hil_mean_s8(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_mean_s8_plain(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_softmax_s8(const struct hil_softmax_s8 *p, const int8_t *x, int8_t *y);
+void hil_softmax_s8_s16(const struct hil_softmax_s8 *p, const int8_t *x, int16_t *y);
 void hil_add_s8(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_add_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_add_constant_s8(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
@@ -540,6 +559,11 @@ void hil_arg_min_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 void hil_lstm_s8(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
 void hil_lstm_s8_plain(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
 void hil_lstm_f32(const struct hil_lstm_f32 *p, const float *x, float *hidden, float *cell, float *y);
+void hil_svdf_s8(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);
+void hil_svdf_s8_plain(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);
+void hil_svdf_s8_s16(const struct hil_svdf_s8 *p, const int8_t *x, int16_t *state, int8_t *y);
+void hil_svdf_s8_s16_plain(const struct hil_svdf_s8 *p, const int8_t *x, int16_t *state, int8_t *y);
+void hil_svdf_f32(const struct hil_svdf_f32 *p, const float *x, float *state, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 void hil_copy(const struct hil_copy *p, const void *x, void *y);

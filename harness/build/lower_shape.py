@@ -226,12 +226,14 @@ def softmax(node: Node) -> Step:
     if node.x.dtype == "float32":
         return node.step("hil_softmax_f32", "hil_softmax_f32", {**fields, "beta": f"{beta!r}f"})
     before, after = node.quantization(node.x), node.quantization(node.y)
-    if (after.scale, after.zero) != (1 / 256, -128):
+    wide = node.y.dtype == "int16"
+    prescribed, zero, slack = (1 / 65536, -32768, 0.001) if wide else (1 / 256, -128, 0.0)
+    if abs(after.scale - prescribed) > slack * prescribed or after.zero != zero:
         what = f"output scale {after.scale} and zero point {after.zero}"
-        raise node.refused(what, "1/256 and -128, which TFLite prescribes")
+        raise node.refused(what, f"1/{round(1 / prescribed)} and {zero}, which TFLite prescribes")
     try:
         multiplier, shift, least = softmax_scaling(beta, before.scale)
     except ValueError as error:
         raise node.refused(str(error), "an input of a greater scale") from error
     fields |= {"multiplier": multiplier, "left_shift": shift, "diff_min": least}
-    return node.step("hil_softmax_s8", "hil_softmax_s8", fields)
+    return node.step("hil_softmax_s8_s16" if wide else "hil_softmax_s8", "hil_softmax_s8", fields)

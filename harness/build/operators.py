@@ -143,6 +143,7 @@ _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFuncti
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
 _DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", "QuantizedBiasType")
 _LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
+_SOFTMAX = {**_both(lower_shape.softmax), "int8 to int16": lower_shape.softmax}
 _UNARY = _both(lower_values.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
 _FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
@@ -276,7 +277,7 @@ _KINDS = {
     "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
     "SIN": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
-    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
+    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _SOFTMAX),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
@@ -291,6 +292,9 @@ _KINDS = {
         ("SubOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_elementwise.binary) | _NUMBERS
     ),
     "SUM": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_elementwise.reduction)),
+    "SVDF": Kind(
+        ("SVDFOptions", "Rank", "FusedActivationFunction"), (5, 5), _any_shapes, _both(lower_recurrent.svdf), needed=3
+    ),
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),

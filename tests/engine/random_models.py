@@ -410,7 +410,10 @@ def pool(m, kind):
 
 def softmax(m, _kind):
     x = m.tensor((m.number(1, 4), m.number(1, 20)))
-    return [Op("SOFTMAX", [x], m.prescribed("SOFTMAX", x.shape), {"Beta": 1.0})]
+    y = m.prescribed("SOFTMAX", x.shape)
+    if m.dtype == "int8" and m.number(0, 1):
+        y = T(x.shape, "int16", (1 / 65535,), (-32768,))
+    return [Op("SOFTMAX", [x], y, {"Beta": 1.0})]
 
 
 def moved(m, kind):
@@ -574,6 +577,27 @@ def lstm(m, kind):
     return [Op(kind, [*tensors, *[None] * 4], y, options)]
 
 
+def svdf(m, kind):
+    """Filters with a memory of int8 or int16."""
+    batches, inputs, rank, memory = m.pick(1, 1, 2), m.number(1, 20), m.pick(1, 1, 2), m.number(1, 8)
+    units = m.number(1, 9)
+    filters, x = units * rank, m.tensor((batches, inputs))
+    weights, _ = m.weights(x, (filters, inputs), 0, per_channel=False)
+    if m.dtype == "float32":
+        state = T((batches, memory * filters), "float32")
+        time, bias = (constant(m.rng.normal(size=shape), "float32") for shape in ((filters, memory), units))
+        y = T((batches, units), "float32")
+    else:
+        kept, low = m.pick(("int8", -127), ("int16", -32767))
+        scale = x.scales[0] * weights.scales[0] * 70 * 70 * inputs**0.5 / -low * 4
+        state = T((batches, memory * filters), kept, (float(np.float32(scale)),), (m.zero() if low == -127 else 0,))
+        time = constant(m.rng.integers(low, 1 - low, (filters, memory)), kept, (m.scale(-9, -5) * 127 / -low,))
+        bias = constant(m.rng.integers(-3000, 3000, units), "int32", (scale * time.scales[0],))
+        y = m.tensor((batches, units), low**2 * scale * time.scales[0] * (memory * rank) ** 0.5 / 400)
+    state.variable = True
+    return [Op(kind, [x, weights, time, bias, state], y, {"Rank": rank, "FusedActivationFunction": m.pick(0, 1)})]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -601,6 +625,7 @@ MAKERS = {
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "SVDF": svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 
