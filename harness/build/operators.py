@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.build import (
@@ -28,6 +28,7 @@ from harness.build.fits import is_softmax as _is_softmax
 from harness.build.fits import is_window as _is_window
 from harness.build.fits import one_for_one as _one_for_one
 from harness.build.graph import ITEM_BYTES
+from harness.build.widths import of_any_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,7 +69,7 @@ def _both(lower: Lower) -> dict[str, Lower]:
 _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
-_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
+_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", "QuantizedBiasType")
 _LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
 _SOFTMAX = {**_both(lower_shape.softmax), "int8 to int16": lower_shape.softmax}
 _UNARY = _both(lower_values.unary)
@@ -110,7 +111,7 @@ _BATCHES = _any_type(lower_move.batches)
 _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
-KINDS: Mapping[str, Kind] = {
+_KINDS = {
     "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary) | _NUMBERS),
     "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
@@ -131,7 +132,9 @@ KINDS: Mapping[str, Kind] = {
         _any_type(lower_move.together),
         main=-1,
     ),
-    "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
+    "CONV_2D": Kind(
+        ("Conv2DOptions", *_CONV, "QuantizedBiasType"), (2, 3), _is_convolution, _both(lower_layers.convolution)
+    ),
     "COS": Kind(("CosOptions",), (1, 1), _one_for_one, _FLOAT),
     "CUMSUM": Kind(("CumsumOptions", "Exclusive", "Reverse"), (2, 2), _one_for_one, _SUMS),
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
@@ -239,8 +242,10 @@ KINDS: Mapping[str, Kind] = {
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 
+KINDS: Mapping[str, Kind] = {n: replace(kind, lower=of_any_width(n, kind.lower)) for n, kind in _KINDS.items()}
+
 #: Functions of one value: what stands beside it doesn't matter.
-UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _FLOAT))
+UNARY = tuple(name for name, kind in _KINDS.items() if kind.lower in (_UNARY, _FLOAT))
 
 #: Functions of two tensors, the first of which may be the constant.
 PAIRS = (
