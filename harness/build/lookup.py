@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.requantize import activation_range, high_mul, quantize_multiplier, scale_by, shift_right
+from harness.build.requantize import activation_range, high_mul, quantize_multiplier, round_away, scale_by, shift_right
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 _ONE_Q0 = (1 << 31) - 1
 #: exp(-2^n) in Q0 for n = -2 ... 4
 _EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+#: Bit i: TFLite's table of the logistic function has one more in its entry i than the rounded value.
+_ONE_MORE = 0x800000000000000000000000000000800011009020440005C0467BAEFA7BD110
+
+
+def sigmoid_s16() -> NDArray[np.uint16]:
+    """Return the logistic function of i / 24 for i = 0 ... 255 in 16 bits, from which that of any int16 is made."""
+    values = [min(round(65536 / (1 + math.exp(-i / 24))) + (_ONE_MORE >> i & 1), 65535) for i in range(256)]
+    return np.array(values, np.uint16)
 
 
 def table(function: Callable[[int], int]) -> NDArray[np.int8]:
@@ -58,6 +68,18 @@ def absolute_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
     """Magnitudes, with a change of scale."""
     scaled = _scaled(x, y, float(np.float32(x.scale) / np.float32(y.scale)), -128, 127)
     return table(lambda q: scaled(x.zero + abs(q - x.zero)))
+
+
+def elu_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
+    """Negative values as exp(x) - 1, in float32."""
+    inverse = np.float32(1) / np.float32(y.scale)
+
+    def value(q: int) -> int:
+        real = np.float32(x.scale) * np.float32(q - x.zero)
+        steps = (np.expm1(real) if real < 0 else real) * inverse
+        return int(np.float32(round_away(steps)) + np.float32(y.zero))
+
+    return table(value)
 
 
 def logistic_table(x: Quantization, _y: Quantization) -> NDArray[np.int8]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.build.form import DAMAGED, check_graph
 from harness.build.graph import ITEM_BYTES, MOST_VALUES, Graph, Operator, Quantization, Tensor
+from harness.build.model_file import read_model
 from harness.build.operators import KINDS
 from harness.build.state import first_state, with_state
 from harness.errors import ConfigError
@@ -42,7 +43,7 @@ def parse_tflite(path: Path) -> Graph:
     """Return the model that a .tflite file holds.
 
     Args:
-        path: the .tflite file.
+        path: the .tflite file, or one in C that has it as an array; see `read_model`.
 
     Raises:
         ConfigError: the file can't be read, is no .tflite file, or is damaged. `lower` looks at types, and names every
@@ -50,12 +51,7 @@ def parse_tflite(path: Path) -> Graph:
     """
     import tflite  # noqa: PLC0415  (a module for each of its 300 tables: only who compiles models waits for them)
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}.") from error
-    if content[4:8] != b"TFL3":
-        raise ConfigError(f"{path}: is not a .tflite file (bytes 4 to 7 are {content[4:8]!r}, not b'TFL3').")
+    content = read_model(path)
     try:
         return _File(tflite, path, content).graph()
     except (
@@ -67,7 +63,9 @@ def parse_tflite(path: Path) -> Graph:
         ValueError,  # UnicodeDecodeError is one
         struct.error,
     ) as error:
-        raise ConfigError(f"{path}: is damaged or cut short ({error}). Export it again.") from error
+        why = "" if isinstance(error, struct.error) else f": {error}"
+        what = f"is damaged or cut short ({len(content):,} B{why})"
+        raise ConfigError(f"{path}: {what}. Download or export it again.") from error
 
 
 class _File:

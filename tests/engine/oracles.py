@@ -22,19 +22,25 @@ class Int8Oracle:
         self._interpreter.invoke()
         return self._interpreter.get_output(0)
 
+    def reset(self):
+        self._interpreter.reset()
+
     def tensor(self, index):
         return self._interpreter.GetTensor(index, 0)["tensor_data"]
 
 
 class FloatOracle:
-    """LiteRT's interpreter."""
+    """LiteRT's interpreter. State is kept from one run to the next."""
 
     def __init__(self, path):
         pytest.importorskip("ai_edge_litert", reason="ai-edge-litert, the oracle of float32 models, isn't installed")
         self._interpreter = open_interpreter(path, ["litert", "tflite-micro"])
 
     def run(self, values):
-        return self._interpreter.run(values).reshape(self._interpreter.output.shape)
+        return self._interpreter.infer([values])[0].reshape(self._interpreter.output.shape)
+
+    def reset(self):
+        self._interpreter.reset()
 
 
 def oracle_of(graph, path):

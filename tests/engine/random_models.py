@@ -7,11 +7,12 @@ import numpy as np
 from engine.tflite_writer import Op, T, constant, write_tflite
 
 SAME, VALID = 0, 1
-UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS", "ELU")
 #: Of float32 only.
-FLOAT_UNARY = ("ELU", "EXP", "NEG", "SQUARE")
+FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SIN", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
 
 
 class Maker:
@@ -157,6 +158,66 @@ def pair(m, kind):
     return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
 
 
+def any_axes(m, kind):
+    """A reduction over any dimensions."""
+    x = m.tensor([m.number(1, 6) for _ in range(m.number(1, 4))])
+    axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
+    keep = m.number(0, 1)
+    shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
+    scaled = kind.startswith(("MEAN", "SUM")) and m.dtype == "int8"
+    y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
+    return [Op(kind.removesuffix("_OVER"), [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+
+
+def cumsum(m, kind):
+    x = m.tensor(m.any_shape())
+    axis = m.number(-1, len(x.shape) - 1)
+    options = {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
+    return [Op(kind, [x, constant(axis, "int32")], m.like(x, x.shape), options)]
+
+
+#: TFLite Micro's int8 ones need scales below 1.
+ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
+SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
+BROADCAST = (*ORDER, "MINIMUM", "MAXIMUM", "ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU", "SELECT_V2")
+FLOAT_BROADCAST = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
+
+
+def fitting(m, kind, start):
+    """A mean of some of a tensor's dimensions, or a constant; and the operators that compute it."""
+    over = [0, *(d for d in range(1, len(start.shape)) if m.number(0, 1))]
+    shape = [1 if d in over else n for d, n in enumerate(start.shape)]
+    scale = start.scales[0] * 2.0 ** m.rng.uniform(-1, 1) if m.dtype == "int8" else None
+    x = m.like(start, shape) if kind in SAME_SCALE else m.tensor(shape, scale)
+    return x, [Op("MEAN", [start, constant(over, "int32")], x, {"KeepDims": 1})]
+
+
+def broadcast(m, kind):
+    """A function of two tensors, each of which may repeat along any dimension, or be constant."""
+    kind = kind.removesuffix("_ANY")
+    start = m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
+    (x1, before), (x2, more) = fitting(m, kind, start), fitting(m, kind, start)
+    if kind in FLOAT_BROADCAST or m.number(0, 1):
+        x2, more = m.values_like(x2, x2.shape[m.number(0, len(x2.shape)) :]), []
+        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data) if kind in FLOAT_BROADCAST else x2.data
+    if kind in ("POW", "FLOOR_MOD"):
+        before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
+    one_way = kind in (*FLOAT_BROADCAST, "PRELU")
+    inputs = [x1, x2] if one_way or m.number(0, 1) else [x2, x1]
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * (x2.scales or (0,))[0] * (x1.scales or (0,))[0]
+    y = m.like(x1, shape) if kind in SAME_SCALE else m.tensor(shape, scale or (x1.scales or (1,))[0] * 2)
+    if kind in ORDER:
+        flag, number = T(shape, "bool"), T(shape, "int32")
+        return [*before, *more, Op(kind, inputs, flag), Op("CAST", [flag], number)]
+    if kind == "SELECT_V2":
+        flag = T(x1.shape, "bool")
+        zero = m.values_like(x1, ())
+        return [*before, *more, Op("GREATER", [x1, zero], flag), Op(kind, [flag, *inputs], y)]
+    options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
+    return [*before, *more, Op(kind, inputs, y, options)]
+
+
 def quantize(m, _kind):
     """From float or int8 to int8, and back to float."""
     x = m.tensor(m.any_shape())
@@ -271,6 +332,41 @@ def depthwise(m, _kind):
     return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options)]
 
 
+def spread(m, kind):
+    """A dilated convolution, with several channels in a group or (GROUPED) with several groups, or a transposed one."""
+    depthwise, groups = kind == "DEPTHWISE_DILATED", m.number(2, 4) if kind == "CONV_GROUPED" else 1
+    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.number(1, 9))), m.number(1, 5)
+    kernel, dilation = (m.number(1, 3), m.number(2, 3)), m.pick((1, 2), (2, 1), (2, 2), (1, 1))
+    stride, padding = m.pick((1, 1), (1, 1), (2, 1), (2, 3)), m.pick(SAME, VALID)
+    options = {
+        "Padding": padding,
+        "StrideH": stride[0],
+        "StrideW": stride[1],
+        "FusedActivationFunction": m.pick(0, 1, 3),
+    }
+    if kind == "TRANSPOSE_CONV":
+        size = [
+            n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, kernel, strict=True)
+        ]
+        size = [n - m.number(0, s - 1) * (padding == SAME) for n, s in zip(size, stride, strict=True)]
+        w, b = m.weights(x, (each, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
+        y = m.layer_output((1, *size, each), x, w, kernel[0] * kernel[1] * x.shape[3])
+        return [Op(kind, [constant([1, *size, each], "int32"), w, x, *m.pick([b], [])], y, options)]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    options |= {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+    channels = x.shape[3] * m.pick(1, 1, 2) if depthwise else groups * each
+    shape = (1, *kernel, channels) if depthwise else (channels, *kernel, x.shape[3] // groups)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=m.number(0, 3) > 0)
+    terms = kernel[0] * kernel[1] * (1 if depthwise else shape[3])
+    y = m.layer_output((1, *window(x.shape[1:3], reach, stride, padding), channels), x, w, terms)
+    if depthwise:
+        return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options | {"DepthMultiplier": channels // x.shape[3]})]
+    return [Op("CONV_2D", [x, w, b], y, options)]
+
+
+SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
+
+
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
@@ -375,6 +471,13 @@ def nearest(m, kind, x):
     return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
 
 
+def mirrored(m, kind, x):
+    mode = m.number(0, 1)
+    grow = [[m.number(0, n - 1 + mode) for _ in range(2)] for n in x.shape]
+    y = m.like(x, [n + sum(g) for n, g in zip(x.shape, grow, strict=True)])
+    return [Op(kind, [x, constant(grow, "int32")], y, {"Mode": mode})]
+
+
 def repeated(m, kind, x):
     """Each dimension a few times (TILE), one of a single value many times (BROADCAST_TO), or backwards."""
     times = [m.number(1, 3) for _ in x.shape]
@@ -389,7 +492,9 @@ MOVED = {
     **dict.fromkeys(("BROADCAST_TO", "REVERSE_V2", "TILE"), repeated),
     "DEPTH_TO_SPACE": blocks,
     "GATHER": gather,
+    "MIRROR_PAD": mirrored,
     "PACK": unpack_and_pack,
+    "RESIZE_BILINEAR": nearest,
     "RESIZE_NEAREST_NEIGHBOR": nearest,
     "SLICE": part,
     "SPACE_TO_DEPTH": blocks,
@@ -420,6 +525,29 @@ def flatten(m, _kind):
     ]
 
 
+def lstm(m, kind):
+    """Several steps; the first unit's weights don't fit pairs of rows in some."""
+    inputs, units, steps, major = (
+        m.pick(1, 3, 4, m.number(5, 20)),
+        m.pick(1, 2, 5, 8, 12),
+        m.number(1, 6),
+        m.number(0, 1),
+    )
+    batches = m.pick(1, 1, 3)
+    x = m.tensor((steps, batches, inputs) if major else (batches, steps, inputs))
+    hidden = m.tensor((batches, units), 2.0 ** m.rng.uniform(-8, -6))
+    y, cell = m.like(hidden, (*x.shape[:2], units)), T(hidden.shape, "float32")
+    if m.dtype == "int8":
+        cell = T(hidden.shape, "int16", (2.0 ** -m.number(8, 13),))
+    weights = [m.weights(x if n < 4 else hidden, (units, inputs if n < 4 else units), 0, per_channel=False)
+               for n in range(8)]  # fmt: skip
+    hidden.variable = cell.variable = True
+    tensors = [x, *(w for w, _ in weights), *[None] * 3, *(b for _, b in weights[:4]), None, None, hidden, cell]
+    clip = m.pick(0.0, 10.0, 1.0)
+    options = {"FusedActivationFunction": 4, "CellClip": clip, "ProjClip": 0.0, "TimeMajor": bool(major)}
+    return [Op(kind, [*tensors, *[None] * 4], y, options)]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -428,9 +556,12 @@ MAKERS = {
     **dict.fromkeys((*FLOAT_UNARY, *FLOAT_POSITIVE), float_unary),
     **dict.fromkeys(("SUM", "REDUCE_MAX"), reduction),
     **dict.fromkeys(("SUB", "DIV", "MINIMUM", "MAXIMUM", "PRELU"), pair),
-    "ARG_MAX": arg_max,
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), arg_max),
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
+    **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
+    "CUMSUM": cumsum,
+    **{f"{kind}_ANY": broadcast for kind in (*BROADCAST, *FLOAT_BROADCAST)},
     "ADD": binary,
     "MUL": binary,
     "CONCATENATION": concatenation,
@@ -438,11 +569,13 @@ MAKERS = {
     "PADV2": pad,
     "MEAN": mean,
     "CONV_2D": convolution,
+    **dict.fromkeys(SPREAD, spread),
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 
 
@@ -450,4 +583,6 @@ def random_model(kind, seed, dtype):
     """The bytes of a .tflite file."""
     maker = Maker([seed, *kind.encode()], dtype)
     operators = MAKERS[kind](maker, kind)
-    return write_tflite([*maker.before, *operators], operators[0].inputs[0])
+    made = [op.output for op in maker.before]
+    start = next(t for t in operators[0].inputs if t is not None and t.data is None and t not in made)
+    return write_tflite([*maker.before, *operators], start)

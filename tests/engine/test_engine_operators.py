@@ -17,10 +17,13 @@ CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
     *((kind, "int8_weights") for kind in WITH_WEIGHTS),
     ("CONV_2D", "float16_weights"),
+    ("CONV_DILATED", "int8_weights"),
 ]
 
 
 def check(model, oracle, graph, count, seed):
+    """Inferences one after the other, between which recurrent layers keep their state."""
+    oracle.reset()
     for values in random_inputs(graph, count, seed):
         want = oracle.run(values).reshape(graph.output.shape)
         if isinstance(oracle, Int8Oracle):

@@ -12,12 +12,15 @@ from harness.build.operators import KINDS
 
 #: The options table of each operator whose table has a field that matters, by its name.
 TABLES = {kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] != "NONE"}
-TABLES |= {"ARG_MAX": "ArgMaxOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
+TABLES |= {"ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
 
 
 @dataclass(eq=False)
 class T:
-    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor."""
+    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor.
+
+    A `variable` one is kept between inferences.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "int8"
@@ -25,6 +28,7 @@ class T:
     zeros: tuple[int, ...] = (0,)
     axis: int = 0
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass(eq=False)
@@ -104,6 +108,7 @@ def _tensor(b, number, tensor, buffer):
     tflite.TensorAddType(b, getattr(tflite.TensorType, tensor.dtype.upper()))
     tflite.TensorAddBuffer(b, buffer)
     tflite.TensorAddName(b, name)
+    tflite.TensorAddIsVariable(b, tensor.variable)
     if quantization is not None:
         tflite.TensorAddQuantization(b, quantization)
     return tflite.TensorEnd(b)
