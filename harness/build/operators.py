@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.build import (
@@ -16,6 +16,7 @@ from harness.build import (
     lower_values,
 )
 from harness.build.graph import ITEM_BYTES
+from harness.build.widths import of_any_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,8 +141,9 @@ def _both(lower: Lower) -> dict[str, Lower]:
 _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
-_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
+_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", "QuantizedBiasType")
 _LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
+_SOFTMAX = {**_both(lower_shape.softmax), "int8 to int16": lower_shape.softmax}
 _UNARY = _both(lower_values.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
 _FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
@@ -180,7 +182,7 @@ _SELECT = {f"{t} to {t}": lower_broadcast.select for t in ("bool", "int8", "uint
 _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
-KINDS: Mapping[str, Kind] = {
+_KINDS = {
     "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary) | _NUMBERS),
     "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
@@ -200,7 +202,9 @@ KINDS: Mapping[str, Kind] = {
         _any_type(lower_move.together),
         main=-1,
     ),
-    "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
+    "CONV_2D": Kind(
+        ("Conv2DOptions", *_CONV, "QuantizedBiasType"), (2, 3), _is_convolution, _both(lower_layers.convolution)
+    ),
     "COS": Kind(("CosOptions",), (1, 1), _one_for_one, _FLOAT),
     "CUMSUM": Kind(("CumsumOptions", "Exclusive", "Reverse"), (2, 2), _one_for_one, _SUMS),
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
@@ -273,7 +277,7 @@ KINDS: Mapping[str, Kind] = {
     "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
     "SIN": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
-    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
+    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _SOFTMAX),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
@@ -288,6 +292,9 @@ KINDS: Mapping[str, Kind] = {
         ("SubOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_elementwise.binary) | _NUMBERS
     ),
     "SUM": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_elementwise.reduction)),
+    "SVDF": Kind(
+        ("SVDFOptions", "Rank", "FusedActivationFunction"), (5, 5), _any_shapes, _both(lower_recurrent.svdf), needed=3
+    ),
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
@@ -304,8 +311,10 @@ KINDS: Mapping[str, Kind] = {
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 
+KINDS: Mapping[str, Kind] = {n: replace(kind, lower=of_any_width(n, kind.lower)) for n, kind in _KINDS.items()}
+
 #: Functions of one value: what stands beside it doesn't matter.
-UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _FLOAT))
+UNARY = tuple(name for name, kind in _KINDS.items() if kind.lower in (_UNARY, _FLOAT))
 
 #: Functions of two tensors, the first of which may be the constant.
 PAIRS = (

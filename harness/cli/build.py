@@ -98,8 +98,8 @@ def build(
     hil profile model.elf --device nano33
     hil flash model.elf --device nano33
 
-    The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
-    written. Needs arm-none-eabi-gcc.
+    The model is float32 or full int8; a source in C that has it as an array (model.cc) will do, too. An image that
+    computes something else than an interpreter on the host is not written. Needs arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.making import Making
     from harness.build.own_engine import OwnEngine

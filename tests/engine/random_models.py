@@ -13,18 +13,31 @@ FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SI
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
 FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
 FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
+#: Also of int16.
+INT16 = (
+    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
+    *("LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2", "RELU", "RELU6", "SOFTMAX", "SUB", "TANH"),
+)
+#: Scales and zero points that TFLite prescribes, by type.
+PRESCRIBED = {
+    ("LOGISTIC", "int8"): (1 / 256, -128),
+    ("TANH", "int8"): (1 / 128, 0),
+    ("SOFTMAX", "int8"): (1 / 256, -128),
+    **{(kind, "int16"): (1 / 32768, 0) for kind in ("LOGISTIC", "TANH", "SOFTMAX")},
+}
 
 
 class Maker:
     """Makes tensors of one type with random quantization.
 
-    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
-    "float16_weights" one whose weights are float16.
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE,
+    "float16_weights" one whose weights are float16, and "int4" an int8 model with weights of 4 bits.
     """
 
     def __init__(self, seed, dtype):
         self.rng = np.random.default_rng(seed)
-        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.bits = 4 if dtype == "int4" else 8
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype.replace("int4", "int8")
         self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
         self.before = []  # operators that make weights
 
@@ -37,14 +50,24 @@ class Maker:
     def scale(self, low=-8, high=-2):
         return float(np.float32(2.0 ** self.rng.uniform(low, high)))
 
+    def integers(self, shape):
+        limits = np.iinfo(self.dtype)
+        return self.rng.integers(limits.min, limits.max + 1, shape)
+
     def zero(self):
+        if self.dtype == "int16":
+            return 0
         return self.pick(-128, 0, self.number(-128, 127), self.number(-20, 20))
 
     def tensor(self, shape, scale=None, zero=None):
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        scale = self.scale() if scale is None else float(np.float32(scale))
-        return T(tuple(shape), "int8", (scale,), (self.zero() if zero is None else zero,))
+        if scale is None:
+            scale = self.scale(-15, -9) if self.dtype == "int16" else self.scale()
+        return T(tuple(shape), self.dtype, (float(np.float32(scale)),), (self.zero() if zero is None else zero,))
+
+    def prescribed(self, kind, shape):
+        return self.tensor(shape, *PRESCRIBED.get((kind, self.dtype), ()))
 
     def like(self, x, shape):
         return T(tuple(shape), x.dtype, x.scales, x.zeros)
@@ -60,14 +83,13 @@ class Maker:
         """A constant, of the activations' type."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        data = self.rng.integers(-128, 128, shape)
-        return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
+        return constant(self.integers(shape), self.dtype, (scale or self.scale(),), (self.zero(),))
 
     def values_like(self, x, shape):
         """A constant of a tensor's type and quantization."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        return constant(self.rng.integers(-128, 128, shape), "int8", x.scales, x.zeros)
+        return constant(self.integers(shape), self.dtype, x.scales, x.zeros)
 
     def weights(self, x, shape, axis, per_channel):
         """Weights and bias of a layer that reads x."""
@@ -79,7 +101,10 @@ class Maker:
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
-        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
+        of, most = self.pick(("int64", 1 << 26), ("int64", 1 << 34)) if self.dtype == "int16" else ("int32", 3000)
+        bias = constant(self.rng.integers(-most, most, count), of, tuple(x.scales[0] * scale for scale in scales))
+        if self.bits == 4:
+            return constant(self.rng.integers(self.pick(-8, -7), 8, shape), "int4", scales, axis=axis), bias
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -98,16 +123,16 @@ class Maker:
         """An output whose scale fits sums of so many products."""
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        spread = x.scales[0] * max(weights.scales) * 74 * 74 * terms**0.5
-        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(4, 7))
+        bits = np.iinfo(self.dtype).bits
+        spread = x.scales[0] * max(weights.scales) * 74 * 74 * 2.0 ** (self.bits + bits - 16) * terms**0.5
+        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(bits - 4, bits - 1))
 
 
 def unary(m, kind):
     x = m.tensor(m.any_shape())
-    if kind == "LOGISTIC":
-        y = m.tensor(x.shape, 1 / 256, -128)
-    elif kind == "TANH":
-        y = m.tensor(x.shape, 1 / 128, 0)
+    if kind in ("LOGISTIC", "TANH") and m.dtype != "float32":
+        x.scales = (m.pick(2.0**-12, 2.0**-11, x.scales[0]),) if m.dtype == "int16" else x.scales
+        y = m.prescribed(kind, x.shape)
     elif kind == "RELU6" or m.dtype == "float32":  # TFLite Micro's int8 ReLU6 doesn't change scales
         y = m.like(x, x.shape)
     else:
@@ -149,8 +174,8 @@ def pair(m, kind):
         other, before = m.values_like(x, () if form == "one" else x.shape[-1:]), [Op("RELU", [start], x)]
         if kind == "DIV":
             other.data = np.abs(other.data) + 0.5
-    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.number(0, 1)
-    if kind == "SUB" and m.dtype == "int8":
+    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.dtype != "int16" and m.number(0, 1)
+    if kind == "SUB" and m.dtype != "float32":
         y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1, 1.5))
     if kind == "DIV" and form == "computed":
         return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
@@ -245,7 +270,7 @@ def binary(m, kind):
     elif kind == "ADD":
         y = m.tensor(x.shape, max(x.scales[0], other.scales[0]) * 2.0 ** m.rng.uniform(-1, 1.5))
     else:
-        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** m.rng.uniform(3, 9))
+        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** (m.rng.uniform(3, 9) + np.iinfo(m.dtype).bits - 8))
     options = {"FusedActivationFunction": m.pick(0, 0, 0, 1, 2, 3)}
     if other.data is None:
         return [*operators, Op(kind, inputs, y, options)]
@@ -370,7 +395,8 @@ SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
-    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    # TFLite Micro takes one scale of int4
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0 and m.bits == 8)
     y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
     return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
 
@@ -384,7 +410,10 @@ def pool(m, kind):
 
 def softmax(m, _kind):
     x = m.tensor((m.number(1, 4), m.number(1, 20)))
-    return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
+    y = m.prescribed("SOFTMAX", x.shape)
+    if m.dtype == "int8" and m.number(0, 1):
+        y = T(x.shape, "int16", (1 / 65535,), (-32768,))
+    return [Op("SOFTMAX", [x], y, {"Beta": 1.0})]
 
 
 def moved(m, kind):
@@ -548,6 +577,27 @@ def lstm(m, kind):
     return [Op(kind, [*tensors, *[None] * 4], y, options)]
 
 
+def svdf(m, kind):
+    """Filters with a memory of int8 or int16."""
+    batches, inputs, rank, memory = m.pick(1, 1, 2), m.number(1, 20), m.pick(1, 1, 2), m.number(1, 8)
+    units = m.number(1, 9)
+    filters, x = units * rank, m.tensor((batches, inputs))
+    weights, _ = m.weights(x, (filters, inputs), 0, per_channel=False)
+    if m.dtype == "float32":
+        state = T((batches, memory * filters), "float32")
+        time, bias = (constant(m.rng.normal(size=shape), "float32") for shape in ((filters, memory), units))
+        y = T((batches, units), "float32")
+    else:
+        kept, low = m.pick(("int8", -127), ("int16", -32767))
+        scale = x.scales[0] * weights.scales[0] * 70 * 70 * inputs**0.5 / -low * 4
+        state = T((batches, memory * filters), kept, (float(np.float32(scale)),), (m.zero() if low == -127 else 0,))
+        time = constant(m.rng.integers(low, 1 - low, (filters, memory)), kept, (m.scale(-9, -5) * 127 / -low,))
+        bias = constant(m.rng.integers(-3000, 3000, units), "int32", (scale * time.scales[0],))
+        y = m.tensor((batches, units), low**2 * scale * time.scales[0] * (memory * rank) ** 0.5 / 400)
+    state.variable = True
+    return [Op(kind, [x, weights, time, bias, state], y, {"Rank": rank, "FusedActivationFunction": m.pick(0, 1)})]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -575,6 +625,7 @@ MAKERS = {
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "SVDF": svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 
