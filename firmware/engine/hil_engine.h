@@ -137,6 +137,40 @@ struct hil_arg_max {
     uint32_t rows, depth;
 };
 
+/* int16 activations, int8 weights; depthwise layers, too, and matrices as convolutions of one pixel a row. */
+struct hil_conv_s16 {
+    struct hil_window window;
+    int16_t act_min, act_max;
+    uint16_t wide;                      /* sums of 64 bits, see requantize_s16.h; else of 32 */
+    const int8_t *weights;              /* fast: see conv_s16.c and depthwise_s16.c; plain: as of int8 */
+    const struct hil_channel *channels; /* plain: `round` is the upper half of the bias */
+};
+
+struct hil_binary_s16 {
+    uint32_t count, period;
+    const int16_t *constant;
+    int32_t first_multiplier, first_shift, second_multiplier, second_shift, multiplier, shift;
+    int16_t act_min, act_max;
+};
+
+struct hil_relu_s16 {
+    uint32_t count;
+    int32_t multiplier, shift, below_multiplier, below_shift; /* below: for negative inputs */
+    int16_t act_min, act_max;
+};
+
+struct hil_sigmoid_s16 {
+    uint32_t count;
+    int32_t multiplier, shift;
+    const uint16_t *table; /* sigmoid(i / 24), of 256 values */
+};
+
+struct hil_softmax_s16 {
+    uint32_t rows, depth;
+    int32_t multiplier, shift;
+    const int16_t *exponentials, *reciprocals; /* 513 values each */
+};
+
 struct hil_conv_f32 {
     struct hil_window window;
     const float *weights; /* fast: [out_c / 8][k_h][k_w][in_c][8]; plain: [out_c][k_h][k_w][in_c] */
@@ -358,6 +392,31 @@ void hil_mul_constant_s8_plain(const struct hil_mul_s8 *p, const int8_t *x, int8
 void hil_lookup_s8(const struct hil_lookup_s8 *p, const int8_t *x, int8_t *y);
 void hil_pad_s8(const struct hil_pad *p, const int8_t *x, int8_t *y);
 
+/* Weights of 4 bits, two in a byte, see weights_s4.h. */
+#define hil_conv1x1_s4_plain hil_conv_s4_plain
+void hil_conv_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv_s4_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_fully_connected_s4(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+void hil_fully_connected_s4_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+
+#define hil_conv1x1_s16_plain hil_conv_s16_plain
+void hil_conv_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_conv1x1_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_conv_s16_plain(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_depthwise_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y);
+void hil_depthwise_s16_plain(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y);
+void hil_average_pool_s16(const struct hil_pool_s8 *p, const int16_t *x, int16_t *y);
+void hil_max_pool_s16(const struct hil_pool_s8 *p, const int16_t *x, int16_t *y);
+void hil_mean_s16(const struct hil_mean_s8 *p, const int16_t *x, int16_t *y);
+void hil_pad_s16(const struct hil_pad *p, const int16_t *x, int16_t *y);
+void hil_relu_s16(const struct hil_relu_s16 *p, const int16_t *x, int16_t *y);
+void hil_logistic_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y);
+void hil_tanh_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y);
+void hil_softmax_s16(const struct hil_softmax_s16 *p, const int16_t *x, int16_t *y);
+
 void hil_conv_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
 void hil_conv1x1_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
 void hil_conv_f32_plain(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
@@ -424,6 +483,9 @@ HIL_BINARY(maximum, float, f32, hil_elementwise_f32)
 HIL_BINARY(prelu, float, f32, hil_elementwise_f32)
 HIL_BINARY(minimum, int8_t, s8, hil_extremum_s8)
 HIL_BINARY(maximum, int8_t, s8, hil_extremum_s8)
+HIL_BINARY(add, int16_t, s16, hil_binary_s16)
+HIL_BINARY(sub, int16_t, s16, hil_binary_s16)
+HIL_BINARY(mul, int16_t, s16, hil_binary_s16)
 HIL_BINARY(sub, int8_t, s8, hil_add_s8)
 void hil_sub_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_sub_constant_s8_plain(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from harness.build.step import Node, Step
 
 
+#: What the names of kernels call types.
+_SHORT = {"int8": "s8", "int16": "s16", "float32": "f32"}
+
+
 def pad(node: Node) -> Step:
     """Return the call of a padding, by the value that stands for 0 or (PADV2) by a constant."""
     x, y = node.x, node.y
@@ -36,7 +40,7 @@ def pad(node: Node) -> Step:
         "before": _sizes(before),
         "value": f"{value!r}f" if abs(value) != float("inf") else "INFINITY" if value > 0 else "-INFINITY",
     }
-    return node.step("hil_pad_s8" if y.dtype == "int8" else "hil_pad_f32", "hil_pad", fields)
+    return node.step(f"hil_pad_{_SHORT[y.dtype]}", "hil_pad", fields)
 
 
 def _padding(node: Node) -> tuple[list[int], list[int], list[int]]:

@@ -217,21 +217,22 @@ class Node:
         """Return a tensor's quantization.
 
         Raises:
-            ConfigError: it is int8, but has none.
+            ConfigError: it is of integers, but has none.
         """
         if tensor.quantization is None:
             raise self.refused(f"{tensor.dtype} without a scale", "a model that was quantized by a converter")
         return tensor.quantization
 
-    def limits(self) -> tuple[int, int]:
-        """Return the least and the greatest int8 that the fused activation lets through.
+    def limits(self, activation: int | None = None) -> tuple[int, int]:
+        """Return the least and the greatest output that an activation, the fused one by default, lets through.
 
         Raises:
             ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
         """
         quantization = self.quantization(self.y)
-        self._check_activation(self.activation)
-        return activation_range(self.activation, quantization.scale, quantization.zero)
+        activation = self.activation if activation is None else activation
+        self._check_activation(activation)
+        return activation_range(activation, quantization.scale, quantization.zero, self.y.dtype)
 
     def float_limits(self, activation: int | None = None) -> dict[str, object]:
         """Return the fields of a float activation, the fused one by default.

@@ -24,10 +24,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What integers of a type may be.
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(1 << 31), (1 << 31) - 1)}
+_RANGES = {
+    "int4": (-8, 7),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "int32": (-(1 << 31), (1 << 31) - 1),
+}
 
 #: Fields of options that have a default which means something; without the others an operator isn't defined.
-_OPTIONAL = {"FusedActivationFunction", "WeightsFormat"}
+_OPTIONAL = {"FusedActivationFunction", "WeightsFormat", "QuantizedBiasType"}
 
 _AT_LEAST_1 = {"StrideW", "StrideH", "FilterWidth", "FilterHeight", "DilationWFactor", "DilationHFactor"}
 
@@ -150,7 +156,9 @@ class _File:
             shape=shape,
             dtype=dtype,
             quantization=_quantization(table.Quantization(), dtype, shape, what),
-            data=self._data(table, dtype, shape, what) if dtype in ITEM_BYTES and min(shape, default=1) > 0 else None,
+            data=self._data(table, dtype, shape, what)
+            if dtype in (*ITEM_BYTES, "int4") and min(shape, default=1) > 0
+            else None,
         )
 
     def _word(self, enumeration: str, number: int, otherwise: str) -> str:
@@ -181,12 +189,16 @@ class _File:
         if _length(buffer, "Data") == 0:
             return None
         content = buffer.DataAsNumpy().tobytes()
-        expected = ITEM_BYTES[dtype] * math.prod(shape)
+        expected = -(-math.prod(shape) // 2) if dtype == "int4" else ITEM_BYTES[dtype] * math.prod(shape)
         if len(content) != expected:
             raise ConfigError(
                 f"{what}, {dtype} of shape {list(shape)}, takes {expected:,} B, but the file has {len(content):,}: "
                 "it is damaged. Export it again."
             )
+        if dtype == "int4":  # two in a byte, the first in the lower half
+            halves = np.frombuffer(content, np.int8)
+            unpacked = np.stack([np.left_shift(halves, 4) >> 4, halves >> 4], axis=-1).ravel()
+            return unpacked[: math.prod(shape)].reshape(shape)
         values: NDArray[np.generic] = np.frombuffer(content, np.dtype(dtype).newbyteorder("<"))
         return values.reshape(shape)
 
