@@ -68,10 +68,8 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Weights and biases of the model."""
-        counts: dict[int, int] = {}
-        for step in self.steps:  # a patched layer is called many times, with the same weights
-            counts[step.layer] = max(counts.get(step.layer, 0), step.parameters)
-        return sum(counts.values())
+        # patches and the turns of a loop are calls with the same weights
+        return sum({tuple(map(id, step.arrays)): step.parameters for step in self.steps}.values())
 
 
 def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:

@@ -114,7 +114,7 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
     Raises:
         ConfigError: constants or arena are larger than the board's whole flash or RAM; says by how much and why.
     """
-    flash = sum(layer.flash_bytes for layer in layers)
+    flash = sum(array.bytes() for array in {id(array): array for step in plan.steps for array in step.arrays}.values())
     _refuse_excess(
         graph.source,
         kind,
