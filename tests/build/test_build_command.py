@@ -76,7 +76,7 @@ def test_a_model_is_cut_into_the_patches_that_were_asked_for(build, objects, nan
     assert result.exit_code == 0, result.output
     image = load_image(tmp_path / "model.elf", nano33.kind)
     assert image.card.patches.model_dump() == expected
-    assert f"arena {image.ram_arena_bytes:,} B instead of 8,272" in result.output
+    assert f"arena {image.ram_arena_bytes:,} B instead of 7,840" in result.output
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_patches_that_are_chosen_make_the_arena_smaller(build, objects, nano33, 
     for options in (["--patches", "auto"], ["--patches", "2x1"]):
         result = build(MODEL, *BOARD, *objects, "-o", "model.elf", *options)
         assert result.exit_code == 0, result.output
-        assert load_image(tmp_path / "model.elf", nano33.kind).ram_arena_bytes < 8_272
+        assert load_image(tmp_path / "model.elf", nano33.kind).ram_arena_bytes < 7_840
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_patches_that_are_chosen_make_the_arena_smaller(build, objects, nano33, 
     [
         (["--patches", "some"], "write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)"),
         (["--patches", "3x3@9"], "9 layers can't be patched"),
-        (["--patches", "2x2", "--keep-overlap"], "no such patches make the arena smaller than 8,272 B"),
+        (["--patches", "2x2", "--keep-overlap"], "no such patches make the arena smaller than 7,840 B"),
         (["--keep-overlap"], "--keep-overlap goes with --patches"),
     ],
 )
