@@ -265,6 +265,10 @@ uint32_t hal_rx_errors(void)
     return (uint32_t)count.ungranted_bytes;
 }
 
+void hal_idle(void)
+{
+}
+
 void hal_sync_pin(bool high)
 {
     (void)high;

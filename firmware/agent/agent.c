@@ -352,9 +352,12 @@ static enum reason infer(uint32_t count, bool reset)
     enum reason failure = OK;
     hal_sync_pin(true);
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
-        if (i != 0 && !load_inputs(reset)) {
-            failure = INFERENCE_FAILED;
-            break;
+        if (i != 0) {
+            hal_idle();
+            if (!load_inputs(reset)) {
+                failure = INFERENCE_FAILED;
+                break;
+            }
         }
         const uint32_t coarse = hal_coarse_ticks();
         const uint32_t start = hal_ticks();

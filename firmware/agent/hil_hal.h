@@ -18,6 +18,10 @@ void hal_rx_arm(void *buffer, uint32_t bytes);
 /* Sleeps until the armed reception is complete. */
 void hal_rx_wait(void);
 
+/* Called between inferences and between layers, never in what is timed: the time for what can't wait for a request,
+ * like the requests of a USB host. */
+void hal_idle(void);
+
 /* Sends `bytes` bytes from RAM and waits until they have left the buffer. */
 void hal_tx(const void *buffer, uint32_t bytes);
 

@@ -47,6 +47,7 @@ uint32_t hal_nonce(void) { return 0x5EED; }
 uint64_t hal_chip_id(void) { return 42; }
 uint32_t hal_reset_reason(void) { return 0; }
 uint32_t hal_rx_errors(void) { return 0; }
+void hal_idle(void) {}
 void hal_sync_pin(bool high) { (void)high; }
 
 uint32_t hal_ticks(void)
