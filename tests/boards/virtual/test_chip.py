@@ -181,7 +181,6 @@ ENABLE = 0x500
         (None, 0x4001E540, 0x101, "NVMC.ICACHECNF"),
         (None, 0x40020514, 1, "MWU.REGIONENSET"),
         (None, 0x40025000, 1, "I2S.TASKS_START"),
-        (None, 0x40027500, 1, "USBD.ENABLE"),
         (None, 0x40028008, 1, "UARTE1.TASKS_STARTTX"),
         (None, 0x40029000, 1, "QSPI.TASKS_ACTIVATE"),
         (None, 0x5002B910, 1, "CryptoCell (at 0x5002b910)"),

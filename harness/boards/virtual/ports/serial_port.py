@@ -37,7 +37,7 @@ class Wake:
     """A socket pair that `select` can watch beside the ports, on every system.
 
     Attributes:
-        watched: each tells what to wait for beside it: a file, and whether that it can be written, too; None for nothing.
+        watched: each tells what to wait for beside it: a file (None for nothing), and whether it must be writable, too.
     """
 
     def __init__(self) -> None:

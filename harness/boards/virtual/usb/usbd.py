@@ -3,8 +3,8 @@
 What goes unnoticed until packets are lost on a real board stops the board here, as misuse: another access while DMA
 runs, a second packet before the first was fetched, SIZE.EPOUT written twice, anything before READY, DMA from flash,
 a forgotten workaround (anomalies 171, 187, 199 and 211), a pull-up without crystal oscillator or regulator. Sources:
-the chapter USBD of the product specification, Nordic's errata, and what drivers of others ran into. Isochronous endpoints,
-double buffering by other shorts and low power aren't modelled.
+the chapter USBD of the product specification, Nordic's errata, and what drivers of others ran into. Isochronous
+endpoints, other shorts than the one from data to status, and low power aren't modelled.
 """
 
 from __future__ import annotations
