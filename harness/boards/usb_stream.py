@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.boards.serial_stream import REOPEN_S, SerialStream
@@ -58,7 +58,7 @@ class UsbStream:
         self._old_until = 0.0
 
     def leave(self) -> None:
-        """Close the port, because the board is about to leave the bus; what is opened next is the port that it has then."""
+        """Close the port, because the board is about to leave the bus; the next one to be opened is a new one."""
         self.close()
         with contextlib.suppress(LinkError):
             self._old, self._old_until = _node(self._locate()), time.monotonic() + self._vanish_s
@@ -117,19 +117,21 @@ class UsbStream:
         deadline = time.monotonic() + patience
         while self._stream is None:
             try:
-                path = self._locate()
-                if _node(path) == self._old and time.monotonic() < self._old_until:
-                    raise LinkError(f"{self._board}: USB port {path} is about to vanish after a reset")
+                path = self._new_port()
                 self._stream = SerialStream(self._board, path, 115_200, self._lines, self._guard)
             except LinkError as error:
                 if time.monotonic() >= deadline:
-                    raise LinkError(
-                        f"{error} (waited {patience:g} s). Does firmware with USB run on the board? Press its reset button"
-                    ) from error
+                    raise LinkError(f"{error} (waited {patience:g} s). Does firmware with USB run there?") from error
                 time.sleep(_POLL_S)
             else:
                 self.port, self._old = path, None
         return self._stream
+
+    def _new_port(self) -> str:
+        path = self._locate()
+        if _node(path) == self._old and time.monotonic() < self._old_until:
+            raise LinkError(f"{self._board}: USB port {path} is still there after a reset")
+        return path
 
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
@@ -145,6 +147,6 @@ class UsbStream:
 def _node(path: str) -> tuple[str, int]:
     """Tell one coming of a port from another by the number of its device file, which is made anew; 0 where none is."""
     try:
-        return path, os.stat(path).st_ino
+        return path, Path(path).stat().st_ino
     except OSError:
         return path, 0

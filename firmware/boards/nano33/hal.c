@@ -95,9 +95,11 @@ static enum { BY_UART, BY_USB } spoken;
 static uint8_t *wanted;
 static uint32_t wanted_bytes;
 
-/* Over USB, what the UART receives goes here; when it is full, somebody speaks over the UART. */
+/* While USB is spoken, what the UART receives goes here; when it is full, somebody speaks over the UART: it is held until
+ * the agent waits for a header. */
 #define HEADER_BYTES 16u
 __attribute__((section(".dma"), aligned(4))) static uint8_t aside[HEADER_BYTES + HAL_RX_GUARD];
+static bool held;
 
 /* The last packet over USB was a full one, so the host waits for more, or for an empty one. */
 static bool unfinished;
@@ -222,32 +224,18 @@ void hal_rx_arm(void *buffer, uint32_t bytes)
 {
     wanted = buffer;
     wanted_bytes = bytes;
-    if (spoken == BY_UART) {
+    if (held) {
+        memcpy(buffer, aside, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
+    } else if (spoken == BY_UART) {
         arm_uart(buffer, bytes);
     }
 }
 
 static void turn_to_usb(void)
 {
-    if (spoken == BY_UART) {
-        spoken = BY_USB;
-        stop_uart();
-        arm_uart(aside, HEADER_BYTES);
-    }
-}
-
-/* What was received over USB of the same is given up; the host there has to begin anew, which the protocol allows. */
-static void turn_to_uart(void)
-{
-    const uint32_t bytes = wanted_bytes < HEADER_BYTES ? wanted_bytes : HEADER_BYTES;
-    spoken = BY_UART;
-    unfinished = false;
-    memcpy(wanted, aside, bytes);
-    wanted += bytes;
-    wanted_bytes -= bytes;
-    if (wanted_bytes != 0) {
-        arm_uart(wanted, wanted_bytes);
-    }
+    spoken = BY_USB;
+    stop_uart();
+    arm_uart(aside, HEADER_BYTES);
 }
 
 /* Waits until USB can send. False if nobody there takes anything, or somebody speaks over the UART. */
@@ -276,32 +264,35 @@ static void send_by_usb(const uint8_t *from, uint32_t bytes)
     }
 }
 
-void hal_rx_wait(void)
+bool hal_rx_wait(void)
 {
     if (unfinished && usb_is_free()) {
         usb_send(aside, 0);
     }
     unfinished = false;
+    if (held) {
+        held = false;
+        return true;
+    }
     for (;;) {
         usb_poll();
         if (usb_waiting()) {
-            turn_to_usb();
+            if (spoken == BY_UART) {
+                turn_to_usb();
+                return false;
+            }
             const uint32_t bytes = usb_take(wanted, wanted_bytes);
             wanted += bytes;
             wanted_bytes -= bytes;
             if (wanted_bytes == 0) {
-                return;
+                return true;
             }
         } else if (UARTE_EVENTS_ENDRX != 0) {
             clear(&UARTE_EVENTS_ENDRX);
             barrier(); /* nothing of the buffer may be read before this point */
-            if (spoken == BY_UART) {
-                return;
-            }
-            turn_to_uart();
-            if (wanted_bytes == 0) {
-                return;
-            }
+            held = spoken == BY_USB;
+            spoken = BY_UART;
+            return !held;
         } else {
             sleep_until_event();
         }

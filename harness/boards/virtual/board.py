@@ -98,7 +98,7 @@ class VirtualNrf52840:
         self.machine.usb_host = self.usb
         self.machine.bus.clock_power.plug(in_=True)
 
-    def _usb_changed(self, here: bool) -> None:
+    def _usb_changed(self, here: bool, /) -> None:  # noqa: FBT001 - the only argument
         """Let the port of USB appear or vanish, on the CPU's thread."""
         port = open_port(self._port_kind) if here else NoPort()
         self.line.replace_port(port)

@@ -112,7 +112,7 @@ class CdcHost(UsbHost):
         super().__init__(device)
         self.line = line
         self.identity: tuple[int, int, str] | None = None
-        self.on_port: Callable[[bool], None] = lambda _there: None
+        self.on_port: Callable[[bool], None] = lambda there: None  # noqa: ARG005
         self._wanted: list[Generator[None, None, None]] = []
         self._job: Generator[None, None, None] | None = None
         self._to_device = b""
@@ -131,6 +131,11 @@ class CdcHost(UsbHost):
         if self.identity is not None:
             self.identity = None
             self.on_port(False)  # noqa: FBT003 - the only argument
+
+    def reset_bus(self) -> None:
+        """Reset the device and enumerate it anew, on the CPU's thread or while that is paused."""
+        self.detached()
+        self.plugged_in()
 
     def touch(self, baud: int) -> None:
         """Open the port, set a baud rate and close it again, as the system tells the device."""
