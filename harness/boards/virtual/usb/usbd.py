@@ -35,7 +35,7 @@ _DMA_WORKAROUND = 0xC1C  # undocumented; the workaround of anomaly 199
 _READY = 1 << 11
 _STATUS_AFTER_DATA = 1 << 2  # of SHORTS: EP0DATADONE to EP0STATUS
 _SET_ADDRESS = bytes((0x00, 0x05))
-_ENABLE_TICKS, _DMA_TICKS, _BYTES_PER_TICK = 20, 4, 4
+_ENABLE_TICKS, _DMA_TICKS, _BYTES_PER_TICK = 20, 1, 32
 # What may be touched at any time: events, interrupts, what tells that the USBD is ready, and the workaround.
 _HARMLESS = {*range(0x100, 0x164, 4), INTEN, INTEN + 4, INTEN + 8, _EVENTCAUSE, _DMA_WORKAROUND}
 
