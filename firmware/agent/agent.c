@@ -89,6 +89,12 @@ __attribute__((weak)) int hil_model_reset(void)
     return 0;
 }
 
+/* For engines that can't tell. */
+__attribute__((weak)) uint32_t hil_model_arena_used(void)
+{
+    return 0;
+}
+
 static uint32_t total(uint32_t first, const struct hil_tensor *more)
 {
     for (; more->bytes != 0; ++more) {
@@ -213,7 +219,7 @@ static void send_result(void)
 
 static void send_stats(uint16_t seq)
 {
-    begin(STATS_REPLY, OK, seq, 28);
+    begin(STATS_REPLY, OK, seq, 32);
     put_u32((uint32_t)((const char *)__stack_top - (const char *)__stack_bottom));
     put_u32(hil_stack_used());
     put_u32((uint32_t)((const char *)__heap_top - (const char *)__heap_bottom));
@@ -221,6 +227,7 @@ static void send_stats(uint16_t seq)
     put_u32(damaged_headers);
     put_u32(damaged_payloads);
     put_u32(hal_rx_errors());
+    put_u32(setup_status == 0 ? hil_model_arena_used() : 0u);
     finish();
 }
 

@@ -1,4 +1,4 @@
-/* What an inference engine provides so that the agent can benchmark it: two functions, and two more if it can.
+/* What an inference engine provides so that the agent can benchmark it: two functions, and more if it can.
  *
  * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
@@ -36,6 +36,10 @@ int hil_model_invoke(void);
  * Called after the setup, and whenever the host asks, outside of what is measured; inputs are written after it. For
  * models with state, whose card says `state_bytes`; the agent's own definition, for all others, does nothing. */
 int hil_model_reset(void);
+
+/* How many bytes of what lies in the section .arena the inferences so far have needed, for engines that reserve more
+ * than that; asked for after them. 0 if the engine can't tell: that is what the agent's own definition returns. */
+uint32_t hil_model_arena_used(void);
 
 #define HIL_NO_LAYERS (-1000)
 

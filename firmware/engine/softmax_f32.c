@@ -17,3 +17,18 @@ void hil_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y)
             y[i] = y[i] / sum;
     }
 }
+
+/* Their logarithms. */
+void hil_log_softmax_f32(const struct hil_softmax_f32 *p, const float *x, float *y)
+{
+    for (uint32_t i = 0; i < p->rows; i++, x += p->depth, y += p->depth) {
+        float greatest = x[0], sum = 0.0f;
+        for (uint32_t j = 1; j < p->depth; j++)
+            greatest = x[j] > greatest ? x[j] : greatest;
+        for (uint32_t j = 0; j < p->depth; j++)
+            sum += expf(x[j] - greatest);
+        const float all = logf(sum);
+        for (uint32_t j = 0; j < p->depth; j++)
+            y[j] = x[j] - greatest - all;
+    }
+}

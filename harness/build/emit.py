@@ -11,6 +11,7 @@ import numpy as np
 from harness.build.emit_state import state_c
 from harness.build.sizes import layer_sizes
 from harness.build.step import initializer
+from harness.image.layer_table import MOST_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 112
 _CTYPES = {
-    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "int32", "uint32", "int64")},
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")},
     "bool": "uint8_t",
     "float32": "float",
     "float64": "double",
@@ -111,10 +112,6 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         f" * {plan.macs} multiply-accumulates, {plan.parameters} parameters. "
         "-DHIL_PLAIN_C calls the plain C kernels. */\n"
     )
-    fast, plain = (
-        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
-    )
-    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
     constants, structs = _constants(plan)
     parts = [
         title,
@@ -123,13 +120,26 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
         f"extern const char hil_card[{len(card)}];\n{characters('const', 'hil_card', card)}",
-        head + _either(fast, plain),
+        *([_layer_table(graph, plan)] if _profiled(plan) else []),
         *constants,
         *([state_c(graph, plan)] if plan.state_bytes else []),
         _setup(graph, plan),
         _invoke(plan, structs),
     ]
     return "\n".join(parts)
+
+
+def _profiled(plan: Plan) -> bool:
+    """Whether inferences can be measured by layer: a model that only renames its input has none, others too many."""
+    return 0 < len({step.layer for step in plan.steps}) <= MOST_LAYERS
+
+
+def _layer_table(graph: Graph, plan: Plan) -> str:
+    fast, plain = (
+        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
+    )
+    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
+    return head + _either(fast, plain)
 
 
 def _either(fast: str, plain: str) -> str:
@@ -226,12 +236,13 @@ def _place(plan: Plan, tensor: Tensor) -> str:
 
 
 def _invoke(plan: Plan, structs: list[str]) -> str:
+    mark = "    if (mark)\n        mark({});\n" if _profiled(plan) else ""
     calls = "".join(
-        f"{_call(plan, position, struct)}    if (mark)\n        mark({plan.steps[position].layer});\n"
+        _call(plan, position, struct) + mark.format(plan.steps[position].layer)
         for position, struct in enumerate(structs)
     )
-    if not calls:  # a model that only renames its input
-        calls = "    (void)mark;\n"
+    if not _profiled(plan):
+        return f"int hil_model_invoke(void)\n{{\n{calls}    return 0;\n}}\n"
     return (
         "/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */\n"
         "static inline __attribute__((always_inline)) int run(void (*mark)(uint32_t layer))\n"
@@ -245,6 +256,7 @@ def _call(plan: Plan, position: int, struct: str) -> str:
     step = plan.steps[position]
     kernel = f"KERNEL({step.kernel})" if step.has_plain else step.kernel
     xs = [f"(const {_CTYPES[x.dtype]} *)(const void *)({_place(plan, x)})" for x in step.inputs]
+    xs += [f"({_CTYPES[t.dtype]} *)(void *)({_place(plan, t)})" for t in step.kept]
     y = f"({_CTYPES[step.output.dtype]} *)(void *)({_place(plan, step.output)})"
     scratch = [] if step.scratch_bytes is None else [f"arena + {plan.scratch[position]}"]
     return f"    {kernel}({', '.join([f'&{struct}', *xs, y, *scratch])});\n"

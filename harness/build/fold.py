@@ -81,12 +81,12 @@ def _dequantized(graph: Graph, source: Tensor, index: int) -> Tensor | None:
         return None
     if source.dtype == "float16":
         return replace(target, data=source.data.astype(np.float32))
-    if source.dtype != "int8" or quantization is None:
+    if source.dtype not in ("int8", "int4") or quantization is None:
         return None
     readers = [operator for operator in graph.operators if index in operator.inputs]
     only_weights = all(reader.kind in _TAKE_INT8 and reader.inputs.index(index) == 1 for reader in readers)
     if only_weights and not any(quantization.zero_points):
-        return replace(source, index=index, dequantized=True)
+        return replace(source, index=index, dtype="int8", dequantized=True)
     along = [1] * max(len(source.shape), 1)
     if len(quantization.scales) > 1:
         along[quantization.axis] = -1

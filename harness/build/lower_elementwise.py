@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build import pairs
+from harness.build import lower_shape, pairs
+from harness.build.lower_broadcast import add_fields, broadcast
 from harness.build.lower_move import check_scales
-from harness.build.lower_shape import neighbouring
-from harness.build.lower_values import add_fields, inputs_of, table_of
+from harness.build.lower_values import inputs_of, table_of
 from harness.build.step import Array
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def binary(node: Node) -> Step:
     """Return the call of a function of two tensors, one of which may be constant, or shorter and repeat."""
-    longer, shorter, period = inputs_of(node)
+    found = inputs_of(node)
+    if found is None or (node.kind, node.y.dtype) == ("PRELU", "int8"):
+        return broadcast(node)
+    longer, shorter, period = found
     swapped = longer.index != node.operator.inputs[0]
     name = f"hil_{node.kind.lower()}"
     fields: dict[str, object] = {"count": node.y.elements, "period": period}
@@ -35,9 +38,7 @@ def binary(node: Node) -> Step:
             column = outputs[constant] if swapped else outputs[:, constant]
             return table_of(replace(node, x=longer), np.roll(column.astype(np.int8), 128))
         if swapped:
-            raise node.refused(
-                "a first input that repeats or is constant", "one of the output's shape, or of one value"
-            )
+            return broadcast(node)
         fast, more = add_fields(a, b, out, node.limits(), sign=-1)
         step = node.step(f"{name}_s8" if fast else f"{name}_s8_plain", "hil_add_s8", fields | more, has_plain=fast)
     else:
@@ -57,18 +58,21 @@ def _in_order(node: Node) -> list[Tensor]:
 
 
 def reduction(node: Node) -> Step:
-    """Return the call of a sum, or of the greatest value, over neighbouring dimensions."""
+    """Return the call of a sum, or of the greatest or least value."""
+    found = lower_shape.neighbouring(node)
+    if found is None or node.kind == "REDUCE_MIN" or (node.kind, node.x.dtype) == ("SUM", "int8"):
+        return lower_shape.reduction(node)
     check_scales(node, node.x, node.y)
-    count, channels = neighbouring(node)
+    count, channels = found
     kernel = f"hil_{node.kind.lower()}_{'s8' if node.x.dtype == 'int8' else 'f32'}"
     return node.step(kernel, "hil_mean_f32", {"pixels": count, "channels": channels})
 
 
 def arg_max(node: Node) -> Step:
-    """Return the call that finds the place of the greatest value along the last dimension."""
+    """Return the call that finds the place of the greatest or least value along the last dimension."""
     rank = len(node.x.shape)
     if node.numbers(1)[0] % rank != rank - 1:
         raise node.refused(f"axis {node.numbers(1)[0]} of {rank} dimensions", "the last dimension")
     depth = node.x.shape[-1]
-    kernel = f"hil_arg_max_{'s8' if node.x.dtype == 'int8' else 'f32'}"
+    kernel = f"hil_{node.kind.lower()}_{'s8' if node.x.dtype == 'int8' else 'f32'}"
     return node.step(kernel, "hil_arg_max", {"rows": node.x.elements // depth, "depth": depth})

@@ -110,8 +110,8 @@ def together(node: Node) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def read_variable(node: Node) -> Alias:
-    """Return that a variable is read where it lies."""
+def renamed(node: Node) -> Alias:
+    """Return that a tensor is read where another one lies: a variable, a bool that is a number."""
     return Alias(node.y, node.x)
 
 

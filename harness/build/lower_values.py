@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.build import lookup, pairs
+from harness.build.lower_broadcast import add_fields, broadcast
 from harness.build.requantize import channel, quantize_multiplier
 from harness.build.step import Array
 
@@ -28,6 +29,7 @@ _RELUS = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
 _TABLES: Mapping[str, Table] = {
     "HARD_SWISH": lookup.hard_swish_table,
     "ABS": lookup.absolute_table,
+    "ELU": lookup.elu_table,
     "LOGISTIC": lookup.logistic_table,
     "TANH": lookup.tanh_table,
     **{kind: partial(lookup.relu_table, activation=activation) for kind, activation in _RELUS.items()},
@@ -39,7 +41,10 @@ _PRESCRIBED = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
 
 def binary(node: Node) -> Step:
     """Return the call of a sum or product; of int8 with one constant value it is a table."""
-    longer, shorter, period = inputs_of(node)
+    found = inputs_of(node)
+    if found is None:
+        return broadcast(node)
+    longer, shorter, period = found
     adds = node.kind == "ADD"
     if node.y.dtype == "float32":
         kernel = "hil_add_f32" if adds else "hil_mul_f32"
@@ -67,8 +72,11 @@ def binary(node: Node) -> Step:
     return replace(step, kernel=kernel, arrays=arrays, parameters=shorter.elements)
 
 
-def inputs_of(node: Node) -> tuple[Tensor, Tensor, int]:
-    """Return the input of the output's size, the other one, and after how many values that repeats."""
+def inputs_of(node: Node) -> tuple[Tensor, Tensor, int] | None:
+    """Return the input of the output's size, the other one, and after how many values that repeats.
+
+    None if that isn't how they fit each other.
+    """
     y = node.y
     first, second = (node.graph.tensors[i] for i in node.operator.inputs)
     if first.data is not None or (second.data is None and first.elements < second.elements):
@@ -77,26 +85,12 @@ def inputs_of(node: Node) -> tuple[Tensor, Tensor, int]:
         what = f"{first.dtype} and {second.dtype} to {y.dtype}"
         raise node.refused(what, "inputs and output of one type")
     if first.elements != y.elements:
-        what = f"a constant of shape {list(second.shape)} with an input of shape {list(first.shape)}"
-        raise node.refused(what, "a constant that is not larger than the input")
+        return None
     shape = (1,) * (len(first.shape) - len(second.shape)) + second.shape
     repeated = next((d for d, size in enumerate(shape) if size > 1), len(shape))
     if len(shape) == len(first.shape) and shape[repeated:] == first.shape[repeated:]:
         return first, second, second.elements
-    what = f"inputs of shapes {list(first.shape)} and {list(second.shape)}"
-    raise node.refused(what, "the same shape, or a second input of the last dimensions or of one value")
-
-
-def add_fields(
-    a: Quantization, b: Quantization, out: Quantization, limits: tuple[int, int], *, sign: int = 1
-) -> tuple[bool, dict[str, object]]:
-    """Return whether there is a shorter formula, and the struct's fields."""
-    fast = pairs.fast_add(a, b, out, sign=sign) if limits == (-128, 127) else None
-    fields: dict[str, object] = {} if fast is None else dict(vars(fast))
-    for name, scaling in zip(("first_", "second_", ""), pairs.add_scaling(a, b, out), strict=True):
-        fields |= {f"{name}multiplier": scaling.multiplier, f"{name}shift": scaling.shift}
-    fields |= {"first_zero": a.zero, "second_zero": b.zero, "out_zero": out.zero}
-    return fast is not None, fields | {"act_min": limits[0], "act_max": limits[1]}
+    return None
 
 
 def _mul_fields(
@@ -147,8 +141,13 @@ def table_of(node: Node, table: NDArray[np.int8]) -> Step:
     return node.step("hil_lookup_s8", "hil_lookup_s8", fields, Array("table", table), in_place=True)
 
 
+def logical_not(node: Node) -> Step:
+    """Return the call of a negation, a table."""
+    return table_of(node, np.array([1] + [0] * 255, np.int8))
+
+
 #: What the names of kernels call types.
-_SHORT = {"int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "float32": "f32"}
+_SHORT = {"bool": "u8", "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "float32": "f32"}
 
 
 def requantize(node: Node) -> Step:

@@ -95,7 +95,8 @@ def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> La
 
 def _bytes_moved(step: Step, *, plain: bool) -> int:
     constants = sum(array.bytes(plain=plain) for array in step.arrays)
-    return sum(x.bytes for x in step.inputs) + step.output.bytes + constants
+    kept = 2 * sum(tensor.bytes for tensor in step.kept)
+    return sum(x.bytes for x in step.inputs) + kept + step.output.bytes + constants
 
 
 def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: BoardKind) -> None:

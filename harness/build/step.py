@@ -95,6 +95,7 @@ class Step:
         struct: what its first argument points to.
         inputs: the tensors it reads from the arena, in the order of the C function's arguments.
         output: the tensor it writes.
+        kept: tensors of the model's state that it reads and writes; arguments behind the inputs.
         fields: the struct's initializers, without the window and the arrays.
         arrays: the constants, in flash.
         has_plain: whether there is KERNEL_plain, too, which the plain build calls.
@@ -116,6 +117,7 @@ class Step:
     fields: Mapping[str, object]
     arrays: tuple[Array, ...] = ()
     has_plain: bool = False
+    kept: tuple[Tensor, ...] = ()
     window: Window | None = None
     scratch_bytes: int | None = None
     scratch_of: Callable[[Window], int] | None = None
@@ -190,7 +192,8 @@ class Node:
         """
         data = self.graph.tensors[self.operator.inputs[position]].data
         if data is None or data.dtype.kind not in "iu":
-            raise self.refused(f"input {position} isn't known before it runs", "constant axes, sizes and positions")
+            needed = "axes, sizes and positions that are constant: export it with a fixed input shape"
+            raise self.refused(f"input {position} isn't known before it runs", needed)
         return tuple(data.ravel().tolist())
 
     def option(self, name: str) -> int:
@@ -214,22 +217,22 @@ class Node:
         """Return a tensor's quantization.
 
         Raises:
-            ConfigError: it is int8, but has none.
+            ConfigError: it is of integers, but has none.
         """
         if tensor.quantization is None:
-            what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
-            raise self.refused(what, "a model that was quantized by a converter")
+            raise self.refused(f"{tensor.dtype} without a scale", "a model that was quantized by a converter")
         return tensor.quantization
 
-    def limits(self) -> tuple[int, int]:
-        """Return the least and the greatest int8 that the fused activation lets through.
+    def limits(self, activation: int | None = None) -> tuple[int, int]:
+        """Return the least and the greatest output that an activation, the fused one by default, lets through.
 
         Raises:
             ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
         """
         quantization = self.quantization(self.y)
-        self._check_activation(self.activation)
-        return activation_range(self.activation, quantization.scale, quantization.zero)
+        activation = self.activation if activation is None else activation
+        self._check_activation(activation)
+        return activation_range(activation, quantization.scale, quantization.zero, self.y.dtype)
 
     def float_limits(self, activation: int | None = None) -> dict[str, object]:
         """Return the fields of a float activation, the fused one by default.
@@ -249,25 +252,36 @@ class Node:
         if activation not in ACTIVATIONS:
             raise self.refused(f"activation {activation}", "none, ReLU or ReLU6")
 
-    def window(self, k_h: int, k_w: int) -> Window:
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """How far apart the positions of a kernel are, in rows and columns."""
+        options = self.operator.options
+        return int(options.get("DilationHFactor", 1)), int(options.get("DilationWFactor", 1))
+
+    def window(self, k_h: int, k_w: int, *, transposed: bool = False) -> Window:
         """Return the window of a convolution or pooling, padded as TFLite does.
 
+        That of a transposed one slides over the input with zeros between its pixels.
+
         Raises:
-            ConfigError: more than one image, dilation, or an output shape that doesn't follow from the input's.
+            ConfigError: more than one image, or an output shape that doesn't follow from the input's.
         """
         x, y = self.x.shape, self.y.shape
         if len(x) != 4 or x[0] != 1:
-            raise self.refused(f"input of shape {list(x)}", "one image, [1, height, width, channels]")
-        options = self.operator.options
-        dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
-        if dilation != (1, 1):
-            raise self.refused(f"dilation {dilation}", "dilation 1, or a kernel that skips inputs")
-        same, stride_h, stride_w = self.option("Padding") == _SAME, self.option("StrideH"), self.option("StrideW")
-        out_h, pad_top = _along(x[1], k_h, stride_h, same=same)
-        out_w, pad_left = _along(x[2], k_w, stride_w, same=same)
-        if y[:3] != (1, out_h, out_w):
-            raise self.refused(f"output of shape {list(y)}", f"[1, {out_h}, {out_w}, channels]")
-        window = Window(*x[1:], out_h, out_w, y[3], k_h, k_w, stride_h, stride_w, pad_top, pad_left)
+            needed = "one image, [1, height, width, channels]: export it for a batch of 1"
+            raise self.refused(f"input of shape {list(x)}", needed)
+        same, strides = self.option("Padding") == _SAME, (self.option("StrideH"), self.option("StrideW"))
+        reach = [(k - 1) * d + 1 for k, d in zip((k_h, k_w), self.dilation, strict=True)]
+        whole, small = (y, x) if transposed else (x, y)
+        sizes = [_along(*sizes, same=same) for sizes in zip(whole[1:3], reach, strides, strict=True)]
+        pads = self.operator.options.get("Pads", tuple(pad for _, pad in sizes))  # "Pads": see dilate.py
+        if "Pads" not in self.operator.options and small[:3] != (1, *(size for size, _ in sizes)):
+            wanted = ", ".join(str(size) for size, _ in sizes)
+            what = "an input" if transposed else "output"
+            raise self.refused(f"{what} of shape {list(small)}", f"[1, {wanted}, channels]")
+        if transposed:
+            strides, pads = (1, 1), (k_h - 1 - pads[0], k_w - 1 - pads[1])
+        window = Window(x[1], x[2], x[3], y[1], y[2], y[3], k_h, k_w, *strides, *pads)
         for name, value in vars(window).items():
             if value > _GREATEST:
                 raise self.refused(f"{name} is {value:,}", f"at most {_GREATEST:,}")

@@ -119,6 +119,11 @@ def _nearest_of(node: Node, size: int, out: int) -> NDArray[np.int64]:
     return nearest
 
 
+def _mirror_pad(node: Node, x: Values) -> list[Values]:
+    amounts = np.array(node.numbers(1)).reshape(-1, 2)
+    return [np.pad(x, amounts, "symmetric" if node.option("Mode") else "reflect")]
+
+
 #: Those that leave every value where it is.
 RENAMES = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
 
@@ -127,6 +132,7 @@ VIEWS: Mapping[str, View] = {
     "BROADCAST_TO": _broadcast,
     "DEPTH_TO_SPACE": _depth_to_space,
     "GATHER": _gather,
+    "MIRROR_PAD": _mirror_pad,
     "RESIZE_NEAREST_NEIGHBOR": _nearest,
     "REVERSE_V2": _reverse,
     "SLICE": _slice,

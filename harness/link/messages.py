@@ -25,7 +25,7 @@ _ALL_ONES = 2**32 - 1
 #: In the argument of a RUN: reset the state before each inference.
 RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
-_STATS = struct.Struct("<7I")
+_STATS = struct.Struct("<8I")
 _FAULT = struct.Struct("<8I")
 
 
@@ -94,7 +94,10 @@ class LayerTicks:
 
 @dataclass(frozen=True, slots=True)
 class DeviceStats:
-    """Memory and link figures that the agent keeps, bytes and counts since boot."""
+    """Memory and link figures that the agent keeps, bytes and counts since boot.
+
+    `arena_used_bytes` is 0 where the engine can't tell, and in images from before it was asked.
+    """
 
     stack_bytes: int
     stack_used_bytes: int
@@ -103,6 +106,7 @@ class DeviceStats:
     damaged_headers: int
     damaged_payloads: int
     receive_errors: int
+    arena_used_bytes: int = 0
 
 
 def parse_info(payload: bytes, nonce: int) -> Info:
@@ -227,9 +231,9 @@ def parse_stats(payload: bytes) -> DeviceStats:
     Raises:
         LinkError: wrong length.
     """
-    if len(payload) != _STATS.size:
+    if len(payload) not in (_STATS.size - 4, _STATS.size):  # older agents know nothing of the arena
         raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size}")
-    return DeviceStats(*_STATS.unpack(payload))
+    return DeviceStats(*_STATS.unpack(payload.ljust(_STATS.size, b"\0")))
 
 
 def describe_fault(payload: bytes, where: Callable[[int], str | None] = lambda _: None) -> str:

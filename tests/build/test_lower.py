@@ -30,16 +30,17 @@ def with_operators(graph, changes):
 def test_every_unsupported_operator_is_named_with_what_is_needed():
     graph = parse_tflite(DATA / "chain00_int8.tflite")
     last = graph.operators[-1].index
-    text = error_of(with_operators(graph, {0: {"kind": "SIN"}, last: {"kind": "CUSTOM Mine"}}))
-    assert "can't be compiled, for 2 reasons" in text
-    for index, kind in ((0, "SIN"), (last, "CUSTOM Mine")):
-        assert f"  operator {index} ({kind}): no kernel for int8 to int8. Needed: other layers" in text
-    assert text.count(graph.source) == 1
+    text = error_of(with_operators(graph, {0: {"kind": "SIGN"}, last: {"kind": "CUSTOM Mine"}}))
+    assert f"operator 0 (SIGN); operator {last} (CUSTOM Mine): no kernel. Needed: other layers" in text
+    assert len(text.splitlines()) == text.count(graph.source) == 1
+    text = error_of(with_operators(graph, {0: {"kind": "SIGN"}, last: {"kind": "CUSTOM ethos-u"}}))
+    assert "can't be compiled, for 2 reasons:\n  operator 0 (SIGN): no kernel." in text
+    assert f"  operator {last} (CUSTOM ethos-u): compiled by Vela for an Arm Ethos-U. Needed: the .tflite file" in text
 
 
 def test_one_problem_stands_on_one_line():
     text = error_of(parse_tflite(DATA / "unsupported.tflite"))
-    assert text.splitlines()[0].startswith("unsupported.tflite: operator 1 (SIN): no kernel for float32 to float32.")
+    assert text.splitlines()[0].startswith("unsupported.tflite: operator 1 (SIGN): no kernel.")
 
 
 def test_an_operator_of_broken_options_is_named_beside_others():
@@ -56,8 +57,8 @@ def test_a_tensor_of_another_type_is_no_obstacle_to_naming_operators():
     first, last = graph.operators[0], graph.operators[-1]
     tensors = tuple(replace(t, dtype="int16") if t.index == last.outputs[0] else t for t in graph.tensors)
     graph = replace(graph, tensors=tensors, outputs=(tensors[last.outputs[0]],))
-    text = error_of(with_operators(graph, {first.index: {"kind": "SIN"}}))
-    assert "operator 0 (SIN)" in text
+    text = error_of(with_operators(graph, {first.index: {"kind": "SIGN"}}))
+    assert "operator 0 (SIGN)" in text
     assert f"operator {last.index} ({last.kind}): no kernel for int8 to int16" in text
 
 
@@ -91,10 +92,22 @@ def test_means_over_neighbouring_axes(shape, axes, span):
     assert (fields["pixels"], fields["channels"]) == span
 
 
-@pytest.mark.parametrize(("shape", "axes"), [((1, 4, 5, 6), [1, 3]), ((2, 4, 5), [1]), ((1, 4, 5), None)])
-def test_other_means_are_refused(shape, axes):
-    with pytest.raises(ConfigError, match=r"operator 0 \(MEAN\).*Needed: one image"):
-        call_of("MEAN", tensor(0, shape), tensor(1, [1], axes), (1,))
+@pytest.mark.parametrize(
+    ("shape", "axes", "kept", "over"),
+    [
+        ((1, 4, 5, 6), [1, 3], ("{1, 1, 1, 5}", "{0, 0, 0, 6}"), ("{1, 1, 4, 6}", "{0, 0, 30, 1}")),
+        ((2, 4, 5), [1], ("{1, 1, 2, 5}", "{0, 0, 20, 1}"), ("{1, 1, 1, 4}", "{0, 0, 0, 5}")),
+    ],
+)
+def test_other_means_take_steps(shape, axes, kept, over):
+    count = int(np.prod([n for d, n in enumerate(shape) if d not in axes]))
+    fields = call_of("MEAN", tensor(0, shape), tensor(1, [len(axes)], axes), (count,))
+    assert (fields["kept"], fields["kept_step"], fields["over"], fields["over_step"]) == (*kept, *over)
+
+
+def test_a_mean_over_computed_axes_is_refused():
+    with pytest.raises(ConfigError, match=r"operator 0 \(MEAN\): input 1 isn't known"):
+        call_of("MEAN", tensor(0, (1, 4, 5)), tensor(1, [1], None, "int32"), (1,))
 
 
 @pytest.mark.parametrize(
@@ -105,10 +118,19 @@ def test_a_second_input_repeats(shape, period):
     assert call_of("ADD", tensor(0, (1, 2, 3, 4)), second, (1, 2, 3, 4))["period"] == period
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 3, 1), (3,), (1, 2, 1, 4)])
-def test_other_second_inputs_are_refused(shape):
-    with pytest.raises(ConfigError, match=r"operator 0 \(ADD\): inputs of shapes \[1, 2, 3, 4\]"):
-        call_of("ADD", tensor(0, (1, 2, 3, 4)), tensor(1, shape, np.ones(shape, np.float32)), (1, 2, 3, 4))
+@pytest.mark.parametrize(
+    ("shape", "count", "step"),
+    [((1, 2, 3, 1), "{1, 1, 6, 4}", "{0, 0, 1, 0}"), ((1, 2, 1, 4), "{1, 2, 3, 4}", "{0, 4, 0, 1}")],
+)
+def test_other_second_inputs_take_steps(shape, count, step):
+    second = tensor(1, shape, np.ones(shape, np.float32))
+    fields = call_of("ADD", tensor(0, (1, 2, 3, 4)), second, (1, 2, 3, 4))
+    assert (fields["count"], fields["second"]) == (count, step)
+
+
+def test_inputs_that_dont_fit_each_other_are_refused():
+    with pytest.raises(ConfigError, match=r"operator 0 \(ADD\): shapes \[1, 2, 3, 4\], \[3\] to \[1, 2, 3, 4\]"):
+        call_of("ADD", tensor(0, (1, 2, 3, 4)), tensor(1, (3,), np.ones(3, np.float32)), (1, 2, 3, 4))
 
 
 def test_dimensions_without_padding_are_joined():

@@ -16,7 +16,7 @@ from harness.boards.start_image import start_image
 from harness.build.making import Making
 from harness.build.own_engine import OwnEngine, make_engine_image
 from harness.build.sources import target_for
-from harness.errors import ConfigError
+from harness.errors import ConfigError, MeasurementError
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.memory import measure_peak_ram
@@ -66,7 +66,7 @@ def run(image, device, values):
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
         start_image(board, image, link)
         result = link.infer(np.array(values, "<f4").tobytes())
-        return np.frombuffer(result.output, "<f4").tolist(), measure_peak_ram(board, image)
+        return np.frombuffer(result.output, "<f4").tolist(), measure_peak_ram(board, image, link)
 
 
 def test_an_engine_in_c_runs(making, nano33, tmp_path):
@@ -76,6 +76,23 @@ def test_an_engine_in_c_runs(making, nano33, tmp_path):
     assert made.image.card.model == "echo"
     assert made.image.ram_arena_bytes == 32
     assert run(made.image, nano33, [1, 2, -3, 0.5])[0] == [3, 6, -9, 1.5]
+
+
+def test_an_engine_that_knows_what_it_used_of_its_arena(making, nano33, tmp_path):
+    ram = {}
+    for name, used in {"silent": "", "told": "20", "boast": "36"}.items():
+        told = f"uint32_t hil_model_arena_used(void) {{ return {used}; }}" if used else ""
+        code = "#define FACTOR 2\n" + HEADERS + SETUP + INVOKE + told
+        made = make_engine_image(
+            OwnEngine(write_engine(tmp_path / name, {"engine.c": code})), making, tmp_path / "e.elf"
+        )
+        if name == "boast":
+            with pytest.raises(MeasurementError, match=r"says 36 bytes, but the section \.arena has 32"):
+                run(made.image, nano33, [1, 2, 3, 4])
+        else:
+            ram[name] = run(made.image, nano33, [1, 2, 3, 4])[1]
+    assert (ram["silent"].arena_bytes, ram["told"].arena_bytes) == (32, 20)
+    assert ram["told"].total_bytes == ram["told"].static_bytes + 20 + ram["told"].stack_bytes
 
 
 def test_the_image_is_the_same_from_another_folder(making, tmp_path):

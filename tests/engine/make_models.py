@@ -156,7 +156,7 @@ def main() -> None:
                 content = export(model, seed, quantized=name == "int8")
                 (args.out / f"{kind}{seed:02}_{name}.tflite").write_bytes(content)
     x = layers.Input((4, 4, 4))
-    unsupported = Model(x, tf.math.sin(layers.MaxPooling2D(2)(x)))
+    unsupported = Model(x, tf.math.sign(layers.MaxPooling2D(2)(x)))
     (args.out / "unsupported.tflite").write_bytes(export(unsupported, 0, quantized=False))
 
 

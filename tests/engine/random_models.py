@@ -7,23 +7,37 @@ import numpy as np
 from engine.tflite_writer import Op, T, constant, write_tflite
 
 SAME, VALID = 0, 1
-UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS")
+UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS", "ELU")
 #: Of float32 only.
-FLOAT_UNARY = ("ELU", "EXP", "NEG", "SQUARE")
+FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SIN", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
+FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
+#: Also of int16.
+INT16 = (
+    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
+    *("LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2", "RELU", "RELU6", "SOFTMAX", "SUB", "TANH"),
+)
+#: Scales and zero points that TFLite prescribes, by type.
+PRESCRIBED = {
+    ("LOGISTIC", "int8"): (1 / 256, -128),
+    ("TANH", "int8"): (1 / 128, 0),
+    ("SOFTMAX", "int8"): (1 / 256, -128),
+    **{(kind, "int16"): (1 / 32768, 0) for kind in ("LOGISTIC", "TANH", "SOFTMAX")},
+}
 
 
 class Maker:
     """Makes tensors of one type with random quantization.
 
-    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
-    "float16_weights" one whose weights are float16.
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE,
+    "float16_weights" one whose weights are float16, and "int4" an int8 model with weights of 4 bits.
     """
 
     def __init__(self, seed, dtype):
         self.rng = np.random.default_rng(seed)
-        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.bits = 4 if dtype == "int4" else 8
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype.replace("int4", "int8")
         self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
         self.before = []  # operators that make weights
 
@@ -36,14 +50,24 @@ class Maker:
     def scale(self, low=-8, high=-2):
         return float(np.float32(2.0 ** self.rng.uniform(low, high)))
 
+    def integers(self, shape):
+        limits = np.iinfo(self.dtype)
+        return self.rng.integers(limits.min, limits.max + 1, shape)
+
     def zero(self):
+        if self.dtype == "int16":
+            return 0
         return self.pick(-128, 0, self.number(-128, 127), self.number(-20, 20))
 
     def tensor(self, shape, scale=None, zero=None):
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        scale = self.scale() if scale is None else float(np.float32(scale))
-        return T(tuple(shape), "int8", (scale,), (self.zero() if zero is None else zero,))
+        if scale is None:
+            scale = self.scale(-15, -9) if self.dtype == "int16" else self.scale()
+        return T(tuple(shape), self.dtype, (float(np.float32(scale)),), (self.zero() if zero is None else zero,))
+
+    def prescribed(self, kind, shape):
+        return self.tensor(shape, *PRESCRIBED.get((kind, self.dtype), ()))
 
     def like(self, x, shape):
         return T(tuple(shape), x.dtype, x.scales, x.zeros)
@@ -59,14 +83,13 @@ class Maker:
         """A constant, of the activations' type."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        data = self.rng.integers(-128, 128, shape)
-        return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
+        return constant(self.integers(shape), self.dtype, (scale or self.scale(),), (self.zero(),))
 
     def values_like(self, x, shape):
         """A constant of a tensor's type and quantization."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        return constant(self.rng.integers(-128, 128, shape), "int8", x.scales, x.zeros)
+        return constant(self.integers(shape), self.dtype, x.scales, x.zeros)
 
     def weights(self, x, shape, axis, per_channel):
         """Weights and bias of a layer that reads x."""
@@ -78,7 +101,10 @@ class Maker:
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
-        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
+        of, most = self.pick(("int64", 1 << 26), ("int64", 1 << 34)) if self.dtype == "int16" else ("int32", 3000)
+        bias = constant(self.rng.integers(-most, most, count), of, tuple(x.scales[0] * scale for scale in scales))
+        if self.bits == 4:
+            return constant(self.rng.integers(self.pick(-8, -7), 8, shape), "int4", scales, axis=axis), bias
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -97,16 +123,16 @@ class Maker:
         """An output whose scale fits sums of so many products."""
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        spread = x.scales[0] * max(weights.scales) * 74 * 74 * terms**0.5
-        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(4, 7))
+        bits = np.iinfo(self.dtype).bits
+        spread = x.scales[0] * max(weights.scales) * 74 * 74 * 2.0 ** (self.bits + bits - 16) * terms**0.5
+        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(bits - 4, bits - 1))
 
 
 def unary(m, kind):
     x = m.tensor(m.any_shape())
-    if kind == "LOGISTIC":
-        y = m.tensor(x.shape, 1 / 256, -128)
-    elif kind == "TANH":
-        y = m.tensor(x.shape, 1 / 128, 0)
+    if kind in ("LOGISTIC", "TANH") and m.dtype != "float32":
+        x.scales = (m.pick(2.0**-12, 2.0**-11, x.scales[0]),) if m.dtype == "int16" else x.scales
+        y = m.prescribed(kind, x.shape)
     elif kind == "RELU6" or m.dtype == "float32":  # TFLite Micro's int8 ReLU6 doesn't change scales
         y = m.like(x, x.shape)
     else:
@@ -148,13 +174,73 @@ def pair(m, kind):
         other, before = m.values_like(x, () if form == "one" else x.shape[-1:]), [Op("RELU", [start], x)]
         if kind == "DIV":
             other.data = np.abs(other.data) + 0.5
-    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.number(0, 1)
-    if kind == "SUB" and m.dtype == "int8":
+    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.dtype != "int16" and m.number(0, 1)
+    if kind == "SUB" and m.dtype != "float32":
         y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1, 1.5))
     if kind == "DIV" and form == "computed":
         return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
     options = {} if kind in ("MINIMUM", "MAXIMUM", "PRELU") else {"FusedActivationFunction": m.pick(0, 0, 1, 3)}
     return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
+
+
+def any_axes(m, kind):
+    """A reduction over any dimensions."""
+    x = m.tensor([m.number(1, 6) for _ in range(m.number(1, 4))])
+    axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
+    keep = m.number(0, 1)
+    shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
+    scaled = kind.startswith(("MEAN", "SUM")) and m.dtype == "int8"
+    y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
+    return [Op(kind.removesuffix("_OVER"), [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+
+
+def cumsum(m, kind):
+    x = m.tensor(m.any_shape())
+    axis = m.number(-1, len(x.shape) - 1)
+    options = {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
+    return [Op(kind, [x, constant(axis, "int32")], m.like(x, x.shape), options)]
+
+
+#: TFLite Micro's int8 ones need scales below 1.
+ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
+SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
+BROADCAST = (*ORDER, "MINIMUM", "MAXIMUM", "ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU", "SELECT_V2")
+FLOAT_BROADCAST = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
+
+
+def fitting(m, kind, start):
+    """A mean of some of a tensor's dimensions, or a constant; and the operators that compute it."""
+    over = [0, *(d for d in range(1, len(start.shape)) if m.number(0, 1))]
+    shape = [1 if d in over else n for d, n in enumerate(start.shape)]
+    scale = start.scales[0] * 2.0 ** m.rng.uniform(-1, 1) if m.dtype == "int8" else None
+    x = m.like(start, shape) if kind in SAME_SCALE else m.tensor(shape, scale)
+    return x, [Op("MEAN", [start, constant(over, "int32")], x, {"KeepDims": 1})]
+
+
+def broadcast(m, kind):
+    """A function of two tensors, each of which may repeat along any dimension, or be constant."""
+    kind = kind.removesuffix("_ANY")
+    start = m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
+    (x1, before), (x2, more) = fitting(m, kind, start), fitting(m, kind, start)
+    if kind in FLOAT_BROADCAST or m.number(0, 1):
+        x2, more = m.values_like(x2, x2.shape[m.number(0, len(x2.shape)) :]), []
+        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data) if kind in FLOAT_BROADCAST else x2.data
+    if kind in ("POW", "FLOOR_MOD"):
+        before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
+    one_way = kind in (*FLOAT_BROADCAST, "PRELU")
+    inputs = [x1, x2] if one_way or m.number(0, 1) else [x2, x1]
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * (x2.scales or (0,))[0] * (x1.scales or (0,))[0]
+    y = m.like(x1, shape) if kind in SAME_SCALE else m.tensor(shape, scale or (x1.scales or (1,))[0] * 2)
+    if kind in ORDER:
+        flag, number = T(shape, "bool"), T(shape, "int32")
+        return [*before, *more, Op(kind, inputs, flag), Op("CAST", [flag], number)]
+    if kind == "SELECT_V2":
+        flag = T(x1.shape, "bool")
+        zero = m.values_like(x1, ())
+        return [*before, *more, Op("GREATER", [x1, zero], flag), Op(kind, [flag, *inputs], y)]
+    options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
+    return [*before, *more, Op(kind, inputs, y, options)]
 
 
 def quantize(m, _kind):
@@ -184,7 +270,7 @@ def binary(m, kind):
     elif kind == "ADD":
         y = m.tensor(x.shape, max(x.scales[0], other.scales[0]) * 2.0 ** m.rng.uniform(-1, 1.5))
     else:
-        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** m.rng.uniform(3, 9))
+        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** (m.rng.uniform(3, 9) + np.iinfo(m.dtype).bits - 8))
     options = {"FusedActivationFunction": m.pick(0, 0, 0, 1, 2, 3)}
     if other.data is None:
         return [*operators, Op(kind, inputs, y, options)]
@@ -271,10 +357,46 @@ def depthwise(m, _kind):
     return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options)]
 
 
+def spread(m, kind):
+    """A dilated convolution, with several channels in a group or (GROUPED) with several groups, or a transposed one."""
+    depthwise, groups = kind == "DEPTHWISE_DILATED", m.number(2, 4) if kind == "CONV_GROUPED" else 1
+    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.number(1, 9))), m.number(1, 5)
+    kernel, dilation = (m.number(1, 3), m.number(2, 3)), m.pick((1, 2), (2, 1), (2, 2), (1, 1))
+    stride, padding = m.pick((1, 1), (1, 1), (2, 1), (2, 3)), m.pick(SAME, VALID)
+    options = {
+        "Padding": padding,
+        "StrideH": stride[0],
+        "StrideW": stride[1],
+        "FusedActivationFunction": m.pick(0, 1, 3),
+    }
+    if kind == "TRANSPOSE_CONV":
+        size = [
+            n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip(x.shape[1:3], stride, kernel, strict=True)
+        ]
+        size = [n - m.number(0, s - 1) * (padding == SAME) for n, s in zip(size, stride, strict=True)]
+        w, b = m.weights(x, (each, *kernel, x.shape[3]), 0, per_channel=m.number(0, 3) > 0)
+        y = m.layer_output((1, *size, each), x, w, kernel[0] * kernel[1] * x.shape[3])
+        return [Op(kind, [constant([1, *size, each], "int32"), w, x, *m.pick([b], [])], y, options)]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    options |= {"DilationHFactor": dilation[0], "DilationWFactor": dilation[1]}
+    channels = x.shape[3] * m.pick(1, 1, 2) if depthwise else groups * each
+    shape = (1, *kernel, channels) if depthwise else (channels, *kernel, x.shape[3] // groups)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=m.number(0, 3) > 0)
+    terms = kernel[0] * kernel[1] * (1 if depthwise else shape[3])
+    y = m.layer_output((1, *window(x.shape[1:3], reach, stride, padding), channels), x, w, terms)
+    if depthwise:
+        return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options | {"DepthMultiplier": channels // x.shape[3]})]
+    return [Op("CONV_2D", [x, w, b], y, options)]
+
+
+SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
+
+
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
-    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    # TFLite Micro takes one scale of int4
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0 and m.bits == 8)
     y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
     return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
 
@@ -288,7 +410,10 @@ def pool(m, kind):
 
 def softmax(m, _kind):
     x = m.tensor((m.number(1, 4), m.number(1, 20)))
-    return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
+    y = m.prescribed("SOFTMAX", x.shape)
+    if m.dtype == "int8" and m.number(0, 1):
+        y = T(x.shape, "int16", (1 / 65535,), (-32768,))
+    return [Op("SOFTMAX", [x], y, {"Beta": 1.0})]
 
 
 def moved(m, kind):
@@ -375,6 +500,13 @@ def nearest(m, kind, x):
     return [Op(kind, [x, constant(out, "int32")], m.like(x, (1, *out, x.shape[3])), options)]
 
 
+def mirrored(m, kind, x):
+    mode = m.number(0, 1)
+    grow = [[m.number(0, n - 1 + mode) for _ in range(2)] for n in x.shape]
+    y = m.like(x, [n + sum(g) for n, g in zip(x.shape, grow, strict=True)])
+    return [Op(kind, [x, constant(grow, "int32")], y, {"Mode": mode})]
+
+
 def repeated(m, kind, x):
     """Each dimension a few times (TILE), one of a single value many times (BROADCAST_TO), or backwards."""
     times = [m.number(1, 3) for _ in x.shape]
@@ -389,7 +521,9 @@ MOVED = {
     **dict.fromkeys(("BROADCAST_TO", "REVERSE_V2", "TILE"), repeated),
     "DEPTH_TO_SPACE": blocks,
     "GATHER": gather,
+    "MIRROR_PAD": mirrored,
     "PACK": unpack_and_pack,
+    "RESIZE_BILINEAR": nearest,
     "RESIZE_NEAREST_NEIGHBOR": nearest,
     "SLICE": part,
     "SPACE_TO_DEPTH": blocks,
@@ -420,6 +554,50 @@ def flatten(m, _kind):
     ]
 
 
+def lstm(m, kind):
+    """Several steps; the first unit's weights don't fit pairs of rows in some."""
+    inputs, units, steps, major = (
+        m.pick(1, 3, 4, m.number(5, 20)),
+        m.pick(1, 2, 5, 8, 12),
+        m.number(1, 6),
+        m.number(0, 1),
+    )
+    batches = m.pick(1, 1, 3)
+    x = m.tensor((steps, batches, inputs) if major else (batches, steps, inputs))
+    hidden = m.tensor((batches, units), 2.0 ** m.rng.uniform(-8, -6))
+    y, cell = m.like(hidden, (*x.shape[:2], units)), T(hidden.shape, "float32")
+    if m.dtype == "int8":
+        cell = T(hidden.shape, "int16", (2.0 ** -m.number(8, 13),))
+    weights = [m.weights(x if n < 4 else hidden, (units, inputs if n < 4 else units), 0, per_channel=False)
+               for n in range(8)]  # fmt: skip
+    hidden.variable = cell.variable = True
+    tensors = [x, *(w for w, _ in weights), *[None] * 3, *(b for _, b in weights[:4]), None, None, hidden, cell]
+    clip = m.pick(0.0, 10.0, 1.0)
+    options = {"FusedActivationFunction": 4, "CellClip": clip, "ProjClip": 0.0, "TimeMajor": bool(major)}
+    return [Op(kind, [*tensors, *[None] * 4], y, options)]
+
+
+def svdf(m, kind):
+    """Filters with a memory of int8 or int16."""
+    batches, inputs, rank, memory = m.pick(1, 1, 2), m.number(1, 20), m.pick(1, 1, 2), m.number(1, 8)
+    units = m.number(1, 9)
+    filters, x = units * rank, m.tensor((batches, inputs))
+    weights, _ = m.weights(x, (filters, inputs), 0, per_channel=False)
+    if m.dtype == "float32":
+        state = T((batches, memory * filters), "float32")
+        time, bias = (constant(m.rng.normal(size=shape), "float32") for shape in ((filters, memory), units))
+        y = T((batches, units), "float32")
+    else:
+        kept, low = m.pick(("int8", -127), ("int16", -32767))
+        scale = x.scales[0] * weights.scales[0] * 70 * 70 * inputs**0.5 / -low * 4
+        state = T((batches, memory * filters), kept, (float(np.float32(scale)),), (m.zero() if low == -127 else 0,))
+        time = constant(m.rng.integers(low, 1 - low, (filters, memory)), kept, (m.scale(-9, -5) * 127 / -low,))
+        bias = constant(m.rng.integers(-3000, 3000, units), "int32", (scale * time.scales[0],))
+        y = m.tensor((batches, units), low**2 * scale * time.scales[0] * (memory * rank) ** 0.5 / 400)
+    state.variable = True
+    return [Op(kind, [x, weights, time, bias, state], y, {"Rank": rank, "FusedActivationFunction": m.pick(0, 1)})]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -428,9 +606,12 @@ MAKERS = {
     **dict.fromkeys((*FLOAT_UNARY, *FLOAT_POSITIVE), float_unary),
     **dict.fromkeys(("SUM", "REDUCE_MAX"), reduction),
     **dict.fromkeys(("SUB", "DIV", "MINIMUM", "MAXIMUM", "PRELU"), pair),
-    "ARG_MAX": arg_max,
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), arg_max),
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
+    **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
+    "CUMSUM": cumsum,
+    **{f"{kind}_ANY": broadcast for kind in (*BROADCAST, *FLOAT_BROADCAST)},
     "ADD": binary,
     "MUL": binary,
     "CONCATENATION": concatenation,
@@ -438,11 +619,14 @@ MAKERS = {
     "PADV2": pad,
     "MEAN": mean,
     "CONV_2D": convolution,
+    **dict.fromkeys(SPREAD, spread),
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "SVDF": svdf,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 
 
@@ -450,4 +634,6 @@ def random_model(kind, seed, dtype):
     """The bytes of a .tflite file."""
     maker = Maker([seed, *kind.encode()], dtype)
     operators = MAKERS[kind](maker, kind)
-    return write_tflite([*maker.before, *operators], operators[0].inputs[0])
+    made = [op.output for op in maker.before]
+    start = next(t for t in operators[0].inputs if t is not None and t.data is None and t not in made)
+    return write_tflite([*maker.before, *operators], start)

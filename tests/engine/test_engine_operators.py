@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.oracles import Int8Oracle, assert_close, oracle_of, random_inputs
-from engine.random_models import FLOAT_ONLY, MAKERS, MOVED, WITH_WEIGHTS, random_model
+from engine.random_models import FLOAT_ONLY, INT16, MAKERS, MOVED, WITH_WEIGHTS, random_model
 from engine.targets import CortexModel, HostModel, prefix
 from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
@@ -15,12 +15,16 @@ from harness.errors import ConfigError
 
 CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
-    *((kind, "int8_weights") for kind in WITH_WEIGHTS),
+    *((kind, "int16") for kind in INT16),
+    *((kind, dtype) for kind in WITH_WEIGHTS for dtype in ("int4", "int8_weights")),
     ("CONV_2D", "float16_weights"),
+    ("CONV_DILATED", "int8_weights"),
 ]
 
 
 def check(model, oracle, graph, count, seed):
+    """Inferences one after the other, between which recurrent layers keep their state."""
+    oracle.reset()
     for values in random_inputs(graph, count, seed):
         want = oracle.run(values).reshape(graph.output.shape)
         if isinstance(oracle, Int8Oracle):
@@ -103,7 +107,7 @@ def test_int8_weights_without_a_dequantize_are_refused(tmp_path):
     weights = constant(np.ones((3, 4)), "int8", (0.5,))
     path = tmp_path / "dynamic.tflite"
     path.write_bytes(write_tflite([Op("FULLY_CONNECTED", [x, weights, None], y)]))
-    with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): weights that are not constant float32"):
+    with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): int8 weights .*dynamic-range"):
         plan_memory(parse_tflite(path))
 
 

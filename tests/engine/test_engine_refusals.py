@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from engine.tflite_writer import Op, T, constant, write_tflite
@@ -32,16 +33,35 @@ def pad():
 
 
 def broadcast():
-    x = image()
-    column = image(shape=(1, 4, 4, 1))
-    return [Op("MEAN", [x, constant([3], "int32")], column, {"KeepDims": 1}), Op("MUL", [x, column], image())]
+    grown = T((2, 1, 3, 1, 2, 1, 3), "int8", (0.1,))
+    other = T((1, 2, 1, 3, 1, 2, 1), "int8", (0.1,))
+    start = image(shape=(1, 6, 2, 3))
+    shape = constant([2, 1, 3, 1, 2, 1, 3], "int32")
+    begin = [
+        Op("RESHAPE", [start, shape], grown),
+        Op("REDUCE_MAX", [start, constant([3], "int32")], flat := image(shape=(1, 6, 2))),
+    ]
+    to = constant([1, 2, 1, 3, 1, 2, 1], "int32")
+    return [
+        *begin,
+        Op("RESHAPE", [flat, to], other),
+        Op("MUL", [grown, other], T((2, 2, 3, 3, 2, 2, 3), "int8", (0.1,))),
+    ]
 
 
-def spatial():
-    x = image()
-    column = constant([[[[1], [2], [3], [4]]] * 4], "int8", (0.1,))
-    start = image()
-    return [Op("RESHAPE", [start, constant(x.shape, "int32")], x), Op("ADD", [x, column], image())]
+def resized():
+    return [Op("RESIZE_BILINEAR", [image(), constant([8, 8], "int32")], image(0.2, shape=(1, 8, 8, 2)), {})]
+
+
+def compared():
+    x, flag = image(2.0), T((1, 4, 4, 2), "bool")
+    return [Op("LESS", [x, x], flag), Op("CAST", [flag], T(flag.shape, "int32"))]
+
+
+def uneven_groups():
+    x, weights = image(shape=(1, 4, 4, 6)), constant(np.ones((4, 1, 1, 4)), "int8", (0.1,))
+    options = {"Padding": 0, "StrideH": 1, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 1}
+    return [Op("CONV_2D", [x, weights, None], image(shape=(1, 4, 4, 4)), options)]
 
 
 def logistic():
@@ -63,8 +83,10 @@ def activation():
         (concatenation, 1, "(CONCATENATION): an input of scale 0.2"),
         (fused_concatenation, 0, "(CONCATENATION): a fused activation. Needed: the activation as an operator"),
         (pad, 0, "(PAD): an input of scale 0.1"),
-        (broadcast, 0, "(MEAN): mean of a tensor of shape [1, 4, 4, 2] over axes [3]"),
-        (spatial, 1, "(ADD): inputs of shapes [1, 4, 4, 2] and [1, 4, 4, 1]. Needed: the same shape"),
+        (broadcast, 3, "(MUL): inputs of shapes [2, 1, 3, 1, 2, 1, 3], [1, 2, 1, 3, 1, 2, 1], which repeat along 7"),
+        (resized, 0, "(RESIZE_BILINEAR): an input of scale 0.1"),
+        (compared, 0, "(LESS): scales 2.0 and 2.0. Needed: scales below 1"),
+        (uneven_groups, 0, "(CONV_2D): weights for 4 of 6 input channels and 4 output channels"),
         (logistic, 0, "(LOGISTIC): output scale 0.0"),
         (hard_swish, 0, "(HARD_SWISH): output scale 0.00"),
         (activation, 0, "(ADD): activation 4. Needed: none, ReLU or ReLU6"),

@@ -12,12 +12,15 @@ from harness.build.operators import KINDS
 
 #: The options table of each operator whose table has a field that matters, by its name.
 TABLES = {kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] != "NONE"}
-TABLES |= {"ARG_MAX": "ArgMaxOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
+TABLES |= {"ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
 
 
 @dataclass(eq=False)
 class T:
-    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor."""
+    """A tensor: `data` makes it a constant; `scales` of one value are those of the whole tensor.
+
+    A `variable` one is kept between inferences.
+    """
 
     shape: tuple[int, ...]
     dtype: str = "int8"
@@ -25,6 +28,7 @@ class T:
     zeros: tuple[int, ...] = (0,)
     axis: int = 0
     data: np.ndarray | None = None
+    variable: bool = False
 
 
 @dataclass(eq=False)
@@ -43,7 +47,7 @@ class Op:
 
 def constant(values, dtype, scales=(), zeros=(0,), axis=0):
     """A tensor of known values."""
-    data = np.asarray(values, dtype)
+    data = np.asarray(values, "int8" if dtype == "int4" else dtype)
     return T(data.shape, dtype, scales, zeros, axis, data)
 
 
@@ -58,7 +62,7 @@ def write_tflite(operators, start=None, *, inputs=None, outputs=None, once=()):
     parts += [(once, [], [])] if once else []
     listed = [list(dict.fromkeys(t for op in part for t in [*op.inputs, *op.outputs] if t)) for part, _, _ in parts]
     constants = [t for tensors in listed for t in tensors if t.data is not None]
-    buffers = _tables(b, [_buffer(b, content) for content in [b"", *(t.data.tobytes() for t in constants)]])
+    buffers = _tables(b, [_buffer(b, content) for content in [b"", *(_content(t) for t in constants)]])
     numbers = {id(t): n + 1 for n, t in enumerate(constants)}
     graphs = [_subgraph(b, tensors, *part, kinds, numbers) for part, tensors in zip(parts, listed, strict=True)]
     graphs = _tables(b, graphs)
@@ -70,6 +74,14 @@ def write_tflite(operators, start=None, *, inputs=None, outputs=None, once=()):
     tflite.ModelAddBuffers(b, buffers)
     b.Finish(tflite.ModelEnd(b), b"TFL3")
     return bytes(b.Output())
+
+
+def _content(tensor):
+    """The bytes of a constant; int4 lies two in a byte, the first in the lower half."""
+    if tensor.dtype != "int4":
+        return tensor.data.tobytes()
+    halves = [int(value) & 15 for value in tensor.data.ravel()]
+    return bytes(a | b << 4 for a, b in zip(halves[::2], [*halves[1::2], 0], strict=False))
 
 
 def _subgraph(b, tensors, operators, inputs, outputs, kinds, numbers):
@@ -104,6 +116,7 @@ def _tensor(b, number, tensor, buffer):
     tflite.TensorAddType(b, getattr(tflite.TensorType, tensor.dtype.upper()))
     tflite.TensorAddBuffer(b, buffer)
     tflite.TensorAddName(b, name)
+    tflite.TensorAddIsVariable(b, tensor.variable)
     if quantization is not None:
         tflite.TensorAddQuantization(b, quantization)
     return tflite.TensorEnd(b)

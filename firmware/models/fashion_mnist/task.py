@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from fashion_mnist.dataset import load, to_input
 from zoo.augment import mirrored_and_shifted
-from zoo.task import Conv, Depthwise, Layers, Pool, Split, Task
+from zoo.task import USUAL, Conv, Depthwise, Layers, Pool, Split, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,4 +66,5 @@ TASK = Task(
     suite_inputs=1_000,
     suite_file="fashion_mnist_test1000.npz",
     suite_array="images",
+    variants=(*USUAL, "int16x8", "int4"),
 )

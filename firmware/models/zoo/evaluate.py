@@ -35,6 +35,8 @@ BASELINES = {
     "int8": "float32",
     "int8_qat": "int8",
     "int8_weights": "float32",
+    "int16x8": "int8",
+    "int4": "int8",
     "channel_pruned_int8": "int8",
     "sparse_int8": "int8",
     "student_int8": "int8",

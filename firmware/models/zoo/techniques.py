@@ -92,6 +92,14 @@ def _int8_weights(shop: Workshop) -> bytes:
     return export.int8_weights(export.float32(shop.baseline()))
 
 
+def _int16x8(shop: Workshop) -> bytes:
+    return export.int16x8(export.float32(shop.baseline()), shop.representative)
+
+
+def _int4(shop: Workshop) -> bytes:
+    return export.int4(export.float32(shop.baseline()), shop.representative)
+
+
 def _int8_qat(shop: Workshop) -> bytes:
     """Train on with simulated quantization, at a small rate."""
     model = with_simulated_quantization(shop.baseline(), shop.representative)
@@ -137,6 +145,8 @@ TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "int8": _int8,
     "int8_qat": _int8_qat,
     "int8_weights": _int8_weights,
+    "int16x8": _int16x8,
+    "int4": _int4,
     "channel_pruned_int8": _channel_pruned,
     "sparse_int8": _sparse,
     "student_int8": _student,
