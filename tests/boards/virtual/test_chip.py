@@ -205,7 +205,7 @@ def test_an_event_that_never_comes_is_named(chip):
 
 
 def test_an_event_of_a_modelled_peripheral_that_never_comes_is_named(chip):
-    assert "POWER.EVENTS_USBDETECTED" in stops(chip, "wait_for", r0=0x4000011C).text
+    assert "POWER.EVENTS_POFWARN" in stops(chip, "wait_for", r0=0x40000108).text
 
 
 def test_ppi_from_an_event_that_never_comes_is_refused(chip):
