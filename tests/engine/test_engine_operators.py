@@ -50,7 +50,7 @@ def ways(graph):
 
 
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
-TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "REDUCE_MAX"))}
+TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS"))}
 
 
 @pytest.mark.parametrize(
