@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hil_tensor {
     void *data; /* what is an output is only read */
     uint32_t bytes;
@@ -25,8 +29,8 @@ struct hil_model {
     const struct hil_tensor *more_outputs; /* likewise */
 };
 
-/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success;
- * otherwise no inference is ever asked for, and no tensor is touched. */
+/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success; any other number
+ * is what the host reports. Then no inference is ever asked for, no tensor is touched, and `model` needn't be filled. */
 int hil_model_setup(struct hil_model *model);
 
 /* Runs one inference from the inputs to the outputs. 0 on success. Everything in here is measured. */
@@ -44,8 +48,13 @@ uint32_t hil_model_arena_used(void);
 #define HIL_NO_LAYERS (-1000)
 
 /* One inference that calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
- * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell; that is what the agent's own
- * definition returns, which is linked where the engine has none. */
+ * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell. The agent's own definition, which
+ * is linked where the engine has none, is hil_model_invoke(); its layers are those that the engine names while it runs
+ * (hil_layers.h). */
 int hil_model_profile(void (*mark)(uint32_t layer)) __attribute__((nonnull));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

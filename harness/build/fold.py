@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.dilate import with_dilation
 from harness.build.graph import MOST_VALUES
 from harness.build.operators import KINDS, UNARY
 from harness.build.step import Node
@@ -25,7 +26,7 @@ _OF_SHAPES = ("RANK", "SHAPE", "ZEROS_LIKE")
 
 def fold(graph: Graph) -> Graph:
     """Return a graph that computes the same without what is known already. Tensors and operators keep their indices."""
-    return _without_transposes(fold_constants(graph))
+    return _without_transposes(with_dilation(fold_constants(graph)))
 
 
 def fold_constants(graph: Graph) -> Graph:

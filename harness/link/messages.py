@@ -25,6 +25,7 @@ _ALL_ONES = 2**32 - 1
 #: In the argument of a RUN: reset the state before each inference.
 RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
+_NAME_BYTES = 32
 _STATS = struct.Struct("<8I")
 _FAULT = struct.Struct("<8I")
 
@@ -84,12 +85,14 @@ class LayerTicks:
     Attributes:
         output: the output tensor, as bytes.
         total: counter ticks of the inference, without what measuring layers costs.
-        layers: counter ticks of each layer; what they leave of `total` follows the last layer.
+        layers: counter ticks of each layer; what they leave of `total` lies outside of them.
+        names: what the engine calls each layer; none if it doesn't say.
     """
 
     output: bytes
     total: int
     layers: tuple[int, ...]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +198,15 @@ def parse_profile(payload: bytes, output_bytes: int) -> tuple[int, LayerTicks]:
         raise LinkError(f"PROFILE of {len(payload)} bytes, expected at least 12")
     input_crc, total, count = struct.unpack_from("<III", payload)
     expected = 12 + 4 * count + output_bytes
-    if count == 0 or len(payload) != expected:
+    names = payload[expected:]
+    if count == 0 or len(payload) < expected or len(names) not in {0, count * _NAME_BYTES}:
         raise LinkError(f"PROFILE of {len(payload)} bytes for {count} layers, expected {expected}")
     layers = struct.unpack_from(f"<{count}I", payload, 12)
     if sum(layers) > total:
         raise LinkError(f"PROFILE of {total} ticks whose layers have {sum(layers)}")
-    return input_crc, LayerTicks(output=payload[12 + 4 * count :], total=total, layers=layers)
+    fields = (names[at : at + _NAME_BYTES] for at in range(0, len(names), _NAME_BYTES))
+    known = tuple(one.partition(b"\0")[0].decode("utf-8", "replace") for one in fields)
+    return input_crc, LayerTicks(payload[12 + 4 * count : expected], total, layers, known)
 
 
 def check_ticks(board: str, ticks: Iterable[int], overhead: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -158,6 +159,19 @@ def test_plain_kernels_are_in_the_image(build, objects, tmp_path):
     assert result.exit_code == 0, result.output
     names = {name for _, _, name in load_image(tmp_path / "plain.elf").functions}
     assert {name for name in names if name.startswith("hil_conv")} == {"hil_conv_s8_plain"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolchain")
+@pytest.mark.parametrize(("kind", "count"), [("RESHAPE", 1), ("NEG", 129)])
+def test_models_of_no_layers_and_of_too_many_to_tell_apart_become_images(build, objects, tmp_path, kind, count):
+    tensors = [T((1, 8), "float32"), *(T((8,), "float32") for _ in range(count))]
+    operators = [Op(kind, [before], after) for before, after in itertools.pairwise(tensors)]
+    (tmp_path / "model.tflite").write_bytes(write_tflite(operators))
+    result = build("model.tflite", *BOARD, *objects, "--check")
+    assert result.exit_code == 0, result.output
+    assert "equal bit for bit" in result.output
+    assert load_image(tmp_path / "model.elf").layers is None
 
 
 def test_every_unsupported_operator_comes_before_any_table(build):

@@ -9,10 +9,9 @@ from engine.tflite_writer import Op, T, constant, write_tflite
 SAME, VALID = 0, 1
 UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS", "ELU")
 #: Of float32 only.
-FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SIN", "SQUARE")
+FLOAT_UNARY = ("EXP", "NEG", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
-FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "FUNCTIONS", "PRELU", "SUM", "TILE")
 #: Also of int16.
 INT16 = (
     *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
@@ -183,64 +182,118 @@ def pair(m, kind):
     return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
 
 
-def any_axes(m, kind):
-    """A reduction over any dimensions."""
+def gathered(results):
+    """What joins results of any shapes and scales in one output, value by value as they are."""
+    operators, flat = [], []
+    for y in results:
+        number = T(y.shape, "float32")
+        if y.dtype != "float32":
+            operators.append(Op("DEQUANTIZE" if y.dtype == "int8" else "CAST", [y], number))
+        flat.append(T((int(np.prod(y.shape)),), "float32"))
+        operators.append(
+            Op("RESHAPE", [y if y.dtype == "float32" else number, constant(flat[-1].shape, "int32")], flat[-1])
+        )
+    whole = T((sum(y.shape[0] for y in flat),), "float32")
+    return [*operators, Op("CONCATENATION", flat, whole, {"Axis": 0})]
+
+
+def reductions(m, _kind):
+    """Reductions of one tensor over any dimensions, and running sums."""
     x = m.tensor([m.number(1, 6) for _ in range(m.number(1, 4))])
-    axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
-    keep = m.number(0, 1)
-    shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
-    scaled = kind.startswith(("MEAN", "SUM")) and m.dtype == "int8"
-    y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
-    return [Op(kind.removesuffix("_OVER"), [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+    operators = []
+    for kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", *(["CUMSUM"] if m.dtype == "float32" else [])):
+        axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
+        keep = m.number(0, 1)
+        shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
+        scaled = kind in ("MEAN", "SUM") and m.dtype == "int8"
+        y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
+        options = {"KeepDims": keep}
+        if kind == "CUMSUM":
+            axes, y, options = axes[0], m.like(x, x.shape), {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
+        operators.append(Op(kind, [x, constant(axes, "int32")], y, options))
+    return [*operators, *gathered([op.output for op in operators])]
 
 
-def cumsum(m, kind):
+def functions(m, _kind):
     x = m.tensor(m.any_shape())
-    axis = m.number(-1, len(x.shape) - 1)
-    options = {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
-    return [Op(kind, [x, constant(axis, "int32")], m.like(x, x.shape), options)]
+    operators = [Op(kind, [x], m.like(x, x.shape)) for kind in ("CEIL", "COS", "FLOOR", "LOG_SOFTMAX", "ROUND", "SIN")]
+    return [*operators, *gathered([op.output for op in operators])]
 
 
-#: TFLite Micro's int8 ones need scales below 1.
-ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
-SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
-BROADCAST = (*ORDER, "MINIMUM", "MAXIMUM", "ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU", "SELECT_V2")
-FLOAT_BROADCAST = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
-
-
-def fitting(m, kind, start):
+def fitting(m, start, *, same):
     """A mean of some of a tensor's dimensions, or a constant; and the operators that compute it."""
     over = [0, *(d for d in range(1, len(start.shape)) if m.number(0, 1))]
     shape = [1 if d in over else n for d, n in enumerate(start.shape)]
     scale = start.scales[0] * 2.0 ** m.rng.uniform(-1, 1) if m.dtype == "int8" else None
-    x = m.like(start, shape) if kind in SAME_SCALE else m.tensor(shape, scale)
+    x = m.like(start, shape) if same else m.tensor(shape, scale)
     return x, [Op("MEAN", [start, constant(over, "int32")], x, {"KeepDims": 1})]
 
 
-def broadcast(m, kind):
-    """A function of two tensors, each of which may repeat along any dimension, or be constant."""
-    kind = kind.removesuffix("_ANY")
-    start = m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
-    (x1, before), (x2, more) = fitting(m, kind, start), fitting(m, kind, start)
-    if kind in FLOAT_BROADCAST or m.number(0, 1):
+def operands(m, start, *, same=False, positive=False):
+    """Two tensors, each of which may repeat along any dimension or (one of them) be constant, and their shape."""
+    (x1, before), (x2, more) = (fitting(m, start, same=same) for _ in range(2))
+    if positive or m.number(0, 1):
         x2, more = m.values_like(x2, x2.shape[m.number(0, len(x2.shape)) :]), []
-        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data) if kind in FLOAT_BROADCAST else x2.data
-    if kind in ("POW", "FLOOR_MOD"):
-        before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
-    one_way = kind in (*FLOAT_BROADCAST, "PRELU")
-    inputs = [x1, x2] if one_way or m.number(0, 1) else [x2, x1]
-    shape = np.broadcast_shapes(x1.shape, x2.shape)
-    scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * (x2.scales or (0,))[0] * (x1.scales or (0,))[0]
-    y = m.like(x1, shape) if kind in SAME_SCALE else m.tensor(shape, scale or (x1.scales or (1,))[0] * 2)
-    if kind in ORDER:
-        flag, number = T(shape, "bool"), T(shape, "int32")
-        return [*before, *more, Op(kind, inputs, flag), Op("CAST", [flag], number)]
-    if kind == "SELECT_V2":
-        flag = T(x1.shape, "bool")
-        zero = m.values_like(x1, ())
-        return [*before, *more, Op("GREATER", [x1, zero], flag), Op(kind, [flag, *inputs], y)]
-    options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
-    return [*before, *more, Op(kind, inputs, y, options)]
+    if positive:
+        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data)
+    return x1, x2, np.broadcast_shapes(x1.shape, x2.shape), [*before, *more]
+
+
+#: Functions of two tensors: for int8 those that scale, those that need one scale; those of float32 only.
+SCALED = ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU")
+SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
+FLOAT_PAIRS = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
+ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
+
+
+def start_of(m):
+    return m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
+
+
+def broadcast(m, _kind):
+    """Functions of two tensors of any shapes that fit each other."""
+    start, operators, results = start_of(m), [], []
+    for kind in (*SCALED, *SAME_SCALE, *(FLOAT_PAIRS if m.dtype == "float32" else ())):
+        same = kind in SAME_SCALE
+        x1, x2, shape, before = operands(m, start, same=same, positive=kind in FLOAT_PAIRS)
+        if kind == "PRELU":  # whose output has the first one's shape
+            x2, shape = m.values_like(x2, x1.shape[m.number(0, len(x1.shape)) :]), x1.shape
+            before = [op for op in before if op.output is x1]
+        if kind in ("POW", "FLOOR_MOD"):
+            before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
+        inputs = [x1, x2] if kind in (*FLOAT_PAIRS, "PRELU") or m.number(0, 1) else [x2, x1]
+        scale = None
+        if m.dtype == "int8":
+            scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * x1.scales[0] * x2.scales[0] or 2 * x1.scales[0]
+        y = m.like(x1, shape) if same else m.tensor(shape, scale)
+        if kind == "SELECT_V2":
+            flag = T(x1.shape, "bool")
+            before.append(Op("GREATER", [x1, m.values_like(x1, ())], flag))
+            inputs = [flag, *inputs]
+        options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
+        operators += [*before, Op(kind, inputs, y, options)]
+        results.append(y)
+    return [*operators, *gathered(results)]
+
+
+def comparisons(m, _kind):
+    """Comparisons, what logic makes of them, and which of the integers of that count."""
+    start, operators, numbers = start_of(m), [], []
+    for kind in ORDER:
+        x1, x2, shape, before = operands(m, start, same=m.number(0, 1))
+        flag = T(shape, "bool")
+        operators += [*before, Op(kind, [x1, x2] if m.number(0, 1) else [x2, x1], flag)]
+        both, either, no = (T(shape, "bool") for _ in range(3))
+        last, number = T(shape, "bool"), T(shape, "int32")
+        operators.append(Op("LOGICAL_AND", [flag, constant(m.rng.integers(0, 2, shape), "bool")], both))
+        operators += [Op("LOGICAL_NOT", [flag], no), Op("LOGICAL_OR", [both, no], either)]
+        operators += [Op(m.pick("EQUAL", "NOT_EQUAL"), [either, flag], last), Op("CAST", [last], number)]
+        for more in ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM"):
+            operand = constant(m.rng.integers(-9, 9, shape[-1:]), "int32")
+            options = {"FusedActivationFunction": 0} if more in ("ADD", "SUB", "MUL") else {}
+            operators.append(Op(more, [number, operand], number := T(shape, "int32"), options))
+        numbers.append(number)
+    return [*operators, *gathered(numbers)]
 
 
 def quantize(m, _kind):
@@ -387,6 +440,49 @@ def spread(m, kind):
     if depthwise:
         return [Op("DEPTHWISE_CONV_2D", [x, w, b], y, options | {"DepthMultiplier": channels // x.shape[3]})]
     return [Op("CONV_2D", [x, w, b], y, options)]
+
+
+def in_pieces(m, _kind):
+    """A dilated convolution as one over every other pixel, of an image or of a series, as converters write it."""
+    series = m.number(0, 1)
+    blocks = [m.number(2, 4)] if series else [m.number(1, 3), m.number(1, 3)]
+    kernel = [m.number(1, 3) for _ in blocks]
+    size, pads, crops = [m.number(12, 15) for _ in blocks], [], []
+    for n, block, k in zip(size, blocks, kernel, strict=True):
+        before, after = m.number(0, (k - 1) * block), m.number(0, 3)
+        if m.dtype == "int8":  # TFLite Micro pads with what happens to be in memory
+            before = after = 0
+        end = -(n + before + after) % block
+        pads.append([before, after + end])
+        crops.append([m.number(0, min(before, block - 1)), end if m.dtype == "int8" else m.number(0, end)])
+    channels, count = m.number(1, 6), int(np.prod(blocks))
+    pieces = [(n + sum(p)) // b for n, p, b in zip(size, pads, blocks, strict=True)]
+    made = [p - k + 1 for p, k in zip(pieces, kernel, strict=True)]
+    out = [n * b - sum(c) for n, b, c in zip(made, blocks, crops, strict=True)]
+    one = lambda numbers: ([1, *numbers] if flat else [*numbers, 1]) if series else numbers  # noqa: E731
+    flat, depthwise = m.number(0, 1), m.number(0, 1)
+    outputs = channels if depthwise else m.number(1, 5)
+    x = m.tensor((1, *size, channels))
+    shape = (1, *one(kernel), outputs) if depthwise else (outputs, *one(kernel), channels)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=True)
+    y = m.layer_output((1, *out, outputs), x, w, int(np.prod(kernel)) * (1 if depthwise else channels))
+    cut, image = m.like(x, (count, *pieces, channels)), m.like(x, (count, *one(pieces), channels))
+    result, joined = m.like(y, (count, *one(made), outputs)), m.like(y, (count, *made, outputs))
+    options = dict.fromkeys(("StrideH", "StrideW", "DilationHFactor", "DilationWFactor", "DepthMultiplier"), 1)
+    options |= {"Padding": VALID, "FusedActivationFunction": m.pick(0, 1)}
+    if not depthwise:
+        del options["DepthMultiplier"]
+    around = [constant(numbers, "int32") for numbers in (blocks, pads, crops)]
+    if not series:
+        image, joined = cut, result
+    renamed = [Op("RESHAPE", [a, constant(b.shape, "int32")], b) for a, b in ((cut, image), (result, joined))]
+    return [
+        Op("SPACE_TO_BATCH_ND", [x, around[0], around[1]], cut),
+        *(renamed[:1] if series else []),
+        Op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [image, w, b], result, options),
+        *(renamed[1:] if series else []),
+        Op("BATCH_TO_SPACE_ND", [joined, around[0], around[2]], y),
+    ]
 
 
 SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
@@ -609,9 +705,10 @@ MAKERS = {
     **dict.fromkeys(("ARG_MAX", "ARG_MIN"), arg_max),
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
-    **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
-    "CUMSUM": cumsum,
-    **{f"{kind}_ANY": broadcast for kind in (*BROADCAST, *FLOAT_BROADCAST)},
+    "BROADCAST": broadcast,
+    "COMPARISONS": comparisons,
+    "FUNCTIONS": functions,
+    "REDUCTIONS": reductions,
     "ADD": binary,
     "MUL": binary,
     "CONCATENATION": concatenation,
@@ -620,6 +717,7 @@ MAKERS = {
     "MEAN": mean,
     "CONV_2D": convolution,
     **dict.fromkeys(SPREAD, spread),
+    "SPACE_TO_BATCH_ND": in_pieces,
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,

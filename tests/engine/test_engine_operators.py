@@ -51,7 +51,7 @@ def ways(graph):
 
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
 TWINS = {
-    *((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "REDUCE_MAX")),
+    *((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS")),
     *((kind, "int16") for kind in INT16 if kind not in (*WITH_WEIGHTS, "ADD", "SOFTMAX", "TANH")),
 }
 
