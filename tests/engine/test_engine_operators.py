@@ -50,7 +50,23 @@ def ways(graph):
 
 
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
-TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS"))}
+TWINS = {
+    *(
+        (kind, "float32")
+        for kind in (
+            *MOVED,
+            "SHAPE",
+            "ARG_MAX",
+            "ARG_MIN",
+            "REDUCE_MAX",
+            "COMPARISONS",
+            "CONV_GROUPED",
+            "DEPTHWISE_DILATED",
+            "ELU",
+            "SPACE_TO_BATCH_ND",
+        )
+    )
+}
 
 
 @pytest.mark.parametrize(
