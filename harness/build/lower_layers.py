@@ -63,6 +63,7 @@ def depthwise(node: Node) -> Step:
             *weights.arrays(taps),
             has_plain=simple,
             window=window,
+            order="pixels",
             macs=macs,
             parameters=weights.parameters,
         )
@@ -77,6 +78,7 @@ def depthwise(node: Node) -> Step:
         Array("channels", channels),
         has_plain=True,
         window=window,
+        order="channels",
         scratch_bytes=band_bytes(window),
         scratch_of=band_bytes,
         macs=macs,
@@ -85,9 +87,9 @@ def depthwise(node: Node) -> Step:
 
 
 def band_bytes(window: Window) -> int:
-    """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    """Return a depthwise kernel's scratch: its weights and a ring of padded rows; that of a plain one, rows."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
-    return 8 * (window.taps + window.k_h * width)
+    return max(8 * (window.taps + window.k_h * width), window.k_h * window.in_w)
 
 
 def fully_connected(node: Node) -> Step:
@@ -145,6 +147,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
             *weights.arrays(groups_of_eight(weights.values.reshape(window.out_c, depth)), weights.values),
             has_plain=True,
             window=window,
+            order="pixels",
             scratch_bytes=0 if window.pointwise else 2 * 4 * depth,
             macs=macs,
             parameters=weights.parameters,
@@ -158,6 +161,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
         *arrays,
         has_plain=packed,
         window=window,
+        order="values" if packed and window.pointwise else "pixels",
         scratch_bytes=4 * window.k_h * run + (0 if window.pointwise else run) if packed else 0,
         overread_bytes=-row % 4,
         macs=macs,

@@ -239,6 +239,9 @@ _KINDS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Kind(_LSTM, (24, 24), _any_shapes, _both(lower_recurrent.lstm), needed=9),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
     "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
+    "WHILE": Kind(
+        ("WhileOptions", "CondSubgraphIndex", "BodySubgraphIndex"), (1, _MANY), _any_shapes, outputs=(1, _MANY)
+    ),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 
