@@ -52,6 +52,7 @@ def ways(graph):
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
 TWINS = {
     *((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS")),
+    *((kind, "float32") for kind in ("CONV_GROUPED", "DEPTHWISE_DILATED", "ELU", "SPACE_TO_BATCH_ND")),
     *((kind, "int16") for kind in INT16 if kind not in (*WITH_WEIGHTS, "ADD", "SOFTMAX", "TANH")),
 }
 
