@@ -223,7 +223,7 @@ struct hil_conv_any_s8 {
     struct hil_window window;
     struct hil_spread spread;
     struct hil_quant quant;
-    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups] */
+    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups]; of hil_depthwise_spread_s8 [k_h][k_w][out_c] */
     const struct hil_channel *channels;
 };
 
@@ -434,6 +434,7 @@ void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float 
 void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
 
 void hil_conv_any_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
+void hil_depthwise_spread_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
 void hil_conv_any_f32(const struct hil_conv_any_f32 *p, const float *x, float *y);
 void hil_conv_any_w8(const struct hil_conv_any_w8 *p, const float *x, float *y);
 
