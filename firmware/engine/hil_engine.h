@@ -223,7 +223,7 @@ struct hil_conv_any_s8 {
     struct hil_window window;
     struct hil_spread spread;
     struct hil_quant quant;
-    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups] */
+    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups]; of hil_depthwise_spread_s8 [k_h][k_w][out_c] */
     const struct hil_channel *channels;
 };
 
@@ -377,8 +377,7 @@ struct hil_copy_constant {
     const int8_t *values;
 };
 
-/* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
-#define hil_conv1x1_s8_plain hil_conv_s8_plain
+/* In plain C a 1 x 1 convolution of floats is a convolution like any other, and any depthwise one is the same. */
 #define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
 #define hil_conv1x1_w8_plain hil_conv_w8_plain
@@ -386,6 +385,7 @@ struct hil_copy_constant {
 /* `scratch`: memory in the arena, as much as the compiler planned for this layer, 4-byte aligned. */
 void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_any_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
@@ -452,6 +452,7 @@ void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float 
 void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
 
 void hil_conv_any_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
+void hil_depthwise_spread_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
 void hil_conv_any_f32(const struct hil_conv_any_f32 *p, const float *x, float *y);
 void hil_conv_any_w8(const struct hil_conv_any_w8 *p, const float *x, float *y);
 

@@ -413,7 +413,7 @@ def depthwise(m, _kind):
 def spread(m, kind):
     """A dilated convolution, with several channels in a group or (GROUPED) with several groups, or a transposed one."""
     depthwise, groups = kind == "DEPTHWISE_DILATED", m.number(2, 4) if kind == "CONV_GROUPED" else 1
-    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.number(1, 9))), m.number(1, 5)
+    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.pick(m.number(1, 9), 4, 8))), m.number(1, 5)
     kernel, dilation = (m.number(1, 3), m.number(2, 3)), m.pick((1, 2), (2, 1), (2, 2), (1, 1))
     stride, padding = m.pick((1, 1), (1, 1), (2, 1), (2, 3)), m.pick(SAME, VALID)
     options = {
