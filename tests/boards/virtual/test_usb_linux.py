@@ -88,9 +88,8 @@ def archive(files):
 
 
 def test_linux_enumerates_the_board_and_runs_the_protocol(guest, lab, pair):  # noqa: F811
-    with running(lab["wires"], pair) as (_, uart):
-        expected = conversation(uart)
-    with running(lab["cable"], pair) as (board, _), socket.create_server(("127.0.0.1", 0)) as listener:
+    with running(lab["cable"], pair) as (board, ours), socket.create_server(("127.0.0.1", 0)) as listener:
+        expected = conversation(ours)
         twin = board.twin
         with twin.machine.paused():
             twin.usb.detached()
