@@ -45,7 +45,7 @@ def no_kernel(node: Node, *, known: bool) -> RefusedError:
             "other layers in its place, or the model cut before it (docs/engine.md lists the operators that there are)"
         )
         return node.refused("no kernel", needed)
-    if "uint8" in types:
+    if types == {"uint8"}:
         return node.refused("legacy uint8 quantization", FULL_INT8)
     if "int16" in types:
         what = f"no kernel for {node.x.dtype} to {node.y.dtype}"
