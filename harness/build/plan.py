@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate, permutations
+from random import Random
 from typing import TYPE_CHECKING
 
 from harness.build.lower import Place, Program, lower
+from harness.build.overlap import Overlaps, overlap, overlaps
 from harness.build.patch import Patches, cut, longest_stage
 from harness.build.step import ALIGNMENT
 from harness.errors import ConfigError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph
     from harness.build.step import Step
 
+_MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena
 _MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
@@ -42,6 +45,7 @@ class Plan:
         arena_bytes: size of the tensor arena.
         patches: how the first layers are cut, if they are.
         buffers: what the arena is made of.
+        places: offset of each buffer, by its key.
         state: place of each tensor that lies in the memory that is kept between inferences, by tensor index.
         state_bytes: size of that memory.
     """
@@ -52,6 +56,7 @@ class Plan:
     arena_bytes: int
     patches: Patches | None = None
     buffers: tuple[Buffer, ...] = ()
+    places: Mapping[int, int] = field(default_factory=dict)
     state: Mapping[int, int] = field(default_factory=dict)
     state_bytes: int = 0
 
@@ -63,10 +68,8 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Weights and biases of the model."""
-        counts: dict[int, int] = {}
-        for step in self.steps:  # a patched layer is called many times, with the same weights
-            counts[step.layer] = max(counts.get(step.layer, 0), step.parameters)
-        return sum(counts.values())
+        # patches and the turns of a loop are calls with the same weights
+        return sum({tuple(map(id, step.arrays)): step.parameters for step in self.steps}.values())
 
 
 def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
@@ -100,7 +103,9 @@ def choose_patches(graph: Graph, *, grid: tuple[int, int] | None = None, cached:
             patched = cut(graph, program, patches)
         except ConfigError:
             continue  # rows that aren't whole words can't be kept
-        found.append((_least(_buffers(graph, patched)), sum(s.macs for s in patched.steps), patches, patched))
+        buffers = _buffers(graph, patched)
+        least = _least(buffers, _overlaps(patched, buffers))
+        found.append((least, sum(s.macs for s in patched.steps), patches, patched))
     if not found:
         return None
     # Packing is slow, and its result rarely differs from the least that is needed: pack the most promising only.
@@ -128,7 +133,7 @@ def _candidates(graph: Graph, program: Program, grid: tuple[int, int] | None, *,
 def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
     program = _in_place(graph, program)
     buffers = _buffers(graph, program)
-    places = pack(buffers)
+    places = pack(buffers, _overlaps(program, buffers))
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
     kept, state_bytes = {}, 0
     for root in graph.state:
@@ -141,6 +146,7 @@ def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
         arena_bytes=_aligned(size),
         patches=patches,
         buffers=tuple(buffers),
+        places=places,
         state=_offsets(program, kept),
         state_bytes=state_bytes,
     )
@@ -150,25 +156,51 @@ def _offsets(program: Program, places: Mapping[int, int]) -> dict[int, int]:
     return {t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places}
 
 
-def _least(buffers: Iterable[Buffer]) -> int:
-    """Return the most bytes that live together: no arena is smaller."""
+def _overlaps(program: Program, buffers: Iterable[Buffer]) -> Overlaps:
+    lives = [(buffer.key, buffer.first, buffer.last) for buffer in buffers]
+    return overlaps(program, {key: first for key, first, _ in lives}, {key: last for key, _, last in lives})
+
+
+def _least(buffers: Iterable[Buffer], may: Overlaps) -> int:
+    """Return the most bytes that live together, less what overlaps: hardly any arena is smaller."""
+    pool = {buffer.key: buffer for buffer in buffers}
     changes: defaultdict[int, int] = defaultdict(int)
-    for buffer in buffers:
+    for buffer in pool.values():
         changes[buffer.first] += _aligned(buffer.bytes)
         changes[buffer.last + 1] -= _aligned(buffer.bytes)
-    return max(accumulate(changes[step] for step in sorted(changes)), default=0)
+    needs = dict(zip(sorted(changes), accumulate(changes[step] for step in sorted(changes)), strict=True))
+    for (x, y), shared in may.items():
+        needs[pool[y].first] -= shared.saved(_aligned(pool[x].bytes), _aligned(pool[y].bytes))
+    return max(needs.values(), default=0)
 
 
-def pack(buffers: Iterable[Buffer]) -> dict[int, int]:
-    """Return an offset for each buffer, so that no two that live together overlap.
+def pack(buffers: Iterable[Buffer], may: Overlaps | None = None) -> dict[int, int]:
+    """Return an offset for each buffer, so that of two that live together only those overlap that may, as they may.
 
-    Several orders are tried, each buffer in turn at the lowest offset that is free during its life; the smallest
-    arena wins.
+    Several orders are tried, each buffer in turn at the lowest offset that is free during its life. In the order with
+    the smallest arena, whatever ends at its top then gets an earlier turn, as long as that makes it no larger.
     """
-    pool = list(buffers)
-    tries = [_place(order) for order in _orders(pool)]
-    sizes = {buffer.key: buffer.bytes for buffer in pool}
-    return min(tries, key=lambda places: max((at + sizes[key] for key, at in places.items()), default=0))
+    pool, may = list(buffers), may or {}
+    if not pool:
+        return {}
+    ends = {buffer.key: buffer.bytes for buffer in pool}
+
+    def tried(order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        places = _place(order, may)
+        return max(at + ends[key] for key, at in places.items()), places
+
+    (size, places), order = min(((tried(order), order) for order in _orders(pool)), key=lambda found: found[0][0])
+    chance, least = Random(0), _least(pool, may)  # noqa: S311 (no secret; the same plan every time)
+    for _ in range(_MOST_BUFFERS_PLACED // len(pool)):
+        if size <= least:
+            break
+        at = max(range(len(order)), key=lambda i: places[order[i].key] + order[i].bytes)
+        moved = [*order[:at], *order[at + 1 :]]
+        moved.insert(chance.randrange(at + 1), order[at])
+        now, found = tried(moved)
+        if now <= size:
+            size, places, order = now, found, moved
+    return places
 
 
 def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
@@ -188,19 +220,24 @@ def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
             yield [*order, *others]
 
 
-def _place(order: list[Buffer]) -> dict[int, int]:
+def _place(order: list[Buffer], may: Overlaps) -> dict[int, int]:
     placed: list[tuple[int, Buffer]] = []
     for buffer in order:
-        rivals = sorted(
-            (at, at + _aligned(other.bytes))
-            for at, other in placed
-            if other.first <= buffer.last and buffer.first <= other.last
-        )
+        size, taken = _aligned(buffer.bytes), []  # offsets between which the buffer can't begin
+        for at, other in placed:
+            if other.last < buffer.first or buffer.last < other.first:
+                continue
+            low, high = at - size, at + _aligned(other.bytes)
+            if shared := may.get((other.key, buffer.key)):
+                taken += [(low, at), (at, high)] if shared.exact else [(at - shared.lead, high)]
+            elif shared := may.get((buffer.key, other.key)):
+                taken += [(low, at), (at, high)] if shared.exact else [(low, at + shared.lead)]
+            else:
+                taken.append((low, high))
         offset = 0
-        for start, end in rivals:
-            if offset + _aligned(buffer.bytes) <= start:
-                break
-            offset = max(offset, end)
+        for low, high in sorted(taken):
+            if low < offset < high:
+                offset = high
         placed.append((offset, buffer))
     return {buffer.key: offset for offset, buffer in placed}
 
@@ -209,16 +246,23 @@ def _in_place(graph: Graph, program: Program) -> Program:
     """Let each step that can work in place do so where nothing reads its first input afterwards."""
     storage = dict(program.storage)
     kept = {storage[tensor.index].root for tensor in graph.outputs} | set(graph.state)
+    written: set[int] = set()
     for position, step in enumerate(program.steps):
-        if not step.in_place:
+        target, before = storage[step.output.index], set(written)
+        written.add(target.root)
+        if not step.inputs or step.inputs[0].bytes != step.output.bytes or target.offset or target.root in before:
             continue
-        source, target = storage[step.inputs[0].index], storage[step.output.index]
+        may = overlap(step, step.inputs[0])
+        if not step.in_place and (may is None or may.lead):
+            continue
+        source = storage[step.inputs[0].index]
         later = [x for s in program.steps[position + 1 :] for x in s.inputs]
         still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
-        if step.inputs[0].bytes == step.output.bytes and not still_read and source.root not in kept:
+        if not still_read and source.root not in kept:
             for tensor, place in storage.items():
                 if place.root == target.root:
                     storage[tensor] = Place(source.root, source.offset + place.offset)
+            written.add(source.root)
             if target.root in kept:
                 kept.add(source.root)
     return Program(program.steps, storage)
@@ -238,7 +282,7 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             # a patch's rows lie further apart in the whole image than its own bytes tell
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     for tensor in graph.outputs:
-        last[program.storage[tensor.index].root] = max(len(program.steps) - 1, 0)
+        last[program.storage[tensor.index].root] = len(program.steps)
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in graph.state]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:

@@ -105,6 +105,10 @@ class Step:
         scratch_of: that of the same kernel with another window, where it depends on the window.
         overread_bytes: how far behind an input the kernel may read (and ignore what it gets).
         in_place: the output may take the place of the first input, if nothing else needs that.
+        order: how the kernel, and the plain one, goes through an input, front to back, so that the output may overwrite
+            what it is done with (overlap.py). "values": each value, or pixel, is read before it is written; "pixels":
+            one or two pixels are written while what they see is read; "channels": channel by channel, the rows that a
+            kernel sees are copied before the row is written; "": in another way, or more than once.
         macs: multiply-accumulates of one inference.
         parameters: weights and biases of the model.
         layer: position among the steps of the unpatched model.
@@ -124,6 +128,7 @@ class Step:
     scratch_of: Callable[[Window], int] | None = None
     overread_bytes: int = 0
     in_place: bool = False
+    order: str = ""
     macs: int = 0
     parameters: int = 0
     layer: int = 0

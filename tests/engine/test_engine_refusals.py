@@ -77,9 +77,23 @@ def activation():
     return [Op("ADD", [x, x], image(0.2), {"FusedActivationFunction": 4})]
 
 
+def int16_with_a_zero_point():
+    x = T((1, 4), "int16", (0.001,), (3,))
+    return [Op("ADD", [x, x], T((1, 4), "int16", (0.002,)))]
+
+
+def int16_in_steps():
+    x, y = (T((1, 4, 4, channels), "int16", (0.001,)) for channels in (2, 3))
+    weights = constant([[[[1, 2]]] * 1] * 3, "int8", (0.01,))
+    options = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 2, "DilationWFactor": 1}
+    return [Op("CONV_2D", [x, weights, None], y, options)]
+
+
 @pytest.mark.parametrize(
     ("make", "index", "message"),
     [
+        (int16_with_a_zero_point, 0, "(ADD): int16 with zero point 3. Needed: int16 with zero point 0"),
+        (int16_in_steps, 0, "(CONV_2D): dilation (2, 1) of int16. Needed: int8 activations"),
         (concatenation, 1, "(CONCATENATION): an input of another scale"),
         (fused_concatenation, 0, "(CONCATENATION): a fused activation. Needed: the activation as an operator"),
         (pad, 0, "(PAD): an input of another scale"),
