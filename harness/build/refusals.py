@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.build.step import QUANTIZED
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ FULL_INT8 = (
 )
 
 FLOAT16 = "float16 activations", "float32 ones; weights may be float16"
-QUANTIZED = "a model that was quantized by a converter"
 
 #: What a model may take and give.
 _CARD_TYPES = ("int8", "uint8", "int16", "int32", "float32")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.build.refusals import QUANTIZED
 from harness.build.requantize import ACTIVATIONS, activation_range
 from harness.errors import ConfigError
 
@@ -24,6 +23,9 @@ _SAME = 0  # TFLite's Padding; VALID is 1
 
 #: Kernels load words.
 ALIGNMENT = 4
+
+#: What a user can do about integers without a scale.
+QUANTIZED = "a model that was quantized by a converter"
 
 #: struct hil_window has 16 bits for each number.
 _GREATEST = (1 << 16) - 1
