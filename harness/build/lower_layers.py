@@ -46,10 +46,13 @@ def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
     weights = filters_of(node, axis=3)
-    if window.in_c == 1 or node.dilation != (1, 1):
-        return _convolution(node, window, weights, window.in_c)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
+    if window.in_c == 1 or node.dilation != (1, 1):
+        step = _convolution(node, window, weights, window.in_c)
+        if not simple or node.x.dtype != "int8":
+            return step
+        return replace(step, kernel="hil_depthwise_spread_s8", arrays=(Array("weights", taps), *step.arrays[1:]))
     macs = window.pixels * window.taps * window.out_c
     if node.x.dtype == "float32":
         struct = f"hil_depthwise_{weights.type}"

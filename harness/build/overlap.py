@@ -64,7 +64,8 @@ def overlaps(program: Program, first: dict[int, int], last: dict[int, int]) -> O
         target = program.storage[step.output.index]
         sources = [program.storage[x.index] for x in step.inputs]
         for x, source in zip(step.inputs, sources, strict=True):
-            alone = sum(other.root == source.root for other in sources) == 1 and source.root != target.root
+            alone = [other.root for other in (*sources, target)].count(source.root) == 1
+            alone = alone and target.root not in [other.root for other in sources]  # it works in another one's place
             if not alone or last.get(source.root) != position or first.get(target.root) != position:
                 continue
             may = overlap(step, x)

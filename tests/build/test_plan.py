@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.build import parse_tflite, plan_memory
+from harness.build.graph import Graph, Operator, Tensor
 from harness.build.plan import Buffer, pack
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,15 @@ def test_buffers_that_live_together_never_overlap():
         places = pack(buffers)
         assert not list(overlaps(buffers, places))
         assert all(place % 4 == 0 for place in places.values())
+
+
+def test_two_inputs_of_a_model_lie_apart():
+    """Also where the only operator may write over one of them."""
+    x1, x2, y = (Tensor(index, f"t{index}", (64,), "float32", None, None) for index in range(3))
+    operator = Operator(0, "ADD", (0, 1), (2,), {"FusedActivationFunction": 0})
+    plan = plan_memory(Graph("made by hand", "0" * 64, (x1, x2, y), (operator,), (x1, x2), (y,)))
+    assert abs(plan.offsets[0] - plan.offsets[1]) >= 256
+    assert plan.arena_bytes == 512
 
 
 def test_a_chain_takes_no_more_than_its_greatest_step():
