@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from fashion_mnist.dataset import load, to_input
 from zoo.augment import mirrored_and_shifted
-from zoo.task import Conv, Depthwise, Layers, Pool, Split, Task
+from zoo.resize import Resize
+from zoo.task import USUAL, Conv, Depthwise, Layers, Pool, Split, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +54,8 @@ TASK = Task(
     layers=network(8, 32, 64, 96),
     narrow=network(4, 16, 32, 48),
     small=(2, 2),
+    networks={"searched_int8": (network(8, 16, 64, 96), Resize("area", 14, 14))},  # the winner of `make search`
+    variants=(*USUAL, "searched_int8"),
     seed=20,
     epochs=24,
     student_epochs=12,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,6 +133,11 @@ def _small_input(shop: Workshop) -> bytes:
     return shop.int8(shop.scratch(task.layers, task.epochs, resize=resize), resize)
 
 
+def _other_network(shop: Workshop, technique: str) -> bytes:
+    layers, resize = shop.task.networks[technique]
+    return shop.int8(shop.scratch(layers, shop.task.epochs, resize=resize), resize)
+
+
 TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "float32": _float32,
     "int8": _int8,
@@ -142,4 +148,5 @@ TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "student_int8": _student,
     "student_distilled_int8": _student_distilled,
     "small_input_int8": _small_input,
+    **{name: partial(_other_network, technique=name) for name in ("searched_int8", "redistributed_int8")},
 }
