@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.build.lower import Program
     from harness.build.plan import Plan
 
-_ROWS, _MOST_COLUMNS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32), 6  # of patches that are tried: each call takes flash
+_ROWS, _MOST_COLUMNS = (2, 3, 4, 6, 8, 12, 16, 24, 32), 6  # of patches that are tried: each call takes flash
 _PACKED = 4  # of the most promising
 
 

@@ -58,7 +58,9 @@ def cut(graph: Graph, program: Program, patches: Patches) -> Program:
         ConfigError: the layers can't be patched, or not into that many pieces.
     """
     stage = Stage(graph, program, patches.layers)
-    _, height, width, _ = (stage.image if patches.cached else stage.last).shape
+    _, height, width, _ = stage.last.shape
+    if patches.cached:  # images before the last one may have a new row more often
+        height = max(program.steps[n - 1].output.shape[1] for n in stage_ends(graph, program) if n <= patches.layers)
     if not (1 <= patches.rows <= height and 1 <= patches.columns <= width):
         raise ConfigError(
             f"{graph.source}: {patches.rows} x {patches.columns} patches are too many for an image of "
@@ -67,12 +69,14 @@ def cut(graph: Graph, program: Program, patches: Patches) -> Program:
     shared = len(graph.inputs) == 1 and not graph.state
     if patches.streamed and not shared:
         raise ConfigError(f"{graph.source}: only the input of a model with one input and no state can come in parts.")
-    pieces = (_Cached if patches.cached else _Pieces)(graph, program, patches, stage)
+    pieces = _Cached(graph, program, patches, stage) if patches.cached else _Pieces(program, patches, stage)
     parts = []
     for row in range(patches.rows):
         before = len(pieces.calls)
         band = pieces.add(row)
-        parts.append(Piece(band.start * row_bytes(stage.image), len(band) * row_bytes(stage.image), len(pieces.calls) - before))
+        parts.append(
+            Piece(band.start * row_bytes(stage.image), len(band) * row_bytes(stage.image), len(pieces.calls) - before)
+        )
     rest = program.steps[patches.layers :]
     if not patches.streamed:
         parts = [Piece(0, graph.input.bytes, len(pieces.calls))] if shared else []
@@ -94,7 +98,7 @@ class _Pieces:
         storage: where each tensor lies.
     """
 
-    def __init__(self, graph: Graph, program: Program, patches: Patches, stage: Stage) -> None:
+    def __init__(self, program: Program, patches: Patches, stage: Stage) -> None:
         self.calls: list[Step] = []
         self.storage = dict(program.storage)
         self._stage, self._patches = stage, patches
@@ -224,7 +228,7 @@ class _Cached(_Pieces):
     """The same for rows of patches that keep what the next ones need of each image between two layers."""
 
     def __init__(self, graph: Graph, program: Program, patches: Patches, stage: Stage) -> None:
-        super().__init__(graph, program, patches, stage)
+        super().__init__(program, patches, stage)
         if patches.columns != 1:
             what = f"the overlap can be kept for one column of patches, not {patches.columns}"
             raise ConfigError(f"{graph.source}: {what}.")
@@ -239,8 +243,7 @@ class _Cached(_Pieces):
     def add(self, row: int) -> range:
         """Compute what follows from what earlier calls left and from new rows of the input. Returns those it took."""
         stage = self._stage
-        plan = self._plans.pop(0)
-        new, wanted = plan.new, plan.wanted
+        new, wanted = self._plans[row].new, self._plans[row].wanted
         self._band = wanted.get(stage.input, range(0))
         for step in stage.steps:
             root = stage.root(step.output)
@@ -254,7 +257,7 @@ class _Cached(_Pieces):
                 left = 0 if step.window is None else step.window.pad_left
                 self._call(step, xs, y, (top, left), fresh=root != stage.output and y is self._images[root][0])
             for source in {stage.root(x): x for x in step.inputs if self._readers[stage.root(x)] is step}.values():
-                self._keep(step, source)
+                self._keep(step, source, row + 1)
         return self._band
 
     def _planned(self, graph: Graph, program: Program) -> list[_Rows]:
@@ -265,16 +268,13 @@ class _Cached(_Pieces):
         """
         stage, count = self._stage, self._patches.rows
         ends = [n for n in stage_ends(graph, program) if n <= self._patches.layers]
-        deepest = next((n for n in reversed(ends) if program.steps[n - 1].output.shape[1] >= count), 0)
-        driver = Stage(graph, program, deepest) if deepest else None
-        height = driver.last.shape[1] if driver else stage.image.shape[1]
+        driver = Stage(graph, program, max(n for n in ends if program.steps[n - 1].output.shape[1] >= count))
         whole = stage.regions((range(stage.last.shape[1]), range(1)))
         done = dict.fromkeys(whole, 0)
         plans = []
         for index in range(count):
-            rows = part(height, index, count)
-            there = driver.regions((rows, range(1)))[stage.input][0] if driver else rows
-            done[stage.input] = there.stop
+            rows = part(driver.last.shape[1], index, count)
+            done[stage.input] = driver.regions((rows, range(1)))[stage.input][0].stop
             new = {}
             for step in stage.steps:
                 root = stage.root(step.output)
@@ -317,13 +317,13 @@ class _Cached(_Pieces):
             self._copy(step, source, self._held(image, kept), 1)
         return self._held(image, new)
 
-    def _keep(self, step: Step, image: Tensor) -> None:
+    def _keep(self, step: Step, image: Tensor, following: int) -> None:
         """Keep what the next rows of patches need of an image; the rest of its memory becomes free."""
         root = self._stage.root(image)
         if root not in self._images:
             return
         _, held = self._images[root]
-        next_wanted = self._plans[0].wanted.get(root) if self._plans else None
+        next_wanted = self._plans[following].wanted.get(root) if following < len(self._plans) else None
         kept = range(max(next_wanted.start, held.start), held.stop) if next_wanted else range(0)
         if kept and kept != held:
             source = self._held(image, kept)
