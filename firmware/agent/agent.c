@@ -14,11 +14,13 @@
 #define MAGIC 0x4C48u
 #define CRC_BYTES 4u
 #define MAX_BATCH 128u
-#define MAX_LAYERS MAX_BATCH /* they share ticks[] */
+#define MAX_LAYERS HIL_MAX_LAYERS /* they share ticks[] */
+#define MAX_NAME 31u
 #define MAX_PAYLOAD 65531u
 #define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
 #define INFO_BYTES 44u /* without build id and card */
 #define RESET_STATE (1u << 31) /* in the argument of a RUN */
+#define TENSORS_TOO_LARGE (-1002) /* told instead of what the setup returned */
 
 enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06, PROFILE = 0x07 };
 enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT, PROFILE_REPLY };
@@ -32,6 +34,7 @@ enum reason {
     COUNTER_WRAPPED,
     NO_LAYERS,
     TOO_MANY_LAYERS,
+    SETUP_FAILED, /* of an INFO */
 };
 
 struct header {
@@ -44,6 +47,7 @@ struct header {
     uint32_t crc;
 };
 _Static_assert(sizeof(struct header) == 16, "the header is a wire format");
+_Static_assert(MAX_LAYERS <= MAX_BATCH, "they share ticks[]");
 _Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= MAX_PAYLOAD, "a RESULT or PROFILE must fit into one frame");
 
 /* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
@@ -85,6 +89,12 @@ static uint32_t build_id_bytes(void)
 
 /* For models without state. */
 __attribute__((weak)) int hil_model_reset(void)
+{
+    return 0;
+}
+
+/* For engines that can't tell. */
+__attribute__((weak)) uint32_t hil_model_arena_used(void)
 {
     return 0;
 }
@@ -177,7 +187,7 @@ static void send_info(uint16_t seq)
     const uint64_t chip = hal_chip_id();
     const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};
 
-    begin(INFO, OK, seq, INFO_BYTES + id_bytes + model.card_bytes);
+    begin(INFO, setup_status == 0 ? OK : SETUP_FAILED, seq, INFO_BYTES + id_bytes + model.card_bytes);
     put(start, sizeof start);
     put_u32(hal_counter_hz());
     put_u32(overhead);
@@ -213,7 +223,7 @@ static void send_result(void)
 
 static void send_stats(uint16_t seq)
 {
-    begin(STATS_REPLY, OK, seq, 28);
+    begin(STATS_REPLY, OK, seq, 32);
     put_u32((uint32_t)((const char *)__stack_top - (const char *)__stack_bottom));
     put_u32(hil_stack_used());
     put_u32((uint32_t)((const char *)__heap_top - (const char *)__heap_bottom));
@@ -221,6 +231,7 @@ static void send_stats(uint16_t seq)
     put_u32(damaged_headers);
     put_u32(damaged_payloads);
     put_u32(hal_rx_errors());
+    put_u32(setup_status == 0 ? hil_model_arena_used() : 0u);
     finish();
 }
 
@@ -442,6 +453,12 @@ static enum reason measure_layers(struct hil_layers *layers)
     }
 }
 
+/* Names travel in fields of one size, filled up with zeros; of a longer one the beginning. */
+static uint32_t names_bytes(const struct hil_layers *layers)
+{
+    return layers->names == NULL ? 0 : layers->count * (MAX_NAME + 1u);
+}
+
 /* Keeps nothing: a repeated request is measured again, so it begins with a reset of the state. The sync pin stays low, because the marks cost energy too. */
 static void do_profile(const struct header *request)
 {
@@ -455,12 +472,20 @@ static void do_profile(const struct header *request)
         send_bare(NAK, failure, request->seq);
         return;
     }
-    begin(PROFILE_REPLY, OK, request->seq, 12u + 4u * layers.count + output_bytes());
+    const uint32_t bytes = 12u + 4u * layers.count + output_bytes();
+    const uint32_t names = names_bytes(&layers);
+    const bool named = names <= MAX_PAYLOAD - bytes;
+    begin(PROFILE_REPLY, OK, request->seq, named ? bytes + names : bytes);
     put_u32(input_crc);
     put_u32(layers.total);
     put_u32(layers.count);
     put(ticks, 4u * layers.count);
     put_outputs();
+    for (uint32_t i = 0; named && i < names / (MAX_NAME + 1u); ++i) {
+        char name[MAX_NAME + 1u] = {0};
+        strncpy(name, layers.names[i] == NULL ? "" : layers.names[i], MAX_NAME);
+        put(name, sizeof name);
+    }
     finish();
 }
 
@@ -525,10 +550,13 @@ int main(void)
     if (model.more_outputs == NULL) {
         model.more_outputs = &no_more;
     }
-    if (total(model.input_bytes, model.more_inputs) > HIL_INPUT_BYTES || output_bytes() > HIL_OUTPUT_BYTES) {
-        setup_status = -1; /* answered with NAK 5 to every RUN */
-        model.input_bytes = model.output_bytes = 0;
-        model.more_inputs = model.more_outputs = &no_more;
+    if (setup_status == 0 &&
+        (total(model.input_bytes, model.more_inputs) > HIL_INPUT_BYTES || output_bytes() > HIL_OUTPUT_BYTES)) {
+        setup_status = TENSORS_TOO_LARGE;
+    }
+    if (setup_status != 0) { /* it may have filled the struct with anything; INFO tells the status instead of a card */
+        model = (struct hil_model){.card = (const char *)&setup_status, .card_bytes = sizeof setup_status,
+                                   .more_inputs = &no_more, .more_outputs = &no_more};
     }
     /* The cost of two readings with nothing between them; the second pair runs as the later ones will. */
     for (int i = 0; i < 2; ++i) {

@@ -1,4 +1,4 @@
-/* What an inference engine provides so that the agent can benchmark it: two functions, and two more if it can.
+/* What an inference engine provides so that the agent can benchmark it: two functions, and more if it can.
  *
  * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
@@ -6,6 +6,10 @@
 #define HIL_MODEL_H
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Where the agent receives an input, HIL_INPUT_BYTES and room behind it that may be read. An engine with one input that
  * never writes to it may name this as `input`, and needs no memory of its own for it. The card then has `pieces`: the
@@ -30,8 +34,8 @@ struct hil_model {
     const struct hil_tensor *more_outputs; /* likewise */
 };
 
-/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success;
- * otherwise no inference is ever asked for, and no tensor is touched. */
+/* Called once after boot, before any other: prepares the engine and describes the model. 0 on success; any other number
+ * is what the host reports. Then no inference is ever asked for, no tensor is touched, and `model` needn't be filled. */
 int hil_model_setup(struct hil_model *model);
 
 /* Runs one inference from the inputs to the outputs. 0 on success. Everything in here is measured. */
@@ -42,11 +46,20 @@ int hil_model_invoke(void);
  * models with state, whose card says `state_bytes`; the agent's own definition, for all others, does nothing. */
 int hil_model_reset(void);
 
+/* How many bytes of what lies in the section .arena the inferences so far have needed, for engines that reserve more
+ * than that; asked for after them. 0 if the engine can't tell: that is what the agent's own definition returns. */
+uint32_t hil_model_arena_used(void);
+
 #define HIL_NO_LAYERS (-1000)
 
 /* One inference that calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
- * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell; that is what the agent's own
- * definition returns, which is linked where the engine has none. */
+ * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell. The agent's own definition, which
+ * is linked where the engine has none, is hil_model_invoke(); its layers are those that the engine names while it runs
+ * (hil_layers.h). */
 int hil_model_profile(void (*mark)(uint32_t layer)) __attribute__((nonnull));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

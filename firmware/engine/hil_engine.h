@@ -137,6 +137,40 @@ struct hil_arg_max {
     uint32_t rows, depth;
 };
 
+/* int16 activations, int8 weights; depthwise layers, too, and matrices as convolutions of one pixel a row. */
+struct hil_conv_s16 {
+    struct hil_window window;
+    int16_t act_min, act_max;
+    uint16_t wide;                      /* sums of 64 bits, see requantize_s16.h; else of 32 */
+    const int8_t *weights;              /* fast: see conv_s16.c and depthwise_s16.c; plain: as of int8 */
+    const struct hil_channel *channels; /* plain: `round` is the upper half of the bias */
+};
+
+struct hil_binary_s16 {
+    uint32_t count, period;
+    const int16_t *constant;
+    int32_t first_multiplier, first_shift, second_multiplier, second_shift, multiplier, shift;
+    int16_t act_min, act_max;
+};
+
+struct hil_relu_s16 {
+    uint32_t count;
+    int32_t multiplier, shift, below_multiplier, below_shift; /* below: for negative inputs */
+    int16_t act_min, act_max;
+};
+
+struct hil_sigmoid_s16 {
+    uint32_t count;
+    int32_t multiplier, shift;
+    const uint16_t *table; /* sigmoid(i / 24), of 256 values */
+};
+
+struct hil_softmax_s16 {
+    uint32_t rows, depth;
+    int32_t multiplier, shift;
+    const int16_t *exponentials, *reciprocals; /* 513 values each */
+};
+
 struct hil_conv_f32 {
     struct hil_window window;
     const float *weights; /* fast: [out_c / 8][k_h][k_w][in_c][8]; plain: [out_c][k_h][k_w][in_c] */
@@ -243,6 +277,24 @@ struct hil_lstm_f32 {
     const float *bias;                        /* [units][4] */
 };
 
+struct hil_svdf_s8 {
+    uint32_t batches, inputs, filters, rank, memory;
+    struct hil_scaling feature, output;
+    int32_t state_zero, out_zero;
+    const int8_t *weights;   /* [filters][inputs]; fast: pairs of rows, see matmul_s8.h */
+    const int32_t *offsets;  /* [filters]: what the input's zero point adds */
+    const int8_t *time_s8;   /* [filters][memory], of an int8 state */
+    const int16_t *time_s16; /* of an int16 one */
+    const int32_t *bias;     /* [filters / rank] */
+};
+
+struct hil_svdf_f32 {
+    uint32_t batches, inputs, filters, rank, memory;
+    const float *weights; /* [filters / 8][inputs][8] */
+    const float *time, *bias;
+    float act_min, act_max;
+};
+
 struct hil_pool_f32 {
     struct hil_window window;
     float act_min, act_max;
@@ -328,6 +380,7 @@ void hil_max_pool_s8_plain(const struct hil_pool_s8 *p, const int8_t *x, int8_t 
 void hil_mean_s8(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_mean_s8_plain(const struct hil_mean_s8 *p, const int8_t *x, int8_t *y);
 void hil_softmax_s8(const struct hil_softmax_s8 *p, const int8_t *x, int8_t *y);
+void hil_softmax_s8_s16(const struct hil_softmax_s8 *p, const int8_t *x, int16_t *y);
 void hil_add_s8(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_add_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_add_constant_s8(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
@@ -338,6 +391,31 @@ void hil_mul_constant_s8(const struct hil_mul_s8 *p, const int8_t *x, int8_t *y)
 void hil_mul_constant_s8_plain(const struct hil_mul_s8 *p, const int8_t *x, int8_t *y);
 void hil_lookup_s8(const struct hil_lookup_s8 *p, const int8_t *x, int8_t *y);
 void hil_pad_s8(const struct hil_pad *p, const int8_t *x, int8_t *y);
+
+/* Weights of 4 bits, two in a byte, see weights_s4.h. */
+#define hil_conv1x1_s4_plain hil_conv_s4_plain
+void hil_conv_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv_s4_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_s4_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_fully_connected_s4(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+void hil_fully_connected_s4_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);
+
+#define hil_conv1x1_s16_plain hil_conv_s16_plain
+void hil_conv_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_conv1x1_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_conv_s16_plain(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y, void *scratch);
+void hil_depthwise_s16(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y);
+void hil_depthwise_s16_plain(const struct hil_conv_s16 *p, const int16_t *x, int16_t *y);
+void hil_average_pool_s16(const struct hil_pool_s8 *p, const int16_t *x, int16_t *y);
+void hil_max_pool_s16(const struct hil_pool_s8 *p, const int16_t *x, int16_t *y);
+void hil_mean_s16(const struct hil_mean_s8 *p, const int16_t *x, int16_t *y);
+void hil_pad_s16(const struct hil_pad *p, const int16_t *x, int16_t *y);
+void hil_relu_s16(const struct hil_relu_s16 *p, const int16_t *x, int16_t *y);
+void hil_logistic_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y);
+void hil_tanh_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y);
+void hil_softmax_s16(const struct hil_softmax_s16 *p, const int16_t *x, int16_t *y);
 
 void hil_conv_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
 void hil_conv1x1_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch);
@@ -405,6 +483,9 @@ HIL_BINARY(maximum, float, f32, hil_elementwise_f32)
 HIL_BINARY(prelu, float, f32, hil_elementwise_f32)
 HIL_BINARY(minimum, int8_t, s8, hil_extremum_s8)
 HIL_BINARY(maximum, int8_t, s8, hil_extremum_s8)
+HIL_BINARY(add, int16_t, s16, hil_binary_s16)
+HIL_BINARY(sub, int16_t, s16, hil_binary_s16)
+HIL_BINARY(mul, int16_t, s16, hil_binary_s16)
 HIL_BINARY(sub, int8_t, s8, hil_add_s8)
 void hil_sub_s8_plain(const struct hil_add_s8 *p, const int8_t *x1, const int8_t *x2, int8_t *y);
 void hil_sub_constant_s8_plain(const struct hil_add_s8 *p, const int8_t *x, int8_t *y);
@@ -478,6 +559,11 @@ void hil_arg_min_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 void hil_lstm_s8(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
 void hil_lstm_s8_plain(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
 void hil_lstm_f32(const struct hil_lstm_f32 *p, const float *x, float *hidden, float *cell, float *y);
+void hil_svdf_s8(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);
+void hil_svdf_s8_plain(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);
+void hil_svdf_s8_s16(const struct hil_svdf_s8 *p, const int8_t *x, int16_t *state, int8_t *y);
+void hil_svdf_s8_s16_plain(const struct hil_svdf_s8 *p, const int8_t *x, int16_t *state, int8_t *y);
+void hil_svdf_f32(const struct hil_svdf_f32 *p, const float *x, float *state, float *y);
 
 void hil_copy_rows(const struct hil_copy_rows *p, const void *x, void *y);
 void hil_copy(const struct hil_copy *p, const void *x, void *y);

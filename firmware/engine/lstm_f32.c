@@ -9,25 +9,13 @@ static inline float logistic(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-/* Adds the products of `depth` inputs with the weights of two units' gates. */
-static inline const float *add_products(float sum[8], const float *x, uint32_t depth, const float *w)
-{
-    for (const float *end = w + 8 * depth; w != end; w += 8) {
-        float value = *x++;
-#pragma GCC unroll 8
-        for (int i = 0; i < 8; i++)
-            sum[i] = fma_f32(value, w[i], sum[i]);
-    }
-    return w;
-}
-
 static void step(const struct hil_lstm_f32 *p, const float *x, const float *before, float *cell, float *now)
 {
     const float *weights = p->weights, *recurrent = p->recurrent_weights;
     for (uint32_t u = 0; u < p->units; u += 2) {
         float sum[8] = {0};
-        weights = add_products(sum, x, p->inputs, weights);
-        recurrent = add_products(sum, before, p->units, recurrent);
+        weights = matmul_add(sum, x, p->inputs, weights);
+        recurrent = matmul_add(sum, before, p->units, recurrent);
         for (uint32_t i = 0; i < 2 && u + i < p->units; i++) {
             const float *bias = p->bias + 4 * (u + i), *gates = sum + 4 * i; /* input, forget, cell, output */
             float kept = logistic(gates[1] + bias[1]) * cell[u + i];

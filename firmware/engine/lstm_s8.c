@@ -54,7 +54,7 @@ ALWAYS_INLINE const int8_t *plain(int32_t sum[4], const int8_t *x, uint32_t dept
 }
 
 ALWAYS_INLINE void lstm(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y,
-                        product *product)
+                        product *multiply)
 {
     for (uint32_t b = 0; b < p->batches; b++, hidden += p->units, cell += p->units) {
         const int8_t *before = hidden;
@@ -65,8 +65,8 @@ ALWAYS_INLINE void lstm(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hi
             int8_t *now = y + at * p->units;
             for (uint32_t u = 0; u < p->units; u++, bias += 8) {
                 int32_t input[4], back[4];
-                weights = product(input, x + at * p->inputs, p->inputs, weights);
-                recurrent = product(back, before, p->units, recurrent);
+                weights = multiply(input, x + at * p->inputs, p->inputs, weights);
+                recurrent = multiply(back, before, p->units, recurrent);
                 for (int i = 0; i < 4; i++) {
                     input[i] += bias[i];
                     back[i] += bias[4 + i];

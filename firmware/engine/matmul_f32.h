@@ -71,4 +71,16 @@ static inline void matmul_one(const struct matmul_f32 *m, const float *x, float 
     }
 }
 
+/* Adds the products of `depth` inputs with a group of eight rows of weights. Returns where the next begins. */
+static inline const float *matmul_add(float sum[8], const float *x, uint32_t depth, const float *w)
+{
+    for (const float *end = w + 8 * depth; w != end; w += 8) {
+        float value = *x++;
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            sum[i] = fma_f32(value, w[i], sum[i]);
+    }
+    return w;
+}
+
 #endif

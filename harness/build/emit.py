@@ -11,6 +11,7 @@ import numpy as np
 from harness.build.emit_state import state_c
 from harness.build.sizes import layer_sizes
 from harness.build.step import initializer
+from harness.image.layer_table import MOST_LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,10 +114,6 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         f" * {plan.macs} multiply-accumulates, {plan.parameters} parameters. "
         "-DHIL_PLAIN_C calls the plain C kernels. */\n"
     )
-    fast, plain = (
-        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
-    )
-    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
     constants, structs = _constants(plan)
     parts = [
         title,
@@ -125,13 +122,26 @@ def _source(graph: Graph, plan: Plan, card: str) -> str:
         "#ifdef HIL_PLAIN_C\n#define KERNEL(name) name##_plain\n#else\n#define KERNEL(name) name\n#endif\n",
         'static uint8_t arena[HIL_ARENA_BYTES] __attribute__((section(".arena"), aligned(16)));\n',
         f"extern const char hil_card[{len(card)}];\n{characters('const', 'hil_card', card)}",
-        head + _either(fast, plain),
+        *([_layer_table(graph, plan)] if _profiled(plan) else []),
         *constants,
         *([state_c(graph, plan)] if plan.state_bytes else []),
         _setup(graph, plan),
         _invoke(plan, structs),
     ]
     return "\n".join(parts)
+
+
+def _profiled(plan: Plan) -> bool:
+    """Whether inferences can be measured by layer: a model that only renames its input has none, others too many."""
+    return 0 < len({step.layer for step in plan.steps}) <= MOST_LAYERS
+
+
+def _layer_table(graph: Graph, plan: Plan) -> str:
+    fast, plain = (
+        characters("static const", "hil_layers", layer_table_json(graph, plan, plain=plain)) for plain in (False, True)
+    )
+    head = "/* For the host, which reads it from the ELF; the board's linker script keeps it out of flash. */\n"
+    return head + _either(fast, plain)
 
 
 def _either(fast: str, plain: str) -> str:
@@ -230,20 +240,20 @@ def _place(plan: Plan, tensor: Tensor) -> str:
 
 
 def _invoke(plan: Plan, structs: list[str]) -> str:
+    mark = "    if (mark)\n        mark({});\n" if _profiled(plan) else ""
     calls = [
-        f"{_call(plan, position, struct)}    if (mark)\n        mark({plan.steps[position].layer});\n"
+        _call(plan, position, struct) + mark.format(plan.steps[position].layer)
         for position, struct in enumerate(structs)
     ]
-    body = "".join(calls)
-    if not calls:  # a model that only renames its input
-        body = "    (void)mark;\n"
-    reset = ""
+    body, reset = "".join(calls), ""
     if len(plan.pieces) > 1:
         reset = (
             "static uint32_t piece; /* of the input, which is there now */\n\n"
             "int hil_model_reset(void)\n{\n    piece = 0;\n    return 0;\n}\n\n"
         )
         body = _switch([piece.calls for piece in plan.pieces], calls)
+    if not _profiled(plan):
+        return f"{reset}int hil_model_invoke(void)\n{{\n{body}    return 0;\n}}\n"
     return (
         f"{reset}/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */"
         "\n"

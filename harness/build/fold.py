@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.dilate import with_dilation
 from harness.build.graph import MOST_VALUES
 from harness.build.operators import KINDS, UNARY
 from harness.build.step import Node
@@ -25,7 +26,7 @@ _OF_SHAPES = ("RANK", "SHAPE", "ZEROS_LIKE")
 
 def fold(graph: Graph) -> Graph:
     """Return a graph that computes the same without what is known already. Tensors and operators keep their indices."""
-    return _without_transposes(fold_constants(graph))
+    return _without_transposes(with_dilation(fold_constants(graph)))
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -81,12 +82,12 @@ def _dequantized(graph: Graph, source: Tensor, index: int) -> Tensor | None:
         return None
     if source.dtype == "float16":
         return replace(target, data=source.data.astype(np.float32))
-    if source.dtype != "int8" or quantization is None:
+    if source.dtype not in ("int8", "int4") or quantization is None:
         return None
     readers = [operator for operator in graph.operators if index in operator.inputs]
     only_weights = all(reader.kind in _TAKE_INT8 and reader.inputs.index(index) == 1 for reader in readers)
     if only_weights and not any(quantization.zero_points):
-        return replace(source, index=index, dequantized=True)
+        return replace(source, index=index, dtype="int8", dequantized=True)
     along = [1] * max(len(source.shape), 1)
     if len(quantization.scales) > 1:
         along[quantization.axis] = -1

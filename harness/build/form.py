@@ -31,6 +31,8 @@ def check_graph(graph: Graph, constants: set[int], where: str) -> None:
     known = constants | set(graph.state) | inputs
     if inputs & constants:
         raise ConfigError(f"{where}: its input is a constant: {DAMAGED}")
+    for tensor in graph.inputs:
+        check_shape(graph, tensor.index, f"{where}: its input,")
     for operator in graph.operators:
         what = f"{where}: operator {operator.index} ({operator.kind})"
         _check_order(operator, len(graph.tensors), known, what)
@@ -39,8 +41,6 @@ def check_graph(graph: Graph, constants: set[int], where: str) -> None:
     for tensor in graph.outputs:
         if tensor.index not in known:
             raise ConfigError(f"{where}: nothing writes its output, tensor {tensor.index}: {DAMAGED}")
-    for tensor in graph.inputs:
-        check_shape(graph, tensor.index, where)
 
 
 def check_shape(graph: Graph, index: int, what: str) -> None:
@@ -51,9 +51,10 @@ def check_shape(graph: Graph, index: int, what: str) -> None:
     """
     tensor = graph.tensors[index]
     if any(size < 1 for size in tensor.shape):
-        shape = list(tensor.shape)
+        unknown = ", ".join(sorted({operator.kind for operator in graph.operators if operator.kind not in KINDS}))
         raise ConfigError(
-            f"{what}: tensor {index} ({tensor.name}) has no fixed shape: {shape}. Export it for one input."
+            f"{what} tensor {index} ({tensor.name}) has no fixed shape: {list(tensor.shape)}. Export it for one input, "
+            f"with all its sizes as numbers.{f' It also has operators without a kernel: {unknown}.' if unknown else ''}"
         )
 
 
@@ -83,7 +84,7 @@ def _check_form(graph: Graph, operator: Operator, kind: Kind, what: str) -> None
     sized = operator.inputs[:1] if operator.kind in RENAMES else operator.inputs  # the shape of a scalar is empty
     for index in (*sized, *operator.outputs):
         if index >= 0:
-            check_shape(graph, index, what)
+            check_shape(graph, index, f"{what}:")
     node = Node(graph, operator, graph.tensors[operator.inputs[kind.main]], graph.tensors[operator.outputs[0]])
     if not kind.fits(node):
         shapes = ", ".join(str(list(tensor.shape)) for tensor in node.tensors if tensor is not None)

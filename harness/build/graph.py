@@ -51,7 +51,10 @@ class Quantization:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor; `data` holds the values of a constant. `dequantized`: int8 weights that stand for float32."""
+    """One tensor; `data` holds the values of a constant, those of int4 as int8.
+
+    `dequantized`: int8 weights that stand for float32.
+    """
 
     index: int
     name: str

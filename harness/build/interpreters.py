@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from pydantic import ValidationError
 
+from harness.build.model_file import read_model
 from harness.errors import ConfigError
 from harness.image.model_card import TensorSpec
 
@@ -101,20 +102,21 @@ def installed() -> tuple[Name, ...]:
 
 
 def open_interpreter(model: Path, order: Sequence[Name]) -> Interpreter:
-    """Open a .tflite file in the first of some interpreters that is installed and can run it.
+    """Open a .tflite file (or a C one, as `read_model` says) in the first of some that is installed and can run it.
 
     Raises:
+        ConfigError: the file holds no model.
         NoInterpreterError: there is none; says why not, and how to install one.
     """
-    problems = []
+    content, problems = read_model(model), []
     for kind in order:
         version = _version(kind)
         if version is None:
             continue
         try:
-            made = (_TfliteMicro if kind == "tflite-micro" else _LiteRt)(model)
+            made = (_TfliteMicro if kind == "tflite-micro" else _LiteRt)(content)
             inputs, outputs = (tuple(map(_spec, details)) for details in (made.inputs, made.outputs))
-            interpreter = Interpreter(kind, version, inputs, outputs, made.infer, made.reset, _remembers(model))
+            interpreter = Interpreter(kind, version, inputs, outputs, made.infer, made.reset, _remembers(content))
             interpreter.infer([np.zeros(spec.shape, spec.dtype) for spec in inputs])
             interpreter.reset()
         except (ImportError, IndexError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -145,13 +147,13 @@ def _version(kind: Name) -> str | None:
 class _TfliteMicro:
     """A model in TensorFlow Lite Micro's interpreter: descriptions of its tensors, and what `Interpreter` calls."""
 
-    def __init__(self, model: Path) -> None:
-        import tflite  # noqa: PLC0415 (an extra)
+    def __init__(self, model: bytes) -> None:
+        import tflite  # noqa: PLC0415 (300 modules)
         from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415 (half a second, and not always installed)
 
         # It prints a complaint when it is asked for one tensor too many.
-        graph = tflite.Model.GetRootAsModel(model.read_bytes(), 0).Subgraphs(0)
-        self._open: Callable[[], Any] = lambda: runtime.Interpreter.from_file(str(model), arena_size=1 << 24)
+        graph = tflite.Model.GetRootAsModel(model, 0).Subgraphs(0)
+        self._open: Callable[[], Any] = lambda: runtime.Interpreter.from_bytes(model, arena_size=1 << 24)
         self.reset()
         self.inputs = [self._interpreter.get_input_details(i) for i in range(graph.InputsLength())]
         self.outputs = [self._interpreter.get_output_details(i) for i in range(graph.OutputsLength())]
@@ -169,13 +171,13 @@ class _TfliteMicro:
 class _LiteRt:
     """The same in LiteRT's."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter as LiteRt  # noqa: PLC0415 (a second, not always installed)
         from ai_edge_litert.interpreter import OpResolverType  # noqa: PLC0415
 
         # Its default delegate, XNNPACK, rounds otherwise than the reference kernels do.
         resolver = OpResolverType.BUILTIN_REF
-        self._open: Callable[[], Any] = lambda: LiteRt(model_path=str(model), experimental_op_resolver_type=resolver)
+        self._open: Callable[[], Any] = lambda: LiteRt(model_content=model, experimental_op_resolver_type=resolver)
         self.reset()
         self.inputs, self.outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
 
@@ -191,10 +193,10 @@ class _LiteRt:
         return [np.array(self._interpreter.get_tensor(details["index"])).reshape(-1) for details in self.outputs]
 
 
-def _remembers(model: Path) -> bool:
-    import tflite  # noqa: PLC0415 (an extra)
+def _remembers(model: bytes) -> bool:
+    import tflite  # noqa: PLC0415 (300 modules)
 
-    table = tflite.Model.GetRootAsModel(model.read_bytes(), 0)
+    table = tflite.Model.GetRootAsModel(model, 0)
     graph = table.Subgraphs(0)
     codes = {table.OperatorCodes(i).BuiltinCode() for i in range(table.OperatorCodesLength())}
     kept = any(graph.Tensors(i).IsVariable() for i in range(graph.TensorsLength()))

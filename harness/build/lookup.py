@@ -1,4 +1,4 @@
-"""Tables of int8 operators with one input: what TFLite Micro gives for each of the 256 values.
+"""Tables: what TFLite Micro gives for each of the 256 values of int8, and for steps of int16.
 
 Logistic and tanh are gemmlowp's fixed-point functions, hard-swish is TFLite's in 16 bits. A signed number Qi has i
 integer and 31 - i fractional bits.
@@ -7,7 +7,7 @@ integer and 31 - i fractional bits.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,11 @@ def sigmoid_s16() -> NDArray[np.uint16]:
     """Return the logistic function of i / 24 for i = 0 ... 255 in 16 bits, from which that of any int16 is made."""
     values = [min(round(65536 / (1 + math.exp(-i / 24))) + (_ONE_MORE >> i & 1), 65535) for i in range(256)]
     return np.array(values, np.uint16)
+
+
+#: Where TFLite's table of sigmoid(i / 24) in 16 bits is one above the nearest value.
+_ONE_ABOVE = (4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45,
+              46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255)  # fmt: skip
 
 
 def table(function: Callable[[int], int]) -> NDArray[np.int8]:
@@ -212,3 +217,31 @@ def _high_mul_16(a: int, b: int) -> int:
 
 def _to_16_bits(multiplier: int) -> int:
     return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1)
+
+
+def sigmoid_steps() -> NDArray[np.uint16]:
+    """Return TFLite's table of sigmoid(i / 24) in 16 bits, [256]."""
+    steps = np.arange(256)
+    table = np.floor(65536 / (1 + np.exp(-steps / 24)) + 0.5) + np.isin(steps, _ONE_ABOVE)
+    return table.astype(np.uint16)
+
+
+def interpolated(function: Callable[[NDArray[Any]], NDArray[Any]], step: np.float32, zero: int) -> NDArray[np.int16]:
+    """Return TFLite's table of a function of int16, computed in float32, for outputs of scale 2/65535.
+
+    512 values, each shifted by half of what a straight line to the next one misses in the middle, and a last one.
+    """
+    ends = step * np.array([-32768 - zero, 32767 - zero], np.float32)
+    unit, half = np.float32(2) / np.float32(65535), (ends[1] - ends[0]) / np.float32(512) / np.float32(2)
+    factor = np.float32(65536) / (unit * np.float32(32767) - unit * np.float32(-32768))
+    at = ends[0] + np.arange(513, dtype=np.float32) * (2 * half)
+    exact, values = function(at) * factor, _away(function(at) * factor)
+    error = _away((exact[1:] + values[:-1]) / 2) - _away(function(at[:-1] + half) * factor)
+    values[:-1] -= _away(error / 2)
+    values[-1] = _away(function(ends[1:]) * factor)[0]
+    return np.asarray(np.clip(values, -32768, 32767), np.int16)
+
+
+def _away(values: NDArray[Any]) -> NDArray[Any]:
+    """Round halves away from zero."""
+    return np.asarray(np.trunc(values + np.copysign(np.float32(0.5), values)), np.float32)

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 from harness.build.fold import fold
 from harness.build.lower_move import assign_variable
 from harness.build.operators import KINDS, PAIRS
+from harness.build.refusals import no_kernel, report
 from harness.build.step import Alias, Node, RefusedError, Step
-from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.build.graph import Graph, Operator
-
-#: What a model may take and give.
-_CARD_TYPES = ("int8", "uint8", "int16", "int32", "float32")
-
-_SHOWN = 4  # operators that are refused for one reason
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ def _lower(graph: Graph, copied: set[int]) -> tuple[Program, set[int]]:
             named[part.output.index] = len(steps)
     computed = {storage[t.index].root for t in (*graph.inputs, *(step.output for step in steps))} | set(graph.state)
     constant = any(storage[tensor.index].root not in computed for tensor in graph.outputs)
-    _report(graph, refusals, constant=constant and not refusals)
+    report(graph, refusals, constant=constant and not refusals)
     uses = [(x.index, position) for position, step in enumerate(steps) for x in step.inputs]
     uses += [(tensor.index, len(steps)) for tensor in graph.outputs]
     assigned = [
@@ -120,60 +115,10 @@ def _made(graph: Graph, operator: Operator, copied: set[int]) -> Sequence[Step |
         node = replace(node, x=node.second)
     if node.x.data is not None and kind is not None:
         raise node.refused("a constant input", "a model whose constants were folded by the converter")
-    types = f"{node.x.dtype} to {node.y.dtype}"
-    lowering = None if kind is None else kind.lower.get(types)
+    lowering = None if kind is None else kind.lower.get(f"{node.x.dtype} to {node.y.dtype}")
     if lowering is None:
-        raise node.refused(f"no kernel for {types}", _advice(node))
+        raise no_kernel(node, known=kind is not None)
     if operator.kind == "READ_VARIABLE" and operator.inputs[0] in copied:
         lowering = assign_variable
     made = lowering(node)
     return made if isinstance(made, tuple) else (made,)
-
-
-def _advice(node: Node) -> str:
-    """Return what the user of a model can do whose operator has no kernel."""
-    dtypes = {node.x.dtype, node.y.dtype}
-    if node.kind not in KINDS:
-        return "other layers in its place (docs/engine.md has a list), or the model cut before it; or a kernel for it"
-    if "int16" in dtypes:
-        return "int8 activations: convert it without 16x8"
-    if "uint8" in dtypes:
-        return "int8: convert it with full int8 (TFLITE_BUILTINS_INT8 and a representative data set)"
-    return "int8 or float32 throughout: docs/engine.md says which types each operator takes"
-
-
-def _report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) -> None:
-    """Raise one error for everything that can't be compiled, each reason once."""
-    reasons: dict[tuple[str, str, str], list[int]] = {}
-    for refusal in refusals:
-        key = refusal.operator.kind, refusal.what, refusal.needed
-        reasons.setdefault(key, []).append(refusal.operator.index)
-    lines = [
-        f"{_operators(indices)} ({k}): {what}. Needed: {needed}." for (k, what, needed), indices in reasons.items()
-    ]
-    if constant:
-        lines.append("its output is a constant, which nothing computes. Export it again.")
-    ends = (*(("input", tensor) for tensor in graph.inputs), *(("output", tensor) for tensor in graph.outputs))
-    lines += [
-        f"its {what} is {tensor.dtype}. Needed: one of {', '.join(_CARD_TYPES)}."
-        for what, tensor in ends
-        if tensor.dtype not in _CARD_TYPES
-    ]
-    lines += [
-        f"its {what} is {tensor.dtype} without a scale. Needed: a model that was quantized by a converter."
-        for what, tensor in ends
-        if tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None
-    ]
-    if not lines:
-        return
-    if len(lines) == 1:
-        raise ConfigError(f"{graph.source}: {lines[0]}")
-    text = "\n".join(f"  {line}" for line in lines)
-    raise ConfigError(f"{graph.source}: can't be compiled, for {len(lines)} reasons:\n{text}")
-
-
-def _operators(indices: Sequence[int]) -> str:
-    if len(indices) == 1:
-        return f"operator {indices[0]}"
-    shown = ", ".join(map(str, indices[:_SHOWN]))
-    return f"operators {shown}{f' and {len(indices) - _SHOWN} more' if len(indices) > _SHOWN else ''}"

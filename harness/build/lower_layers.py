@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.filters import Filters, filters_of, real_scales
 from harness.build.requantize import Channel, channel
 from harness.build.step import Array, Window, initializer
 
@@ -19,29 +20,6 @@ if TYPE_CHECKING:
 _QUAD = (0, 2, 1, 3)
 
 
-@dataclass(frozen=True, eq=False)
-class _Weights:
-    """Weights with output channels first, float32, or int8 with the scale of each channel; bias [channels]."""
-
-    values: NDArray[np.generic]
-    bias: NDArray[np.generic]
-    scales: tuple[float, ...]
-
-    @property
-    def type(self) -> str:
-        """What the names of float kernels and structs end in: float32 weights, or weights of 8 bits."""
-        return "w8" if self.scales else "f32"
-
-    @property
-    def parameters(self) -> int:
-        return self.values.size + self.bias.size
-
-    def arrays(self, fast: NDArray[np.generic], plain: NDArray[np.generic] | None = None) -> tuple[Array, ...]:
-        """The constants of a float layer, with the weights laid out for the kernels."""
-        scales = (Array("scales", np.array(self.scales, np.float32)),) if self.scales else ()
-        return (Array("weights", fast, plain), *scales, Array("bias", self.bias))
-
-
 def convolution(node: Node) -> Step:
     """Return the call of a convolution; a 1 x 1 one with stride 1 has a kernel of its own."""
     _, k_h, k_w, in_c = node.second.shape
@@ -49,7 +27,7 @@ def convolution(node: Node) -> Step:
     if in_c * groups != window.in_c or window.out_c % groups:
         what = f"weights for {in_c} of {window.in_c} input channels and {window.out_c} output channels"
         raise node.refused(what, "channels that groups share evenly")
-    return _convolution(node, window, _weights(node, axis=0), groups)
+    return _convolution(node, window, filters_of(node, axis=0), groups)
 
 
 def transposed(node: Node) -> Step:
@@ -58,7 +36,7 @@ def transposed(node: Node) -> Step:
     window = node.window(k_h, k_w, transposed=True)
     if in_c != window.in_c:
         raise node.refused(f"weights for {in_c} of {window.in_c} input channels", "weights for all of them")
-    given = _weights(node, axis=0, bias=3)
+    given = filters_of(node, axis=0, bias=3)
     turned = np.ascontiguousarray(given.values.reshape(-1, k_h, k_w, in_c)[:, ::-1, ::-1])
     macs = node.x.elements * window.taps * window.out_c
     return _spread(node, window, replace(given, values=turned), (node.option("StrideH"), node.option("StrideW")), macs)
@@ -67,7 +45,7 @@ def transposed(node: Node) -> Step:
 def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
-    weights = _weights(node, axis=3)
+    weights = filters_of(node, axis=3)
     if window.in_c == 1 or node.dilation != (1, 1):
         return _convolution(node, window, weights, window.in_c)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
@@ -85,7 +63,7 @@ def depthwise(node: Node) -> Step:
             macs=macs,
             parameters=weights.parameters,
         )
-    int8 = _Int8(node, weights)
+    int8 = Int8(node, weights)
     channels, fast = int8.channels(weights.bias, int8.bounds(255))
     padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
     return node.step(
@@ -96,14 +74,14 @@ def depthwise(node: Node) -> Step:
         Array("channels", channels),
         has_plain=True,
         window=window,
-        scratch_bytes=_band_bytes(window),
-        scratch_of=_band_bytes,
+        scratch_bytes=band_bytes(window),
+        scratch_of=band_bytes,
         macs=macs,
         parameters=weights.parameters,
     )
 
 
-def _band_bytes(window: Window) -> int:
+def band_bytes(window: Window) -> int:
     """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
     return 8 * (window.taps + window.k_h * width)
@@ -113,7 +91,7 @@ def fully_connected(node: Node) -> Step:
     """Return the call of a matrix by vector product."""
     if node.operator.options.get("WeightsFormat", 0) != 0:
         raise node.refused("shuffled weights", "weights in the default format")
-    weights = _weights(node, axis=0)
+    weights = filters_of(node, axis=0)
     outputs, depth = weights.values.shape
     sizes = {"rows": node.x.elements // depth, "depth": depth, "outputs": outputs}
     macs = node.x.elements // depth * weights.values.size
@@ -122,7 +100,7 @@ def fully_connected(node: Node) -> Step:
         arrays = weights.arrays(groups_of_eight(weights.values), weights.values)
         fields = sizes | node.float_limits()
         return node.step(kernel, kernel, fields, *arrays, has_plain=True, macs=macs, parameters=weights.parameters)
-    packed, arrays, quant = _Int8(node, weights).matrix(weights.values[:, np.newaxis, :])
+    packed, arrays, quant = Int8(node, weights).matrix(weights.values[:, np.newaxis, :])
     return node.step(
         "hil_fully_connected_s8" if packed else "hil_fully_connected_s8_plain",
         "hil_fully_connected_s8",
@@ -135,7 +113,7 @@ def fully_connected(node: Node) -> Step:
     )
 
 
-def _spread(node: Node, window: Window, weights: _Weights, up: tuple[int, int], macs: int, groups: int = 1) -> Step:
+def _spread(node: Node, window: Window, weights: Filters, up: tuple[int, int], macs: int, groups: int = 1) -> Step:
     """Return the call of the kernel for what is dilated, grouped or transposed; patches don't know its window."""
     (dilation_h, dilation_w), (up_h, up_w) = node.dilation, up
     spread = {"dilation_h": dilation_h, "dilation_w": dilation_w, "up_h": up_h, "up_w": up_w, "groups": groups}
@@ -144,14 +122,14 @@ def _spread(node: Node, window: Window, weights: _Weights, up: tuple[int, int], 
         name, arrays = f"hil_conv_any_{weights.type}", weights.arrays(weights.values)
         fields |= node.float_limits()
     else:
-        int8 = _Int8(node, weights)
+        int8 = Int8(node, weights)
         channels, _ = int8.channels(weights.bias, int8.bounds(255))
         name, arrays = "hil_conv_any_s8", (Array("weights", weights.values), Array("channels", channels))
         fields["quant"] = int8.quant(fast=False)
     return node.step(name, name, fields, *arrays, macs=macs, parameters=weights.parameters)
 
 
-def _convolution(node: Node, window: Window, weights: _Weights, groups: int = 1) -> Step:
+def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) -> Step:
     macs, row = window.pixels * weights.values.size, window.k_w * window.in_c
     if groups > 1 or node.dilation != (1, 1):
         return _spread(node, window, weights, (1, 1), macs, groups)
@@ -168,7 +146,7 @@ def _convolution(node: Node, window: Window, weights: _Weights, groups: int = 1)
             macs=macs,
             parameters=weights.parameters,
         )
-    packed, arrays, quant = _Int8(node, weights).matrix(weights.values.reshape(window.out_c, window.k_h, row))
+    packed, arrays, quant = Int8(node, weights).matrix(weights.values.reshape(window.out_c, window.k_h, row))
     fast, run = "hil_conv1x1_s8" if window.pointwise else "hil_conv_s8", row + -row % 4
     return node.step(
         fast if packed else "hil_conv_s8_plain",
@@ -184,20 +162,15 @@ def _convolution(node: Node, window: Window, weights: _Weights, groups: int = 1)
     )
 
 
-class _Int8:
+class Int8:
     """The constants of an int8 layer."""
 
-    def __init__(self, node: Node, weights: _Weights) -> None:
+    def __init__(self, node: Node, weights: Filters) -> None:
         x, y = node.quantization(node.x), node.quantization(node.y)
         low, high = node.limits()
         self._fields = {"in_zero": x.zero, "out_zero": y.zero, "act_min": low, "act_max": high}
         self._weights = weights
-        #: Per channel, input scale x weight scale / output scale.
-        self._reals = [x.scale * scale / y.scale for scale in weights.scales]
-        if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
-            # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
-            product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
-            self._reals = [product / y.scale] * len(weights.values)
+        self._reals = real_scales(node, weights)
 
     def quant(self, *, fast: bool) -> str:
         """Return struct hil_quant."""
@@ -240,37 +213,6 @@ class _Int8:
         totals = 128 * np.abs(wide).sum(axis=(1, 2))
         packed = None if np.abs(bias).max() >= 1 << 31 else packed_rows(rows)
         return None if packed is None else (packed, *self.channels(bias, np.abs(bias) + totals))
-
-
-def _weights(node: Node, axis: int, bias: int = 2) -> _Weights:
-    """Return the weights with output channels first; their channels are counted along `axis` in the file.
-
-    `bias` is the position of the bias among the inputs.
-    """
-    filters, computes = node.second, node.x.dtype
-    if filters.data is None or (filters.dtype != computes and not filters.dequantized):
-        needed = "float32 weights, int8 ones behind a DEQUANTIZE, or a full-int8 model"
-        what = f"weights that are not constant {computes} ({filters.dtype})"
-        raise node.refused(what, "full-int8 weights" if computes == "int8" else needed)
-    values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
-    count = len(values)
-    scales: tuple[float, ...] = ()
-    if filters.dtype == "int8":
-        quantization = node.quantization(filters)
-        if any(quantization.zero_points):
-            raise node.refused("weights with a zero point", "symmetric weights")
-        scales = quantization.scales
-        if len(scales) > 1 and (len(scales) != count or quantization.axis != axis):
-            raise node.refused("scales along another dimension than outputs", "one scale per output")
-        scales = scales if len(scales) > 1 else scales * count
-    kind = "int32" if computes == "int8" else "float32"
-    added = np.zeros(count, kind)
-    given = node.tensors[bias] if len(node.tensors) > bias else None
-    if given is not None:
-        if given.data is None or given.dtype != kind or given.shape != (count,):
-            raise node.refused(f"a bias that is not constant {kind}", f"{kind} bias")
-        added = given.data.astype(kind)
-    return _Weights(values, added, scales)
 
 
 def packed_rows(rows: NDArray[np.generic]) -> NDArray[np.int8] | None:

@@ -122,6 +122,18 @@ def assign_variable(node: Node) -> Step:
     return node.step("hil_copy_rows", "hil_copy_rows", fields)
 
 
+def batches(node: Node) -> Alias:
+    """Refuse an image in pieces; what is dilated by them doesn't come here.
+
+    Raises:
+        ConfigError: always.
+    """
+    what = "not around one convolution of stride 1 without padding, with constant sizes and scales kept"
+    if node.kind == "SPACE_TO_BATCH_ND" and node.x.dtype != "float32":
+        what = f"with integers as padding, which TFLite Micro leaves undefined, or {what}"
+    raise node.refused(what, "a convolution with dilation_rate, as newer converters write it")
+
+
 def check_scales(node: Node, x: Tensor, y: Tensor) -> None:
     """Refuse values that would have to be scaled to stand in an output; TFLite Micro doesn't look."""
     if y.dtype not in ("int8", "uint8", "int16"):

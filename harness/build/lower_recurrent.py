@@ -90,6 +90,56 @@ def lstm(node: Node) -> Step:
     )
 
 
+def svdf(node: Node) -> Step:
+    """Return the call of an SVDF, whose state of int8 or int16 has the weights over time in its type."""
+    state, (batches, inputs) = _state(node, 4), node.x.shape
+    filters, rank = node.second.shape[0], node.option("Rank")
+    memory = state.elements // (batches * filters)
+    units = filters // rank
+    if units * rank != filters or batches * filters * memory != state.elements or node.y.shape != (batches, units):
+        raise ValueError(f"rank {rank} of {filters} filters, state {state.shape}, output {node.y.shape}")
+    float32 = node.x.dtype == "float32"
+    weights = _constant(node, 1, node.x.dtype, (filters, inputs))
+    time = _constant(node, 2, state.dtype, (filters, memory))
+    bias = _constant(node, 3, "float32" if float32 else "int32", (units,))
+    sizes = {"batches": batches, "inputs": inputs, "filters": filters, "rank": rank, "memory": memory}
+    more = {
+        "kept": (state,),
+        "macs": batches * (weights.size + time.size),
+        "parameters": weights.size + time.size + bias.size,
+    }
+    if float32:
+        arrays = (Array("weights", groups_of_eight(weights)), Array("time", time), Array("bias", bias))
+        return node.step("hil_svdf_f32", "hil_svdf_f32", sizes | node.float_limits(), *arrays, **more)
+    if state.dtype not in ("int8", "int16"):
+        raise node.refused(f"a state of {state.dtype}", "one of int8 or int16")
+    kept, x, y = (node.quantization(tensor) for tensor in (state, node.x, node.y))
+    scales = [
+        np.float32(scale) for scale in (x.scale, _weight_scale(node, 1), kept.scale, _weight_scale(node, 2), y.scale)
+    ]
+    packed, wide = packed_rows(weights[:, np.newaxis, :]), state.dtype == "int16"
+    kernel = "hil_svdf_s8_s16" if wide else "hil_svdf_s8"
+    offsets = -x.zero * weights.astype(np.int64).sum(axis=1)
+    return node.step(
+        kernel if packed is not None else f"{kernel}_plain",
+        "hil_svdf_s8",
+        sizes
+        | {
+            "feature": _scaling(float(scales[0] * scales[1] / scales[2])),
+            "output": _scaling(float(scales[2] * scales[3] / scales[4])),
+            "state_zero": kept.zero,
+            "out_zero": y.zero,
+        },
+        Array("weights", weights if packed is None else packed, weights),
+        Array("offsets", offsets.astype(np.int32)),
+        Array("time_s16" if wide else "time_s8", time),
+        Array("bias", bias),
+        has_plain=packed is not None,
+        overread_bytes=-inputs % 4,
+        **more,
+    )
+
+
 def _scalings(node: Node, hidden: Tensor, cell: Tensor, clip: float) -> dict[str, object]:
     """Return the fields of struct hil_lstm_s8 that follow from scales, computed as TFLite Micro does."""
     check_scales(node, hidden, node.y)

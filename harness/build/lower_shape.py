@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from harness.build.step import Node, Step
 
 
+#: What the names of kernels call types.
+_SHORT = {"int8": "s8", "int16": "s16", "float32": "f32"}
+
+
 def pad(node: Node) -> Step:
     """Return the call of a padding, by the value that stands for 0 or (PADV2) by a constant."""
     x, y = node.x, node.y
@@ -36,7 +40,7 @@ def pad(node: Node) -> Step:
         "before": _sizes(before),
         "value": f"{value!r}f" if abs(value) != float("inf") else "INFINITY" if value > 0 else "-INFINITY",
     }
-    return node.step("hil_pad_s8" if y.dtype == "int8" else "hil_pad_f32", "hil_pad", fields)
+    return node.step(f"hil_pad_{_SHORT[y.dtype]}", "hil_pad", fields)
 
 
 def _padding(node: Node) -> tuple[list[int], list[int], list[int]]:
@@ -75,7 +79,9 @@ def pool(node: Node) -> Step:
     if node.x.dtype == "float32":
         return node.step(f"{name}_f32", "hil_pool_f32", node.float_limits(), window=node.window(*size))
     if node.quantization(node.y) != node.quantization(node.x):
-        raise node.refused("input and output of different scales", "a pooling that changes scale")
+        raise node.refused(
+            "input and output of different scales", "the same scale and zero point for both, as converters give"
+        )
     window, (low, high) = node.window(*size), node.limits()
     simple = name == "hil_max_pool" and window.in_c % 4 == 0 and (low, high) == (-128, 127)
     kernel = f"{name}_s8" if simple or name == "hil_average_pool" else f"{name}_s8_plain"
@@ -220,12 +226,14 @@ def softmax(node: Node) -> Step:
     if node.x.dtype == "float32":
         return node.step("hil_softmax_f32", "hil_softmax_f32", {**fields, "beta": f"{beta!r}f"})
     before, after = node.quantization(node.x), node.quantization(node.y)
-    if (after.scale, after.zero) != (1 / 256, -128):
+    wide = node.y.dtype == "int16"
+    prescribed, zero, slack = (1 / 65536, -32768, 0.001) if wide else (1 / 256, -128, 0.0)
+    if abs(after.scale - prescribed) > slack * prescribed or after.zero != zero:
         what = f"output scale {after.scale} and zero point {after.zero}"
-        raise node.refused(what, "1/256 and -128, which TFLite prescribes")
+        raise node.refused(what, f"1/{round(1 / prescribed)} and {zero}, which TFLite prescribes")
     try:
         multiplier, shift, least = softmax_scaling(beta, before.scale)
     except ValueError as error:
         raise node.refused(str(error), "an input of a greater scale") from error
     fields |= {"multiplier": multiplier, "left_shift": shift, "diff_min": least}
-    return node.step("hil_softmax_s8", "hil_softmax_s8", fields)
+    return node.step("hil_softmax_s8_s16" if wide else "hil_softmax_s8", "hil_softmax_s8", fields)

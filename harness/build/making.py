@@ -17,7 +17,8 @@ from harness.build.plan import plan_memory
 from harness.build.sizes import check_output, check_plan, check_regions, explain, layer_sizes, too_large
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
 from harness.build.tflite_file import parse_tflite
-from harness.build.toolchain import compile_units, link
+from harness.build.toolchain import compile_units, first_lines, link
+from harness.build.unresolved import explain_unresolved
 from harness.errors import ConfigError
 from harness.files.replacing import replacing
 from harness.image.elf import load_image
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from harness.build.sources import Target
     from harness.build.toolchain import Region, Toolchain, Unit
     from harness.image.elf import Image
-
-_UNDEFINED = re.compile(r"undefined reference to `([^']+)'")
-_SYSTEM_CALLS = {"_close", "_exit", "_fstat", "_getpid", "_isatty", "_kill", "_lseek", "_read", "_write"}
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,9 @@ def make_image(
             left = fullest.size_bytes - fullest.used_bytes
             problem = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack."
             raise too_large(parts.source, kind, [problem], parts.why)
-        raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{_hint(linked.problem)}")
+        names = {str(made): str(unit.source) for made, unit in zip(objects, parts.units, strict=True)}
+        problem = first_lines(explain_unresolved(linked.problem, linked.map, names))
+        raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{problem}")
     image = load_image(elf, kind)
     checked = "" if verify is None else verify(image)
     try:
@@ -191,21 +191,3 @@ def working_folder() -> Iterator[Path]:
     """Give a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="hil-build-") as folder:
         yield Path(folder).resolve()
-
-
-def _hint(problem: str) -> str:
-    """Return what the linker said, in our words where it is about functions that aren't there."""
-    missing = sorted(set(_UNDEFINED.findall(problem)))
-    if not missing:
-        return problem
-    lines = [f"functions or variables that nothing defines: {', '.join(missing)}"]
-    if {"hil_model_setup", "hil_model_invoke", "__real_hil_model_setup"} & set(missing):
-        lines.append('An engine must define hil_model_setup() and hil_model_invoke() (hil_model.h), extern "C" in C++.')
-    if "_sbrk" in missing:
-        lines.append("Something calls malloc() or new. Give it a heap with --heap BYTES, or avoid it.")
-    if _SYSTEM_CALLS & set(missing):
-        lines.append(
-            "Something prints, aborts or opens files, and there is no operating system. Leave it out, or define "
-            "the missing functions yourself."
-        )
-    return "\n".join(lines)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.build import (
@@ -15,7 +14,21 @@ from harness.build import (
     lower_shape,
     lower_values,
 )
+from harness.build.fits import any_shapes as _any_shapes
+from harness.build.fits import is_arg_max as _is_arg_max
+from harness.build.fits import is_convolution as _is_convolution
+from harness.build.fits import is_depthwise as _is_depthwise
+from harness.build.fits import is_joined as _is_joined
+from harness.build.fits import is_mean as _is_mean
+from harness.build.fits import is_packed as _is_packed
+from harness.build.fits import is_padding as _is_padding
+from harness.build.fits import is_pool as _is_pool
+from harness.build.fits import is_product as _is_product
+from harness.build.fits import is_softmax as _is_softmax
+from harness.build.fits import is_window as _is_window
+from harness.build.fits import one_for_one as _one_for_one
 from harness.build.graph import ITEM_BYTES
+from harness.build.widths import of_any_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,90 +37,6 @@ if TYPE_CHECKING:
 
     Lower = Callable[[Node], Step | Alias | tuple[Step | Alias, ...]]
     Fits = Callable[[Node], bool]
-
-
-def _one_for_one(node: Node) -> bool:
-    """Whether the output has the values of the only computed input."""
-    return node.x.elements == node.y.elements
-
-
-def _is_softmax(node: Node) -> bool:
-    return _one_for_one(node) and bool(node.x.shape)
-
-
-def _is_window(node: Node) -> bool:
-    return len(node.x.shape) == len(node.y.shape) == 4
-
-
-def _is_pool(node: Node) -> bool:
-    return _is_window(node) and node.x.shape[3] == node.y.shape[3]
-
-
-def _is_convolution(node: Node) -> bool:
-    filters = node.second.shape
-    return _is_window(node) and len(filters) == 4 and filters[0] == node.y.shape[3]
-
-
-def _is_depthwise(node: Node) -> bool:
-    filters = node.second.shape
-    if not _is_window(node) or len(filters) != 4:
-        return False
-    return filters[0] == 1 and filters[3] == node.y.shape[3] and node.y.shape[3] % node.x.shape[3] == 0
-
-
-def _is_product(node: Node) -> bool:
-    if len(node.second.shape) != 2:
-        return False
-    outputs, depth = node.second.shape
-    return node.x.elements % depth == 0 and node.y.elements == node.x.elements // depth * outputs
-
-
-def _is_padding(node: Node) -> bool:
-    amounts = node.second
-    if amounts.shape != (len(node.x.shape), 2) or len(node.x.shape) != len(node.y.shape):
-        return False
-    return amounts.data is None or bool((amounts.data.astype(float) >= 0).all())
-
-
-def _is_mean(node: Node) -> bool:
-    axes, rank = node.second.data, len(node.x.shape)
-    if axes is None:
-        return True  # refused by its lowering, in other words
-    over = {int(axis) for axis in axes.flat}
-    if any(not -rank <= axis < rank for axis in over):
-        return False
-    left = [size for d, size in enumerate(node.x.shape) if d not in over and d - rank not in over]
-    return math.prod(left) == node.y.elements
-
-
-def _is_arg_max(node: Node) -> bool:
-    return bool(node.x.shape) and node.y.elements * node.x.shape[-1] == node.x.elements
-
-
-def _is_joined(node: Node) -> bool:
-    """Whether the inputs are of the output's shape but along the axis, where they add up to it."""
-    whole, axis = node.y.shape, node.option("Axis")
-    parts = [part.shape for part in node.tensors if part is not None]
-    if not -len(whole) <= axis < len(whole) or len(parts) < len(node.tensors):
-        return False
-    axis %= len(whole)
-    if any((*part[:axis], whole[axis], *part[axis + 1 :]) != whole for part in parts):
-        return False
-    return sum(part[axis] for part in parts) == whole[axis]
-
-
-def _is_packed(node: Node) -> bool:
-    """Whether the inputs are of one shape, which the output has along one dimension more."""
-    whole, axis = node.y.shape, node.option("Axis")
-    if not -len(whole) <= axis < len(whole):
-        return False
-    axis %= len(whole)
-    part = (*whole[:axis], *whole[axis + 1 :])
-    return whole[axis] == len(node.tensors) and all(x is not None and x.shape == part for x in node.tensors)
-
-
-def _any_shapes(_node: Node) -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -140,8 +69,9 @@ def _both(lower: Lower) -> dict[str, Lower]:
 _STRIDES = ("Padding", "StrideW", "StrideH")
 _CONV = (*_STRIDES, "DilationWFactor", "DilationHFactor", "FusedActivationFunction")
 _POOL = ("Pool2DOptions", *_STRIDES, "FilterWidth", "FilterHeight", "FusedActivationFunction")
-_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat")
+_DENSE = ("FullyConnectedOptions", "FusedActivationFunction", "WeightsFormat", "QuantizedBiasType")
 _LSTM = ("UnidirectionalSequenceLSTMOptions", "FusedActivationFunction", "CellClip", "TimeMajor")
+_SOFTMAX = {**_both(lower_shape.softmax), "int8 to int16": lower_shape.softmax}
 _UNARY = _both(lower_values.unary)
 _FLOAT = {"float32 to float32": lower_values.unary}
 _FLOAT_BINARY = {"float32 to float32": lower_elementwise.binary}
@@ -177,10 +107,11 @@ def _any_type(lower: Lower) -> dict[str, Lower]:
 
 _MOVES = _any_type(lower_move.moves)
 _SELECT = {f"{t} to {t}": lower_broadcast.select for t in ("bool", "int8", "uint8", "int16", "int32", "float32")}
+_BATCHES = _any_type(lower_move.batches)
 _SLICES = ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask")
 
 #: Where only the table of options is named, what it says is in the tensors' shapes, too.
-KINDS: Mapping[str, Kind] = {
+_KINDS = {
     "ABS": Kind(("AbsOptions",), (1, 1), _one_for_one, _UNARY),
     "ADD": Kind(("AddOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_values.binary) | _NUMBERS),
     "ARG_MAX": Kind(("ArgMaxOptions",), (2, 2), _is_arg_max, _ARG_MAX),
@@ -189,6 +120,7 @@ KINDS: Mapping[str, Kind] = {
         ("AssignVariableOptions",), (2, 2), _any_shapes, _any_type(lower_move.assign_variable), outputs=(0, 0)
     ),
     "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
+    "BATCH_TO_SPACE_ND": Kind(("BatchToSpaceNDOptions",), (3, 3), _any_shapes, _BATCHES),
     "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
     "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
     "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
@@ -200,7 +132,9 @@ KINDS: Mapping[str, Kind] = {
         _any_type(lower_move.together),
         main=-1,
     ),
-    "CONV_2D": Kind(("Conv2DOptions", *_CONV), (2, 3), _is_convolution, _both(lower_layers.convolution)),
+    "CONV_2D": Kind(
+        ("Conv2DOptions", *_CONV, "QuantizedBiasType"), (2, 3), _is_convolution, _both(lower_layers.convolution)
+    ),
     "COS": Kind(("CosOptions",), (1, 1), _one_for_one, _FLOAT),
     "CUMSUM": Kind(("CumsumOptions", "Exclusive", "Reverse"), (2, 2), _one_for_one, _SUMS),
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
@@ -273,7 +207,8 @@ KINDS: Mapping[str, Kind] = {
     "SHAPE": Kind(("ShapeOptions",), (1, 1), _any_shapes),
     "SIN": Kind(("NONE",), (1, 1), _one_for_one, _FLOAT),
     "SLICE": Kind(("SliceOptions",), (3, 3), _any_shapes, _MOVES),
-    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _both(lower_shape.softmax)),
+    "SPACE_TO_BATCH_ND": Kind(("SpaceToBatchNDOptions",), (3, 3), _any_shapes, _BATCHES),
+    "SOFTMAX": Kind(("SoftmaxOptions", "Beta"), (1, 1), _is_softmax, _SOFTMAX),
     "SPACE_TO_DEPTH": Kind(("SpaceToDepthOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "SPLIT": Kind(("SplitOptions", "NumSplits"), (2, 2), _any_shapes, _MOVES, outputs=(1, _MANY), main=1),
     "SPLIT_V": Kind(("SplitVOptions", "NumSplits"), (3, 3), _any_shapes, _MOVES, outputs=(1, _MANY)),
@@ -288,6 +223,9 @@ KINDS: Mapping[str, Kind] = {
         ("SubOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _both(lower_elementwise.binary) | _NUMBERS
     ),
     "SUM": Kind(("ReducerOptions",), (2, 2), _is_mean, _both(lower_elementwise.reduction)),
+    "SVDF": Kind(
+        ("SVDFOptions", "Rank", "FusedActivationFunction"), (5, 5), _any_shapes, _both(lower_recurrent.svdf), needed=3
+    ),
     "TANH": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "TILE": Kind(("TileOptions",), (2, 2), _any_shapes, _MOVES),
     "TRANSPOSE": Kind(("TransposeOptions",), (2, 2), _one_for_one, _MOVES),
@@ -304,8 +242,10 @@ KINDS: Mapping[str, Kind] = {
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 
+KINDS: Mapping[str, Kind] = {n: replace(kind, lower=of_any_width(n, kind.lower)) for n, kind in _KINDS.items()}
+
 #: Functions of one value: what stands beside it doesn't matter.
-UNARY = tuple(name for name, kind in KINDS.items() if kind.lower in (_UNARY, _FLOAT))
+UNARY = tuple(name for name, kind in _KINDS.items() if kind.lower in (_UNARY, _FLOAT))
 
 #: Functions of two tensors, the first of which may be the constant.
 PAIRS = (

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.build.emit import characters
+from harness.build.kept import KeptObject, digest, names_of_headers
 from harness.build.making import Made, Making, Parts, make_image, working_folder
 from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit
 from harness.errors import ConfigError, ImageError
 from harness.files.json_file import parse_json
+from harness.files.replacing import replacing
 from harness.image.model_card import ModelCard, parse_card
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SOURCE_SUFFIXES = (".c", ".S", *CXX_SUFFIXES)
@@ -68,10 +73,10 @@ def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: is not a folder, but --include names it")
     with working_folder() as work:
-        generated = work / "generated"
-        generated.mkdir()
+        kept = None if making.kept is None else making.kept / f"{engine.folder.name}-{_name(engine, making)}"
+        generated = (kept or work) / "generated"
         card_source = _write_card(engine, making, generated)
-        units = _units(engine, making, sources, generated)
+        units = _units(engine, making, sources, generated, kept)
         if card_source is not None:
             units.append(Unit(card_source, (*firmware_options(making.target), f"-I{generated}")))
         libraries = [str(path) for path in engine.files(".a")]
@@ -85,7 +90,16 @@ def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
             raise ConfigError(message) if "model card" in str(error) else error from None
 
 
-def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Path) -> list[Unit]:
+def _name(engine: OwnEngine, making: Making) -> str:
+    """Return what tells the objects of this engine from those of another one, and for another kind of board."""
+    return _short(f"{engine.folder.resolve()} {making.target.kind.name}")
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Path, kept: Path | None) -> list[Unit]:
     target = making.target
     # A model_config.h of the user's own counts before a generated one.
     places = [engine.folder, engine.folder / "include", *engine.includes, generated, target.firmware / "agent"]
@@ -94,7 +108,14 @@ def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Pa
     options += [f"-ffile-prefix-map={engine.folder}=engine", f"-ffile-prefix-map={generated}=generated"]
     config = engine.folder if (engine.folder / "model_config.h").is_file() else generated
     units = firmware_units(target, config, engine=False)
-    units += [own_unit(target, source, options) for source in sources]
+    seen = cache(digest)
+    key = "" if kept is None else names_of_headers(place for place in places if place.is_dir())
+
+    def object_of(source: Path) -> KeptObject | None:
+        below = source.relative_to(engine.folder).as_posix()
+        return None if kept is None else KeptObject(kept / f"{source.stem}-{_short(below)}.o", key, seen)
+
+    units += [own_unit(target, source, options, object_of(source)) for source in sources]
     heap = [f"-DHIL_HEAP_BYTES={engine.heap_bytes}"] if engine.heap_bytes else []
     if heap:
         support = firmware_options(target, strict=making.strict)
@@ -106,11 +127,12 @@ def _units(engine: OwnEngine, making: Making, sources: list[Path], generated: Pa
 
 def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | None:
     """Write what follows from card.json: the card as C, and model_config.h. Return the C file; None without a card."""
+    files = {}
     path = engine.folder / "card.json"
     own_config = (engine.folder / "model_config.h").is_file()
     if not path.is_file():
         if own_config:
-            return None
+            return _put(generated, {})
         raise ConfigError(
             f"{engine.folder}: lacks {_NEEDED}. Or define hil_card in the section .hil_card yourself, and "
             "HIL_INPUT_BYTES and HIL_OUTPUT_BYTES in model_config.h"
@@ -118,17 +140,28 @@ def _write_card(engine: OwnEngine, making: Making, generated: Path) -> Path | No
     card, text = _read_card(path, making.target.kind.name)
     check_output(str(path), card.output_bytes)
     if not own_config:
-        (generated / "model_config.h").write_text(
+        files["model_config.h"] = (
             "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n"
             f"#define HIL_INPUT_BYTES {card.input_bytes}u\n#define HIL_OUTPUT_BYTES {card.output_bytes}u\n#endif\n"
         )
-    (generated / "hil_card.h").write_text(
+    files["hil_card.h"] = (
         f"#ifndef HIL_CARD_H\n#define HIL_CARD_H\n#define HIL_CARD_BYTES {len(text)}u\n"
         '#ifdef __cplusplus\nextern "C"\n#else\nextern\n#endif\nconst char hil_card[HIL_CARD_BYTES];\n#endif\n'
     )
-    source = generated / "hil_card.c"
-    source.write_text('#include "hil_card.h"\n\n' + characters("const", "hil_card", text))
-    return source
+    files["hil_card.c"] = '#include "hil_card.h"\n\n' + characters("const", "hil_card", text)
+    return _put(generated, files)
+
+
+def _put(folder: Path, files: Mapping[str, str]) -> Path | None:
+    """Write what is generated, and remove what an earlier build left there. Return the C file, if there is one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        if old.name not in files:
+            old.unlink(missing_ok=True)
+    for name, content in files.items():
+        with replacing(folder / name) as draft:
+            draft.write_text(content)
+    return folder / "hil_card.c" if files else None
 
 
 def _read_card(path: Path, board: str) -> tuple[ModelCard, str]:

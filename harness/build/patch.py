@@ -70,13 +70,15 @@ def cut(graph: Graph, program: Program, patches: Patches) -> Program:
     if patches.streamed and not shared:
         raise ConfigError(f"{graph.source}: only the input of a model with one input and no state can come in parts.")
     pieces = _Cached(graph, program, patches, stage) if patches.cached else _Pieces(program, patches, stage)
-    parts = []
+    parts: list[Piece] = []
     for row in range(patches.rows):
         before = len(pieces.calls)
-        band = pieces.add(row)
-        parts.append(
-            Piece(band.start * row_bytes(stage.image), len(band) * row_bytes(stage.image), len(pieces.calls) - before)
-        )
+        band, bytes_of_row = pieces.add(row), row_bytes(stage.image)
+        calls = len(pieces.calls) - before
+        if band or not parts:
+            parts.append(Piece(band.start * bytes_of_row, len(band) * bytes_of_row, calls))
+        else:  # it needs nothing that isn't there
+            parts[-1] = replace(parts[-1], calls=parts[-1].calls + calls)
     rest = program.steps[patches.layers :]
     if not patches.streamed:
         parts = [Piece(0, graph.input.bytes, len(pieces.calls))] if shared else []
@@ -131,7 +133,11 @@ class _Pieces:
                     xs.append(self._crop(step, images[source], regions[source], (rows, columns)))
             last = root == stage.output
             in_place = last and self._is_whole(step.output, *region)
-            y = self._view(step.output, *region) if in_place else self._tensor(step.output, *map(len, region))
+            y = (
+                self._view(step.output, *region)
+                if in_place
+                else self._tensor(step.output, len(region[0]), len(region[1]))
+            )
             self._call(step, tuple(xs), y, pads, fresh=not last)
             if last and not in_place:
                 self._copy(step, y, self._view(step.output, *region), y.shape[1], to_stride=row_bytes(step.output))

@@ -58,13 +58,14 @@ def scale_by(value: int, multiplier: int, left: int) -> int:
     return shift_right(high_mul(value << max(left, 0), multiplier), max(-left, 0))
 
 
-def activation_range(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
-    """Return the least and the greatest int8 that an activation, one of ACTIVATIONS, lets through."""
+def activation_range(activation: int, scale: float, zero_point: int, dtype: str = "int8") -> tuple[int, int]:
+    """Return the least and the greatest integer of a type that an activation, one of ACTIVATIONS, lets through."""
     low, high = ACTIVATIONS[activation]
+    least, greatest = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
     with np.errstate(over="ignore"):  # infinite for the least of scales, which `round_away` refuses
         return (
-            -128 if low is None else max(-128, zero_point + round_away(np.float32(low) / np.float32(scale))),
-            127 if high is None else min(127, zero_point + round_away(np.float32(high) / np.float32(scale))),
+            least if low is None else max(least, zero_point + round_away(np.float32(low) / np.float32(scale))),
+            greatest if high is None else min(greatest, zero_point + round_away(np.float32(high) / np.float32(scale))),
         )
 
 

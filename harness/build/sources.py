@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from harness.build.kept import KeptObject
     from harness.config import BoardKind
 
 _OPTIONS = (
@@ -115,10 +116,11 @@ def firmware_options(target: Target, *, plain: bool = False, strict: bool = Fals
     )
 
 
-def own_unit(target: Target, source: Path, options: Iterable[str]) -> Unit:
+def own_unit(target: Target, source: Path, options: Iterable[str], kept: KeptObject | None = None) -> Unit:
     """Return a source of the user's own."""
     cxx = Unit(source, ()).cxx
-    return Unit(source, (*target.cpu, *_OWN_OPTIONS, *(_CXX_OPTIONS if cxx else ("-std=gnu11",)), *options))
+    every = (*target.cpu, *_OWN_OPTIONS, *(_CXX_OPTIONS if cxx else ("-std=gnu11",)), *options)
+    return Unit(source, every, kept=kept)
 
 
 def link_options(target: Target, *, cxx: bool) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def stage_ends(graph: Graph, program: Program) -> tuple[int, ...]:
     for position, step in enumerate(program.steps):
         target = program.storage[step.output.index]
         fits = all(images.get(program.storage[x.index].root) == x.shape for x in step.inputs)
-        if not (fits and _slides(step)) or target.offset or target.root in images or target.root in kept:
+        if not (fits and _slides(step)) or target.offset or target.root in images or target.root in graph.state:
             break
         if any(program.storage[x.index].offset for x in step.inputs):
             break

@@ -192,7 +192,8 @@ class Node:
         """
         data = self.graph.tensors[self.operator.inputs[position]].data
         if data is None or data.dtype.kind not in "iu":
-            raise self.refused(f"input {position} isn't known before it runs", "constant axes, sizes and positions")
+            needed = "axes, sizes and positions that are constant: export it with a fixed input shape"
+            raise self.refused(f"input {position} isn't known before it runs", needed)
         return tuple(data.ravel().tolist())
 
     def option(self, name: str) -> int:
@@ -216,22 +217,22 @@ class Node:
         """Return a tensor's quantization.
 
         Raises:
-            ConfigError: it is int8, but has none.
+            ConfigError: it is of integers, but has none.
         """
         if tensor.quantization is None:
-            what = f"tensor {tensor.index} ({tensor.name}) is int8 but has no scale"
-            raise self.refused(what, "a model that was quantized by a converter")
+            raise self.refused(f"{tensor.dtype} without a scale", "a model that was quantized by a converter")
         return tensor.quantization
 
-    def limits(self) -> tuple[int, int]:
-        """Return the least and the greatest int8 that the fused activation lets through.
+    def limits(self, activation: int | None = None) -> tuple[int, int]:
+        """Return the least and the greatest output that an activation, the fused one by default, lets through.
 
         Raises:
             ConfigError: it is not one of none, ReLU, ReLU6 and ReLU -1 to 1.
         """
         quantization = self.quantization(self.y)
-        self._check_activation(self.activation)
-        return activation_range(self.activation, quantization.scale, quantization.zero)
+        activation = self.activation if activation is None else activation
+        self._check_activation(activation)
+        return activation_range(activation, quantization.scale, quantization.zero, self.y.dtype)
 
     def float_limits(self, activation: int | None = None) -> dict[str, object]:
         """Return the fields of a float activation, the fused one by default.
@@ -267,7 +268,8 @@ class Node:
         """
         x, y = self.x.shape, self.y.shape
         if len(x) != 4 or x[0] != 1:
-            raise self.refused(f"input of shape {list(x)}", "one image, [1, height, width, channels]")
+            needed = "one image, [1, height, width, channels]: export it for a batch of 1"
+            raise self.refused(f"input of shape {list(x)}", needed)
         same, strides = self.option("Padding") == _SAME, (self.option("StrideH"), self.option("StrideW"))
         reach = [(k - 1) * d + 1 for k, d in zip((k_h, k_w), self.dilation, strict=True)]
         whole, small = (y, x) if transposed else (x, y)

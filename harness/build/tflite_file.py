@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.build.form import DAMAGED, check_graph
 from harness.build.graph import ITEM_BYTES, MOST_VALUES, Graph, Operator, Quantization, Tensor
+from harness.build.model_file import read_model
 from harness.build.operators import KINDS
 from harness.build.state import first_state, with_state
 from harness.errors import ConfigError
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What integers of a type may be.
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "int32": (-(1 << 31), (1 << 31) - 1)}
+_RANGES = {
+    "int4": (-8, 7),
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-32768, 32767),
+    "int32": (-(1 << 31), (1 << 31) - 1),
+}
 
 #: Fields of options that have a default which means something; without the others an operator isn't defined.
-_OPTIONAL = {"FusedActivationFunction", "WeightsFormat"}
+_OPTIONAL = {"FusedActivationFunction", "WeightsFormat", "QuantizedBiasType"}
 
 _AT_LEAST_1 = {"StrideW", "StrideH", "FilterWidth", "FilterHeight", "DilationWFactor", "DilationHFactor"}
 
@@ -42,7 +49,7 @@ def parse_tflite(path: Path) -> Graph:
     """Return the model that a .tflite file holds.
 
     Args:
-        path: the .tflite file.
+        path: the .tflite file, or one in C that has it as an array; see `read_model`.
 
     Raises:
         ConfigError: the file can't be read, is no .tflite file, or is damaged. `lower` looks at types, and names every
@@ -50,12 +57,7 @@ def parse_tflite(path: Path) -> Graph:
     """
     import tflite  # noqa: PLC0415  (a module for each of its 300 tables: only who compiles models waits for them)
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}.") from error
-    if content[4:8] != b"TFL3":
-        raise ConfigError(f"{path}: is not a .tflite file (bytes 4 to 7 are {content[4:8]!r}, not b'TFL3').")
+    content = read_model(path)
     try:
         return _File(tflite, path, content).graph()
     except (
@@ -67,7 +69,9 @@ def parse_tflite(path: Path) -> Graph:
         ValueError,  # UnicodeDecodeError is one
         struct.error,
     ) as error:
-        raise ConfigError(f"{path}: is damaged or cut short ({error}). Export it again.") from error
+        why = "" if isinstance(error, struct.error) else f": {error}"
+        what = f"is damaged or cut short ({len(content):,} B{why})"
+        raise ConfigError(f"{path}: {what}. Download or export it again.") from error
 
 
 class _File:
@@ -144,7 +148,9 @@ class _File:
             shape=shape,
             dtype=dtype,
             quantization=_quantization(table.Quantization(), dtype, shape, what),
-            data=self._data(table, dtype, shape, what) if dtype in ITEM_BYTES and min(shape, default=1) > 0 else None,
+            data=self._data(table, dtype, shape, what)
+            if dtype in (*ITEM_BYTES, "int4") and min(shape, default=1) > 0
+            else None,
         )
 
     def _word(self, enumeration: str, number: int, otherwise: str) -> str:
@@ -175,12 +181,16 @@ class _File:
         if _length(buffer, "Data") == 0:
             return None
         content = buffer.DataAsNumpy().tobytes()
-        expected = ITEM_BYTES[dtype] * math.prod(shape)
+        expected = -(-math.prod(shape) // 2) if dtype == "int4" else ITEM_BYTES[dtype] * math.prod(shape)
         if len(content) != expected:
             raise ConfigError(
                 f"{what}, {dtype} of shape {list(shape)}, takes {expected:,} B, but the file has {len(content):,}: "
                 "it is damaged. Export it again."
             )
+        if dtype == "int4":  # two in a byte, the first in the lower half
+            halves = np.frombuffer(content, np.int8)
+            unpacked = np.stack([np.left_shift(halves, 4) >> 4, halves >> 4], axis=-1).ravel()
+            return unpacked[: math.prod(shape)].reshape(shape)
         values: NDArray[np.generic] = np.frombuffer(content, np.dtype(dtype).newbyteorder("<"))
         return values.reshape(shape)
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
@@ -17,6 +17,8 @@ from harness.files.replacing import replacing
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from harness.build.kept import KeptObject
 
 INSTALL = (
     "On Debian and Ubuntu: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi; elsewhere: the "
@@ -52,12 +54,14 @@ class Unit:
         options: of the compiler, without -c and -o.
         headers: files that it may include; with the source and the options they make the key of a kept object.
         keep: the object is the same for every model, so that it can be kept.
+        kept: of a user's own source: where its object is kept, and what else tells it from others.
     """
 
     source: Path
     options: tuple[str, ...]
     headers: tuple[Path, ...] = ()
     keep: bool = False
+    kept: KeptObject | None = None
 
     @property
     def cxx(self) -> bool:
@@ -76,10 +80,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Linked:
-    """What the linker said; `problem` is None if it made the image."""
+    """What the linker said; `problem` is None if it made the image, and `map` its map file if it didn't."""
 
     regions: tuple[Region, ...]
     problem: str | None
+    map: str = ""
 
 
 def find_toolchain(prefix: str = "arm-none-eabi-") -> Toolchain:
@@ -93,7 +98,7 @@ def find_toolchain(prefix: str = "arm-none-eabi-") -> Toolchain:
         raise ConfigError(f"{prefix}gcc isn't installed, or not on PATH: firmware can't be compiled. {INSTALL}.")
     done = _run([gcc, "--version"])
     if done.returncode != 0 or not done.stdout:
-        raise ConfigError(f"{gcc} --version failed: {_first_lines(done.stderr)}")
+        raise ConfigError(f"{gcc} --version failed: {first_lines(done.stderr)}")
     return Toolchain(gcc, shutil.which(f"{prefix}g++"), done.stdout.splitlines()[0])
 
 
@@ -113,6 +118,12 @@ def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, ke
 
     def compiled(numbered: tuple[int, Unit]) -> tuple[Path, str]:
         number, unit = numbered
+        if unit.kept is not None:
+            own = replace(unit.kept, key=f"{unit.kept.key} {_key(toolchain, unit)}")
+            said = own.said()
+            if said is None:
+                said = own.make(lambda draft, rule: _compile(toolchain, unit, draft, ("-MD", "-MF", str(rule))))
+            return own.path, said
         if not unit.keep:
             target = objects / f"{number:03}-{unit.source.stem}.o"
             return target, _compile(toolchain, unit, target)
@@ -131,17 +142,21 @@ def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, ke
 def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], image: Path, *, cxx: bool) -> Linked:
     """Link objects, in their order, to an ELF file; libraries stand last in the options."""
     driver = toolchain.gxx if cxx and toolchain.gxx else toolchain.gcc
-    done = _run([driver, *map(str, objects), "-Wl,--print-memory-usage", *options, "-o", str(image)])
+    pages = image.with_suffix(".map")
+    more = ("-Wl,--print-memory-usage", f"-Wl,-Map={pages}")
+    done = _run([driver, *map(str, objects), *more, *options, "-o", str(image)])
     regions = tuple(
         Region(name, int(used) * _UNITS[unit], int(size) * _UNITS[size_unit])
         for name, used, unit, size, size_unit in _REGION.findall(done.stdout)
     )
-    return Linked(regions, None if done.returncode == 0 else _first_lines(done.stderr))
+    if done.returncode == 0:
+        return Linked(regions, None)
+    return Linked(regions, done.stderr.strip(), pages.read_text(errors="replace") if pages.is_file() else "")
 
 
-def _compile(toolchain: Toolchain, unit: Unit, target: Path) -> str:
+def _compile(toolchain: Toolchain, unit: Unit, target: Path, more: Sequence[str] = ()) -> str:
     driver = toolchain.gxx if unit.cxx and toolchain.gxx else toolchain.gcc
-    done = _run([driver, *unit.options, "-c", str(unit.source), "-o", str(target)])
+    done = _run([driver, *unit.options, *more, "-c", str(unit.source), "-o", str(target)])
     if done.returncode == 0:
         return done.stderr
     hint = ""
@@ -150,7 +165,7 @@ def _compile(toolchain: Toolchain, unit: Unit, target: Path) -> str:
         hint = f"\nThe C library is missing. {INSTALL}."
     elif missing and (missing[1] in _CXX_HEADERS or missing[1].startswith("bits/")):
         hint = f"\nThe C++ library is missing; {INSTALL_CXX}."
-    raise ConfigError(f"{unit.source} can't be compiled ({toolchain.version}):\n{_first_lines(done.stderr)}{hint}")
+    raise ConfigError(f"{unit.source} can't be compiled ({toolchain.version}):\n{first_lines(done.stderr)}{hint}")
 
 
 def _key(toolchain: Toolchain, unit: Unit) -> str:
@@ -172,7 +187,8 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         raise ConfigError(f"{command[0]} can't be run: {error.strerror}") from error
 
 
-def _first_lines(text: str) -> str:
+def first_lines(text: str) -> str:
+    """Return the beginning of what a program said, and how much more there is."""
     lines = text.strip().splitlines()
     more = [f"... and {len(lines) - _SHOWN_LINES} more lines"] if len(lines) > _SHOWN_LINES else []
     return "\n".join(lines[:_SHOWN_LINES] + more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 @click.option(
     "--heap", type=click.IntRange(min=0), default=0, metavar="BYTES", help="A heap for an engine that calls malloc()."
 )
-@click.option("--objects", type=FILE, metavar="DIR", help="Keep what images share compiled in DIR.")
+@click.option(
+    "--objects",
+    type=FILE,
+    metavar="DIR",
+    help="Keep what is compiled in DIR (of an engine: by default ~/.cache/tinyml-hil).",
+)
 @click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
 @click.option(
@@ -104,8 +110,8 @@ def build(
     hil profile model.elf --device nano33
     hil flash model.elf --device nano33
 
-    The model is float32 or full int8. An image that computes something else than an interpreter on the host is not
-    written. Needs arm-none-eabi-gcc.
+    The model is float32 or full int8; a source in C that has it as an array (model.cc) will do, too. An image that
+    computes something else than an interpreter on the host is not written. Needs arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.making import Making
     from harness.build.own_engine import OwnEngine
@@ -127,7 +133,8 @@ def build(
 
     def making() -> Making:
         target = target_for(kind, loaded.kinds, firmware_root().resolve())
-        return Making(target, find_toolchain(cross), plain, werror, None if objects is None else objects.resolve())
+        kept = None if objects is None else objects.resolve()
+        return Making(target, find_toolchain(cross), plain, werror, kept if model is not None else kept or _cache())
 
     if model is not None:
         _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
@@ -251,6 +258,17 @@ def model_name(given: str | None, stem: str) -> str:
             f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.", err=True
         )
     return name
+
+
+def _cache() -> Path | None:
+    """Return where objects of engines are kept unless another folder is named; None if it can't be written."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base).absolute() / "tinyml-hil" / "objects"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def _output(out: Path | None, name: str) -> Path:

@@ -174,9 +174,9 @@ def _print_layers(profile: Profile, title: str) -> None:
 
 def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
     spec = row.spec
-    what: tuple[str | None, ...] = (None, None, None, None)
+    what: tuple[str | None, ...] = (row.name, None, None, None)
     if spec is not None:
-        what = (spec.kind, "x".join(map(str, spec.output)), f"{spec.macs:,}", f"{spec.bytes_moved:,}")
+        what = (row.name, "x".join(map(str, spec.output)), f"{spec.macs:,}", f"{spec.bytes_moved:,}")
     per_mac = None if row.ticks_per_mac is None else f"{row.ticks_per_mac:.2f}"
     return (str(row.layer), *what, f"{row.ticks:,}", _percent(row.share), per_mac, chart)
 
@@ -190,7 +190,8 @@ def layers_content(profile: Profile) -> dict[str, Any]:
     counter = profile.counter
     rows: list[dict[str, Any]] = []
     for row in profile.layers:
-        spec: dict[str, Any] = {} if row.spec is None else row.spec.model_dump(mode="json")
+        spec: dict[str, Any] = {"kind": row.name} if row.name else {}
+        spec |= {} if row.spec is None else row.spec.model_dump(mode="json")
         measured = {counter: row.ticks, "share": row.share, f"{counter}_per_mac": row.ticks_per_mac}
         rows.append({"layer": row.layer} | spec | measured)
     sums = {

@@ -55,6 +55,7 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     import numpy as np
 
     from harness.build.interpreters import open_interpreter
+    from harness.build.model_file import read_model
     from harness.config import load_suite
     from harness.image.input_tensors import input_tensors
     from harness.measure.reference import real_outputs
@@ -63,10 +64,7 @@ def reference(model: Path, suite: Path, output: Path, variant: str | None, inter
     loaded = load_suite(suite)
     resize = None if variant is None else loaded.variant(variant).resize
     data = loaded.load_all()
-    try:
-        content = model.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{model}: can't be read: {error.strerror}") from error
+    content = read_model(model)
     runner = open_interpreter(model, _order(model) if interpreter == "auto" else (interpreter,))
     if loaded.metric.labels(loaded.classes) == "class" and runner.output.size != len(loaded.classes):
         raise ConfigError(

@@ -23,7 +23,7 @@ from harness.link.messages import (
     parse_result,
     parse_stats,
 )
-from harness.link.refusals import check_inference
+from harness.link.refusals import check_inference, check_setup
 from harness.link.timing import LinkCounters, Timing
 from harness.link.wire import LARGEST_GRANT, Wire
 
@@ -78,13 +78,14 @@ class Link:
 
         Raises:
             LinkError: no answer in `Timing.boot` seconds, or one that is not the protocol's.
-            BoardFaultError: the firmware reports a fault.
+            BoardFaultError, MeasurementError: the firmware reports a fault, or that the engine's setup failed.
         """
         self._wire.nonce = None
         if after_reset:
             self._wire.await_boot()
         frame = self._transact(Request.HELLO, Reply.INFO)
         self._wire.nonce = frame.nonce
+        check_setup(self._board, frame)
         self.info = parse_info(frame.payload, frame.nonce)
         self._chunk.most = self.info.max_chunk
         return self.info

@@ -41,7 +41,7 @@ class Reply(enum.IntEnum):
 
 
 class Reason(enum.IntEnum):
-    """Why the device refused a request (`status` of a NAK)."""
+    """Why the device refused a request (`status` of a NAK), or can run no inference (of an INFO)."""
 
     DAMAGED_HEADER = 1
     DAMAGED_PAYLOAD = 2
@@ -51,6 +51,7 @@ class Reason(enum.IntEnum):
     COUNTER_WRAPPED = 6
     NO_LAYERS = 7
     TOO_MANY_LAYERS = 8
+    SETUP_FAILED = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Frame:
 
     Attributes:
         type: a `Reply`, or another number from newer firmware.
-        status: of a NAK, why the board refused.
+        status: of a NAK or INFO, a `Reason`; 0 if all is well.
         seq: number of the request that it answers, 0 if none.
         nonce: boot nonce of the device.
         payload: without its CRC.

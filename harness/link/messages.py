@@ -25,7 +25,8 @@ _ALL_ONES = 2**32 - 1
 #: In the argument of a RUN: reset the state before each inference.
 RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
-_STATS = struct.Struct("<7I")
+_NAME_BYTES = 32
+_STATS = struct.Struct("<8I")
 _FAULT = struct.Struct("<8I")
 
 
@@ -92,17 +93,22 @@ class LayerTicks:
     Attributes:
         output: the output tensor, as bytes.
         total: counter ticks of the inference, without what measuring layers costs.
-        layers: counter ticks of each layer; what they leave of `total` follows the last layer.
+        layers: counter ticks of each layer; what they leave of `total` lies outside of them.
+        names: what the engine calls each layer; none if it doesn't say.
     """
 
     output: bytes
     total: int
     layers: tuple[int, ...]
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStats:
-    """Memory and link figures that the agent keeps, bytes and counts since boot."""
+    """Memory and link figures that the agent keeps, bytes and counts since boot.
+
+    `arena_used_bytes` is 0 where the engine can't tell, and in images from before it was asked.
+    """
 
     stack_bytes: int
     stack_used_bytes: int
@@ -111,6 +117,7 @@ class DeviceStats:
     damaged_headers: int
     damaged_payloads: int
     receive_errors: int
+    arena_used_bytes: int = 0
 
 
 def parse_info(payload: bytes, nonce: int) -> Info:
@@ -211,12 +218,15 @@ def parse_profile(payload: bytes, output_bytes: int) -> tuple[int, LayerTicks]:
         raise LinkError(f"PROFILE of {len(payload)} bytes, expected at least 12")
     input_crc, total, count = struct.unpack_from("<III", payload)
     expected = 12 + 4 * count + output_bytes
-    if count == 0 or len(payload) != expected:
+    names = payload[expected:]
+    if count == 0 or len(payload) < expected or len(names) not in {0, count * _NAME_BYTES}:
         raise LinkError(f"PROFILE of {len(payload)} bytes for {count} layers, expected {expected}")
     layers = struct.unpack_from(f"<{count}I", payload, 12)
     if sum(layers) > total:
         raise LinkError(f"PROFILE of {total} ticks whose layers have {sum(layers)}")
-    return input_crc, LayerTicks(output=payload[12 + 4 * count :], total=total, layers=layers)
+    fields = (names[at : at + _NAME_BYTES] for at in range(0, len(names), _NAME_BYTES))
+    known = tuple(one.partition(b"\0")[0].decode("utf-8", "replace") for one in fields)
+    return input_crc, LayerTicks(payload[12 + 4 * count : expected], total, layers, known)
 
 
 def check_ticks(board: str, ticks: Iterable[int], overhead: int) -> None:
@@ -247,9 +257,9 @@ def parse_stats(payload: bytes) -> DeviceStats:
     Raises:
         LinkError: wrong length.
     """
-    if len(payload) != _STATS.size:
+    if len(payload) not in (_STATS.size - 4, _STATS.size):  # older agents know nothing of the arena
         raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size}")
-    return DeviceStats(*_STATS.unpack(payload))
+    return DeviceStats(*_STATS.unpack(payload.ljust(_STATS.size, b"\0")))
 
 
 def describe_fault(payload: bytes, where: Callable[[int], str | None] = lambda _: None) -> str:

@@ -11,6 +11,9 @@ from harness.link.messages import RESET_STATE
 if TYPE_CHECKING:
     from harness.link.frame import Frame
 
+#: What the agent says instead of what the setup returned (firmware/agent/agent.c).
+_TENSORS_TOO_LARGE = -1002
+
 
 def refusal(board: str, frame: Frame | None, kind: Request, arg: int, length: int) -> LinkError | None:
     """Return the error if the device understood a request and won't do it; None if it may be repeated.
@@ -35,6 +38,30 @@ def refusal(board: str, frame: Frame | None, kind: Request, arg: int, length: in
     )
 
 
+def check_setup(board: str, frame: Frame) -> None:
+    """Raise if an INFO says that the engine couldn't be set up; it then ends with what the setup returned.
+
+    Args:
+        board: the name that messages give it.
+        frame: the INFO.
+
+    Raises:
+        MeasurementError: with that number.
+    """
+    if frame.status != Reason.SETUP_FAILED:
+        return
+    status = int.from_bytes(frame.payload[-4:], "little", signed=True)
+    if status == _TENSORS_TOO_LARGE:
+        raise MeasurementError(
+            f"{board}: the engine's setup gave larger tensors than its card.json (or model_config.h) says; correct one "
+            "of them and build the image again"
+        )
+    raise MeasurementError(
+        f"{board}: the engine's setup failed with {status}; look in its hil_model_setup() (or hil_model_reset(), which "
+        "runs after it) what that number means"
+    )
+
+
 def check_inference(board: str, frame: Frame | None, counter_hz: int) -> None:
     """Raise if a NAK says that the inference can't be measured.
 
@@ -50,7 +77,7 @@ def check_inference(board: str, frame: Frame | None, counter_hz: int) -> None:
     if reason == Reason.NO_LAYERS:
         raise NoLayersError(f"{board}: the engine in the firmware doesn't tell one layer from another")
     words: dict[int | None, str] = {
-        Reason.INFERENCE_FAILED: "the engine reports that the inference failed, or its setup",
+        Reason.INFERENCE_FAILED: "the engine reports that the inference failed",
         Reason.TOO_MANY_LAYERS: "the engine has more layers than the agent has room for (128)",
         Reason.COUNTER_WRAPPED: "the inference took so long that the board's 32-bit counter went round (2^32 ticks, "
         f"{2**32 / counter_hz:.0f} s at {counter_hz / 1e6:g} MHz), so its count is not known. Use a smaller model",

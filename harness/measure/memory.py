@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PeakRam:
-    """What an image needed of RAM, bytes. `total` is what a board must have."""
+    """What a model needed of RAM, bytes: of the arena that part which was used, where the engine can tell."""
 
     static_bytes: int
     arena_bytes: int
@@ -45,16 +45,18 @@ def heap_high_water(content: bytes, pattern: int) -> int:
 def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> PeakRam:
     """Read stack and heap of a board after a run, and add what the image that ran reserves.
 
-    The probe reads them; where there is none, the agent is asked over the link.
+    The probe reads them; where there is none, the agent is asked over the link. An engine that knows how much of its
+    arena it needed is believed; of others, all that is reserved counts.
 
     Raises:
-        MeasurementError: the stack was never painted, or has reached its bottom, so that its depth is unknown.
+        MeasurementError: the stack was never painted, or has reached its bottom, so that its depth is unknown; or the
+            agent reports more than there is.
         BoardError: the memory can't be read.
     """
     bottom, top = image.stack
     heap_bottom, heap_top = image.heap
-    if not board.reads_memory and link is not None:
-        stats = link.stats()
+    stats = None if link is None else link.stats()
+    if not board.reads_memory and stats is not None:
         if (stats.stack_bytes, stats.heap_bytes) != (top - bottom, heap_top - heap_bottom):
             raise MeasurementError(
                 f"{board.name}: the agent reports {stats.stack_bytes} bytes of stack and {stats.heap_bytes} of heap, "
@@ -76,4 +78,10 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
             f"{board.name}: the agent reports {heap} bytes used of a heap of {heap_top - heap_bottom}; "
             "build the image again"
         )
-    return PeakRam(image.ram_static_bytes, image.ram_arena_bytes, stack, heap)
+    arena = 0 if stats is None else stats.arena_used_bytes
+    if arena > image.ram_arena_bytes:
+        raise MeasurementError(
+            f"{board.name}: hil_model_arena_used() says {arena} bytes, but the section .arena has "
+            f"{image.ram_arena_bytes}; put the engine's arena into it, and count only that"
+        )
+    return PeakRam(image.ram_static_bytes, arena or image.ram_arena_bytes, stack, heap)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from harness.power.base import Flags, Floats
 
+#: JS110 and JS220.
+USB_IDS = ((0x16D0, 0x0E88), (0x16D0, 0x10BA))
 _SIGNALS = ("i", "v", "gpi/{input}")
 _WAIT_S, _SILENT_S, _QUIET_S = 0.05, 5.0, 0.2
 _LIMIT_A = 3.0

@@ -23,12 +23,14 @@ class LayerShare:
     Attributes:
         layer: number of the layer in the order of execution, from 0.
         spec: what the layer is; None if the image doesn't say.
+        name: what the engine calls it while it runs; None if it doesn't say.
         ticks: what it took, by the board's counter.
         share: of the whole inference, 0 to 1.
     """
 
     layer: int
     spec: LayerSpec | None
+    name: str | None
     ticks: int
     share: float
 
@@ -120,8 +122,10 @@ def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> P
             f"{image.path}: the board reports {len(measured.layers)} layers, but the image lists {len(specs)}; "
             "build the image again"
         )
+    known = specs or [None] * len(measured.layers)
+    names = measured.names or [None if spec is None else spec.kind for spec in known]
     rows = (
-        LayerShare(number, specs[number] if specs is not None else None, ticks, ticks / measured.total)
-        for number, ticks in enumerate(measured.layers)
+        LayerShare(number, spec, name, ticks, ticks / measured.total)
+        for number, (spec, name, ticks) in enumerate(zip(known, names, measured.layers, strict=True))
     )
     return Profile(counter, tuple(rows), measured.total, inference)

@@ -201,7 +201,7 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
     report = yield
     row: Any = getattr(item, "row", None)
     if report.when == "call" and row is not None:
-        from harness.pytest_plugin.summary import entry_of
+        from harness.pytest_plugin.items import entry_of
 
         entry = entry_of(item.hil_session, row)
         entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}

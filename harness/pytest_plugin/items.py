@@ -142,3 +142,10 @@ def _message(node: pytest.Collector | pytest.Item, excinfo: pytest.ExceptionInfo
     if isinstance(excinfo.value, HilError) and node.config.option.verbose < 1:
         return printable(str(excinfo.value))
     return None
+
+
+def entry_of(hil_session: Session, row: dict[str, Any]) -> dict[str, Any]:
+    """Put what the summary needs into plain types, which xdist can send."""
+    folder = str(hil_session.run.path) if hil_session.run else None
+    plain = {**row, "started_utc": str(row["started_utc"])}
+    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HilError
+from harness.pytest_plugin.items import entry_of
 from harness.report.pick import picks
 from harness.report.summary import render
 from harness.store import load_results
@@ -105,10 +106,3 @@ def found_cases(
         for row in controller.rows():
             entries.setdefault((row["run"], row["case"]), {**entry_of(hil_session, row), "folder": folder})
     return [entries[key] for key in sorted(entries)]
-
-
-def entry_of(hil_session: Session, row: dict[str, Any]) -> dict[str, Any]:
-    """Put what the summary needs into plain types, which xdist can send."""
-    folder = str(hil_session.run.path) if hil_session.run else None
-    plain = {**row, "started_utc": str(row["started_utc"])}
-    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}

@@ -152,7 +152,7 @@ def _image_columns(image: Image) -> dict[str, Any]:
         "flash_bytes": image.flash_bytes,
         "flash_compressed_bytes": image.flash_compressed_bytes,
         "ram_static_bytes": image.ram_static_bytes,
-        "ram_arena_bytes": image.ram_arena_bytes,
+        "ram_arena_reserved_bytes": image.ram_arena_bytes,
     }
 
 

@@ -138,6 +138,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
     return {
         **scored,
+        "ram_arena_bytes": ram.arena_bytes,
         "ram_stack_bytes": ram.stack_bytes,
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,

@@ -177,7 +177,7 @@ class Witness:
         return struct.pack("<I", zlib.crc32(self.waiting))
 
     def stats(self, asked: Asked) -> list[Frame]:
-        return [asked.answered(Reply.STATS, struct.pack("<7I", 16, 4, 0, 0, 0, self.damaged, 0))]
+        return [asked.answered(Reply.STATS, struct.pack("<8I", 16, 4, 0, 0, 0, self.damaged, 0, 0))]
 
     def take(self, asked: Asked, offset: int, then: Frame) -> list[Frame]:
         if not 1 <= asked.length <= INPUT or offset + asked.length > INPUT:

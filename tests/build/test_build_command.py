@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -160,11 +161,24 @@ def test_plain_kernels_are_in_the_image(build, objects, tmp_path):
     assert {name for name in names if name.startswith("hil_conv")} == {"hil_conv_s8_plain"}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolchain")
+@pytest.mark.parametrize(("kind", "count"), [("RESHAPE", 1), ("NEG", 129)])
+def test_models_of_no_layers_and_of_too_many_to_tell_apart_become_images(build, objects, tmp_path, kind, count):
+    tensors = [T((1, 8), "float32"), *(T((8,), "float32") for _ in range(count))]
+    operators = [Op(kind, [before], after) for before, after in itertools.pairwise(tensors)]
+    (tmp_path / "model.tflite").write_bytes(write_tflite(operators))
+    result = build("model.tflite", *BOARD, *objects, "--check")
+    assert result.exit_code == 0, result.output
+    assert "equal bit for bit" in result.output
+    assert load_image(tmp_path / "model.elf").layers is None
+
+
 def test_every_unsupported_operator_comes_before_any_table(build):
     result = build(DATA / "unsupported.tflite", *BOARD)
     assert result.exit_code == 1
-    assert result.output.startswith("hil: unsupported.tflite: operator 1 (SIGN): no kernel for float32 to float32.")
-    assert "Needed: other layers in its place (docs/engine.md has a list)" in result.output
+    assert result.output.startswith("hil: unsupported.tflite: operator 1 (SIGN): no kernel. Needed: other layers")
+    assert "docs/engine.md lists the operators that there are" in result.output
 
 
 def test_without_a_compiler_the_table_comes_and_how_to_install_one(build, monkeypatch, tmp_path):
@@ -201,7 +215,7 @@ def test_damaged_files_are_errors_of_ours(build, tmp_path):
     for name, content, says in (
         ("text.tflite", b"no model at all", "is not a .tflite file"),
         ("cut.tflite", whole[: len(whole) // 2], "is damaged or cut short"),
-        ("empty.tflite", b"", "is not a .tflite file"),
+        ("empty.tflite", b"", "is empty"),
     ):
         (tmp_path / name).write_bytes(content)
         result = build(name, *BOARD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
 from harness.build.making import Making
 from harness.build.own_engine import OwnEngine, make_engine_image
 from harness.build.sources import target_for
-from harness.errors import ConfigError
+from harness.cli import main
+from harness.errors import ConfigError, MeasurementError
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.memory import measure_peak_ram
@@ -66,7 +69,7 @@ def run(image, device, values):
         link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
         start_image(board, image, link)
         result = link.infer(np.array(values, "<f4").tobytes())
-        return np.frombuffer(result.output, "<f4").tolist(), measure_peak_ram(board, image)
+        return np.frombuffer(result.output, "<f4").tolist(), measure_peak_ram(board, image, link)
 
 
 def test_an_engine_in_c_runs(making, nano33, tmp_path):
@@ -78,6 +81,23 @@ def test_an_engine_in_c_runs(making, nano33, tmp_path):
     assert run(made.image, nano33, [1, 2, -3, 0.5])[0] == [3, 6, -9, 1.5]
 
 
+def test_an_engine_that_knows_what_it_used_of_its_arena(making, nano33, tmp_path):
+    ram = {}
+    for name, used in {"silent": "", "told": "20", "boast": "36"}.items():
+        told = f"uint32_t hil_model_arena_used(void) {{ return {used}; }}" if used else ""
+        code = "#define FACTOR 2\n" + HEADERS + SETUP + INVOKE + told
+        made = make_engine_image(
+            OwnEngine(write_engine(tmp_path / name, {"engine.c": code})), making, tmp_path / "e.elf"
+        )
+        if name == "boast":
+            with pytest.raises(MeasurementError, match=r"says 36 bytes, but the section \.arena has 32"):
+                run(made.image, nano33, [1, 2, 3, 4])
+        else:
+            ram[name] = run(made.image, nano33, [1, 2, 3, 4])[1]
+    assert (ram["silent"].arena_bytes, ram["told"].arena_bytes) == (32, 20)
+    assert ram["told"].total_bytes == ram["told"].static_bytes + 20 + ram["told"].stack_bytes
+
+
 def test_the_image_is_the_same_from_another_folder(making, tmp_path):
     images = []
     for name in ("a", "another one"):
@@ -87,9 +107,7 @@ def test_the_image_is_the_same_from_another_folder(making, tmp_path):
 
 
 CXX = (
-    'extern "C" {\n'
-    + HEADERS
-    + "}\n"
+    HEADERS
     + """
 #include <algorithm>
 struct Layer {
@@ -105,9 +123,8 @@ static volatile float five = 5.0f;
 static Scale scale(five); /* a constructor that must run at boot */
 static const Layer &layer = scale;
 """
-    + 'extern "C" {'
     + SETUP
-    + "int hil_model_invoke(void) { for (int i = 0; i < 4; ++i) arena[4 + i] = layer(arena[i]); return 0; }\n}\n"
+    + "int hil_model_invoke(void) { for (int i = 0; i < 4; ++i) arena[4 + i] = layer(arena[i]); return 0; }\n"
 )
 
 
@@ -156,10 +173,169 @@ def test_a_heap_is_counted_as_heap(making, nano33, tmp_path):
     assert made.image.ram_static_bytes - plain.ram_static_bytes < 3_000  # malloc's own, without the heap
 
 
-def test_malloc_without_a_heap_says_what_to_do(making, tmp_path):
-    folder = write_engine(tmp_path / "e", {"engine.c": HEAP})
-    with pytest.raises(ConfigError, match=r"(?s)nothing defines: _sbrk.*Give it a heap with --heap BYTES"):
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            HEAP,
+            r"nothing defines: _sbrk\n\S+engine\.c calls malloc\(\), which needs _sbrk\.\n.*a heap with --heap BYTES",
+        ),
+        (
+            "#include <stdlib.h>\n#define FACTOR (arena[0] > 9 ? (abort(), 1) : 2)\n" + HEADERS + SETUP + INVOKE,
+            r"\S+engine\.c calls abort\(\), which needs _exit, _getpid, _kill, _sbrk\.\n.*void abort\(void\) \{ __b",
+        ),
+        (
+            "#include <unistd.h>\n#define FACTOR write(1, arena, 4)\n" + HEADERS + SETUP + INVOKE,
+            r"\S+engine\.c calls write\(\), which needs _write\.\n.*no operating system",
+        ),
+        (
+            "int ours(void);\n#define FACTOR ours()\n" + HEADERS + SETUP + INVOKE,
+            r"nothing defines: ours\n\S+engine\.c calls ours\.$",
+        ),
+    ],
+)
+def test_what_nothing_defines_is_named_with_who_calls_it(making, tmp_path, source, says):
+    folder = write_engine(tmp_path / "e", {"engine.c": source})
+    with pytest.raises(ConfigError, match=f"(?s){says}"):
         make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+
+
+def test_only_what_changed_is_compiled_again(making, tmp_path):
+    """Against builds of the same sources that keep nothing."""
+    files = {
+        "engine.c": HEADERS + '#include "f.h"\n' + SETUP + INVOKE,
+        "f.h": "#define FACTOR 2\n",
+        "other.c": "int x;\n",
+    }
+    folder = write_engine(tmp_path / "e", files | {"include/f.h": "", "warns.c": "static int unused;\n"})
+    kept = replace(making, kept=tmp_path / "kept")
+    log = []
+
+    def build(**more):
+        engine = OwnEngine(folder, **more)
+        made = make_engine_image(engine, kept, tmp_path / "kept.elf")
+        assert made.image.sha256 == make_engine_image(engine, making, tmp_path / "new.elf").image.sha256
+        assert "unused" in made.warnings
+        now = {path.name.split("-")[0]: path.stat().st_mtime_ns for path in kept.kept.glob("e-*/*.o")}
+        log.append(now)
+        return {name for name in now if now[name] != log[max(len(log) - 2, 0)].get(name)}, made.image.sha256
+
+    os.utime(folder / "f.h", (0, 0))  # a source that changes while it is compiled is not kept
+    for name in ("engine.c", "other.c", "warns.c"):
+        os.utime(folder / name, (0, 0))
+    first = build()[1]
+    assert build() == (set(), first)
+    (folder / "f.h").write_text("#define FACTOR 3\n")
+    os.utime(folder / "f.h", (0, 0))
+    changed, image = build()
+    assert (changed, image != first) == ({"engine"}, True)
+    (folder / "f.h").unlink()  # another one comes to light
+    (folder / "include/f.h").write_text("#define FACTOR 2\n")
+    os.utime(folder / "include/f.h", (0, 0))
+    assert build() == ({"engine", "other", "warns"}, first)
+    assert build(defines=("X",))[0] == {"engine", "other", "warns"}
+    write_engine(folder, {}, {**CARD, "model": "another"})
+    assert build(defines=("X",))[0] == {"engine"}  # what is made of the card is a header of it
+
+
+INTERPRETER = (
+    HEADERS
+    + '#include "hil_layers.h"\n'
+    + SETUP.replace("return 0", "return FAILS")
+    + """
+struct Operator {
+    const char *name;
+    virtual void run(float *x) const = 0;
+};
+struct Add : Operator {
+    void run(float *x) const override { for (int i = 0; i < 4; ++i) x[i] += 1.0f; }
+} add;
+struct Repeat : Operator {
+    int times;
+    void run(float *x) const override;
+} repeat;
+
+static void run(const Operator &one, float *x)
+{
+    hil_layer_begin(one.name);
+    one.run(x);
+    hil_layer_end();
+}
+
+void Repeat::run(float *x) const
+{
+    for (int i = 0; i < times; ++i) ::run(add, x);
+}
+
+int hil_model_invoke(void)
+{
+    add.name = "ADD";
+    repeat.name = "REPEAT_AN_OPERATOR_MANY_TIMES_OVER";
+    repeat.times = 50;
+    for (int i = 0; i < 4; ++i) arena[4 + i] = arena[i];
+    run(add, arena + 4);
+    run(repeat, arena + 4);
+    run(add, arena + 4);
+    return 0;
+}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def interpreters(toolchain, nano33, kept_objects, tmp_path_factory):
+    """An interpreter in C++, built to set itself up, and to fail."""
+    if toolchain.gxx is None:
+        pytest.skip("arm-none-eabi-g++ isn't installed")
+    making = Making(target_for(nano33.kind, [nano33.kind], ROOT / "firmware"), toolchain, kept=kept_objects)
+    place = tmp_path_factory.mktemp("interpreter")
+    folder = write_engine(place / "e", {"engine.cc": INTERPRETER})
+
+    def make(status):
+        engine = OwnEngine(folder, defines=(f"FAILS={status}",))
+        return make_engine_image(engine, making, place / f"{status}.elf").image.path
+
+    return make(0), make(-12)
+
+
+def test_layers_that_an_interpreter_names(interpreters):
+    done = CliRunner().invoke(
+        main, ["profile", str(interpreters[0]), "--device", "nano33", "--backend", "virtual", "--json"]
+    )
+    profile = json.loads(done.output)
+    first, second, third = profile["layers"]
+    assert [layer["kind"] for layer in (first, second, third)] == [
+        "ADD",
+        "REPEAT_AN_OPERATOR_MANY_TIMES_OVER"[:31],
+        "ADD",
+    ]
+    assert abs(first["instructions"] - third["instructions"]) <= 2  # the same, called from another place
+    assert 50 * first["instructions"] < second["instructions"] < 150 * first["instructions"]
+    outside = profile["rest"]["instructions"]
+    assert 20 < outside < 100  # copying the input
+    total = profile["total"]["instructions"]
+    assert total == sum(layer["instructions"] for layer in profile["layers"]) + outside
+    # What an ordinary inference spends on 53 pairs of calls that return at once, a profiled one spends on counting.
+    assert abs(total - profile["inference"]["instructions"]) < 53 * 20
+
+
+@pytest.mark.parametrize(
+    "command", [("flash",), ("profile",), ("doctor", "--image")], ids=["flash", "profile", "doctor"]
+)
+def test_a_setup_that_fails_is_told_by_every_command(interpreters, command):
+    name, *option = command
+    arguments = [name, *option, str(interpreters[1]), "--device", "nano33", "--backend", "virtual"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code != 0
+    assert "the engine's setup failed with -12; look in" in " ".join(f"{done.output} {done.exception}".split())
+
+
+def test_tensors_larger_than_the_card_says_are_told(making, nano33, tmp_path):
+    source = "#define FACTOR 1\n" + HEADERS + SETUP.replace("output_bytes = 16", "output_bytes = 20") + INVOKE
+    folder = write_engine(tmp_path / "e", {"engine.c": source})
+    made = make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
+    with pytest.raises(MeasurementError, match=r"nano33: the engine's setup gave larger tensors than its card\.json"):
+        run(made.image, nano33, [1, 2, 3, 4])
 
 
 def test_a_heap_that_does_not_fit(making, tmp_path):

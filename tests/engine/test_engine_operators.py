@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.oracles import Int8Oracle, assert_close, oracle_of, random_inputs
-from engine.random_models import FLOAT_ONLY, MAKERS, MOVED, WITH_WEIGHTS, random_model
+from engine.random_models import FLOAT_ONLY, INT16, MAKERS, MOVED, WITH_WEIGHTS, random_model
 from engine.targets import CortexModel, HostModel, prefix
 from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
@@ -15,7 +15,8 @@ from harness.errors import ConfigError
 
 CASES = [
     *((kind, dtype) for kind in sorted(MAKERS) for dtype in ("int8", "float32")[kind in FLOAT_ONLY :]),
-    *((kind, "int8_weights") for kind in WITH_WEIGHTS),
+    *((kind, "int16") for kind in INT16),
+    *((kind, dtype) for kind in WITH_WEIGHTS for dtype in ("int4", "int8_weights")),
     ("CONV_2D", "float16_weights"),
     ("CONV_DILATED", "int8_weights"),
 ]
@@ -49,7 +50,7 @@ def ways(graph):
 
 
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
-TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "REDUCE_MAX"))}
+TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS"))}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_int8_weights_without_a_dequantize_are_refused(tmp_path):
     weights = constant(np.ones((3, 4)), "int8", (0.5,))
     path = tmp_path / "dynamic.tflite"
     path.write_bytes(write_tflite([Op("FULLY_CONNECTED", [x, weights, None], y)]))
-    with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): weights that are not constant float32"):
+    with pytest.raises(ConfigError, match=r"operator 0 \(FULLY_CONNECTED\): int8 weights .*dynamic-range"):
         plan_memory(parse_tflite(path))
 
 

@@ -82,7 +82,7 @@ def test_images_may_branch_and_be_summed_again(cached, host_kernels, tmp_path):
             patches = Patches(rows, 1 if cached else 2, layers, cached, streamed=bool(seed % 2))
             patched = HostModel(graph, tmp_path / f"{cached}{seed}{layers}", host_kernels, patches=patches)
             for values in random_inputs(graph, 2, seed):
-                np.testing.assert_array_equal(patched(values), oracle(values), err_msg=f"{seed}: {patches}")
+                np.testing.assert_array_equal(patched(values), oracle.run(values), err_msg=f"{seed}: {patches}")
 
 
 @pytest.mark.slow
@@ -131,18 +131,20 @@ def test_the_chosen_patches_take_the_least_ram_of_all(cached):
 
 
 def test_patches_are_chosen_under_a_limit_of_macs():
-    graph = parse_tflite(FASHION)
+    graph = chain("chain02_int8")
     whole = plan_memory(graph)
     free, limited = (
-        plan_memory(graph, choose_patches(graph, streamed=True, most_overhead=limit)) for limit in (None, 0.05)
+        plan_memory(graph, choose_patches(graph, streamed=True, most_overhead=limit)) for limit in (None, 0.01)
     )
-    assert free.macs > 1.05 * whole.macs >= limited.macs > whole.macs
+    assert free.macs > 1.01 * whole.macs >= limited.macs
     assert ram_bytes(graph, free) < ram_bytes(graph, limited) < ram_bytes(graph, whole)
 
 
 def test_what_arrives_in_parts_takes_the_largest_part_and_no_place_in_the_arena():
     graph = parse_tflite(FASHION)
-    at_once, parts = (plan_memory(graph, Patches(7, 1, 4, cached=True, streamed=streamed)) for streamed in (False, True))
+    at_once, parts = (
+        plan_memory(graph, Patches(7, 1, 4, cached=True, streamed=streamed)) for streamed in (False, True)
+    )
     assert at_once.arena_bytes == parts.arena_bytes
     assert at_once.input_bytes == 28 * 28 > 3 * parts.input_bytes
     ends = [piece.start + piece.bytes for piece in parts.pieces]
@@ -151,7 +153,7 @@ def test_what_arrives_in_parts_takes_the_largest_part_and_no_place_in_the_arena(
 
 
 def test_none_are_chosen_where_they_do_not_help():
-    assert choose_patches(chain("chain01_int8")) is None
+    assert choose_patches(chain("chain01_int8"), grid=(99, 1)) is None
 
 
 @pytest.mark.parametrize(

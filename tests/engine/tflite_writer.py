@@ -47,7 +47,7 @@ class Op:
 
 def constant(values, dtype, scales=(), zeros=(0,), axis=0):
     """A tensor of known values."""
-    data = np.asarray(values, dtype)
+    data = np.asarray(values, "int8" if dtype == "int4" else dtype)
     return T(data.shape, dtype, scales, zeros, axis, data)
 
 
@@ -62,7 +62,7 @@ def write_tflite(operators, start=None, *, inputs=None, outputs=None, once=()):
     parts += [(once, [], [])] if once else []
     listed = [list(dict.fromkeys(t for op in part for t in [*op.inputs, *op.outputs] if t)) for part, _, _ in parts]
     constants = [t for tensors in listed for t in tensors if t.data is not None]
-    buffers = _tables(b, [_buffer(b, content) for content in [b"", *(t.data.tobytes() for t in constants)]])
+    buffers = _tables(b, [_buffer(b, content) for content in [b"", *(_content(t) for t in constants)]])
     numbers = {id(t): n + 1 for n, t in enumerate(constants)}
     graphs = [_subgraph(b, tensors, *part, kinds, numbers) for part, tensors in zip(parts, listed, strict=True)]
     graphs = _tables(b, graphs)
@@ -74,6 +74,14 @@ def write_tflite(operators, start=None, *, inputs=None, outputs=None, once=()):
     tflite.ModelAddBuffers(b, buffers)
     b.Finish(tflite.ModelEnd(b), b"TFL3")
     return bytes(b.Output())
+
+
+def _content(tensor):
+    """The bytes of a constant; int4 lies two in a byte, the first in the lower half."""
+    if tensor.dtype != "int4":
+        return tensor.data.tobytes()
+    halves = [int(value) & 15 for value in tensor.data.ravel()]
+    return bytes(a | b << 4 for a, b in zip(halves[::2], [*halves[1::2], 0], strict=False))
 
 
 def _subgraph(b, tensors, operators, inputs, outputs, kinds, numbers):

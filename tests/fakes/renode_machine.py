@@ -54,10 +54,10 @@ class Terminal:
             with contextlib.suppress(OSError):
                 while data := peer.recv(4096):
                     self.uart.sendall(data)
-            peer.close()
-            self.peer = None
-            trace("uart", "disconnected")
+            trace("uart", "disconnected")  # before anybody can learn of it: what is traced next comes after it
             self.left.set()
+            self.peer = None
+            peer.close()
 
     def is_connected(self):
         """Whether a host is there. One that has hung up is none, and the thread that learns of it is waited for."""
@@ -65,7 +65,10 @@ class Terminal:
         if peer is None:
             return False
         poll = select.poll()
-        poll.register(peer, getattr(select, "POLLRDHUP", select.POLLHUP))
+        try:
+            poll.register(peer, getattr(select, "POLLRDHUP", select.POLLHUP))
+        except ValueError:  # closed meanwhile
+            return False
         return not poll.poll(0) or not self.left.wait(60)
 
     def _to_host(self, peer):

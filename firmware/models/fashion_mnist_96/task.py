@@ -10,11 +10,11 @@ from zoo.resize import Resize
 from zoo.task import Conv, Depthwise, Layers
 
 
-def _bottleneck(expanded: int, channels: int, stride: int, kernel: int = 3) -> Layers:
+def _bottleneck(expanded: int, channels: int, stride: int) -> Layers:
     """Return an inverted bottleneck without a shortcut: wide, filtered, narrow and linear (MobileNetV2)."""
     return (
         Conv(expanded, (1, 1)),
-        Depthwise((kernel, kernel), (stride, stride)),
+        Depthwise(stride=(stride, stride)),
         Conv(channels, (1, 1), relu=False),
     )
 
@@ -28,24 +28,11 @@ LAYERS = (
     Conv(96, (1, 1)),
 )
 
-# Receptive field moved from the first stage, which runs in patches, to the last one (MCUNetV2): kernels as large as
-# their stride see no pixel twice, so that patches don't overlap; another bottleneck at the end makes up for it.
-REDISTRIBUTED = (
-    Conv(16, (2, 2), (2, 2)),  # 48 x 48
-    *_bottleneck(48, 16, 2, kernel=2),  # 24 x 24
-    *_bottleneck(48, 24, 2, kernel=2),  # 12 x 12
-    *_bottleneck(72, 40, 2),  # 6 x 6
-    *_bottleneck(120, 48, 1),  # 6 x 6
-    *_bottleneck(120, 48, 1),  # 6 x 6
-    Conv(96, (1, 1)),
-)
-
 TASK = replace(
     FASHION_MNIST,
     name="fashion_mnist_96",
-    variants=("int8", "redistributed_int8"),
+    variants=("int8",),
     layers=LAYERS,
-    networks={"redistributed_int8": (REDISTRIBUTED, None)},
     resize=Resize("bilinear", 96, 96),
     epochs=5,
     augment=mirrored,  # five epochs are too few for more

@@ -35,13 +35,14 @@ BASELINES = {
     "int8": "float32",
     "int8_qat": "int8",
     "int8_weights": "float32",
+    "int16x8": "int8",
+    "int4": "int8",
     "channel_pruned_int8": "int8",
     "sparse_int8": "int8",
     "student_int8": "int8",
     "student_distilled_int8": "student_int8",
     "small_input_int8": "int8",
     "searched_int8": "int8",
-    "redistributed_int8": "int8",
 }
 
 
@@ -51,19 +52,24 @@ def judged(task: Task, model: Path, data: Split) -> NDArray[np.float64]:
     A class or a yes or no: 1 if it is right; over steps it is yes if any of them says so. A value: how far it is off. A
     rebuilt input: the mean square of its error.
     """
-    _, height, width, _ = input_shape(model)
     x = data.x
-    if task.resize is not None:
-        x = task.resize(x)
-    elif (height, width) != task.shape[:2] and task.answer != "stream":
-        x = Resize("area", height, width)(x)
-    answers = outputs(model, x)
+    answers = outputs(model, resized(task, model, x))
     if task.answer == "input":
         return np.asarray(((answers - x.reshape(len(x), -1)) ** 2).mean(axis=1))
     if task.answer == "value":
         return np.abs(answers[:, 0] - data.y)
     said = answers.argmax(axis=1) if task.answer == "class" else answers.max(axis=1) >= 0.5
     return (said == data.y).astype(np.float64)
+
+
+def resized(task: Task, model: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return inputs of the model's size."""
+    _, height, width, _ = input_shape(model)
+    if task.resize is not None:
+        return task.resize(x)
+    if (height, width) != task.shape[:2] and task.answer != "stream":
+        return Resize("area", height, width)(x)
+    return x
 
 
 def check_suite(task: Task, test: Split, folder: Path) -> None:
@@ -106,7 +112,10 @@ def main() -> None:
         model = folder / f"{task.name}_{variant}.tflite"
         kept, tested = _remembered(args.work, task, model, held, test)
         if task.answer in MEANS:
-            print(f"{variant:<24} {_mean(task, kept, held):>12.4f} {_mean(task, tested, test):>14.4f}", flush=True)
+            print(
+                f"{variant:<24} {mean_worth(task, kept, held):>12.4f} {mean_worth(task, tested, test):>14.4f}",
+                flush=True,
+            )
         else:
             answers[variant] = tested == 1
             print(_line(variant, kept == 1, answers, task.suite_inputs), flush=True)
@@ -132,9 +141,12 @@ def _remembered(
         return file["held"], file["test"]
 
 
-def _mean(task: Task, worth: NDArray[np.float64], data: Split) -> float:
-    """Return the mean error, or how well the recordings' mean errors tell the unknown ones from the known."""
-    if task.answer == "value" or data.groups is None:
+def mean_worth(task: Task, worth: NDArray[np.float64], data: Split) -> float:
+    """Return the mean error, or how well the recordings' mean errors tell the unknown ones from the known.
+
+    Of answers that are right or wrong: the accuracy.
+    """
+    if task.answer != "input" or data.groups is None:
         return float(worth.mean())
     unknown = mean_of_groups(data.y.astype(np.float64), data.groups) > 0
     return area_under_roc(mean_of_groups(worth, data.groups), unknown)

@@ -1,15 +1,17 @@
-"""Trained networks as .tflite files: float32, full int8, and int8 weights under float32 activations."""
+"""Trained networks as .tflite files: float32, full int8, int8 weights under float32 activations, 16x8, int4 weights."""
 
 from __future__ import annotations
 
+import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flatbuffers
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer import quantizer
+from ai_edge_quantizer import algorithm_manager, quantizer
 from ai_edge_quantizer.qtyping import TFLOperationName
 from zoo import streaming
 
@@ -53,18 +55,53 @@ def int8(model: Model, representative: NDArray[np.float32]) -> bytes:
 
 def int8_weights(model: bytes) -> bytes:
     """Return a float32 .tflite file with int8 weights, one scale per output channel, each behind a DEQUANTIZE."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "float32.tflite"
-        path.write_bytes(model)
-        work = quantizer.Quantizer(str(path))
+    with _quantizer(model) as work:
         for operation in (
             TFLOperationName.CONV_2D,
             TFLOperationName.DEPTHWISE_CONV_2D,
             TFLOperationName.FULLY_CONNECTED,
         ):
             work.add_weight_only_config(".*", operation, num_bits=8)
-        quantized = bytes(work.quantize().quantized_model)
-    return _with_old_operator_codes(quantized)
+        return _with_old_operator_codes(bytes(work.quantize().quantized_model))
+
+
+def int16x8(model: bytes, representative: NDArray[np.float32]) -> bytes:
+    """Return a float32 .tflite file with int8 weights, and activations, input and output of int16."""
+    with _quantizer(model) as work:
+        work.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 16, 8)
+        return _calibrated(work, representative)
+
+
+def int4(model: bytes, representative: NDArray[np.float32]) -> bytes:
+    """Return a float32 .tflite file in int8, with int4 weights of all convolutions but the first and the depthwise.
+
+    Those have few weights, and 4 bits cost them more. The scales of int4 weights are those of OCTAV (Sakr et al.,
+    "Optimal Clipping and Magnitude-aware Differentiation for Improved Quantization-aware Training", arXiv:2206.06501),
+    which clips what lies far out.
+    """
+    octav = algorithm_manager.AlgorithmName.OCTAV
+    graph = schema.ModelT.InitFromPackedBuf(model, 0).subgraphs[0]
+    first = graph.tensors[graph.operators[0].outputs[0]].name.decode()
+    with _quantizer(model) as work:
+        work.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, 8, 8)
+        work.add_static_config(".*", TFLOperationName.CONV_2D, 8, 4, algorithm_key=octav)
+        work.add_static_config(re.escape(first), TFLOperationName.CONV_2D, 8, 8)
+        return _calibrated(work, representative)
+
+
+@contextmanager
+def _quantizer(model: bytes) -> Iterator[quantizer.Quantizer]:
+    """AI Edge Quantizer takes files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float32.tflite"
+        path.write_bytes(model)
+        yield quantizer.Quantizer(str(path))
+
+
+def _calibrated(work: quantizer.Quantizer, representative: NDArray[np.float32]) -> bytes:
+    """Quantize by the ranges that activations have for representative inputs."""
+    ranges = work.calibrate({"serving_default": [{"image": x[None]} for x in representative]})
+    return _with_old_operator_codes(bytes(work.quantize(ranges).quantized_model))
 
 
 def _with_old_operator_codes(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs .tflite files on the host: int8 ones in TFLite Micro's interpreter, those with float32 inputs in LiteRT's."""
+"""Runs .tflite files on the host: integer ones in TFLite Micro's interpreter, those with float32 inputs in LiteRT's."""
 
 from __future__ import annotations
 
@@ -38,26 +38,29 @@ def outputs(model: Path, x: NDArray[np.float32]) -> NDArray[np.float64]:
     if details["dtype"] == np.float32:
         return _each(lambda: _litert(model, details["index"], answers["index"]), x, shape)
     scale, zero_point = answers["quantization"]
-    raw = _each(lambda: _tflite_micro(model), quantize(x, *details["quantization"]), shape)
+    inputs = quantize(x, *details["quantization"], details["dtype"])
+    raw = _each(lambda: _tflite_micro(model), inputs, shape)
     return (raw - zero_point) * scale
 
 
-def quantize(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.int8]:
-    """Return int8 inputs: round(x / scale) + zero_point in float32, halves away from zero, as TensorFlow Lite does."""
+def quantize(x: NDArray[np.float32], scale: float, zero_point: int, dtype: type[np.integer[Any]]) -> NDArray[Any]:
+    """Return integers: round(x / scale) + zero_point in float32, halves away from zero, as TensorFlow Lite does."""
     scaled = x / np.float32(scale)
     rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + zero_point
-    return np.clip(rounded, -128, 127).astype(np.int8)
+    return np.clip(rounded, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
 
 
 def share_of_zeros(content: bytes) -> float:
-    """Return the share of a .tflite file's int8 or float32 weights that are 0; biases aren't counted."""
-    types = {schema.TensorType.INT8: np.int8, schema.TensorType.FLOAT32: np.float32}
+    """Return the share of a .tflite file's weights that are 0; biases aren't counted."""
+    types = {schema.TensorType.INT8: np.int8, schema.TensorType.INT4: np.uint8, schema.TensorType.FLOAT32: np.float32}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     zeros = total = 0
     for tensor in model.subgraphs[0].tensors:
         data = model.buffers[tensor.buffer].data
         if data is not None and len(data) and tensor.type in types and len(tensor.shape) > 1:
             values = np.frombuffer(bytes(data), types[tensor.type])
+            if tensor.type == schema.TensorType.INT4:
+                values = np.stack([values & 15, values >> 4])
             zeros += int((values == 0).sum())
             total += values.size
     return zeros / total

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -103,7 +103,7 @@ class Task:
         layers: the network; what `answer` needs follows.
         narrow: the same with fewer channels: what channel pruning leaves, and the student.
         small: how many rows and columns become one in the variant with a smaller input.
-        networks: other networks, by the technique that found them, and what the data goes through before them.
+        searched: the network that an architecture search found best, and how many rows and columns become one.
         seed: of the weights, the order of the batches and the augmentation.
         epochs: of a network that starts from random weights.
         student_epochs: of the students.
@@ -141,7 +141,7 @@ class Task:
     answer: str = "class"
     narrow: Layers = ()
     small: tuple[int, int] = (1, 1)
-    networks: Mapping[str, tuple[Layers, Resize | None]] = field(default_factory=dict)
+    searched: tuple[Layers, int] | None = None
     student_epochs: int = 0
     tuning_epochs: int = 0
     resize: Resize | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +92,14 @@ def _int8_weights(shop: Workshop) -> bytes:
     return export.int8_weights(export.float32(shop.baseline()))
 
 
+def _int16x8(shop: Workshop) -> bytes:
+    return export.int16x8(export.float32(shop.baseline()), shop.representative)
+
+
+def _int4(shop: Workshop) -> bytes:
+    return export.int4(export.float32(shop.baseline()), shop.representative)
+
+
 def _int8_qat(shop: Workshop) -> bytes:
     """Train on with simulated quantization, at a small rate."""
     model = with_simulated_quantization(shop.baseline(), shop.representative)
@@ -133,9 +140,14 @@ def _small_input(shop: Workshop) -> bytes:
     return shop.int8(shop.scratch(task.layers, task.epochs, resize=resize), resize)
 
 
-def _other_network(shop: Workshop, technique: str) -> bytes:
-    layers, resize = shop.task.networks[technique]
-    return shop.int8(shop.scratch(layers, shop.task.epochs, resize=resize), resize)
+def _searched(shop: Workshop) -> bytes:
+    task = shop.task
+    if task.searched is None:
+        message = f"{task.name}: no network was searched for"
+        raise SystemExit(message)
+    layers, shrink = task.searched
+    resize = Resize("area", task.shape[0] // shrink, task.shape[1] // shrink)
+    return shop.int8(shop.scratch(layers, task.epochs, resize=resize), resize)
 
 
 TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
@@ -143,10 +155,12 @@ TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "int8": _int8,
     "int8_qat": _int8_qat,
     "int8_weights": _int8_weights,
+    "int16x8": _int16x8,
+    "int4": _int4,
     "channel_pruned_int8": _channel_pruned,
     "sparse_int8": _sparse,
     "student_int8": _student,
     "student_distilled_int8": _student_distilled,
     "small_input_int8": _small_input,
-    **{name: partial(_other_network, technique=name) for name in ("searched_int8", "redistributed_int8")},
+    "searched_int8": _searched,
 }

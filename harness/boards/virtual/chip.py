@@ -247,6 +247,13 @@ class Chip:
             self.engine.counter.forget(0, 0x20000000 + len(self.memory.ram))
             self.engine.flush_wanted = True
 
+    def wait_while_running(self, seconds: float) -> None:
+        """Wait until the core has halted, sleeps or will never run again, so many seconds at most."""
+        with self._condition:
+            self._condition.wait_for(
+                lambda: self.halted or self.sleeping or self.failure is not None or self._closing, seconds
+            )
+
     def debug_read(self, address: int, size: int) -> int | None:
         """Read memory or a register for the debugger; None where there is neither."""
         data = self.memory.read(address, size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
-from harness.cli.doctor.usb import usb_findings
+from harness.cli.doctor.usb import install_command, usb_findings
 from harness.cli.options import load_lab
 from harness.config import shipped_kinds
 from harness.errors import ConfigError, HilError
@@ -155,7 +156,10 @@ def _configured(device: Device, ports: list[ListPortInfo]) -> Finding:
         found = find_monitor(supply.monitor, SERIAL_MONITORS[supply.monitor].usb, supply.serial, ports)
     except HilError as error:
         return Finding("problem", what, str(error))
-    return Finding("ok", what, f"{supply.monitor} {found.serial} at {found.path}, sync pin on D{supply.sync_input}")
+    where = f"{supply.monitor} {found.serial} at {found.path}"
+    if os.name == "posix" and not os.access(found.path, os.R_OK | os.W_OK):
+        return Finding("problem", what, f"no permission for {where}: {install_command()}, then plug it in again")
+    return Finding("ok", what, f"{where}, sync pin on D{supply.sync_input}")
 
 
 def renode_finding() -> Finding:

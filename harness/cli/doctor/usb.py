@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from harness.boards.matching import KNOWN_USB
 from harness.measure.finding import Finding
+from harness.power.joulescope import USB_IDS as JOULESCOPE_USB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.boards.discover import Port
     from harness.boards.usb import UsbDevice
@@ -37,7 +38,7 @@ class Places:
 def usb_findings(
     ports: Sequence[Port], devices: Sequence[UsbDevice], places: Places | None = None
 ) -> Iterator[Finding]:
-    """Check each serial port and probe, the udev rules, and ModemManager.
+    """Check each serial port, probe and Joulescope, the udev rules, and ModemManager.
 
     Args:
         ports: USB serial ports.
@@ -48,8 +49,9 @@ def usb_findings(
     yield _ports_finding(ports)
     if not sys.platform.startswith("linux"):
         return
-    yield from _probe_access(devices)
-    yield _rules_finding(places, needed=bool(ports) or any(map(_is_probe, devices)))
+    yield from _usb_access("Probe permission", filter(_is_probe, devices))
+    yield from _usb_access("Power monitor permission", filter(_is_joulescope, devices))
+    yield _rules_finding(places, needed=bool(ports) or any(_is_probe(one) or _is_joulescope(one) for one in devices))
     yield _modem_manager_finding(ports, places)
     yield from _holders(ports, places)
 
@@ -84,14 +86,18 @@ def _is_probe(device: UsbDevice) -> bool:
     return device.vid == _SEGGER or any(word.lower() in device.product.lower() for word in _PROBE_WORDS)
 
 
-def _probe_access(devices: Sequence[UsbDevice]) -> Iterator[Finding]:
-    """A probe that may not be opened isn't even listed by pyOCD, so it is looked for on the USB bus."""
+def _is_joulescope(device: UsbDevice) -> bool:
+    return (device.vid, device.pid) in JOULESCOPE_USB
+
+
+def _usb_access(what: str, devices: Iterable[UsbDevice]) -> Iterator[Finding]:
+    """What may not be opened isn't even listed by pyOCD or the monitor's driver, so it is looked for on the USB bus."""
     for device in devices:
-        if _is_probe(device) and device.denied:
+        if device.denied:
             name = device.product or f"{device.vid:04x}:{device.pid:04x}"
             yield Finding(
                 "problem",
-                "Probe permission",
+                what,
                 f"no permission for {name} at {device.location} ({device.node}): {install_command()}, then plug it in "
                 "again",
             )

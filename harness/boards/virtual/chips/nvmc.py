@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.boards.virtual.chips.memory import FLASH_BYTES, PAGE_BYTES, UICR_BASE
 from harness.boards.virtual.chips.peripheral import Peripheral
 
@@ -117,13 +115,14 @@ class Nvmc(Peripheral):
             return False
         if not self._allowed(address, address + len(data)):
             return False
-        words = content[offset : offset + len(data)].view("<u4")
-        for index, word in enumerate(np.frombuffer(data, "<u4")):
+        words = memoryview(content.data)[offset : offset + len(data)].cast(
+            "I"
+        )  # numpy takes ten times as long for a word
+        for index, word in enumerate(memoryview(data).cast("I")):
             place = address + 4 * index
-            before = self._settled.get(place, int(words[index]))
+            before = self._settled.get(place, words[index])
             resists = self.resists is not None and self.resists(place)
-            self._settled[place] = before if resists else before & int(word)
-            words[index] = self._settled[place]
+            words[index] = self._settled[place] = before if resists else before & word
         if address < UICR_BASE:
             self.host.code_changed(address, address + len(data))
         return True

@@ -56,6 +56,21 @@ class _Region:
         self.longs = self.words.cast("B").cast("Q")
         self.bytes = self.table[::4]
         self.executions = self.table.view(np.uint64)[1::2]
+        self._coded: set[int] = set()  # stretches of _REACH bytes that blocks begin in
+
+    def note_block(self, address: int) -> None:
+        """Note that the block at `address` has an entry."""
+        self._coded.add(address // _REACH)
+
+    def clear(self, begin: int, end: int) -> None:
+        """Drop the entries in [begin, end)."""
+        self.rows(begin, end)[:] = 0
+        self._coded.difference_update(range(-(-begin // _REACH), end // _REACH))
+
+    def has_blocks(self, begin: int, end: int) -> bool:
+        """Tell whether a block in [begin, end) has an entry: quick, as it is asked for every word written to flash."""
+        stretches = range(begin // _REACH, (end - 1) // _REACH + 1)
+        return not self._coded.isdisjoint(stretches) and bool(self.rows(begin, end)[:, 0].any())
 
     @property
     def context(self) -> int:
@@ -245,6 +260,7 @@ class BlockCounter:
             return False
         region.words[row] = size | native.CHECKED * bool(registers)
         region.words[row + 1] = scan.instructions | packed
+        region.note_block(address)
         return True
 
     def _aligned(self, packed: int) -> bool:
@@ -280,14 +296,14 @@ class BlockCounter:
     def has_code(self, begin: int, end: int) -> bool:
         """Tell whether code in [begin, end) was executed since it was last changed."""
         begin -= _REACH
-        known = any(region.rows(begin, end)[:, 0].any() for region in self._regions)
+        known = any(region.has_blocks(begin, end) for region in self._regions)
         return known or any(begin <= address < end for address in self._unstable)
 
     def forget(self, begin: int, end: int) -> None:
         """Drop what is known about code in [begin, end): it was changed. The total stays."""
         begin -= _REACH
         for region in self._regions:
-            region.rows(begin, end)[:] = 0
+            region.clear(begin, end)
         self.on_forget(begin, end)
         self._unstable = {at: size for at, size in self._unstable.items() if not begin <= at < end}
         self._retired = {key: n for key, n in self._retired.items() if not begin <= key[0] < end}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from harness.boards.virtual.chips.nrf52840 import CORE_ROM_TABLE
@@ -19,7 +18,7 @@ DFSR_HALTED, DFSR_BKPT, DFSR_VCATCH = 1 << 0, 1 << 1, 1 << 3
 VC_CORERESET, VC_HARDERR, TRCENA = 1 << 0, 1 << 10, 1 << 24
 _DBGKEY = 0xA05F
 _COMPARATORS = 6
-_POLL_SECONDS = 0.0003
+_POLL_SECONDS = 0.005
 _REGISTER_NAMES = {
     **{n: f"r{n}" for n in range(13)},
     13: "sp",
@@ -41,6 +40,9 @@ class DebugHost(Protocol):
     halted: bool
     sleeping: bool
     locked_up: bool
+
+    def wait_while_running(self, seconds: float) -> None:
+        """Wait until the core has halted or sleeps, so many seconds at most."""
 
     def halt(self, reason: int) -> None:
         """Halt the core; `reason` goes to DFSR."""
@@ -102,9 +104,9 @@ class DebugRegisters:
         if address == DWT_CYCCNT:
             return self.cycle_count
         if address == DHCSR:
-            if debugger and not (self._host.halted or self._host.sleeping):
+            if debugger:
                 # A debugger that polls a running CPU without a pause would keep Python's lock from the CPU's thread.
-                time.sleep(_POLL_SECONDS)
+                self._host.wait_while_running(_POLL_SECONDS)
             return self._read_dhcsr(clear=debugger)
         if FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
             return self._comparators[(address - FP_COMP0) // 4]

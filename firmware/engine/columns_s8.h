@@ -1,0 +1,42 @@
+/* What an int8 convolution reads at one output pixel, spread to 16 bits for the product of matmul_s8.h. */
+#ifndef HIL_COLUMNS_S8_H
+#define HIL_COLUMNS_S8_H
+
+#include "matmul_s8.h"
+
+/* One column of the im2col matrix: the inputs that the kernel sees at one output pixel, row by row of the kernel. A
+ * kernel row is padded to a multiple of four inputs, whose weights are zero. */
+struct column {
+    const struct hil_conv_s8 *p;
+    const int8_t *x;
+    uint32_t quads; /* of a kernel row */
+    int8_t *row;    /* holds one */
+};
+
+/* The kernel lies inside of the image, with its corner at `source`. */
+static void fill_inside(const struct column *f, uint32_t *column, const int8_t *source)
+{
+    uint32_t stride = (uint32_t)f->p->window.in_w * f->p->window.in_c, quads = f->quads;
+    for (uint32_t left = f->p->window.k_h; left; left--) {
+        column = matmul_spread(column, source, quads);
+        source += stride;
+    }
+}
+
+/* The kernel, with its corner at pixel (iy, ix), reaches over the border. What is outside is the zero point. */
+static void fill_border(const struct column *f, uint32_t *column, int32_t iy, int32_t ix)
+{
+    const struct hil_window *w = &f->p->window;
+    int32_t run = w->k_w * w->in_c;
+    int32_t skip = ix < 0 ? -ix * w->in_c : 0; /* inputs of the row left of the image */
+    int32_t right = (w->in_w - ix) * w->in_c;  /* where the image ends */
+    int32_t stop = right < run ? right : run;
+    for (int32_t ky = 0; ky < w->k_h; ky++, iy++) {
+        memset(f->row, f->p->quant.in_zero, f->quads * 4u);
+        if (iy >= 0 && iy < w->in_h && stop > skip)
+            memcpy(f->row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
+        column = matmul_spread(column, f->row, f->quads);
+    }
+}
+
+#endif
