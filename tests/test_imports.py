@@ -39,6 +39,7 @@ ROWS_OF_VIRTUAL = (
     ("ports",),
     ("chips",),
     ("core",),
+    ("usb",),
     ("chip",),
     ("machine",),
     ("debug",),

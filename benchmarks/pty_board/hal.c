@@ -182,7 +182,7 @@ void hal_rx_arm(void *buffer, uint32_t bytes)
 
 /* Returns when the bytes are here, before they would all have passed the line: what the agent does with them shows to
  * the host only in what it sends, and hal_tx() waits. */
-void hal_rx_wait(void)
+bool hal_rx_wait(void)
 {
     static bool told_port;
     if (!told_port) { /* only now: what comes before the first grant is lost, as on any board */
@@ -194,6 +194,7 @@ void hal_rx_wait(void)
         attend(NEVER);
     }
     clock_ns = later(clock_ns, rx.line_free);
+    return true;
 }
 
 void hal_tx(const void *buffer, uint32_t bytes)
@@ -263,6 +264,10 @@ uint32_t hal_reset_reason(void)
 uint32_t hal_rx_errors(void)
 {
     return (uint32_t)count.ungranted_bytes;
+}
+
+void hal_idle(void)
+{
 }
 
 void hal_sync_pin(bool high)

@@ -278,11 +278,11 @@ static void grant(struct payload *payload, uint32_t offset, uint32_t length, uin
 static bool receive(struct payload *payload)
 {
     uint32_t crc;
-    hal_rx_wait();
+    const bool whole = hal_rx_wait();
     arm_header();
     memcpy(&crc, payload->place + payload->length, CRC_BYTES);
     memcpy(payload->place + payload->length, payload->behind, CRC_BYTES);
-    if (crc != hil_crc32(0, payload->place, payload->length)) {
+    if (!whole || crc != hil_crc32(0, payload->place, payload->length)) {
         ++damaged_payloads;
         return false;
     }
@@ -371,9 +371,12 @@ static enum reason infer(uint32_t count, bool reset)
     enum reason failure = OK;
     hal_sync_pin(true);
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
-        if (i != 0 && !load_inputs(reset)) {
-            failure = INFERENCE_FAILED;
-            break;
+        if (i != 0) {
+            hal_idle();
+            if (!load_inputs(reset)) {
+                failure = INFERENCE_FAILED;
+                break;
+            }
         }
         const uint32_t coarse = hal_coarse_ticks();
         const uint32_t start = hal_ticks();
@@ -497,7 +500,10 @@ static bool header_intact(const struct header *header)
 static void serve(void)
 {
     struct header request;
-    hal_rx_wait();
+    if (!hal_rx_wait()) {
+        arm_header();
+        return;
+    }
     request = incoming.header;
     if (!header_intact(&request)) {
         ++damaged_headers;

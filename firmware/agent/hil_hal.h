@@ -15,8 +15,13 @@ void hal_init(void);
 /* Starts reception of exactly `bytes` bytes (1 to 65,535). Returns when the receiver is ready for them. */
 void hal_rx_arm(void *buffer, uint32_t bytes);
 
-/* Sleeps until the armed reception is complete. */
-void hal_rx_wait(void);
+/* Sleeps until the armed reception is complete. False if it never will be, because the host has begun to speak over
+ * another line of the board: then a header has to be armed, which may be here already. */
+bool hal_rx_wait(void);
+
+/* Called between inferences and between layers, never in what is timed: the time for what can't wait for a request,
+ * like the requests of a USB host. */
+void hal_idle(void);
 
 /* Sends `bytes` bytes from RAM and waits until they have left the buffer. */
 void hal_tx(const void *buffer, uint32_t bytes);

@@ -39,6 +39,7 @@ static void mark(uint32_t layer)
     } else {
         current->refused = true;
     }
+    hal_idle();
     current->resumed = hal_ticks();
 }
 

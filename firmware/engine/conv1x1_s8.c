@@ -1,7 +1,7 @@
 /* int8 convolution by a 1 x 1 kernel with stride 1: the input is the matrix, two pixels are two columns. */
 #include "matmul_s8.h"
 
-/* Both pixels are spread before either output is written, so `y` may be `x` if out_c <= in_c. */
+/* Both pixels are spread before either output is written, so that `y` may overwrite what is done with of `x`. */
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
     uint32_t in_c = p->window.in_c, out_c = p->window.out_c;
@@ -18,5 +18,22 @@ void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, voi
     if (pixels) {
         matmul_spread(columns, x, quads);
         hil_matmul_pixels(p, columns, quads, y, 1);
+    }
+}
+
+/* A pixel is copied before its outputs are written. */
+void hil_conv1x1_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    int32_t in_c = p->window.in_c, out_c = p->window.out_c;
+    int8_t *pixel = scratch;
+    for (int32_t left = p->window.out_h * p->window.out_w; left; left--, x += in_c) {
+        const int8_t *weights = p->weights;
+        memcpy(pixel, x, (uint32_t)in_c);
+        for (int32_t c = 0; c < out_c; c++) {
+            int32_t sum = p->channels[c].bias;
+            for (int32_t i = 0; i < in_c; i++)
+                sum += (pixel[i] - p->quant.in_zero) * *weights++;
+            *y++ = requantize(sum, &p->channels[c], &p->quant);
+        }
     }
 }

@@ -78,3 +78,36 @@ CONV_ANY(f32, float, float, float, (void)0, 0.0f, dot_f32(sum, input, tap, depth
          clamp_f32(sum + p->bias[c], p->act_min, p->act_max))
 CONV_ANY(w8, float, int8_t, float, (void)0, 0.0f, dot_w8(sum, input, tap, depth),
          clamp_f32(sum * p->scales[c] + p->bias[c], p->act_min, p->act_max))
+
+/* Dilated depthwise of one output channel for each input channel, a multiple of four: four at a time. Weights are
+ * [k_h][k_w][out_c]. */
+void hil_depthwise_spread_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y)
+{
+    const struct hil_window *w = &p->window;
+    const struct hil_spread *s = &p->spread;
+    const uint32_t minus_zeros = (-p->quant.in_zero & 0xffffu) * 0x10001u;
+    for (int32_t oy = 0; oy < w->out_h; oy++) {
+        struct taps v = taps_at(oy * w->stride_h - w->pad_top, w->k_h, s->dilation_h, 1, w->in_h);
+        for (int32_t ox = 0; ox < w->out_w; ox++) {
+            struct taps h = taps_at(ox * w->stride_w - w->pad_left, w->k_w, s->dilation_w, 1, w->in_w);
+            for (int32_t c = 0; c < w->out_c; c += 4) {
+                int32_t sum[4] = {0, 0, 0, 0};
+                for (int32_t ky = v.first, iy = v.at; ky < v.stop; ky++, iy += v.advance) {
+                    const int8_t *input = x + (iy * w->in_w + h.at) * w->in_c + c;
+                    const int8_t *tap = p->weights + (ky * w->k_w + h.first) * w->out_c + c;
+                    for (int32_t n = h.stop - h.first; n > 0; n--, input += h.advance * w->in_c, tap += w->out_c) {
+                        uint32_t bytes = load4(input), weights = load4(tap);
+                        uint32_t x02 = sxtab16(minus_zeros, bytes), x13 = sxtab16_ror8(minus_zeros, bytes);
+                        uint32_t w02 = sxtb16(weights), w13 = sxtb16_ror8(weights);
+                        sum[0] = smlabb(x02, w02, sum[0]);
+                        sum[1] = smlabb(x13, w13, sum[1]);
+                        sum[2] = smlatt(x02, w02, sum[2]);
+                        sum[3] = smlatt(x13, w13, sum[3]);
+                    }
+                }
+                for (int32_t i = 0; i < 4; i++)
+                    *y++ = requantize(sum[i] + p->channels[c + i].bias, &p->channels[c + i], &p->quant);
+            }
+        }
+    }
+}

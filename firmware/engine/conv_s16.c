@@ -9,16 +9,17 @@ struct sums { /* of the even and the odd channel, for the first and the second c
     int32_t even0, odd0, even1, odd1;
 };
 
-ALWAYS_INLINE void add_quad(struct sums *s, const uint32_t *x0, const uint32_t *x1, const uint32_t *weights, int two)
+ALWAYS_INLINE void add_quad(struct sums *s, const uint32_t *x0, const uint32_t *x1, const uint32_t *weights, int two,
+                            const int quad)
 {
     uint32_t even, odd, a, b;
-    LOAD_TWO(even, odd, weights, 0);
+    LOAD_TWO(even, odd, weights, 2 * quad);
     uint32_t even01 = sxtb16(even), even23 = sxtb16_ror8(even), odd01 = sxtb16(odd), odd23 = sxtb16_ror8(odd);
-    LOAD_TWO(a, b, x0, 0);
+    LOAD_TWO(a, b, x0, 2 * quad);
     s->even0 = smlad(even23, b, smlad(even01, a, s->even0));
     s->odd0 = smlad(odd23, b, smlad(odd01, a, s->odd0));
     if (two) {
-        LOAD_TWO(a, b, x1, 0);
+        LOAD_TWO(a, b, x1, 2 * quad);
         s->even1 = smlad(even23, b, smlad(even01, a, s->even1));
         s->odd1 = smlad(odd23, b, smlad(odd01, a, s->odd1));
     }
@@ -34,8 +35,16 @@ ALWAYS_INLINE void multiply(const struct hil_conv_s16 *p, const uint32_t *x0, co
     for (uint32_t c = 0; c < out_c; c += 2, channel += 2) {
         struct sums s = {0, 0, 0, 0};
         const uint32_t *a = x0, *b = x1, *end = weights + 2 * quads;
-        for (; weights != end; weights += 2, a += 2, b += 2)
-            add_quad(&s, a, b, weights, two);
+        if (quads & 1u) {
+            add_quad(&s, a, b, weights, two, 0);
+            weights += 2;
+            a += 2;
+            b += 2;
+        }
+        for (; weights != end; weights += 4, a += 4, b += 4) {
+            add_quad(&s, a, b, weights, two, 0);
+            add_quad(&s, a, b, weights, two, 1);
+        }
         y[c] = requantize_fast_s16(s.even0, channel, p);
         if (two)
             y[out_c + c] = requantize_fast_s16(s.even1, channel, p);

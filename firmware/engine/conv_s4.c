@@ -6,17 +6,17 @@ struct sums_s4 { /* 16 times those of the even and the odd channel, for the firs
     int32_t even0, odd0, even1, odd1;
 };
 
-ALWAYS_INLINE void add_quad(struct sums_s4 *s, const uint32_t *columns, uint32_t word, const int quad)
+ALWAYS_INLINE void add_quad(struct sums_s4 *s, const uint32_t *columns, uint32_t word)
 {
     uint32_t even = even_weights(word), odd = odd_weights(word), w, x0, x1;
-    LOAD_TWO(x0, x1, columns, 4 * quad);
+    LOAD_TWO(x0, x1, columns, 0);
     w = sxtb16(even);
     s->even0 = smlad(w, x0, s->even0);
     s->even1 = smlad(w, x1, s->even1);
     w = sxtb16(odd);
     s->odd0 = smlad(w, x0, s->odd0);
     s->odd1 = smlad(w, x1, s->odd1);
-    LOAD_TWO(x0, x1, columns, 4 * quad + 2);
+    LOAD_TWO(x0, x1, columns, 2);
     w = sxtb16_ror8(even);
     s->even0 = smlad(w, x0, s->even0);
     s->even1 = smlad(w, x1, s->even1);
@@ -35,16 +35,8 @@ static void matmul_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, 
     for (uint32_t c = 0; c < out_c; c += 2, channel += 2) {
         struct sums_s4 s = {0, 0, 0, 0};
         const uint32_t *x = columns, *end = weights + quads;
-        if (quads & 1u) {
-            add_quad(&s, x, *weights++, 0);
-            x += 4;
-        }
-        for (; weights != end; weights += 2, x += 8) {
-            uint32_t w0, w1;
-            LOAD_TWO(w0, w1, weights, 0);
-            add_quad(&s, x, w0, 0);
-            add_quad(&s, x, w1, 1);
-        }
+        for (; weights != end; weights++, x += 4) /* one at a time: two take more registers than there are */
+            add_quad(&s, x, *weights);
         y1[c] = output_s4(s.even1, channel, &p->quant);
         y[c] = output_s4(s.even0, channel, &p->quant);
         if (c + 1 == out_c)

@@ -74,8 +74,7 @@ static void rows_any(const struct hil_depthwise_s8 *p, const struct hil_channel 
     }
 }
 
-/* An input row is in the band before the output row that needs it last is written, so `y` may be `x` if both have
- * the same shape. */
+/* An input row is in the band before an output row is written over it, so `y` may be `x`. */
 void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
     const struct hil_window *w = &p->window;
@@ -118,26 +117,36 @@ void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t 
     }
 }
 
+/* Channel by channel. The rows that the kernel sees are copied before an output row is written, so `y` may be `x` where
+ * a channel has one output. */
 void hil_depthwise_s8_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
     const struct hil_window *w = &p->window;
     int32_t multiplier = w->out_c / w->in_c;
-    (void)scratch;
-    for (int32_t oy = 0; oy < w->out_h; oy++) {
-        for (int32_t ox = 0; ox < w->out_w; ox++) {
-            int32_t top = oy * w->stride_h - w->pad_top, left = ox * w->stride_w - w->pad_left;
-            for (int32_t c = 0; c < w->out_c; c++) {
-                int32_t sum = p->channels[c].bias;
-                for (int32_t ky = 0; ky < w->k_h; ky++) {
-                    for (int32_t kx = 0; kx < w->k_w; kx++) {
-                        int32_t iy = top + ky, ix = left + kx;
-                        if (iy < 0 || iy >= w->in_h || ix < 0 || ix >= w->in_w)
-                            continue;
-                        int32_t input = x[(iy * w->in_w + ix) * w->in_c + c / multiplier] - p->quant.in_zero;
-                        sum += input * p->weights[(ky * w->k_w + kx) * w->out_c + c];
+    int8_t *rows = scratch; /* row iy at iy % k_h */
+    for (int32_t c = 0; c < w->in_c; c++) {
+        int32_t copied = 0;
+        for (int32_t oy = 0; oy < w->out_h; oy++) {
+            int32_t top = oy * w->stride_h - w->pad_top;
+            for (; copied < top + w->k_h && copied < w->in_h; copied++) {
+                for (int32_t ix = 0; ix < w->in_w; ix++)
+                    rows[copied % w->k_h * w->in_w + ix] = x[(copied * w->in_w + ix) * w->in_c + c];
+            }
+            for (int32_t ox = 0; ox < w->out_w; ox++) {
+                int32_t left = ox * w->stride_w - w->pad_left;
+                for (int32_t o = c * multiplier; o < (c + 1) * multiplier; o++) {
+                    int32_t sum = p->channels[o].bias;
+                    for (int32_t ky = 0; ky < w->k_h; ky++) {
+                        for (int32_t kx = 0; kx < w->k_w; kx++) {
+                            int32_t iy = top + ky, ix = left + kx;
+                            if (iy < 0 || iy >= w->in_h || ix < 0 || ix >= w->in_w)
+                                continue;
+                            int32_t input = rows[iy % w->k_h * w->in_w + ix] - p->quant.in_zero;
+                            sum += input * p->weights[(ky * w->k_w + kx) * w->out_c + o];
+                        }
                     }
+                    y[(oy * w->out_w + ox) * w->out_c + o] = requantize(sum, &p->channels[o], &p->quant);
                 }
-                *y++ = requantize(sum, &p->channels[c], &p->quant);
             }
         }
     }

@@ -1,5 +1,6 @@
 /* int16 functions of one value or of two; the second of two tensors may be shorter and repeats. Zero points are 0. */
 #include "requantize.h"
+#include "sigmoid_s16.h"
 
 #define BINARY(name, scaled)                                                                                      \
     void hil_##name##_s16(const struct hil_binary_s16 *p, const int16_t *x1, const int16_t *x2, int16_t *y)       \
@@ -36,7 +37,6 @@ void hil_relu_s16(const struct hil_relu_s16 *p, const int16_t *x, int16_t *y)
     }
 }
 
-/* TFLite's fixed-point functions: the input at 1/(3 x 4096), then between two values of a table of the sigmoid at i/24. */
 static int32_t table_position(const struct hil_sigmoid_s16 *p, int32_t x)
 {
     int32_t half = p->shift > 0 ? 1 << (p->shift - 1) : 0;
@@ -45,25 +45,12 @@ static int32_t table_position(const struct hil_sigmoid_s16 *p, int32_t x)
 
 void hil_logistic_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        int32_t input = table_position(p, x[i]);
-        uint32_t distance = (uint32_t)(input < 0 ? -input : input), at = distance >> 9, value = 0x7fffu << 10;
-        if (at < 255)
-            value = ((uint32_t)p->table[at] << 9) + (distance & 0x1ffu) * (uint32_t)(p->table[at + 1] - p->table[at]);
-        value = input < 0 ? (1u << 25) - value + (1u << 9) - 1u : value + (1u << 9);
-        y[i] = (int16_t)(value >> 10);
-    }
+    for (uint32_t i = 0; i < p->count; i++)
+        y[i] = logistic_s16(p->table, table_position(p, x[i]));
 }
 
-/* tanh(x) = 2 sigmoid(2x) - 1 */
 void hil_tanh_s16(const struct hil_sigmoid_s16 *p, const int16_t *x, int16_t *y)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        int32_t input = table_position(p, x[i]), value = 0xffff << 8;
-        uint32_t distance = (uint32_t)(input < 0 ? -input : input), at = distance >> 8;
-        if (at < 255)
-            value = (p->table[at] << 8) + (int32_t)(distance & 0xffu) * (p->table[at + 1] - p->table[at]);
-        value = input < 0 ? -value + (1 << 23) + (1 << 7) - 1 : value - (1 << 23) + (1 << 7);
-        y[i] = (int16_t)(value >> 8);
-    }
+    for (uint32_t i = 0; i < p->count; i++)
+        y[i] = tanh_s16(p->table, table_position(p, x[i]));
 }

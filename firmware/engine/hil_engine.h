@@ -223,7 +223,7 @@ struct hil_conv_any_s8 {
     struct hil_window window;
     struct hil_spread spread;
     struct hil_quant quant;
-    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups] */
+    const int8_t *weights; /* [out_c][k_h][k_w][in_c / groups]; of hil_depthwise_spread_s8 [k_h][k_w][out_c] */
     const struct hil_channel *channels;
 };
 
@@ -286,6 +286,24 @@ struct hil_svdf_s8 {
     const int8_t *time_s8;   /* [filters][memory], of an int8 state */
     const int16_t *time_s16; /* of an int16 one */
     const int32_t *bias;     /* [filters / rank] */
+};
+
+/* Elements from one to the next: matrices, lines of the product's rows or columns, values of a line. */
+struct hil_strides {
+    uint32_t batch, line, depth;
+};
+
+struct hil_batch_matmul {
+    uint32_t batches, rows, depth, columns;
+    struct hil_strides first, second;
+    const void *constant; /* the second factor, if it is constant */
+    struct hil_scaling scaling;
+    int32_t first_zero, second_zero, out_zero;
+};
+
+struct hil_l2_normalization {
+    uint32_t rows, depth;
+    int32_t in_zero;
 };
 
 struct hil_svdf_f32 {
@@ -359,8 +377,7 @@ struct hil_copy_constant {
     const int8_t *values;
 };
 
-/* In plain C a 1 x 1 convolution is a convolution like any other, and any depthwise one is the same. */
-#define hil_conv1x1_s8_plain hil_conv_s8_plain
+/* In plain C a 1 x 1 convolution of floats is a convolution like any other, and any depthwise one is the same. */
 #define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
 #define hil_conv1x1_w8_plain hil_conv_w8_plain
@@ -368,6 +385,7 @@ struct hil_copy_constant {
 /* `scratch`: memory in the arena, as much as the compiler planned for this layer, 4-byte aligned. */
 void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_conv1x1_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_any_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
@@ -434,6 +452,7 @@ void hil_fully_connected_w8(const struct hil_fully_connected_w8 *p, const float 
 void hil_fully_connected_w8_plain(const struct hil_fully_connected_w8 *p, const float *x, float *y);
 
 void hil_conv_any_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
+void hil_depthwise_spread_s8(const struct hil_conv_any_s8 *p, const int8_t *x, int8_t *y);
 void hil_conv_any_f32(const struct hil_conv_any_f32 *p, const float *x, float *y);
 void hil_conv_any_w8(const struct hil_conv_any_w8 *p, const float *x, float *y);
 
@@ -554,6 +573,13 @@ void hil_arg_max_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
 void hil_arg_max_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
 void hil_arg_min_s8(const struct hil_arg_max *p, const int8_t *x, int32_t *y);
 void hil_arg_min_f32(const struct hil_arg_max *p, const float *x, int32_t *y);
+
+void hil_batch_matmul_s8(const struct hil_batch_matmul *p, const int8_t *x1, const int8_t *x2, int8_t *y);
+void hil_batch_matmul_constant_s8(const struct hil_batch_matmul *p, const int8_t *x, int8_t *y);
+void hil_batch_matmul_f32(const struct hil_batch_matmul *p, const float *x1, const float *x2, float *y);
+void hil_batch_matmul_constant_f32(const struct hil_batch_matmul *p, const float *x, float *y);
+void hil_l2_normalization_s8(const struct hil_l2_normalization *p, const int8_t *x, int8_t *y);
+void hil_l2_normalization_f32(const struct hil_l2_normalization *p, const float *x, float *y);
 
 /* The state is read and written. */
 void hil_lstm_s8(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Hold
     from harness.boards.serial_stream import SerialStream
+    from harness.boards.usb_stream import UsbStream
     from harness.config import Device
     from harness.image.elf import Image
 
@@ -39,8 +40,8 @@ class HardwareBoard(ProbeBoard):
         self.lines = device.serial
         self.power = power_of(device)
         self.holds = holds
-        uid, port = find_probe(device).uid, find_port(device).path
-        super().__init__(device.name, device.kind, "hardware", uid, port, unlock=unlock)
+        uid, port = find_probe(device).uid, "" if device.link == "usb" else find_port(device).path
+        super().__init__(device.name, device.kind, "hardware", uid, port, device.link, unlock=unlock)
 
     def locate_port(self) -> str:
         """Find the path of the board's serial port as it is now, by USB serial number or location."""
@@ -71,7 +72,7 @@ class HardwareBoard(ProbeBoard):
         self._take_back(stream)
         self._verify(image)
 
-    def _take_back(self, stream: SerialStream | None) -> None:
+    def _take_back(self, stream: SerialStream | UsbStream | None) -> None:
         self.open_probe()
         if stream is not None:
             stream.resume(self.locate_port)
@@ -91,7 +92,8 @@ def _present(device: Device) -> bool:
     own, or a board that is its own probe and port.
     """
     try:
-        find_port(device)
+        if device.link != "usb" or device.probe is None:  # the port of USB is there only if firmware runs
+            find_port(device)
         if device.probe is not None:
             session, _ = attach(device.name, device.kind, find_probe(device).uid)
             session.close()

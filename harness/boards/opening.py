@@ -37,6 +37,8 @@ class VirtualBoard(ProbeBoard):
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
 
+    vanish_s = 0.0
+
     def __init__(
         self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = (), *, unlock: bool = False
     ) -> None:
@@ -44,15 +46,25 @@ class VirtualBoard(ProbeBoard):
         if twin not in _VIRTUAL_BOARDS:
             raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
         self.holds = holds
-        self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults)
+        self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults, link=device.link)
         with ExitStack() as undo:
             self.twin: VirtualNrf52840 = undo.enter_context(self._make())
-            super().__init__(device.name, device.kind, "virtual", self.twin.probe_uid, self.twin.port, unlock=unlock)
+            uid, port = self.twin.probe_uid, self.twin.port
+            super().__init__(device.name, device.kind, "virtual", uid, port, device.link, unlock=unlock)
             undo.pop_all()
 
     def locate_port(self) -> str:
         """Say where the serial port is now: the twin's may come back under another name."""
+        if not self.twin.port:
+            raise LinkError(f"{self.name}: there is no USB port; the firmware has not joined the bus")
         return self.twin.port
+
+    def crash_report(self) -> str | None:
+        """Say why the firmware stopped; the twin knows of more ways to stop than a CPU has."""
+        crash = self.twin.crash
+        if crash is not None and crash.kind in ("misuse", "emulator limit"):
+            return f"the virtual board stopped at PC 0x{crash.pc:08X}: {crash.text}"
+        return super().crash_report()
 
     @property
     def ended(self) -> bool:
@@ -97,6 +109,8 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         if wanted not in ("auto", device.backend):
             raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
         return device.backend, "devices.yaml says so"
+    if wanted == "renode" and device.link == "usb":
+        raise ConfigError(f"{device.name}: Renode has no USB, so `link: usb` needs a real board or the virtual one")
     if wanted == "renode":
         return "renode", f"asked for; {require_renode().program}"
     if wanted == "virtual":
@@ -111,10 +125,11 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         )
     if device.kind.twin is None:
         raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
-    renode = find_renode() if device.kind.twin in PLATFORMS and sys.platform != "win32" else None
+    fits = device.link == "uart" and device.kind.twin in PLATFORMS and sys.platform != "win32"
+    renode = find_renode() if fits else None
     if renode is not None:
         return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
-    return "virtual", f"{missing}, and Renode is not installed"
+    return "virtual", f"{missing}, and Renode is not installed" if fits else missing
 
 
 def _why_no_hardware(device: Device) -> str | None:

@@ -14,6 +14,7 @@ from harness.boards.flash_compare import first_difference
 from harness.boards.pyocd_session import PYOCD_ERRORS, attach, reason
 from harness.boards.serial_stream import REOPEN_S, SerialStream, reopen
 from harness.boards.stopped import why_stopped
+from harness.boards.usb_stream import VANISH_S, UsbStream
 from harness.config.access import SerialLines
 from harness.errors import BoardError, ConfigError, FlashError, HilError, ProbeError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend
     from harness.config import BoardKind
+    from harness.config.access import LinkKind
     from harness.image.elf import Image
 
 _VTOR = 0xE000ED08
@@ -53,7 +55,8 @@ class ProbeBoard(Board):
         kind: its kind of board, which says chip, clock and links.
         backend: `hardware`, or `virtual` for the software twin.
         probe_uid: unique id of its debug probe.
-        port: its serial port, a path or a pyserial URL.
+        port: its serial port, a path or a pyserial URL; for `usb` "" while there is none.
+        over: which of its connections that is: `uart`, or `usb`, which goes and comes with the firmware.
         unlock: whether a locked part may be erased whole, bootloader included.
 
     Raises:
@@ -62,14 +65,24 @@ class ProbeBoard(Board):
     """
 
     lines: SerialLines = SerialLines()
+    vanish_s = VANISH_S
 
     def __init__(
-        self, name: str, kind: BoardKind, backend: Backend, probe_uid: str, port: str, *, unlock: bool = False
+        self,
+        name: str,
+        kind: BoardKind,
+        backend: Backend,
+        probe_uid: str,
+        port: str,
+        over: LinkKind = "uart",
+        *,
+        unlock: bool = False,
     ) -> None:
         super().__init__(name, kind, backend)
         self.probe_uid = probe_uid
         self.port = port
-        self._stream: SerialStream | None = None
+        self._stream: SerialStream | UsbStream | None = None
+        self._over = over
         self._opened = False
         self._swd_hz: int | None = None
         self._unlock = unlock
@@ -148,6 +161,8 @@ class ProbeBoard(Board):
             BoardError: there is no application in flash.
         """
         vectors = self._image.vectors if self._image else self.kind.flash.start
+        if isinstance(self._stream, UsbStream):
+            self._stream.leave()
         with self._translated("resetting"):
             self._target.reset_and_halt()
             stack, entry = struct.unpack("<II", bytes(self._target.read_memory_block8(vectors, 8)))
@@ -164,12 +179,16 @@ class ProbeBoard(Board):
             self._target.write_core_register("pc", entry & ~1)
             self._target.resume()
 
-    def link(self) -> SerialStream:
+    def link(self) -> SerialStream | UsbStream:
         """Return the serial line, opened on first use, and again after the port had vanished.
 
         Raises:
             LinkError: it can't be opened, or isn't back in time.
         """
+        if self._stream is None and self._over == "usb":
+            self._stream = UsbStream(self.name, self.locate_port, self.lines, self.guard, self.vanish_s)
+        if isinstance(self._stream, UsbStream):
+            return self._stream
         if self._stream is not None and self._stream.gone:
             self._stream.close()
             self._stream = None

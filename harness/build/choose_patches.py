@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.lower import lower
 from harness.build.patch import Patches, cut, part
-from harness.build.plan import buffers_of, least_bytes, plan_program
+from harness.build.plan import least_bytes, plan_program
 from harness.build.stage import Stage, stage_ends
 from harness.errors import ConfigError
 
@@ -54,7 +54,7 @@ def choose_patches(
             patched = cut(graph, program, replace(patches, streamed=streamed))
         except ConfigError:
             continue  # rows that aren't whole words can't be kept
-        sizes = least_bytes(buffers_of(graph, patched)) + _arriving(graph, patched)
+        sizes = least_bytes(graph, patched) + _arriving(graph, patched)
         found.append((sizes, sum(step.macs for step in patched.steps), patches, patched))
     if not found:
         return None

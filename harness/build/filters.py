@@ -77,7 +77,9 @@ def filters_of(node: Node, axis: int, biases: tuple[str, ...] = (), *, bias: int
         what = (
             f"{filters.dtype} weights with {computes} activations{' (dynamic-range quantization)' if dynamic else ''}"
         )
-        raise node.refused(what, f"{FULL_INT8}; or float32: convert it without optimizations" if dynamic else FULL_INT8)
+        loose = "constant float32 weights, or float16 ones behind a DEQUANTIZE"
+        needed = f"{FULL_INT8}; or float32: convert it without optimizations" if dynamic else loose
+        raise node.refused(what, FULL_INT8 if computes != "float32" else needed)
     values = np.ascontiguousarray(np.moveaxis(filters.data, axis, 0))
     count = len(values)
     scales: tuple[float, ...] = ()

@@ -38,17 +38,17 @@ def fold_constants(graph: Graph) -> Graph:
     tensors, operators = list(graph.tensors), []
     working = replace(graph, tensors=tensors)
     for operator in graph.operators:
-        folded = _folded(working, operator)
-        if folded is None:
+        known = folded(working, operator)
+        if known is None:
             operators.append(operator)
             continue
-        for tensor in folded:
+        for tensor in known:
             tensors[tensor.index] = tensor
     outputs = tuple(tensors[tensor.index] for tensor in graph.outputs)
     return replace(graph, tensors=tuple(tensors), operators=tuple(operators), outputs=outputs)
 
 
-def _folded(graph: Graph, operator: Operator) -> list[Tensor] | None:
+def folded(graph: Graph, operator: Operator) -> list[Tensor] | None:
     """Return the constants that an operator makes; None if they can't be known."""
     if operator.kind == "DEQUANTIZE" and operator.inputs and operator.inputs[0] >= 0:
         constant = _dequantized(graph, graph.tensors[operator.inputs[0]], operator.outputs[0])

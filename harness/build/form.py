@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 DAMAGED = "the file is damaged. Export it again."
 
 
-def check_graph(graph: Graph, constants: set[int], where: str) -> None:
+def check_graph(graph: Graph, constants: set[int], where: str, *, forms: bool = True) -> None:
     """Refuse a model whose operators read what isn't there, or write what they mustn't.
 
     Args:
         graph: the model, as read from its file.
         constants: the tensors that have values in the file, also those of types that aren't read.
         where: place in the file, with which errors begin.
+        forms: look at the shapes, too.
 
     Raises:
         ConfigError: names the operator and the tensor.
@@ -31,12 +32,12 @@ def check_graph(graph: Graph, constants: set[int], where: str) -> None:
     known = constants | set(graph.state) | inputs
     if inputs & constants:
         raise ConfigError(f"{where}: its input is a constant: {DAMAGED}")
-    for tensor in graph.inputs:
+    for tensor in graph.inputs if forms else ():
         check_shape(graph, tensor.index, f"{where}: its input,")
     for operator in graph.operators:
         what = f"{where}: operator {operator.index} ({operator.kind})"
         _check_order(operator, len(graph.tensors), known, what)
-        if operator.kind in KINDS:  # `lower` says which aren't
+        if forms and operator.kind in KINDS:  # `lower` says which aren't
             _check_form(graph, operator, KINDS[operator.kind], what)
     for tensor in graph.outputs:
         if tensor.index not in known:

@@ -25,16 +25,6 @@ _ONE_Q0 = (1 << 31) - 1
 _EXP_POWERS = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
 
 
-#: Bit i: TFLite's table of the logistic function has one more in its entry i than the rounded value.
-_ONE_MORE = 0x800000000000000000000000000000800011009020440005C0467BAEFA7BD110
-
-
-def sigmoid_s16() -> NDArray[np.uint16]:
-    """Return the logistic function of i / 24 for i = 0 ... 255 in 16 bits, from which that of any int16 is made."""
-    values = [min(round(65536 / (1 + math.exp(-i / 24))) + (_ONE_MORE >> i & 1), 65535) for i in range(256)]
-    return np.array(values, np.uint16)
-
-
 #: Where TFLite's table of sigmoid(i / 24) in 16 bits is one above the nearest value.
 _ONE_ABOVE = (4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45,
               46, 49, 50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255)  # fmt: skip

@@ -9,7 +9,7 @@ from harness.build.fold import fold
 from harness.build.lower_move import assign_variable
 from harness.build.operators import KINDS, PAIRS
 from harness.build.refusals import no_kernel, report
-from harness.build.step import Alias, Node, RefusedError, Step
+from harness.build.step import Alias, Array, Node, RefusedError, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,22 @@ def lower(graph: Graph) -> Program:
     """
     graph = fold(graph)
     program, overtaken = _lower(graph, set())
-    return _lower(graph, overtaken)[0] if overtaken else program
+    program = _lower(graph, overtaken)[0] if overtaken else program
+    return replace(program, steps=_with_shared(graph, program.steps))
+
+
+def _with_shared(graph: Graph, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the calls with one array for what several make of the same constants, as the turns of a loop do."""
+    first: dict[object, Array] = {}
+
+    def shared(step: Step, array: Array) -> Array:
+        sources = tuple(i for i in step.operator.inputs if i >= 0 and graph.tensors[i].data is not None)
+        contents = tuple(
+            v if isinstance(v, tuple) else (v.dtype, v.tobytes()) for v in (array.of(plain=False), array.of(plain=True))
+        )
+        return first.setdefault((sources, array.name, contents), array)
+
+    return tuple(replace(step, arrays=tuple(shared(step, array) for array in step.arrays)) for step in steps)
 
 
 def _lower(graph: Graph, copied: set[int]) -> tuple[Program, set[int]]:

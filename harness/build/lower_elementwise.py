@@ -45,7 +45,7 @@ def binary(node: Node) -> Step:
         check_scales(node, longer, node.y)
         check_scales(node, shorter, node.y)
         step = node.step(f"{name}_s8", "hil_extremum_s8", fields)
-    step = replace(step, inputs=(longer,), in_place=True)
+    step = replace(step, inputs=(longer,), in_place=True, order="values")
     if shorter.data is None:
         return replace(step, inputs=(longer, shorter))
     kernel = step.kernel.replace("_s8", "_constant_s8").replace("_f32", "_constant_f32")

@@ -59,7 +59,7 @@ def convolution(node: Node) -> Step:
         raise node.refused(
             f"weights for {in_c} of {window.in_c} input channels", "int8 activations, or ungrouped layers"
         )
-    return replace(_matrix(node, window, filters_of(node, 0, _biases(node))), window=window)
+    return replace(_matrix(node, window, filters_of(node, 0, _biases(node))), window=window, order="pixels")
 
 
 def fully_connected(node: Node) -> Step:
@@ -118,7 +118,7 @@ def depthwise(node: Node) -> Step:
     window = node.window(*node.second.shape[1:3])
     filters = filters_of(node, 3, ("int64",))
     if window.in_c == 1:
-        return replace(_matrix(node, window, filters), window=window)
+        return replace(_matrix(node, window, filters), window=window, order="pixels")
     constants = _Constants(node, filters)
     taps = np.ascontiguousarray(filters.values.reshape(window.out_c, window.taps).T)
     simple = constants.fast is not None and window.in_c == window.out_c and window.in_c % 4 == 0

@@ -52,6 +52,7 @@ def _convolution(node: Node, window: Window, weights: Filters) -> Step:
         *arrays,
         has_plain=True,
         window=window,
+        order="pixels",
         scratch_bytes=4 * window.k_h * run + (0 if window.pointwise else run),
         overread_bytes=-rows.shape[2] % 4,
         macs=window.pixels * rows.size,

@@ -46,10 +46,13 @@ def depthwise(node: Node) -> Step:
     """Return the call of a depthwise convolution; of one input channel it is a convolution."""
     window = node.window(*node.second.shape[1:3])
     weights = filters_of(node, axis=3)
-    if window.in_c == 1 or node.dilation != (1, 1):
-        return _convolution(node, window, weights, window.in_c)
     simple = window.in_c == window.out_c and window.in_c % 4 == 0
     taps = np.ascontiguousarray(weights.values.reshape(window.out_c, window.taps).T)
+    if window.in_c == 1 or node.dilation != (1, 1):
+        step = _convolution(node, window, weights, window.in_c)
+        if not simple or node.x.dtype != "int8":
+            return step
+        return replace(step, kernel="hil_depthwise_spread_s8", arrays=(Array("weights", taps), *step.arrays[1:]))
     macs = window.pixels * window.taps * window.out_c
     if node.x.dtype == "float32":
         struct = f"hil_depthwise_{weights.type}"
@@ -60,6 +63,7 @@ def depthwise(node: Node) -> Step:
             *weights.arrays(taps),
             has_plain=simple,
             window=window,
+            order="pixels",
             macs=macs,
             parameters=weights.parameters,
         )
@@ -74,6 +78,7 @@ def depthwise(node: Node) -> Step:
         Array("channels", channels),
         has_plain=True,
         window=window,
+        order="channels",
         scratch_bytes=band_bytes(window),
         scratch_of=band_bytes,
         macs=macs,
@@ -82,9 +87,9 @@ def depthwise(node: Node) -> Step:
 
 
 def band_bytes(window: Window) -> int:
-    """Return a fast depthwise kernel's scratch: its weights and a ring of padded rows, for four channels."""
+    """Return a depthwise kernel's scratch: its weights and a ring of padded rows; that of a plain one, rows."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
-    return 8 * (window.taps + window.k_h * width)
+    return max(8 * (window.taps + window.k_h * width), window.k_h * window.in_w)
 
 
 def fully_connected(node: Node) -> Step:
@@ -142,6 +147,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
             *weights.arrays(groups_of_eight(weights.values.reshape(window.out_c, depth)), weights.values),
             has_plain=True,
             window=window,
+            order="pixels",
             scratch_bytes=0 if window.pointwise else 2 * 4 * depth,
             macs=macs,
             parameters=weights.parameters,
@@ -155,6 +161,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
         *arrays,
         has_plain=packed,
         window=window,
+        order="values" if packed and window.pointwise else "pixels",
         scratch_bytes=4 * window.k_h * run + (0 if window.pointwise else run) if packed else 0,
         overread_bytes=-row % 4,
         macs=macs,

@@ -140,5 +140,5 @@ def check_scales(node: Node, x: Tensor, y: Tensor) -> None:
         return
     before, after = node.quantization(x), node.quantization(y)
     if (before.scale, before.zero) != (after.scale, after.zero):
-        what = f"an input of scale {before.scale} and an output of scale {after.scale} or another zero point"
-        raise node.refused(what, "the same scale and zero point, or a QUANTIZE before it")
+        what = "an input of another scale or zero point than the output"
+        raise node.refused(what, "the same ones, or a QUANTIZE before it")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.lookup import sigmoid_s16
+from harness.build.lookup import sigmoid_steps
 from harness.build.lower_layers import groups_of_eight, packed_rows
 from harness.build.lower_move import check_scales
 from harness.build.requantize import quantize_multiplier
@@ -83,7 +83,7 @@ def lstm(node: Node) -> Step:
         sizes | _scalings(node, hidden, cell, clip),
         *arrays,
         Array("bias", np.concatenate(offsets, axis=1).astype(np.int32)),
-        Array("sigmoid", sigmoid_s16()),
+        Array("sigmoid", sigmoid_steps()),
         has_plain=packed,
         overread_bytes=-x[2] % 4 if packed else 0,
         **more,

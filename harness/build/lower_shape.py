@@ -77,7 +77,7 @@ def pool(node: Node) -> Step:
     size = node.option("FilterHeight"), node.option("FilterWidth")
     name = "hil_average_pool" if node.kind == "AVERAGE_POOL_2D" else "hil_max_pool"
     if node.x.dtype == "float32":
-        return node.step(f"{name}_f32", "hil_pool_f32", node.float_limits(), window=node.window(*size))
+        return node.step(f"{name}_f32", "hil_pool_f32", node.float_limits(), window=node.window(*size), order="pixels")
     if node.quantization(node.y) != node.quantization(node.x):
         raise node.refused(
             "input and output of different scales", "the same scale and zero point for both, as converters give"
@@ -85,7 +85,9 @@ def pool(node: Node) -> Step:
     window, (low, high) = node.window(*size), node.limits()
     simple = name == "hil_max_pool" and window.in_c % 4 == 0 and (low, high) == (-128, 127)
     kernel = f"{name}_s8" if simple or name == "hil_average_pool" else f"{name}_s8_plain"
-    return node.step(kernel, "hil_pool_s8", {"act_min": low, "act_max": high}, has_plain=simple, window=window)
+    return node.step(
+        kernel, "hil_pool_s8", {"act_min": low, "act_max": high}, has_plain=simple, window=window, order="pixels"
+    )
 
 
 def mean(node: Node) -> Step:

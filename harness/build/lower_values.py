@@ -64,6 +64,7 @@ def binary(node: Node) -> Step:
         inputs=(longer,),
         fields={"count": node.y.elements, "period": period, **step.fields},
         in_place=True,
+        order="values",
     )
     if shorter.data is None:
         return replace(step, inputs=(longer, shorter))
@@ -119,7 +120,7 @@ def unary(node: Node) -> Step:
             fields |= node.float_limits(_RELUS[node.kind])
         if node.kind == "LEAKY_RELU":
             fields["alpha"] = f"{float(node.operator.options['Alpha'])!r}f"
-        return node.step(kernel, "hil_unary_f32", fields, in_place=True)
+        return node.step(kernel, "hil_unary_f32", fields, in_place=True, order="values")
     x, y = node.quantization(node.x), node.quantization(node.y)
     prescribed = _PRESCRIBED.get(node.kind, (y.scale, y.zero))
     if (y.scale, y.zero) != prescribed:

@@ -10,6 +10,7 @@ from harness.build import (
     lower_elementwise,
     lower_layers,
     lower_move,
+    lower_products,
     lower_recurrent,
     lower_shape,
     lower_values,
@@ -121,6 +122,9 @@ _KINDS = {
     ),
     "AVERAGE_POOL_2D": Kind(_POOL, (1, 1), _is_pool, _both(lower_shape.pool)),
     "BATCH_TO_SPACE_ND": Kind(("BatchToSpaceNDOptions",), (3, 3), _any_shapes, _BATCHES),
+    "BATCH_MATMUL": Kind(
+        ("BatchMatMulOptions", "AdjX", "AdjY"), (2, 2), _any_shapes, _both(lower_products.batch_matmul)
+    ),
     "BROADCAST_TO": Kind(("BroadcastToOptions",), (2, 2), _any_shapes, _MOVES),
     "CALL_ONCE": Kind(("CallOnceOptions", "InitSubgraphIndex"), (0, 0), _any_shapes, outputs=(0, 0)),
     "CAST": Kind(("CastOptions",), (1, 1), _one_for_one, _CAST),
@@ -155,6 +159,9 @@ _KINDS = {
     "GREATER": Kind(("GreaterOptions",), (2, 2), _any_shapes, _ORDER),
     "GREATER_EQUAL": Kind(("GreaterEqualOptions",), (2, 2), _any_shapes, _ORDER),
     "HARD_SWISH": Kind(("HardSwishOptions",), (1, 1), _one_for_one, _UNARY),
+    "L2_NORMALIZATION": Kind(
+        ("L2NormOptions", "FusedActivationFunction"), (1, 1), _is_softmax, _both(lower_products.l2_normalization)
+    ),
     "LEAKY_RELU": Kind(("LeakyReluOptions", "Alpha"), (1, 1), _one_for_one, _UNARY),
     "LESS": Kind(("LessOptions",), (2, 2), _any_shapes, _ORDER),
     "LESS_EQUAL": Kind(("LessEqualOptions",), (2, 2), _any_shapes, _ORDER),
@@ -239,6 +246,9 @@ _KINDS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": Kind(_LSTM, (24, 24), _any_shapes, _both(lower_recurrent.lstm), needed=9),
     "UNPACK": Kind(("UnpackOptions", "Axis"), (1, 1), _any_shapes, _MOVES, outputs=(1, _MANY)),
     "VAR_HANDLE": Kind(("VarHandleOptions", "Container", "SharedName"), (0, 0), _any_shapes),
+    "WHILE": Kind(
+        ("WhileOptions", "CondSubgraphIndex", "BodySubgraphIndex"), (1, _MANY), _any_shapes, outputs=(1, _MANY)
+    ),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
 }
 

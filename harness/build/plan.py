@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, permutations
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.build.lower import Piece, Place, Program, lower
+from harness.build.overlap import Overlaps, overlap, overlaps
 from harness.build.patch import Patches, cut
 from harness.build.step import ALIGNMENT
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from harness.build.graph import Graph
     from harness.build.step import Step
+
+_MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Plan:
         arena_bytes: size of the tensor arena.
         patches: how the first layers are cut, if they are.
         buffers: what the arena is made of.
+        places: offset of each buffer, by its key.
         state: place of each tensor that lies in the memory that is kept between inferences, by tensor index.
         state_bytes: size of that memory.
         pieces: the parts that the input comes in, if it is read where it arrives; else it lies in the arena.
@@ -53,6 +58,7 @@ class Plan:
     arena_bytes: int
     patches: Patches | None = None
     buffers: tuple[Buffer, ...] = ()
+    places: Mapping[int, int] = field(default_factory=dict)
     state: Mapping[int, int] = field(default_factory=dict)
     state_bytes: int = 0
     pieces: tuple[Piece, ...] = ()
@@ -71,10 +77,8 @@ class Plan:
     @property
     def parameters(self) -> int:
         """Weights and biases of the model."""
-        counts: dict[int, int] = {}
-        for step in self.steps:  # a patched layer is called many times, with the same weights
-            counts[step.layer] = max(counts.get(step.layer, 0), step.parameters)
-        return sum(counts.values())
+        # patches and the turns of a loop are calls with the same weights
+        return sum({tuple(map(id, step.arrays)): step.parameters for step in self.steps}.values())
 
 
 def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
@@ -90,8 +94,8 @@ def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
 def plan_program(graph: Graph, program: Program, patches: Patches | None) -> Plan:
     """Return the calls of a program and a small arena for them."""
     program = _in_place(graph, program)
-    buffers = buffers_of(graph, program)
-    places = pack(buffers)
+    buffers = _buffers(graph, program)
+    places = pack(buffers, _overlaps(program, buffers))
     size = max((places[b.key] + b.bytes for b in buffers), default=0)
     kept, state_bytes = {}, 0
     for root in graph.state:
@@ -104,6 +108,7 @@ def plan_program(graph: Graph, program: Program, patches: Patches | None) -> Pla
         arena_bytes=_aligned(size),
         patches=patches,
         buffers=tuple(buffers),
+        places=places,
         state=_offsets(program, kept),
         state_bytes=state_bytes,
         pieces=program.pieces,
@@ -115,25 +120,57 @@ def _offsets(program: Program, places: Mapping[int, int]) -> dict[int, int]:
     return {t: places[p.root] + p.offset for t, p in program.storage.items() if p.root in places}
 
 
-def least_bytes(buffers: Iterable[Buffer]) -> int:
-    """Return the most bytes that live together: no arena is smaller."""
+def _overlaps(program: Program, buffers: Iterable[Buffer]) -> Overlaps:
+    lives = [(buffer.key, buffer.first, buffer.last) for buffer in buffers]
+    return overlaps(program, {key: first for key, first, _ in lives}, {key: last for key, _, last in lives})
+
+
+def least_bytes(graph: Graph, program: Program) -> int:
+    """Return what the arena of a program takes at least, or nearly so."""
+    buffers = _buffers(graph, program)
+    return _least(buffers, _overlaps(program, buffers))
+
+
+def _least(buffers: Iterable[Buffer], may: Overlaps) -> int:
+    """Return the most bytes that live together, less what overlaps: hardly any arena is smaller."""
+    pool = {buffer.key: buffer for buffer in buffers}
     changes: defaultdict[int, int] = defaultdict(int)
-    for buffer in buffers:
+    for buffer in pool.values():
         changes[buffer.first] += _aligned(buffer.bytes)
         changes[buffer.last + 1] -= _aligned(buffer.bytes)
-    return max(accumulate(changes[step] for step in sorted(changes)), default=0)
+    needs = dict(zip(sorted(changes), accumulate(changes[step] for step in sorted(changes)), strict=True))
+    for (x, y), shared in may.items():
+        needs[pool[y].first] -= shared.saved(_aligned(pool[x].bytes), _aligned(pool[y].bytes))
+    return max(needs.values(), default=0)
 
 
-def pack(buffers: Iterable[Buffer]) -> dict[int, int]:
-    """Return an offset for each buffer, so that no two that live together overlap.
+def pack(buffers: Iterable[Buffer], may: Overlaps | None = None) -> dict[int, int]:
+    """Return an offset for each buffer, so that of two that live together only those overlap that may, as they may.
 
-    Several orders are tried, each buffer in turn at the lowest offset that is free during its life; the smallest
-    arena wins.
+    Several orders are tried, each buffer in turn at the lowest offset that is free during its life. In the order with
+    the smallest arena, whatever ends at its top then gets an earlier turn, as long as that makes it no larger.
     """
-    pool = list(buffers)
-    tries = [_place(order) for order in _orders(pool)]
-    sizes = {buffer.key: buffer.bytes for buffer in pool}
-    return min(tries, key=lambda places: max((at + sizes[key] for key, at in places.items()), default=0))
+    pool, may = list(buffers), may or {}
+    if not pool:
+        return {}
+    ends = {buffer.key: buffer.bytes for buffer in pool}
+
+    def tried(order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        places = _place(order, may)
+        return max(at + ends[key] for key, at in places.items()), places
+
+    (size, places), order = min(((tried(order), order) for order in _orders(pool)), key=lambda found: found[0][0])
+    chance, least = Random(0), _least(pool, may)  # noqa: S311 (no secret; the same plan every time)
+    for _ in range(_MOST_BUFFERS_PLACED // len(pool)):
+        if size <= least:
+            break
+        at = max(range(len(order)), key=lambda i: places[order[i].key] + order[i].bytes)
+        moved = [*order[:at], *order[at + 1 :]]
+        moved.insert(chance.randrange(at + 1), order[at])
+        now, found = tried(moved)
+        if now <= size:
+            size, places, order = now, found, moved
+    return places
 
 
 def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
@@ -153,42 +190,57 @@ def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
             yield [*order, *others]
 
 
-def _place(order: list[Buffer]) -> dict[int, int]:
-    starts, ends = np.zeros((2, len(order)), np.int64)
-    first, last, sizes = np.array([(b.first, b.last, _aligned(b.bytes)) for b in order], np.int64).reshape(-1, 3).T
-    for index, size in enumerate(sizes.tolist()):
-        rivals = np.flatnonzero((first[:index] <= last[index]) & (first[index] <= last[:index]))
+def _place(order: list[Buffer], may: Overlaps) -> dict[int, int]:
+    places: list[int] = []
+    first, last = np.array([(buffer.first, buffer.last) for buffer in order], np.int64).T
+    for index, buffer in enumerate(order):
+        together = np.flatnonzero((first[:index] <= buffer.last) & (last[:index] >= buffer.first))
+        size, taken = _aligned(buffer.bytes), []  # offsets between which the buffer can't begin
+        for at, other in ((places[i], order[i]) for i in together.tolist()):
+            low, high = at - size, at + _aligned(other.bytes)
+            if shared := may.get((other.key, buffer.key)):
+                taken += [(low, at), (at, high)] if shared.exact else [(at - shared.lead, high)]
+            elif shared := may.get((buffer.key, other.key)):
+                taken += [(low, at), (at, high)] if shared.exact else [(low, at + shared.lead)]
+            else:
+                taken.append((low, high))
         offset = 0
-        for rival in rivals[np.argsort(starts[rivals])].tolist():
-            if offset + size <= starts[rival]:
-                break
-            offset = max(offset, int(ends[rival]))
-        starts[index], ends[index] = offset, offset + size
-    return {buffer.key: int(start) for buffer, start in zip(order, starts, strict=True)}
+        for low, high in sorted(taken):
+            if low < offset < high:
+                offset = high
+        places.append(offset)
+    return {buffer.key: offset for buffer, offset in zip(order, places, strict=True)}
 
 
 def _in_place(graph: Graph, program: Program) -> Program:
     """Let each step that can work in place do so where nothing reads its first input afterwards."""
     storage = dict(program.storage)
     kept = {storage[tensor.index].root for tensor in graph.outputs} | set(graph.state)
+    written: set[int] = set()
     if program.pieces:
         kept.add(graph.input.index)  # inferences may be repeated
     for position, step in enumerate(program.steps):
-        if not step.in_place:
+        target, before = storage[step.output.index], set(written)
+        written.add(target.root)
+        if not step.inputs or step.inputs[0].bytes != step.output.bytes or target.offset or target.root in before:
             continue
-        source, target = storage[step.inputs[0].index], storage[step.output.index]
+        may = overlap(step, step.inputs[0])
+        if not step.in_place and (may is None or may.lead):
+            continue
+        source = storage[step.inputs[0].index]
         later = [x for s in program.steps[position + 1 :] for x in s.inputs]
         still_read = any(storage[x.index].root == source.root for x in [*step.inputs[1:], *later])
-        if step.inputs[0].bytes == step.output.bytes and not still_read and source.root not in kept:
+        if not still_read and source.root not in kept:
             for tensor, place in storage.items():
                 if place.root == target.root:
                     storage[tensor] = Place(source.root, source.offset + place.offset)
+            written.add(source.root)
             if target.root in kept:
                 kept.add(source.root)
     return replace(program, storage=storage)
 
 
-def buffers_of(graph: Graph, program: Program) -> list[Buffer]:
+def _buffers(graph: Graph, program: Program) -> list[Buffer]:
     """Return every buffer with its life. Inputs live from the start, outputs to the end."""
     roots = {} if program.pieces else {program.storage[tensor.index].root: tensor for tensor in graph.inputs}
     first, last = dict.fromkeys(roots, 0), dict.fromkeys(roots, 0)
@@ -202,7 +254,7 @@ def buffers_of(graph: Graph, program: Program) -> list[Buffer]:
             # a patch's rows lie further apart in the whole image than its own bytes tell
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     for tensor in graph.outputs:
-        last[program.storage[tensor.index].root] = max(len(program.steps) - 1, 0)
+        last[program.storage[tensor.index].root] = len(program.steps)
     elsewhere = {*graph.state, *([graph.input.index] if program.pieces else [])}
     buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in elsewhere]
     for position, step in enumerate(program.steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.build.step import QUANTIZED
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ FULL_INT8 = (
     "full int8: convert it again with a representative_dataset and supported_ops = [TFLITE_BUILTINS_INT8] "
     "(docs/bring-your-own-model.md)"
 )
+
+FLOAT16 = "float16 activations", "float32 ones; weights may be float16"
 
 #: What a model may take and give.
 _CARD_TYPES = ("int8", "uint8", "int16", "int32", "float32")
@@ -45,13 +48,13 @@ def no_kernel(node: Node, *, known: bool) -> RefusedError:
             "other layers in its place, or the model cut before it (docs/engine.md lists the operators that there are)"
         )
         return node.refused("no kernel", needed)
-    if "uint8" in types:
+    if types == {"uint8"}:
         return node.refused("legacy uint8 quantization", FULL_INT8)
     if "int16" in types:
         what = f"no kernel for {node.x.dtype} to {node.y.dtype}"
         return node.refused(what, "int8 activations: convert it without 16x8, to full int8")
     if "float16" in types:
-        return node.refused("float16 activations", "float32 ones; weights may be float16")
+        return node.refused(*FLOAT16)
     what = f"no kernel for {node.x.dtype} to {node.y.dtype}"
     return node.refused(what, "other types: docs/engine.md says which ones the operator takes")
 
@@ -71,20 +74,20 @@ def report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) ->
     for refusal in refusals:
         kinds = reasons.setdefault((refusal.what, refusal.needed), {})
         kinds.setdefault(refusal.operator.kind, []).append(refusal.operator.index)
-    lines = [f"{_operators(kinds)}: {what}. Needed: {needed}." for (what, needed), kinds in reasons.items()]
+    ends: dict[tuple[str, str], list[str]] = {}
+    for what, tensor in (*(("input", t) for t in graph.inputs), *(("output", t) for t in graph.outputs)):
+        if tensor.dtype == "float16":
+            ends.setdefault(FLOAT16, []).append(f"its {what}")
+        elif tensor.dtype not in _CARD_TYPES:
+            ends.setdefault((tensor.dtype, f"one of {', '.join(_CARD_TYPES)}"), []).append(f"its {what}")
+        elif tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None:
+            ends.setdefault((f"{tensor.dtype} without a scale", QUANTIZED), []).append(f"its {what}")
+    lines = [
+        f"{'; '.join([*_operators(reasons.get(key, {})), *ends.get(key, [])])}: {key[0]}. Needed: {key[1]}."
+        for key in {**reasons, **ends}
+    ]
     if constant:
         lines.append("its output is a constant, which nothing computes. Export it again.")
-    ends = (*(("input", tensor) for tensor in graph.inputs), *(("output", tensor) for tensor in graph.outputs))
-    lines += [
-        f"its {what} is {tensor.dtype}. Needed: one of {', '.join(_CARD_TYPES)}."
-        for what, tensor in ends
-        if tensor.dtype not in _CARD_TYPES
-    ]
-    lines += [
-        f"its {what} is {tensor.dtype} without a scale. Needed: a model that was quantized by a converter."
-        for what, tensor in ends
-        if tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None
-    ]
     if not lines:
         return
     if len(lines) == 1:
@@ -93,10 +96,10 @@ def report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) ->
     raise ConfigError(f"{graph.source}: can't be compiled, for {len(lines)} reasons:\n{text}")
 
 
-def _operators(kinds: Mapping[str, Sequence[int]]) -> str:
+def _operators(kinds: Mapping[str, Sequence[int]]) -> list[str]:
     if len(kinds) > _SHOWN:
-        return f"{sum(map(len, kinds.values()))} operators ({', '.join(kinds)})"
-    return "; ".join(f"{_numbered(indices)} ({kind})" for kind, indices in kinds.items())
+        return [f"{sum(map(len, kinds.values()))} operators ({', '.join(kinds)})"]
+    return [f"{_numbered(indices)} ({kind})" for kind, indices in kinds.items()]
 
 
 def _numbered(indices: Sequence[int]) -> str:

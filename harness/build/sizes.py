@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.build.graph import Graph, Tensor
-    from harness.build.plan import Plan
+    from harness.build.plan import Buffer, Plan
     from harness.build.step import Step
     from harness.build.toolchain import Region
     from harness.config import BoardKind
@@ -72,7 +72,7 @@ def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> La
     steps = [plan.steps[position] for position in positions]
     main = next((step for step in steps if step.window is not None), steps[0])  # patches are also copied
     alive = [[b for b in plan.buffers if b.first <= position <= b.last] for position in positions]
-    in_use = [sum(buffer.bytes for buffer in buffers) for buffers in alive]
+    in_use = [_in_use(plan, buffers) for buffers in alive]
     worst = in_use.index(max(in_use))
     tensors = {tensor.index: tensor for step in plan.steps for tensor in (*step.inputs, step.output)}
     tensors |= {tensor.index: tensor for tensor in graph.tensors}
@@ -93,6 +93,15 @@ def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> La
     )
 
 
+def _in_use(plan: Plan, buffers: Iterable[Buffer]) -> int:
+    """Return how many bytes of the arena some buffers take; those that share memory once."""
+    total = reached = 0
+    for start, end in sorted((plan.places[b.key], plan.places[b.key] + b.bytes) for b in buffers):
+        total += max(end - max(start, reached), 0)
+        reached = max(reached, end)
+    return total
+
+
 def _bytes_moved(step: Step, *, plain: bool) -> int:
     constants = sum(array.bytes(plain=plain) for array in step.arrays)
     kept = 2 * sum(tensor.bytes for tensor in step.kept)
@@ -105,7 +114,7 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
     Raises:
         ConfigError: constants or arena are larger than the board's whole flash or RAM; says by how much and why.
     """
-    flash = sum(layer.flash_bytes for layer in layers)
+    flash = sum(array.bytes() for array in {id(array): array for step in plan.steps for array in step.arrays}.values())
     _refuse_excess(
         graph.source,
         kind,

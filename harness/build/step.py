@@ -24,6 +24,9 @@ _SAME = 0  # TFLite's Padding; VALID is 1
 #: Kernels load words.
 ALIGNMENT = 4
 
+#: What a user can do about integers without a scale.
+QUANTIZED = "a model that was quantized by a converter"
+
 #: struct hil_window has 16 bits for each number.
 _GREATEST = (1 << 16) - 1
 
@@ -104,6 +107,10 @@ class Step:
         scratch_of: that of the same kernel with another window, where it depends on the window.
         overread_bytes: how far behind an input the kernel may read (and ignore what it gets).
         in_place: the output may take the place of the first input, if nothing else needs that.
+        order: how the kernel, and the plain one, goes through an input, front to back, so that the output may overwrite
+            what it is done with (overlap.py). "values": each value, or pixel, is read before it is written; "pixels":
+            one or two pixels are written while what they see is read; "channels": channel by channel, the rows that a
+            kernel sees are copied before the row is written; "": in another way, or more than once.
         macs: multiply-accumulates of one inference.
         parameters: weights and biases of the model.
         layer: position among the steps of the unpatched model.
@@ -123,6 +130,7 @@ class Step:
     scratch_of: Callable[[Window], int] | None = None
     overread_bytes: int = 0
     in_place: bool = False
+    order: str = ""
     macs: int = 0
     parameters: int = 0
     layer: int = 0
@@ -220,7 +228,7 @@ class Node:
             ConfigError: it is of integers, but has none.
         """
         if tensor.quantization is None:
-            raise self.refused(f"{tensor.dtype} without a scale", "a model that was quantized by a converter")
+            raise self.refused(f"{tensor.dtype} without a scale", QUANTIZED)
         return tensor.quantization
 
     def limits(self, activation: int | None = None) -> tuple[int, int]:
@@ -268,8 +276,8 @@ class Node:
         """
         x, y = self.x.shape, self.y.shape
         if len(x) != 4 or x[0] != 1:
-            needed = "one image, [1, height, width, channels]: export it for a batch of 1"
-            raise self.refused(f"input of shape {list(x)}", needed)
+            what = f"a batch of {x[0]}" if len(x) == 4 else f"input of shape {list(x)}"
+            raise self.refused(what, "one image, [1, height, width, channels]: export it for a batch of 1")
         same, strides = self.option("Padding") == _SAME, (self.option("StrideH"), self.option("StrideW"))
         reach = [(k - 1) * d + 1 for k, d in zip((k_h, k_w), self.dilation, strict=True)]
         whole, small = (y, x) if transposed else (x, y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from harness.build.graph import ITEM_BYTES, MOST_VALUES, Graph, Operator, Quanti
 from harness.build.model_file import read_model
 from harness.build.operators import KINDS
 from harness.build.state import first_state, with_state
+from harness.build.unroll import unrolled
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,14 +86,18 @@ class _File:
         self._model = schema.Model.GetRootAsModel(content, 0)
 
     def graph(self) -> Graph:
-        graph = self._subgraph(0)
+        read = self._subgraph(0)
+        graph = unrolled(read, partial(self._subgraph, forms=False))
+        if graph is not read:
+            check_graph(graph, {tensor.index for tensor in graph.tensors if tensor.data is not None}, str(self._path))
         if not (graph.inputs and graph.outputs):
             what = f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
             raise ConfigError(f"{self._path}: {what}: {DAMAGED}")
         called = {o.options["InitSubgraphIndex"] for o in graph.operators if o.kind == "CALL_ONCE"}
         return with_state(graph, [self._subgraph(number) for number in sorted(called)], str(self._path))
 
-    def _subgraph(self, number: int) -> Graph:
+    def _subgraph(self, number: int, *, forms: bool = True) -> Graph:
+        """Return a subgraph; without `forms` its shapes may be those of some turn of a loop."""
         count = _length(self._model, "Subgraphs")
         if not 0 <= number < count:
             raise ValueError(f"subgraph {number} of {count}")
@@ -119,7 +125,9 @@ class _File:
                 if table.IsVariable() and tensors[i].dtype in ITEM_BYTES and 0 < tensors[i].elements <= MOST_VALUES
             },
         )
-        check_graph(graph, {i for i, table in enumerate(tables) if self._is_constant(table)}, str(self._path))
+        check_graph(
+            graph, {i for i, table in enumerate(tables) if self._is_constant(table)}, str(self._path), forms=forms
+        )
         return graph
 
     def _signature(self) -> dict[int, str]:

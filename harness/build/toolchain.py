@@ -156,7 +156,7 @@ def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], 
 
 def _compile(toolchain: Toolchain, unit: Unit, target: Path, more: Sequence[str] = ()) -> str:
     driver = toolchain.gxx if unit.cxx and toolchain.gxx else toolchain.gcc
-    done = _run([driver, *unit.options, *more, "-c", str(unit.source), "-o", str(target)])
+    done = _run([driver, *unit.options, *more, "-fmax-errors=1", "-c", str(unit.source), "-o", str(target)])
     if done.returncode == 0:
         return done.stderr
     hint = ""

@@ -147,14 +147,14 @@ VIEWS: Mapping[str, View] = {
 
 
 def _values(node: Node) -> list[Values]:
-    return [node.graph.tensors[index].data for index in node.operator.inputs]  # type: ignore[misc]
+    return [node.graph.tensors[index].data for index in node.operator.inputs if index >= 0]  # type: ignore[misc]
 
 
 def _of_numbers(function: Callable[..., Any]) -> Fold:
     """Return a function of numbers as they are, which quantized ones aren't."""
 
     def fold(node: Node) -> Any:
-        if node.y.dtype not in ("float32", "int32", "int64") or node.activation != 0:
+        if not {node.x.dtype, node.y.dtype} <= {"float32", "int32", "int64", "bool"} or node.activation != 0:
             raise node.refused(f"{node.y.dtype} constants", "a model whose constants were folded by the converter")
         return function(*_values(node))
 
@@ -174,6 +174,10 @@ def _product(x: Values, axes: Values) -> Any:
     return x.prod(tuple(axes.ravel()))
 
 
+def _matrix(x: Values, weights: Values, bias: Values | float = 0.0) -> Any:
+    return x.reshape(-1, weights.shape[1]) @ weights.T + bias
+
+
 def _range(node: Node) -> Any:
     start, limit, step = (values.item() for values in _values(node))
     count = max(math.ceil((limit - start) / step), 0)
@@ -185,7 +189,12 @@ FOLDS: Mapping[str, Fold] = {
     "ADD": _of_numbers(np.add),
     "CAST": _cast,
     "CONCATENATION": lambda node: np.concatenate(_values(node), node.option("Axis")),
+    "EQUAL": _of_numbers(np.equal),
     "FILL": lambda node: np.broadcast_to(_values(node)[1], node.y.shape),
+    "FULLY_CONNECTED": _of_numbers(_matrix),
+    "GREATER": _of_numbers(np.greater),
+    "LESS": _of_numbers(np.less),
+    "LOGICAL_AND": _of_numbers(np.logical_and),
     "MAXIMUM": _of_numbers(np.maximum),
     "MINIMUM": _of_numbers(np.minimum),
     "MUL": _of_numbers(np.multiply),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.config.access import Flasher, PowerCycle, SerialLines
+from harness.config.access import Flasher, LinkKind, PowerCycle, SerialLines
 from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, read_document
 from harness.config.farm import Farm
@@ -39,6 +39,7 @@ class _DeviceKeys(Model):
     port: PortMatch | None = None
     tags: tuple[Name, ...] = ()
     voltage_v: Annotated[float, Field(gt=0, le=24)] | None = None
+    link: LinkKind = "uart"
     flasher: Flasher = "pyocd"
     serial: SerialLines = SerialLines()
     power_cycle: PowerCycle | None = None
@@ -63,6 +64,10 @@ class _DeviceEntry(_DeviceKeys):
     def _is_one_thing(self) -> Self:
         if self.backend is not None and (self.probe is not None or self.port is not None):
             raise ValueError('a virtual board has neither "probe" nor "port"; leave out "backend: virtual"')
+        if self.link == "usb" and self.probe is not None and self.port is None:
+            raise ValueError(
+                '"link: usb" needs "port: {serial: ...}", the USB serial number of the board, not of its probe'
+            )
         if self.faults and self.backend != "virtual":
             raise ValueError('"faults" are for boards with "backend: virtual"; a real one has its own')
         return self
@@ -73,6 +78,7 @@ class Device(_DeviceKeys):
 
     `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
     serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
+    `link` is what `port` is the end of: the UART's adapter, or the board's own USB.
     `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.

@@ -261,6 +261,8 @@ class Wire:
     def await_boot(self) -> None:
         """Wait for the INFO that a board sends after a reset; without one, HELLO will have to do."""
         self.settled()
+        if not getattr(self._stream, "greets", True):  # the stream waits for the board
+            return
         deadline = time.monotonic() + self._timing.boot
         while (left := deadline - time.monotonic()) > 0:
             frame = self._decoder.next_frame()

@@ -41,6 +41,12 @@ class PowerOptions:
     mlperf_rules: bool = False
 
 
+_PAST_THE_MONITOR = (
+    "a USB cable feeds the board past the power monitor: connect a serial adapter that doesn't feed it to the pins TX "
+    "and RX, and set `link: uart`"
+)
+
+
 class Meter:
     """Measures energy on one device, or says why not.
 
@@ -57,6 +63,9 @@ class Meter:
         self._options = options
         self._monitor: Monitor | None = None
         self._device = device.name
+        self._no_energy = None if device.link == "uart" else _PAST_THE_MONITOR
+        if options.wanted == "required" and self._no_energy:
+            raise ConfigError(f"--power required: {device.name} has `link: {device.link}`, and {self._no_energy}")
         if options.wanted == "required" and self._supply is None:
             raise ConfigError(
                 f"--power required: no power monitor is configured for {device.name}; add `power:` to it in "
@@ -67,6 +76,8 @@ class Meter:
         """Say what will measure energy; nothing if nothing does."""
         if self._supply is None or self._options.wanted == "off":
             return []
+        if self._no_energy:
+            return [f"     power: not measured: {self._no_energy}"]
         what = f"{self._supply.monitor}, {self._supply.voltage_v:g} V"
         if self._supply.simulated:
             return [f"     power: SIMULATED {what}: figures of a data sheet, not a measurement"]
@@ -87,7 +98,13 @@ class Meter:
 
         Without the monitor the board can't be opened either, so what goes wrong here is only logged.
         """
-        if self._supply is None or not self._supply.feeds_board or backend != "hardware" or self._monitor is not None:
+        if (
+            self._supply is None
+            or self._no_energy
+            or not self._supply.feeds_board
+            or backend != "hardware"
+            or self._monitor is not None
+        ):
             return
         try:
             self._monitor = open_real(self._supply)
@@ -108,6 +125,8 @@ class Meter:
             return {"energy_reason": "not asked for (--power off)"}
         if self._supply is None:
             return {"energy_reason": "no power monitor"}
+        if self._no_energy:
+            return {"energy_reason": self._no_energy}
         try:
             if self._monitor is None:
                 self._monitor = open_monitor(self._supply, board)

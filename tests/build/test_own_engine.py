@@ -390,7 +390,7 @@ def test_a_card_and_sizes_of_the_engines_own(making, nano33, tmp_path):
         (
             {"engine.c": "int x;"},
             CARD,
-            r"(?s)nothing defines: hil_model_invoke, hil_model_setup\nAn engine must define",
+            r"(?s)nothing defines: hil_model_invoke, hil_model_setup\n.*An engine must define",
         ),
         ({"engine.c": "int x"}, CARD, r"engine\.c can't be compiled"),
         ({"engine.c": "int x;"}, {**CARD, "board": "other"}, 'says board "other", but --board is nano33'),

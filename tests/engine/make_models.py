@@ -71,6 +71,13 @@ def branches(seed: int) -> Model:
     return Model(image, layers.Softmax()(layers.Dense(4, **_initial(rng))(layers.Flatten()(x))))
 
 
+def recurrent(*, unroll: bool) -> Model:
+    """Return a GRU, whose steps are a loop with subgraphs (WHILE), or operators each."""
+    utils.set_random_seed(2)
+    x = layers.Input((4, 3))
+    return Model(x, layers.Dense(3)(layers.Flatten()(layers.GRU(5, return_sequences=True, unroll=unroll)(x))))
+
+
 def _act(rng: np.random.Generator, x: tf.Tensor) -> tf.Tensor:
     kind = rng.choice(["hard_swish", "leaky", "tanh", "sigmoid", "relu6"])
     if kind == "hard_swish":
@@ -155,6 +162,9 @@ def main() -> None:
             for name in ("int8", "float32"):
                 content = export(model, seed, quantized=name == "int8")
                 (args.out / f"{kind}{seed:02}_{name}.tflite").write_bytes(content)
+    for name, quantized in (("int8", True), ("float32", False)):
+        content = export(recurrent(unroll=quantized), 0, quantized=quantized)
+        (args.out / f"gru_{name}.tflite").write_bytes(content)
     x = layers.Input((4, 4, 4))
     unsupported = Model(x, tf.math.sign(layers.MaxPooling2D(2)(x)))
     (args.out / "unsupported.tflite").write_bytes(export(unsupported, 0, quantized=False))

@@ -413,7 +413,7 @@ def depthwise(m, _kind):
 def spread(m, kind):
     """A dilated convolution, with several channels in a group or (GROUPED) with several groups, or a transposed one."""
     depthwise, groups = kind == "DEPTHWISE_DILATED", m.number(2, 4) if kind == "CONV_GROUPED" else 1
-    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.number(1, 9))), m.number(1, 5)
+    x, each = m.tensor((1, m.number(5, 12), m.number(5, 12), groups * m.pick(m.number(1, 9), 4, 8))), m.number(1, 5)
     kernel, dilation = (m.number(1, 3), m.number(2, 3)), m.pick((1, 2), (2, 1), (2, 2), (1, 1))
     stride, padding = m.pick((1, 1), (1, 1), (2, 1), (2, 3)), m.pick(SAME, VALID)
     options = {
@@ -650,6 +650,29 @@ def flatten(m, _kind):
     ]
 
 
+def batch_matmul(m, kind):
+    """Both factors made of the input, or the second a constant; each as it is or on its side."""
+    batches, depth, rows, columns = m.number(1, 3), m.number(1, 9), m.number(1, 7), m.number(1, 7)
+    on_side = m.number(0, 1), m.number(0, 1)
+    shape = lambda lines, side: (batches, depth, lines) if side else (batches, lines, depth)  # noqa: E731
+    x = m.tensor(shape(rows, on_side[0]))
+    constant_one = m.number(0, 1)
+    columns, many = (columns, m.pick((), (1,))) if constant_one else (rows, (batches,))
+    second = (*many, *shape(columns, not on_side[1])[1:])
+    other, before = (m.values(second), []) if constant_one else (m.like(x, second), None)
+    if before is None:
+        before = [Op("RESHAPE", [x, constant(second, "int32")], other)]
+    y = m.layer_output((batches, rows, columns), x, other, depth)
+    start = m.like(x, x.shape)
+    options = {"AdjX": bool(on_side[0]), "AdjY": bool(on_side[1])}
+    return [Op("RELU", [start], x), *before, Op(kind, [x, other], y, options)]
+
+
+def l2_normalization(m, kind):
+    x = m.tensor((m.number(1, 3), m.number(1, 3), m.number(1, 30)))
+    return [Op(kind, [x], m.tensor(x.shape, 1 / 128, 0))]
+
+
 def lstm(m, kind):
     """Several steps; the first unit's weights don't fit pairs of rows in some."""
     inputs, units, steps, major = (
@@ -723,6 +746,8 @@ MAKERS = {
     "AVERAGE_POOL_2D": pool,
     "MAX_POOL_2D": pool,
     "SOFTMAX": softmax,
+    "BATCH_MATMUL": batch_matmul,
+    "L2_NORMALIZATION": l2_normalization,
     "SVDF": svdf,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
 }

@@ -44,12 +44,14 @@ def test_float32_is_close_to_litert(path, plain, cortex_kernels, tmp_path):
         assert_close(model(values), oracle.run(values).reshape(graph.output.shape))
 
 
-def test_fashion_mnist_int8_is_equal_to_tflite_micro(cortex_kernels, tmp_path):
-    path = FASHION / "fashion_mnist_int8.tflite"
+@pytest.mark.parametrize("name", ["int8", "int16x8", "int4"])
+def test_fashion_mnist_in_integers_is_equal_to_tflite_micro(name, cortex_kernels, tmp_path):
+    path = FASHION / f"fashion_mnist_{name}.tflite"
     graph, oracle = parse_tflite(path), Int8Oracle(path)
     model = CortexModel(graph, tmp_path, cortex_kernels)
-    images = (np.load(IMAGES)["images"][:5].astype(np.int16) - 128).astype(np.int8)
-    for image in images.reshape(-1, 1, 28, 28, 1):
+    given = graph.input.quantization
+    images = np.rint(np.load(IMAGES)["images"][:5] / (255 * given.scale)) + given.zero
+    for image in images.astype(graph.input.dtype).reshape(-1, 1, 28, 28, 1):
         np.testing.assert_array_equal(model(image), oracle.run(image))
 
 
@@ -61,7 +63,7 @@ def test_fashion_mnist_float32_is_close_to_litert(cortex_kernels, tmp_path):
         assert_close(model(image), oracle.run(image))
 
 
-@pytest.mark.parametrize(("name", "times"), [("int8", 4.0), ("float32", 1.5)])
+@pytest.mark.parametrize(("name", "times"), [("int8", 4.0), ("int16x8", 3.0), ("int4", 4.0), ("float32", 1.5)])
 def test_the_fast_kernels_are_faster_than_plain_c(name, times, cortex_kernels, tmp_path):
     graph = parse_tflite(FASHION / f"fashion_mnist_{name}.tflite")
     counts = {}

@@ -9,7 +9,7 @@ import pytest
 
 from engine.oracles import FloatOracle, Int8Oracle, assert_close, random_inputs
 from engine.targets import HostModel, compile_kernels, compiler, host_flags, prefix
-from harness.build import parse_tflite
+from harness.build import parse_tflite, plan_memory
 
 DATA = Path(__file__).parent / "data"
 INT8 = sorted(DATA.glob("*_int8.tflite"))
@@ -17,7 +17,7 @@ FLOAT = sorted(DATA.glob("*_float32.tflite"))
 
 
 def test_there_are_models():
-    assert len(INT8) == len(FLOAT) == 16
+    assert len(INT8) == len(FLOAT) == 17
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
@@ -27,6 +27,14 @@ def test_int8_is_equal_to_tflite_micro(path, plain, host_kernels, tmp_path):
     model = HostModel(graph, tmp_path, host_kernels, plain=plain)
     for values in random_inputs(graph, 20):
         np.testing.assert_array_equal(model(values), oracle.run(values).reshape(graph.output.shape))
+
+
+def test_the_turns_of_a_loop_share_their_weights():
+    plan = plan_memory(parse_tflite(DATA / "gru_float32.tflite"))
+    layers = [step for step in plan.steps if step.operator.kind == "FULLY_CONNECTED"]
+    assert [len(layers), len({id(step.arrays[0]) for step in layers})] == [4 + 3 + 1, 3]  # the first state is known
+    weights = (3 * 15 + 15) + (5 * 15 + 15) + (20 * 3 + 3)
+    assert weights < plan.parameters < 1.2 * weights  # and the first turn's part of the state
 
 
 @pytest.mark.slow

@@ -50,7 +50,11 @@ def ways(graph):
 
 
 #: Moves and reductions of float32 differ from those of int8 in the size of a value.
-TWINS = {*((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS"))}
+TWINS = {
+    *((kind, "float32") for kind in (*MOVED, "SHAPE", "ARG_MAX", "ARG_MIN", "REDUCE_MAX", "COMPARISONS")),
+    *((kind, "float32") for kind in ("CONV_GROUPED", "DEPTHWISE_DILATED", "ELU", "SPACE_TO_BATCH_ND")),
+    *((kind, "int16") for kind in INT16 if kind not in (*WITH_WEIGHTS, "ADD", "SOFTMAX", "TANH")),
+}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_an_operator_on_the_host(kind, dtype, random_graph, host_kernels, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "dtype"), CASES)
 def test_more_of_an_operator_on_a_cortex_m4(kind, dtype, random_graph, cortex_kernels, tmp_path):
-    for seed in range(2, 6):
+    for seed in range(2, 4 if dtype in ("int16", "int4") else 6):
         graph, oracle = random_graph(kind, seed, dtype)
         for plain in ways(graph):
             model = CortexModel(graph, tmp_path / f"{seed}{plain}", cortex_kernels, plain=plain)
@@ -100,6 +104,24 @@ def test_int8_weights_take_a_quarter_of_the_flash(random_graph):
         )
 
     assert 0 < 4 * constants("int8_weights") == constants("float32")
+
+
+def test_int4_of_several_scales_is_as_the_same_weights_in_int8(host_kernels, tmp_path):
+    """Of such a matrix TFLite Micro takes int8 weights only."""
+    rng = np.random.default_rng(3)
+    values, scales = rng.integers(-8, 8, (5, 19)), tuple(2.0 ** rng.uniform(-5, -3, 5))
+    graphs = []
+    for dtype in ("int4", "int8"):
+        x, y = T((1, 19), "int8", (0.05,), (-7,)), T((1, 5), "int8", (0.4,), (9,))
+        bias = constant([40, -3, 0, 7, -90], "int32", tuple(0.05 * scale for scale in scales))
+        path = tmp_path / f"{dtype}.tflite"
+        path.write_bytes(write_tflite([Op("FULLY_CONNECTED", [x, constant(values, dtype, scales), bias], y)]))
+        graphs.append(parse_tflite(path))
+    oracle = Int8Oracle(tmp_path / "int8.tflite")
+    for plain in (False, True):
+        check(HostModel(graphs[0], tmp_path / str(plain), host_kernels, plain=plain), oracle, graphs[0], 5, 3)
+    stored = [plan_memory(graph).steps[0].arrays[0].bytes(plain=True) for graph in graphs]
+    assert stored == [48, 95]
 
 
 def test_int8_weights_without_a_dequantize_are_refused(tmp_path):

@@ -77,14 +77,28 @@ def activation():
     return [Op("ADD", [x, x], image(0.2), {"FusedActivationFunction": 4})]
 
 
+def int16_with_a_zero_point():
+    x = T((1, 4), "int16", (0.001,), (3,))
+    return [Op("ADD", [x, x], T((1, 4), "int16", (0.002,)))]
+
+
+def int16_in_steps():
+    x, y = (T((1, 4, 4, channels), "int16", (0.001,)) for channels in (2, 3))
+    weights = constant([[[[1, 2]]] * 1] * 3, "int8", (0.01,))
+    options = {"StrideH": 1, "StrideW": 1, "DilationHFactor": 2, "DilationWFactor": 1}
+    return [Op("CONV_2D", [x, weights, None], y, options)]
+
+
 @pytest.mark.parametrize(
     ("make", "index", "message"),
     [
-        (concatenation, 1, "(CONCATENATION): an input of scale 0.2"),
+        (int16_with_a_zero_point, 0, "(ADD): int16 with zero point 3. Needed: int16 with zero point 0"),
+        (int16_in_steps, 0, "(CONV_2D): dilation (2, 1) of int16. Needed: int8 activations"),
+        (concatenation, 1, "(CONCATENATION): an input of another scale"),
         (fused_concatenation, 0, "(CONCATENATION): a fused activation. Needed: the activation as an operator"),
-        (pad, 0, "(PAD): an input of scale 0.1"),
+        (pad, 0, "(PAD): an input of another scale"),
         (broadcast, 3, "(MUL): inputs of shapes [2, 1, 3, 1, 2, 1, 3], [1, 2, 1, 3, 1, 2, 1], which repeat along 7"),
-        (resized, 0, "(RESIZE_BILINEAR): an input of scale 0.1"),
+        (resized, 0, "(RESIZE_BILINEAR): an input of another scale"),
         (compared, 0, "(LESS): scales 2.0 and 2.0. Needed: scales below 1"),
         (uneven_groups, 0, "(CONV_2D): weights for 4 of 6 input channels and 4 output channels"),
         (logistic, 0, "(LOGISTIC): output scale 0.0"),

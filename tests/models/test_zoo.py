@@ -1,8 +1,10 @@
 """The arithmetic that the model zoo is made and judged with, and that suites and models fit together."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,3 +73,24 @@ def test_every_variant_of_a_suite_has_a_model(path):
     for variant in suite["variants"].values():
         model = variant["image"].removesuffix("_patched")
         assert (ROOT / "firmware" / "models" / suite["task"] / f"{model}.tflite").is_file(), model
+
+
+def test_a_model_made_anew_is_held_against_the_committed_one(zoo, tmp_path):
+    folder = ROOT / "firmware" / "models" / "meat_fat"
+    task = SimpleNamespace(shape=(90, 1, 1), resize=None, answer="value", suite_inputs=9)  # a Task needs TensorFlow
+    x = np.random.default_rng(3).random((9, *task.shape), np.float32)
+    test = zoo("task").Split(x, x, np.zeros(9), None)
+    committed = folder / "meat_fat_float32.tflite"
+
+    def said(made):
+        return zoo("compare").compared(task, made, committed, test)
+
+    assert said(committed) == "equal byte for byte"
+    (tmp_path / "model.tflite").write_bytes(committed.read_bytes() + b"\0")
+    assert re.search(
+        r"test (\d+\.\d+), committed \1; 0 of 9 answers .* differ, by 0 at most", said(tmp_path / "model.tflite")
+    )
+    other = said(folder / "meat_fat_int8_weights.tflite")
+    assert re.search(
+        r"^other bytes; mean absolute error on test .*; 9 of 9 answers of the suite differ, by [\d.]+", other
+    )

@@ -1,6 +1,10 @@
-/* nRF52840 on the Arduino Nano 33 BLE (Sense): UARTE0 on the pins marked TX and RX at 1 Mbaud, DWT cycle counter,
- * sleep by WFI with interrupts masked. Register names are those of the nRF52840 product specification. */
+/* nRF52840 on the Arduino Nano 33 BLE (Sense): UARTE0 on the pins marked TX and RX at 1 Mbaud, and the board's own USB
+ * (usb.c): it answers where it was spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. Register names are those of the nRF52840 product specification. */
 #include "hil_hal.h"
+
+#include <string.h>
+
+#include "usb.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 
@@ -12,12 +16,17 @@
 #define FICR_DEVICEID1 REG(0x10000064u)
 #define NVMC_ICACHECNF REG(0x4001E540u)
 
+#define PWM0_TASKS_STOP REG(0x4001C004u)
+#define PWM0_ENABLE REG(0x4001C500u)
+#define RTC1_TASKS_STOP REG(0x40011004u)
+
 #define RNG_TASKS_START REG(0x4000D000u)
 #define RNG_TASKS_STOP REG(0x4000D004u)
 #define RNG_EVENTS_VALRDY REG(0x4000D100u)
 #define RNG_VALUE REG(0x4000D508u)
 
 #define UARTE_TASKS_STARTRX REG(0x40002000u)
+#define UARTE_TASKS_STOPRX REG(0x40002004u)
 #define UARTE_TASKS_STARTTX REG(0x40002008u)
 #define UARTE_EVENTS_ENDRX REG(0x40002110u)
 #define UARTE_EVENTS_ENDTX REG(0x40002120u)
@@ -25,6 +34,7 @@
 #define UARTE_EVENTS_RXTO REG(0x40002144u)
 #define UARTE_EVENTS_RXSTARTED REG(0x4000214Cu)
 #define UARTE_INTENSET REG(0x40002304u)
+#define UARTE_INTENCLR REG(0x40002308u)
 #define UARTE_ERRORSRC REG(0x40002480u)
 #define UARTE_ENABLE REG(0x40002500u)
 #define UARTE_PSEL_RTS REG(0x40002508u)
@@ -78,6 +88,22 @@
 /* Boots since power-up; starts at whatever the RAM holds. */
 __attribute__((section(".noinit"))) static uint32_t boots;
 
+/* Where the last bytes came from, and where answers go. */
+static enum { BY_UART, BY_USB } spoken;
+
+/* What is wanted of the host, and not here yet. Over the UART the DMA sees to all of it. */
+static uint8_t *wanted;
+static uint32_t wanted_bytes;
+
+/* While USB is spoken, what the UART receives goes here; when it is full, somebody speaks over the UART: it is held until
+ * the agent waits for a header. */
+#define HEADER_BYTES 16u
+__attribute__((section(".dma"), aligned(4))) static uint8_t aside[HEADER_BYTES + HAL_RX_GUARD];
+static bool held;
+
+/* The last packet over USB was a full one, so the host waits for more, or for an empty one. */
+static bool unfinished;
+
 static uint32_t rx_errors;
 static uint32_t reset_reason;
 
@@ -93,7 +119,7 @@ static void barrier(void)
     __asm volatile("dmb" ::: "memory");
 }
 
-/* Sleeps until a UARTE event is pending. With interrupts masked WFI still wakes on a pending one. */
+/* Sleeps until an event of UARTE, USBD or USB supply is pending. With interrupts masked WFI still wakes on a pending one. */
 static void sleep_until_event(void)
 {
     __asm volatile("dsb\nwfi" ::: "memory");
@@ -105,10 +131,15 @@ static void sleep_until_event(void)
     NVIC_ICPR0 = 1u << UARTE_IRQ;
 }
 
-/* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping. */
-static void silence_interrupts(void)
+/* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping; its PWM
+ * would go on reading RAM beside the inference. */
+static void silence_bootloader(void)
 {
     SYSTICK_CSR = 0;
+    PWM0_TASKS_STOP = 1;
+    PWM0_ENABLE = 0;
+    RTC1_TASKS_STOP = 1;
+    UARTE_INTENCLR = 0xFFFFFFFFu;
     NVIC_ICER(0) = 0xFFFFFFFFu;
     NVIC_ICER(1) = 0xFFFFFFFFu;
 }
@@ -156,7 +187,7 @@ void hal_init(void)
     reset_reason = POWER_RESETREAS;
     POWER_RESETREAS = reset_reason; /* written ones clear */
     ++boots;
-    silence_interrupts();
+    silence_bootloader();
     start_clocks();
     P1_OUTCLR = 1u << PIN_SYNC;
     P1_DIRSET = 1u << PIN_SYNC;
@@ -167,7 +198,7 @@ void hal_init(void)
     start_uart();
 }
 
-void hal_rx_arm(void *buffer, uint32_t bytes)
+static void arm_uart(void *buffer, uint32_t bytes)
 {
     clear(&UARTE_EVENTS_ENDRX);
     clear(&UARTE_EVENTS_RXSTARTED);
@@ -180,17 +211,105 @@ void hal_rx_arm(void *buffer, uint32_t bytes)
     }
 }
 
-void hal_rx_wait(void)
+static void stop_uart(void)
 {
-    while (UARTE_EVENTS_ENDRX == 0) {
+    clear(&UARTE_EVENTS_RXTO);
+    UARTE_TASKS_STOPRX = 1;
+    for (uint32_t i = 0; i < 10000u && UARTE_EVENTS_RXTO == 0; ++i) {
+    }
+    clear(&UARTE_EVENTS_RXTO);
+}
+
+void hal_rx_arm(void *buffer, uint32_t bytes)
+{
+    wanted = buffer;
+    wanted_bytes = bytes;
+    if (held) {
+        memcpy(buffer, aside, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
+    } else if (spoken == BY_UART) {
+        arm_uart(buffer, bytes);
+    }
+}
+
+static void turn_to_usb(void)
+{
+    spoken = BY_USB;
+    stop_uart();
+    arm_uart(aside, HEADER_BYTES);
+}
+
+/* Waits until USB can send. False if nobody there takes anything, or somebody speaks over the UART. */
+static bool usb_is_free(void)
+{
+    for (;;) {
+        usb_poll();
+        if (!usb_listening() || UARTE_EVENTS_ENDRX != 0) {
+            return false;
+        }
+        if (!usb_sending()) {
+            return true;
+        }
         sleep_until_event();
     }
-    clear(&UARTE_EVENTS_ENDRX);
-    barrier(); /* nothing of the buffer may be read before this point */
+}
+
+static void send_by_usb(const uint8_t *from, uint32_t bytes)
+{
+    while (bytes != 0 && usb_is_free()) {
+        const uint32_t piece = bytes < USB_PACKET ? bytes : USB_PACKET;
+        usb_send(from, piece);
+        unfinished = piece == USB_PACKET;
+        from += piece;
+        bytes -= piece;
+    }
+}
+
+bool hal_rx_wait(void)
+{
+    if (unfinished && usb_is_free()) {
+        usb_send(aside, 0);
+    }
+    unfinished = false;
+    if (held) {
+        held = false;
+        return true;
+    }
+    for (;;) {
+        usb_poll();
+        if (usb_waiting()) {
+            if (spoken == BY_UART) {
+                turn_to_usb();
+                return false;
+            }
+            const uint32_t bytes = usb_take(wanted, wanted_bytes);
+            wanted += bytes;
+            wanted_bytes -= bytes;
+            if (wanted_bytes == 0) {
+                return true;
+            }
+        } else if (UARTE_EVENTS_ENDRX != 0) {
+            clear(&UARTE_EVENTS_ENDRX);
+            barrier(); /* nothing of the buffer may be read before this point */
+            held = spoken == BY_USB;
+            spoken = BY_UART;
+            return !held;
+        } else {
+            sleep_until_event();
+        }
+    }
+}
+
+void hal_idle(void)
+{
+    usb_poll();
 }
 
 void hal_tx(const void *buffer, uint32_t bytes)
 {
+    if (spoken == BY_USB) {
+        send_by_usb(buffer, bytes);
+        return;
+    }
     clear(&UARTE_EVENTS_ENDTX);
     UARTE_TXD_PTR = (uint32_t)buffer;
     UARTE_TXD_MAXCNT = bytes;

@@ -34,10 +34,10 @@ def main() -> None:
     test = task.load(args.data, "test")
     for made in sorted((args.made / task.name).glob("*.tflite")):
         committed = HERE / task.name / made.name
-        print(f"{made.name}: {_compared(task, made, committed, test)}", flush=True)
+        print(f"{made.name}: {compared(task, made, committed, test)}", flush=True)
 
 
-def _compared(task: Task, made: Path, committed: Path, test: Split) -> str:
+def compared(task: Task, made: Path, committed: Path, test: Split) -> str:
     """Return how two files compare, in words."""
     if not committed.is_file():
         return "there is no committed one"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.debug.dap import DebugPort
 from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line
-from harness.boards.virtual.ports.serial_port import Wake, open_port
+from harness.boards.virtual.ports.serial_port import NoPort, Wake, open_port
+from harness.boards.virtual.usb.host import CdcHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.core.counter import BlockProfile
     from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
+    from harness.boards.virtual.ports.serial_port import Port
 
 _NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
 _serial_numbers = itertools.count(1)
@@ -31,9 +33,11 @@ class VirtualNrf52840:
 
     Attributes:
         probe_uid: pyOCD's unique id; differs for every board of this process.
-        port: what `serial.serial_for_url` opens.
+        port: what `serial.serial_for_url` opens; "" while there is none: that of USB comes and goes with the firmware.
+        uart_port: the UART's, which is there beside USB, too.
+        usb: the computer at the other end of the USB cable; None without a cable.
         chip_id: FICR DEVICEID, from name and seed.
-        line: the serial line; its taps see every byte (`Line.to_board`, `Line.to_host`).
+        line: what `port` is the end of; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
         faults: what was injected, with how often each of them struck.
     """
@@ -44,6 +48,7 @@ class VirtualNrf52840:
         *,
         seed: int = 0,
         port: str = "auto",
+        link: Literal["uart", "usb"] = "uart",
         native_counter: bool = True,
         faults: Iterable[str | Fault] = (),
     ) -> None:
@@ -53,6 +58,7 @@ class VirtualNrf52840:
             name: appears in the probe's id, and makes the chip id together with `seed`.
             seed: of the random number generator, with the number of the boot.
             port: "pty", "socket", or "auto" for a pty where there are any.
+            link: which connection `port` is: the UART's pins, or a USB cable to the board's own USB.
             native_counter: False forces the slower instruction counter.
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
 
@@ -67,17 +73,36 @@ class VirtualNrf52840:
         self.probe_uid = f"virtual:{self._uid}"
         self._wake = Wake()
         self._port_kind = port
+        self._uart: Port | None = None  # where it isn't the port
         self._port = open_port(port)
-        self.port = self._port.url
-        self.line = Line(self._port, self._wake)
+        self.port = self.uart_port = self._port.url
+        self.line = uart = Line(self._port, self._wake)
         self.machine = Machine(
-            self.line, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
+            uart, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
         )
+        self.usb: CdcHost | None = None
+        if link == "usb":
+            self.plug_in()
         self.dap = DebugPort(self.machine)
         self._started = self._closed = False
         self.faults: list[ActiveFault] = []
         for fault in faults:
             self.inject(fault)
+
+    def plug_in(self) -> None:
+        """Connect a USB cable: from now on `port` and `line` are those of USB."""
+        self._uart, self._port, self.port = self._port, NoPort(), ""
+        self.line = Line(self._port, self._wake)
+        self.usb = CdcHost(self.machine.usbd, self.line)
+        self.usb.on_port = self._usb_changed
+        self.machine.usb_host = self.usb
+        self.machine.bus.clock_power.plug(in_=True)
+
+    def _usb_changed(self, here: bool, /) -> None:  # noqa: FBT001 - the only argument
+        """Let the port of USB appear or vanish, on the CPU's thread."""
+        port = open_port(self._port_kind) if here else NoPort()
+        self.line.replace_port(port)
+        self._port, self.port = port, port.url
 
     def start(self) -> None:
         """Power on, and let pyOCD find the probe."""
@@ -98,6 +123,8 @@ class VirtualNrf52840:
         probe.unregister(self._uid)
         self.machine.close()
         self._port.close()
+        if self._uart is not None:
+            self._uart.close()
         self._wake.close()
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
-from harness.boards.virtual.chips.nrf52840 import FPU_IRQ
+from harness.boards.virtual.chips.nrf52840 import FPU_IRQ, PAGES, WORKAROUNDS
 from harness.boards.virtual.chips.peripherals import RESETREAS
 from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
@@ -24,6 +24,7 @@ from harness.boards.virtual.core.scs import (
     PrivateBus,
     SystemControl,
 )
+from harness.boards.virtual.usb.usbd import Usbd, Workarounds
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.ports.serial_line import Line
     from harness.boards.virtual.ports.serial_port import Wake
+    from harness.boards.virtual.usb.host import UsbHost
 
 INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
 
@@ -54,7 +56,7 @@ class Chip:
         self.crash: Crash | None = None
         self.failure: BaseException | None = None
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
-        self._limit_text: str | None = None
+        self._stop_wanted: tuple[str, str] | None = None  # kind and text of the crash
         self._bus_fault_text: str | None = None
         self._step_wanted = False
         self._skip_trap: int | None = None
@@ -71,6 +73,11 @@ class Chip:
         self.nvic = Nvic()
         self.nvic.on_enabled = self._interrupts_enabled
         self.bus = Bus(self, self.memory, line, pins, seed)
+        workarounds = Workarounds(self, WORKAROUNDS)
+        self.usbd = Usbd(self, PAGES[0x40027000], self.memory, self.bus.clock_power, workarounds)
+        self.usb_host: UsbHost | None = None
+        self.bus.add(workarounds)
+        self.bus.add(self.usbd)
         self.scs = SystemControl(self, self.nvic)
         self.debug = DebugRegisters(self)
         self.private = PrivateBus(self.scs, self.debug)
@@ -130,7 +137,12 @@ class Chip:
 
     def limit(self, text: str) -> None:
         """Stop the board before the next block: the firmware does something that isn't modelled."""
-        self._limit_text = self._limit_text or text
+        self._stop_wanted = self._stop_wanted or ("emulator limit", text)
+        self.attention()
+
+    def misuse(self, text: str) -> None:
+        """Stop the board before the next block: the firmware does what fails on the chip, at times without a sign."""
+        self._stop_wanted = self._stop_wanted or ("misuse", text)
         self.attention()
 
     def bus_fault(self, text: str) -> None:
@@ -282,13 +294,15 @@ class Chip:
 
     def _reset(self, reason: int) -> None:
         self._reset_wanted, self._step_wanted = 0, False
-        self._limit_text = self._bus_fault_text = None
+        self._stop_wanted = self._bus_fault_text = None
         self.halted = self.sleeping = self.locked_up = False
         self.crash = None
         self.hung = False
         self.boots += 1
         self.bus.clock_power.registers[RESETREAS] = self.bus.clock_power.get(RESETREAS) | reason
         self.bus.reset(reason)
+        if self.usb_host is not None:
+            self.usb_host.pump()  # sees that the device has gone
         self.scs.reset()
         self.traps_changed()
         sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))

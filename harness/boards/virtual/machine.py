@@ -82,8 +82,8 @@ class Machine(Chip):
             self._idle_halted()
         elif self.locked_up:
             self._condition.wait()
-        elif self._limit_text is not None:
-            self._stop_for_limit(self._limit_text)
+        elif self._stop_wanted is not None:
+            self._stop(*self._stop_wanted)
         elif self._bus_fault_text is not None:
             text, self._bus_fault_text = self._bus_fault_text, None
             self._fault(Fault("bus fault", text, cfsr=scs.IMPRECISERR))
@@ -125,6 +125,8 @@ class Machine(Chip):
     def _catch_up(self) -> None:
         self._advance()
         self.bus.uarte.pump()
+        if self.usb_host is not None:
+            self.usb_host.pump()
 
     def _wakes(self) -> bool:
         self._catch_up()
@@ -256,7 +258,7 @@ class Machine(Chip):
         return Crash(kind, text, registers["pc"] if pc is None else pc, registers | self._fault_status())
 
     def _fault(self, fault: Fault) -> None:
-        if self._limit_text is not None:
+        if self._stop_wanted is not None:
             return
         crash = self._crash("lockup", "")
         try:
@@ -292,11 +294,11 @@ class Machine(Chip):
         if self.debug.catches(VC_HARDERR):
             self.halt(DFSR_VCATCH)
 
-    def _stop_for_limit(self, text: str) -> None:
+    def _stop(self, kind: str, text: str) -> None:
         address, _ = self.engine.counter.last_block()
         access = self.engine.space.access
-        self.crash = self._crash("emulator limit", text, access.registers["pc"] if access else address)
-        self._limit_text = None
+        self.crash = self._crash(kind, text, access.registers["pc"] if access else address)
+        self._stop_wanted = None
         self.locked_up = True
 
     def _enter(self, number: int) -> None:

@@ -181,7 +181,6 @@ ENABLE = 0x500
         (None, 0x4001E540, 0x101, "NVMC.ICACHECNF"),
         (None, 0x40020514, 1, "MWU.REGIONENSET"),
         (None, 0x40025000, 1, "I2S.TASKS_START"),
-        (None, 0x40027500, 1, "USBD.ENABLE"),
         (None, 0x40028008, 1, "UARTE1.TASKS_STARTTX"),
         (None, 0x40029000, 1, "QSPI.TASKS_ACTIVATE"),
         (None, 0x5002B910, 1, "CryptoCell (at 0x5002b910)"),
@@ -206,7 +205,7 @@ def test_an_event_that_never_comes_is_named(chip):
 
 
 def test_an_event_of_a_modelled_peripheral_that_never_comes_is_named(chip):
-    assert "POWER.EVENTS_USBDETECTED" in stops(chip, "wait_for", r0=0x4000011C).text
+    assert "POWER.EVENTS_POFWARN" in stops(chip, "wait_for", r0=0x40000108).text
 
 
 def test_ppi_from_an_event_that_never_comes_is_refused(chip):

@@ -63,6 +63,12 @@ class Bus:
         self.timed = [peripheral for peripheral in modelled if type(peripheral).deadline is not Peripheral.deadline]
         self._read_page, self._reads = 0, 0
 
+    def add(self, peripheral: Peripheral) -> None:
+        """Let another peripheral answer at its page."""
+        self.pages[peripheral.page.base] = peripheral
+        if type(peripheral).deadline is not Peripheral.deadline:
+            self.timed.append(peripheral)
+
     def spans(self) -> list[tuple[int, int]]:
         """Return address and length of each run of pages that answer."""
         spans: list[tuple[int, int]] = []

@@ -72,10 +72,11 @@ _LAYOUTS = {
     "FPU": "",
     "USBD": "t:004-058 s:05C e:100-160 w:200,300-308,400,468-46C,4A0-4BC,500-508,51C,52C-530 "
     "w:600-6A0/14,604-6A4/14,700-7A0/14,704-7A4/14 w:50C=100 w:510-514=1 "
-    "r:420-43C,444-460,470,480-49C,520,608-6A8/14,708-7A8/14 r:4C0=10000 o:518 x:500=1",
+    "r:420-43C,444-460,470,480-49C,520,608-6A8/14,708-7A8/14 r:4C0=10000 o:518",
     "QSPI": "t:000-00C s:010 e:100 w:300-308,500-520,540-544,638-63C w:524-528,530-53C,614=FFFFFFFF w:600=40480 "
     "w:624=B7 w:634=2000 w:640=200 r:604 x:634",
     "P": "w:504-50C,514-524,804-80C,814-824 w:700-77C,A00-A7C=2 r:510,810",  # P0, and P1 0x300 above
+    "WORKAROUNDS": "",  # at a page that the specification doesn't know
     "CRYPTOCELL": "w:500",
     "CC_HOST_RGF": "w:A38,A4C-A50 w:A60=2 o:A54-A5C",  # begins a page earlier than its first register
 }
@@ -127,6 +128,8 @@ def _pages() -> dict[int, Page]:
 
 
 PAGES = _pages()
+#: Undocumented registers of the USB device, which Nordic's workarounds for its anomalies write.
+WORKAROUNDS = Page(0x4006E000, None, ("WORKAROUNDS",))
 
 _TIMER0, _RTC0, _RADIO, _AAR, _CCM = 0x40008000, 0x4000B000, 0x40001000, 0x4000F000, 0x4000F000
 FIXED_CHANNELS = (  # PPI channels 20 to 31, which are wired: event and task (chapter PPI, "Pre-programmed channels")

@@ -52,6 +52,9 @@ class Host(Protocol):
     def limit(self, text: str) -> None:
         """Stop the board before the next block: the firmware does something that isn't modelled."""
 
+    def misuse(self, text: str) -> None:
+        """Stop the board before the next block: the firmware does what fails on the chip, at times without a sign."""
+
     def bus_fault(self, text: str) -> None:
         """Raise an imprecise bus fault before the next block."""
 

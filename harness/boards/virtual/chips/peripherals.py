@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
 _HFCLKRUN, _HFCLKSTAT, _LFCLKRUN, _LFCLKSTAT, _LFCLKSRCCOPY, _LFCLKSRC = (0x408, 0x40C, 0x414, 0x418, 0x41C, 0x518)
 _CTIV = 0x538
+_USBDETECTED, _USBREMOVED, _USBPWRRDY, _USBREGSTATUS = 0x11C, 0x120, 0x124, 0x438
 _HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED = 0x100, 0x104, 0x10C, 0x110, 0x128, 0x12C
 _RAM_POWER = range(0x900, 0x990, 0x10)
 _QUARTER_SECOND = 4e6  # in ticks of 16 MHz
@@ -34,10 +35,19 @@ _RUN_ASLEEP = 1  # bit of CONFIG
 
 
 class ClockPower(Peripheral):
-    """CLOCK and POWER, which share their registers' page. Clocks start at once; the supply never fails."""
+    """CLOCK and POWER, which share their registers' page. Clocks start at once; the supply never fails.
+
+    Attributes:
+        vbus: whether a USB cable gives power to the USB regulator, which is ready at once.
+    """
+
+    vbus = False
 
     tasks = tuple(range(0x000, 0x01C, 4))
-    events = (_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED)
+    events = (
+        *(_HFCLKSTARTED, _LFCLKSTARTED, _DONE, _CTTO, _CTSTARTED, _CTSTOPPED),
+        *(_USBDETECTED, _USBREMOVED, _USBPWRRDY),
+    )
     switches = (INTEN, *_RAM_POWER)  # a section without power keeps its content here
     flags = (RESETREAS,)
     retained = (RESETREAS, _GPREGRET, _GPREGRET2)
@@ -51,6 +61,17 @@ class ClockPower(Peripheral):
         self._hfxo = False
         self._lf_running = self._lf_forced = False
         self._calibrate_at: float | None = None
+
+    @property
+    def crystal_runs(self) -> bool:
+        """True while the high-frequency crystal oscillator runs, without which there is no USB."""
+        return self._hfxo
+
+    def plug(self, *, in_: bool) -> None:
+        """Give or take the power of a USB cable."""
+        if in_ != self.vbus:
+            self.vbus = in_
+            self.raise_events(*((_USBDETECTED, _USBPWRRDY) if in_ else (_USBREMOVED,)))
 
     @property
     def low_frequency(self) -> bool:
@@ -75,6 +96,7 @@ class ClockPower(Peripheral):
             _LFCLKRUN: int(self._lf_running),
             _LFCLKSTAT: self.low_frequency << 16 | source,
             _LFCLKSRCCOPY: source,
+            _USBREGSTATUS: 3 if self.vbus else 0,
         }.get(offset, super().read(offset))
 
     def written(self, offset: int, value: int) -> None:

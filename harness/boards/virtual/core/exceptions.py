@@ -29,7 +29,8 @@ class Crash:
     """Why the firmware stopped: a fault of its own, or something that the virtual board can't do.
 
     Attributes:
-        kind: "bus fault", "usage fault NOCP", ..., "hard fault", "lockup", or "emulator limit".
+        kind: "bus fault", "usage fault NOCP", ..., "hard fault", "lockup", "misuse" (of a peripheral), or
+            "emulator limit".
         text: what happened, in one sentence.
         pc: address of the instruction that did it.
         registers: r0 to r12, sp, lr, pc, xpsr, and the fault status registers.

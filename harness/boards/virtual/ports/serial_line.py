@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.boards.virtual.ports.serial_port import Port, Wake
@@ -27,6 +27,10 @@ class Line:
         self._port = port
         self._wake = wake
         self._outgoing = bytearray()
+        wake.watched.append(self._watch)
+
+    def _watch(self) -> tuple[Any, bool]:
+        return self._port.select_on(), bool(self._outgoing)
 
     def replace_port(self, port: Port) -> None:
         """Go on through another port of the host; what waits in the old one is lost."""
@@ -56,4 +60,4 @@ class Line:
 
     def wait(self, timeout: float | None) -> None:
         """Sleep until the line can move, someone wakes the board, or `timeout` seconds passed."""
-        self._wake.wait(timeout, self._port, write=bool(self._outgoing))
+        self._wake.wait(timeout)

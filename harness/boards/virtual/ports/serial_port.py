@@ -7,7 +7,10 @@ import errno
 import os
 import selectors
 import socket
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CHUNK = 65536
 
@@ -31,9 +34,14 @@ class Port(Protocol):
 
 
 class Wake:
-    """A socket pair that `select` can watch beside the serial port, on every system."""
+    """A socket pair that `select` can watch beside the ports, on every system.
+
+    Attributes:
+        watched: each tells what to wait for beside it: a file (None for nothing), and whether it must be writable, too.
+    """
 
     def __init__(self) -> None:
+        self.watched: list[Callable[[], tuple[Any, bool]]] = []
         self._receiver, self._sender = socket.socketpair()
         self._receiver.settimeout(0)
         self._sender.settimeout(0)
@@ -43,11 +51,13 @@ class Wake:
         with contextlib.suppress(BlockingIOError):  # full: it is awake anyway
             self._sender.send(b"!")
 
-    def wait(self, timeout: float | None, port: Port, *, write: bool) -> None:
-        """Sleep until woken, until the port can be read (or written), or until `timeout` seconds passed."""
+    def wait(self, timeout: float | None) -> None:
+        """Sleep until woken, until a watched port can be read (or written), or until `timeout` seconds passed."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._receiver, selectors.EVENT_READ)
-            selector.register(port.select_on(), selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
+            for port, write in (watch() for watch in self.watched):
+                if port is not None:
+                    selector.register(port, selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
             ready = [key.fileobj for key, _ in selector.select(timeout)]
         if self._receiver in ready:
             with contextlib.suppress(BlockingIOError):
@@ -58,6 +68,26 @@ class Wake:
         """Close the pair."""
         self._receiver.close()
         self._sender.close()
+
+
+class NoPort:
+    """What a line ends at while there is no port: nothing comes, and what is sent is lost."""
+
+    url = ""
+
+    def read(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def write(self, data: bytes) -> int:
+        """Take everything."""
+        return len(data)
+
+    def select_on(self) -> None:
+        """Watch nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class PtyPort:
