@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.build.graph import Graph, Tensor
     from harness.build.plan import Buffer, Plan
@@ -65,10 +65,14 @@ def layer_sizes(graph: Graph, plan: Plan, *, plain: bool = False) -> tuple[Layer
     layers: dict[int, list[int]] = {}
     for position, step in enumerate(plan.steps):
         layers.setdefault(step.layer, []).append(position)
-    return tuple(_layer(graph, plan, positions, plain=plain) for _, positions in sorted(layers.items()))
+    first: dict[int, int] = {}  # where each constant is first used: it is there once, whoever shares it
+    for position, step in enumerate(plan.steps):
+        for array in step.arrays:
+            first.setdefault(id(array), position)
+    return tuple(_layer(graph, plan, positions, first, plain=plain) for _, positions in sorted(layers.items()))
 
 
-def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> LayerSize:
+def _layer(graph: Graph, plan: Plan, positions: list[int], first: Mapping[int, int], *, plain: bool) -> LayerSize:
     steps = [plan.steps[position] for position in positions]
     main = next((step for step in steps if step.window is not None), steps[0])  # patches are also copied
     alive = [[b for b in plan.buffers if b.first <= position <= b.last] for position in positions]
@@ -76,7 +80,7 @@ def _layer(graph: Graph, plan: Plan, positions: list[int], *, plain: bool) -> La
     worst = in_use.index(max(in_use))
     tensors = {tensor.index: tensor for step in plan.steps for tensor in (*step.inputs, step.output)}
     tensors |= {tensor.index: tensor for tensor in graph.tensors}
-    arrays = {id(array): array for step in steps for array in step.arrays}.values()  # calls may share them
+    arrays = {id(array): array for step in steps for array in step.arrays if first[id(array)] in positions}.values()
     return LayerSize(
         layer=main.layer,
         operator=main.operator.index,
@@ -114,7 +118,7 @@ def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: Boar
     Raises:
         ConfigError: constants or arena are larger than the board's whole flash or RAM; says by how much and why.
     """
-    flash = sum(array.bytes() for array in {id(array): array for step in plan.steps for array in step.arrays}.values())
+    flash = sum(layer.flash_bytes for layer in layers)
     _refuse_excess(
         graph.source,
         kind,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _IN = re.compile(r"^(?:\S*ld(?:\.exe)?: )?(\S+): in function `", re.MULTILINE)
 _UNDEFINED = re.compile(r"undefined reference to `([^']+)'")
 #: "Archive member included to satisfy reference by file (symbol)", of a map file.
-_PULLED = re.compile(r"^(\S+\.a\([^)]+\))\s+(\S.*?) \(([^()\s]+)\)$", re.MULTILINE)
+_PULLED = re.compile(r"^(\S+\.a\([^)]+\))\s+(\S.*?) \((\S.*)\)$", re.MULTILINE)
 _MAIN = {"hil_model_setup", "hil_model_invoke", "__real_hil_model_setup"}
 _SYSTEM_CALLS = {
     *("_close", "_exit", "_fstat", "_getpid", "_gettimeofday", "_isatty", "_kill", "_lseek", "_open", "_read"),
@@ -40,7 +40,7 @@ def explain_unresolved(problem: str, link_map: str, sources: Mapping[str, str]) 
     every = {symbol for symbols in missing.values() for symbol in symbols}
     lines = [f"functions or variables that nothing defines: {', '.join(sorted(every))}"]
     for (by, function), symbols in sorted(asked.items()):
-        way = f"{function}(), which needs " if function else ""
+        way = f"{function.partition('(')[0]}(), which needs " if function else ""
         lines.append(f"{by} calls {way}{', '.join(sorted(symbols))}.")
     return "\n".join([*lines, *_remedies(asked)])
 
@@ -84,7 +84,7 @@ def _remedies(asked: Mapping[tuple[str, str], set[str]]) -> list[str]:
         )
     if "_sbrk" in missing:
         lines.append("Something calls malloc() or new. Give it a heap with --heap BYTES, or avoid it.")
-    elif _SYSTEM_CALLS & missing:
+    if _SYSTEM_CALLS & missing:
         lines.append(
             "There is no operating system to print or open files with. Leave such sources out (--exclude), or define "
             "the missing functions yourself."

@@ -200,6 +200,7 @@ def test_what_nothing_defines_is_named_with_who_calls_it(making, tmp_path, sourc
         make_engine_image(OwnEngine(folder), making, tmp_path / "e.elf")
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_compiled_again(making, tmp_path):
     """Against builds of the same sources that keep nothing."""
     files = {

@@ -10,6 +10,7 @@ import pytest
 from engine.oracles import FloatOracle, Int8Oracle, assert_close, random_inputs
 from engine.targets import HostModel, compile_kernels, compiler, host_flags, prefix
 from harness.build import parse_tflite, plan_memory
+from harness.build.sizes import layer_sizes
 
 DATA = Path(__file__).parent / "data"
 INT8 = sorted(DATA.glob("*_int8.tflite"))
@@ -30,9 +31,12 @@ def test_int8_is_equal_to_tflite_micro(path, plain, host_kernels, tmp_path):
 
 
 def test_the_turns_of_a_loop_share_their_weights():
-    plan = plan_memory(parse_tflite(DATA / "gru_float32.tflite"))
+    graph = parse_tflite(DATA / "gru_float32.tflite")
+    plan = plan_memory(graph)
     layers = [step for step in plan.steps if step.operator.kind == "FULLY_CONNECTED"]
     assert [len(layers), len({id(step.arrays[0]) for step in layers})] == [4 + 3 + 1, 3]  # the first state is known
+    once = {id(array): array.bytes() for step in plan.steps for array in step.arrays}
+    assert sum(layer.flash_bytes for layer in layer_sizes(graph, plan)) == sum(once.values())
     weights = (3 * 15 + 15) + (5 * 15 + 15) + (20 * 3 + 3)
     assert weights < plan.parameters < 1.2 * weights  # and the first turn's part of the state
 
