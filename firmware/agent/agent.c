@@ -54,7 +54,7 @@ _Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= MAX_PAYLOAD, "a RESULT
  * with the inference for a memory port and disturb the cycle count. */
 #define DMA __attribute__((section(".dma"), aligned(4)))
 
-static DMA uint8_t waiting[HIL_INPUT_BYTES + CRC_BYTES + HAL_RX_GUARD];
+DMA uint8_t hil_input[HIL_INPUT_BYTES + CRC_BYTES + HAL_RX_GUARD]; /* the waiting input */
 static DMA union {
     struct header header;
     uint8_t bytes[sizeof(struct header) + HAL_RX_GUARD];
@@ -267,7 +267,7 @@ struct payload {
 
 static void grant(struct payload *payload, uint32_t offset, uint32_t length, uint16_t seq)
 {
-    payload->place = waiting + offset;
+    payload->place = hil_input + offset;
     payload->length = length;
     memcpy(payload->behind, payload->place + length, CRC_BYTES);
     hal_rx_arm(payload->place, length + CRC_BYTES);
@@ -324,16 +324,24 @@ static void do_echo(const struct header *request)
         return;
     }
     begin(ECHO_REPLY, OK, request->seq, request->length);
-    put(waiting, request->length);
+    put(hil_input, request->length);
     finish();
+}
+
+/* Whether the model reads its input where it arrives. */
+static bool in_place(void)
+{
+    return model.input == hil_input;
 }
 
 /* Copies the waiting input to the model's tensors, after resetting the state if that is wanted. */
 static bool load_inputs(bool reset)
 {
     const bool ready = !reset || hil_model_reset() == 0;
-    const uint8_t *from = waiting + model.input_bytes;
-    memcpy(model.input, waiting, model.input_bytes);
+    const uint8_t *from = hil_input + model.input_bytes;
+    if (!in_place()) {
+        memcpy(model.input, hil_input, model.input_bytes);
+    }
     for (const struct hil_tensor *more = model.more_inputs; more->bytes != 0; ++more) {
         memcpy(more->data, from, more->bytes);
         from += more->bytes;
@@ -393,7 +401,7 @@ static void do_run(const struct header *request)
 
     /* A RUN numbered 0 could not be told from one that was never executed. */
     if (request->seq == 0 || count == 0 || count > MAX_BATCH ||
-        (streaming && (count != 1 || !in_range(0, request->length)))) {
+        (streaming && (count != 1 || in_place() || !in_range(0, request->length)))) {
         refuse(OUT_OF_RANGE, request->seq);
         return;
     }
@@ -460,7 +468,7 @@ static void do_profile(const struct header *request)
     struct hil_layers layers;
     arm_header();
     last_run.seq = 0; /* its ticks are about to be overwritten */
-    const bool ready = load_inputs(true);
+    const bool ready = load_inputs(request->arg == 0);
     const uint32_t input_crc = inputs_crc();
     const enum reason failure = ready ? measure_layers(&layers) : INFERENCE_FAILED;
     if (failure != OK) {

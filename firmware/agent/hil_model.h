@@ -11,6 +11,11 @@
 extern "C" {
 #endif
 
+/* Where the agent receives an input, HIL_INPUT_BYTES and room behind it that may be read. An engine with one input that
+ * never writes to it may name this as `input`, and needs no memory of its own for it. The card then has `pieces`: the
+ * parts of the input, each an inference of its own, that come one after the other (docs/link-protocol.md). */
+extern uint8_t hil_input[];
+
 struct hil_tensor {
     void *data; /* what is an output is only read */
     uint32_t bytes;

@@ -147,7 +147,7 @@ def check_identity(board: Board, image: Image, info: Info) -> None:
             f"({image.build_id}). {doubt}"
         )
     card = parse_card(info.card, f"{board.name}: what the firmware sent")
-    if card != image.card or (info.input_bytes, info.output_bytes) != (card.input_bytes, card.output_bytes):
+    if card != image.card or (info.input_bytes, info.output_bytes) != (card.sent_bytes, card.output_bytes):
         raise ImageError(
             f"{board.name}: the firmware announces another model ({card.model}, {info.input_bytes} bytes in, "
             f"{info.output_bytes} out) than {image.path.name} contains ({image.card.model}); build the image again"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.build.plan import choose_patches, plan_memory
+from harness.build.choose_patches import choose_patches
+from harness.build.plan import plan_memory
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from harness.build.plan import Plan
     from harness.build.sizes import TooLargeError
     from harness.config import BoardKind
+
+_MOST_OVERHEAD = 0.15  # of --patches auto
 
 
 def advice(
@@ -29,7 +32,7 @@ def advice(
         make: makes an image of another plan of the model, and raises ConfigError if that doesn't fit.
     """
     lines = []
-    chosen = None if plan.patches else choose_patches(graph)
+    chosen = None if plan.patches else choose_patches(graph, cached=None, most_overhead=_MOST_OVERHEAD)
     if chosen is not None:
         patched = plan_memory(graph, chosen)
         try:

@@ -62,6 +62,8 @@ def card_json(graph: Graph, plan: Plan, *, board: str, name: str) -> str:
         card["state_bytes"] = plan.state_bytes
     if plan.patches is not None:
         card["patches"] = dataclasses.asdict(plan.patches)
+    if plan.pieces:
+        card["pieces"] = [[piece.start, piece.bytes] for piece in plan.pieces]
     return json.dumps(card, separators=(",", ":"))
 
 
@@ -98,7 +100,7 @@ def _header(graph: Graph, plan: Plan) -> str:
     return (
         f"/* Made by harness.build from {graph.source}. */\n"
         "#ifndef MODEL_CONFIG_H\n#define MODEL_CONFIG_H\n\n"
-        f"#define HIL_INPUT_BYTES {sum(tensor.bytes for tensor in graph.inputs)}u\n"
+        f"#define HIL_INPUT_BYTES {plan.input_bytes or sum(tensor.bytes for tensor in graph.inputs)}u\n"
         f"#define HIL_OUTPUT_BYTES {sum(tensor.bytes for tensor in graph.outputs)}u\n"
         f"#define HIL_ARENA_BYTES {plan.arena_bytes}u\n\n"
         "#endif\n"
@@ -230,6 +232,8 @@ def _setup(graph: Graph, plan: Plan) -> str:
 
 def _place(plan: Plan, tensor: Tensor) -> str:
     """Return a C expression for where a tensor lies."""
+    if tensor.index in plan.arrived:
+        return f"hil_input + {plan.arrived[tensor.index]}"
     if tensor.index in plan.state:
         return f"state + {plan.state[tensor.index]}"
     return f"arena + {plan.offsets[tensor.index]}"
@@ -237,19 +241,38 @@ def _place(plan: Plan, tensor: Tensor) -> str:
 
 def _invoke(plan: Plan, structs: list[str]) -> str:
     mark = "    if (mark)\n        mark({});\n" if _profiled(plan) else ""
-    calls = "".join(
+    calls = [
         _call(plan, position, struct) + mark.format(plan.steps[position].layer)
         for position, struct in enumerate(structs)
-    )
+    ]
+    body, reset = "".join(calls), ""
+    if len(plan.pieces) > 1:
+        reset = (
+            "static uint32_t piece; /* of the input, which is there now */\n\n"
+            "int hil_model_reset(void)\n{\n    piece = 0;\n    return 0;\n}\n\n"
+        )
+        body = _switch([piece.calls for piece in plan.pieces], calls)
     if not _profiled(plan):
-        return f"int hil_model_invoke(void)\n{{\n{calls}    return 0;\n}}\n"
+        return f"{reset}int hil_model_invoke(void)\n{{\n{body}    return 0;\n}}\n"
     return (
-        "/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */\n"
+        f"{reset}/* `mark` is known where this is inlined: what measures layers costs an ordinary inference nothing. */"
+        "\n"
         "static inline __attribute__((always_inline)) int run(void (*mark)(uint32_t layer))\n"
-        f"{{\n{calls}    return 0;\n}}\n\n"
+        f"{{\n{body}    return 0;\n}}\n\n"
         "int hil_model_invoke(void)\n{\n    return run(NULL);\n}\n\n"
         "int hil_model_profile(void (*mark)(uint32_t layer))\n{\n    return run(mark);\n}\n"
     )
+
+
+def _switch(counts: list[int], calls: list[str]) -> str:
+    """Return C that makes the next so many calls each time that it is reached, and then begins anew."""
+    cases, at = [], 0
+    for index, count in enumerate(counts):
+        label = f"case {index}u" if index < len(counts) - 1 else "default"
+        next_piece = "piece++" if index < len(counts) - 1 else "piece = 0"
+        cases.append(f"    {label}:\n{''.join(calls[at : at + count])}    {next_piece};\n    break;\n")
+        at += count
+    return f"    switch (piece) {{\n{''.join(cases)}    }}\n"
 
 
 def _call(plan: Plan, position: int, struct: str) -> str:

@@ -26,11 +26,24 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A part of the input, and how many calls follow when it is there."""
+
+    start: int
+    bytes: int
+    calls: int
+
+
+@dataclass(frozen=True)
 class Program:
-    """Kernel calls in the order of execution, every tensor by its index, and the memory that each stands for."""
+    """Kernel calls in the order of execution, every tensor by its index, and the memory that each stands for.
+
+    With `pieces` the input has no memory of its own: its parts are read where they arrive, one after the other.
+    """
 
     steps: tuple[Step, ...]
     storage: Mapping[int, Place]
+    pieces: tuple[Piece, ...] = ()
 
 
 def lower(graph: Graph) -> Program:

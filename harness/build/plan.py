@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, permutations
 from random import Random
 from typing import TYPE_CHECKING
 
-from harness.build.lower import Place, Program, lower
+import numpy as np
+
+from harness.build.lower import Piece, Place, Program, lower
 from harness.build.overlap import Overlaps, overlap, overlaps
-from harness.build.patch import Patches, cut, longest_stage
+from harness.build.patch import Patches, cut
 from harness.build.step import ALIGNMENT
-from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from harness.build.step import Step
 
 _MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena
-_MOST_ROWS, _MOST_COLUMNS = 16, 6  # of patches: each call takes flash
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Plan:
         places: offset of each buffer, by its key.
         state: place of each tensor that lies in the memory that is kept between inferences, by tensor index.
         state_bytes: size of that memory.
+        pieces: the parts that the input comes in, if it is read where it arrives; else it lies in the arena.
+        arrived: place of each tensor in the part of the input that is there, by tensor index.
     """
 
     steps: tuple[Step, ...]
@@ -59,6 +61,13 @@ class Plan:
     places: Mapping[int, int] = field(default_factory=dict)
     state: Mapping[int, int] = field(default_factory=dict)
     state_bytes: int = 0
+    pieces: tuple[Piece, ...] = ()
+    arrived: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of the buffer that the input, or each part of it, arrives in, where it is read there; else 0."""
+        return max((piece.bytes for piece in self.pieces), default=0)
 
     @property
     def macs(self) -> int:
@@ -79,58 +88,11 @@ def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
         ConfigError: an operator isn't supported, or the layers can't be patched like that.
     """
     program = lower(graph)
-    return _plan(graph, program if patches is None else cut(graph, program, patches), patches)
+    return plan_program(graph, program if patches is None else cut(graph, program, patches), patches)
 
 
-def choose_patches(graph: Graph, *, grid: tuple[int, int] | None = None, cached: bool = False) -> Patches | None:
-    """Return the patches with the smallest arena, of those within 1 % of it the ones with the fewest MACs.
-
-    Args:
-        graph: the model, as read from its file.
-        grid: rows and columns of patches; None: whatever is best.
-        cached: keep what neighbouring patches share instead of computing it again.
-
-    Returns:
-        None if no patches make the arena smaller.
-
-    Raises:
-        ConfigError: an operator isn't supported.
-    """
-    program = lower(graph)
-    found = []
-    for patches in _candidates(graph, program, grid, cached=cached):
-        try:
-            patched = cut(graph, program, patches)
-        except ConfigError:
-            continue  # rows that aren't whole words can't be kept
-        buffers = _buffers(graph, patched)
-        least = _least(buffers, _overlaps(patched, buffers))
-        found.append((least, sum(s.macs for s in patched.steps), patches, patched))
-    if not found:
-        return None
-    # Packing is slow, and its result rarely differs from the least that is needed: pack the most promising only.
-    smallest = min(least for least, *_ in found)
-    promising = sorted((f for f in found if f[0] <= 1.01 * smallest), key=lambda f: (f[1], f[0]))[:8]
-    plans = [_plan(graph, patched, patches) for _, _, patches, patched in promising]
-    best = min(plan.arena_bytes for plan in plans)
-    if best >= _plan(graph, program, None).arena_bytes:
-        return None
-    return next(plan.patches for plan in plans if plan.arena_bytes <= 1.01 * best)
-
-
-def _candidates(graph: Graph, program: Program, grid: tuple[int, int] | None, *, cached: bool) -> Iterator[Patches]:
-    for layers in range(1, longest_stage(graph, program) + 1):
-        if grid is not None:
-            yield Patches(*grid, layers, cached)
-            continue
-        image = program.steps[layers - 1].output.shape
-        for rows in range(2, min(image[1], _MOST_ROWS) + 1):
-            yield Patches(rows, 1, layers, cached)
-            if not cached and rows <= min(image[2], _MOST_COLUMNS):
-                yield Patches(rows, rows, layers)
-
-
-def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
+def plan_program(graph: Graph, program: Program, patches: Patches | None) -> Plan:
+    """Return the calls of a program and a small arena for them."""
     program = _in_place(graph, program)
     buffers = _buffers(graph, program)
     places = pack(buffers, _overlaps(program, buffers))
@@ -149,6 +111,8 @@ def _plan(graph: Graph, program: Program, patches: Patches | None) -> Plan:
         places=places,
         state=_offsets(program, kept),
         state_bytes=state_bytes,
+        pieces=program.pieces,
+        arrived=_offsets(program, {graph.input.index: 0} if program.pieces else {}),
     )
 
 
@@ -159,6 +123,12 @@ def _offsets(program: Program, places: Mapping[int, int]) -> dict[int, int]:
 def _overlaps(program: Program, buffers: Iterable[Buffer]) -> Overlaps:
     lives = [(buffer.key, buffer.first, buffer.last) for buffer in buffers]
     return overlaps(program, {key: first for key, first, _ in lives}, {key: last for key, _, last in lives})
+
+
+def least_bytes(graph: Graph, program: Program) -> int:
+    """Return what the arena of a program takes at least, or nearly so."""
+    buffers = _buffers(graph, program)
+    return _least(buffers, _overlaps(program, buffers))
 
 
 def _least(buffers: Iterable[Buffer], may: Overlaps) -> int:
@@ -221,12 +191,12 @@ def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
 
 
 def _place(order: list[Buffer], may: Overlaps) -> dict[int, int]:
-    placed: list[tuple[int, Buffer]] = []
-    for buffer in order:
+    places: list[int] = []
+    first, last = np.array([(buffer.first, buffer.last) for buffer in order], np.int64).T
+    for index, buffer in enumerate(order):
+        together = np.flatnonzero((first[:index] <= buffer.last) & (last[:index] >= buffer.first))
         size, taken = _aligned(buffer.bytes), []  # offsets between which the buffer can't begin
-        for at, other in placed:
-            if other.last < buffer.first or buffer.last < other.first:
-                continue
+        for at, other in ((places[i], order[i]) for i in together.tolist()):
             low, high = at - size, at + _aligned(other.bytes)
             if shared := may.get((other.key, buffer.key)):
                 taken += [(low, at), (at, high)] if shared.exact else [(at - shared.lead, high)]
@@ -238,8 +208,8 @@ def _place(order: list[Buffer], may: Overlaps) -> dict[int, int]:
         for low, high in sorted(taken):
             if low < offset < high:
                 offset = high
-        placed.append((offset, buffer))
-    return {buffer.key: offset for offset, buffer in placed}
+        places.append(offset)
+    return {buffer.key: offset for buffer, offset in zip(order, places, strict=True)}
 
 
 def _in_place(graph: Graph, program: Program) -> Program:
@@ -247,6 +217,8 @@ def _in_place(graph: Graph, program: Program) -> Program:
     storage = dict(program.storage)
     kept = {storage[tensor.index].root for tensor in graph.outputs} | set(graph.state)
     written: set[int] = set()
+    if program.pieces:
+        kept.add(graph.input.index)  # inferences may be repeated
     for position, step in enumerate(program.steps):
         target, before = storage[step.output.index], set(written)
         written.add(target.root)
@@ -265,12 +237,12 @@ def _in_place(graph: Graph, program: Program) -> Program:
             written.add(source.root)
             if target.root in kept:
                 kept.add(source.root)
-    return Program(program.steps, storage)
+    return replace(program, storage=storage)
 
 
 def _buffers(graph: Graph, program: Program) -> list[Buffer]:
     """Return every buffer with its life. Inputs live from the start, outputs to the end."""
-    roots = {program.storage[tensor.index].root: tensor for tensor in graph.inputs}
+    roots = {} if program.pieces else {program.storage[tensor.index].root: tensor for tensor in graph.inputs}
     first, last = dict.fromkeys(roots, 0), dict.fromkeys(roots, 0)
     size = {root: tensor.bytes for root, tensor in roots.items()}
     for position, step in enumerate(program.steps):
@@ -283,7 +255,8 @@ def _buffers(graph: Graph, program: Program) -> list[Buffer]:
             size[place.root] = max(size.get(place.root, whole), place.offset + tensor.bytes + overread)
     for tensor in graph.outputs:
         last[program.storage[tensor.index].root] = len(program.steps)
-    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in graph.state]
+    elsewhere = {*graph.state, *([graph.input.index] if program.pieces else [])}
+    buffers = [Buffer(key, size[key], first[key], last[key]) for key in size if key not in elsewhere]
     for position, step in enumerate(program.steps):
         if step.scratch_bytes:
             buffers.append(Buffer(-1 - position, step.scratch_bytes, position, position))

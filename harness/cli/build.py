@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from harness.config import BoardKind
 
 _PATCHES = re.compile(r"auto|(?P<rows>\d{1,3})x(?P<columns>\d{1,3})(@(?P<layers>\d{1,3}))?")
+_PERCENT = re.compile(r"(\d{1,4}(?:\.\d+)?)%?")
+_OF_PATCHES = ("max_overhead", "keep_overlap", "stream_input")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -65,7 +67,17 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
     metavar="auto|RxC[@LAYERS]",
     help="Run the first layers in R x C patches, which takes less RAM; auto: those that take the least.",
 )
-@click.option("--keep-overlap", is_flag=True, help="With --patches: keep what rows of patches share (C is 1).")
+@click.option(
+    "--max-overhead",
+    metavar="PERCENT",
+    help="With --patches auto: at most so many more MACs than the whole model takes.  [default: 15%]",
+)
+@click.option(
+    "--keep-overlap/--repeat-overlap",
+    default=None,
+    help="With --patches: keep what rows of patches share (C is 1), or compute it again (default of auto: the better).",
+)
+@click.option("--stream-input", is_flag=True, help="With --patches: send the input a row of patches at a time.")
 @click.option(
     "--check/--no-check",
     default=None,
@@ -108,8 +120,10 @@ def build(
 
     if (model is None) == (engine_dir is None):
         raise click.UsageError("give a model or --engine-dir, one of them")
-    if of_models["keep_overlap"] and of_models["patches"] is None:
-        raise click.UsageError("--keep-overlap goes with --patches")
+    if of_models["patches"] is None and any(of_models[name] not in (None, False) for name in _OF_PATCHES):
+        raise click.UsageError("--max-overhead, --keep-overlap and --stream-input go with --patches")
+    if of_models["max_overhead"] is not None and of_models["patches"] != "auto":
+        raise click.UsageError("--max-overhead goes with --patches auto")
     if model is not None and (include or exclude or define or heap):
         raise click.UsageError("--include, --exclude, --define and --heap go with --engine-dir")
     if engine_dir is not None and (plain or any(of_models.values())):
@@ -140,7 +154,9 @@ def _build_model(
     emit_c: Path | None,
     check: bool | None,
     patches: str | None,
-    keep_overlap: bool,
+    max_overhead: str | None,
+    keep_overlap: bool | None,
+    stream_input: bool,
 ) -> None:
     """Compile a .tflite file, and print what it takes.
 
@@ -154,7 +170,7 @@ def _build_model(
     from harness.build.tflite_file import parse_tflite
 
     graph = parse_tflite(path)
-    plan = _plan(graph, patches, keep_overlap=keep_overlap)
+    plan = _plan(graph, patches, max_overhead, keep_overlap=keep_overlap, stream_input=stream_input)
     layers = layer_sizes(graph, plan, plain=plain)
     _print_layers(name, layers, plan)
     if emit_c is not None:
@@ -185,10 +201,13 @@ def _build_engine(engine: OwnEngine, making: Making, out: Path) -> None:
     _print_made(made, making, ())
 
 
-def _plan(graph: Graph, asked: str | None, *, keep_overlap: bool) -> Plan:
+def _plan(
+    graph: Graph, asked: str | None, max_overhead: str | None, *, keep_overlap: bool | None, stream_input: bool
+) -> Plan:
     """Plan the whole model, or cut as the user wants it."""
+    from harness.build.choose_patches import choose_patches, ram_bytes
     from harness.build.patch import Patches
-    from harness.build.plan import choose_patches, plan_memory
+    from harness.build.plan import plan_memory
 
     whole = plan_memory(graph)
     if asked is None:
@@ -196,21 +215,29 @@ def _plan(graph: Graph, asked: str | None, *, keep_overlap: bool) -> Plan:
     match = _PATCHES.fullmatch(asked)
     if match is None:
         raise ConfigError(f"--patches {asked}: write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)")
+    limit = _PERCENT.fullmatch(max_overhead or "15%")
+    if limit is None:
+        raise ConfigError(f"--max-overhead {max_overhead}: write a percentage, like 15%")
     grid = (int(match["rows"]), int(match["columns"])) if match["rows"] else None
     if grid and match["layers"]:
-        plan = plan_memory(graph, Patches(*grid, int(match["layers"]), keep_overlap))
+        patches = Patches(*grid, int(match["layers"]), bool(keep_overlap), stream_input)
     else:
-        chosen = choose_patches(graph, grid=grid, cached=keep_overlap)
+        share = None if grid else float(limit[1]) / 100
+        cached = bool(keep_overlap) if grid else keep_overlap
+        chosen = choose_patches(graph, grid=grid, cached=cached, streamed=stream_input, most_overhead=share)
         if chosen is None:
+            within = "" if grid else f" with at most {limit[1]} % more MACs"
             raise ConfigError(
-                f"{graph.source}: --patches {asked}: no such patches make the arena smaller than "
+                f"{graph.source}: --patches {asked}: no such patches{within} take less than the whole model's arena of "
                 f"{whole.arena_bytes:,} B, which the layers behind them need; build it without --patches"
             )
-        plan = plan_memory(graph, chosen)
+        patches = chosen
+    plan = plan_memory(graph, patches)
+    ram = [ram_bytes(graph, each) for each in (whole, plan)]
+    where = f"{plan.arena_bytes:,} and {plan.input_bytes:,}" if plan.pieces else "the input waits outside of the arena"
     click.echo(
-        f"{plan.patches}: arena {plan.arena_bytes:,} B instead of {whole.arena_bytes:,} "
-        f"({plan.arena_bytes / whole.arena_bytes:.2f}x), {plan.macs:,} MACs instead of {whole.macs:,} "
-        f"({plan.macs / whole.macs:.2f}x)."
+        f"{plan.patches}: arena and input {ram[1]:,} B ({where}) instead of {ram[0]:,} ({ram[1] / ram[0]:.2f}x), "
+        f"{plan.macs:,} MACs instead of {whole.macs:,} ({plan.macs / whole.macs:.2f}x)."
     )
     return plan
 
@@ -264,9 +291,8 @@ def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
         sizes = (layer.macs, layer.flash_bytes, layer.arena_bytes, layer.scratch_bytes)
         shape = "x".join(map(str, layer.shape))
         rows.append((str(layer.operator), layer.kind, layer.kernel, shape, *(f"{size:,}" for size in sizes)))
-    peak = max((layer.arena_bytes for layer in layers), default=0)
     flash = sum(layer.flash_bytes for layer in layers)
-    rows.append(("", "sum or peak", "", "", f"{plan.macs:,}", f"{flash:,}", f"{peak:,}", ""))
+    rows.append(("", "sum or arena", "", "", f"{plan.macs:,}", f"{flash:,}", f"{plan.arena_bytes:,}", ""))
     columns = ("op", "operator", "kernel", "output", "MACs", "flash", "RAM in use", "scratch")
     print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, ("op", *columns[4:]))
     click.echo(f"{plan.macs:,} MACs, {plan.parameters:,} parameters, arena {plan.arena_bytes:,} B.")

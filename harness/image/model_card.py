@@ -124,6 +124,11 @@ class PatchSpec(CardModel):
     columns: int = Field(ge=1, lt=2**32)
     layers: int = Field(ge=1, lt=2**32)
     cached: bool = False
+    streamed: bool = False
+
+
+#: First byte and length of a part of the input.
+Piece = tuple[Count, Count]
 
 
 Tensors = Annotated[tuple[TensorSpec, ...], Field(min_length=1, max_length=64)]
@@ -133,7 +138,8 @@ class ModelCard(CardModel):
     """What an image says of its model; docs/link-protocol.md lists the keys.
 
     `input` is short for `inputs` of one tensor, which needs no name then, and `output` likewise. `state_bytes` is what
-    the model keeps from one inference to the next, 0 for nothing.
+    the model keeps from one inference to the next, 0 for nothing. `pieces` are the parts of an input that it takes one
+    after the other and reads where they arrive.
     """
 
     card: Literal[1]
@@ -150,6 +156,7 @@ class ModelCard(CardModel):
     arena_bytes: Count | None = None
     tflite_sha256: str | None = None
     patches: PatchSpec | None = None
+    pieces: Annotated[tuple[Piece, ...], Field(max_length=2**16)] = ()
 
     @model_validator(mode="after")
     def _tensors_can_be_told_apart(self) -> ModelCard:
@@ -163,6 +170,8 @@ class ModelCard(CardModel):
                 raise ValueError(f'each of several "{key}s" needs a "name" of its own')
             if sum(tensor.nbytes for tensor in tensors) >= 2**32:
                 raise ValueError(f'"{key}s" have more bytes together than 32 bits can address')
+        if self.pieces and max(start + size for start, size in self.pieces) != self.input_bytes:
+            raise ValueError('"pieces" must end where the input ends')
         return self
 
     @property
@@ -197,6 +206,11 @@ class ModelCard(CardModel):
     def input_bytes(self) -> int:
         """Bytes of all inputs, which travel one after the other."""
         return sum(tensor.nbytes for tensor in self.inputs)
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of an input that are on the board at once: all, or the largest of its pieces."""
+        return max((size for _, size in self.pieces), default=self.input_bytes)
 
     @property
     def output_bytes(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from itertools import chain, pairwise
+from dataclasses import replace
+from itertools import chain, pairwise, zip_longest
 from typing import TYPE_CHECKING
 
 from harness.errors import BoardFaultError, LinkError, MeasurementError
@@ -118,6 +119,9 @@ class Link:
             BoardResetError, BoardFaultError: the board was reset, or stopped in a fault.
             MeasurementError: the engine on the board reports that the inference failed.
         """
+        if len(self._known.pieces) > 1:
+            each = list(self.infer_each([data] * count))
+            return Inference(each[-1].output, tuple(result.ticks[0] for result in each))
         self._load(data)
         return self._run_loaded(data, count, b"", first=True)[0]
 
@@ -142,9 +146,19 @@ class Link:
         Args:
             sequences: each of one step at least.
 
+        A model that takes an input in pieces runs on each when it is there; its ticks are the sum of theirs.
+
         Raises:
             As `infer`.
         """
+        if len(self._known.pieces) < 2:
+            yield from self._sequences(sequences)
+            return
+        for steps in sequences:
+            parts = list(self._sequences(self._cut(step) for step in steps))
+            yield [Inference(part[-1].output, (sum(piece.ticks[0] for piece in part),)) for part in parts]
+
+    def _sequences(self, sequences: Iterable[Sequence[bytes]]) -> Iterator[list[Inference]]:
         loaded = 0
         for steps, upcoming in pairwise(chain(sequences, [()])):
             following = [*steps[1:], *upcoming[:1], b""]
@@ -153,7 +167,8 @@ class Link:
             while len(results) < len(steps):
                 at = len(results)
                 self._load(steps[at], loaded)
-                ahead = following[at][: self._chunk.bytes]
+                # What is read where it arrives can't be overwritten meanwhile.
+                ahead = b"" if self._known.pieces else following[at][: self._chunk.bytes]
                 try:
                     result, arrived = self._run_loaded(steps[at], 1, ahead, first=at == 0)
                 except _WrongStepError:
@@ -174,6 +189,8 @@ class Link:
             NoLayersError: the engine on the board can't tell one layer from another.
             As `infer`.
         """
+        if len(self._known.pieces) > 1:
+            return self._profile_pieces(self._cut(data))
         self._load(data)
         for _ in range(self._attempts):
             payload, _ = self._run(0, b"", Request.PROFILE)
@@ -184,6 +201,24 @@ class Link:
             self.counters.retransmissions += 1
             self._load(data)
         raise self._wire.broken("no PROFILE for the input that was sent")
+
+    def _profile_pieces(self, pieces: Sequence[bytes]) -> LayerTicks:
+        """Sum up the layers of all pieces. A PROFILE can't be repeated alone, so what goes wrong begins anew."""
+        for _ in range(self._attempts):
+            parts = []
+            for number, data in enumerate(pieces):
+                self._load(data)
+                repaired = replace(self.counters)
+                payload, _ = self._run(min(number, 1), b"", Request.PROFILE)
+                ran_on, part = parse_profile(payload, self._known.output_bytes)
+                if ran_on != zlib.crc32(data) or self.counters != repaired:
+                    break
+                check_ticks(self._board, (part.total,), self._known.counter_overhead)
+                parts.append(part)
+            if len(parts) == len(pieces):
+                return _summed(parts)
+            self.counters.retransmissions += 1
+        raise self._wire.broken("no PROFILE for the pieces of the input that was sent")
 
     def stats(self) -> DeviceStats:
         """Ask for the agent's own memory and link figures."""
@@ -201,12 +236,19 @@ class Link:
             raise LinkError(f"{self._board}: not connected; call connect() first")
         return self.info
 
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Return the pieces of an input, each filled up to the size that the board takes."""
+        self._check_size(data, self._known.whole_bytes)
+        size = self._known.input_bytes
+        return [data[piece.start : piece.stop].ljust(size, b"\0") for piece in self._known.pieces]
+
+    def _check_size(self, data: bytes, size: int) -> None:
+        if len(data) != size:
+            raise MeasurementError(f"{self._board}: an input of {len(data)} bytes for a model that takes {size}")
+
     def _load(self, data: bytes, offset: int = 0) -> None:
         """Write `data` from `offset` on to the waiting input."""
-        if len(data) != self._known.input_bytes:
-            raise MeasurementError(
-                f"{self._board}: an input of {len(data)} bytes for a model that takes {self._known.input_bytes}"
-            )
+        self._check_size(data, self._known.input_bytes)
         failures = 0
         while offset < len(data):
             chunk = data[offset : offset + self._chunk.bytes]
@@ -318,3 +360,9 @@ class Link:
         if self._slowest == 0.0:
             return self._timing.reply + self._timing.inference * count
         return self._timing.quiet + self._timing.reply * factor / 10 + factor * self._slowest * count
+
+
+def _summed(parts: Sequence[LayerTicks]) -> LayerTicks:
+    """Return the layers of an inference in pieces, each of which may have marked fewer layers than the last one."""
+    columns = zip_longest(*(part.layers for part in parts), fillvalue=0)
+    return LayerTicks(parts[-1].output, sum(part.total for part in parts), tuple(map(sum, columns)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ImageError, LinkError, MeasurementError
 from harness.files.json_file import parse_json
@@ -44,10 +44,12 @@ class Info:
         reset_reason: the chip's reset reason register.
         chip_id: the chip's own serial number.
         build_id: GNU build id of the running image, hexadecimal.
-        input_bytes: of all input tensors together.
+        input_bytes: of all input tensors together, or of the largest of the pieces.
         output_bytes: of all output tensors together.
         card: model card, JSON as sent.
         stateful: whether the card says that the model keeps values from one inference to the next.
+        pieces: which bytes of an input the model takes one after the other, each an inference of its own; empty, or one
+            piece, if it takes all at once. With any, it reads them where they arrive.
     """
 
     nonce: int
@@ -63,6 +65,12 @@ class Info:
     build_id: str
     card: bytes
     stateful: bool
+    pieces: tuple[range, ...] = ()
+
+    @property
+    def whole_bytes(self) -> int:
+        """Bytes of an input, all its pieces together."""
+        return max((piece.stop for piece in self.pieces), default=self.input_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,9 @@ def parse_info(payload: bytes, nonce: int) -> Info:
             f"the firmware says that measuring nothing takes {overhead} ticks of a counter of {hz} Hz, which can't be; "
             f"{_HAL}"
         )
+    card = payload[_INFO.size + id_bytes :]
+    keys = _card_keys(card)
+    pieces = _pieces(keys)
     return Info(
         nonce=nonce,
         counter=COUNTERS[counter],
@@ -153,17 +164,26 @@ def parse_info(payload: bytes, nonce: int) -> Info:
         reset_reason=reason,
         chip_id=chip,
         build_id=payload[_INFO.size : _INFO.size + id_bytes].hex(),
-        card=payload[_INFO.size + id_bytes :],
-        stateful=_keeps_state(payload[_INFO.size + id_bytes :]),
+        card=card,
+        stateful=bool(keys.get("state_bytes")) or len(pieces) > 1,
+        pieces=pieces,
     )
 
 
-def _keeps_state(card: bytes) -> bool:
+def _card_keys(card: bytes) -> dict[str, Any]:
     try:
         keys = parse_json(card.rstrip(b"\0"))
     except ValueError:
-        return False  # whoever needs the card says what is wrong with it
-    return isinstance(keys, dict) and bool(keys.get("state_bytes"))
+        return {}  # whoever needs the card says what is wrong with it
+    return keys if isinstance(keys, dict) else {}
+
+
+def _pieces(keys: dict[str, Any]) -> tuple[range, ...]:
+    listed = keys.get("pieces")
+    try:
+        return tuple(range(start, start + size) for start, size in listed or ())
+    except (TypeError, ValueError):
+        return ()
 
 
 def parse_result(payload: bytes, output_bytes: int) -> tuple[int, Inference]:

@@ -128,6 +128,7 @@ class Meter:
         if self._no_energy:
             return {"energy_reason": self._no_energy}
         try:
+            _check_parts(board, job)
             if self._monitor is None:
                 self._monitor = open_monitor(self._supply, board)
             return self._measured(self._monitor, job)
@@ -177,6 +178,14 @@ def window_row(window: Window, info: MonitorInfo) -> dict[str, Any]:
         "range_changes": capture.range_changes,
         "file": window.file,
     }
+
+
+def _check_parts(board: Board, job: Job) -> None:
+    if len(job.info.pieces) > 1:
+        raise PowerError(
+            f"{board.name}: the model takes an input in {len(job.info.pieces)} parts, between which the board waits "
+            "for the link: no window holds inferences alone. Build it without --stream-input"
+        )
 
 
 def energy_columns(windows: Sequence[Window], info: MonitorInfo) -> dict[str, Any]:

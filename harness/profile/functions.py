@@ -55,7 +55,12 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
     if not isinstance(board, VirtualBoard):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
-    start_image(board, image, link, force=False)
+    info = start_image(board, image, link, force=False)
+    if len(info.pieces) > 1:
+        raise ConfigError(
+            f"{image.path}: it takes an input in {len(info.pieces)} parts, and what receives them would be "
+            "counted, too; build it without --stream-input"
+        )
     link.infer(data)
     marks = [_by_function(board, image)]
     ticks: tuple[int, ...] = ()

@@ -191,9 +191,8 @@ class Witness:
 
     def profile(self, asked: Asked) -> list[Frame]:
         self.last = (0, b"")
-        return [
-            asked.answered(Reply.PROFILE, self.crc() + struct.pack("<4I", 1000, 2, 250, 250) + self.infer(reset=True))
-        ]
+        outputs = self.infer(reset=asked.arg == 0)  # else it goes on, as the next piece of an input
+        return [asked.answered(Reply.PROFILE, self.crc() + struct.pack("<4I", 1000, 2, 250, 250) + outputs)]
 
     def run(self, asked: Asked) -> list[Frame]:
         reset, count = asked.arg >= RESET_STATE, asked.arg % RESET_STATE

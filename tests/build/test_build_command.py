@@ -67,8 +67,11 @@ def test_a_model_becomes_an_image_and_says_what_it_takes(build, objects, toolcha
 @pytest.mark.parametrize(
     ("patches", "expected"),
     [
-        (["--patches", "3x3@4"], {"rows": 3, "columns": 3, "layers": 4, "cached": False}),
-        (["--patches", "7x1@4", "--keep-overlap"], {"rows": 7, "columns": 1, "layers": 4, "cached": True}),
+        (["--patches", "3x3@4"], {"rows": 3, "columns": 3, "layers": 4, "cached": False, "streamed": False}),
+        (
+            ["--patches", "7x1@4", "--keep-overlap", "--stream-input"],
+            {"rows": 7, "columns": 1, "layers": 4, "cached": True, "streamed": True},
+        ),
     ],
 )
 def test_a_model_is_cut_into_the_patches_that_were_asked_for(build, objects, nano33, tmp_path, patches, expected):
@@ -76,7 +79,8 @@ def test_a_model_is_cut_into_the_patches_that_were_asked_for(build, objects, nan
     assert result.exit_code == 0, result.output
     image = load_image(tmp_path / "model.elf", nano33.kind)
     assert image.card.patches.model_dump() == expected
-    assert f"arena {image.ram_arena_bytes:,} B instead of 7,840" in result.output
+    assert image.card.sent_bytes == (784 if "--stream-input" not in patches else 364)
+    assert f"({image.ram_arena_bytes:,} and {image.card.sent_bytes:,}) instead of" in result.output
 
 
 @pytest.mark.slow
@@ -93,8 +97,8 @@ def test_patches_that_are_chosen_make_the_arena_smaller(build, objects, nano33, 
     [
         (["--patches", "some"], "write auto, 3x3 (rows x columns), or 3x3@5 (through 5 layers)"),
         (["--patches", "3x3@9"], "9 layers can't be patched"),
-        (["--patches", "2x2", "--keep-overlap"], "no such patches make the arena smaller than 7,840 B"),
-        (["--keep-overlap"], "--keep-overlap goes with --patches"),
+        (["--patches", "2x2", "--keep-overlap"], "no such patches take less than the whole model's arena"),
+        (["--keep-overlap"], "--keep-overlap and --stream-input go with --patches"),
     ],
 )
 def test_patches_that_cannot_be_are_refused(build, options, message):

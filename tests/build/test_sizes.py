@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from harness.build import parse_tflite, plan_memory
+from harness.build.choose_patches import choose_patches
 from harness.build.graph import Graph, Operator, Quantization, Tensor
 from harness.build.patch import Patches
-from harness.build.plan import choose_patches
 from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
 from harness.build.toolchain import Region
 from harness.config import Region as Addresses
@@ -52,7 +52,7 @@ def test_the_busiest_layer_of_the_shipped_models_fills_the_arena(name, patched):
         plan = plan_memory(graph, choose_patches(graph))
         assert len(plan.steps) > len(graph.operators)
     layers = layer_sizes(graph, plan)
-    assert 0.95 * plan.arena_bytes < max(layer.arena_bytes for layer in layers) <= plan.arena_bytes
+    assert 0.94 * plan.arena_bytes < max(layer.arena_bytes for layer in layers) <= plan.arena_bytes
     assert [layer.operator for layer in layers] == [operator.index for operator in graph.operators]
     assert sum(layer.macs for layer in layers) == plan.macs
 

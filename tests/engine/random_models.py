@@ -760,3 +760,33 @@ def random_model(kind, seed, dtype):
     made = [op.output for op in maker.before]
     start = next(t for t in operators[0].inputs if t is not None and t.data is None and t not in made)
     return write_tflite([*maker.before, *operators], start)
+
+
+def residual_model(seed):
+    """The bytes of an int8 model of convolutions between two of whose images there are shortcuts."""
+    m = Maker(seed, "int8")
+    operators = []
+
+    def layer(x, channels, kernel, stride):
+        size = window(x.shape[1:3], (kernel, kernel), (stride, stride), SAME)
+        depthwise = channels == 0
+        channels = channels or x.shape[3]
+        shape = (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, x.shape[3])
+        w, b = m.weights(x, shape, 3 if depthwise else 0, per_channel=True)
+        y = m.layer_output((1, *size, channels), x, w, kernel * kernel * (1 if depthwise else x.shape[3]))
+        options = {"Padding": SAME, "StrideH": stride, "StrideW": stride, "FusedActivationFunction": m.pick(0, 1)}
+        options |= {"DilationHFactor": 1, "DilationWFactor": 1} | ({"DepthMultiplier": 1} if depthwise else {})
+        operators.append(Op("DEPTHWISE_CONV_2D" if depthwise else "CONV_2D", [x, w, b], y, options))
+        return y
+
+    def added(a, b):
+        y = m.tensor(a.shape, max(a.scales[0], b.scales[0]) * 2.0 ** m.rng.uniform(-1, 1))
+        operators.append(Op("ADD", [a, b], y, {"FusedActivationFunction": m.pick(0, 1)}))
+        return y
+
+    start = m.tensor((1, m.number(9, 14), m.number(9, 14), 4))
+    x = layer(start, 8, 3, m.number(1, 2))
+    x = added(x, layer(layer(layer(x, 12, 1, 1), 0, 3, 1), 8, 1, 1))
+    x = layer(x, 4 * m.number(1, 4), m.number(2, 3), m.number(1, 2))
+    added(layer(x, 0, m.pick(3, 5), 1), x)
+    return write_tflite(operators, start)

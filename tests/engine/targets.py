@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import struct
 import subprocess
@@ -36,6 +37,13 @@ SECTIONS {{
   .data : {{ *(.data*) }} > ram
   .bss (NOLOAD) : {{ *(.arena) *(.bss*) *(COMMON) end = .; }} > ram
 }}
+"""
+
+
+#: What the agent has.
+INPUT_BUFFER = """#include "hil_model.h"
+#include "model_config.h"
+uint8_t hil_input[HIL_INPUT_BYTES + 20u] __attribute__((aligned(4)));
 """
 
 
@@ -74,10 +82,16 @@ def compile_kernels(gcc, flags, folder):
 def write_model(graph, folder, *, plain, patches=None):
     """The generated files, and what the compiler needs to find them."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "input.c").write_text(INPUT_BUFFER)
     for name, text in emit_c(graph, plan_memory(graph, patches), board="test", name="test").items():
         (folder / name).write_text(text)
     includes = [f"-I{ENGINE}", f"-I{FIRMWARE / 'agent'}", f"-I{folder}"]
-    return [*(["-DHIL_PLAIN_C"] if plain else []), *includes, folder / "model.c"]
+    return [*(["-DHIL_PLAIN_C"] if plain else []), *includes, folder / "model.c", folder / "input.c"]
+
+
+def pieces_of(card, content):
+    """The parts of an input that a model takes one after the other."""
+    return [content[start : start + size] for start, size in json.loads(card).get("pieces", [])] or [content]
 
 
 def prefix(graph, count):
@@ -137,11 +151,13 @@ class HostModel:
         """Each output, or the only one."""
         model, graph = self.model, self._graph
         places = [(model.input, model.input_bytes), *_listed(model.more_inputs, len(graph.inputs))]
-        for values, (place, size) in zip(inputs, places, strict=True):
-            content = np.ascontiguousarray(values).tobytes()
-            assert len(content) == size
-            ctypes.memmove(place, content, size)
-        assert self._library.hil_model_invoke() == 0
+        contents = [pieces_of(self.card, np.ascontiguousarray(values).tobytes()) for values in inputs]
+        for parts in zip(*contents, strict=True):
+            for part, (place, size) in zip(parts, places, strict=True):
+                assert len(part) == size or len(contents[0]) > 1
+                ctypes.memset(place, 0x55, size)
+                ctypes.memmove(place, part, len(part))
+            assert self._library.hil_model_invoke() == 0
         places = [(model.output, model.output_bytes), *_listed(model.more_outputs, len(graph.outputs))]
         outputs = [as_tensor(ctypes.string_at(*place), t) for place, t in zip(places, graph.outputs, strict=True)]
         return outputs if len(outputs) > 1 else outputs[0]
@@ -173,6 +189,7 @@ class CortexModel:
         description = STACK_TOP - STACK_BYTES - 64
         self._call("hil_model_setup", description)
         words = struct.unpack("<8I", self._uc.mem_read(description, 32))
+        self._card = bytes(self._uc.mem_read(*words[:2])).decode()
         self._inputs = [words[2:4], *self._listed(words[6], len(graph.inputs))]
         self._outputs = [words[4:6], *self._listed(words[7], len(graph.outputs))]
         if graph.state:
@@ -207,11 +224,15 @@ class CortexModel:
 
     def __call__(self, *inputs):
         """Each output, or the only one."""
-        for values, (place, size) in zip(inputs, self._inputs, strict=True):
-            content = np.ascontiguousarray(values).tobytes()
-            assert len(content) == size
-            self._uc.mem_write(place, content)
-        self._call("hil_model_invoke")
+        contents = [pieces_of(self._card, np.ascontiguousarray(values).tobytes()) for values in inputs]
+        total = 0
+        for parts in zip(*contents, strict=True):
+            for part, (place, size) in zip(parts, self._inputs, strict=True):
+                assert len(part) == size or len(contents[0]) > 1
+                self._uc.mem_write(place, part)
+            self._call("hil_model_invoke")
+            total += self.instructions
+        self.instructions = total
         pairs = zip(self._outputs, self._graph.outputs, strict=True)
         outputs = [as_tensor(bytes(self._uc.mem_read(*place)), tensor) for place, tensor in pairs]
         return outputs if len(outputs) > 1 else outputs[0]

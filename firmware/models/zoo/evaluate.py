@@ -42,6 +42,7 @@ BASELINES = {
     "student_int8": "int8",
     "student_distilled_int8": "student_int8",
     "small_input_int8": "int8",
+    "searched_int8": "int8",
 }
 
 

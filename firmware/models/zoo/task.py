@@ -103,6 +103,7 @@ class Task:
         layers: the network; what `answer` needs follows.
         narrow: the same with fewer channels: what channel pruning leaves, and the student.
         small: how many rows and columns become one in the variant with a smaller input.
+        searched: the network that an architecture search found best, and how many rows and columns become one.
         seed: of the weights, the order of the batches and the augmentation.
         epochs: of a network that starts from random weights.
         student_epochs: of the students.
@@ -140,6 +141,7 @@ class Task:
     answer: str = "class"
     narrow: Layers = ()
     small: tuple[int, int] = (1, 1)
+    searched: tuple[Layers, int] | None = None
     student_epochs: int = 0
     tuning_epochs: int = 0
     resize: Resize | None = None

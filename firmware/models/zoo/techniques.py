@@ -140,6 +140,16 @@ def _small_input(shop: Workshop) -> bytes:
     return shop.int8(shop.scratch(task.layers, task.epochs, resize=resize), resize)
 
 
+def _searched(shop: Workshop) -> bytes:
+    task = shop.task
+    if task.searched is None:
+        message = f"{task.name}: no network was searched for"
+        raise SystemExit(message)
+    layers, shrink = task.searched
+    resize = Resize("area", task.shape[0] // shrink, task.shape[1] // shrink)
+    return shop.int8(shop.scratch(layers, task.epochs, resize=resize), resize)
+
+
 TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "float32": _float32,
     "int8": _int8,
@@ -152,4 +162,5 @@ TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "student_int8": _student,
     "student_distilled_int8": _student_distilled,
     "small_input_int8": _small_input,
+    "searched_int8": _searched,
 }
