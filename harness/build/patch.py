@@ -293,6 +293,8 @@ class _Cached(_Pieces):
             wanted: dict[int, range] = {}
             for step in reversed(stage.steps):
                 root = stage.root(step.output)
+                if root in wanted:  # strides may leave out rows
+                    new[root] = range(min(max(new[root].start, wanted[root].start), done[root]), done[root])
                 if new[root] or done[root] < whole[root][0].stop:  # else it is complete
                     takes, _ = needed(step, new[root])
                     for x in step.inputs:

@@ -787,6 +787,6 @@ def residual_model(seed):
     start = m.tensor((1, m.number(9, 14), m.number(9, 14), 4))
     x = layer(start, 8, 3, m.number(1, 2))
     x = added(x, layer(layer(layer(x, 12, 1, 1), 0, 3, 1), 8, 1, 1))
-    x = layer(x, 4 * m.number(1, 4), m.number(2, 3), m.number(1, 2))
+    x = layer(x, 4 * m.number(1, 4), m.number(1, 3), m.number(1, 3))
     added(layer(x, 0, m.pick(3, 5), 1), x)
     return write_tflite(operators, start)
