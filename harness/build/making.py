@@ -11,10 +11,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.build.advice import advice
 from harness.build.check import check_image, missing_check
 from harness.build.emit import emit_c
 from harness.build.plan import plan_memory
-from harness.build.sizes import check_output, check_plan, check_regions, explain, layer_sizes, too_large
+from harness.build.sizes import (
+    TooLargeError,
+    check_output,
+    check_plan,
+    check_regions,
+    explain,
+    layer_sizes,
+    too_large,
+)
 from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
 from harness.build.tflite_file import parse_tflite
 from harness.build.toolchain import compile_units, first_lines, link
@@ -29,8 +38,12 @@ if TYPE_CHECKING:
     from harness.build.graph import Graph
     from harness.build.plan import Plan
     from harness.build.sources import Target
-    from harness.build.toolchain import Region, Toolchain, Unit
+    from harness.build.toolchain import Linked, Region, Toolchain, Unit
     from harness.image.elf import Image
+
+
+_LEAST_STACK = 2048  # what the linker scripts insist on
+_RAM_BLOCK = 8192  # with a port of its own, see nano33.ld
 
 
 @dataclass(frozen=True)
@@ -103,9 +116,7 @@ def compile_model(model: Path, making: Making, out: Path, name: str) -> Made:
     """
     graph = parse_tflite(model)
     plan = plan_memory(graph)
-    kind = making.target.kind
-    check_plan(graph, plan, layer_sizes(graph, plan, plain=making.plain), kind)
-    unchecked = missing_check(kind)
+    unchecked = missing_check(making.target.kind)
     made = make_model_image(graph, plan, making, out, name, model=model if unchecked is None else None)
     return made if unchecked is None else replace(made, checked=f"{unchecked[0].upper()}{unchecked[1:]}.")
 
@@ -118,8 +129,29 @@ def make_model_image(
     Given its .tflite file as `model`, the image is checked against an interpreter before it is written.
 
     Raises:
-        ConfigError: it doesn't compile or doesn't fit, or computes something else; the message says why.
+        ConfigError: it doesn't compile, or computes something else.
+        TooLargeError: it doesn't fit; the message says by how much, why, and what would.
     """
+    try:
+        return _make_model_image(graph, plan, making, out, name, model=model)
+    except TooLargeError as error:
+        with working_folder() as work:
+            lines = advice(
+                graph,
+                plan,
+                error,
+                [kind for kind in making.target.kinds if kind != making.target.kind],
+                lambda other: _make_model_image(graph, other, making, work / "other.elf", name),
+            )
+        text = "\n  ".join([str(error), *lines])
+        raise TooLargeError(text, error.flash_bytes, error.ram_bytes) from None
+
+
+def _make_model_image(
+    graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
+) -> Made:
+    layers = layer_sizes(graph, plan, plain=making.plain)
+    check_plan(graph, plan, layers, making.target.kind)
     check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
         source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
@@ -128,7 +160,7 @@ def make_model_image(
             *firmware_units(making.target, source.parent, engine=True, **options),
             model_unit(making.target, source, **options),
         ]
-        why = explain(layer_sizes(graph, plan, plain=making.plain), plan.arena_bytes)
+        why = explain(layers, plan.arena_bytes)
         if plan.state_bytes:
             why.append(f"What the model remembers lies outside of the arena, too: {plan.state_bytes:,} B.")
         why.append(f"The next input waits outside of the arena: {sum(tensor.bytes for tensor in graph.inputs):,} B.")
@@ -153,13 +185,19 @@ def make_image(
     elf = work / "image.elf"
     linked = link(making.toolchain, objects, options, elf, cxx=cxx)
     kind = making.target.kind
+    dma_bytes = _dma_bytes(linked, making.target)
+    if dma_bytes is not None:
+        options = (f"-Wl,--defsym=__dma_bytes={dma_bytes}", *options)
+        linked = link(making.toolchain, objects, options, elf, cxx=cxx)
     if linked.problem is not None:
         check_regions(parts.source, kind, linked.regions, parts.why)
         if "left for the stack" in linked.problem:
             fullest = max(linked.regions, key=lambda region: region.used_bytes / region.size_bytes)
             left = fullest.size_bytes - fullest.used_bytes
             problem = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack."
-            raise too_large(parts.source, kind, [problem], parts.why)
+            flash = sum(region.used_bytes for region in linked.regions if region.name == "FLASH")
+            ram = sum(region.used_bytes for region in linked.regions if region.name != "FLASH") + _LEAST_STACK
+            raise too_large(parts.source, kind, [problem], parts.why, flash_bytes=flash, ram_bytes=ram)
         names = {str(made): str(unit.source) for made, unit in zip(objects, parts.units, strict=True)}
         problem = first_lines(explain_unresolved(linked.problem, linked.map, names))
         raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{problem}")
@@ -171,6 +209,20 @@ def make_image(
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
     return Made(load_image(out, kind), linked.regions, warnings, checked)
+
+
+def _dma_bytes(linked: Linked, target: Target) -> int | None:
+    """Return how much RAM what DMA touches needs, in whole blocks, if the rest may have what is behind these.
+
+    None if the image fits without that, or the board's linker script doesn't know of it.
+    """
+    full = any(region.used_bytes > region.size_bytes for region in linked.regions)
+    if linked.problem is None or not (full or "left for the stack" in linked.problem):
+        return None
+    used = next((region.used_bytes for region in linked.regions if region.name == "DMARAM"), 0)
+    blocks = max(-(-used // _RAM_BLOCK), 1) * _RAM_BLOCK
+    known = b"__dma_bytes" in target.script.read_bytes()
+    return blocks if known and blocks < target.kind.ram.size else None
 
 
 def make_folder(folder: Path) -> None:

@@ -154,7 +154,7 @@ def check_output(source: str, output_bytes: int) -> None:
 
 
 def _refuse_excess(
-    source: str, kind: BoardKind, needs: Iterable[tuple[str, str, int, int]], why: Sequence[str]
+    source: str, kind: BoardKind, needs: Sequence[tuple[str, str, int, int]], why: Sequence[str]
 ) -> None:
     problems = [
         f"{what}: {need} {used:,} B, there are {size:,} B: {used - size:,} B too many."
@@ -162,12 +162,26 @@ def _refuse_excess(
         if used > size
     ]
     if problems:
-        raise too_large(source, kind, problems, why)
+        totals = {"flash": 0, "RAM": 0}
+        for what, _, used, _ in needs:
+            totals["flash" if what.lower() == "flash" else "RAM"] += used
+        raise too_large(source, kind, problems, why, flash_bytes=totals["flash"], ram_bytes=totals["RAM"])
 
 
-def too_large(source: str, kind: BoardKind, problems: Sequence[str], why: Sequence[str]) -> ConfigError:
+class TooLargeError(ConfigError):
+    """An image that doesn't fit; `flash_bytes` and `ram_bytes` are what it needs at least."""
+
+    def __init__(self, message: str, flash_bytes: int, ram_bytes: int) -> None:
+        super().__init__(message)
+        self.flash_bytes, self.ram_bytes = flash_bytes, ram_bytes
+
+
+def too_large(
+    source: str, kind: BoardKind, problems: Sequence[str], why: Sequence[str], *, flash_bytes: int, ram_bytes: int
+) -> TooLargeError:
     """Return the error for an image that doesn't fit, to be raised by the caller."""
-    return ConfigError("\n  ".join([f"{source} doesn't fit {kind.name} ({kind.title}):", *problems, *why]))
+    lines = [f"{source} doesn't fit {kind.name} ({kind.title}):", *problems, *why]
+    return TooLargeError("\n  ".join(lines), flash_bytes, ram_bytes)
 
 
 def explain(layers: Sequence[LayerSize], arena_bytes: int) -> list[str]:

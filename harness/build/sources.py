@@ -10,7 +10,7 @@ from harness.build.toolchain import Unit
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from harness.build.kept import KeptObject
@@ -47,12 +47,13 @@ _PER_MODEL = re.compile(r'^\s*#\s*include\s+"model_config\.h"', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of board that firmware can be built for, and where the sources are."""
+    """A kind of board that firmware can be built for, where the sources are, and what other kinds there are."""
 
     kind: BoardKind
     firmware: Path
     cpu: tuple[str, ...]
     script: Path
+    kinds: tuple[BoardKind, ...] = ()
 
     @property
     def includes(self) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ class Target:
         return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
 
 
-def target_for(kind: BoardKind, kinds: Iterable[BoardKind], firmware: Path) -> Target:
+def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> Target:
     """Return how firmware is built for a kind of board.
 
     Raises:
@@ -74,7 +75,7 @@ def target_for(kind: BoardKind, kinds: Iterable[BoardKind], firmware: Path) -> T
     script = folder / kind.build.linker_script
     if not script.is_file():
         raise ConfigError(f"{script}, the linker script of {kind.name}, is not there")
-    return Target(kind, firmware, kind.build.cpu, script)
+    return Target(kind, firmware, kind.build.cpu, script, tuple(kinds))
 
 
 def firmware_units(

@@ -166,7 +166,7 @@ def _build_model(
     """
     from harness.build.check import missing_check
     from harness.build.making import make_model_image, write_model
-    from harness.build.sizes import check_plan, layer_sizes
+    from harness.build.sizes import layer_sizes
     from harness.build.tflite_file import parse_tflite
 
     graph = parse_tflite(path)
@@ -177,7 +177,6 @@ def _build_model(
         write_model(graph, plan, emit_c, board=kind.name, name=name)
         click.echo(f"Written: {emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
-    check_plan(graph, plan, layers, kind)
     out = _output(output, name)
     made_with = making()
     unchecked = "not compared with an interpreter (--no-check)" if check is False else missing_check(kind)

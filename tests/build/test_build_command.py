@@ -89,7 +89,7 @@ def test_patches_that_are_chosen_make_the_arena_smaller(build, objects, nano33, 
     for options in (["--patches", "auto"], ["--patches", "2x1"]):
         result = build(MODEL, *BOARD, *objects, "-o", "model.elf", *options)
         assert result.exit_code == 0, result.output
-        assert load_image(tmp_path / "model.elf", nano33.kind).ram_arena_bytes < 8_272
+        assert load_image(tmp_path / "model.elf", nano33.kind).ram_arena_bytes < 7_840
 
 
 @pytest.mark.parametrize(
