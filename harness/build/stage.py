@@ -76,6 +76,11 @@ def needed(step: Step, out: range, *, rows: bool = True) -> tuple[range, int]:
     return range(start, max(start, min((out.stop - 1) * stride - pad + kernel, size))), max(-first, 0)
 
 
+def part(size: int, index: int, count: int) -> range:
+    """Return the rows, or columns, of one of `count` parts of about the same size."""
+    return range(size * index // count, size * (index + 1) // count)
+
+
 def hull(first: range, second: range | None) -> range:
     """Return the range that holds both."""
     return first if second is None else range(min(first.start, second.start), max(first.stop, second.stop))
