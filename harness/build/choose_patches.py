@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.build.lower import lower
-from harness.build.patch import Patches, cut
+from harness.build.patch import cut
 from harness.build.plan import least_bytes, plan_program
-from harness.build.stage import Stage, part, stage_ends
+from harness.build.stage import Patches, Stage, part, stage_ends
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.lower import Place
 from harness.build.pieces import Pieces
-from harness.build.stage import Stage, hull, needed, part, row_bytes, stage_ends
+from harness.build.stage import Patches, Stage, hull, needed, part, row_bytes, stage_ends
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from harness.build.graph import Graph, Tensor
     from harness.build.lower import Program
-    from harness.build.patch import Patches
     from harness.build.step import Step
 
 

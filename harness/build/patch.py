@@ -7,41 +7,17 @@ that it depends on. Neighbouring parts overlap; what lies in the overlap is comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.build.kept_pieces import KeptPieces
 from harness.build.lower import Piece, Program
 from harness.build.pieces import Pieces
-from harness.build.stage import Stage, row_bytes, stage_ends
+from harness.build.stage import Patches, Stage, row_bytes, stage_ends
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from harness.build.graph import Graph
-
-
-@dataclass(frozen=True)
-class Patches:
-    """How a model is cut.
-
-    Attributes:
-        rows: pieces from top to bottom.
-        columns: pieces from left to right.
-        layers: how many of the first layers are patched.
-        cached: keep what neighbouring pieces share instead of computing it again; for one column only.
-        streamed: take the input in as many parts as there are rows of patches, each when it is needed.
-    """
-
-    rows: int
-    columns: int
-    layers: int
-    cached: bool = False
-    streamed: bool = False
-
-    def __str__(self) -> str:
-        kept = ", overlap kept" if self.cached else ""
-        parts = f", input in {self.rows} parts" if self.streamed else ""
-        return f"{self.rows} x {self.columns} patches through the first {self.layers} layers{kept}{parts}"
 
 
 def cut(graph: Graph, program: Program, patches: Patches) -> Program:

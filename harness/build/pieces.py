@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from harness.build.graph import ITEM_BYTES
 from harness.build.lower import Place, Program
-from harness.build.stage import Stage, needed, part, row_bytes
+from harness.build.stage import Patches, Stage, needed, part, row_bytes
 from harness.build.step import Step
 
 if TYPE_CHECKING:
     from harness.build.graph import Tensor
-    from harness.build.patch import Patches
 
     Region = tuple[range, range]
 

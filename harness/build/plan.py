@@ -12,13 +12,14 @@ import numpy as np
 
 from harness.build.lower import Piece, Place, Program, lower
 from harness.build.overlap import Overlaps, overlap, overlaps
-from harness.build.patch import Patches, cut
+from harness.build.patch import cut
 from harness.build.step import ALIGNMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from harness.build.graph import Graph
+    from harness.build.stage import Patches
     from harness.build.step import Step
 
 _MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena

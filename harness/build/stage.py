@@ -5,6 +5,7 @@ Within it images may branch and be summed again, as residual blocks do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.build.graph import ITEM_BYTES
@@ -16,6 +17,31 @@ if TYPE_CHECKING:
     from harness.build.step import Step
 
     Region = tuple[range, range]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How a model is cut.
+
+    Attributes:
+        rows: pieces from top to bottom.
+        columns: pieces from left to right.
+        layers: how many of the first layers are patched.
+        cached: keep what neighbouring pieces share instead of computing it again; for one column only.
+        streamed: take the input in as many parts as there are rows of patches, each when it is needed.
+    """
+
+    rows: int
+    columns: int
+    layers: int
+    cached: bool = False
+    streamed: bool = False
+
+    def __str__(self) -> str:
+        kept = ", overlap kept" if self.cached else ""
+        parts = f", input in {self.rows} parts" if self.streamed else ""
+        return f"{self.rows} x {self.columns} patches through the first {self.layers} layers{kept}{parts}"
+
 
 #: The kernels' structs that work value by value.
 _POINTWISE = {

@@ -206,8 +206,8 @@ def _plan(
 ) -> Plan:
     """Plan the whole model, or cut as the user wants it."""
     from harness.build.choose_patches import choose_patches, ram_bytes
-    from harness.build.patch import Patches
     from harness.build.plan import plan_memory
+    from harness.build.stage import Patches
 
     whole = plan_memory(graph)
     if asked is None:

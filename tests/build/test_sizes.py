@@ -8,8 +8,8 @@ import pytest
 from harness.build import parse_tflite, plan_memory
 from harness.build.choose_patches import choose_patches
 from harness.build.graph import Graph, Operator, Quantization, Tensor
-from harness.build.patch import Patches
 from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
+from harness.build.stage import Patches
 from harness.build.toolchain import Region
 from harness.config import Region as Addresses
 from harness.errors import ConfigError

@@ -10,7 +10,7 @@ from engine.random_models import FLOAT_ONLY, INT16, MAKERS, MOVED, WITH_WEIGHTS,
 from engine.targets import CortexModel, HostModel, prefix
 from engine.tflite_writer import Op, T, constant, write_tflite
 from harness.build import parse_tflite, plan_memory
-from harness.build.patch import Patches
+from harness.build.stage import Patches
 from harness.errors import ConfigError
 
 CASES = [

@@ -13,9 +13,8 @@ from engine.targets import CortexModel, HostModel
 from harness.build import parse_tflite, plan_memory
 from harness.build.choose_patches import choose_patches, ram_bytes
 from harness.build.lower import lower
-from harness.build.patch import Patches
 from harness.build.sizes import layer_sizes
-from harness.build.stage import stage_ends
+from harness.build.stage import Patches, stage_ends
 from harness.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

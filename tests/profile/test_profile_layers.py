@@ -11,8 +11,8 @@ from fakes.lines import OlderAgent
 from harness.boards.opening import open_board
 from harness.build import parse_tflite, plan_memory
 from harness.build.making import Making, make_model_image
-from harness.build.patch import Patches
 from harness.build.sources import target_for
+from harness.build.stage import Patches
 from harness.build.toolchain import find_toolchain
 from harness.errors import ConfigError, ImageError, MeasurementError
 from harness.image.elf import load_image
