@@ -16,7 +16,7 @@ from harness.build import parse_tflite
 from harness.build.interpreters import open_interpreter
 from harness.build.operators import KINDS
 
-#: A form that gets a kernel gets a row; what no model takes, bool, stands behind a comparison in random_models.py.
+#: A form that gets a kernel gets a row. No model takes bool: random_models.py has a cast of it to int32.
 FORMS = [
     (kind, *types.split(" to "))
     for kind in ("QUANTIZE", "DEQUANTIZE", "CAST")
