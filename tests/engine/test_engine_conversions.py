@@ -16,8 +16,7 @@ from harness.build import parse_tflite
 from harness.build.interpreters import open_interpreter
 from harness.build.operators import KINDS
 
-#: A form that gets a kernel gets a row. No model's input is bool: what casts one stands behind a comparison, and is in
-#: random_models.py.
+#: A form that gets a kernel gets a row. No model takes bool: random_models.py has a cast of it to int32.
 FORMS = [
     (kind, *types.split(" to "))
     for kind in ("QUANTIZE", "DEQUANTIZE", "CAST")
