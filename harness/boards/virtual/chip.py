@@ -24,7 +24,8 @@ from harness.boards.virtual.core.scs import (
     PrivateBus,
     SystemControl,
 )
-from harness.boards.virtual.usb.usbd import Usbd, Workarounds
+from harness.boards.virtual.usb.usbd import Usbd
+from harness.boards.virtual.usb.workarounds import Workarounds
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
 from harness.boards.virtual.core import scs
-from harness.boards.virtual.core.counter import NO_LIMIT
+from harness.boards.virtual.core.block_table import NO_LIMIT
 from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
 from harness.boards.virtual.core.engine import Stop
 from harness.boards.virtual.core.exceptions import Crash, Fault, LockupError

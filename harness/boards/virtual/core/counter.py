@@ -16,15 +16,14 @@ from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual.core import native, thumb
 from harness.boards.virtual.core.binding import find_registers, hook
+from harness.boards.virtual.core.block_table import NO_LIMIT, REACH, BlockTable
 from harness.boards.virtual.core.cpu import Cpu
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NO_LIMIT = 2**64 - 1
 _SIZE = _COUNT = 0xFFFF
-_REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
 _OUTDATED = 1 << 30  # in an entry's bytes: a block is here, but must be looked at again
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 
@@ -42,47 +41,6 @@ class BlockProfile:
     address: np.ndarray[Any, np.dtype[np.uint32]]
     instructions: np.ndarray[Any, np.dtype[np.uint32]]
     executions: np.ndarray[Any, np.dtype[np.uint64]]
-
-
-class _Region:
-    """Counting table of one memory: {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword."""
-
-    def __init__(self, base: int, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-        self.base = base
-        self.end = base + len(memory)
-        self.memory = memory
-        self.table = np.zeros(4 * (len(memory) // 2), np.uint32)
-        self.words = memoryview(self.table.data)
-        self.longs = self.words.cast("B").cast("Q")
-        self.bytes = self.table[::4]
-        self.executions = self.table.view(np.uint64)[1::2]
-        self._coded: set[int] = set()  # stretches of _REACH bytes that blocks begin in
-
-    def note_block(self, address: int) -> None:
-        """Note that the block at `address` has an entry."""
-        self._coded.add(address // _REACH)
-
-    def clear(self, begin: int, end: int) -> None:
-        """Drop the entries in [begin, end)."""
-        self.rows(begin, end)[:] = 0
-        self._coded.difference_update(range(-(-begin // _REACH), end // _REACH))
-
-    def has_blocks(self, begin: int, end: int) -> bool:
-        """Tell whether a block in [begin, end) has an entry: quick, as it is asked for every word written to flash."""
-        stretches = range(begin // _REACH, (end - 1) // _REACH + 1)
-        return not self._coded.isdisjoint(stretches) and bool(self.rows(begin, end)[:, 0].any())
-
-    @property
-    def context(self) -> int:
-        return (int(self.table.ctypes.data) - 8 * self.base) & NO_LIMIT
-
-    def code(self, address: int, size: int) -> bytes:
-        return self.memory[address - self.base : address - self.base + size].tobytes()
-
-    def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
-        """Return the entries in [begin, end), of which the memory may have none."""
-        first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
-        return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
 
 
 def _pack(registers: frozenset[int]) -> int:
@@ -113,7 +71,7 @@ class BlockCounter:
             allow_native: False forces the slower counter in Python, for comparison.
         """
         self._uc = uc
-        self._regions = [_Region(base, memory) for base, memory in memories]
+        self._regions = [BlockTable(base, memory) for base, memory in memories]
         self._on_block = on_block
         self._cpu = Cpu(uc)
         self.on_unaligned: Callable[[int, bytes], None] = lambda _address, _code: None
@@ -207,7 +165,7 @@ class BlockCounter:
         """Let the CPU run until the total reaches `limit`, at the granularity of blocks."""
         self._header_view[native.LIMIT] = min(limit, NO_LIMIT)
 
-    def _find(self, address: int) -> _Region | None:
+    def _find(self, address: int) -> BlockTable | None:
         for region in self._regions:  # quicker than a generator, which the counter in Python feels
             if region.base <= address < region.end:
                 return region
@@ -237,7 +195,7 @@ class BlockCounter:
         header[native.LAST] = address
         region.longs[row // 2 + 1] += 1
 
-    def _admit(self, region: _Region, address: int, size: int) -> bool:
+    def _admit(self, region: BlockTable, address: int, size: int) -> bool:
         """Look at a block that is new here; False if nothing is left to do for this execution of it."""
         code = region.code(address, size)
         scan = thumb.scan(code)
@@ -266,7 +224,7 @@ class BlockCounter:
     def _aligned(self, packed: int) -> bool:
         return not any(self._cpu.number(packed >> shift & 0xF) & 3 for shift in (16, 20, 24, 28))
 
-    def _retire(self, region: _Region, row: int) -> None:
+    def _retire(self, region: BlockTable, row: int) -> None:
         """Move an entry's executions aside, for its block is about to be cut differently."""
         executions = region.longs[row // 2 + 1]
         if executions:
@@ -295,13 +253,13 @@ class BlockCounter:
 
     def has_code(self, begin: int, end: int) -> bool:
         """Tell whether code in [begin, end) was executed since it was last changed."""
-        begin -= _REACH
+        begin -= REACH
         known = any(region.has_blocks(begin, end) for region in self._regions)
         return known or any(begin <= address < end for address in self._unstable)
 
     def forget(self, begin: int, end: int) -> None:
         """Drop what is known about code in [begin, end): it was changed. The total stays."""
-        begin -= _REACH
+        begin -= REACH
         for region in self._regions:
             region.clear(begin, end)
         self.on_forget(begin, end)

@@ -10,7 +10,8 @@ from unicorn import unicorn_const as uc_const
 from harness.boards.virtual.core import thumb
 from harness.boards.virtual.core.address_space import AddressSpace
 from harness.boards.virtual.core.binding import UcError, cortex_m4
-from harness.boards.virtual.core.counter import NO_LIMIT, BlockCounter
+from harness.boards.virtual.core.block_table import NO_LIMIT
+from harness.boards.virtual.core.counter import BlockCounter
 from harness.boards.virtual.core.cpu import THUMB, Cpu
 from harness.boards.virtual.core.suspects import Suspects
 from harness.errors import EmulatorError

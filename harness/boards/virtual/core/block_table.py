@@ -1,0 +1,53 @@
+"""What the instruction counter knows of each block of code in one memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+NO_LIMIT = 2**64 - 1
+REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
+
+
+class BlockTable:
+    """Counting table of one memory: {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword."""
+
+    def __init__(self, base: int, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
+        self.base = base
+        self.end = base + len(memory)
+        self.memory = memory
+        self.table = np.zeros(4 * (len(memory) // 2), np.uint32)
+        self.words = memoryview(self.table.data)
+        self.longs = self.words.cast("B").cast("Q")
+        self.bytes = self.table[::4]
+        self.executions = self.table.view(np.uint64)[1::2]
+        self._coded: set[int] = set()  # stretches of REACH bytes that blocks begin in
+
+    def note_block(self, address: int) -> None:
+        """Note that the block at `address` has an entry."""
+        self._coded.add(address // REACH)
+
+    def clear(self, begin: int, end: int) -> None:
+        """Drop the entries in [begin, end)."""
+        self.rows(begin, end)[:] = 0
+        self._coded.difference_update(range(-(-begin // REACH), end // REACH))
+
+    def has_blocks(self, begin: int, end: int) -> bool:
+        """Tell whether a block in [begin, end) has an entry: quick, as it is asked for every word written to flash."""
+        stretches = range(begin // REACH, (end - 1) // REACH + 1)
+        return not self._coded.isdisjoint(stretches) and bool(self.rows(begin, end)[:, 0].any())
+
+    @property
+    def context(self) -> int:
+        """Where the entry of address 0 would lie, for the native callback: it has 8 bytes for each of code."""
+        return (int(self.table.ctypes.data) - 8 * self.base) & NO_LIMIT
+
+    def code(self, address: int, size: int) -> bytes:
+        """Return the code in [address, address + size)."""
+        return self.memory[address - self.base : address - self.base + size].tobytes()
+
+    def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
+        """Return the entries in [begin, end), of which the memory may have none."""
+        first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
+        return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
