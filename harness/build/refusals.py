@@ -82,10 +82,10 @@ def report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) ->
             ends.setdefault((tensor.dtype, f"one of {', '.join(_CARD_TYPES)}"), []).append(f"its {what}")
         elif tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None:
             ends.setdefault((f"{tensor.dtype} without a scale", QUANTIZED), []).append(f"its {what}")
-    lines = [
-        f"{'; '.join([*_operators(reasons.get(key, {})), *ends.get(key, [])])}: {key[0]}. Needed: {key[1]}."
-        for key in {**reasons, **ends}
-    ]
+    lines = []
+    for key in {**reasons, **ends}:
+        where = "; ".join([*_operators(reasons.get(key, {})), *dict.fromkeys(ends.get(key, []))])
+        lines.append(f"{where}: {key[0]}. Needed: {key[1]}.")
     if constant:
         lines.append("its output is a constant, which nothing computes. Export it again.")
     if not lines:
