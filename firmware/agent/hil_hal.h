@@ -1,4 +1,4 @@
-/* What a board provides to the agent. One file per board implements it (firmware/boards/NAME/hal.c).
+/* What a board provides to the agent. One file implements it for a family of chips (hal.c under firmware/boards).
  *
  * There are no interrupts: the board waits in hal_wait() with interrupts masked, and receives by DMA of
  * exactly the armed length. */

@@ -56,9 +56,16 @@ class Target:
     kinds: tuple[BoardKind, ...] = ()
 
     @property
+    def board_folders(self) -> tuple[Path, ...]:
+        """Where the board's sources are: what it shares with others first."""
+        shared = self.kind.build.shared if self.kind.build else ()
+        return tuple(self.firmware / "boards" / name for name in (*shared, self.kind.name))
+
+    @property
     def includes(self) -> tuple[str, ...]:
-        """Where every source finds the agent's headers and those of the kernels."""
-        return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
+        """Where every source finds the headers of the agent, the kernels and the board."""
+        folders = (self.firmware / "agent", self.firmware / "engine", *self.board_folders)
+        return tuple(f"-I{folder}" for folder in folders)
 
 
 def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> Target:
@@ -72,6 +79,9 @@ def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> T
         can = ", ".join(other.name for other in kinds if other.build is not None) or "none"
         lacks = f"has no folder {folder}" if kind.build else 'has no "build:" (harness/boards/kinds/NAME.yaml)'
         raise ConfigError(f"hil build can't make firmware for {kind.name}: it {lacks}. It can for: {can}.")
+    missing = [name for name in kind.build.shared if not (folder.parent / name).is_dir()]
+    if missing:
+        raise ConfigError(f"{folder.parent / missing[0]}, which firmware for {kind.name} shares, is not there")
     script = folder / kind.build.linker_script
     if not script.is_file():
         raise ConfigError(f"{script}, the linker script of {kind.name}, is not there")
@@ -85,9 +95,10 @@ def firmware_units(
 
     Folder `generated` holds model_config.h. For `plain` and `strict` see Making.
     """
-    folders = ["agent", *(["engine"] if engine else []), f"boards/{target.kind.name}"]
-    sources = [path for folder in folders for path in sorted((target.firmware / folder).glob("*.c"))]
-    headers = tuple(path for folder in folders for path in sorted((target.firmware / folder).glob("*.h")))
+    names = ["agent", *(["engine"] if engine else [])]
+    folders = [*(target.firmware / name for name in names), *target.board_folders]
+    sources = [path for folder in folders for path in sorted(folder.glob("*.c"))]
+    headers = tuple(path for folder in folders for path in sorted(folder.glob("*.h")))
     # A header that knows the model would make every object one of the model.
     shared = not any(_PER_MODEL.search(path.read_text()) for path in headers)
     options = firmware_options(target, plain=plain, strict=strict)
@@ -128,4 +139,5 @@ def link_options(target: Target, *, cxx: bool) -> tuple[str, ...]:
     """Return the options for the linker, without libraries."""
     wrap = ("-Wl,--wrap=hil_model_setup",) if cxx else ()
     flags = ("-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,--fatal-warnings")
-    return (*target.cpu, "-nostartfiles", "-T", str(target.script), *flags, *wrap)
+    places = [f"-L{folder}" for folder in target.board_folders]  # where its linker script finds those it includes
+    return (*target.cpu, "-nostartfiles", *places, "-T", str(target.script), *flags, *wrap)

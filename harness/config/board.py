@@ -44,11 +44,13 @@ class Part(Model):
 class Build(Model):
     """How firmware is built for a kind: what only the board knows. Its sources are in firmware/boards/NAME.
 
-    `cpu` are the compiler's options for the CPU, `linker_script` is a file beside the sources.
+    `cpu` are the compiler's options for the CPU, `linker_script` is a file beside the sources, `shared` are folders
+    beside NAME with sources that boards have in common, in the order in which they are linked.
     """
 
     cpu: Annotated[tuple[str, ...], Field(min_length=1)]
     linker_script: Annotated[str, Field(min_length=1)]
+    shared: tuple[Name, ...] = ()
 
 
 class KindEntry(Model):

@@ -1,10 +1,11 @@
-/* nRF52840 on the Arduino Nano 33 BLE (Sense): UARTE0 on the pins marked TX and RX at 1 Mbaud, and the board's own USB
- * (usb.c): it answers where it was spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. Register names are those of the nRF52840 product specification. */
+/* The nRF52840 and nRF52833: UARTE0 at 1 Mbaud, and the board's own USB where it has one (usb.c): it answers where it was
+ * spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. board.h names the pins. Register names are
+ * those of the product specifications, whose registers are the same as far as they are used here. */
 #include "hil_hal.h"
 
 #include <string.h>
 
-#include "usb.h"
+#include "board.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 
@@ -66,15 +67,14 @@
 #define TIMER_CC0 REG(0x4001B540u)
 #define TIMER_32_BITS 3u
 
-#define P1_OUTSET REG(0x50000808u)
-#define P1_OUTCLR REG(0x5000080Cu)
-#define P1_DIRSET REG(0x50000818u)
-#define P1_PIN_CNF(pin) REG(0x50000A00u + 4u * (pin))
+/* Chapter GPIO. A pin is 32 for each port, and its number, as PSEL has it. */
+#define GPIO(pin) (0x50000000u + 0x300u * ((pin) / 32u))
+#define GPIO_OUTSET(pin) REG(GPIO(pin) + 0x508u)
+#define GPIO_OUTCLR(pin) REG(GPIO(pin) + 0x50Cu)
+#define GPIO_DIRSET(pin) REG(GPIO(pin) + 0x518u)
+#define GPIO_PIN_CNF(pin) REG(GPIO(pin) + 0x700u + 4u * ((pin) % 32u))
+#define BIT(pin) (1u << (pin) % 32u)
 #define PIN_CNF_INPUT_PULLUP 0xCu /* direction in, buffer connected, pull-up: an open pin reads as an idle line */
-#define PORT1 (1u << 5)
-#define PIN_TX 3u    /* P1.03, marked TX1 */
-#define PIN_RX 10u   /* P1.10, marked RX0 */
-#define PIN_SYNC 11u /* P1.11, marked D2 */
 
 #define NVIC_ISER0 REG(0xE000E100u)
 #define NVIC_ICER(n) REG(0xE000E180u + 4u * (n))
@@ -151,7 +151,7 @@ static void start_clocks(void)
     /* A crystal starts within 1 ms; a board without one goes on with the RC oscillator. */
     for (uint32_t i = 0; i < 100000u && CLOCK_EVENTS_HFCLKSTARTED == 0; ++i) {
     }
-    POWER_DCDCEN = 1;
+    POWER_DCDCEN = BOARD_HAS_DCDC;
     NVMC_ICACHECNF = 1; /* as Zephyr and the SoftDevice run it; without it flash wait states dominate */
 }
 
@@ -167,12 +167,16 @@ static void start_coarse_clock(void)
 
 static void start_uart(void)
 {
-    P1_OUTSET = 1u << PIN_TX; /* idle level before the UARTE drives the pin */
-    P1_DIRSET = 1u << PIN_TX;
-    P1_PIN_CNF(PIN_RX) = PIN_CNF_INPUT_PULLUP;
+    GPIO_OUTSET(PIN_TX) = BIT(PIN_TX); /* idle level before the UARTE drives the pin */
+    GPIO_DIRSET(PIN_TX) = BIT(PIN_TX);
+#ifdef PIN_HIGH
+    GPIO_OUTSET(PIN_HIGH) = BIT(PIN_HIGH);
+    GPIO_DIRSET(PIN_HIGH) = BIT(PIN_HIGH);
+#endif
+    GPIO_PIN_CNF(PIN_RX) = PIN_CNF_INPUT_PULLUP;
     UARTE_ENABLE = 0;
-    UARTE_PSEL_TXD = PORT1 | PIN_TX;
-    UARTE_PSEL_RXD = PORT1 | PIN_RX;
+    UARTE_PSEL_TXD = PIN_TX;
+    UARTE_PSEL_RXD = PIN_RX;
     UARTE_PSEL_RTS = DISCONNECTED;
     UARTE_PSEL_CTS = DISCONNECTED;
     UARTE_BAUDRATE = BAUD_1M;
@@ -189,8 +193,8 @@ void hal_init(void)
     ++boots;
     silence_bootloader();
     start_clocks();
-    P1_OUTCLR = 1u << PIN_SYNC;
-    P1_DIRSET = 1u << PIN_SYNC;
+    GPIO_OUTCLR(PIN_SYNC) = BIT(PIN_SYNC);
+    GPIO_DIRSET(PIN_SYNC) = BIT(PIN_SYNC);
     DEMCR |= DEMCR_TRCENA;
     DWT_CYCCNT = 0;
     DWT_CTRL |= 1u;
@@ -377,8 +381,8 @@ uint32_t hal_rx_errors(void)
 void hal_sync_pin(bool high)
 {
     if (high) {
-        P1_OUTSET = 1u << PIN_SYNC;
+        GPIO_OUTSET(PIN_SYNC) = BIT(PIN_SYNC);
     } else {
-        P1_OUTCLR = 1u << PIN_SYNC;
+        GPIO_OUTCLR(PIN_SYNC) = BIT(PIN_SYNC);
     }
 }
