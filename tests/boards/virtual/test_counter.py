@@ -10,16 +10,17 @@ from virtual_lab import VirtualNrf52840, flash, halted_counts, load, running_lab
 
 DFSR, DFSR_BKPT = 0xE000ED30, 1 << 1
 
-# What each function of counts.S issues, counted by hand; BKPT included.
+# What each function of counts.S issues, counted by hand, BKPT included, and how often a block is jumped to, which the
+# debugger's start is one of.
 HAND_COUNTED = [
-    ("count_straight", {}, 5),
-    ("count_loop", {"r0": 1000}, 4 * 1000 + 2),
-    ("count_it", {"r0": 1000}, 8 * 1000 + 1),
-    ("count_crossing", {"r0": 1000}, 6 * 1000 + 1),
-    ("count_it_crossing", {"r0": 1000}, 6 * 1000 + 1),
-    ("count_long", {}, 2001),
-    ("count_memory", {"r0": 1000, "r1": 0x20001000}, 4 * 1000 + 1),
-    ("stack_down", {"r0": 100}, 3 * 100 + 1),
+    ("count_straight", {}, 5, 1),
+    ("count_loop", {"r0": 1000}, 4 * 1000 + 2, 1000),
+    ("count_it", {"r0": 1000}, 8 * 1000 + 1, 1000),
+    ("count_crossing", {"r0": 1000}, 6 * 1000 + 1, 1000),
+    ("count_it_crossing", {"r0": 1000}, 6 * 1000 + 1, 1000),
+    ("count_long", {}, 2001, 1),
+    ("count_memory", {"r0": 1000, "r1": 0x20001000}, 4 * 1000 + 1, 1000),
+    ("stack_down", {"r0": 100}, 3 * 100 + 1, 100),
 ]
 
 
@@ -28,8 +29,12 @@ def test_counts_equal_those_by_hand_and_repeat(native):
     with halted_counts(native_counter=native) as caller:
         assert caller.twin.counter_description.startswith("native" if native else "block counter in Python")
         for _ in range(2):
-            for name, registers, expected in HAND_COUNTED:
+            for name, registers, expected, jumps in HAND_COUNTED:
+                caller.twin.clear_profile()
                 assert caller.call(name, **registers) == expected, name
+                profile = caller.twin.profile()
+                assert int((profile.executions - profile.fall_throughs).sum()) == jumps, name
+                assert int((profile.instructions * profile.executions).sum()) == expected, name
 
 
 def test_condition_failed_instructions_have_no_effect_but_count(caller):

@@ -69,14 +69,20 @@ def processor(request):
 def test_block_counts_a_known_block_and_leaves_the_rest_to_the_slow_path(processor, base):
     code = processor.stubs.block(HEADER)
     address = base + 0x24
-    entry = TABLE + 8 * 0x24
-    context = TABLE - 8 * base & 2**64 - 1
-    processor.uc.mem_write(HEADER, struct.pack("<4Q", 1000, 2**63, 0, SLOW))
-    processor.uc.mem_write(entry, struct.pack("<IIQ", 10, 4, 2**32 - 1))
+    entry = TABLE + 12 * 0x24
+    context = TABLE - 12 * base & 2**64 - 1
+    processor.uc.mem_write(HEADER, struct.pack("<7Q", 1000, 2**63, 0, SLOW, 0, 0, address - 2))
+    processor.uc.mem_write(entry, struct.pack("<IIQQ", 10, 4, 2**32 - 1, 2**32 - 1))
 
-    assert processor.call(code, 7, address, 10, context) == "done"
+    assert processor.call(code, 7, address, 10, context) == "done"  # jumped to
     assert processor.longs(HEADER, 4) == [1004, 2**63, address, SLOW]
-    assert processor.longs(entry, 2) == [4 << 32 | 10, 2**32]
+    assert processor.longs(HEADER + 48, 1) == [address + 10]
+    assert processor.longs(entry, 3) == [4 << 32 | 10, 2**32, 2**32 - 1]
+
+    processor.uc.mem_write(HEADER, struct.pack("<7Q", 1000, 2**63, 0, SLOW, 0, 0, address))
+    assert processor.call(code, 7, address, 10, context) == "done"  # the block in front of it ran into it
+    assert processor.longs(entry, 3) == [4 << 32 | 10, 2**32 + 1, 2**32]
+    assert processor.longs(HEADER + 48, 1) == [address + 10]
 
     assert processor.call(code, 7, address, 12, context) == "slow"  # another length
     assert processor.arguments(4) == [7, address, 12, context]
@@ -91,8 +97,8 @@ def test_block_counts_a_known_block_and_leaves_the_rest_to_the_slow_path(process
 def test_checked_block_needs_four_registers_to_be_multiples_of_four(processor):
     code, address = processor.stubs.block(HEADER), 0x24
     processor.uc.mem_write(HEADER, struct.pack("<6Q", 1000, 2**63, 0, SLOW, REGISTERS, 0))
-    entry = struct.pack("<IHHQ", 10 | native.CHECKED, 4, 0xE831, 0)
-    processor.uc.mem_write(TABLE + 8 * address, entry)
+    entry = struct.pack("<IHHQQ", 10 | native.CHECKED, 4, 0xE831, 0, 0)
+    processor.uc.mem_write(TABLE + 12 * address, entry)
     for register in range(15):
         for value in (0, 1, 2, 3, 0x20000004, 0xFFFFFFFF):
             processor.uc.mem_write(HEADER, struct.pack("<Q", 1000))

@@ -8,20 +8,25 @@ import numpy as np
 
 NO_LIMIT = 2**64 - 1
 REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
+ENTRY_WORDS = 6
 
 
 class BlockTable:
-    """Counting table of one memory: {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword."""
+    """Counting table of one memory.
+
+    It has {u32 bytes, u16 instructions, u16 registers, u64 executions, u64 fall-throughs} per halfword.
+    """
 
     def __init__(self, base: int, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         self.base = base
         self.end = base + len(memory)
         self.memory = memory
-        self.table = np.zeros(4 * (len(memory) // 2), np.uint32)
+        self.table = np.zeros(ENTRY_WORDS * (len(memory) // 2), np.uint32)
         self.words = memoryview(self.table.data)
         self.longs = self.words.cast("B").cast("Q")
-        self.bytes = self.table[::4]
-        self.executions = self.table.view(np.uint64)[1::2]
+        self.bytes = self.table[::ENTRY_WORDS]
+        self.executions = self.table.view(np.uint64)[1 :: ENTRY_WORDS // 2]
+        self.fall_throughs = self.table.view(np.uint64)[2 :: ENTRY_WORDS // 2]
         self._coded: set[int] = set()  # stretches of REACH bytes that blocks begin in
 
     def note_block(self, address: int) -> None:
@@ -40,8 +45,12 @@ class BlockTable:
 
     @property
     def context(self) -> int:
-        """Where the entry of address 0 would lie, for the native callback: it has 8 bytes for each of code."""
-        return (int(self.table.ctypes.data) - 8 * self.base) & NO_LIMIT
+        """Where the entry of address 0 would lie, for the native callback: it has 12 bytes for each of code."""
+        return (int(self.table.ctypes.data) - 12 * self.base) & NO_LIMIT
+
+    def row(self, address: int) -> int:
+        """Return the place in `words` of the entry for `address`; `longs` has it at half of that."""
+        return ENTRY_WORDS // 2 * (address - self.base)
 
     def code(self, address: int, size: int) -> bytes:
         """Return the code in [address, address + size)."""
@@ -50,4 +59,4 @@ class BlockTable:
     def rows(self, begin: int, end: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """Return the entries in [begin, end), of which the memory may have none."""
         first, last = max(begin, self.base) - self.base, min(end, self.end) - self.base
-        return self.table.reshape(-1, 4)[first // 2 : max(first, last + 1) // 2]
+        return self.table.reshape(-1, ENTRY_WORDS)[first // 2 : max(first, last + 1) // 2]

@@ -16,7 +16,7 @@ from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual.core import native, thumb
 from harness.boards.virtual.core.binding import find_registers, hook
-from harness.boards.virtual.core.block_table import NO_LIMIT, REACH, BlockTable
+from harness.boards.virtual.core.block_table import ENTRY_WORDS, NO_LIMIT, REACH, BlockTable
 from harness.boards.virtual.core.cpu import Cpu
 from harness.errors import EmulatorError
 
@@ -34,13 +34,17 @@ class BlockProfile:
 
     Attributes:
         address: of the block's first instruction, uint32.
+        size: its bytes, uint32.
         instructions: issued per execution, uint32.
         executions: how often it was executed, uint64.
+        fall_throughs: how often the block in front of it ran into it, uint64; otherwise it was jumped to.
     """
 
     address: np.ndarray[Any, np.dtype[np.uint32]]
+    size: np.ndarray[Any, np.dtype[np.uint32]]
     instructions: np.ndarray[Any, np.dtype[np.uint32]]
     executions: np.ndarray[Any, np.dtype[np.uint64]]
+    fall_throughs: np.ndarray[Any, np.dtype[np.uint64]]
 
 
 def _pack(registers: frozenset[int]) -> int:
@@ -80,7 +84,7 @@ class BlockCounter:
         self._header_view = memoryview(self._header.data)
         self._header_view[native.LIMIT] = NO_LIMIT
         self._unstable: dict[int, int] = {}
-        self._retired: dict[tuple[int, int], int] = {}
+        self._retired: dict[tuple[int, int, int], tuple[int, int]] = {}
         self.stopped_at: int | None = None
         self.failure: BaseException | None = None
         self._slow = _BLOCK_CALLBACK(self.guarded(self._enter))
@@ -127,7 +131,7 @@ class BlockCounter:
         """Decode a block again once it was translated again: firmware may have written other code there."""
         region = self._find(block.pc)
         if region is not None:
-            self._retire(region, 2 * (block.pc - region.base))
+            self._retire(region, region.row(block.pc))
 
     def watch(self, address: int, register: int, mask: int, slow: int) -> int:
         """Call back before the instruction at `address` runs if its register isn't as it should be.
@@ -183,7 +187,7 @@ class BlockCounter:
         region = self._find(address)
         if region is None:
             raise EmulatorError(f"a block at {address:#010x} is outside every memory that holds code")
-        words, row = region.words, 2 * (address - region.base)
+        words, row = region.words, 3 * (address - region.base)
         if words[row] & ~native.CHECKED != size and not self._admit(region, address, size):
             return
         if words[row] & native.CHECKED and not self._aligned(words[row + 1]):
@@ -192,8 +196,9 @@ class BlockCounter:
             self._stop_here(address)
             return
         header[native.TOTAL] += words[row + 1] & _COUNT
-        header[native.LAST] = address
         region.longs[row // 2 + 1] += 1
+        region.longs[row // 2 + 2] += header[native.END] == address
+        header[native.LAST], header[native.END] = address, address + size
 
     def _admit(self, region: BlockTable, address: int, size: int) -> bool:
         """Look at a block that is new here; False if nothing is left to do for this execution of it."""
@@ -203,7 +208,7 @@ class BlockCounter:
         if registers is None:
             self._stop_here(address)
             return False
-        row = 2 * (address - region.base)
+        row = region.row(address)
         self._retire(region, row)
         packed = _pack(registers)
         if scan.unmasks:  # stays unknown, so that each execution comes here
@@ -213,8 +218,8 @@ class BlockCounter:
                 return False
             self._unstable[address] = size
             self.total += scan.instructions
-            self._header_view[native.LAST] = address
-            self._count_aside((address, scan.instructions), 1)
+            self._count_aside((address, size, scan.instructions), 1, int(self._header_view[native.END] == address))
+            self._header_view[native.LAST], self._header_view[native.END] = address, address + size
             return False
         region.words[row] = size | native.CHECKED * bool(registers)
         region.words[row + 1] = scan.instructions | packed
@@ -226,14 +231,16 @@ class BlockCounter:
 
     def _retire(self, region: BlockTable, row: int) -> None:
         """Move an entry's executions aside, for its block is about to be cut differently."""
-        executions = region.longs[row // 2 + 1]
+        executions, fall_throughs = region.longs[row // 2 + 1], region.longs[row // 2 + 2]
         if executions:
-            self._count_aside((region.base + row // 2, region.words[row + 1] & _COUNT), executions)
+            size, instructions = region.words[row] & _SIZE, region.words[row + 1] & _COUNT
+            self._count_aside((region.base + row // 3, size, instructions), executions, fall_throughs)
         region.words[row] = 0
-        region.longs[row // 2 + 1] = 0
+        region.longs[row // 2 + 1] = region.longs[row // 2 + 2] = 0
 
-    def _count_aside(self, block: tuple[int, int], executions: int) -> None:
-        self._retired[block] = self._retired.get(block, 0) + executions
+    def _count_aside(self, block: tuple[int, int, int], executions: int, fall_throughs: int) -> None:
+        before = self._retired.get(block, (0, 0))
+        self._retired[block] = before[0] + executions, before[1] + fall_throughs
 
     def last_block(self) -> tuple[int, int]:
         """Return address and bytes of the block that was entered last; bytes is 0 before the first."""
@@ -241,7 +248,7 @@ class BlockCounter:
         region = self._find(address)
         if region is None:
             return address, 0
-        size = region.words[2 * (address - region.base)] & _SIZE
+        size = region.words[region.row(address)] & _SIZE
         return address, size or self._unstable.get(address, 0)
 
     def uncount_after(self, pc: int) -> None:
@@ -270,25 +277,27 @@ class BlockCounter:
         """Look at every block again before it runs next, because the rules changed. Counts stay."""
         for region in self._regions:
             for index in np.flatnonzero(region.bytes):
-                self._retire(region, 4 * int(index))
-                region.words[4 * int(index)] = _OUTDATED  # so that `has_code` knows of it
+                self._retire(region, ENTRY_WORDS * int(index))
+                region.words[ENTRY_WORDS * int(index)] = _OUTDATED  # so that `has_code` knows of it
 
     def clear_profile(self) -> None:
         """Start the execution profile anew. The total stays."""
         self._retired.clear()
         for region in self._regions:
             region.executions[:] = 0
+            region.fall_throughs[:] = 0
 
     def profile(self) -> BlockProfile:
         """Return the executions of each block since power-on, `clear_profile`, or since its code changed."""
         rows = dict(self._retired)
         for region in self._regions:
             for index in np.flatnonzero(region.executions):
-                key = (region.base + 2 * int(index), int(region.table[4 * index + 1]) & _COUNT)
-                rows[key] = rows.get(key, 0) + int(region.executions[index])
-        address, instructions = zip(*sorted(rows), strict=True) if rows else ((), ())
-        return BlockProfile(
-            np.array(address, np.uint32),
-            np.array(instructions, np.uint32),
-            np.array([rows[key] for key in sorted(rows)], np.uint64),
-        )
+                size, packed = region.table[ENTRY_WORDS * int(index) :][:2].tolist()
+                key = region.base + 2 * int(index), size & _SIZE, packed & _COUNT
+                before = rows.get(key, (0, 0))
+                now = int(region.executions[index]), int(region.fall_throughs[index])
+                rows[key] = before[0] + now[0], before[1] + now[1]
+        keys = sorted(rows)
+        blocks = np.array(keys, np.uint32).reshape(-1, 3)
+        counts = np.array([rows[key] for key in keys], np.uint64).reshape(-1, 2)
+        return BlockProfile(*blocks.T, *counts.T)

@@ -14,9 +14,9 @@ import sys
 from dataclasses import dataclass
 
 # The counter's header, in u64: instructions so far, where to stop, last block, address of the slow path, address of
-# the emulated r0 to r15, address of the slow path for a watched instruction.
-TOTAL, LIMIT, LAST, SLOW, REGISTERS, WATCHED = range(6)
-HEADER_WORDS = 6
+# the emulated r0 to r15, address of the slow path for a watched instruction, where the last block ended.
+TOTAL, LIMIT, LAST, SLOW, REGISTERS, WATCHED, END = range(7)
+HEADER_WORDS = 7
 MASKS = (3, 1, 0)  # of `Stubs.watch`
 CHECKED = 1 << 31  # in an entry's bytes: its four registers must be multiples of four
 
@@ -25,8 +25,9 @@ CHECKED = 1 << 31  # in an entry's bytes: its four registers must be multiples o
 class Stubs:
     """The callbacks of one processor and calling convention.
 
-    `block` counts: its table holds {u32 bytes, u16 instructions, u16 registers, u64 executions} per halfword and its
-    context is the table's address less 8 x the first address, so that 8 x address leads to the entry. A block of
+    `block` counts: its table holds {u32 bytes, u16 instructions, u16 registers, u64 executions, u64 fall-throughs} per
+    halfword and its context is the table's address less 12 x the first address, so that 12 x address leads to the
+    entry. A fall-through is an execution right after the block in front of it, without a jump. A block of
     another size than the entry's, or a total at the limit, goes to the slow path with unchanged arguments. So does an
     entry that is CHECKED and one of whose four registers, a number in each four bits, isn't a multiple of four.
 
@@ -62,22 +63,30 @@ X86_64_SYSTEM_V = Stubs(
     name="x86-64",
     block_before=bytes.fromhex("49b8"),  # mov r8, header
     block_after=bytes.fromhex(
-        "3914f1"  # cmp [rcx+rsi*8], edx
-        "751e"  # jne other
-        "448b4cf104"  # mov r9d, [rcx+rsi*8+4]
+        "4c8d1476"  # lea r10, [rsi+rsi*2]
+        "42391491"  # cmp [rcx+r10*4], edx
+        "7539"  # jne other
+        "468b4c9104"  # mov r9d, [rcx+r10*4+4]
         "498b00"  # count: mov rax, [r8]
         "493b4008"  # cmp rax, [r8+8]
-        "7366"  # jae slow
+        "0f8387000000"  # jae slow
         "4c01c8"  # add rax, r9
         "498900"  # mov [r8], rax
-        "48ff44f108"  # inc qword [rcx+rsi*8+8]
+        "4aff449108"  # inc qword [rcx+r10*4+8]
+        "31c0"  # xor eax, eax
+        "49397030"  # cmp [r8+48], rsi
+        "0f94c0"  # sete al
+        "4a01449110"  # add [rcx+r10*4+16], rax
         "49897010"  # mov [r8+16], rsi
+        "89d0"  # mov eax, edx
+        "4801f0"  # add rax, rsi
+        "49894030"  # mov [r8+48], rax
         "c3"  # ret
-        "8b04f1"  # other: mov eax, [rcx+rsi*8]
+        "428b0491"  # other: mov eax, [rcx+r10*4]
         "31d0"  # xor eax, edx
         "3d00000080"  # cmp eax, CHECKED
-        "754a"  # jne slow
-        "8b44f104"  # mov eax, [rcx+rsi*8+4]
+        "7553"  # jne slow
+        "428b449104"  # mov eax, [rcx+r10*4+4]
         "4d8b5020"  # mov r10, [r8+32]
         "4189c3"  # mov r11d, eax
         "41c1eb1c"  # shr r11d, 28
@@ -94,9 +103,10 @@ X86_64_SYSTEM_V = Stubs(
         "41c1eb10"  # shr r11d, 16
         "4183e30f"  # and r11d, 15
         "470b0c9a"  # or r9d, [r10+r11*4]
+        "4c8d1476"  # lea r10, [rsi+rsi*2]
         "41f6c103"  # test r9b, 3
         "440fb7c8"  # movzx r9d, ax
-        "7491"  # je count
+        "0f846cffffff"  # je count
         "41ff6018"  # slow: jmp [r8+24]
     ),
     word=(bytes.fromhex("f60103" + _X86_64_WATCHED), _X86_64_JUMP),  # test byte [rcx], 3
@@ -124,20 +134,26 @@ _AARCH64_WATCHED = (
 AARCH64 = Stubs(
     name="aarch64",
     block_before=bytes.fromhex(
-        "690c018b"  # add x9, x3, x1, lsl #3
-        "6a040058"  # ldr x10, header
+        "2904018b"  # add x9, x1, x1, lsl #1
+        "2a050058"  # ldr x10, header
+        "6908098b"  # add x9, x3, x9, lsl #2
         "2b314029"  # ldp w11, w12, [x9]
         "7f01026b"  # cmp w11, w2
-        "61010054"  # b.ne other
+        "01020054"  # b.ne other
         "4d3940a9"  # count: ldp x13, x14, [x10]
         "bf010eeb"  # cmp x13, x14
-        "62030054"  # b.hs slow
+        "02040054"  # b.hs slow
         "ad010c8b"  # add x13, x13, x12
         "4d0100f9"  # str x13, [x10]
-        "2e0540f9"  # ldr x14, [x9, #8]
+        "2ebd40a9"  # ldp x14, x15, [x9, #8]
+        "4d1940f9"  # ldr x13, [x10, #48]
         "ce050091"  # add x14, x14, #1
-        "2e0500f9"  # str x14, [x9, #8]
+        "bf0101eb"  # cmp x13, x1
+        "ef158f9a"  # cinc x15, x15, eq
+        "2ebd00a9"  # stp x14, x15, [x9, #8]
         "410900f9"  # str x1, [x10, #16]
+        "2d40228b"  # add x13, x1, w2, uxtw
+        "4d1900f9"  # str x13, [x10, #48]
         "c0035fd6"  # ret
         "6b01024a"  # other: eor w11, w11, w2
         "0d00b052"  # mov w13, CHECKED
@@ -157,7 +173,7 @@ AARCH64 = Stubs(
         "ce010f2a"  # orr w14, w14, w15
         "8c3d0012"  # and w12, w12, #0xffff
         "df050072"  # tst w14, #3
-        "80fcff54"  # b.eq count
+        "e0fbff54"  # b.eq count
         "490d40f9"  # slow: ldr x9, [x10, #24]
         "20011fd6"  # br x9
     ),
