@@ -68,6 +68,7 @@ class Chip:
         self._alarms: list[tuple[int, Callable[[], None]]] = []
         self._pausing = 0
         self._busy = False
+        self._dormant = False  # busy with sleeping, so that nothing moves while the lock is held
         self._closing = False
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
@@ -190,8 +191,11 @@ class Chip:
     # ------------------------------------------------------------------ what the debugger asks for
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self, *, wake: bool = True) -> Iterator[None]:
         """Hold the CPU between two blocks, so that registers and code can be changed.
+
+        Args:
+            wake: whether a sleeping CPU has to look at what has changed.
 
         Raises:
             EmulatorError: the board has failed or is closed.
@@ -199,7 +203,7 @@ class Chip:
         with self._condition:
             self._pausing += 1
             try:
-                while self._busy:
+                while self._busy and not self._dormant:
                     self.engine.counter.stop_soon()
                     self._wake.wake()
                     self._condition.wait(0.1)
@@ -207,6 +211,8 @@ class Chip:
                 yield
             finally:
                 self._pausing -= 1
+                if wake and self._dormant:
+                    self._wake.wake()
                 self._condition.notify_all()
 
     def check(self) -> None:
@@ -267,6 +273,11 @@ class Chip:
                 lambda: self.halted or self.sleeping or self.failure is not None or self._closing, seconds
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether the CPU executes."""
+        return self._busy and not self._dormant
+
     def debug_read(self, address: int, size: int) -> int | None:
         """Read memory or a register for the debugger; None where there is neither."""
         data = self.memory.read(address, size)
@@ -279,7 +290,7 @@ class Chip:
     def debug_write(self, address: int, data: bytes) -> bool:
         """Write memory or a register for the debugger; False where there is neither, or it can't be written now."""
         value = int.from_bytes(data, "little")
-        with self.paused():
+        with self.paused(wake=not self.memory.in_ram(data_address(address), len(data))):
             if self.memory.find(address, len(data)) is not None:
                 address = data_address(address)
                 if not self.memory.write_ram(address, data):
@@ -287,6 +298,8 @@ class Chip:
                 self.code_changed(address, address + len(data))
             elif PPB <= address < PPB + PPB_BYTES:
                 self.private.write(address, value, len(data), debugger=True)
+                if self.nvic.candidates():  # what wakes the core wakes it at once
+                    self.sleeping = False
                 if self._reset_wanted:  # a reset through the debugger is done when the write is
                     self._reset(self._reset_wanted)
             else:

@@ -137,6 +137,7 @@ class Machine(Chip):
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
         self._busy = True
+        self._condition.notify_all()
         self._condition.release()
         try:
             yield
@@ -153,8 +154,10 @@ class Machine(Chip):
         began = time.monotonic()
         if self.on_sleep is not None:
             self.on_sleep(began)
+        self._dormant = True
         with self._unlocked():
             self._line.wait(timeout)
+        self._dormant = False
         slept_ticks = (time.monotonic() - began) * _MHZ16
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))
@@ -217,6 +220,7 @@ class Machine(Chip):
         """Do what the CPU stopped for."""
         if stop is Stop.WFI:
             self.sleeping = True
+            self.bus.uarte.slept()
         elif stop is Stop.WFE:
             if not self.nvic.candidates():
                 self._catch_up()

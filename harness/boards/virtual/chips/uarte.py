@@ -28,7 +28,7 @@ _TXD_PTR, _TXD_MAXCNT, _TXD_AMOUNT = 0x544, 0x548, 0x54C
 _OVERRUN = 1
 _DISCONNECTED = 1 << 31
 _SHORT_ENDRX_STARTRX, _SHORT_ENDRX_STOPRX = 5, 6
-_IDLE_POLLS = 100  # event reads without news after which the host may sleep a little
+_IDLE_POLLS = 100  # event reads without news or sleep of the CPU after which the host may sleep a little
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Uarte(Peripheral):
         self._sending: int | None = None  # bytes of the transfer under way
         self._fifo = bytearray()
         self._line.drop_outgoing()
+
+    def slept(self) -> None:
+        """Note that the CPU has slept, so that it isn't one that polls in a loop."""
+        self._idle_polls = 0
 
     @property
     def enabled(self) -> bool:

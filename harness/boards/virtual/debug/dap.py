@@ -18,6 +18,9 @@ _CSW, _TAR, _DRW, _BASE, _IDR = 0x00, 0x04, 0x0C, 0xF8, 0xFC
 _RESET, _ERASEALL, _APPROTECTSTATUS = 0x000, 0x004, 0x00C  # ERASEALLSTATUS, 0x008, always reads 0: ready
 _CSW_DEVICE_ENABLED, _CSW_INCREMENT = 1 << 6, 0x30
 _WRAP = 0x1000  # TAR increments within 4 KB
+# A wire takes its time for each transfer. Python's lock would not leave the CPU's thread any, so every so many
+# transfers to a CPU that executes it gets some.
+_TURNS, _TURN_S = 8, 0.0002
 
 
 class AccessFaultError(Exception):
@@ -54,6 +57,8 @@ class DebugPort:
         self._machine.check()
         if self.before_transfer is not None:
             self.before_transfer(name)
+        if self._machine.running and self.transfers % _TURNS == 0:
+            self._machine.wait_while_running(_TURN_S)
 
     def read_dp(self, address: int) -> int:
         """Read a DP register."""
