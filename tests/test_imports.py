@@ -39,6 +39,7 @@ ROWS_OF_VIRTUAL = (
     ("ports",),
     ("chips",),
     ("core",),
+    ("cycles",),
     ("usb",),
     ("chip",),
     ("machine",),

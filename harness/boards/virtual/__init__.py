@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.boards.virtual.board import VirtualNrf52840
-from harness.boards.virtual.core.counter import BlockProfile
+from harness.boards.virtual.core.block_table import BlockProfile
 from harness.boards.virtual.core.exceptions import Crash
 from harness.boards.virtual.faults import parse_fault
 from harness.boards.virtual.faults.fault import Fault

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Literal, Self
 
 from harness.boards.virtual.chips.uarte import Pins
+from harness.boards.virtual.cycles.marks import CycleMarks
 from harness.boards.virtual.debug.dap import DebugPort
 from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from harness.boards.virtual.core.counter import BlockProfile
+    from harness.boards.virtual.core.block_table import BlockProfile
     from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
     from harness.boards.virtual.ports.serial_port import Port
@@ -186,6 +187,17 @@ class VirtualNrf52840:
         """Start the profile anew."""
         with self.machine.paused():
             self.machine.engine.counter.clear_profile()
+
+    def code(self, address: int, size: int) -> bytes | None:
+        """Return what is in memory, as a profile's estimate of cycles needs it; None where there is none."""
+        return self.machine.memory.read(address, size)
+
+    def mark_cycles(self) -> CycleMarks:
+        """Estimate cycles at each reading of the cycle counter, from now on; return where that is noted."""
+        with self.machine.paused():
+            marks = CycleMarks(self.machine.engine.counter, self.code)
+            self.machine.debug.on_cycle_count = marks.note
+        return marks
 
     def watch_stack(self, bottom: int, top: int) -> None:
         """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,26 @@ import numpy as np
 NO_LIMIT = 2**64 - 1
 REACH = 1024  # a block may begin so far before the code that it reaches; it never spans more than a page
 ENTRY_WORDS = 6
+Counts = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+@dataclass(frozen=True)
+class BlockProfile:
+    """How often each block of the code that is now in memory ran. One row per block.
+
+    Attributes:
+        address: of the block's first instruction, uint32.
+        size: its bytes, uint32.
+        instructions: issued per execution, uint32.
+        executions: how often it was executed, uint64.
+        fall_throughs: how often the block in front of it ran into it, uint64; otherwise it was jumped to.
+    """
+
+    address: np.ndarray[Any, np.dtype[np.uint32]]
+    size: np.ndarray[Any, np.dtype[np.uint32]]
+    instructions: np.ndarray[Any, np.dtype[np.uint32]]
+    executions: Counts
+    fall_throughs: Counts
 
 
 class BlockTable:
@@ -47,6 +68,11 @@ class BlockTable:
     def context(self) -> int:
         """Where the entry of address 0 would lie, for the native callback: it has 12 bytes for each of code."""
         return (int(self.table.ctypes.data) - 12 * self.base) & NO_LIMIT
+
+    def blocks(self, places: np.ndarray[Any, np.dtype[np.intp]]) -> np.ndarray[Any, np.dtype[np.uint32]]:
+        """Return address, bytes and instructions of the entries at these places, counted in halfwords, shape [N, 3]."""
+        entries = self.table.reshape(-1, ENTRY_WORDS)[places, :2] & 0xFFFF
+        return np.column_stack([(self.base + 2 * places).astype(np.uint32), entries])
 
     def row(self, address: int) -> int:
         """Return the place in `words` of the entry for `address`; `longs` has it at half of that."""

@@ -8,7 +8,6 @@ when it starts, also if it is left early by a fault: then `uncount_after` takes 
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,35 +15,18 @@ from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual.core import native, thumb
 from harness.boards.virtual.core.binding import find_registers, hook
-from harness.boards.virtual.core.block_table import ENTRY_WORDS, NO_LIMIT, REACH, BlockTable
+from harness.boards.virtual.core.block_table import ENTRY_WORDS, NO_LIMIT, REACH, BlockProfile, BlockTable
 from harness.boards.virtual.core.cpu import Cpu
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.core.block_table import Counts
+
 _SIZE = _COUNT = 0xFFFF
 _OUTDATED = 1 << 30  # in an entry's bytes: a block is here, but must be looked at again
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
-
-
-@dataclass(frozen=True)
-class BlockProfile:
-    """How often each block of the code that is now in memory ran. One row per block.
-
-    Attributes:
-        address: of the block's first instruction, uint32.
-        size: its bytes, uint32.
-        instructions: issued per execution, uint32.
-        executions: how often it was executed, uint64.
-        fall_throughs: how often the block in front of it ran into it, uint64; otherwise it was jumped to.
-    """
-
-    address: np.ndarray[Any, np.dtype[np.uint32]]
-    size: np.ndarray[Any, np.dtype[np.uint32]]
-    instructions: np.ndarray[Any, np.dtype[np.uint32]]
-    executions: np.ndarray[Any, np.dtype[np.uint64]]
-    fall_throughs: np.ndarray[Any, np.dtype[np.uint64]]
 
 
 def _pack(registers: frozenset[int]) -> int:
@@ -85,6 +67,9 @@ class BlockCounter:
         self._header_view[native.LIMIT] = NO_LIMIT
         self._unstable: dict[int, int] = {}
         self._retired: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self.version, self._tallied = 0, -1
+        self.blocks = np.zeros((0, 3), np.uint32)
+        self._places: list[np.ndarray[Any, np.dtype[np.intp]]] = []
         self.stopped_at: int | None = None
         self.failure: BaseException | None = None
         self._slow = _BLOCK_CALLBACK(self.guarded(self._enter))
@@ -224,6 +209,7 @@ class BlockCounter:
         region.words[row] = size | native.CHECKED * bool(registers)
         region.words[row + 1] = scan.instructions | packed
         region.note_block(address)
+        self.version += 1
         return True
 
     def _aligned(self, packed: int) -> bool:
@@ -237,8 +223,10 @@ class BlockCounter:
             self._count_aside((region.base + row // 3, size, instructions), executions, fall_throughs)
         region.words[row] = 0
         region.longs[row // 2 + 1] = region.longs[row // 2 + 2] = 0
+        self.version += 1
 
     def _count_aside(self, block: tuple[int, int, int], executions: int, fall_throughs: int) -> None:
+        self.version += block not in self._retired
         before = self._retired.get(block, (0, 0))
         self._retired[block] = before[0] + executions, before[1] + fall_throughs
 
@@ -261,11 +249,13 @@ class BlockCounter:
     def has_code(self, begin: int, end: int) -> bool:
         """Tell whether code in [begin, end) was executed since it was last changed."""
         begin -= REACH
-        known = any(region.has_blocks(begin, end) for region in self._regions)
-        return known or any(begin <= address < end for address in self._unstable)
+        return any(region.has_blocks(begin, end) for region in self._regions) or any(
+            begin <= address < end for address in self._unstable
+        )
 
     def forget(self, begin: int, end: int) -> None:
         """Drop what is known about code in [begin, end): it was changed. The total stays."""
+        self.version += 1
         begin -= REACH
         for region in self._regions:
             region.clear(begin, end)
@@ -282,6 +272,7 @@ class BlockCounter:
 
     def clear_profile(self) -> None:
         """Start the execution profile anew. The total stays."""
+        self.version += 1
         self._retired.clear()
         for region in self._regions:
             region.executions[:] = 0
@@ -289,15 +280,26 @@ class BlockCounter:
 
     def profile(self) -> BlockProfile:
         """Return the executions of each block since power-on, `clear_profile`, or since its code changed."""
-        rows = dict(self._retired)
-        for region in self._regions:
-            for index in np.flatnonzero(region.executions):
-                size, packed = region.table[ENTRY_WORDS * int(index) :][:2].tolist()
-                key = region.base + 2 * int(index), size & _SIZE, packed & _COUNT
-                before = rows.get(key, (0, 0))
-                now = int(region.executions[index]), int(region.fall_throughs[index])
-                rows[key] = before[0] + now[0], before[1] + now[1]
-        keys = sorted(rows)
-        blocks = np.array(keys, np.uint32).reshape(-1, 3)
-        counts = np.array([rows[key] for key in keys], np.uint64).reshape(-1, 2)
-        return BlockProfile(*blocks.T, *counts.T)
+        executions, fall_throughs = self.tally()
+        ran = executions > 0
+        blocks, which = np.unique(self.blocks[ran], axis=0, return_inverse=True)
+        sums = np.zeros((len(blocks), 2), np.uint64)
+        np.add.at(sums, which.ravel(), np.column_stack([executions[ran], fall_throughs[ran]]))
+        return BlockProfile(*blocks.T, *sums.T)
+
+    def tally(self) -> tuple[Counts, Counts]:
+        """Return executions and fall-throughs of each row of `blocks`; quick, as long as no block is new.
+
+        `blocks` has address, bytes and instructions, shape [N, 3]; one that was cut anew has several rows. It is
+        another array once `version` has changed.
+        """
+        if self._tallied != self.version:
+            self._tallied = self.version
+            self._places = [np.flatnonzero(region.bytes & _SIZE) for region in self._regions]
+            known = [region.blocks(at) for region, at in zip(self._regions, self._places, strict=True)]
+            self.blocks = np.concatenate([*known, np.array(list(self._retired), np.uint32).reshape(-1, 3)])
+        tables = zip(self._regions, self._places, strict=True)
+        rows = [(region.executions[at], region.fall_throughs[at]) for region, at in tables]
+        aside = np.array(list(self._retired.values()), np.uint64).reshape(-1, 2)
+        executions, fall_throughs = (np.concatenate(each) for each in zip(*rows, aside.T, strict=True))
+        return executions, fall_throughs

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from harness.boards.virtual.chips.nrf52840 import CORE_ROM_TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.boards.virtual.core.cpu import Cpu
 
 DHCSR, DCRSR, DCRDR, DEMCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000ED30
@@ -73,6 +75,8 @@ class DebugRegisters:
         self._dwt_control = 0
         self._cycles_at_zero = 0
         self._cycles_stopped = 0
+        #: Called whenever the firmware reads the cycle counter; on the CPU's thread.
+        self.on_cycle_count: Callable[[], None] | None = None
 
     @property
     def enabled(self) -> bool:
@@ -102,6 +106,8 @@ class DebugRegisters:
     def read(self, address: int, *, debugger: bool) -> int | None:
         """Return a register, or None if it isn't one of these."""
         if address == DWT_CYCCNT:
+            if self.on_cycle_count is not None and not debugger:
+                self.on_cycle_count()
             return self.cycle_count
         if address == DHCSR:
             if debugger:

@@ -1,0 +1,1 @@
+"""An estimate of the cycles that a Cortex-M4 takes, from what the emulator executed."""

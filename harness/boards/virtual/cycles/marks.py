@@ -1,0 +1,153 @@
+"""Estimated cycles between the moments when the firmware reads its cycle counter, as it does around an inference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.boards.virtual.cycles.blocks import block_cost
+from harness.boards.virtual.cycles.costs import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from harness.boards.virtual.core.block_table import BlockProfile
+    from harness.boards.virtual.core.counter import BlockCounter
+
+#: Cycles are added up as whole numbers of 1/SCALE, so that an estimate is the same on every computer.
+SCALE = 1024
+_Cycles = np.ndarray[Any, np.dtype[np.int64]]
+#: Mean stall of a block by its first address, in cycles.
+Stalls = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What ran between two readings of the counter.
+
+    Attributes:
+        instructions: that were issued.
+        cycles: estimated, by part, in 1/SCALE, shape [PARTS].
+    """
+
+    instructions: int
+    cycles: _Cycles
+
+
+def block_weights(
+    blocks: np.ndarray[Any, np.dtype[np.uint32]],
+    code: Callable[[int, int], bytes | None],
+    stalls: Mapping[int, float],
+) -> tuple[_Cycles, _Cycles]:
+    """Return what an execution and a fall-through of each block add to an estimate, in 1/SCALE cycles, by part.
+
+    An execution counts the block with a jump to it and one at its end. A fall-through takes back what both cost: the
+    jump to the block, and that of whichever block ends in front of it. These are the same instructions in all of them.
+
+    Args:
+        blocks: address, bytes and instructions of each, shape [N, 3].
+        code: returns the bytes at an address; None where there is no memory.
+        stalls: mean wait for memory of an execution of a block, by its address.
+
+    Returns:
+        Two arrays of shape [N, PARTS].
+    """
+    branch, flash = PARTS.index("branch"), PARTS.index("flash")
+    costs = [block_cost(address & 3, code(address, size) or b"") for address, size, _ in blocks.tolist()]
+    leaves = {address + size: cost.leave for (address, size, _), cost in zip(blocks.tolist(), costs, strict=True)}
+    executed, fallen = np.zeros((2, len(blocks), len(PARTS)), np.int64)
+    for row, ((address, _, _), cost) in enumerate(zip(blocks.tolist(), costs, strict=True)):
+        executed[row] = cost.straight
+        executed[row, branch] += cost.leave + cost.enter
+        fallen[row, branch] = -cost.enter - leaves.get(address, 0)
+        executed[row] *= SCALE
+        fallen[row] *= SCALE
+        executed[row, flash] = round(stalls.get(address, 0.0) * SCALE)
+    return executed, fallen
+
+
+def profile_cycles(
+    profile: BlockProfile, code: Callable[[int, int], bytes | None], stalls: Mapping[int, float]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the estimated cycles of each row of a profile, by part, shape [N, PARTS]."""
+    blocks = np.column_stack([profile.address, profile.size, profile.instructions])
+    executed, fallen = block_weights(blocks, code, stalls)
+    executions, fall_throughs = (counts.astype(np.int64) for counts in (profile.executions, profile.fall_throughs))
+    scaled = executions[:, None] * executed + fall_throughs[:, None] * fallen
+    return np.asarray(scaled / SCALE, np.float64)
+
+
+class CycleMarks:
+    """Notes the estimate at each reading of the cycle counter.
+
+    Attributes:
+        intervals: between the readings since `clear`.
+        shortest: the interval of the fewest instructions of all so far: two readings with nothing between them.
+        stalls: mean wait for memory of a block, by address; `use` sets it.
+    """
+
+    def __init__(self, counter: BlockCounter, code: Callable[[int, int], bytes | None]) -> None:
+        """Begin without a reading.
+
+        Args:
+            counter: of the CPU.
+            code: returns the bytes at an address; None where there is no memory.
+        """
+        self._counter, self._code = counter, code
+        self._version = -1
+        self._executed, self._fallen = np.zeros((2, 0, len(PARTS)), np.int64)
+        self._last: tuple[int, _Cycles] | None = None
+        self.stalls: Stalls = {}
+        self.intervals: list[Interval] = []
+        self.shortest: Interval | None = None
+
+    def use(self, stalls: Stalls) -> None:
+        """Count these waits for memory from now on, instead of those before."""
+        self.stalls = stalls
+        self._version, self._last = -1, None
+        self.shortest = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the intervals."""
+        self.intervals.clear()
+
+    def note(self) -> None:
+        """Take a reading. Called while the CPU stands in the middle of the block that reads the counter."""
+        counter = self._counter
+        executions, fall_throughs = counter.tally()
+        if self._version != counter.version:
+            self._version = counter.version
+            self._executed, self._fallen = block_weights(counter.blocks, self._code, self.stalls)
+        cycles = executions.astype(np.int64) @ self._executed + fall_throughs.astype(np.int64) @ self._fallen
+        now = counter.total, cycles
+        if self._last is not None:
+            interval = Interval(now[0] - self._last[0], cycles - self._last[1])
+            self.intervals.append(interval)
+            if self.shortest is None or interval.instructions < self.shortest.instructions:
+                self.shortest = interval
+        self._last = now
+
+    def inferences(self, ticks: Sequence[int], overhead: int) -> Iterator[_Cycles]:
+        """Yield the estimate of each inference of which the board reported the instructions, by part, in 1/SCALE.
+
+        Args:
+            ticks: instructions of each inference, in their order, less the overhead.
+            overhead: instructions of an empty measurement. What these cost is taken off, too.
+
+        Raises:
+            ValueError: no interval has as many instructions.
+        """
+        intervals = iter(self.intervals)
+        empty = self.shortest
+        if empty is None or empty.instructions != overhead:
+            raise ValueError(f"no empty measurement of {overhead} instructions was seen")
+        for number, each in enumerate(ticks):
+            for interval in intervals:
+                if interval.instructions == each + overhead:
+                    yield interval.cycles - empty.cycles
+                    break
+            else:
+                raise ValueError(f"inference {number} of {each} instructions was not seen between two readings")
