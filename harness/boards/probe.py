@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from pyocd.flash.loader import MemoryLoader
@@ -12,11 +13,11 @@ from pyocd.flash.loader import MemoryLoader
 from harness.boards.base import Board
 from harness.boards.flash_compare import first_difference
 from harness.boards.pyocd_session import PYOCD_ERRORS, attach, reason
-from harness.boards.serial_stream import REOPEN_S, SerialStream, reopen
+from harness.boards.serial_stream import REOPEN_POLL_S, REOPEN_S, SerialStream, reopen
 from harness.boards.stopped import why_stopped
 from harness.boards.usb_stream import VANISH_S, UsbStream
 from harness.config.access import SerialLines
-from harness.errors import BoardError, ConfigError, FlashError, HilError, ProbeError
+from harness.errors import BoardError, ConfigError, FlashError, HilError, LockedError, ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -184,10 +185,14 @@ class ProbeBoard(Board):
 
         Raises:
             LinkError: it can't be opened, or isn't back in time.
+            ProbeError: the port of USB had vanished, and the probe doesn't reach the board again in time.
         """
         if self._stream is None and self._over == "usb":
             self._stream = UsbStream(self.name, self.locate_port, self.lines, self.guard, self.vanish_s)
         if isinstance(self._stream, UsbStream):
+            if self._stream.vanished:
+                self._await_power()
+                self._stream.vanished = False
             return self._stream
         if self._stream is not None and self._stream.gone:
             self._stream.close()
@@ -203,6 +208,24 @@ class ProbeBoard(Board):
                 self.notes.append(f"serial port {self.port} came back as {self._stream.port}")
                 self.port = self._stream.port
         return self._stream
+
+    def _await_power(self) -> None:
+        """Wait until the probe reaches the board: where USB's port vanishes, the board's supply may be gone, too."""
+        deadline = time.monotonic() + REOPEN_S
+        while True:
+            try:
+                if self._session is None:
+                    self.open_probe()
+                self.read_memory(self.kind.ram.start, 4)
+            except LockedError:
+                raise
+            except ProbeError as error:
+                self.close_probe()
+                if time.monotonic() >= deadline:
+                    raise ProbeError(f"{error} (waited {REOPEN_S:g} s for the board to come back)") from error
+                time.sleep(REOPEN_POLL_S)
+            else:
+                return
 
     def locate_port(self) -> str:
         """Find the path of the board's serial port as it is now."""
@@ -231,8 +254,12 @@ class ProbeBoard(Board):
 
     def reconnect(self) -> None:
         """Let go of probe and port, and open the probe again; the port follows when it is next used."""
+        vanished = isinstance(self._stream, UsbStream) and self._stream.vanished
         self.let_go()
-        self.open_probe()
+        if vanished:
+            self._await_power()
+        else:
+            self.open_probe()
 
     def let_go(self) -> None:
         """Close probe and port, to open them again later."""

@@ -136,7 +136,8 @@ def _close(session: Any) -> None:
 def reason(error: BaseException) -> str:
     """Return what pyOCD's error says, and the first failure behind it, which tells more than what pyOCD made of it."""
     first = error
-    while (earlier := first.__cause__ or first.__context__) is not None:
+    # What isn't pyOCD's was being handled when pyOCD was asked, and says nothing of what it met.
+    while isinstance(earlier := first.__cause__ or first.__context__, PYOCD_ERRORS):
         first = earlier
     text, root = str(error).rstrip("."), str(first).rstrip(".")
     if isinstance(error, RecursionError):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WRITE_TIMEOUT_S = 10.0
-_REOPEN_POLL_S = 0.1
+#: How often a port that is away is looked for.
+REOPEN_POLL_S = 0.1
 #: How long a port may take to come back.
 REOPEN_S = 10.0
 #: How long a read or write relies on the last time that the board was seen to be this run's.
@@ -75,11 +76,10 @@ class SerialStream:
             self._plain = os.name == "posix" and type(self._serial) is serial.Serial
         except (serial.SerialException, OSError, ValueError) as error:
             holders = _port_holders(port)
-            held = f"It is open in {', '.join(holders)}" if holders else "Is another program using it"
-            raise LinkError(
-                f"{board}: serial port {port} can't be opened: {error}. {held}; may you read and "
-                "write it? (`hil doctor` checks)"
-            ) from error
+            remedy = "Is another program using it; may you read and write it? (`hil doctor` checks)"
+            if holders:
+                remedy = f"It is open in {', '.join(holders)}: end that program, or keep it away from boards' ports"
+            raise LinkError(f"{board}: serial port {port} can't be opened: {error}. {remedy}") from error
 
     def read(self, size: int, timeout: float) -> bytes:
         """Return 1 to `size` bytes as soon as there are any; b"" if none came in `timeout` seconds.
@@ -146,7 +146,7 @@ class SerialStream:
             except (LinkError, serial.SerialException, OSError) as error:
                 if time.monotonic() >= deadline:
                     raise self._gone(error) from error
-                time.sleep(_REOPEN_POLL_S)
+                time.sleep(REOPEN_POLL_S)
 
     def _check(self) -> None:
         if self._guard is not None and time.monotonic() >= self._guarded_until:
@@ -162,7 +162,7 @@ class SerialStream:
         except BlockingIOError:  # somebody flushed the port in between
             return b""
         if not data:
-            raise serial.SerialException("it says that there are bytes, and gives none")
+            raise serial.SerialException("the system has hung it up")
         return data
 
     def _set_timeout(self, timeout: float) -> None:
@@ -205,7 +205,7 @@ def reopen(
         except LinkError as error:
             if time.monotonic() >= deadline:
                 raise LinkError(f"{error} (waited {patience:g} s for the port to come back)") from error
-        time.sleep(_REOPEN_POLL_S)
+        time.sleep(REOPEN_POLL_S)
 
 
 def _port_holders(port: str) -> list[str]:

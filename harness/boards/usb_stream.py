@@ -33,6 +33,7 @@ class UsbStream:
     Attributes:
         greets: False: firmware says nothing of itself when the port opens, as nobody may be listening yet.
         gone: never; a port that has vanished is looked for again.
+        vanished: whether the port went away while it was open, and not because the board was about to leave the bus.
         port: where it was seen last.
     """
 
@@ -48,6 +49,7 @@ class UsbStream:
         vanish_s: float = VANISH_S,
     ) -> None:
         self.port = ""
+        self.vanished = False
         self._board = board
         self._locate = locate
         self._lines = lines
@@ -116,12 +118,14 @@ class UsbStream:
     def _opened(self, patience: float) -> SerialStream:
         deadline = time.monotonic() + patience
         while self._stream is None:
+            path = ""
             try:
                 path = self._new_port()
                 self._stream = SerialStream(self._board, path, 115_200, self._lines, self._guard)
             except LinkError as error:
                 if time.monotonic() >= deadline:
-                    raise LinkError(f"{error} (waited {patience:g} s). Does firmware with USB run there?") from error
+                    remedy = "" if path else ". Does firmware with USB run there?"
+                    raise LinkError(f"{error} (waited {patience:g} s){remedy}") from error
                 time.sleep(_POLL_S)
             else:
                 self.port, self._old = path, None
@@ -140,6 +144,7 @@ class UsbStream:
             yield
         except LinkError:
             if self._stream is not None and self._stream.gone:
+                self.vanished = True
                 self.close()
             raise
 

@@ -48,7 +48,7 @@ def test_control_lines(dtr, rts):
 def test_second_opening_says_who_holds_the_port(pty):
     _, path = pty()
     stream = SerialStream("bench", path, 115200)
-    with pytest.raises(LinkError, match=r"bench: serial port .* It is open in this program;"):
+    with pytest.raises(LinkError, match=r"bench: serial port .* It is open in this program:"):
         SerialStream("bench", path, 115200)
     stream.close()
 

@@ -40,6 +40,15 @@ CASES = [
     ("serial.vanish,after=2000", "complete", 2, ""),
     ("serial.garbage=300", "complete", 1, ""),
     ("serial.baud=115200", "failed", 3, "doesn't answer as it should.* baud rate"),
+    ("usb.unplug=0.3,after=2000", "complete", 2, ""),
+    ("usb.suspend=2.5,after=2000", "complete", None, ""),
+    ("usb.reset,after=2000", "complete", 2, ""),
+    ("usb.stall=0x81,after=2000", "complete", 1, ""),
+    ("usb.stall=0x01,after=2000", "complete", 2, ""),
+    ("usb.short,seed=1", "complete", 1, ""),
+    ("usb.lines=9600,after=2000", "complete", 1, ""),
+    ("usb.lines=1200,after=2000", "complete", 2, ""),
+    ("usb.taken=1", "complete", 1, ""),
     ("swd.fault,after=10", "complete", 1, ""),
     ("swd.fault,after=40", "complete", 2, ""),
     ("swd.fault,after=10,times=0", "failed", 3, "injected FAULT answer"),
@@ -107,6 +116,8 @@ class Outcome:
 
 @contextmanager
 def faulty(nano33, fault=None, **options):
+    if fault and fault.startswith("usb."):
+        nano33 = nano33.model_copy(update={"link": "usb"})
     with open_board(nano33, "virtual", [fault] if fault else [], **options) as board:
         yield board
 
@@ -172,6 +183,11 @@ SITUATIONS = [
         lambda nano33: faulty(nano33, "swd.locked", unlock=True),
         ("complete", 1, ""),
     ),
+    (
+        "`usb.taken,times=0`: another program keeps the port, and nothing is retried",
+        lambda nano33: faulty(nano33, "usb.taken,times=0"),
+        ("failed", 1, "can't be opened.* It is open in this program: end that program"),
+    ),
     ("stale image: the board still runs another build", lambda nano33: holding(nano33, FLOAT), ("complete", 1, "")),
     ("stale image: the same build id, other weights", holding_other_weights, ("complete", 1, "")),
     (
@@ -204,13 +220,14 @@ def measured(nano33, suite, results_dir):
     # By its path, since the suite itself offers a board only the images of its kind.
     variant = variant.model_copy(update={"image": str(suite.image_path(variant, nano33.kind).resolve())})
 
-    def run_on(arrange):
+    def run_on(label, arrange):
         with Run.create(results_dir, {"seed": 0}) as run:
             error, struck = None, 0
             try:
                 with arrange(nano33) as board:
                     try:
-                        run_case(board, suite, variant, data, run, samples=SAMPLES)
+                        retries = 0 if "nothing is retried" in label else 2
+                        run_case(board, suite, variant, data, run, samples=SAMPLES, retries=retries)
                     finally:
                         struck = sum(active.struck for active in board.twin.faults) if hasattr(board, "twin") else 0
             except HilError as raised:
@@ -222,7 +239,7 @@ def measured(nano33, suite, results_dir):
 
     def measured(label, arrange=None):
         if label not in known:
-            known[label] = run_on(arrange or (lambda device: faulty(device, label)))
+            known[label] = run_on(label, arrange or (lambda device: faulty(device, label)))
         return known[label]
 
     return measured

@@ -17,7 +17,7 @@ from harness.boards.virtual.ports.serial_port import NoPort, Wake, open_port
 from harness.boards.virtual.usb.host import CdcHost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from harness.boards.virtual.core.block_table import BlockProfile
@@ -41,7 +41,10 @@ class VirtualNrf52840:
         line: what `port` is the end of; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
         faults: what was injected, with how often each of them struck.
+        on_usb_port: called with the path of each port that USB makes, before `port` is that.
     """
+
+    on_usb_port: Callable[[str], None] | None = None
 
     def __init__(
         self,
@@ -103,6 +106,8 @@ class VirtualNrf52840:
         """Let the port of USB appear or vanish, on the CPU's thread."""
         port = open_port(self._port_kind) if here else NoPort()
         self.line.replace_port(port)
+        if here and self.on_usb_port is not None:
+            self.on_usb_port(port.url)
         self._port, self.port = port, port.url
 
     def start(self) -> None:

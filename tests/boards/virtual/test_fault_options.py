@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.boards.opening import open_board
 from harness.boards.virtual import Fault, VirtualNrf52840, parse_fault
 from harness.errors import ConfigError
 from harness.run.options import Options
@@ -31,6 +32,11 @@ def test_text_of_a_fault():
 def test_text_that_is_not_understood(text, words):
     with pytest.raises(ConfigError, match=words):
         parse_fault(text)
+
+
+def test_a_fault_of_usb_needs_usb(nano33):
+    with pytest.raises(ConfigError, match=r"'usb.reset' needs a board on a USB cable: `link: usb`"):
+        open_board(nano33, "virtual", ["usb.reset"])
 
 
 @pytest.mark.parametrize("fault", ["flip", "drop", "double", "reorder"])

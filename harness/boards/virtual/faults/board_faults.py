@@ -58,7 +58,8 @@ def _later(happen: Install) -> Install:
     return install
 
 
-def _ensure_bootloader(board: Parts) -> None:
+def ensure_bootloader(board: Parts) -> None:
+    """Put a boot loader to where the chip starts, if nothing is there."""
     flash = board.machine.memory.flash
     if bool((flash[: len(_BOOTLOADER)] == 0xFF).all()):
         flash[: len(_BOOTLOADER)] = np.frombuffer(_BOOTLOADER, np.uint8)
@@ -70,12 +71,12 @@ def _hardfault(board: Parts, _active: ActiveFault) -> None:
 
 
 def _watchdog(board: Parts, _active: ActiveFault) -> None:
-    _ensure_bootloader(board)
+    ensure_bootloader(board)
     board.machine.request_reset(RESET_WATCHDOG)
 
 
 def _brownout(board: Parts, active: ActiveFault) -> None:
-    _ensure_bootloader(board)
+    ensure_bootloader(board)
     noise = random.Random(f"brownout/{active.fault.seed}")  # noqa: S311 - must repeat from run to run
     board.machine.lose_power(noise.randbytes(RAM_BYTES))
 
@@ -95,7 +96,7 @@ def _slip(board: Parts, active: ActiveFault) -> None:
     board.machine.debug.cycle_count += int(active.fault.value)
 
 
-def _before(board: Parts, act: Callable[[str], None]) -> None:
+def before_transfers(board: Parts, act: Callable[[str], None]) -> None:
     """Act before every transfer, given its name, after what is done there already."""
     earlier = board.dap.before_transfer
 
@@ -124,7 +125,7 @@ def _failing(error: str, text: str) -> Install:
 
                 raise getattr(exceptions, error)(text)
 
-        _before(board, act)
+        before_transfers(board, act)
 
     return install
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.debug.dap import DebugPort
     from harness.boards.virtual.machine import Machine
     from harness.boards.virtual.ports.serial_line import Line
+    from harness.boards.virtual.usb.host import CdcHost
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Fault:
         kind: its name, as in docs/faults.md.
         value: how much of it; what that means depends on the kind.
         seed: of the random numbers, where there are any.
-        after: serial: bytes in one direction, swd: transfers of a block of memory, that come through before it begins.
+        after: serial: bytes in one direction, usb: bytes from the board, swd: transfers of a block of memory, that come
+            through before it begins.
         times: how often it happens; 0 for always.
         inference: board: it happens in every one of this many RUNs, the warm-up counted.
         at: board: how many instructions after the start of the inference.
@@ -62,11 +64,15 @@ class Parts(Protocol):
         machine: the running chip.
         line: its serial line.
         dap: its debug port.
+        usb: the computer at the other end of its USB cable; None without one.
+        on_usb_port: called with the path of each port that USB makes, before anybody else knows of it.
     """
 
     machine: Machine
     line: Line
     dap: DebugPort
+    usb: CdcHost | None
+    on_usb_port: Callable[[str], None] | None
 
     def replace_port(self) -> None:
         """Let the serial port vanish and return under another name. Called on the CPU's thread."""

@@ -18,19 +18,21 @@ class Line:
     Attributes:
         to_board, to_host: taps, None for an undisturbed line.
         board_baud: the rate that the firmware configured, bit/s.
+        asleep: whether the host moves nothing, so that there is nothing to wake up for.
     """
 
     def __init__(self, port: Port, wake: Wake) -> None:
         self.to_board: Tap | None = None
         self.to_host: Tap | None = None
         self.board_baud = 250_000  # BAUDRATE after reset
+        self.asleep = False
         self._port = port
         self._wake = wake
         self._outgoing = bytearray()
         wake.watched.append(self._watch)
 
     def _watch(self) -> tuple[Any, bool]:
-        return self._port.select_on(), bool(self._outgoing)
+        return (None, False) if self.asleep else (self._port.select_on(), bool(self._outgoing))
 
     def replace_port(self, port: Port) -> None:
         """Go on through another port of the host; what waits in the old one is lost."""

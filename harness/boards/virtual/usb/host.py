@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _READ_BYTES = 2 * PACKET  # of one read of Linux's driver: it hands on what it has when a packet is short, or all came
 _DEVICE, _CONFIGURATION, _STRING, _QUALIFIER = 1, 2, 3, 6
 _GET_DESCRIPTOR, _SET_ADDRESS, _SET_CONFIGURATION = 0x06, 0x05, 0x09
+_CLEAR_FEATURE, _SET_FEATURE, _TO_ENDPOINT = 0x01, 0x03, 0x02
 _SET_LINE_CODING, _SET_CONTROL_LINE_STATE = 0x20, 0x22
 _TO_HOST, _TO_INTERFACE = 0x80, 0x21
 _ENGLISH = 0x0409
@@ -106,6 +107,9 @@ class CdcHost(UsbHost):
     Attributes:
         identity: vendor, product and serial number, once enumerated; None before.
         on_port: called with whether there is a port now, when it appears and when it vanishes.
+        fetched: bytes that have come from the device for the port.
+        disturb: called before tokens are sent, for faults on purpose.
+        packet_size: gives the length of the next packet to the device; full ones where it is None.
     """
 
     def __init__(self, device: Usbd, line: Line) -> None:
@@ -118,6 +122,9 @@ class CdcHost(UsbHost):
         self._to_device = b""
         self._read = b""
         self._ends: tuple[int, int] = (0, 0)
+        self.fetched = 0
+        self.disturb: Callable[[], None] | None = None
+        self.packet_size: Callable[[], int] | None = None
 
     def plugged_in(self) -> None:
         """Reset the bus, and begin to enumerate."""
@@ -143,8 +150,16 @@ class CdcHost(UsbHost):
         self._wanted.append(self._coded(baud))
         self._wanted.append(self._told(0))
 
+    def halt(self, endpoint: int) -> None:
+        """Halt an endpoint, as any program may that speaks to the device; bit 7 says that it is one to the host."""
+        self._wanted.append(self._feature(_SET_FEATURE, endpoint))
+
     def step(self) -> bool:
         """Go on with control transfers, and carry a packet each way."""
+        if self.disturb is not None:
+            self.disturb()
+        if self.line.asleep:
+            return False
         moved = self._advance_job()
         if self.identity is None:
             return moved
@@ -166,17 +181,26 @@ class CdcHost(UsbHost):
         self._to_device = self._to_device or self.line.receive()
         if not self._to_device:
             return False
-        if self.device.token_out(self._ends[1], self._to_device[:PACKET]) is not Handshake.ACK:
+        size = PACKET if self.packet_size is None else self.packet_size()
+        answer = self.device.token_out(self._ends[1], self._to_device[:size])
+        if answer is Handshake.STALL:  # Linux drops what it was to write, and doesn't end the halt
+            self._to_device = b""
             return False
-        self._to_device = self._to_device[PACKET:]
+        if answer is not Handshake.ACK:
+            return False
+        self._to_device = self._to_device[size:]
         return True
 
     def _carry_in(self) -> bool:
         if not self.line.flush():  # the program doesn't read, so the system doesn't either
             return False
         packet = self.device.token_in(self._ends[0])
+        if packet is Handshake.STALL and not self._wanted:
+            self._wanted.append(self._feature(_CLEAR_FEATURE, 0x80 | self._ends[0]))
+            return True
         if not isinstance(packet, bytes):
             return False
+        self.fetched += len(packet)
         self._read += packet
         if len(packet) < PACKET or len(self._read) >= _READ_BYTES:
             self.line.send(self._read)
@@ -207,6 +231,9 @@ class CdcHost(UsbHost):
         yield from self._coded(9600)
         self.identity = vendor, product, serial[2:].decode("utf-16-le")
         self.on_port(True)  # noqa: FBT003 - the only argument
+
+    def _feature(self, request: int, endpoint: int) -> Generator[None, None, None]:
+        yield from control(self.device, struct.pack("<BBHHH", _TO_ENDPOINT, request, 0, endpoint, 0))
 
     def _told(self, state: int) -> Generator[None, None, None]:
         request = struct.pack("<BBHHH", _TO_INTERFACE, _SET_CONTROL_LINE_STATE, state, 0, 0)

@@ -33,7 +33,7 @@ _EVENTCAUSE, _HALTED_IN, _HALTED_OUT, _EPSTATUS, _EPDATASTATUS = 0x400, 0x420, 0
 _USBADDR, _SETUP, _SIZE, _PULLUP, _DTOGGLE = 0x470, 0x480, 0x4A0, 0x504, 0x50C
 _EPINEN, _EPOUTEN, _EPSTALL, _LOWPOWER, _EPIN, _EPOUT = 0x510, 0x514, 0x518, 0x52C, 0x600, 0x700
 _DMA_WORKAROUND = 0xC1C  # undocumented; the workaround of anomaly 199
-_READY = 1 << 11
+_SUSPEND, _RESUME, _READY = 1 << 8, 1 << 9, 1 << 11  # of EVENTCAUSE
 _STATUS_AFTER_DATA = 1 << 2  # of SHORTS: EP0DATADONE to EP0STATUS
 _SET_ADDRESS = bytes((0x00, 0x05))
 _ENABLE_TICKS, _DMA_TICKS, _BYTES_PER_TICK = 20, 1, 32
@@ -272,6 +272,11 @@ class Usbd(Peripheral):
         self._halted.clear()
         self.registers[_USBADDR] = self.registers[_EPDATASTATUS] = 0
         self.raise_events(_USBRESET)
+
+    def suspend(self, *, entered: bool) -> None:
+        """Let the bus be idle for longer than 3 ms, or go on again."""
+        self._set(_EVENTCAUSE, _SUSPEND if entered else _RESUME)
+        self.raise_events(_USBEVENT)
 
     def setup(self, request: bytes) -> None:
         """Begin a control transfer by its eight bytes; one that was under way is over."""
