@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.opening import choose_backend, open_board
+from harness.boards.backends import choose_backend
+from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
 from harness.build.check import compare
 from harness.build.interpreters import open_interpreter

@@ -17,7 +17,7 @@ from harness.run.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
 
 
 def benchmark(

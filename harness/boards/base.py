@@ -81,6 +81,11 @@ class Board(ABC):
         return COUNTER_OF_BACKEND[self.backend]
 
     @property
+    def counter_description(self) -> str | None:
+        """How an emulator counts instructions, in words; None for a board that has no choice."""
+        return None
+
+    @property
     def ended(self) -> bool:
         """Whether what the board runs on has ended, so that only `reconnect` can help."""
         return False

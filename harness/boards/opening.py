@@ -1,20 +1,18 @@
-"""From a configured device to an open board, on the backend that is there."""
+"""From a configured device to an open board, on the backend that was chosen."""
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from harness.boards.discover import find_port, matching_probes, probes_for
 from harness.boards.hardware import HardwareBoard
 from harness.boards.leases import leases_of
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
-from harness.boards.renode import PLATFORMS, RenodeBoard, find_renode, require_renode
+from harness.boards.renode import RenodeBoard, require_renode
 from harness.boards.virtual import VirtualNrf52840
-from harness.errors import ConfigError, LinkError, ProbeError
+from harness.errors import ConfigError, LinkError
 from harness.locks.lease import take_all
 from harness.locks.waiting import NOW
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from harness.config import Device
     from harness.locks.waiting import Patience
 
-Wanted = Literal["auto", "hardware", "renode", "virtual"]
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard
 _VIRTUAL_BOARDS = {"nrf52840": VirtualNrf52840}
 
@@ -67,6 +64,11 @@ class VirtualBoard(ProbeBoard):
         return super().crash_report()
 
     @property
+    def counter_description(self) -> str | None:
+        """How the twin counts instructions, in words."""
+        return self.twin.counter_description
+
+    @property
     def ended(self) -> bool:
         """Whether the twin has failed inside, which no reset of its chip can mend."""
         return self.twin.failure is not None
@@ -92,61 +94,6 @@ class VirtualBoard(ProbeBoard):
         self.twin.close()
 
 
-def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
-    """Decide where a device's cases run.
-
-    Args:
-        device: the device that was asked for.
-        wanted: `auto` takes the real board if it is attached, else Renode if it is installed, else the virtual one.
-
-    Returns:
-        The backend, and why, in words.
-
-    Raises:
-        ConfigError, ProbeError: the wanted backend can't be had; the message says what to do.
-    """
-    if device.backend is not None:
-        if wanted not in ("auto", device.backend):
-            raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
-        return device.backend, "devices.yaml says so"
-    if wanted == "renode" and device.link == "usb":
-        raise ConfigError(f"{device.name}: Renode has no USB, so `link: usb` needs a real board or the virtual one")
-    if wanted == "renode":
-        return "renode", f"asked for; {require_renode().program}"
-    if wanted == "virtual":
-        return "virtual", "asked for"
-    missing = _why_no_hardware(device)
-    if missing is None:
-        return "hardware", f"probe {device.probe} is attached" if device.probe else "its serial port is attached"
-    if wanted == "hardware":
-        raise ProbeError(
-            f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
-            "its probe and port in devices.yaml; or use `--backend virtual`, which needs no board"
-        )
-    if device.kind.twin is None:
-        raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
-    fits = device.link == "uart" and device.kind.twin in PLATFORMS and sys.platform != "win32"
-    renode = find_renode() if fits else None
-    if renode is not None:
-        return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
-    return "virtual", f"{missing}, and Renode is not installed" if fits else missing
-
-
-def _why_no_hardware(device: Device) -> str | None:
-    """Say why the real board can't be used, or None if it is attached."""
-    if device.probe is None and device.port is not None and device.flasher != "pyocd":
-        try:
-            find_port(device)
-        except LinkError as error:
-            return str(error)
-        return None
-    if device.probe is None:
-        return "no real board is configured under that name"
-    if not matching_probes(device, probes_for(device)):
-        return f"its probe {device.probe} is not attached"
-    return None
-
-
 def open_board(
     device: Device,
     backend: Backend,
@@ -155,7 +102,7 @@ def open_board(
     unlock: bool = False,
     patience: Patience = NOW,
 ) -> OpenBoard:
-    """Open a device on a backend that `choose_backend` gave.
+    """Open a device on a backend that `backends.choose_backend` gave.
 
     Args:
         device: the device that was asked for.

@@ -81,7 +81,7 @@ def crosscheck(
     failed, for instance.
     """  # noqa: D301 (click reads the \b)
     from harness.api import benchmark
-    from harness.boards.opening import choose_backend
+    from harness.boards.backends import choose_backend
 
     loaded, backends = load_lab(lab), (first, second)
     chosen = single_device(loaded, device)

@@ -11,8 +11,8 @@ from harness.cli.options import BACKEND, DEVICE, IMAGE, LAB, load_lab, single_de
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.boards.backends import Wanted
     from harness.boards.base import Board
-    from harness.boards.opening import Wanted
     from harness.locks.waiting import Patience
 
 
@@ -35,7 +35,7 @@ def flash(
     patience: Patience,
 ) -> None:
     """Flash IMAGE (an ELF file), check it, and say what runs."""
-    from harness.boards.opening import choose_backend
+    from harness.boards.backends import choose_backend
     from harness.boards.start_image import start_image
     from harness.farm.lab_access import opened
     from harness.image.elf import load_image

@@ -14,8 +14,8 @@ from harness.cli.tables import console, print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.boards.backends import Wanted
     from harness.boards.base import Backend
-    from harness.boards.opening import Wanted
     from harness.image.elf import Image
     from harness.locks.waiting import Patience
     from harness.profile.functions import FunctionProfile
@@ -56,7 +56,7 @@ def profile(
 
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
-    from harness.boards.opening import choose_backend
+    from harness.boards.backends import choose_backend
     from harness.farm.lab_access import opened
     from harness.image.elf import load_image
     from harness.profile.functions import FunctionProfile, profile_functions

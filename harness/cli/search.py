@@ -18,7 +18,7 @@ from harness.files.starter import firmware_root
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
     from harness.config import Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience
@@ -67,7 +67,7 @@ def search(
     The cost of every candidate is measured on the board before it is trained; only those within the limits are. What no
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
     """  # noqa: D301 (click reads the \b)
-    from harness.boards.opening import choose_backend
+    from harness.boards.backends import choose_backend
     from harness.build.making import Making
     from harness.build.sources import target_for
     from harness.build.toolchain import find_toolchain

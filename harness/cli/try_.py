@@ -17,7 +17,7 @@ from harness.errors import ConfigError
 from harness.files.starter import firmware_root
 
 if TYPE_CHECKING:
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
     from harness.config import BoardKind, Device, Suite
     from harness.image.elf import Image
     from harness.locks.waiting import Patience

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from harness.boards.opening import choose_backend
+from harness.boards.backends import choose_backend
 from harness.config.state import hostname, is_here
 from harness.errors import ConfigError, FarmError, HilError
 from harness.farm.board_worker import ENDED, REFUSED

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness.boards.opening import choose_backend
+from harness.boards.backends import choose_backend
 from harness.boards.start_image import start_image
 from harness.config import load_suite
 from harness.config.state import hostname, is_here, now

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from serial.tools import list_ports
 
-from harness.boards.opening import VirtualBoard
 from harness.errors import PowerError
 from harness.power.joulescope import Joulescope, load_driver
 from harness.power.lpm01a import USB_ID as LPM01A_USB
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
 
     from harness.boards.base import Board
+    from harness.boards.opening import VirtualBoard
     from harness.config.power import PowerSupply
     from harness.power.base import Monitor
     from harness.power.serial_monitor import SerialMonitor
@@ -110,9 +110,9 @@ def open_monitor(supply: PowerSupply, board: Board) -> Monitor:
         PowerError: it isn't there, doesn't work, or can't measure this board.
     """
     if supply.simulated:
-        if not isinstance(board, VirtualBoard):
+        if board.backend != "virtual":
             raise PowerError(f"{board.name}: a simulated {supply.monitor} sees virtual boards only, not a real one")
-        return _open_simulated(supply, BoardActivity(board.twin, NRF52840, supply.sync_input))
+        return _open_simulated(supply, BoardActivity(cast("VirtualBoard", board).twin, NRF52840, supply.sync_input))
     if board.backend != "hardware":
         raise PowerError(
             f"{board.name}: the {board.backend} board draws no current that a {supply.monitor} could measure; "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.boards.opening import open_board
 from harness.errors import BusyError, FarmError, LeaseLostError
 from harness.locks.waiting import NOW, Patience
 
@@ -67,6 +66,8 @@ class Access:
             BoardError: it can't be opened.
             ConfigError: the device lacks what the backend needs.
         """
+        from harness.boards.opening import open_board  # noqa: PLC0415 - pyOCD takes half a second to import
+
         return open_board(device, backend, (*device.faults, *faults), unlock=unlock, patience=patience)
 
     def notices(self, device: Device) -> list[str]:  # noqa: ARG002 (for those who share boards)

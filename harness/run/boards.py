@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.boards.hardware import power_of
-from harness.boards.opening import VirtualBoard
 from harness.boards.renode import keep_log
 from harness.errors import BoardError, BusyError, FlashError, GivenUpError, HilError, ProbeError
 from harness.locks.waiting import NOW, Patience, Wait
@@ -109,6 +107,12 @@ def open_patiently(
             time.sleep(pause_s)
 
 
+def _power_of(device: Device) -> UsbPower | None:
+    from harness.boards.hardware import power_of  # noqa: PLC0415 - pyOCD takes half a second to import
+
+    return power_of(device)
+
+
 class Boards:
     """The boards of a session.
 
@@ -171,7 +175,7 @@ class Boards:
         self.check(device)
         if device.name in self._open:
             return self._open[device.name]
-        power = power_of(device) if self.backend(device) == "hardware" else None
+        power = _power_of(device) if self.backend(device) == "hardware" else None
         attempts = Attempts(
             record,
             device.name,
@@ -239,7 +243,7 @@ class Boards:
     def counter_in_use(self, device: str) -> str | None:
         """Say how an open virtual board counts instructions; None for any other board."""
         board = self._open.get(device)
-        return board.twin.counter_description if isinstance(board, VirtualBoard) else None
+        return None if board is None else board.counter_description
 
     def order(self, target: Target) -> list[Device]:
         """Return the boards of a target in the order in which to try them; what this process holds comes first."""

@@ -11,7 +11,7 @@ from harness.power.meter import PowerOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
 
 
 @dataclass(frozen=True)

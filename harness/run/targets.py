@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.boards.opening import choose_backend
+from harness.boards.backends import choose_backend
 from harness.config.state import hostname, is_here
 from harness.errors import ConfigError, ProbeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.boards.backends import Wanted
     from harness.boards.base import Backend
-    from harness.boards.opening import Wanted
     from harness.config import Device
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
     from harness.config import Suite
     from harness.config.suite import Limits
     from harness.locks.waiting import Patience

@@ -14,10 +14,10 @@ from serial.tools.list_ports_common import ListPortInfo
 from serial.urlhandler import protocol_loop
 
 from fakes.stale_image import zero_weights
+from harness.boards.backends import choose_backend
 from harness.boards.firmware_files import binary, intel_hex
 from harness.boards.flashers import Bossac, make_flasher, run_tool
 from harness.boards.hardware import HardwareBoard
-from harness.boards.opening import choose_backend
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.start_image import start_image

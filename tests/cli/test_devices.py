@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from fakes.usb_bus import UsbBus
+from harness.boards.backends import choose_backend
 from harness.boards.discover import attached_ports, attached_probes, find_port, find_probe
 from harness.boards.matching import candidates
-from harness.boards.opening import choose_backend, open_board
+from harness.boards.opening import open_board
 from harness.boards.usb import usb_devices
 from harness.cli import main
 from harness.config import Lab

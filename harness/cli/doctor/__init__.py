@@ -12,7 +12,7 @@ from harness.cli.options import BACKEND, FILE, LAB, waits
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.boards.opening import Wanted
+    from harness.boards.backends import Wanted
     from harness.locks.waiting import Patience
 
 _MARKS = {"ok": ("ok", "green"), "optional": ("--", "yellow"), "problem": ("!!", "red")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.boards.opening import choose_backend
+from harness.boards.backends import choose_backend
 from harness.boards.start_image import check_chip, start_image
 from harness.cli.doctor.host import PREBUILT
 from harness.cli.flash import flash_proof
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.boards.backends import Wanted
     from harness.boards.base import Board
-    from harness.boards.opening import Wanted
     from harness.config import Device, Lab
     from harness.image.elf import Image
     from harness.locks.waiting import Patience

@@ -10,7 +10,8 @@ import pytest
 
 import harness
 from fakes.small_suite import write_small_suite
-from harness.boards.opening import choose_backend, open_board
+from harness.boards.backends import choose_backend
+from harness.boards.opening import open_board
 from harness.boards.renode import RenodeBoard, machine, process, require_renode
 from harness.boards.renode.board import chip_id
 from harness.boards.start_image import restart_image, start_image

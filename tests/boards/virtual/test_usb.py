@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from virtual_lab import halted_counts, wait_until
 
-from harness.boards.opening import choose_backend, open_board
+from harness.boards.backends import choose_backend
+from harness.boards.opening import open_board
 from harness.boards.serial_stream import SerialStream
 from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840

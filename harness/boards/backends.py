@@ -1,0 +1,74 @@
+"""Where a device's cases run: on the real board, on Renode, or on the virtual board.
+
+Nothing here needs pyOCD, which takes half a second to import: who only plans or hands out cases never opens a board.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from harness.boards.discover import find_port, matching_probes, probes_for
+from harness.boards.renode import PLATFORMS, find_renode, require_renode
+from harness.errors import ConfigError, LinkError, ProbeError
+
+if TYPE_CHECKING:
+    from harness.boards.base import Backend
+    from harness.config import Device
+
+Wanted = Literal["auto", "hardware", "renode", "virtual"]
+
+
+def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
+    """Decide where a device's cases run.
+
+    Args:
+        device: the device that was asked for.
+        wanted: `auto` takes the real board if it is attached, else Renode if it is installed, else the virtual one.
+
+    Returns:
+        The backend, and why, in words.
+
+    Raises:
+        ConfigError, ProbeError: the wanted backend can't be had; the message says what to do.
+    """
+    if device.backend is not None:
+        if wanted not in ("auto", device.backend):
+            raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
+        return device.backend, "devices.yaml says so"
+    if wanted == "renode" and device.link == "usb":
+        raise ConfigError(f"{device.name}: Renode has no USB, so `link: usb` needs a real board or the virtual one")
+    if wanted == "renode":
+        return "renode", f"asked for; {require_renode().program}"
+    if wanted == "virtual":
+        return "virtual", "asked for"
+    missing = _why_no_hardware(device)
+    if missing is None:
+        return "hardware", f"probe {device.probe} is attached" if device.probe else "its serial port is attached"
+    if wanted == "hardware":
+        raise ProbeError(
+            f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
+            "its probe and port in devices.yaml; or use `--backend virtual`, which needs no board"
+        )
+    if device.kind.twin is None:
+        raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
+    fits = device.link == "uart" and device.kind.twin in PLATFORMS and sys.platform != "win32"
+    renode = find_renode() if fits else None
+    if renode is not None:
+        return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
+    return "virtual", f"{missing}, and Renode is not installed" if fits else missing
+
+
+def _why_no_hardware(device: Device) -> str | None:
+    """Say why the real board can't be used, or None if it is attached."""
+    if device.probe is None and device.port is not None and device.flasher != "pyocd":
+        try:
+            find_port(device)
+        except LinkError as error:
+            return str(error)
+        return None
+    if device.probe is None:
+        return "no real board is configured under that name"
+    if not matching_probes(device, probes_for(device)):
+        return f"its probe {device.probe} is not attached"
+    return None
