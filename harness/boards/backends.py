@@ -36,8 +36,11 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         if wanted not in ("auto", device.backend):
             raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
         return device.backend, "devices.yaml says so"
-    if wanted == "renode" and device.link == "usb":
-        raise ConfigError(f"{device.name}: Renode has no USB, so `link: usb` needs a real board or the virtual one")
+    if wanted == "renode" and device.link != "uart":
+        lacks = {"usb": "USB", "probe": "debug probe"}[device.link]
+        raise ConfigError(
+            f"{device.name}: Renode has no {lacks}, so `link: {device.link}` needs a real board or the virtual one"
+        )
     if wanted == "renode":
         return "renode", f"asked for; {require_renode().program}"
     if wanted == "virtual":

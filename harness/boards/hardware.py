@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.base import Hold
+    from harness.boards.probe_stream import ProbeStream
     from harness.boards.serial_stream import SerialStream
     from harness.boards.usb_stream import UsbStream
     from harness.config import Device
@@ -40,7 +41,7 @@ class HardwareBoard(ProbeBoard):
         self.lines = device.serial
         self.power = power_of(device)
         self.holds = holds
-        uid, port = find_probe(device).uid, "" if device.link == "usb" else find_port(device).path
+        uid, port = find_probe(device).uid, find_port(device).path if device.link == "uart" else ""
         super().__init__(device.name, device.kind, "hardware", uid, port, device.link, unlock=unlock)
 
     def locate_port(self) -> str:
@@ -72,7 +73,7 @@ class HardwareBoard(ProbeBoard):
         self._take_back(stream)
         self._verify(image)
 
-    def _take_back(self, stream: SerialStream | UsbStream | None) -> None:
+    def _take_back(self, stream: SerialStream | UsbStream | ProbeStream | None) -> None:
         self.open_probe()
         if stream is not None:
             stream.resume(self.locate_port)
@@ -92,7 +93,7 @@ def _present(device: Device) -> bool:
     own, or a board that is its own probe and port.
     """
     try:
-        if device.link != "usb" or device.probe is None:  # the port of USB is there only if firmware runs
+        if device.link == "uart" or device.probe is None:  # the port of USB is there only if firmware runs
             find_port(device)
         if device.probe is not None:
             session, _ = attach(device.name, device.kind, find_probe(device).uid)

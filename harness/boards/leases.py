@@ -45,7 +45,7 @@ def leases_of(device: Device, backend: Backend) -> tuple[Lease, ...]:
     if backend == "renode":
         return ()
     probe = () if device.probe is None else (probe_lease(device, find_probe(device)),)
-    if probe and device.link == "usb":  # its port is there only while firmware runs
+    if probe and device.link != "uart":  # the port of USB is there only while firmware runs
         return probe
     return (*probe, port_lease(device))
 

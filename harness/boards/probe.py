@@ -12,15 +12,17 @@ from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.base import Board
 from harness.boards.flash_compare import first_difference
-from harness.boards.pyocd_session import PYOCD_ERRORS, attach, reason
+from harness.boards.probe_stream import ProbeStream, find_mailbox
+from harness.boards.pyocd_session import PYOCD_ERRORS, attach, forward_only, translated
 from harness.boards.serial_stream import REOPEN_POLL_S, REOPEN_S, SerialStream, reopen
 from harness.boards.stopped import why_stopped
 from harness.boards.usb_stream import VANISH_S, UsbStream
 from harness.config.access import SerialLines
-from harness.errors import BoardError, ConfigError, FlashError, HilError, LockedError, ProbeError
+from harness.errors import BoardError, ConfigError, FlashError, LockedError, ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from harness.boards.base import Backend
     from harness.config import BoardKind
@@ -35,19 +37,6 @@ _READ_BLOCK = 16384
 _SLOW_SWD_HZ = 100_000
 
 
-def _forward_only(progress: Callable[[float], None] | None) -> Callable[[float], None]:
-    """Pass on only what is further than before: pyOCD begins anew for each of its phases."""
-    furthest = -1.0
-
-    def report(share: float) -> None:
-        nonlocal furthest
-        if share > furthest and progress is not None:
-            furthest = share
-            progress(share)
-
-    return report
-
-
 class ProbeBoard(Board):
     """One board, open until `close`.
 
@@ -56,8 +45,8 @@ class ProbeBoard(Board):
         kind: its kind of board, which says chip, clock and links.
         backend: `hardware`, or `virtual` for the software twin.
         probe_uid: unique id of its debug probe.
-        port: its serial port, a path or a pyserial URL; for `usb` "" while there is none.
-        over: which of its connections that is: `uart`, or `usb`, which goes and comes with the firmware.
+        port: its serial port, a path or a pyserial URL; "" while `usb` has none, and for `probe`.
+        over: which of its connections the link is: `uart`, `usb`, which goes and comes with the firmware, or `probe`.
         unlock: whether a locked part may be erased whole, bootloader included.
 
     Raises:
@@ -82,7 +71,7 @@ class ProbeBoard(Board):
         super().__init__(name, kind, backend)
         self.probe_uid = probe_uid
         self.port = port
-        self._stream: SerialStream | UsbStream | None = None
+        self._stream: SerialStream | UsbStream | ProbeStream | None = None
         self._over = over
         self._opened = False
         self._swd_hz: int | None = None
@@ -138,7 +127,7 @@ class ProbeBoard(Board):
     def _program(self, image: Image, progress: Callable[[float], None] | None) -> None:
         with self._translated("programming the flash", FlashError):
             self._target.reset_and_halt()
-            loader = MemoryLoader(self._session, progress=_forward_only(progress), chip_erase="sector")
+            loader = MemoryLoader(self._session, progress=forward_only(progress), chip_erase="sector")
             for segment in image.segments:
                 loader.add_data(segment.address, segment.data)
             loader.commit()
@@ -164,6 +153,8 @@ class ProbeBoard(Board):
         vectors = self._image.vectors if self._image else self.kind.flash.start
         if isinstance(self._stream, UsbStream):
             self._stream.leave()
+        elif isinstance(self._stream, ProbeStream):
+            self._stream.forget()
         with self._translated("resetting"):
             self._target.reset_and_halt()
             stack, entry = struct.unpack("<II", bytes(self._target.read_memory_block8(vectors, 8)))
@@ -180,8 +171,8 @@ class ProbeBoard(Board):
             self._target.write_core_register("pc", entry & ~1)
             self._target.resume()
 
-    def link(self) -> SerialStream | UsbStream:
-        """Return the serial line, opened on first use, and again after the port had vanished.
+    def link(self) -> SerialStream | UsbStream | ProbeStream:
+        """Return what carries the link, opened on first use, and again after a port had vanished.
 
         Raises:
             LinkError: it can't be opened, or isn't back in time.
@@ -189,6 +180,10 @@ class ProbeBoard(Board):
         """
         if self._stream is None and self._over == "usb":
             self._stream = UsbStream(self.name, self.locate_port, self.lines, self.guard, self.vanish_s)
+        elif self._stream is None and self._over == "probe":
+            self._stream = ProbeStream(self.name, self._core, self._mailbox, self._translated, self.guard)
+        if isinstance(self._stream, ProbeStream):
+            return self._stream
         if isinstance(self._stream, UsbStream):
             if self._stream.vanished:
                 self._await_power()
@@ -226,6 +221,19 @@ class ProbeBoard(Board):
                 time.sleep(REOPEN_POLL_S)
             else:
                 return
+
+    def adopt(self, image: Image) -> None:
+        """Take it that `image` is in flash.
+
+        Raises:
+            ImageError: the image is not for this board, or doesn't answer over its link.
+        """
+        if self._over == "probe":
+            find_mailbox(self.name, self.kind, image)
+        super().adopt(image)
+
+    def _mailbox(self) -> int:
+        return find_mailbox(self.name, self.kind, self._image, self._core)
 
     def locate_port(self) -> str:
         """Find the path of the board's serial port as it is now."""
@@ -284,6 +292,9 @@ class ProbeBoard(Board):
     @property
     def _target(self) -> Any:
         self.guard()
+        return self._core()
+
+    def _core(self) -> Any:
         if self._session is None:
             raise ProbeError(f"{self.name}: the probe {self.probe_uid} is not open")
         return self._session.target
@@ -297,19 +308,5 @@ class ProbeBoard(Board):
             self.notes.append(f"the {self.kind.mcu} was locked: it was erased whole, bootloader included")
         return session
 
-    @contextlib.contextmanager
-    def _translated(self, doing: str, kind: type[BoardError] = ProbeError) -> Iterator[None]:
-        """Turn pyOCD's errors into ours, with the board's name and what was being done."""
-        try:
-            yield
-        except HilError:
-            raise
-        except PYOCD_ERRORS as error:
-            raise kind(
-                f"{self.name}: {doing} failed: {reason(error)}. Check the probe's cable, the SWD wires and the board's "
-                "power"
-            ) from error
-        except KeyError as error:  # how pyOCD says that it found no core
-            raise ProbeError(
-                f"{self.name}: no CPU answers behind probe {self.probe_uid}. Is the board powered and SWD wired?"
-            ) from error
+    def _translated(self, doing: str, kind: type[BoardError] = ProbeError) -> AbstractContextManager[None]:
+        return translated(self.name, self.probe_uid, doing, kind)

@@ -9,9 +9,11 @@ from pyocd.core import exceptions
 from pyocd.core.helpers import ConnectHelper
 from pyocd.core.session import Session
 
-from harness.errors import ConfigError, LockedError, ProbeError
+from harness.errors import BoardError, ConfigError, HilError, LockedError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from harness.config import BoardKind
 
 #: What pyOCD raises when probe or board fail: its own errors, those of USB where it lets them through, and the end of
@@ -131,6 +133,41 @@ def _close_description(session: Any) -> None:
 def _close(session: Any) -> None:
     with contextlib.suppress(*PYOCD_ERRORS, KeyError):
         session.close()
+
+
+@contextlib.contextmanager
+def translated(name: str, uid: str, doing: str, kind: type[BoardError] = ProbeError) -> Iterator[None]:
+    """Turn pyOCD's errors into ours, with the board's name and what was being done.
+
+    Args:
+        name: the device, as devices.yaml calls it.
+        uid: unique id of the probe.
+        doing: what fails, in words.
+        kind: of our errors, the one to raise.
+    """
+    try:
+        yield
+    except HilError:
+        raise
+    except PYOCD_ERRORS as error:
+        raise kind(
+            f"{name}: {doing} failed: {reason(error)}. Check the probe's cable, the SWD wires and the board's power"
+        ) from error
+    except KeyError as error:  # how pyOCD says that it found no core
+        raise ProbeError(f"{name}: no CPU answers behind probe {uid}. Is the board powered and SWD wired?") from error
+
+
+def forward_only(progress: Callable[[float], None] | None) -> Callable[[float], None]:
+    """Pass on only what is further than before: pyOCD begins anew for each of its phases."""
+    furthest = -1.0
+
+    def report(share: float) -> None:
+        nonlocal furthest
+        if share > furthest and progress is not None:
+            furthest = share
+            progress(share)
+
+    return report
 
 
 def reason(error: BaseException) -> str:

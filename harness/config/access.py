@@ -63,7 +63,7 @@ class CommandFlasher(Model):
         return value
 
 
-#: What carries inputs and outputs: the UART's pins, or the board's own USB.
-LinkKind = Literal["uart", "usb"]
+#: What carries inputs and outputs: the UART's pins, the board's own USB, or the debug probe.
+LinkKind = Literal["uart", "usb", "probe"]
 #: What writes a board's flash.
 Flasher = Literal["pyocd", "bossac"] | CommandFlasher

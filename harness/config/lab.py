@@ -68,6 +68,8 @@ class _DeviceEntry(_DeviceKeys):
             raise ValueError(
                 '"link: usb" needs "port: {serial: ...}", the USB serial number of the board, not of its probe'
             )
+        if self.link == "probe" and self.probe is None and self.port is not None:
+            raise ValueError('"link: probe" needs "probe", the unique id of the debug probe; it uses no "port"')
         if self.faults and self.backend != "virtual":
             raise ValueError('"faults" are for boards with "backend: virtual"; a real one has its own')
         return self
@@ -78,7 +80,8 @@ class Device(_DeviceKeys):
 
     `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
     serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
-    `link` is what `port` is the end of: the UART's adapter, or the board's own USB.
+    `link` is what carries inputs and outputs: `port` is the UART's adapter, or the board's own USB; or it is the probe,
+    and there need be no port.
     `flasher` writes its flash; without a probe that is `bossac` or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.

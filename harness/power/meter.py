@@ -41,10 +41,13 @@ class PowerOptions:
     mlperf_rules: bool = False
 
 
-_PAST_THE_MONITOR = (
-    "a USB cable feeds the board past the power monitor: connect a serial adapter that doesn't feed it to the pins TX "
-    "and RX, and set `link: uart`"
-)
+_OTHER_WAY = "connect a serial adapter that doesn't feed the board to its pins TX and RX, and set `link: uart`"
+#: Why the energy of a board with such a link can't be measured, and what to do.
+_NO_ENERGY = {
+    "uart": None,
+    "usb": f"a USB cable feeds the board past the power monitor: {_OTHER_WAY}",
+    "probe": f"a debugger at work keeps the chip's debug unit and clocks on, which take current: {_OTHER_WAY}",
+}
 
 
 class Meter:
@@ -63,7 +66,7 @@ class Meter:
         self._options = options
         self._monitor: Monitor | None = None
         self._device = device.name
-        self._no_energy = None if device.link == "uart" else _PAST_THE_MONITOR
+        self._no_energy = _NO_ENERGY[device.link]
         if options.wanted == "required" and self._no_energy:
             raise ConfigError(f"--power required: {device.name} has `link: {device.link}`, and {self._no_energy}")
         if options.wanted == "required" and self._supply is None:

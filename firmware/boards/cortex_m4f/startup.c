@@ -2,6 +2,7 @@
 #include <stdint.h>
 
 #include "agent.h"
+#include "hil_mailbox.h"
 #include "hil_memory.h"
 
 #define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
@@ -83,6 +84,7 @@ __attribute__((section(".vectors"), used)) const uint32_t vectors[16] = {
     (uint32_t)fault_entry, /* MemManage */
     (uint32_t)fault_entry, /* BusFault */
     (uint32_t)fault_entry, /* UsageFault */
+    [10] = (uint32_t)&hil_mailbox, /* reserved by the architecture: tells the host where it is */
     [11] = (uint32_t)fault_entry, /* SVCall */
     [12] = (uint32_t)fault_entry, /* DebugMonitor */
     [14] = (uint32_t)fault_entry, /* PendSV */

@@ -1,11 +1,12 @@
-/* The nRF52840 and nRF52833: UARTE0 at 1 Mbaud, and the board's own USB where it has one (usb.c): it answers where it was
- * spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. board.h names the pins. Register names are
- * those of the product specifications, whose registers are the same as far as they are used here. */
+/* The nRF52840 and nRF52833: UARTE0 at 1 Mbaud, the board's own USB where it has one (usb.c), and a debug probe: it
+ * answers where it was spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. board.h names the pins.
+ * Register names are those of the product specifications, whose registers are the same as far as they are used here. */
 #include "hil_hal.h"
 
 #include <string.h>
 
 #include "board.h"
+#include "hil_mailbox.h"
 
 #define REG(address) (*(volatile uint32_t *)(address))
 
@@ -49,6 +50,7 @@
 #define UARTE_TXD_MAXCNT REG(0x40002548u)
 #define UARTE_CONFIG REG(0x4000256Cu)
 #define UARTE_IRQ 2u
+#define DOORBELL_IRQ 25u /* SWI5_EGU5, which nothing else uses: the debug probe sets it pending */
 #define INT_ENDRX (1u << 4)
 #define INT_ENDTX (1u << 8)
 #define INT_ERROR (1u << 9)
@@ -89,17 +91,19 @@
 __attribute__((section(".noinit"))) static uint32_t boots;
 
 /* Where the last bytes came from, and where answers go. */
-static enum { BY_UART, BY_USB } spoken;
+enum line { BY_UART, BY_USB, BY_PROBE };
+static enum line spoken;
 
 /* What is wanted of the host, and not here yet. Over the UART the DMA sees to all of it. */
 static uint8_t *wanted;
 static uint32_t wanted_bytes;
 
-/* While USB is spoken, what the UART receives goes here; when it is full, somebody speaks over the UART: it is held until
- * the agent waits for a header. */
+/* While another line is spoken, what the UART receives goes here; when it is full, somebody speaks over the UART. */
 #define HEADER_BYTES 16u
 __attribute__((section(".dma"), aligned(4))) static uint8_t aside[HEADER_BYTES + HAL_RX_GUARD];
-static bool held;
+
+/* The header with which somebody began to speak over another line, until the agent waits for one; else NULL. */
+static const uint8_t *held;
 
 /* The last packet over USB was a full one, so the host waits for more, or for an empty one. */
 static bool unfinished;
@@ -119,7 +123,7 @@ static void barrier(void)
     __asm volatile("dmb" ::: "memory");
 }
 
-/* Sleeps until an event of UARTE, USBD or USB supply is pending. With interrupts masked WFI still wakes on a pending one. */
+/* Sleeps until an event of UARTE, USBD or USB supply is pending, or the doorbell. With interrupts masked WFI still wakes on a pending one. */
 static void sleep_until_event(void)
 {
     __asm volatile("dsb\nwfi" ::: "memory");
@@ -128,7 +132,7 @@ static void sleep_until_event(void)
         UARTE_ERRORSRC = UARTE_ERRORSRC;
         clear(&UARTE_EVENTS_ERROR);
     }
-    NVIC_ICPR0 = 1u << UARTE_IRQ;
+    NVIC_ICPR0 = 1u << UARTE_IRQ | 1u << DOORBELL_IRQ;
 }
 
 /* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping; its PWM
@@ -200,6 +204,8 @@ void hal_init(void)
     DWT_CTRL |= 1u;
     start_coarse_clock();
     start_uart();
+    hil_mailbox_open(DOORBELL_IRQ, boots * 0x9E3779B9u);
+    NVIC_ISER0 = 1u << DOORBELL_IRQ;
 }
 
 static void arm_uart(void *buffer, uint32_t bytes)
@@ -228,26 +234,34 @@ void hal_rx_arm(void *buffer, uint32_t bytes)
 {
     wanted = buffer;
     wanted_bytes = bytes;
-    if (held) {
-        memcpy(buffer, aside, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
+    if (held != NULL) {
+        memcpy(buffer, held, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
     } else if (spoken == BY_UART) {
         arm_uart(buffer, bytes);
+    } else if (spoken == BY_PROBE) {
+        hil_mailbox_offer(buffer, bytes);
     }
 }
 
-static void turn_to_usb(void)
+/* The line that was spoken so far waits for a header from now on, as the others do. */
+static void turn_to(enum line line, const uint8_t *header)
 {
-    spoken = BY_USB;
-    stop_uart();
-    arm_uart(aside, HEADER_BYTES);
+    if (spoken == BY_UART) {
+        stop_uart();
+        arm_uart(aside, HEADER_BYTES);
+    } else if (spoken == BY_PROBE) {
+        hil_mailbox_offer(hil_mailbox.header, HIL_MAILBOX_HEADER);
+    }
+    spoken = line;
+    held = header;
 }
 
-/* Waits until USB can send. False if nobody there takes anything, or somebody speaks over the UART. */
+/* Waits until USB can send. False if nobody there takes anything, or somebody speaks over another line. */
 static bool usb_is_free(void)
 {
     for (;;) {
         usb_poll();
-        if (!usb_listening() || UARTE_EVENTS_ENDRX != 0) {
+        if (!usb_listening() || UARTE_EVENTS_ENDRX != 0 || hil_mailbox_filled()) {
             return false;
         }
         if (!usb_sending()) {
@@ -268,21 +282,34 @@ static void send_by_usb(const uint8_t *from, uint32_t bytes)
     }
 }
 
+/* Waits until the probe has read it, or somebody speaks over another line. */
+static void send_by_probe(const uint8_t *from, uint32_t bytes)
+{
+    hil_mailbox_post(from, bytes);
+    while (!hil_mailbox_taken()) {
+        usb_poll();
+        if (UARTE_EVENTS_ENDRX != 0 || usb_waiting()) {
+            return;
+        }
+        sleep_until_event();
+    }
+}
+
 bool hal_rx_wait(void)
 {
     if (unfinished && usb_is_free()) {
         usb_send(aside, 0);
     }
     unfinished = false;
-    if (held) {
-        held = false;
+    if (held != NULL) {
+        held = NULL;
         return true;
     }
     for (;;) {
         usb_poll();
         if (usb_waiting()) {
-            if (spoken == BY_UART) {
-                turn_to_usb();
+            if (spoken != BY_USB) {
+                turn_to(BY_USB, NULL);
                 return false;
             }
             const uint32_t bytes = usb_take(wanted, wanted_bytes);
@@ -294,9 +321,17 @@ bool hal_rx_wait(void)
         } else if (UARTE_EVENTS_ENDRX != 0) {
             clear(&UARTE_EVENTS_ENDRX);
             barrier(); /* nothing of the buffer may be read before this point */
-            held = spoken == BY_USB;
-            spoken = BY_UART;
-            return !held;
+            if (spoken == BY_UART) {
+                return true;
+            }
+            turn_to(BY_UART, aside);
+            return false;
+        } else if (hil_mailbox_filled()) {
+            if (spoken == BY_PROBE) {
+                return true;
+            }
+            turn_to(BY_PROBE, hil_mailbox.header);
+            return false;
         } else {
             sleep_until_event();
         }
@@ -312,6 +347,10 @@ void hal_tx(const void *buffer, uint32_t bytes)
 {
     if (spoken == BY_USB) {
         send_by_usb(buffer, bytes);
+        return;
+    }
+    if (spoken == BY_PROBE) {
+        send_by_probe(buffer, bytes);
         return;
     }
     clear(&UARTE_EVENTS_ENDTX);

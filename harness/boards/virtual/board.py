@@ -52,7 +52,7 @@ class VirtualNrf52840:
         *,
         seed: int = 0,
         port: str = "auto",
-        link: Literal["uart", "usb"] = "uart",
+        link: Literal["uart", "usb", "probe"] = "uart",
         native_counter: bool = True,
         faults: Iterable[str | Fault] = (),
     ) -> None:
@@ -62,7 +62,8 @@ class VirtualNrf52840:
             name: appears in the probe's id, and makes the chip id together with `seed`.
             seed: of the random number generator, with the number of the boot.
             port: "pty", "socket", or "auto" for a pty where there are any.
-            link: which connection `port` is: the UART's pins, or a USB cable to the board's own USB.
+            link: which connection `port` is: the UART's pins, or a USB cable to the board's own USB. For `probe` there
+                is no port, and nothing is connected to the pins.
             native_counter: False forces the slower instruction counter.
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
 
@@ -78,7 +79,7 @@ class VirtualNrf52840:
         self._wake = Wake()
         self._port_kind = port
         self._uart: Port | None = None  # where it isn't the port
-        self._port = open_port(port)
+        self._port = NoPort() if link == "probe" else open_port(port)
         self.port = self.uart_port = self._port.url
         self.line = uart = Line(self._port, self._wake)
         self.machine = Machine(

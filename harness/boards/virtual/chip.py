@@ -59,17 +59,13 @@ class Chip:
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
         self._stop_wanted: tuple[str, str] | None = None  # kind and text of the crash
         self._bus_fault_text: str | None = None
-        self._step_wanted = False
+        self._step_wanted = self.hung = self._busy = self._closing = False
         self._skip_trap: int | None = None
         self._reset_wanted = 0  # why, as bits of RESETREAS
         self.event_time: float | None = None
-        self.hung = False
         self.boots = 0
         self._alarms: list[tuple[int, Callable[[], None]]] = []
         self._pausing = 0
-        self._busy = False
-        self._dormant = False  # busy with sleeping, so that nothing moves while the lock is held
-        self._closing = False
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
         self.nvic = Nvic()
@@ -192,10 +188,7 @@ class Chip:
 
     @contextmanager
     def paused(self, *, wake: bool = True) -> Iterator[None]:
-        """Hold the CPU between two blocks, so that registers and code can be changed.
-
-        Args:
-            wake: whether a sleeping CPU has to look at what has changed.
+        """Hold the CPU between two blocks, to change registers or code; `wake` lets a sleeping one look at that.
 
         Raises:
             EmulatorError: the board has failed or is closed.
@@ -203,7 +196,7 @@ class Chip:
         with self._condition:
             self._pausing += 1
             try:
-                while self._busy and not self._dormant:
+                while self._busy and not self.sleeping:  # while it sleeps, nothing moves without the lock
                     self.engine.counter.stop_soon()
                     self._wake.wake()
                     self._condition.wait(0.1)
@@ -211,7 +204,7 @@ class Chip:
                 yield
             finally:
                 self._pausing -= 1
-                if wake and self._dormant:
+                if wake and self._busy:
                     self._wake.wake()
                 self._condition.notify_all()
 
@@ -269,14 +262,12 @@ class Chip:
     def wait_while_running(self, seconds: float) -> None:
         """Wait until the core has halted, sleeps or will never run again, so many seconds at most."""
         with self._condition:
-            self._condition.wait_for(
-                lambda: self.halted or self.sleeping or self.failure is not None or self._closing, seconds
-            )
+            self._condition.wait_for(lambda: not self.running or self.failure is not None or self._closing, seconds)
 
     @property
     def running(self) -> bool:
-        """Whether the CPU executes."""
-        return self._busy and not self._dormant
+        """Whether the CPU executes, or is about to."""
+        return not (self.sleeping or self.halted or self.locked_up or self.in_reset)
 
     def debug_read(self, address: int, size: int) -> int | None:
         """Read memory or a register for the debugger; None where there is neither."""

@@ -118,8 +118,7 @@ class Machine(Chip):
 
     def _deadline(self) -> float | None:
         """Return when a timer next wants attention, in ticks of 16 MHz."""
-        due = [peripheral.deadline() for peripheral in self.bus.timed]
-        due.append(self.scs.deadline())
+        due = [*(peripheral.deadline() for peripheral in self.bus.timed), self.scs.deadline()]
         return min((at for at in due if at is not None), default=None)
 
     def _catch_up(self) -> None:
@@ -154,10 +153,8 @@ class Machine(Chip):
         began = time.monotonic()
         if self.on_sleep is not None:
             self.on_sleep(began)
-        self._dormant = True
         with self._unlocked():
             self._line.wait(timeout)
-        self._dormant = False
         slept_ticks = (time.monotonic() - began) * _MHZ16
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))

@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from virtual_lab import halted_counts, wait_until
+from virtual_lab import PAIR_INPUT, conversation, halted_counts, running, wait_until
 
 from harness.boards.backends import choose_backend
-from harness.boards.opening import open_board
 from harness.boards.serial_stream import SerialStream
-from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
 from harness.build import parse_tflite, plan_memory
 from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
 from harness.config import Lab
 from harness.errors import ConfigError, LinkError
-from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.frame import Reply, Request
 from harness.power.meter import Meter, PowerOptions
 from harness.store import load_results
 
 USBD, POWER, WORKAROUND = 0x40027000, 0x40000000, 0x4006E000
-INPUT = 784
 DEVICES = """
 devices:
   cable: {kind: nano33, backend: virtual, link: usb}
+  probe: {kind: nano33, backend: virtual, link: probe}
   wires: {kind: nano33, backend: virtual}
 """
-
-
-@pytest.fixture(scope="session")
-def pair(root, toolchain, tmp_path_factory):  # noqa: ARG001 (skips where there is none)
-    """A model of two inputs, with the agent as it is now, and room for larger payloads."""
-    image = tmp_path_factory.mktemp("usb") / "pair.elf"
-    sizes = f"SIZES_pair=-DHIL_INPUT_BYTES={INPUT}u -DHIL_OUTPUT_BYTES=36u"
-    make = ["make", "-s", "-C", root / "firmware" / "misbehaving", f"BUILD={image.parent}", sizes, image]
-    subprocess.run(make, check=True, capture_output=True, timeout=300)
-    return load_image(image)
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +39,7 @@ def lab(tmp_path_factory):
     return {device.name: device for device in Lab.load(path).devices}
 
 
-@contextmanager
-def running(device, image, faults=()):
-    with open_board(device, "virtual", faults) as board:
-        link = Link(board.link(), board.name)
-        start_image(board, image, link)
-        yield board, link
-
-
-def conversation(link):
-    """Everything that a board can be asked, over lengths around those of packets."""
-    draw = random.Random(4)
-    echoes = [draw.randbytes(size) for size in (1, 44, 45, 60, 63, 64, 65, 108, 128, 600, INPUT)]
-    assert [link.echo(data) for data in echoes] == echoes
-    inputs = [np.array([draw.randrange(-9000, 9000) for _ in range(8)], "<i2").tobytes() + bytes(4) for _ in range(4)]
-    inputs = [data[:16] + np.float32(draw.uniform(-2, 2)).tobytes() for data in inputs]
-    ran = [link.infer(inputs[0], count) for count in (1, 2, 15, 16, 17, 32, 128)]
-    return [*ran, *link.infer_each(inputs)]
-
-
-def test_over_usb_a_board_says_what_it_says_over_the_uart(lab, pair):
+def test_over_usb_and_probe_a_board_says_what_it_says_over_the_uart(lab, pair):
     said = {}
     for name, device in lab.items():
         with running(device, pair) as (board, link):
@@ -84,7 +50,7 @@ def test_over_usb_a_board_says_what_it_says_over_the_uart(lab, pair):
             board.reset()  # leaves the bus; the port comes back under another name
             assert link.connect().nonce != first.nonce
             assert board.crash_report() is None
-    assert said["cable"] == said["wires"]
+    assert said["cable"] == said["probe"] == said["wires"]
 
 
 def test_an_image_answers_where_it_is_spoken_to(lab, pair):
@@ -92,7 +58,7 @@ def test_an_image_answers_where_it_is_spoken_to(lab, pair):
         wires = SerialStream("uart", board.twin.uart_port, 1_000_000)
         uart = Link(wires, "uart")
         wires.drain()
-        data = os.urandom(INPUT)
+        data = os.urandom(PAIR_INPUT)
         for _ in range(3):
             assert uart.connect(after_reset=False) == usb.info
             assert uart.echo(data) == data
@@ -274,7 +240,7 @@ def test_firmware_that_misuses_the_usbd_is_stopped_where_it_does_so():
 
 
 @pytest.mark.slow
-def test_a_suite_measures_the_same_over_usb(root, nano33, toolchain, kept_objects, tmp_path):
+def test_a_suite_measures_the_same_over_usb_and_probe(root, nano33, toolchain, kept_objects, tmp_path):
     """As users do it: a devices.yaml, a suite, and pytest."""
     graph = parse_tflite(root / "firmware/models/meat_fat/meat_fat_int8.tflite")
     making = Making(target_for(nano33.kind, [nano33.kind], root / "firmware"), toolchain, kept=kept_objects)
@@ -289,12 +255,13 @@ def test_a_suite_measures_the_same_over_usb(root, nano33, toolchain, kept_object
         suite + variants.replace("meat_fat_int8.elf", f"{tmp_path}/meat_fat_int8.elf")
     )
     said = []
-    for name in ("cable", "wires"):
+    for name in ("cable", "probe", "wires"):
         command = [sys.executable, "-m", "pytest", "suites", "--device", name, "-p", "no:cacheprovider"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout[-3000:]
         results = load_results(tmp_path / "results" / "latest")
         said.append([results.samples[["sample", "ticks", "output_crc"]], results.outputs[["sample", "raw"]]])
     assert len(said[0][0]) == 43
-    for cable, wires in zip(*said, strict=True):
+    for cable, probe, wires in zip(*said, strict=True):
         assert cable.equals(wires)
+        assert probe.equals(wires)

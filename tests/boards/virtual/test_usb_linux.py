@@ -15,9 +15,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_usb import conversation, lab, pair, running  # noqa: F401 (fixtures)
+from test_usb import lab  # noqa: F401 (a fixture)
 from usbip import UsbipHost
-from virtual_lab import wait_until
+from virtual_lab import conversation, running, wait_until
 
 from engine.targets import compiler
 from harness.boards.renode.stream import SocketStream

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import struct
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import serial
 from elftools.elf.elffile import ELFFile
 from pyocd.core.helpers import ConnectHelper
 from pyocd.core.session import Session
 from pyocd.flash.loader import MemoryLoader
 
+from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
+from harness.link.client import Link
 
+PAIR_INPUT = 784
 FIRMWARE = Path(__file__).parent / "firmware"
 OPTIONS = {
     "hide_programming_progress": True,
@@ -186,3 +192,22 @@ class Caller:
         self.wait()
         assert self.twin.crash is None
         return self.twin.instructions() - before
+
+
+@contextmanager
+def running(device, image, faults=()):
+    with open_board(device, "virtual", faults) as board:
+        link = Link(board.link(), board.name)
+        start_image(board, image, link)
+        yield board, link
+
+
+def conversation(link):
+    """Everything that a board can be asked, over lengths around those of packets."""
+    draw = random.Random(4)
+    echoes = [draw.randbytes(size) for size in (1, 44, 45, 60, 63, 64, 65, 108, 128, 600, PAIR_INPUT)]
+    assert [link.echo(data) for data in echoes] == echoes
+    inputs = [np.array([draw.randrange(-9000, 9000) for _ in range(8)], "<i2").tobytes() + bytes(4) for _ in range(4)]
+    inputs = [data[:16] + np.float32(draw.uniform(-2, 2)).tobytes() for data in inputs]
+    ran = [link.infer(inputs[0], count) for count in (1, 2, 15, 16, 17, 32, 128)]
+    return [*ran, *link.infer_each(inputs)]
