@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Literal
 
-from harness.boards.discover import find_port, matching_probes, probes_for
+from harness.boards.discover import find_port, matching_probes, missing_probe, probes_for
 from harness.boards.renode import PLATFORMS, find_renode, require_renode
+from harness.config.remote import REMOTE_PROBE
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         return "virtual", "asked for"
     missing = _why_no_hardware(device)
     if missing is None:
-        return "hardware", f"probe {device.probe} is attached" if device.probe else "its serial port is attached"
+        return "hardware", _how_attached(device)
     if wanted == "hardware":
         raise ProbeError(
             f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
@@ -73,5 +74,12 @@ def _why_no_hardware(device: Device) -> str | None:
     if device.probe is None:
         return "no real board is configured under that name"
     if not matching_probes(device, probes_for(device)):
-        return f"its probe {device.probe} is not attached"
+        return missing_probe(device).partition("; `hil devices`")[0]
     return None
+
+
+def _how_attached(device: Device) -> str:
+    if device.probe is not None:
+        return f"probe {device.probe} {'answers' if device.probe.startswith(REMOTE_PROBE) else 'is attached'}"
+    there = device.port is None or device.port.url is None
+    return "its serial port is attached" if there else f"its serial port is {device.port}"

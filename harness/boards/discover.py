@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from serial.tools import list_ports
 
+from harness.boards.remote import why_unreachable
 from harness.boards.usb import UsbDevice, usb_devices
+from harness.config.remote import probe_address
 from harness.errors import LinkError, ProbeError
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ def probes_for(device: Device) -> list[Probe]:
     """
     probes = attached_probes()
     if device.probe is None or ":" not in device.probe or device.probe.startswith(BY_LOCATION):
+        return probes
+    address = probe_address(device.probe)
+    if address is not None and why_unreachable(address) is not None:
         return probes
     named = _ask_pyocd(f"{device.name}: looking for debug probe {device.probe} failed", device.probe)
     return [*probes, *(Probe(device.probe, probe.description) for probe in named)]
@@ -139,8 +144,11 @@ def matching_probes(device: Device, probes: Sequence[Probe]) -> list[Probe]:
 def matching_ports(device: Device, ports: Sequence[Port]) -> list[Port]:
     """Return the ports that may be a device's: one, if all is well.
 
-    A device without a port of its own has a probe that is one: then both are one USB device.
+    A device without a port of its own has a probe that is one: then both are one USB device. A port of another computer
+    is in no list, and may be there or not.
     """
+    if device.port is not None and device.port.url is not None:
+        return [Port(device.port.url, "on another computer", None, None)]
     if device.port is not None:
         serial, location = device.port.serial, device.port.location
     elif device.probe is None:
@@ -157,6 +165,18 @@ def matching_ports(device: Device, ports: Sequence[Port]) -> list[Port]:
     ]
 
 
+def missing_probe(device: Device) -> str:
+    """Say that a device's probe isn't there, and what to do."""
+    address = probe_address(device.probe)
+    if address is None:
+        return f"its probe {device.probe} is not attached; `hil devices` lists what is"
+    why = why_unreachable(address) or "it was not there a moment ago"
+    return (
+        f"its probe {device.probe} can't be reached: {why}. Does `pyocd server --allow-remote` run there, and "
+        "does a firewall let it through?"
+    )
+
+
 def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     """Find the debug probe of a configured device, by its id, or by location if it has none.
 
@@ -170,7 +190,7 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     probes = probes_for(device) if probes is None else probes
     found = matching_probes(device, probes)
     if not found:
-        raise ProbeError(f"{device.name}: its probe {device.probe} is not attached; `hil devices` lists what is")
+        raise ProbeError(f"{device.name}: {missing_probe(device)}")
     alike = [probe for probe in probes if probe.uid == found[0].uid]
     if len(found) == 1 and len(alike) == 1:
         return found[0]
@@ -191,6 +211,10 @@ def find_port(device: Device) -> Port:
     found = matching_ports(device, ports)
     if len(found) == 1:
         return found[0]
+    if probe_address(device.probe) is not None and device.port is None:
+        raise LinkError(
+            f"{device.name}: its probe is on another computer, so `port: {{url: ...}}` has to say where its port is"
+        )
     if device.port is None:
         wanted = f"USB serial number {device.probe} (the probe's)"
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.discover import attached_ports, find_port, find_probe
 from harness.boards.matching import port_key
+from harness.config.remote import port_address, probe_address, spelled
 from harness.locks.lease import Lease
 
 if TYPE_CHECKING:
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
 
 def probe_lease(device: Device, probe: Probe) -> Lease:
     """Return the lease of an attached probe, by its serial number, else by its place."""
+    address = probe_address(probe.uid)
+    if address is not None:
+        return Lease(device.name, "probe", spelled(address), kind=device.kind.name)
     key = probe.uid.lower() if probe.serial else probe.location or probe.uid  # programs spell ids in either case
     return Lease(device.name, "probe", key, kind=device.kind.name)
 
 
 def port_lease(device: Device) -> Lease:
-    """Return the lease of a device's serial port, by USB serial number, else by location.
+    """Return the lease of a device's serial port, by USB serial number, else by location, or by its address.
+
+    That of another computer's port keeps away runs of this computer only.
 
     Raises:
         LinkError: the port isn't attached.
     """
+    if device.port is not None and device.port.url is not None:
+        return Lease(device.name, "port", spelled(port_address(device.port.url)), kind=device.kind.name)
     port = find_port(device)
     key = port_key(port, attached_ports()) or {"path": port.path}
     return Lease(device.name, "port", " at ".join(key.values()), kind=device.kind.name)
@@ -71,7 +79,9 @@ def is_on(holder: Holder, device: Device) -> bool:
     names = {holder.key, *holder.key.split(" at ")} | named
     own = {device.name}
     if device.probe is not None:
-        own |= {device.probe, device.probe.removeprefix("usb:")}
+        address = probe_address(device.probe)
+        own |= {device.probe.removeprefix("usb:"), device.probe if address is None else spelled(address)}
     if device.port is not None:
         own |= {word for word in (device.port.serial, device.port.location) if word is not None}
+        own |= set() if device.port.url is None else {spelled(port_address(device.port.url))}
     return not {name.lower() for name in names}.isdisjoint(word.lower() for word in own)

@@ -9,6 +9,8 @@ from pyocd.core import exceptions
 from pyocd.core.helpers import ConnectHelper
 from pyocd.core.session import Session
 
+from harness.boards.probe_server import RemoteProbe
+from harness.config.remote import probe_address
 from harness.errors import BoardError, ConfigError, HilError, LockedError, ProbeError
 
 if TYPE_CHECKING:
@@ -72,12 +74,7 @@ def attach(
 
 def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unlock: bool) -> tuple[Any, bool]:
     """Return the open session, or None and whether a locked part is the reason."""
-    probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=uid)
-    # pyOCD finds by part of an id, and a prefix like `virtual:` names the type of the probe.
-    exact = {uid, uid.partition(":")[2]}
-    probe = next((probe for probe in probes if probe.unique_id in exact), None)
-    if probe is None:
-        raise ProbeError(f"{name}: debug probe {uid} is not attached; `hil devices` lists what is")
+    probe = _probe(name, uid)
     options = {**_OPTIONS, "auto_unlock": unlock, "target_override": kind.pyocd_target}
     if frequency is not None:
         options["frequency"] = frequency
@@ -103,6 +100,19 @@ def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unl
         raise
     _close(session)
     return None, locked
+
+
+def _probe(name: str, uid: str) -> Any:
+    address = probe_address(uid)
+    if address is not None:
+        return RemoteProbe(address)
+    probes = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=uid)
+    # pyOCD finds by part of an id, and a prefix like `virtual:` names the type of the probe.
+    exact = {uid, uid.partition(":")[2]}
+    probe = next((probe for probe in probes if probe.unique_id in exact), None)
+    if probe is None:
+        raise ProbeError(f"{name}: debug probe {uid} is not attached; `hil devices` lists what is")
+    return probe
 
 
 def _is_locked(session: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import serial
 
+from harness.boards.remote import send_at_once
 from harness.config.access import SerialLines
 from harness.errors import LinkError
 from harness.link.poll import ready, write_all
@@ -60,10 +61,12 @@ class SerialStream:
         self._board = board
         # A socket:// port has no lock to take; asking for one is an error.
         options: dict[str, Any] = {} if "://" in port else {"exclusive": True}
+        # RFC 2217 has no such thing, and would be set up anew, with answers from afar, for each other time-out.
+        self._negotiates = port.startswith("rfc2217://")
+        if not self._negotiates:
+            options["write_timeout"] = _WRITE_TIMEOUT_S
         try:
-            self._serial = serial.serial_for_url(
-                port, baudrate=baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, do_not_open=True, **options
-            )
+            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=0, do_not_open=True, **options)
             # Set before opening, so that a board which these lines reset doesn't see them change.
             if lines.dtr is not None:
                 self._serial.dtr = lines.dtr
@@ -72,9 +75,17 @@ class SerialStream:
             self._serial.open()
             # pyserial makes six system calls of a short read. Each lets go of Python's lock, for which the threads of
             # a farm's other boards wait; and it can't watch a descriptor above 1023. So a port that is a file
-            # descriptor is read and written here.
-            self._plain = os.name == "posix" and type(self._serial) is serial.Serial
+            # descriptor is read and written here. So is a connection, of which it reads single bytes.
+            plain = type(self._serial) is serial.Serial or port.startswith("socket://")
+            self._plain = os.name == "posix" and plain
+            if port.startswith("socket://"):
+                send_at_once(self._serial.fileno())
         except (serial.SerialException, OSError, ValueError) as error:
+            if "://" in port:
+                raise LinkError(
+                    f"{board}: port {port} can't be opened: {error}. Does a server for it run there, at this TCP port, "
+                    "and is nobody else connected to it?"
+                ) from error
             holders = _port_holders(port)
             remedy = "Is another program using it; may you read and write it? (`hil doctor` checks)"
             if holders:
@@ -162,17 +173,24 @@ class SerialStream:
         except BlockingIOError:  # somebody flushed the port in between
             return b""
         if not data:
-            raise serial.SerialException("the system has hung it up")
+            raise serial.SerialException("it was hung up")
         return data
 
     def _set_timeout(self, timeout: float) -> None:
         step = 0.01 if timeout < 0.1 else 0.1 if timeout < 1 else 1.0
         rounded = step * -(-timeout // step)
-        if self._serial.timeout != rounded:
+        if self._negotiates:
+            self._serial._timeout = rounded  # type: ignore[attr-defined] # noqa: SLF001 - see above
+        elif self._serial.timeout != rounded:
             self._serial.timeout = rounded
 
     def _gone(self, error: Exception) -> LinkError:
         self.gone = True
+        if "://" in self.port:
+            return LinkError(
+                f"{self._board}: the connection to {self.port} is gone: {error}. Was the board unplugged there, has "
+                "somebody else connected, or is the network down?"
+            )
         return LinkError(f"{self._board}: serial port {self.port} is gone: {error}. Was the board unplugged?")
 
 

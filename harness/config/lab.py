@@ -12,6 +12,7 @@ from harness.config.board import BoardKind, Name, build_kind, shipped_kinds
 from harness.config.document import Document, Model, read_document
 from harness.config.farm import Farm
 from harness.config.power import PowerSupply  # noqa: TC001 (pydantic needs it)
+from harness.config.remote import port_address, probe_address, spelled
 from harness.errors import ConfigError
 from harness.text.meant import did_you_mean
 
@@ -22,16 +23,26 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class PortMatch(Model):
-    """How to find a serial port again: by USB serial number, else by where it is plugged in."""
+    """How to find a serial port again: by USB serial number, else by where it is plugged in, or on another computer."""
 
     serial: Text | None = None
     location: Text | None = None
+    url: Text | None = None
 
     @model_validator(mode="after")
     def _needs_one(self) -> Self:
-        if self.serial is None and self.location is None:
-            raise ValueError('give "serial" (USB serial number) or "location" (USB path such as 1-1.2)')
+        if self.url is not None and (self.serial is not None or self.location is not None):
+            raise ValueError('"url" is a port of another computer, and needs neither "serial" nor "location"')
+        if self.url is not None:
+            port_address(self.url)
+        elif self.serial is None and self.location is None:
+            raise ValueError(
+                'give "serial" (USB serial number), "location" (USB path such as 1-1.2) or "url" (socket://HOST:PORT)'
+            )
         return self
+
+    def __str__(self) -> str:
+        return self.url or " at ".join(part for part in (self.serial, self.location) if part)
 
 
 class _DeviceKeys(Model):
@@ -70,9 +81,29 @@ class _DeviceEntry(_DeviceKeys):
             )
         if self.link == "probe" and self.probe is None and self.port is not None:
             raise ValueError('"link: probe" needs "probe", the unique id of the debug probe; it uses no "port"')
+        probe_address(self.probe)
+        self._check_url()
         if self.faults and self.backend != "virtual":
             raise ValueError('"faults" are for boards with "backend: virtual"; a real one has its own')
         return self
+
+    def _check_url(self) -> None:
+        """Refuse what a port of another computer can't do."""
+        if self.port is None or self.port.url is None:
+            return
+        if self.link == "usb":
+            raise ValueError(
+                '"link: usb" needs a port of this computer, which comes and goes with the firmware: run the harness '
+                'where the board is plugged in, or connect its UART there and leave out "link"'
+            )
+        if self.port.url.startswith("socket:") and self.serial != SerialLines():
+            raise ValueError('a socket:// port has no control lines for "serial" to set; rfc2217:// has')
+        if self.flasher == "bossac":
+            raise ValueError('bossac needs a port of this computer; name a "probe" or another "flasher"')
+        if self.power_cycle is not None and self.probe is None:
+            raise ValueError(
+                '"power_cycle" needs a "probe" where "port" is on another computer, to see the board vanish'
+            )
 
 
 class Device(_DeviceKeys):
@@ -80,6 +111,7 @@ class Device(_DeviceKeys):
 
     `probe` is the unique id that pyOCD gives to its debug probe, or `usb:` and where that is plugged in if it has no
     serial number (`usb:1-1.2`); `voltage_v` its supply, if known.
+    Both may be on another computer: `probe` as `remote:HOST:PORT`, which `pyocd server` offers, `port` as a `url`.
     `link` is what carries inputs and outputs: `port` is the UART's adapter, or the board's own USB; or it is the probe,
     and there need be no port.
     `flasher` writes its flash; without a probe that is `bossac` or a command.
@@ -240,9 +272,13 @@ def _reject_shared(document: Document, devices: Sequence[Device]) -> None:
     """Two devices on one probe, port or power monitor would be one board measured as two."""
     owner: dict[object, str] = {}
     for device in devices:
-        used: list[tuple[tuple[str, ...], object]] = [(("port",), device.port)] if device.port is not None else []
-        if device.probe is not None:
-            used.append((("probe",), device.probe.casefold()))  # systems spell a probe's id in either case
+        used: list[tuple[tuple[str, ...], object]] = []
+        if device.port is not None:
+            url = device.port.url
+            used.append((("port",), device.port if url is None else spelled(port_address(url))))
+        if device.probe is not None:  # systems spell a probe's id in either case
+            address = probe_address(device.probe)
+            used.append((("probe",), device.probe.casefold() if address is None else spelled(address)))
         power = device.power
         if power is not None and not power.simulated:
             used.append((("power", "serial")[: 1 if power.serial is None else 2], (power.monitor, power.serial)))

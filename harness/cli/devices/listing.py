@@ -75,8 +75,9 @@ def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
         probe = f"{device.probe} ({_state([found.location or 'attached' for found in match.probes])})"
     port = None
     if device.port is not None:
-        name = " at ".join(part for part in (device.port.serial, device.port.location) if part)
-        port = f"{name} ({_state([found.path for found in match.ports])})"
+        port = str(device.port)
+        if device.port.url is None:
+            port += f" ({_state([found.path for found in match.ports])})"
     elif device.probe is not None:
         port = f"the probe's ({_state([found.path for found in match.ports])})"
     host = None if device.host is None else f"{device.host}{' (this one)' * (device.host == hostname())}"
