@@ -89,6 +89,8 @@ PAIR(floor_mod_f32, float, float, floor_mod(a, b))
 PAIR(add_s32, int32_t, int32_t, (uint32_t)a + (uint32_t)b)
 PAIR(sub_s32, int32_t, int32_t, (uint32_t)a - (uint32_t)b)
 PAIR(mul_s32, int32_t, int32_t, (uint32_t)a * (uint32_t)b)
+/* Towards 0; the divisor is a constant without zeros. */
+PAIR(div_s32, int32_t, int32_t, b == -1 ? (int32_t)(0u - (uint32_t)a) : a / b)
 PAIR(minimum_s32, int32_t, int32_t, a < b ? a : b)
 PAIR(maximum_s32, int32_t, int32_t, a > b ? a : b)
 PAIR(squared_difference_s32, int32_t, int32_t, ((uint32_t)a - (uint32_t)b) * ((uint32_t)a - (uint32_t)b))

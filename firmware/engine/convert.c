@@ -54,6 +54,9 @@ CAST(hil_cast_s32_f32, int32_t, float)
 CAST(hil_cast_s8_s32, int8_t, int32_t)
 CAST(hil_cast_u8_s32, uint8_t, int32_t)
 CAST(hil_cast_s16_s32, int16_t, int32_t)
+CAST(hil_cast_u32_f32, uint32_t, float)
+CAST(hil_cast_s32_s8, int32_t, int8_t) /* the lowest bits */
+CAST(hil_cast_s32_s16, int32_t, int16_t)
 
 /* As TFLite Micro: what doesn't fit becomes the limit, what is no number 0. C leaves both undefined. */
 void hil_cast_f32_s32(const struct hil_cast *p, const float *x, int32_t *y)

@@ -7,6 +7,8 @@
 #ifndef HIL_ENGINE_H
 #define HIL_ENGINE_H
 
+#include "hil_signal.h"
+
 #include <stdint.h>
 
 /* A window that slides over an image. */
@@ -533,6 +535,7 @@ HIL_PAIR(squared_difference_f32, float, float)
 HIL_PAIR(add_s32, int32_t, int32_t)
 HIL_PAIR(sub_s32, int32_t, int32_t)
 HIL_PAIR(mul_s32, int32_t, int32_t)
+HIL_PAIR(div_s32, int32_t, int32_t)
 HIL_PAIR(minimum_s32, int32_t, int32_t)
 HIL_PAIR(maximum_s32, int32_t, int32_t)
 HIL_PAIR(squared_difference_s32, int32_t, int32_t)
@@ -616,6 +619,9 @@ void hil_cast_s32_f32(const struct hil_cast *p, const int32_t *x, float *y);
 void hil_cast_s8_s32(const struct hil_cast *p, const int8_t *x, int32_t *y);
 void hil_cast_u8_s32(const struct hil_cast *p, const uint8_t *x, int32_t *y);
 void hil_cast_s16_s32(const struct hil_cast *p, const int16_t *x, int32_t *y);
+void hil_cast_u32_f32(const struct hil_cast *p, const uint32_t *x, float *y);
+void hil_cast_s32_s8(const struct hil_cast *p, const int32_t *x, int8_t *y);
+void hil_cast_s32_s16(const struct hil_cast *p, const int32_t *x, int16_t *y);
 void hil_cast_f32_s32(const struct hil_cast *p, const float *x, int32_t *y);
 
 #endif

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _WIDTH = 112
 _CTYPES = {
     **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")},
+    "uint64": "hil_uint64",
     "bool": "uint8_t",
     "float32": "float",
     "float64": "double",
@@ -80,6 +81,8 @@ def _tensor(tensor: Tensor) -> dict[str, object]:
     entry: dict[str, object] = {"shape": list(tensor.shape), "dtype": tensor.dtype}
     if tensor.dtype != "float32" and tensor.quantization is not None:
         entry |= {"scale": tensor.quantization.scale, "zero_point": tensor.quantization.zero}
+    elif tensor.dtype not in ("float32", "int32"):  # numbers that stand for themselves
+        entry |= {"scale": 1.0, "zero_point": 0}
     return entry
 
 

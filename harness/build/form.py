@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.build.operators import KINDS
+from harness.build.options import DAMAGED
 from harness.build.step import Node
 from harness.build.views import RENAMES
 from harness.errors import ConfigError
@@ -12,8 +13,6 @@ from harness.errors import ConfigError
 if TYPE_CHECKING:
     from harness.build.graph import Graph, Operator
     from harness.build.operators import Kind
-
-DAMAGED = "the file is damaged. Export it again."
 
 
 def check_graph(graph: Graph, constants: set[int], where: str, *, forms: bool = True) -> None:

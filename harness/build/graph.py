@@ -24,6 +24,7 @@ ITEM_BYTES = {
     "uint32": 4,
     "float64": 8,
     "int64": 8,
+    "uint64": 8,
 }
 
 #: More values than a board could hold aren't looked at one by one: a damaged shape mustn't take this computer's memory.

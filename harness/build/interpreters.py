@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from harness.build.model_file import read_model
+from harness.build.signal_state import KEPT
 from harness.errors import ConfigError
 from harness.image.model_card import TensorSpec
 
@@ -198,9 +199,10 @@ def _remembers(model: bytes) -> bool:
 
     table = tflite.Model.GetRootAsModel(model, 0)
     graph = table.Subgraphs(0)
-    codes = {table.OperatorCodes(i).BuiltinCode() for i in range(table.OperatorCodesLength())}
+    codes = [table.OperatorCodes(i) for i in range(table.OperatorCodesLength())]
     kept = any(graph.Tensors(i).IsVariable() for i in range(graph.TensorsLength()))
-    return kept or tflite.BuiltinOperator.VAR_HANDLE in codes
+    kept = kept or any((code.CustomCode() or b"").decode(errors="replace") in KEPT for code in codes)
+    return kept or any(code.BuiltinCode() == tflite.BuiltinOperator.VAR_HANDLE for code in codes)
 
 
 def _spec(details: Mapping[str, Any]) -> TensorSpec:
@@ -209,14 +211,16 @@ def _spec(details: Mapping[str, Any]) -> TensorSpec:
     Raises:
         ValueError: no card could say that.
     """
-    quantization = details["quantization_parameters"]
+    quantization, dtype = details["quantization_parameters"], np.dtype(details["dtype"])
     scales, zeros = quantization["scales"], quantization["zero_points"]
+    if not len(scales) and dtype.kind in "iu" and dtype != np.int32:  # numbers that stand for themselves
+        scales, zeros = np.array([1.0]), np.array([0])
     try:
         return TensorSpec(
             shape=tuple(int(size) for size in details["shape"]),
-            dtype=cast("DType", np.dtype(details["dtype"]).name),  # pydantic refuses the others
+            dtype=cast("DType", dtype.name),  # pydantic refuses the others
             scale=float(scales[0]) if len(scales) else None,
             zero_point=int(zeros[0]) if len(zeros) else None,
         )
     except ValidationError as error:
-        raise ValueError(f"its input or output is {np.dtype(details['dtype']).name}, not one of those known") from error
+        raise ValueError(f"its input or output is {dtype.name}, not one of those known") from error

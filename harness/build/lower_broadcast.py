@@ -52,6 +52,8 @@ def broadcast(node: Node) -> Step:
         fields |= {"low": low, "high": high}
     elif node.activation:
         raise node.refused(f"an activation of {first.dtype}", "none, or float32")
+    elif node.kind == "DIV" and (second.data is None or not second.data.all()):
+        raise node.refused("a division by what may be 0", "a constant divisor without zeros, or float32")
     name = f"hil_any_{node.kind.lower()}_{_SHORT[first.dtype]}"
     inputs = tuple(tensor for tensor in (first, second) if tensor.data is None)
     arrays = tuple(Array("constant", _stored(tensor.data)) for tensor in (first, second) if tensor.data is not None)

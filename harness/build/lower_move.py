@@ -136,7 +136,7 @@ def batches(node: Node) -> Alias:
 
 def check_scales(node: Node, x: Tensor, y: Tensor) -> None:
     """Refuse values that would have to be scaled to stand in an output; TFLite Micro doesn't look."""
-    if y.dtype not in ("int8", "uint8", "int16"):
+    if y.dtype not in ("int8", "uint8", "int16") or (x.quantization is None and y.quantization is None):
         return
     before, after = node.quantization(x), node.quantization(y)
     if (before.scale, before.zero) != (after.scale, after.zero):

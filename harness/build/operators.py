@@ -13,6 +13,7 @@ from harness.build import (
     lower_products,
     lower_recurrent,
     lower_shape,
+    lower_signal,
     lower_values,
 )
 from harness.build.fits import any_shapes as _any_shapes
@@ -29,6 +30,7 @@ from harness.build.fits import is_softmax as _is_softmax
 from harness.build.fits import is_window as _is_window
 from harness.build.fits import one_for_one as _one_for_one
 from harness.build.graph import ITEM_BYTES
+from harness.build.options import MAP
 from harness.build.widths import of_any_width
 
 if TYPE_CHECKING:
@@ -98,6 +100,9 @@ _CAST: dict[str, Lower] = {
     **{f"bool to {dtype}": lower_values.cast for dtype in ("int32", "float32")},
     **{f"{dtype} to float32": lower_values.cast for dtype in (*_QUANTIZED, "int32")},
     **{f"{dtype} to int32": lower_values.cast for dtype in (*_QUANTIZED, "float32")},
+    **{f"int32 to {dtype}": lower_values.cast for dtype in ("int8", "int16")},
+    **dict.fromkeys(("int32 to uint32", "uint32 to int32"), lower_move.renamed),
+    "uint32 to float32": lower_values.cast,
 }
 _MANY = 1 << 16
 
@@ -144,7 +149,7 @@ _KINDS = {
     "DEPTHWISE_CONV_2D": Kind(("DepthwiseConv2DOptions", *_CONV), (2, 3), _is_depthwise, _both(lower_layers.depthwise)),
     "DEPTH_TO_SPACE": Kind(("DepthToSpaceOptions", "BlockSize"), (1, 1), _is_window, _MOVES),
     "DEQUANTIZE": Kind(("DequantizeOptions",), (1, 1), _one_for_one, _DEQUANTIZE),
-    "DIV": Kind(("DivOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _FLOAT_BINARY),
+    "DIV": Kind(("DivOptions", "FusedActivationFunction"), (2, 2), _any_shapes, _FLOAT_BINARY | _NUMBERS),
     "ELU": Kind(("NONE",), (1, 1), _one_for_one, _UNARY),
     "EQUAL": Kind(("EqualOptions",), (2, 2), _any_shapes, _ORDER | _LOGIC),
     "EXP": Kind(("ExpOptions",), (1, 1), _one_for_one, _FLOAT),
@@ -250,6 +255,47 @@ _KINDS = {
         ("WhileOptions", "CondSubgraphIndex", "BodySubgraphIndex"), (1, _MANY), _any_shapes, outputs=(1, _MANY)
     ),
     "ZEROS_LIKE": Kind(("ZerosLikeOptions",), (1, 1), _one_for_one),
+}
+
+
+def _signal(lower: Lower, *types: str, options: tuple[str, ...] = (), inputs: int = 1, outputs: int = 1) -> Kind:
+    """Return an operator of TFLite Micro's signal library."""
+    table = dict.fromkeys(types, lower)
+    return Kind((MAP, *options), (inputs, inputs), _any_shapes, table, outputs=(outputs, outputs))
+
+
+_FFT = tuple(f"{dtype} to {dtype}" for dtype in ("int16", "int32", "float32"))
+_FRAMES = "int16 to int16"
+_SMOOTHING = ("smoothing", "one_minus_smoothing", "alternate_smoothing", "alternate_one_minus_smoothing")
+_NOISE = (
+    *_SMOOTHING,
+    "clamping",
+    "min_signal_remaining",
+    "num_channels",
+    "smoothing_bits",
+    "spectral_subtraction_bits",
+)
+_STACKED = ("num_channels", "stacker_left_context", "stacker_right_context", "stacker_step")
+
+_KINDS |= {
+    "SignalDelay": _signal(lower_signal.delay, _FRAMES, options=("delay_length",)),
+    "SignalEnergy": _signal(lower_signal.energy, "int16 to uint32", options=("end_index", "start_index")),
+    "SignalFftAutoScale": _signal(lower_signal.auto_scale, _FRAMES, outputs=2),
+    "SignalFilterBank": _signal(lower_signal.filter_bank, "uint32 to uint64", options=("num_channels",), inputs=6),
+    "SignalFilterBankLog": _signal(
+        lower_signal.logarithm, "uint32 to int16", options=("input_correction_bits", "output_scale")
+    ),
+    "SignalFilterBankSpectralSubtraction": _signal(
+        lower_signal.spectral_subtraction, "uint32 to uint32", options=_NOISE, outputs=2
+    ),
+    "SignalFilterBankSquareRoot": _signal(lower_signal.square_root, "uint64 to uint32", inputs=2),
+    "SignalFramer": _signal(lower_signal.framer, _FRAMES, options=("frame_size", "frame_step", "prefill"), outputs=2),
+    "SignalIrfft": _signal(lower_signal.fft, *_FFT, options=("fft_length",)),
+    "SignalOverlapAdd": _signal(lower_signal.overlap_add, _FRAMES, "float32 to float32", options=("frame_step",)),
+    "SignalPCAN": _signal(lower_signal.pcan, "uint32 to uint32", options=("snr_shift",), inputs=3),
+    "SignalRfft": _signal(lower_signal.fft, *_FFT, options=("fft_length",)),
+    "SignalStacker": _signal(lower_signal.stacker, _FRAMES, options=_STACKED, outputs=2),
+    "SignalWindow": _signal(lower_signal.window, _FRAMES, options=("shift",), inputs=2),
 }
 
 KINDS: Mapping[str, Kind] = {n: replace(kind, lower=of_any_width(n, kind.lower)) for n, kind in _KINDS.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.build.step import QUANTIZED
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,8 +79,6 @@ def report(graph: Graph, refusals: Sequence[RefusedError], *, constant: bool) ->
             ends.setdefault(FLOAT16, []).append(f"its {what}")
         elif tensor.dtype not in _CARD_TYPES:
             ends.setdefault((tensor.dtype, f"one of {', '.join(_CARD_TYPES)}"), []).append(f"its {what}")
-        elif tensor.dtype in _CARD_TYPES[:3] and tensor.quantization is None:
-            ends.setdefault((f"{tensor.dtype} without a scale", QUANTIZED), []).append(f"its {what}")
     lines = []
     for key in {**reasons, **ends}:
         where = "; ".join([*_operators(reasons.get(key, {})), *dict.fromkeys(ends.get(key, []))])

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.build.form import DAMAGED, check_graph
+from harness.build.form import check_graph
 from harness.build.graph import ITEM_BYTES, MOST_VALUES, Graph, Operator, Quantization, Tensor
 from harness.build.model_file import read_model
 from harness.build.operators import KINDS
+from harness.build.options import DAMAGED, MAP, complete, read_map
+from harness.build.signal_state import with_signal_state
 from harness.build.state import first_state, with_state
 from harness.build.unroll import unrolled
 from harness.errors import ConfigError
@@ -31,11 +33,6 @@ _RANGES = {
     "int16": (-32768, 32767),
     "int32": (-(1 << 31), (1 << 31) - 1),
 }
-
-#: Fields of options that have a default which means something; without the others an operator isn't defined.
-_OPTIONAL = {"FusedActivationFunction", "WeightsFormat", "QuantizedBiasType"}
-
-_AT_LEAST_1 = {"StrideW", "StrideH", "FilterWidth", "FilterHeight", "DilationWFactor", "DilationHFactor"}
 
 #: TensorFlow Lite knows none of more.
 _MOST_DIMENSIONS = 8
@@ -94,7 +91,8 @@ class _File:
             what = f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
             raise ConfigError(f"{self._path}: {what}: {DAMAGED}")
         called = {o.options["InitSubgraphIndex"] for o in graph.operators if o.kind == "CALL_ONCE"}
-        return with_state(graph, [self._subgraph(number) for number in sorted(called)], str(self._path))
+        stateful = with_state(graph, [self._subgraph(number) for number in sorted(called)], str(self._path))
+        return with_signal_state(stateful)
 
     def _subgraph(self, number: int, *, forms: bool = True) -> Graph:
         """Return a subgraph; without `forms` its shapes may be those of some turn of a loop."""
@@ -225,11 +223,17 @@ class _File:
         if number == _PLACEHOLDER:
             raise ConfigError(f"{what}: its code is missing: the file is damaged. Export it again.")
         kind = self._word("BuiltinOperator", number, "operator")
-        return f"CUSTOM {(code.CustomCode() or b'').decode()}" if kind == "CUSTOM" else kind
+        if kind != "CUSTOM":
+            return kind
+        name = (code.CustomCode() or b"").decode()
+        return name if name in KINDS and KINDS[name].options[0] == MAP else f"CUSTOM {name}"
 
     def _options(self, table: Any, kind: str, what: str) -> dict[str, Any]:
         """Return the options that the compiler looks at; TFLite's defaults where the whole table is left out."""
         name, *fields = KINDS[kind].options
+        if name == MAP:
+            content = table.CustomOptionsAsNumpy().tobytes() if _length(table, "CustomOptions") else b""
+            return complete(read_map(content, tuple(fields)) if fields else {}, fields, what)
         found = self._word("BuiltinOptions", table.BuiltinOptionsType(), "type")
         if found not in (name, "NONE"):
             wanted = "none" if name == "NONE" else name
@@ -240,16 +244,7 @@ class _File:
             view = getattr(self._schema, name)()
             view.Init(union.Bytes, union.Pos)
             options = {field: getattr(view, field)() for field in fields}
-        missing = [field for field in fields if field not in options and field not in _OPTIONAL]
-        if missing:
-            raise ConfigError(f"{what}: its options are missing ({', '.join(missing)}): {DAMAGED}")
-        for field, value in options.items():
-            if not isinstance(value, (int, float)):
-                continue
-            small, odd = field in _AT_LEAST_1 and value < 1, field == "Padding" and value not in (0, 1)
-            if small or odd or not math.isfinite(value):
-                raise ConfigError(f"{what}: its option {field} is {value}: {DAMAGED}")
-        return options
+        return complete(options, fields, what)
 
 
 def _quantization(table: Any, dtype: str, shape: tuple[int, ...], what: str) -> Quantization | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.build.fold import folded
 from harness.build.graph import Operator
+from harness.build.signal_state import KEPT
 from harness.build.step import RefusedError
 from harness.errors import ConfigError
 
@@ -84,7 +85,7 @@ class _Unrolling:
 
     def _turn(self, loop: Operator, part: Graph, values: Sequence[int], kept: dict[int, int]) -> list[int]:
         """Add a subgraph's operators and return its outputs; its constants are added once, to `kept`."""
-        if part.state or any(operator.kind == "WHILE" for operator in part.operators):
+        if part.state or any(operator.kind == "WHILE" or operator.kind in KEPT for operator in part.operators):
             what = "a loop with another loop or a state in it"
             raise RefusedError(self._graph.source, loop, what, "the layer with unroll=True")
         here = dict(zip((tensor.index for tensor in part.inputs), values, strict=True))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
+from engine.signal_models import frames, front_end
+from engine.tflite_writer import write_tflite
 from fuzzing import amounts, fuzz, spoil
 from harness.build import emit_c, parse_tflite, plan_memory
 from harness.build.sizes import layer_sizes
@@ -11,6 +15,9 @@ from harness.errors import ConfigError
 
 DATA = Path(__file__).parents[1] / "engine" / "data"
 GOOD = [path.read_bytes() for path in sorted(DATA.glob("*.tflite")) if path.stat().st_size < 8_000]
+for make in (frames, front_end):
+    operators, x, outputs, _ = make(np.random.default_rng(0))
+    GOOD.append(write_tflite(operators, inputs=[x], outputs=outputs))
 
 
 def poke(chance, content):

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 import flatbuffers
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 
 from harness.build.operators import KINDS
+from harness.build.options import MAP
 
 #: The options table of each operator whose table has a field that matters, by its name.
-TABLES = {kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] != "NONE"}
+TABLES = {
+    kind: row.options[0] for kind, row in KINDS.items() if len(row.options) > 1 and row.options[0] not in ("NONE", MAP)
+}
 TABLES |= {"ARG_MAX": "ArgMaxOptions", "ARG_MIN": "ArgMinOptions", "MEAN": "ReducerOptions", "SHAPE": "ShapeOptions"}
 
 
@@ -144,7 +148,10 @@ def _operator(b, op, tensors, kinds):
         for name, value in given.items():
             getattr(tflite, f"{table}Add{name}")(b, value)
         options = getattr(tflite, f"{table}End")(b)
+    custom = b.CreateByteVector(bytes(flexbuffers.Dumps(op.options))) if op.kind.startswith("Signal") else None
     tflite.OperatorStart(b)
+    if custom is not None:
+        tflite.OperatorAddCustomOptions(b, custom)
     tflite.OperatorAddOpcodeIndex(b, kinds.index(op.kind))
     tflite.OperatorAddInputs(b, inputs)
     tflite.OperatorAddOutputs(b, outputs)
@@ -155,8 +162,11 @@ def _operator(b, op, tensors, kinds):
 
 
 def _code(b, kind):
-    number = getattr(tflite.BuiltinOperator, kind)
+    custom = b.CreateString(kind) if kind.startswith("Signal") else None
+    number = getattr(tflite.BuiltinOperator, "CUSTOM" if custom is not None else kind)
     tflite.OperatorCodeStart(b)
+    if custom is not None:
+        tflite.OperatorCodeAddCustomCode(b, custom)
     tflite.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, 127))
     tflite.OperatorCodeAddBuiltinCode(b, number)
     tflite.OperatorCodeAddVersion(b, 1)
