@@ -56,7 +56,7 @@ def _constant(node: Node, position: int, elements: int, *, positions: bool = Fal
     if tensor.data is None or tensor.dtype != "int16":
         raise node.refused(f"input {position} is {tensor.dtype}, computed or not", "constant int16")
     _fits(node, tensor.elements >= elements, f"{tensor.elements} constants in input {position}")
-    _fits(node, not positions or bool((tensor.data >= 0).all()), f"negative numbers in input {position}")
+    _fits(node, not positions or bool((tensor.data.astype(int) >= 0).all()), f"negative numbers in input {position}")
     return np.ascontiguousarray(tensor.data.ravel())
 
 

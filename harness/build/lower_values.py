@@ -148,7 +148,7 @@ def logical_not(node: Node) -> Step:
 
 
 #: What the names of kernels call types.
-_SHORT = {"bool": "u8", "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "float32": "f32"}
+_SHORT = {"bool": "u8", "int8": "s8", "uint8": "u8", "int16": "s16", "int32": "s32", "uint32": "u32", "float32": "f32"}
 
 
 def requantize(node: Node) -> Step:
