@@ -43,6 +43,7 @@ ROWS_OF_VIRTUAL = (
     ("usb",),
     ("chip",),
     ("machine",),
+    ("arduino_bootloader",),
     ("debug",),
     ("faults",),
     ("board",),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: What stands before a location in `probe:`, for a probe without a serial number.
 BY_LOCATION = "usb:"
+#: The USB ids of a Nano 33 BLE, by what runs on it.
+ARDUINO_APPLICATION, ARDUINO_BOOTLOADER = (0x2341, 0x805A), (0x2341, 0x005A)
+_PADDING = "0" * 16  # before the board's serial number, in the bootloader
 _MADE_UP = re.compile("[A-Z2-7]{32}")
 
 
@@ -52,6 +55,20 @@ class Port:
     serial: str | None
     location: str | None
     usb: tuple[int, int] | None = None
+
+    @property
+    def in_bootloader(self) -> bool:
+        """Whether it is the port of a board that waits in Arduino's bootloader, in which no firmware answers."""
+        return self.usb == ARDUINO_BOOTLOADER
+
+    @classmethod
+    def of_usb(
+        cls, path: str, usb: tuple[int, int], serial: str, description: str = "", location: str | None = None
+    ) -> Port:
+        """Describe a port of a USB device; a board has one serial number, whether in its bootloader or not."""
+        if usb == ARDUINO_BOOTLOADER:
+            serial = serial.removeprefix(_PADDING)
+        return cls(path, description, serial or None, location, usb)
 
 
 def attached_probes() -> list[Probe]:
@@ -109,12 +126,14 @@ def _locate(uid: str, description: str, devices: Sequence[UsbDevice]) -> Probe:
 def attached_ports() -> list[Port]:
     """List the serial ports, USB or not."""
     return [
-        Port(
+        Port(port.device, port.description or "", port.serial_number or None, port.location or None)
+        if port.vid is None
+        else Port.of_usb(
             port.device,
+            (port.vid, port.pid),
+            port.serial_number or "",
             port.description or "",
-            port.serial_number or None,
             port.location or None,
-            None if port.vid is None else (port.vid, port.pid),
         )
         for port in sorted(list_ports.comports(), key=lambda port: port.device)
     ]
@@ -225,3 +244,24 @@ def find_port(device: Device) -> Port:
     attached = ", ".join(f"{port.path} ({port.serial or 'no serial number'})" for port in ports) or "none"
     problem = "no serial port has" if not found else f"{len(found)} serial ports have"
     raise LinkError(f"{device.name}: {problem} {wanted}; attached: {attached}. `hil devices` lists them")
+
+
+def find_application_port(device: Device) -> Port:
+    """Find the serial port at which a device's firmware answers.
+
+    Raises:
+        LinkError: as `find_port`, or the board is in its bootloader.
+    """
+    port = find_port(device)
+    refuse_bootloader(device.name, port)
+    return port
+
+
+def refuse_bootloader(board: str, port: Port) -> None:
+    """Raise if a port is that of a bootloader.
+
+    Raises:
+        LinkError: it is.
+    """
+    if port.in_bootloader:
+        raise LinkError(f"{board}: {port.path} is its bootloader's port; its firmware has not been started")

@@ -1,8 +1,7 @@
-"""Flashing by other programs than pyOCD: bossac, or whatever command the lab names."""
+"""What flashes a board other than pyOCD: Arduino's bootloader, or whatever command the lab names."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -13,30 +12,34 @@ from typing import TYPE_CHECKING, Protocol
 
 import serial
 
+from harness.boards.arduino import Arduino
 from harness.boards.firmware_files import binary, intel_hex
 from harness.errors import ConfigError, FlashError, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from harness.boards.discover import Port
     from harness.config import Device
     from harness.config.access import CommandFlasher, SerialLines
     from harness.image.elf import Image
 
 _LINES_SHOWN = 5
-_BOSSAC_S = 60.0
-_POLL_S = 0.05
 _PULSE_S = 0.1
 
 
-class ToolFlasher(Protocol):
-    """A program that writes a board's flash, and can reset the board."""
+class Flasher(Protocol):
+    """What writes a board's flash, and can reset the board."""
 
-    def flash(self, image: Image) -> None:
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Write an image.
 
+        Args:
+            image: the image to write.
+            progress: called with the finished share, 0 to 1, where that can be told.
+
         Raises:
-            FlashError: the program is missing, failed or took too long; its last lines are in the message.
+            FlashError: it failed or took too long; the message says at what.
         """
         ...
 
@@ -49,37 +52,37 @@ class ToolFlasher(Protocol):
         ...
 
 
-def make_flasher(device: Device, locate: Callable[[], str], uid: str = "") -> ToolFlasher:
+def make_flasher(device: Device, find: Callable[[], Port], uid: str = "") -> Flasher:
     """Return what flashes a device.
 
     Args:
         device: the entry of devices.yaml.
-        locate: finds the path of its serial port.
+        find: finds its serial port.
         uid: the probe's unique id, as pyOCD lists it.
 
     Raises:
         ConfigError: pyOCD is to flash a board that has no probe.
     """
-    if device.flasher == "bossac":
-        return Bossac(device, locate)
+    if device.flasher == "arduino":
+        return Arduino(device, find)
     if device.flasher == "pyocd":
         raise ConfigError(
             f"{device.name}: no probe is configured in devices.yaml, so pyOCD can't flash it; name its probe, or "
             "another `flasher`"
         )
-    return Command(device, device.flasher, locate, uid)
+    return Command(device, device.flasher, find, uid)
 
 
 class Command:
     """Runs the command of devices.yaml, without a shell."""
 
-    def __init__(self, device: Device, spec: CommandFlasher, locate: Callable[[], str], uid: str) -> None:
+    def __init__(self, device: Device, spec: CommandFlasher, find: Callable[[], Port], uid: str) -> None:
         self._device = device
         self._spec = spec
-        self._locate = locate
+        self._find = find
         self._uid = uid
 
-    def flash(self, image: Image) -> None:
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:  # noqa: ARG002 - it doesn't say
         """Write an image.
 
         Raises:
@@ -102,75 +105,12 @@ class Command:
         if self._spec.reset is not None:
             self._run(self._spec.reset, dict.fromkeys(("image", "bin", "hex"), ""))
             return
-        _pulse(self._device.name, self._locate(), self._device.kind.baud, self._device.serial)
+        _pulse(self._device.name, self._find().path, self._device.kind.baud, self._device.serial)
 
     def _run(self, words: Sequence[str], files: Mapping[str, str]) -> None:
         needs_port = any("{port}" in word for word in words)
-        values = {**files, "port": self._locate() if needs_port else "", "uid": self._uid}
+        values = {**files, "port": self._find().path if needs_port else "", "uid": self._uid}
         run_tool(self._device.name, [word.format(**values) for word in words], self._spec.timeout_s)
-
-
-class Bossac:
-    """Arduino's way onto SAM-BA bootloaders: a touch at 1200 baud, then bossac."""
-
-    def __init__(
-        self, device: Device, locate: Callable[[], str], *, patience: float = 10.0, vanish: float = 2.0
-    ) -> None:
-        self._device = device
-        self._locate = locate
-        self._patience = patience
-        self._vanish = vanish
-
-    def flash(self, image: Image) -> None:
-        """Write an image at the application's offset; the bootloader stays.
-
-        Raises:
-            FlashError: bossac is missing or failed, or the bootloader's port doesn't appear.
-        """
-        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
-            path = Path(folder, "image.bin")
-            path.write_bytes(binary(image, self._device.kind))
-            self._bossac("-i", "-e", "-w", str(path), "-R")
-
-    def reset(self) -> None:
-        """Go into the bootloader and out of it again.
-
-        Raises:
-            FlashError: the bootloader doesn't answer.
-        """
-        self._bossac("-R")
-
-    def _bossac(self, *arguments: str) -> None:
-        port = self._touch()
-        run_tool(self._device.name, ["bossac", f"--port={port.removeprefix('/dev/')}", "-U", *arguments], _BOSSAC_S)
-
-    def _touch(self) -> str:
-        """Send the board into its bootloader, and return the port that it then has."""
-        name, before = self._device.name, self._locate()
-        try:
-            port = serial.serial_for_url(before, baudrate=1200, do_not_open=True)
-            port.dtr = False  # the system raises it on opening; its fall at 1200 baud is the touch
-            port.open()
-            port.close()
-        except (serial.SerialException, OSError) as error:
-            raise FlashError(f"{name}: opening {before} at 1200 baud failed: {error}") from error
-        deadline = time.monotonic() + self._vanish
-        while self._find() == before and time.monotonic() < deadline:
-            time.sleep(_POLL_S)  # a board that was in its bootloader already stays where it is
-        deadline = time.monotonic() + self._patience
-        while (found := self._find()) is None:
-            if time.monotonic() >= deadline:
-                raise FlashError(
-                    f"{name}: {before} vanished after the touch at 1200 baud, and no port came back in "
-                    f"{self._patience:g} s. Press the board's reset button twice, and try again"
-                )
-            time.sleep(_POLL_S)
-        return found
-
-    def _find(self) -> str | None:
-        with contextlib.suppress(LinkError):
-            return self._locate()
-        return None
 
 
 def run_tool(board: str, command: Sequence[str], timeout: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from harness.boards.discover import find_port, find_probe
+from harness.boards.discover import find_application_port, find_port, find_probe
 from harness.boards.flashers import make_flasher
 from harness.boards.probe import ProbeBoard
 from harness.boards.pyocd_session import PYOCD_ERRORS, attach
@@ -46,7 +46,7 @@ class HardwareBoard(ProbeBoard):
 
     def locate_port(self) -> str:
         """Find the path of the board's serial port as it is now, by USB serial number or location."""
-        return find_port(self._device).path
+        return find_application_port(self._device).path
 
     def open_probe(self) -> None:
         """Open the probe again; one without a serial number has another id each time that it is plugged in."""
@@ -65,7 +65,7 @@ class HardwareBoard(ProbeBoard):
             stream.close()  # the program may need probe or port for itself
         self.close_probe()
         try:
-            make_flasher(self._device, self.locate_port, self.probe_uid).flash(image)
+            make_flasher(self._device, lambda: find_port(self._device), self.probe_uid).flash(image, progress)
         except HilError:
             with contextlib.suppress(BoardError):  # what the program said matters more
                 self._take_back(stream)

@@ -6,7 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.boards.discover import BY_LOCATION, Port, Probe, matching_ports, matching_probes, same_serial
+from harness.boards.discover import (
+    ARDUINO_APPLICATION,
+    ARDUINO_BOOTLOADER,
+    BY_LOCATION,
+    Port,
+    Probe,
+    matching_ports,
+    matching_probes,
+    same_serial,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,8 +24,8 @@ if TYPE_CHECKING:
 
 #: USB devices worth naming: what they are, and the kind of board if they are one.
 KNOWN_USB: dict[tuple[int, int], tuple[str, str | None]] = {
-    (0x2341, 0x005A): ("Arduino Nano 33 BLE (application)", "nano33"),
-    (0x2341, 0x805A): ("Arduino Nano 33 BLE (bootloader or early core)", "nano33"),
+    ARDUINO_APPLICATION: ("Arduino Nano 33 BLE", "nano33"),
+    ARDUINO_BOOTLOADER: ("Arduino Nano 33 BLE in its bootloader", "nano33"),
     (0x2E8A, 0x000C): ("Raspberry Pi Debug Probe", None),
     (0x0D28, 0x0204): ("DAPLink", None),
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.boards.base import Board
+from harness.boards.discover import Port
 from harness.boards.hardware import HardwareBoard
 from harness.boards.leases import leases_of
 from harness.boards.port_board import PortBoard
@@ -17,7 +20,7 @@ from harness.locks.lease import take_all
 from harness.locks.waiting import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.boards.base import Backend, Hold
     from harness.config import Device
@@ -25,27 +28,65 @@ if TYPE_CHECKING:
 
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard
 _VIRTUAL_BOARDS = {"nrf52840": VirtualNrf52840}
+_BOOT_S, _POLL_S = 30.0, 0.01
 
 
-class VirtualBoard(ProbeBoard):
-    """The software twin, behind the same pyOCD and pyserial as a real board.
+class OnTwin(Board):
+    """What boards on a software twin have in common.
 
     Attributes:
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
+
+    twin: VirtualNrf52840
+    _make: Callable[[], VirtualNrf52840]
+
+    def _stopped(self) -> str | None:
+        """Say why the firmware stopped, if in a way that a CPU doesn't have."""
+        crash = self.twin.crash
+        if crash is not None and crash.kind in ("misuse", "emulator limit"):
+            return f"the virtual board stopped at PC 0x{crash.pc:08X}: {crash.text}"
+        return None
+
+    @property
+    def counter_description(self) -> str | None:
+        """How the twin counts instructions, in words."""
+        return self.twin.counter_description
+
+    @property
+    def ended(self) -> bool:
+        """Whether the twin has failed inside, which no reset of its chip can mend."""
+        return self.twin.failure is not None
+
+    def _renew(self) -> bool:
+        """Replace a twin that has failed by another one; False if it hasn't."""
+        if not self.ended:
+            return False
+        self.notes.append(f"the virtual board failed inside ({self.twin.failure!r}), so another one was started")
+        self.let_go()
+        self.twin.close()
+        self.twin = self._make()
+        self.twin.start()
+        return True
+
+    def close(self) -> None:
+        """Let go of everything, and switch the twin off. Safe to call twice."""
+        super().close()
+        self.twin.close()
+
+
+class VirtualBoard(OnTwin, ProbeBoard):
+    """The software twin, behind the same pyOCD and pyserial as a real board."""
 
     vanish_s = 0.0
 
     def __init__(
         self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = (), *, unlock: bool = False
     ) -> None:
-        twin = device.kind.twin
-        if twin not in _VIRTUAL_BOARDS:
-            raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
         self.holds = holds
-        self._make = partial(_VIRTUAL_BOARDS[twin], device.name, faults=faults, link=device.link)
+        self._make = partial(_virtual(device), device.name, faults=faults, link=device.link)
         with ExitStack() as undo:
-            self.twin: VirtualNrf52840 = undo.enter_context(self._make())
+            self.twin = undo.enter_context(self._make())
             uid, port = self.twin.probe_uid, self.twin.port
             super().__init__(device.name, device.kind, "virtual", uid, port, device.link, unlock=unlock)
             undo.pop_all()
@@ -58,20 +99,7 @@ class VirtualBoard(ProbeBoard):
 
     def crash_report(self) -> str | None:
         """Say why the firmware stopped; the twin knows of more ways to stop than a CPU has."""
-        crash = self.twin.crash
-        if crash is not None and crash.kind in ("misuse", "emulator limit"):
-            return f"the virtual board stopped at PC 0x{crash.pc:08X}: {crash.text}"
-        return super().crash_report()
-
-    @property
-    def counter_description(self) -> str | None:
-        """How the twin counts instructions, in words."""
-        return self.twin.counter_description
-
-    @property
-    def ended(self) -> bool:
-        """Whether the twin has failed inside, which no reset of its chip can mend."""
-        return self.twin.failure is not None
+        return self._stopped() or super().crash_report()
 
     def reconnect(self) -> None:
         """Let go of probe and port, and open them again; a twin that has failed is replaced by another one.
@@ -79,19 +107,52 @@ class VirtualBoard(ProbeBoard):
         Raises:
             ProbeError: the probe is gone.
         """
-        if self.ended:
-            self.notes.append(f"the virtual board failed inside ({self.twin.failure!r}), so another one was started")
-            self.let_go()
-            self.twin.close()
-            self.twin = self._make()
-            self.twin.start()
+        if self._renew():
             self.probe_uid, self.port = self.twin.probe_uid, self.twin.port
         super().reconnect()
 
-    def close(self) -> None:
-        """Let go of probe and port, and switch the twin off. Safe to call twice."""
-        super().close()
-        self.twin.close()
+
+class VirtualPortBoard(OnTwin, PortBoard):
+    """The software twin on nothing but its USB cable: Arduino's bootloader flashes it, as it does a real board."""
+
+    def __init__(self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = ()) -> None:
+        self._make = partial(_virtual(device), device.name, faults=faults, link=device.link, bootloader=True)
+        with ExitStack() as undo:
+            self.twin = undo.enter_context(self._make())
+            self._await_port(device.name)
+            super().__init__(device, self._seen, holds, "virtual")
+            undo.pop_all()
+
+    def _await_port(self, name: str) -> None:
+        deadline = time.monotonic() + _BOOT_S
+        while not self.twin.port:
+            if time.monotonic() >= deadline:
+                raise LinkError(f"{name}: the virtual board doesn't join the bus; {self.twin.crash}")
+            time.sleep(_POLL_S)
+
+    def _seen(self) -> Port:
+        """Return what a computer would list of the twin's port."""
+        path, identity = self.twin.port, self.twin.usb_identity
+        if not path or identity is None:
+            raise LinkError(f"{self.twin.name}: there is no USB port; the firmware has not joined the bus")
+        return Port.of_usb(path, identity[:2], identity[2])
+
+    def crash_report(self) -> str | None:
+        """Say why the firmware stopped, if the twin knows; like a real one, it has no probe to ask through."""
+        return self._stopped() or super().crash_report()
+
+    def reconnect(self) -> None:
+        """Let go of the port, and replace a twin that has failed."""
+        if self._renew():
+            self._await_port(self.name)
+        super().reconnect()
+
+
+def _virtual(device: Device) -> type[VirtualNrf52840]:
+    twin = device.kind.twin
+    if twin not in _VIRTUAL_BOARDS:
+        raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
+    return _VIRTUAL_BOARDS[twin]
 
 
 def open_board(
@@ -126,7 +187,11 @@ def open_board(
         holds = take_all(leases_of(device, backend), patience, undo)
         board: OpenBoard
         if backend == "virtual":
-            board = VirtualBoard(device, faults, holds, unlock=unlock)
+            board = (
+                VirtualPortBoard(device, faults, holds)
+                if device.flasher == "arduino"
+                else VirtualBoard(device, faults, holds, unlock=unlock)
+            )
         elif device.probe is None:
             board = PortBoard(device, holds=holds)
         else:

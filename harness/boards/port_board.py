@@ -1,20 +1,22 @@
-"""A real board without a debug probe: a serial port, and a program that flashes it."""
+"""A board without a debug probe: a serial port, and what flashes it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.boards.base import Board
-from harness.boards.discover import find_port
+from harness.boards.discover import find_port, refuse_bootloader
 from harness.boards.flashers import make_flasher
 from harness.boards.hardware import power_of
 from harness.boards.serial_stream import REOPEN_S, SerialStream, reopen
+from harness.boards.usb_stream import VANISH_S, UsbStream
 from harness.errors import BoardError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.boards.base import Hold
+    from harness.boards.base import Backend, Hold
+    from harness.boards.discover import Port
     from harness.config import Device
     from harness.image.elf import Image
 
@@ -24,8 +26,9 @@ class PortBoard(Board):
 
     Args:
         device: as configured, with a flasher that needs no probe.
-        locate: finds the path of its serial port; None looks for the port that devices.yaml describes.
+        find: finds its serial port; None looks for the port that devices.yaml describes.
         holds: what keeps other runs from its port.
+        backend: `hardware`, or `virtual` for the software twin.
 
     Raises:
         ConfigError: its flasher needs a probe.
@@ -34,22 +37,36 @@ class PortBoard(Board):
 
     reads_memory = False
 
-    def __init__(self, device: Device, locate: Callable[[], str] | None = None, holds: tuple[Hold, ...] = ()) -> None:
-        super().__init__(device.name, device.kind, "hardware")
+    def __init__(
+        self,
+        device: Device,
+        find: Callable[[], Port] | None = None,
+        holds: tuple[Hold, ...] = (),
+        backend: Backend = "hardware",
+    ) -> None:
+        super().__init__(device.name, device.kind, backend)
         self._lines = device.serial
-        self._locate = locate or (lambda: find_port(device).path)
-        self._flasher = make_flasher(device, self._locate)
-        self._stream: SerialStream | None = None
+        self._over = device.link
+        self._find = find or (lambda: find_port(device))
+        self._flasher = make_flasher(device, self._find)
+        self._stream: SerialStream | UsbStream | None = None
         self._written: Image | None = None
+        self._by_place = device.port is not None and device.port.serial is None
         self.power = power_of(device)
         self.holds = holds
-        self.port = self._locate()
+        self.port = self._find().path
+
+    def _locate(self) -> str:
+        """Find the port at which the firmware answers."""
+        port = self._find()
+        refuse_bootloader(self.name, port)
+        return port.path
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Program an image; that it is in flash is known only when the firmware reports its build id."""
         self.adopt(image)
         self._written = None
-        self._without_port(lambda: self._flasher.flash(image))
+        self._without_port(lambda: self._flasher.flash(image, progress))
         self._written = image
         if progress is not None:
             progress(1.0)
@@ -57,8 +74,11 @@ class PortBoard(Board):
     def contains(self, image: Image) -> bool:
         """Whether an image is what this run wrote last: its flash can't be read, so nothing else is believed.
 
-        Once the port or the power was gone, it may be another board, and nothing is.
+        Once the port or the power was gone, it may be another board, and nothing is. A port of USB goes at each reset;
+        it is the same board if it has the same serial number.
         """
+        if self._over == "usb" and self._by_place:
+            return False
         return self._written is not None and self._written.segments == image.segments
 
     def reset(self) -> None:
@@ -76,13 +96,17 @@ class PortBoard(Board):
             stream.resume(self._locate)
             self.port = stream.port
 
-    def link(self) -> SerialStream:
+    def link(self) -> SerialStream | UsbStream:
         """Return the serial line; it stays valid when a reset closes the port and it comes back."""
+        if self._over == "usb":
+            if self._stream is None:
+                self._stream = UsbStream(self.name, self._locate, self._lines, self.guard, VANISH_S)
+            return self._stream
         if self._stream is not None and self._stream.gone:
             self.let_go()
         if self._stream is None:
-            self._stream = reopen(self.name, self._locate, self.kind.baud, self._lines, self.guard, patience=REOPEN_S)
-            self.port = self._stream.port
+            stream = reopen(self.name, self._locate, self.kind.baud, self._lines, self.guard, patience=REOPEN_S)
+            self._stream, self.port = stream, stream.port
         return self._stream
 
     def read_memory(self, address: int, size: int) -> bytes:

@@ -65,5 +65,5 @@ class CommandFlasher(Model):
 
 #: What carries inputs and outputs: the UART's pins, the board's own USB, or the debug probe.
 LinkKind = Literal["uart", "usb", "probe"]
-#: What writes a board's flash.
-Flasher = Literal["pyocd", "bossac"] | CommandFlasher
+#: What writes a board's flash: a debug probe, Arduino's bootloader over the board's own USB, or any program.
+Flasher = Literal["pyocd", "arduino"] | CommandFlasher

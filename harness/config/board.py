@@ -66,7 +66,7 @@ class KindEntry(Model):
     twin: str | None = None
     part: Part | None = None
     chip_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    port_flasher: Literal["bossac"] | None = None
+    port_flasher: Literal["arduino"] | None = None
     build: Build | None = None
 
 

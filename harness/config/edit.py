@@ -38,7 +38,7 @@ def device_yaml(name: str, entry: Mapping[str, Any], comments: Mapping[str, str]
         if isinstance(value, dict):
             text = "{" + ", ".join(f"{part}: {_quoted(word)}" for part, word in value.items()) + "}"
         else:
-            text = _plain(value) if key == "kind" else _quoted(value)
+            text = _plain(value) if key in ("kind", "link", "flasher") else _quoted(value)
         comment = "".join(letter for letter in comments.get(key, "") if letter.isprintable())
         lines.append(" " * (indent + _INDENT) + f"{key}: {text}" + (f"  # {comment}" if comment else ""))
     return "\n".join(lines) + "\n"

@@ -69,6 +69,8 @@ class _DeviceEntry(_DeviceKeys):
     def _current(cls, data: object) -> object:
         if isinstance(data, dict) and "place" in data:
             raise ValueError('"place" is gone: `labgrid: PLACE` names the place in labgrid, and says that it has one')
+        if isinstance(data, dict) and data.get("flasher") == "bossac":
+            raise ValueError('"flasher: bossac" is now "flasher: arduino", with "link: usb", and needs no program')
         return data
 
     @model_validator(mode="after")
@@ -81,6 +83,8 @@ class _DeviceEntry(_DeviceKeys):
             )
         if self.link == "probe" and self.probe is None and self.port is not None:
             raise ValueError('"link: probe" needs "probe", the unique id of the debug probe; it uses no "port"')
+        if self.flasher == "arduino" and self.link != "usb":
+            raise ValueError('"flasher: arduino" goes over the board\'s own USB: add "link: usb"')
         probe_address(self.probe)
         self._check_url()
         if self.faults and self.backend != "virtual":
@@ -98,8 +102,6 @@ class _DeviceEntry(_DeviceKeys):
             )
         if self.port.url.startswith("socket:") and self.serial != SerialLines():
             raise ValueError('a socket:// port has no control lines for "serial" to set; rfc2217:// has')
-        if self.flasher == "bossac":
-            raise ValueError('bossac needs a port of this computer; name a "probe" or another "flasher"')
         if self.power_cycle is not None and self.probe is None:
             raise ValueError(
                 '"power_cycle" needs a "probe" where "port" is on another computer, to see the board vanish'
@@ -114,7 +116,7 @@ class Device(_DeviceKeys):
     Both may be on another computer: `probe` as `remote:HOST:PORT`, which `pyocd server` offers, `port` as a `url`.
     `link` is what carries inputs and outputs: `port` is the UART's adapter, or the board's own USB; or it is the probe,
     and there need be no port.
-    `flasher` writes its flash; without a probe that is `bossac` or a command.
+    `flasher` writes its flash; without a probe that is `arduino`, over the board's own USB, or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.
     `backend` is `virtual` for an emulated board that runs share like a real one, one at a time; `faults` are what goes

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
 
     from harness.boards.base import Board
-    from harness.boards.opening import VirtualBoard
+    from harness.boards.opening import OnTwin
     from harness.config.power import PowerSupply
     from harness.power.base import Monitor
     from harness.power.serial_monitor import SerialMonitor
@@ -112,7 +112,7 @@ def open_monitor(supply: PowerSupply, board: Board) -> Monitor:
     if supply.simulated:
         if board.backend != "virtual":
             raise PowerError(f"{board.name}: a simulated {supply.monitor} sees virtual boards only, not a real one")
-        return _open_simulated(supply, BoardActivity(cast("VirtualBoard", board).twin, NRF52840, supply.sync_input))
+        return _open_simulated(supply, BoardActivity(cast("OnTwin", board).twin, NRF52840, supply.sync_input))
     if board.backend != "hardware":
         raise PowerError(
             f"{board.name}: the {board.backend} board draws no current that a {supply.monitor} could measure; "

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.boards.opening import VirtualBoard
+from harness.boards.opening import OnTwin
 from harness.boards.start_image import start_image
 from harness.errors import ConfigError
 from harness.link.client import Link
@@ -52,7 +52,7 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
         ConfigError: the board can't count by address.
         HilError: the image can't be flashed or started.
     """
-    if not isinstance(board, VirtualBoard):
+    if not isinstance(board, OnTwin):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     info = start_image(board, image, link, force=False)
@@ -78,7 +78,7 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
     return FunctionProfile(tuple(rows), sum(ticks) / len(ticks))
 
 
-def _by_function(board: VirtualBoard, image: Image) -> Counter[str]:
+def _by_function(board: OnTwin, image: Image) -> Counter[str]:
     """Instructions since power-on, by function."""
     blocks = board.twin.profile()
     totals: Counter[str] = Counter()

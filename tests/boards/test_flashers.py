@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import termios
 import threading
-import tty
 
 import pytest
 from serial.tools import list_ports
@@ -15,8 +13,9 @@ from serial.urlhandler import protocol_loop
 
 from fakes.stale_image import zero_weights
 from harness.boards.backends import choose_backend
+from harness.boards.discover import Port
 from harness.boards.firmware_files import binary, intel_hex
-from harness.boards.flashers import Bossac, make_flasher, run_tool
+from harness.boards.flashers import make_flasher, run_tool
 from harness.boards.hardware import HardwareBoard
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
@@ -57,6 +56,11 @@ def device(nano33, flasher):
     return nano33.model_copy(update={"name": "bench", "flasher": flasher, "port": PortMatch(serial="42")})
 
 
+def at(path):
+    """Return what finds a port at a path."""
+    return lambda: Port(path, "", "42", None)
+
+
 def command(words, **keys):
     return CommandFlasher.model_validate({"command": words, **keys})
 
@@ -85,7 +89,7 @@ def test_placeholders(image, nano33, tool, tmp_path):
         "flasher", f'#!/bin/sh\nprintf "%s\\n" "$@" > {log}\ncp "$2" {tmp_path}/seen.bin\ncp "$3" {tmp_path}/seen.hex\n'
     )
     spec = command("flasher {image} {bin} {hex} --to={port} '{uid} $HOME;'")
-    make_flasher(device(nano33, spec), lambda: "/dev/ttyACM7", "0240").flash(image)
+    make_flasher(device(nano33, spec), at("/dev/ttyACM7"), "0240").flash(image)
     words = log.read_text().splitlines()
     assert words[0] == str(image.path)
     assert words[3:] == ["--to=/dev/ttyACM7", "0240 $HOME;"]
@@ -119,57 +123,6 @@ def test_program_that_is_not_there():
         run_tool("bench", ["no-such-flasher"], 1)
 
 
-def seen(*names):
-    """Return what finds the port: one name after the other, None while it is away; the last one stays."""
-    left = list(names)
-
-    def locate():
-        name = left.pop(0) if len(left) > 1 else left[0]
-        if name is None:
-            raise LinkError("away")
-        return name
-
-    return locate
-
-
-def test_bossac_after_a_touch(image, nano33, tool, tmp_path):
-    log = tmp_path / "log"
-    tool("bossac", f'#!/bin/sh\necho "$@" > {log}\ncp "$6" {tmp_path}/seen.bin\n')
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    locate = seen(os.ttyname(slave), os.ttyname(slave), None, None, "/dev/ttyACM9")
-    Bossac(device(nano33, "bossac"), locate).flash(image)
-    assert termios.tcgetattr(slave)[5] == termios.B1200
-    os.close(master)
-    os.close(slave)
-    words = log.read_text().split()
-    assert words[:5] == ["--port=ttyACM9", "-U", "-i", "-e", "-w"]
-    assert words[6] == "-R"
-    assert (tmp_path / "seen.bin").read_bytes() == binary(image, nano33.kind)
-
-
-def test_bossac_resets_through_the_bootloader(nano33, tool, tmp_path):
-    log = tmp_path / "log"
-    tool("bossac", f'#!/bin/sh\necho "$@" > {log}\n')
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    locate = seen(os.ttyname(slave), os.ttyname(slave), None, "/dev/ttyACM9")
-    Bossac(device(nano33, "bossac"), locate).reset()
-    assert termios.tcgetattr(slave)[5] == termios.B1200
-    os.close(master)
-    os.close(slave)
-    assert log.read_text().split() == ["--port=ttyACM9", "-U", "-R"]
-
-
-def test_bossac_that_fails_names_the_board(nano33, image, tool):
-    tool("bossac", "#!/bin/sh\necho No device found on ttyACM9\nexit 1\n")
-    master, slave = os.openpty()
-    with pytest.raises(FlashError, match=r"bench: `bossac .*` ended with code 1\. .*No device found on ttyACM9"):
-        Bossac(device(nano33, "bossac"), lambda: os.ttyname(slave), vanish=0.1).flash(image)
-    os.close(master)
-    os.close(slave)
-
-
 @pytest.mark.parametrize(("dtr", "rts"), [(None, None), (True, False), (False, True), (False, False)])
 def test_a_reset_by_dtr_and_rts_begins_and_ends_as_the_board_has_them(nano33, monkeypatch, dtr, rts):
     changes = []
@@ -180,7 +133,7 @@ def test_a_reset_by_dtr_and_rts_begins_and_ends_as_the_board_has_them(nano33, mo
             lambda port, line=line: changes.append((line, getattr(port, f"_{line}_state"))),
         )
     board = device(nano33, command("flasher")).model_copy(update={"serial": SerialLines(dtr=dtr, rts=rts)})
-    make_flasher(board, lambda: "loop://").reset()
+    make_flasher(board, at("loop://")).reset()
     for line, idle in (("dtr", dtr is not False), ("rts", rts is not False)):
         assert [state for name, state in changes if name == line] == [idle, not idle, idle]
 
@@ -188,23 +141,14 @@ def test_a_reset_by_dtr_and_rts_begins_and_ends_as_the_board_has_them(nano33, mo
 def test_a_port_without_control_lines_asks_for_a_reset_command(nano33):
     master, slave = os.openpty()
     with pytest.raises(LinkError, match=r"bench: DTR and RTS of /dev/\S+ can't be switched .* Give a `reset` command"):
-        make_flasher(device(nano33, command("flasher")), lambda: os.ttyname(slave)).reset()
-    os.close(master)
-    os.close(slave)
-
-
-def test_bootloader_that_does_not_appear(image, nano33):
-    master, slave = os.openpty()
-    locate = seen(os.ttyname(slave), os.ttyname(slave), None)
-    with pytest.raises(FlashError, match=r"bench: .* vanished after the touch .* no port came back in 0.2 s"):
-        Bossac(device(nano33, "bossac"), locate, patience=0.2).flash(image)
+        make_flasher(device(nano33, command("flasher")), at(os.ttyname(slave))).reset()
     os.close(master)
     os.close(slave)
 
 
 def test_pyocd_needs_a_probe(nano33):
     with pytest.raises(ConfigError, match="no probe is configured"):
-        PortBoard(device(nano33, "pyocd"), lambda: "/dev/ttyACM0")
+        PortBoard(device(nano33, "pyocd"), at("/dev/ttyACM0"))
 
 
 def test_with_a_probe_what_a_program_flashed_is_read_back(nano33, image, tool, monkeypatch):
@@ -224,7 +168,7 @@ def test_with_a_probe_what_a_program_flashed_is_read_back(nano33, image, tool, m
 
 
 def test_port_that_is_not_attached_is_no_hardware(nano33):
-    backend, why = choose_backend(device(nano33, "bossac"), "auto")
+    backend, why = choose_backend(device(nano33, "arduino"), "auto")
     assert (backend, "USB serial number 42" in why) == ("virtual", True)
 
 
@@ -279,10 +223,10 @@ def test_without_a_probe_only_what_this_run_has_written_is_believed(programmer, 
         asked.clear()
         return board.flashing, done
 
-    with PortBoard(device(nano33, spec), lambda: twin.port) as board:
+    with PortBoard(device(nano33, spec), lambda: Port(twin.port, "", "42", None)) as board:
         start_image(board, image, Link(board.link(), board.name))
     asked.clear()
-    with PortBoard(device(nano33, spec), lambda: twin.port) as board:
+    with PortBoard(device(nano33, spec), lambda: Port(twin.port, "", "42", None)) as board:
         assert start(board, image) == ("written", ["write", "reset"])
         assert start(board, image) == ("kept", ["reset"])
         assert start(board, stale) == ("written", ["write", "reset"])  # the fake writes its image all the same
@@ -299,7 +243,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_handed_to_a_flash_program(
     read = load_image(path)
     zero_weights(image.path, path)
     tool("flasher", "#!/bin/sh\nexit 0\n")
-    flasher = make_flasher(device(nano33, command("flasher {image}")), lambda: "/dev/ttyACM0")
+    flasher = make_flasher(device(nano33, command("flasher {image}")), at("/dev/ttyACM0"))
     with pytest.raises(FlashError, match=r"model.elf has changed since it was read"):
         flasher.flash(read)
 
@@ -308,7 +252,7 @@ def test_a_file_that_changed_since_it_was_read_is_not_handed_to_a_flash_program(
 def test_a_case_on_a_board_without_a_probe(programmer, nano33, suite, tmp_path, image):
     twin, asked = programmer
     spec = command("flasher write {bin}", reset="flasher reset")
-    with PortBoard(device(nano33, spec), lambda: twin.port) as board:
+    with PortBoard(device(nano33, spec), lambda: Port(twin.port, "", "42", None)) as board:
         with Run.create(tmp_path / "results", {"seed": 0}) as run:
             rows = [run_case(board, suite, suite.variant("int8"), suite.load_data(5), run) for _ in range(2)]
         with pytest.raises(BoardError, match="can't be read without a debug probe"):

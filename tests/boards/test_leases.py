@@ -59,7 +59,7 @@ def lab_file(tmp_path):
 
 
 def port_device(nano33, **match):
-    return nano33.model_copy(update={"name": "bench", "flasher": "bossac", "port": PortMatch(**match)})
+    return nano33.model_copy(update={"name": "bench", "flasher": "arduino", "port": PortMatch(**match)})
 
 
 # ---- which lease

@@ -6,6 +6,7 @@ import pytest
 from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.opening import open_board
+from harness.boards.probe import ProbeBoard
 from harness.errors import BoardError, FlashError, ImageError, LinkError, ProbeError
 from harness.link.client import Link
 
@@ -94,7 +95,7 @@ def test_closed_board_lets_go_of_everything(nano33):
     board.close()
     board.close()
     with pytest.raises(ProbeError, match=r"again: .*(is not attached|unknown debug probe type)"):
-        type(board).__mro__[1]("again", nano33.kind, "virtual", board.probe_uid, port)
+        ProbeBoard("again", nano33.kind, "virtual", board.probe_uid, port)
 
 
 def test_port_that_is_not_there(board):

@@ -162,7 +162,7 @@ def test_however_an_address_is_written_it_is_one_lock(tmp_path):
         ("probe: 'remote:lab:port'", 'write "remote:HOST" or "remote:HOST:PORT"'),
         ("probe: '1', link: usb, port: {url: 'socket://lab:1'}", '"link: usb" needs a port of this computer'),
         ("probe: '1', port: {url: 'socket://lab:1'}, serial: {dtr: true}", "rfc2217:// has"),
-        ("flasher: bossac, port: {url: 'socket://lab:1'}", "bossac needs a port of this computer"),
+        ("flasher: arduino, port: {url: 'socket://lab:1'}", 'add "link: usb"'),
     ],
 )
 def test_what_cannot_be_meant(tmp_path, keys, words):

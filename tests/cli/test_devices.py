@@ -16,8 +16,9 @@ from harness.cli import main
 from harness.config import Lab
 from harness.errors import LinkError, ProbeError
 
-DAPLINK, NANO, BRIDGE, DEBUG_PROBE, JLINK = (
+DAPLINK, NANO, BOOTLOADER, BRIDGE, DEBUG_PROBE, JLINK = (
     (0x0D28, 0x0204),
+    (0x2341, 0x805A),
     (0x2341, 0x005A),
     (0x0403, 0x6001),
     (0x2E8A, 0x000C),
@@ -83,6 +84,7 @@ def test_an_external_probe_is_paired_if_there_is_only_one_port(hil, bus, tmp_pat
     assert "Added to devices.yaml" in output
     device = only_device(tmp_path)
     assert (device.name, device.probe, device.port.serial) == ("bench", "683012345", "NANO1")
+    assert (device.link, device.flasher) == ("usb", "pyocd")
     assert find_probe(device).uid == "683012345"
     assert find_port(device).path == "/dev/ttyACM0"
 
@@ -180,13 +182,19 @@ def test_a_board_without_a_probe_is_added_with_what_flashes_it(hil, bus, tmp_pat
     added(hil)
     devices = Lab.load(tmp_path / "devices.yaml").devices
     assert [(device.name, device.probe, device.flasher) for device in devices] == [
-        ("nano33-a", None, "bossac"),
-        ("nano33-b", None, "bossac"),
+        ("nano33-a", None, "arduino"),
+        ("nano33-b", None, "arduino"),
     ]
     assert [find_port(device).path for device in devices] == ["/dev/ttyACM0", "/dev/ttyACM1"]
     assert choose_backend(devices[0], "auto")[0] == "hardware"
     with open_board(devices[1], "hardware") as board:
         assert (board.port, board.reads_memory) == ("/dev/ttyACM1", False)
+    bus.unplug_all()
+    bus.plug("1-4", BOOTLOADER, f"{0:016}NANO1", tty=["ttyACM5"])  # the same board, as no firmware on it uses USB
+    assert find_port(devices[0]).path == "/dev/ttyACM5"
+    assert "nothing to add" in refused(hil)
+    (tmp_path / "devices.yaml").unlink()
+    assert 'port: {serial: "NANO1"}' in added(hil)
     bus.unplug_all()
     assert choose_backend(devices[0], "auto")[0] == "virtual"
 
@@ -196,7 +204,7 @@ def test_a_port_that_tells_nothing_is_a_board_if_the_user_says_so(hil, bus, tmp_
     assert "nothing to add" in refused(hil)
     added(hil, "desk", "--port", "/dev/ttyUSB0")
     device = only_device(tmp_path)
-    assert (device.probe, device.port.serial, device.flasher) == (None, "FT1", "bossac")
+    assert (device.probe, device.port.serial, device.link, device.flasher) == (None, "FT1", "usb", "arduino")
     assert "nothing to add" in refused(hil, "again", "--port", "/dev/ttyUSB0")
 
 

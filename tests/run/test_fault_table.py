@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from fakes.stale_image import zero_weights
+from harness.boards.discover import Port
 from harness.boards.opening import VirtualBoard, open_board
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
+from harness.config.access import CommandFlasher
 from harness.errors import HilError
 from harness.image.elf import load_image
 from harness.link.client import Link
@@ -155,16 +157,16 @@ def with_a_tool_that_writes_another_build(nano33, name):
     """A board without a probe, whose flash program ends well and has written another image than it was given."""
 
     class Tool:
-        def flash(self, _image):
+        def flash(self, _image, _progress):
             probe.flash(prebuilt_image(name))
 
         def reset(self):
             probe.reset()
 
-    device = nano33.model_copy(update={"flasher": "bossac"})
+    device = nano33.model_copy(update={"flasher": CommandFlasher(command=["flasher"])})
     with VirtualNrf52840("nano33") as twin:
         probe = ProbeBoard("programmer", nano33.kind, "virtual", twin.probe_uid, twin.port)
-        with probe, PortBoard(device, lambda: twin.port) as board:
+        with probe, PortBoard(device, lambda: Port(twin.port, "", None, None)) as board:
             board._flasher = Tool()
             yield board
 

@@ -6,14 +6,20 @@
 #include "hil_memory.h"
 
 #define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
+#define SCB_SCR (*(volatile uint32_t *)0xE000ED10u)
+#define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
+#define CCR_STKALIGN (1u << 9) /* the value after reset */
+#define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
 #define SCB_CFSR (*(volatile uint32_t *)0xE000ED28u)
 #define SCB_HFSR (*(volatile uint32_t *)0xE000ED2Cu)
 #define SCB_MMFAR (*(volatile uint32_t *)0xE000ED34u)
 #define SCB_BFAR (*(volatile uint32_t *)0xE000ED38u)
 #define SCB_CPACR (*(volatile uint32_t *)0xE000ED88u)
 #define CPACR_CP10_CP11_FULL (0xFu << 20)
+#define MPU_CTRL (*(volatile uint32_t *)0xE000ED94u)
 
 extern uint32_t __data_start[], __data_end[], __data_load[], __bss_start[], __bss_end[];
+extern uint32_t __stack_begin[];
 extern const uint32_t vectors[];
 
 int main(void);
@@ -21,11 +27,16 @@ void Reset_Handler(void);
 void fault_entry(void);
 void record_fault(const uint32_t *frame);
 
-/* The stack pointer is set here as well as by the vector table, because a bootloader jumps to Reset_Handler. */
+/* What a reset would have set is set here as well, because a bootloader jumps to Reset_Handler: with interrupts unmasked,
+ * maybe on the other stack, and with BASEPRI, which keeps WFI from waking. */
 __attribute__((naked, noreturn)) void Reset_Handler(void)
 {
     __asm volatile("cpsid i\n"
-                   "ldr r0, =__stack_top\n"
+                   "movs r0, #0\n"
+                   "msr basepri, r0\n"
+                   "msr control, r0\n"
+                   "isb\n"
+                   "ldr r0, =__stack_begin\n"
                    "msr msp, r0\n"
                    "b start\n");
 }
@@ -33,8 +44,12 @@ __attribute__((naked, noreturn)) void Reset_Handler(void)
 __attribute__((noreturn, used)) static void start(void)
 {
     SCB_VTOR = (uint32_t)vectors;
+    SCB_SCR = 0;
+    SCB_CCR = CCR_STKALIGN;
+    SCB_SHCSR = 0;
+    MPU_CTRL = 0;
     SCB_CPACR |= CPACR_CP10_CP11_FULL;
-    __asm volatile("dsb\nisb" ::: "memory");
+    __asm volatile("dsb\nisb\nvmsr fpscr, %0" ::"r"(0) : "memory");
     for (uint32_t *to = __data_start, *from = __data_load; to < __data_end;) {
         *to++ = *from++;
     }
@@ -55,7 +70,7 @@ __attribute__((naked)) void fault_entry(void)
                    "ite eq\n"
                    "mrseq r0, msp\n"
                    "mrsne r0, psp\n"
-                   "ldr r1, =__stack_top\n"
+                   "ldr r1, =__stack_begin\n"
                    "msr msp, r1\n"
                    "b record_fault\n");
 }
@@ -77,7 +92,7 @@ void record_fault(const uint32_t *frame)
 }
 
 __attribute__((section(".vectors"), used)) const uint32_t vectors[16] = {
-    (uint32_t)__stack_top,
+    (uint32_t)__stack_begin,
     (uint32_t)Reset_Handler,
     (uint32_t)fault_entry, /* NMI */
     (uint32_t)fault_entry, /* HardFault */

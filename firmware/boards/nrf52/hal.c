@@ -12,15 +12,17 @@
 
 #define CLOCK_TASKS_HFCLKSTART REG(0x40000000u)
 #define CLOCK_EVENTS_HFCLKSTARTED REG(0x40000100u)
+#define POWER_INTENCLR REG(0x40000308u)
 #define POWER_RESETREAS REG(0x40000400u)
 #define POWER_DCDCEN REG(0x40000578u)
 #define FICR_DEVICEID0 REG(0x10000060u)
 #define FICR_DEVICEID1 REG(0x10000064u)
 #define NVMC_ICACHECNF REG(0x4001E540u)
 
-#define PWM0_TASKS_STOP REG(0x4001C004u)
-#define PWM0_ENABLE REG(0x4001C500u)
+#define PWM_TASKS_STOP(base) REG((base) + 0x004u)
+#define PWM_ENABLE(base) REG((base) + 0x500u)
 #define RTC1_TASKS_STOP REG(0x40011004u)
+#define GPIOTE_INTENCLR REG(0x40006308u)
 
 #define RNG_TASKS_START REG(0x4000D000u)
 #define RNG_TASKS_STOP REG(0x4000D004u)
@@ -30,11 +32,14 @@
 #define UARTE_TASKS_STARTRX REG(0x40002000u)
 #define UARTE_TASKS_STOPRX REG(0x40002004u)
 #define UARTE_TASKS_STARTTX REG(0x40002008u)
+#define UARTE_TASKS_STOPTX REG(0x4000200Cu)
 #define UARTE_EVENTS_ENDRX REG(0x40002110u)
 #define UARTE_EVENTS_ENDTX REG(0x40002120u)
 #define UARTE_EVENTS_ERROR REG(0x40002124u)
 #define UARTE_EVENTS_RXTO REG(0x40002144u)
 #define UARTE_EVENTS_RXSTARTED REG(0x4000214Cu)
+#define UARTE_EVENTS_TXSTOPPED REG(0x40002158u)
+#define UARTE_SHORTS REG(0x40002200u)
 #define UARTE_INTENSET REG(0x40002304u)
 #define UARTE_INTENCLR REG(0x40002308u)
 #define UARTE_ERRORSRC REG(0x40002480u)
@@ -80,15 +85,15 @@
 
 #define NVIC_ISER0 REG(0xE000E100u)
 #define NVIC_ICER(n) REG(0xE000E180u + 4u * (n))
-#define NVIC_ICPR0 REG(0xE000E280u)
+#define NVIC_ICPR(n) REG(0xE000E280u + 4u * (n))
 #define SYSTICK_CSR REG(0xE000E010u)
 #define DEMCR REG(0xE000EDFCu)
 #define DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL REG(0xE0001000u)
 #define DWT_CYCCNT REG(0xE0001004u)
 
-/* Boots since power-up; starts at whatever the RAM holds. */
-__attribute__((section(".noinit"))) static uint32_t boots;
+/* Boots since power-up; starts at whatever the RAM holds. The linker script says where. */
+extern uint32_t __boots;
 
 /* Where the last bytes came from, and where answers go. */
 enum line { BY_UART, BY_USB, BY_PROBE };
@@ -132,20 +137,49 @@ static void sleep_until_event(void)
         UARTE_ERRORSRC = UARTE_ERRORSRC;
         clear(&UARTE_EVENTS_ERROR);
     }
-    NVIC_ICPR0 = 1u << UARTE_IRQ | 1u << DOORBELL_IRQ;
+    NVIC_ICPR(0) = 1u << UARTE_IRQ | 1u << DOORBELL_IRQ;
 }
 
-/* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping; its PWM
- * would go on reading RAM beside the inference. */
+/* Starts a task, and waits for the event that says that it is done. Bounded, because where nothing runs none comes. */
+static void finish(volatile uint32_t *task, volatile uint32_t *event)
+{
+    clear(event);
+    *task = 1;
+    for (uint32_t i = 0; i < 100000u && *event == 0; ++i) {
+    }
+    clear(event);
+}
+
+static void stop_uart(void)
+{
+    finish(&UARTE_TASKS_STOPRX, &UARTE_EVENTS_RXTO);
+}
+
+/* What a bootloader has left enabled would be pending for ever, masked as it is, and keep WFI from sleeping; what it has
+ * left running would go on reading and writing RAM. Arduino's leaves UARTE0 receiving, PWM0 to PWM3, RTC1 and an
+ * interrupt of GPIOTE. */
 static void silence_bootloader(void)
 {
+    static const uint32_t pwm[] = {0x4001C000u, 0x40021000u, 0x40022000u, 0x4002D000u};
     SYSTICK_CSR = 0;
-    PWM0_TASKS_STOP = 1;
-    PWM0_ENABLE = 0;
+    for (uint32_t n = 0; n < sizeof pwm / sizeof *pwm; ++n) {
+        PWM_TASKS_STOP(pwm[n]) = 1;
+        PWM_ENABLE(pwm[n]) = 0;
+    }
     RTC1_TASKS_STOP = 1;
+    GPIOTE_INTENCLR = 0xFFFFFFFFu;
+    POWER_INTENCLR = 0xFFFFFFFFu;
     UARTE_INTENCLR = 0xFFFFFFFFu;
-    NVIC_ICER(0) = 0xFFFFFFFFu;
-    NVIC_ICER(1) = 0xFFFFFFFFu;
+    UARTE_SHORTS = 0;
+    if (UARTE_ENABLE != 0) {
+        stop_uart();
+        finish(&UARTE_TASKS_STOPTX, &UARTE_EVENTS_TXSTOPPED);
+        UARTE_ENABLE = 0;
+    }
+    for (uint32_t n = 0; n < 2; ++n) {
+        NVIC_ICER(n) = 0xFFFFFFFFu;
+        NVIC_ICPR(n) = 0xFFFFFFFFu;
+    }
 }
 
 static void start_clocks(void)
@@ -178,7 +212,6 @@ static void start_uart(void)
     GPIO_DIRSET(PIN_HIGH) = BIT(PIN_HIGH);
 #endif
     GPIO_PIN_CNF(PIN_RX) = PIN_CNF_INPUT_PULLUP;
-    UARTE_ENABLE = 0;
     UARTE_PSEL_TXD = PIN_TX;
     UARTE_PSEL_RXD = PIN_RX;
     UARTE_PSEL_RTS = DISCONNECTED;
@@ -186,6 +219,10 @@ static void start_uart(void)
     UARTE_BAUDRATE = BAUD_1M;
     UARTE_CONFIG = 0; /* 8N1, no flow control */
     UARTE_ENABLE = 8;
+    UARTE_ERRORSRC = UARTE_ERRORSRC; /* written ones clear; of what has come before, nothing is ours */
+    clear(&UARTE_EVENTS_ERROR);
+    clear(&UARTE_EVENTS_ENDRX);
+    clear(&UARTE_EVENTS_ENDTX);
     UARTE_INTENSET = INT_ENDRX | INT_ENDTX | INT_ERROR | INT_RXTO;
     NVIC_ISER0 = 1u << UARTE_IRQ;
 }
@@ -194,7 +231,7 @@ void hal_init(void)
 {
     reset_reason = POWER_RESETREAS;
     POWER_RESETREAS = reset_reason; /* written ones clear */
-    ++boots;
+    ++__boots;
     silence_bootloader();
     start_clocks();
     GPIO_OUTCLR(PIN_SYNC) = BIT(PIN_SYNC);
@@ -204,7 +241,7 @@ void hal_init(void)
     DWT_CTRL |= 1u;
     start_coarse_clock();
     start_uart();
-    hil_mailbox_open(DOORBELL_IRQ, boots * 0x9E3779B9u);
+    hil_mailbox_open(DOORBELL_IRQ, __boots * 0x9E3779B9u);
     NVIC_ISER0 = 1u << DOORBELL_IRQ;
 }
 
@@ -219,15 +256,6 @@ static void arm_uart(void *buffer, uint32_t bytes)
     /* Bytes before RXSTARTED could be lost, so nothing may be granted before it. */
     for (uint32_t i = 0; i < 1000u && UARTE_EVENTS_RXSTARTED == 0; ++i) {
     }
-}
-
-static void stop_uart(void)
-{
-    clear(&UARTE_EVENTS_RXTO);
-    UARTE_TASKS_STOPRX = 1;
-    for (uint32_t i = 0; i < 10000u && UARTE_EVENTS_RXTO == 0; ++i) {
-    }
-    clear(&UARTE_EVENTS_RXTO);
 }
 
 void hal_rx_arm(void *buffer, uint32_t bytes)
@@ -389,7 +417,7 @@ uint32_t hal_counter_hz(void)
 
 uint32_t hal_nonce(void)
 {
-    uint32_t value = boots * 0x9E3779B9u; /* odd, so that it alone differs for 2^32 boots */
+    uint32_t value = __boots * 0x9E3779B9u; /* odd, so that it alone differs for 2^32 boots */
     RNG_TASKS_START = 1;
     for (uint32_t byte = 0; byte < 4; ++byte) {
         clear(&RNG_EVENTS_VALRDY);

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
+from harness.boards.virtual.arduino_bootloader import USB_IDS, ArduinoBootloader
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.cycles.marks import CycleMarks
 from harness.boards.virtual.debug.dap import DebugPort
@@ -37,6 +39,7 @@ class VirtualNrf52840:
         port: what `serial.serial_for_url` opens; "" while there is none: that of USB comes and goes with the firmware.
         uart_port: the UART's, which is there beside USB, too.
         usb: the computer at the other end of the USB cable; None without a cable.
+        bootloader: what runs before the application after a reset; None if there is nothing.
         chip_id: FICR DEVICEID, from name and seed.
         line: what `port` is the end of; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
@@ -53,6 +56,7 @@ class VirtualNrf52840:
         seed: int = 0,
         port: str = "auto",
         link: Literal["uart", "usb", "probe"] = "uart",
+        bootloader: bool = False,
         native_counter: bool = True,
         faults: Iterable[str | Fault] = (),
     ) -> None:
@@ -64,6 +68,7 @@ class VirtualNrf52840:
             port: "pty", "socket", or "auto" for a pty where there are any.
             link: which connection `port` is: the UART's pins, or a USB cable to the board's own USB. For `probe` there
                 is no port, and nothing is connected to the pins.
+            bootloader: whether there is Arduino's bootloader, which speaks over USB.
             native_counter: False forces the slower instruction counter.
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
 
@@ -80,6 +85,7 @@ class VirtualNrf52840:
         self._port_kind = port
         self._uart: Port | None = None  # where it isn't the port
         self._port = NoPort() if link == "probe" else open_port(port)
+        self._touched_port: Port | None = None
         self.port = self.uart_port = self._port.url
         self.line = uart = Line(self._port, self._wake)
         self.machine = Machine(
@@ -88,6 +94,11 @@ class VirtualNrf52840:
         self.usb: CdcHost | None = None
         if link == "usb":
             self.plug_in()
+        self.bootloader: ArduinoBootloader | None = None
+        if self.usb is not None and bootloader:
+            self.bootloader = ArduinoBootloader(
+                self.machine, self.line, self._usb_changed, self._touched, partial(self.usb.touch, 1200)
+            )
         self.dap = DebugPort(self.machine)
         self._started = self._closed = False
         self.faults: list[ActiveFault] = []
@@ -110,6 +121,20 @@ class VirtualNrf52840:
         if here and self.on_usb_port is not None:
             self.on_usb_port(port.url)
         self._port, self.port = port, port.url
+
+    def _touched(self) -> bool:
+        """Tell once of each port whether a program asks there for the bootloader."""
+        asked = self._port.touched and self._port is not self._touched_port
+        if asked:
+            self._touched_port = self._port
+        return asked
+
+    @property
+    def usb_identity(self) -> tuple[int, int, str] | None:
+        """Vendor, product and serial number of what the computer sees on the cable; None if it sees nothing."""
+        if self.bootloader is not None and self.bootloader.stays:
+            return (*USB_IDS, self.bootloader.serial)
+        return None if self.usb is None else self.usb.identity
 
     def start(self) -> None:
         """Power on, and let pyOCD find the probe."""

@@ -79,10 +79,13 @@ def entry_for(
         if name is not None:
             entry[key] = name
             comments[key] = usb_name(item.usb, item.description)
-    flasher = _port_flasher(lab, kind)
-    if candidate.probe is None and flasher is not None:
+    flasher = _port_flasher(lab, kind) if candidate.probe is None else None
+    if told or flasher == "arduino":
+        entry["link"] = "usb"
+        comments["link"] = "that port is the board's own USB"
+    if flasher is not None:
         entry["flasher"] = flasher
-        comments["flasher"] = "through that port, which the firmware must answer on too"
+        comments["flasher"] = "by the board's bootloader, through the same cable"
     return entry, comments
 
 

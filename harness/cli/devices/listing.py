@@ -141,7 +141,8 @@ def _conclusion(lab: Lab, attached: Attached, configured: Sequence[DeviceMatch])
         return f"Not in devices.yaml: probe {', '.join(unknown)}. Until then `{example}` uses the virtual board."
     if not attached.probes and not any(match.ports for match in configured):
         return (
-            "A serial port is attached, but no debug probe. Without one a board is flashed by bossac or a command of "
-            f"your own (`flasher` in devices.yaml); until one is configured, `{example}` uses the virtual board."
+            "A serial port is attached, but no debug probe. A board with Arduino's bootloader needs none (`flasher: "
+            "arduino`), others a command of your own that flashes them (`flasher` in devices.yaml); until one is "
+            f"configured, `{example}` uses the virtual board."
         )
     return ""

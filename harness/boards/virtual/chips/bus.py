@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.gpio import Gpio, Gpiote
 from harness.boards.virtual.chips.nrf52840 import PAGES, SYSTEM_ROM_TABLE
 from harness.boards.virtual.chips.nvmc import Nvmc
-from harness.boards.virtual.chips.peripheral import Peripheral, Registers
+from harness.boards.virtual.chips.peripheral import Peripheral, Registers, Timed
 from harness.boards.virtual.chips.peripherals import (
     ClockPower,
     CryptoEngine,
@@ -60,7 +60,7 @@ class Bus:
             *(EventGenerator(host, PAGES[base]) for base in range(0x40014000, 0x4001A000, PAGE)),
         ]
         self.pages.update({peripheral.page.base: peripheral for peripheral in modelled})
-        self.timed = [peripheral for peripheral in modelled if type(peripheral).deadline is not Peripheral.deadline]
+        self.timed: list[Timed] = [each for each in modelled if type(each).deadline is not Peripheral.deadline]
         self._read_page, self._reads = 0, 0
 
     def add(self, peripheral: Peripheral) -> None:

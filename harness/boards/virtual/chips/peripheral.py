@@ -59,6 +59,16 @@ class Host(Protocol):
         """Raise an imprecise bus fault before the next block."""
 
 
+class Timed(Protocol):
+    """What does something by itself, as time goes by."""
+
+    def deadline(self) -> float | None:
+        """Return when it next does, in ticks of 16 MHz; None if never."""
+
+    def advance(self) -> None:
+        """Do what is due by now."""
+
+
 class Peripheral:
     """Registers of one page of peripherals. Offsets are those of the product specification.
 

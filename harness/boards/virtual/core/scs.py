@@ -46,7 +46,7 @@ _IDENTITY = {  # Cortex-M4 with FPU
 }
 _RESET = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000, **dict.fromkeys((VTOR, CPACR, CFSR, HFSR, MMFAR, BFAR, SHCSR), 0)}
 #: What can be written of each register that only keeps state; of others, all.
-_WRITABLE = {VTOR: 0x3FFFFF80, CPACR: 0x00F00000, SHCSR: 0x70000, **dict.fromkeys(_IDENTITY, 0)}
+_WRITABLE = {VTOR: 0x3FFFFF80, CPACR: 0x00F00000, SHCSR: 0x70000, **dict.fromkeys(_IDENTITY, 0), MPU_CTRL: 7}
 _CLEARED_BY_ONES = (CFSR, HFSR)
 
 

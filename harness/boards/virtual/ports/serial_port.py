@@ -20,6 +20,10 @@ class Port(Protocol):
 
     url: str
 
+    @property
+    def touched(self) -> bool:
+        """Whether the host has set it to 1200 baud, which asks an Arduino for its bootloader."""
+
     def read(self) -> bytes:
         """Return what the host has sent; b"" if nothing."""
 
@@ -74,6 +78,7 @@ class NoPort:
     """What a line ends at while there is no port: nothing comes, and what is sent is lost."""
 
     url = ""
+    touched = False
 
     def read(self) -> bytes:
         """Return nothing."""
@@ -99,13 +104,20 @@ class PtyPort:
         Raises:
             OSError, ImportError: the system has none.
         """
-        import tty  # noqa: PLC0415 - not on Windows
+        import termios  # noqa: PLC0415 - not on Windows
+        import tty  # noqa: PLC0415 - as above
 
         self._master, self._slave = os.openpty()  # the slave stays open: without it, reads fail when idle
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.url = os.ttyname(self._slave)
+        self._termios = termios
         self._closed = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether the host has set 1200 baud."""
+        return not self._closed and bool(self._termios.tcgetattr(self._slave)[5] == self._termios.B1200)
 
     def read(self) -> bytes:
         """Return what the host has sent."""
@@ -139,6 +151,8 @@ class PtyPort:
 
 class SocketPort:
     """A TCP socket on the loopback interface, for one host at a time; without one, bytes go nowhere."""
+
+    touched = False  # it has no baud rate
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1)
