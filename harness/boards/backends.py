@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, missing_probe, probes_for
 from harness.boards.renode import PLATFORMS, find_renode, require_renode
-from harness.config.remote import REMOTE_PROBE
+from harness.config.remote import REMOTE_PROBE, probe_address
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
         return "hardware", _how_attached(device)
     if wanted == "hardware":
         raise ProbeError(
-            f"{device.name}: {missing}. Connect the board, run `hil devices` to see what the computer finds, and name "
-            "its probe and port in devices.yaml; or use `--backend virtual`, which needs no board"
+            f"{device.name}: {missing}. {_remedy(device)}; or use `--backend virtual`, which needs no board"
         )
     if device.kind.twin is None:
         raise ProbeError(f"{device.name}: {missing}, and {device.kind.title} has no virtual board")
@@ -74,8 +73,14 @@ def _why_no_hardware(device: Device) -> str | None:
     if device.probe is None:
         return "no real board is configured under that name"
     if not matching_probes(device, probes_for(device)):
-        return missing_probe(device).partition("; `hil devices`")[0]
+        return missing_probe(device)[0]
     return None
+
+
+def _remedy(device: Device) -> str:
+    if probe_address(device.probe) is not None:
+        return missing_probe(device)[1]
+    return "Connect the board, run `hil devices` to see what there is, and name its probe and port in devices.yaml"
 
 
 def _how_attached(device: Device) -> str:

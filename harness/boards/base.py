@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from harness.boards.usb_power import UsbPower
     from harness.config import BoardKind
+    from harness.config.access import LinkKind
     from harness.image.elf import Image
     from harness.link.byte_stream import ByteStream
 
@@ -55,6 +56,7 @@ class Board(ABC):
 
     Attributes:
         probe_uid: unique id of its debug probe; empty if it has none.
+        over: what carries inputs and outputs.
         reads_memory: whether `read_memory` works; without a probe the agent's own figures have to do.
         notes: what was done beyond what was asked, for the log.
         flashing: how the image that was started last came to be in flash; None if it isn't.
@@ -63,6 +65,7 @@ class Board(ABC):
     """
 
     probe_uid = ""
+    over: LinkKind = "uart"
     reads_memory = True
     power: UsbPower | None = None
     holds: tuple[Hold, ...] = ()

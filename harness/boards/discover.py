@@ -184,16 +184,14 @@ def matching_ports(device: Device, ports: Sequence[Port]) -> list[Port]:
     ]
 
 
-def missing_probe(device: Device) -> str:
+def missing_probe(device: Device) -> tuple[str, str]:
     """Say that a device's probe isn't there, and what to do."""
     address = probe_address(device.probe)
     if address is None:
-        return f"its probe {device.probe} is not attached; `hil devices` lists what is"
+        return f"its probe {device.probe} is not attached", "`hil devices` lists what is"
     why = why_unreachable(address) or "it was not there a moment ago"
-    return (
-        f"its probe {device.probe} can't be reached: {why}. Does `pyocd server --allow-remote` run there, and "
-        "does a firewall let it through?"
-    )
+    remedy = "Does `pyocd server --allow-remote` run there, and does a firewall let it through?"
+    return f"its probe {device.probe} can't be reached: {why}", remedy
 
 
 def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
@@ -209,7 +207,8 @@ def find_probe(device: Device, probes: Sequence[Probe] | None = None) -> Probe:
     probes = probes_for(device) if probes is None else probes
     found = matching_probes(device, probes)
     if not found:
-        raise ProbeError(f"{device.name}: {missing_probe(device)}")
+        what, remedy = missing_probe(device)
+        raise ProbeError(f"{device.name}: {what}. {remedy}")
     alike = [probe for probe in probes if probe.uid == found[0].uid]
     if len(found) == 1 and len(alike) == 1:
         return found[0]

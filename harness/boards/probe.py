@@ -72,7 +72,7 @@ class ProbeBoard(Board):
         self.probe_uid = probe_uid
         self.port = port
         self._stream: SerialStream | UsbStream | ProbeStream | None = None
-        self._over = over
+        self.over = over
         self._opened = False
         self._swd_hz: int | None = None
         self._unlock = unlock
@@ -178,9 +178,9 @@ class ProbeBoard(Board):
             LinkError: it can't be opened, or isn't back in time.
             ProbeError: the port of USB had vanished, and the probe doesn't reach the board again in time.
         """
-        if self._stream is None and self._over == "usb":
+        if self._stream is None and self.over == "usb":
             self._stream = UsbStream(self.name, self.locate_port, self.lines, self.guard, self.vanish_s)
-        elif self._stream is None and self._over == "probe":
+        elif self._stream is None and self.over == "probe":
             self._stream = ProbeStream(self.name, self._core, self._mailbox, self._translated, self.guard)
         if isinstance(self._stream, ProbeStream):
             return self._stream
@@ -228,7 +228,7 @@ class ProbeBoard(Board):
         Raises:
             ImageError: the image is not for this board, or doesn't answer over its link.
         """
-        if self._over == "probe":
+        if self.over == "probe":
             find_mailbox(self.name, self.kind, image)
         super().adopt(image)
 

@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.boards.base import Board
+    from harness.config.access import LinkKind
     from harness.link.client import Link
     from harness.link.messages import Info
 
 _ECHO_ROUNDS = 16
 _CRC_BYTES = 4
+_OVER: dict[LinkKind, str] = {"usb": " over the board's own USB", "probe": " through the debug probe"}
+#: Why such a link is slower than the UART, and what to do.
+_SLOW: dict[LinkKind, str] = {
+    "usb": "is the board behind a hub, or shares it the bus with others? Plug it into the computer itself",
+    "probe": "a CMSIS-DAP v1 probe moves 64 bytes at a time; newer firmware of it may know v2, else use `link: uart`",
+}
 #: Share of the line's rate below which something is slower than the line: a USB bridge's latency, a wrong baud rate.
 _SLOW_SHARE = 0.5
 _COUNT_SECONDS = 1.0
@@ -47,7 +54,7 @@ def link_findings(board: Board, link: Link, info: Info) -> Iterator[Finding]:
         text = "counter not held against the clock: this image takes its input in parts; give another with --image"
         yield Finding("optional", board.name, text)
     elif board.backend == "hardware":
-        yield judge_clock(board.name, measure_clock(link, info, board.kind.baud))
+        yield judge_clock(board.name, measure_clock(link, info, board.kind.baud if board.over == "uart" else None))
     else:
         yield Finding(
             "optional",
@@ -71,11 +78,21 @@ def _echo(board: Board, link: Link, info: Info) -> Iterator[Finding]:
     remedy = "; check cable, ground and baud rate" if repaired else ""
     text = f"link echoes {total:,} bytes, {repaired} repaired frames{remedy}"
     yield Finding("problem" if repaired else "ok", board.name, text)
-    yield judge_throughput(board.name, board.kind.baud if board.backend == "hardware" else None, size, elapsed)
+    yield judge_throughput(
+        board.name, board.kind.baud if board.backend == "hardware" else None, size, elapsed, board.over
+    )
 
 
-def judge_throughput(name: str, baud: int | None, size: int, elapsed: float) -> Finding:
-    """Hold the speed of `_ECHO_ROUNDS` echoes of `size` bytes against the baud rate, None where there is none."""
+def judge_throughput(name: str, baud: int | None, size: int, elapsed: float, over: LinkKind = "uart") -> Finding:
+    """Hold the speed of `_ECHO_ROUNDS` echoes of `size` bytes against the UART's.
+
+    Args:
+        name: of the board.
+        baud: bits per second of the UART; None on an emulated board, which has none.
+        size: bytes of each echo.
+        elapsed: seconds that all of them took.
+        over: what they went over.
+    """
     # Each echo is an announcement, a CREDIT, and the bytes with header and CRC there and back.
     per_echo = 2 * (size + _CRC_BYTES) + 3 * HEADER_BYTES
     rate = _ECHO_ROUNDS * per_echo / elapsed
@@ -83,6 +100,13 @@ def judge_throughput(name: str, baud: int | None, size: int, elapsed: float) -> 
     if baud is None:
         return Finding("ok", name, f"{text} (an emulated line, which has no baud rate)")
     share = rate * 10 / baud
+    if over != "uart":
+        text += _OVER[over]
+        if share >= 1:
+            return Finding("ok", name, text)
+        return Finding(
+            "optional", name, f"{text}; the UART at {baud:,} baud would carry {baud / 10:,.0f}: {_SLOW[over]}"
+        )
     text += f", {share:.0%} of what {baud:,} baud allow"
     if share > _LATE:
         return Finding("problem", name, f"{text}: the port does not run at the configured baud rate")
@@ -95,10 +119,15 @@ def judge_throughput(name: str, baud: int | None, size: int, elapsed: float) -> 
     return Finding("ok", name, text)
 
 
-def measure_clock(link: Link, info: Info, baud: int) -> ClockSample:
+def measure_clock(link: Link, info: Info, baud: int | None) -> ClockSample:
     """Run batches for about a second, and as many single inferences, whose overhead is the same.
 
     The difference is what the further inferences took, without what loading and asking took.
+
+    Args:
+        link: connected.
+        info: what the firmware announced.
+        baud: bits per second at which a batch's longer answer comes; None where that takes no time worth the name.
     """
     data = bytes(info.input_bytes)
     link.infer(data)
@@ -113,7 +142,8 @@ def measure_clock(link: Link, info: Info, baud: int) -> ClockSample:
             result = link.infer(data, size)
             wall += sign * (time.monotonic() - started)
             ticks += sign * sum(result.ticks)
-    reply = batches * (count - 1) * 4 * 10 / baud  # a batch's answer carries the ticks of each inference
+    # A batch's answer carries the ticks of each inference.
+    reply = batches * (count - 1) * 4 * 10 / baud if baud is not None else 0.0
     return ClockSample(wall - reply, ticks, info.counter_hz)
 
 

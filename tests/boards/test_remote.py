@@ -128,7 +128,7 @@ def test_nobody_there(tmp_path):
     )
     backend, why = choose_backend(far, "auto")
     assert backend == "virtual"
-    assert why.startswith(f"its probe remote:127.0.0.1:{port} can't be reached: Connection refused. Does `pyocd server")
+    assert why.startswith(f"its probe remote:127.0.0.1:{port} can't be reached: Connection refused, and Renode")
     with pytest.raises(ProbeError, match=r"Connection refused.*--allow-remote"):
         choose_backend(far, "hardware")
     with pytest.raises(

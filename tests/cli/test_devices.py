@@ -290,9 +290,9 @@ def test_a_made_up_id_that_cannot_be_placed_is_never_written_down(hil, bus, tmp_
 @pytest.mark.usefixtures("bus")
 def test_emulated_boards_and_those_of_other_computers_can_be_told_apart(hil, tmp_path, monkeypatch):
     monkeypatch.setenv("HIL_HOST", "here")
-    entries = "t: {kind: nano33, backend: virtual}", "a: {kind: nano33, probe: A, host: here}"
+    entries = "t: {kind: nano33, backend: virtual, link: usb}", "a: {kind: nano33, probe: A, host: here}"
     lines = "".join(f"  {entry}\n" for entry in (*entries, "b: {kind: nano33, probe: B, host: there}"))
     (tmp_path / "devices.yaml").write_text(f"devices:\n{lines}")
     rows = {line.split()[0]: line for line in hil("devices").output.splitlines() if line.strip()}
-    assert rows["t"].split() == ["t", "nano33", "virtual", "board", "-", "-", "-"]
+    assert rows["t"].split() == ["t", "nano33", "usb", "virtual", "board", "-", "-", "-"]
     assert ("here (this one)" in rows["a"], " there " in rows["b"]) == (True, True)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.boards.discover import Port
+from harness.boards.discover import Port, Probe
 from harness.boards.usb import UsbDevice
+from harness.cli.doctor.links import configured_links
 from harness.cli.doctor.usb import Places, install_command, rules_file, usb_findings
+from harness.config import Lab
 
 DAPLINK = UsbDevice(0x0D28, 0x0204, 1, 5, "1-1", "AA1", "DAPLink CMSIS-DAP")
 JOULESCOPE = UsbDevice(0x16D0, 0x10BA, 1, 7, "1-3", "J1", "JS220")
@@ -185,3 +187,68 @@ def test_the_program_that_has_a_port_open_is_named():
     finally:
         os.close(main)
         os.close(other)
+
+
+# ---- the link of each device that is configured
+
+LINKS = """\
+devices:
+  wires: {kind: nano33, probe: P1, port: {serial: FT1}}
+  cable: {kind: nano33, probe: P2, port: {serial: N1}, link: usb}
+  swd: {kind: nano33, probe: P2X, link: probe}
+  far: {kind: nano33, probe: "remote:lab", port: {url: "socket://lab:4001"}}
+  farswd: {kind: nano33, probe: "remote:lab2:77", link: probe}
+  other: {kind: nano33, probe: P3, port: {serial: Z}, host: another}
+  model: {kind: nano33, backend: virtual, link: usb}
+"""
+
+
+def links(tmp_path, ports=(), probes=()):
+    (tmp_path / "devices.yaml").write_text(LINKS)
+    found = configured_links(Lab.load(tmp_path / "devices.yaml").devices, list(ports), list(probes))
+    return {finding.what.removeprefix("Link of "): (finding.state, finding.text) for finding in found}
+
+
+def test_what_is_attached_of_each_link(tmp_path):
+    found = links(tmp_path)
+    assert list(found) == ["wires", "cable", "swd", "far", "farswd", "model"]
+    assert found["wires"][0] == found["cable"][0] == found["swd"][0] == "optional"
+    assert found["wires"][1].startswith("uart: its port is not there: plug in the serial adapter")
+    assert "usb: its port is not there" in found["cable"][1]
+    assert "press reset twice" in found["cable"][1]
+    assert found["swd"][1].startswith("probe: its probe P2X is not attached")
+    assert found["far"] == ("ok", "uart: socket://lab:4001, of another computer; `hil doctor --device far` tries it")
+    assert found["farswd"] == (
+        "ok",
+        "probe: remote:lab2:77, of another computer; `hil doctor --device farswd` tries it",
+    )
+    assert found["model"] == ("ok", "usb: a virtual board's")
+
+
+@linux_only
+def test_a_link_that_may_be_used_and_one_that_may_not(tmp_path, monkeypatch):
+    main, other = os.openpty()
+    path = os.ttyname(other)
+    ports = [Port(path, "Nano", "N1", "1-2"), Port("/dev/null", "FT232", "FT1", "1-1")]
+    probes = [Probe("P2X", "DAPLink", "P2X", "1-4")]
+    code = f"import sys; f = open({path!r}, 'rb'); print('open', flush=True); sys.stdin.read()"
+    try:
+        found = links(tmp_path, ports, probes)
+        assert found["cable"] == (
+            "ok",
+            f"usb: {path} is there and may be used; `hil doctor --device cable` measures its rate",
+        )
+        assert found["swd"] == ("ok", "probe: P2X is attached; `hil doctor --device swd` measures its rate")
+        with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"open\n"
+            state, text = links(tmp_path, ports)["cable"]
+            process.stdin.close()
+        assert (state, f"(process {process.pid}); end it before a run" in text) == ("problem", True)
+    finally:
+        os.close(main)
+        os.close(other)
+    monkeypatch.setattr("os.access", lambda path, _mode: path != "/dev/null")
+    assert links(tmp_path, ports)["wires"] == (
+        "problem",
+        "uart: no permission for /dev/null; `Serial ports` above says how to get it",
+    )

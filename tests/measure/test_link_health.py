@@ -78,3 +78,18 @@ def test_throughput_against_the_baud_rate(elapsed, state, words):
     finding = judge_throughput("a", 1_000_000, 2500, elapsed)
     assert finding.state == state
     assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("over", "elapsed", "state", "words"),
+    [
+        ("usb", 0.2, "ok", "over the board's own USB"),
+        ("usb", 2.0, "optional", "the UART at 1,000,000 baud would carry 100,000: is the board behind a hub"),
+        ("probe", 0.2, "ok", "through the debug probe"),
+        ("probe", 2.0, "optional", "else use `link: uart`"),
+    ],
+)
+def test_throughput_of_other_links_is_held_against_the_uart(over, elapsed, state, words):
+    finding = judge_throughput("a", 1_000_000, 2500, elapsed, over)
+    assert finding.state == state
+    assert words in finding.text

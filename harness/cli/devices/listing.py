@@ -10,6 +10,7 @@ from harness.boards.matching import DeviceMatch, candidates, match_devices, port
 from harness.cli.devices.adding import Attached, entry_for, kind_for, new_name, uid
 from harness.cli.tables import print_table
 from harness.config.edit import device_yaml
+from harness.config.remote import probe_address
 from harness.config.state import hostname
 from harness.errors import HilError
 
@@ -25,7 +26,7 @@ def show_devices(lab: Lab) -> None:
     attached = Attached.look()
     matches = match_devices(lab.devices, attached.probes, attached.ports)
     if matches:
-        configured = ("name", "kind", "probe", "port", "host", "tags")
+        configured = ("name", "kind", "link", "probe", "port", "host", "tags")
         print_table(f"Devices ({lab.path})", configured, map(_device_row, matches))
     else:
         click.echo(f"Devices: none are configured ({lab.path or 'there is no devices.yaml here'}).\n")
@@ -72,16 +73,18 @@ def _device_row(match: DeviceMatch) -> tuple[str | None, ...]:
     device = match.device
     probe = None if device.backend is None else f"{device.backend} board"
     if device.probe is not None:
-        probe = f"{device.probe} ({_state([found.location or 'attached' for found in match.probes])})"
+        afar = probe_address(device.probe) is not None
+        state = "another computer's" if afar else _state([found.location or "attached" for found in match.probes])
+        probe = f"{device.probe} ({state})"
     port = None
     if device.port is not None:
         port = str(device.port)
         if device.port.url is None:
             port += f" ({_state([found.path for found in match.ports])})"
-    elif device.probe is not None:
+    elif device.probe is not None and device.link == "uart":
         port = f"the probe's ({_state([found.path for found in match.ports])})"
     host = None if device.host is None else f"{device.host}{' (this one)' * (device.host == hostname())}"
-    return device.name, device.kind.name, probe, port, host, ", ".join(device.tags) or None
+    return device.name, device.kind.name, device.link, probe, port, host, ", ".join(device.tags) or None
 
 
 def _state(found: Sequence[str]) -> str:
@@ -129,7 +132,7 @@ def _conclusion(lab: Lab, attached: Attached, configured: Sequence[DeviceMatch])
     example = f"--device {virtual[0]}" if virtual else "--device NAME"
     if attached.problem is not None:
         return f"Debug probes could not be listed: {attached.problem}\n`hil doctor` says more."
-    if not attached.probes and not attached.ports:
+    if not attached.probes and not attached.ports and not any(match.ports for match in configured):
         return (
             "No board is attached to this computer: no debug probe and no USB serial port was found.\n"
             f"That is fine: `pytest suites/ {example}` will use the virtual board, which runs the same firmware\n"

@@ -36,12 +36,20 @@ def device_findings(lab: Lab, name: str, image: Path | None, wanted: Wanted, pat
         yield Finding("ok", device.name, f"backend {backend}: {why}")
         with opened(device, backend, patience=patience) as board:
             probe = f"probe {board.probe_uid} opened" if board.probe_uid else "no probe"
-            yield Finding("ok", device.name, f"{probe}, port {board.port}, counts {board.counter}")
+            over = f"port {board.port}" if board.over == "uart" else f"link: {board.over}"
+            yield Finding("ok", device.name, f"{probe}, {over}, counts {board.counter}")
             yield from (Finding("optional", device.name, note) for note in board.notes)
-            link = Link(board.link(), board.name, Timing(baud=device.kind.baud))
+            link = Link(board.link(), board.name, _timing(board))
             yield from start_findings(board, device, link, _image_for(device, backend, image))
     except HilError as error:
         yield Finding("problem", name, str(error).removeprefix(f"{name}: "))
+
+
+def _timing(board: Board) -> Timing:
+    """Return how long to wait. An emulated board stands still with this computer: what is late there, is not lost."""
+    if board.backend == "hardware":
+        return Timing(baud=board.kind.baud)
+    return Timing(boot=60.0, reply=60.0, quiet=60.0, baud=board.kind.baud)
 
 
 def start_findings(board: Board, device: Device, link: Link, image: Image | None) -> Iterator[Finding]:
@@ -53,7 +61,9 @@ def start_findings(board: Board, device: Device, link: Link, image: Image | None
     else:
         info = start_image(board, image, link)
         yield Finding("ok", device.name, f"flashed {image.path.name}, {flash_proof(board)}")
-    yield Finding("ok", device.name, f"firmware answers: chip {info.chip_id:016X}, build id {info.build_id}")
+    port = getattr(board.link(), "port", "")
+    where = f" at {port}" if board.over == "usb" else ""
+    yield Finding("ok", device.name, f"firmware answers{where}: chip {info.chip_id:016X}, build id {info.build_id}")
     yield from link_findings(board, link, info)
 
 

@@ -18,6 +18,7 @@ from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
+from harness.cli.doctor.links import configured_links
 from harness.cli.doctor.usb import install_command, usb_findings
 from harness.cli.options import load_lab
 from harness.config import shipped_kinds
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from serial.tools.list_ports_common import ListPortInfo
 
+    from harness.boards.discover import Probe
     from harness.config import Device, Lab
 
 PREBUILT: Final = Path("firmware/prebuilt")
@@ -54,9 +56,11 @@ def host_findings(lab: Lab | None, of_lab: Finding) -> Iterator[Finding]:
     yield of_lab
     yield _unicorn_finding()
     yield from _pyocd_findings()
-    yield _probes_finding()
+    probes, of_probes = _attached_probes()
+    yield of_probes
     ports = [port for port in attached_ports() if port.serial or port.location]
     yield from usb_findings(ports, usb_devices())
+    yield from configured_links(() if lab is None else lab.devices, ports, probes)
     yield _prebuilt_finding()
     yield from power_findings(lab, list(list_ports.comports()))
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
@@ -82,14 +86,15 @@ def _unicorn_finding() -> Finding:
         return Finding("problem", what, f"{error}; pip install --force-reinstall unicorn")
 
 
-def _probes_finding() -> Finding:
+def _attached_probes() -> tuple[list[Probe], Finding]:
+    what = "Debug probes"
     try:
         probes = attached_probes()
     except HilError as error:
-        return Finding("problem", "Debug probes", str(error))
+        return [], Finding("problem", what, str(error))
     if probes:
-        return Finding("ok", "Debug probes", ", ".join(f"{probe.description} ({probe.uid})" for probe in probes))
-    return Finding("optional", "Debug probes", "none attached; --device nano33 then uses the virtual board")
+        return probes, Finding("ok", what, ", ".join(f"{probe.description} ({probe.uid})" for probe in probes))
+    return [], Finding("optional", what, "none attached; --device nano33 then uses the virtual board")
 
 
 def _prebuilt_finding() -> Finding:

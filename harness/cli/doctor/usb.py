@@ -15,7 +15,7 @@ from harness.measure.finding import Finding
 from harness.power.joulescope import USB_IDS as JOULESCOPE_USB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from harness.boards.discover import Port
     from harness.boards.usb import UsbDevice
@@ -147,13 +147,22 @@ def _holders(ports: Sequence[Port], places: Places) -> Iterator[Finding]:
     paths = {os.path.realpath(port.path): port.path for port in ports}
     if not paths:
         return
-    for folder in sorted(places.proc.glob("[0-9]*")):
+    for path, program in port_holders(paths, places):
+        yield Finding("problem", "Serial ports", f"{path} is open in {program}; end it before a run")
+
+
+def port_holders(paths: Mapping[str, str], places: Places | None = None) -> Iterator[tuple[str, str]]:
+    """Yield which of some ports other programs have open, and what these programs are called.
+
+    Args:
+        paths: what each port is called in messages, by its real path.
+        places: where to look; None for this computer's own.
+    """
+    for folder in sorted((places or Places()).proc.glob("[0-9]*")):
         if folder.name == str(os.getpid()):
             continue
-        held = {paths[target] for target in _open_files(folder) if target in paths}
-        for path in sorted(held):
-            program = f"{_read(folder / 'comm')} (process {folder.name})"
-            yield Finding("problem", "Serial ports", f"{path} is open in {program}; end it before a run")
+        for path in sorted({paths[target] for target in _open_files(folder) if target in paths}):
+            yield path, f"{_read(folder / 'comm')} (process {folder.name})"
 
 
 def _open_files(process: Path) -> set[str]:
