@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from pyocd.core import exceptions
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 #: What pyOCD raises when probe or board fail: its own errors, those of USB where it lets them through, and the end of
 #: the stack, since it answers each failed transfer with another one that aborts it.
 PYOCD_ERRORS = (exceptions.Error, OSError, RecursionError)
+
+#: What systems say of a device that another program has.
+_BUSY = re.compile(r"busy|claim interface|in use|exclusive access", re.IGNORECASE)
 
 _OPTIONS: dict[str, Any] = {
     "chip_erase": "sector",
@@ -160,9 +164,10 @@ def translated(name: str, uid: str, doing: str, kind: type[BoardError] = ProbeEr
     except HilError:
         raise
     except PYOCD_ERRORS as error:
-        raise kind(
-            f"{name}: {doing} failed: {reason(error)}. Check the probe's cable, the SWD wires and the board's power"
-        ) from error
+        remedy = "Check the probe's cable, the SWD wires and the board's power"
+        if _BUSY.search(reason(error)):
+            remedy = "Another program has the probe: end it (a debugger, an IDE, another pyOCD)"
+        raise kind(f"{name}: {doing} failed: {reason(error)}. {remedy}") from error
     except KeyError as error:  # how pyOCD says that it found no core
         raise ProbeError(f"{name}: no CPU answers behind probe {uid}. Is the board powered and SWD wired?") from error
 

@@ -51,6 +51,11 @@ CASES = [
     ("usb.lines=9600,after=2000", "complete", 1, ""),
     ("usb.lines=1200,after=2000", "complete", 2, ""),
     ("usb.taken=1", "complete", 1, ""),
+    ("probe.flip,after=60,times=40", "complete", 1, ""),
+    ("probe.gone=0.5,after=100", "complete", 2, ""),
+    ("probe.busy,times=0", "not opened", 0, "Resource busy.*Another program has the probe"),
+    ("probe.halt", "complete", 2, ""),
+    ("probe.halt,times=0", "failed", 3, "the CPU is halted.*another debugger"),
     ("swd.fault,after=10", "complete", 1, ""),
     ("swd.fault,after=40", "complete", 2, ""),
     ("swd.fault,after=10,times=0", "failed", 3, "injected FAULT answer"),
@@ -118,8 +123,9 @@ class Outcome:
 
 @contextmanager
 def faulty(nano33, fault=None, **options):
-    if fault and fault.startswith("usb."):
-        nano33 = nano33.model_copy(update={"link": "usb"})
+    link = (fault or "").partition(".")[0]
+    if link in ("usb", "probe"):
+        nano33 = nano33.model_copy(update={"link": link})
     with open_board(nano33, "virtual", [fault] if fault else [], **options) as board:
         yield board
 

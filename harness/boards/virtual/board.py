@@ -77,6 +77,7 @@ class VirtualNrf52840:
             EmulatorError: the CPU emulator doesn't work here.
         """
         self.name = name
+        self.link: str = link
         digest = hashlib.sha256(f"{name}/{seed}".encode()).digest()
         self.chip_id = int.from_bytes(digest[:8], "little")
         self._uid = f"{name}-{os.getpid()}-{next(_serial_numbers)}"

@@ -136,7 +136,9 @@ def test_another_debugger_that_halts_the_cpu_is_named(device, pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["swd.flip,after=60,times=20", "swd.fault,after=80,times=3", "swd.timeout,after=90"])
+@pytest.mark.parametrize(
+    "fault", ["probe.flip,after=60,times=80", "swd.fault,after=80,times=3", "swd.timeout"]
+)
 def test_faults_of_the_wires_leave_the_results_as_they_are(device, pair, clean, fault):
     with running(device, pair, [fault]) as (board, link):
         assert [link.infer(data) for data in CALM] == clean
@@ -146,7 +148,7 @@ def test_faults_of_the_wires_leave_the_results_as_they_are(device, pair, clean, 
 def test_a_probe_that_is_unplugged_says_so_and_is_opened_again(device, pair, clean):
     with running(device, pair) as (board, link):
         assert link.infer(CALM[0]) == clean[0]
-        board.twin.inject("swd.unplug")
+        board.twin.inject("probe.gone=0.3")
         with pytest.raises(ProbeError, match="talking to the firmware failed: the probe was unplugged"):
             link.infer(CALM[1])
         board.reconnect()

@@ -38,6 +38,8 @@ class DebugPort:
         locked: APPROTECT: the AHB-AP refuses everything until CTRL-AP has erased the chip.
         before_transfer: called with the name of each transfer before it is done; may raise. A transfer of several
             words is a "read_block" or "write_block".
+        before_open: called before a probe is opened; may raise.
+        damage: given the name of each memory transfer and its words, returns those that arrive.
         transfers: how many transfers there were.
     """
 
@@ -45,6 +47,8 @@ class DebugPort:
         self._machine = machine
         self.locked = False
         self.before_transfer: Callable[[str], None] | None = None
+        self.before_open: Callable[[], None] | None = None
+        self.damage: Callable[[str, list[int]], list[int]] | None = None
         self.transfers = 0
         self._select = 0
         self._control = 0
@@ -89,7 +93,8 @@ class DebugPort:
         self._transfer("read_ap" if count == 1 else "read_block")
         ap, register = self._register(address)
         if ap == 0 and register == _DRW:
-            return self._read_memory(count)
+            words = self._read_memory(count)
+            return words if self.damage is None else self.damage("read_ap" if count == 1 else "read_block", words)
         ahb = {_CSW: self._csw | _CSW_DEVICE_ENABLED, _TAR: self._tar, _BASE: _ROM_BASE, _IDR: _AHB_IDR}
         ctrl = {_RESET: self._ctrl_reset, _APPROTECTSTATUS: int(not self.locked), _IDR: _CTRL_IDR}
         return [{0: ahb, 1: ctrl}.get(ap, {}).get(register, 0)] * count
@@ -103,6 +108,8 @@ class DebugPort:
         self._transfer("write_ap" if len(values) == 1 else "write_block")
         ap, register = self._register(address)
         if ap == 0 and register == _DRW:
+            if self.damage is not None:
+                values = self.damage("write_ap" if len(values) == 1 else "write_block", list(values))
             self._write_memory(values)
             return
         for value in values:

@@ -85,6 +85,8 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         return Board(self.session, board_info=self.associated_board_info)
 
     def open(self) -> None:
+        if self._port.before_open is not None:
+            self._port.before_open()
         self._is_open = True
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.faults.board_faults import BOARD_FAULTS
 from harness.boards.virtual.faults.fault import ActiveFault, Fault
+from harness.boards.virtual.faults.probe_faults import PROBE_FAULTS
 from harness.boards.virtual.faults.serial_faults import SERIAL_FAULTS
 from harness.boards.virtual.faults.usb_faults import USB_FAULTS
 from harness.errors import ConfigError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.faults.fault import Install, Parts
 
 #: Every kind of fault, and what puts it into a board.
-KINDS: Mapping[str, Install] = {**SERIAL_FAULTS, **USB_FAULTS, **BOARD_FAULTS}
+KINDS: Mapping[str, Install] = {**SERIAL_FAULTS, **USB_FAULTS, **PROBE_FAULTS, **BOARD_FAULTS}
 _RATES = ("serial.flip", "serial.drop", "serial.double", "serial.reorder")
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from harness.boards.virtual.faults.fault import ActiveFault, Install, Parts
 
 _FICR_PART = 0x100
-_BLOCKS = ("read_block", "write_block")
+#: Names of transfers of several words.
+BLOCKS = ("read_block", "write_block")
 _SYNC_PIN = 1 << 32 + 11  # P1.11, high while inferences run
 # A boot loader that starts the application at 0x10000, as the real board's does after a reset.
 _BOOTLOADER = (
@@ -46,7 +47,9 @@ def _at_inference(board: Parts, active: ActiveFault, act: Callable[[], None]) ->
     gpio.on_output = on_output
 
 
-def _later(happen: Install) -> Install:
+def later(happen: Install) -> Install:
+    """Let something happen at an instruction of each inference that the fault names, in the CPU's thread."""
+
     def install(board: Parts, active: ActiveFault) -> None:
         machine = board.machine
         _at_inference(
@@ -119,7 +122,7 @@ def _failing(error: str, text: str) -> Install:
 
         def act(name: str) -> None:
             nonlocal blocks
-            blocks += name in _BLOCKS
+            blocks += name in BLOCKS
             if blocks > active.fault.after and active.strike():
                 from pyocd.core import exceptions  # noqa: PLC0415 - pyOCD takes a while to import
 
@@ -152,12 +155,12 @@ def _part(board: Parts, active: ActiveFault) -> None:
 
 
 BOARD_FAULTS: Mapping[str, Install] = {
-    "board.hardfault": _later(_hardfault),
-    "board.watchdog": _later(_watchdog),
-    "board.brownout": _later(_brownout),
-    "board.hang": _later(_hang),
+    "board.hardfault": later(_hardfault),
+    "board.watchdog": later(_watchdog),
+    "board.brownout": later(_brownout),
+    "board.hang": later(_hang),
     "board.wrap": _wrap,
-    "board.slip": _later(_slip),
+    "board.slip": later(_slip),
     "swd.fault": _failing("TransferFaultError", "injected FAULT answer"),
     "swd.timeout": _failing("TransferTimeoutError", "injected time-out"),
     "swd.unplug": _failing("ProbeDisconnected", "the probe was unplugged (injected)"),

@@ -21,8 +21,8 @@ class Fault:
         kind: its name, as in docs/faults.md.
         value: how much of it; what that means depends on the kind.
         seed: of the random numbers, where there are any.
-        after: serial: bytes in one direction, usb: bytes from the board, swd: transfers of a block of memory, that come
-            through before it begins.
+        after: serial: bytes in one direction, usb: bytes from the board, swd and probe: transfers of a block of memory,
+            that come through before it begins.
         times: how often it happens; 0 for always.
         inference: board: it happens in every one of this many RUNs, the warm-up counted.
         at: board: how many instructions after the start of the inference.
@@ -64,6 +64,7 @@ class Parts(Protocol):
         machine: the running chip.
         line: its serial line.
         dap: its debug port.
+        link: how it is connected.
         usb: the computer at the other end of its USB cable; None without one.
         on_usb_port: called with the path of each port that USB makes, before anybody else knows of it.
     """
@@ -71,6 +72,7 @@ class Parts(Protocol):
     machine: Machine
     line: Line
     dap: DebugPort
+    link: str
     usb: CdcHost | None
     on_usb_port: Callable[[str], None] | None
 
