@@ -46,7 +46,7 @@ class PortBoard(Board):
     ) -> None:
         super().__init__(device.name, device.kind, backend)
         self._lines = device.serial
-        self._over = device.link
+        self.over = device.link
         self._find = find or (lambda: find_port(device))
         self._flasher = make_flasher(device, self._find)
         self._stream: SerialStream | UsbStream | None = None
@@ -77,7 +77,7 @@ class PortBoard(Board):
         Once the port or the power was gone, it may be another board, and nothing is. A port of USB goes at each reset;
         it is the same board if it has the same serial number.
         """
-        if self._over == "usb" and self._by_place:
+        if self.over == "usb" and self._by_place:
             return False
         return self._written is not None and self._written.segments == image.segments
 
@@ -98,7 +98,7 @@ class PortBoard(Board):
 
     def link(self) -> SerialStream | UsbStream:
         """Return the serial line; it stays valid when a reset closes the port and it comes back."""
-        if self._over == "usb":
+        if self.over == "usb":
             if self._stream is None:
                 self._stream = UsbStream(self.name, self._locate, self._lines, self.guard, VANISH_S)
             return self._stream

@@ -264,7 +264,7 @@ class ProbeBoard(Board):
         """Let go of probe and port, and open the probe again; the port follows when it is next used."""
         vanished = isinstance(self._stream, UsbStream) and self._stream.vanished
         self.let_go()
-        if vanished or self._over == "probe":  # nothing else tells when the board is back
+        if vanished or self.over == "probe":  # nothing else tells when the board is back
             self._await_power()
         else:
             self.open_probe()

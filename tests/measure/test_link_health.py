@@ -47,7 +47,7 @@ def test_a_real_board_s_counter_is_held_against_the_clock(board, image):
 def test_the_clock_sample_holds_only_the_further_inferences(board, image):
     link = Link(board.link(), board.name)
     info = start_image(board, image, link)
-    sample = measure_clock(link, info, board.kind.baud)
+    sample = measure_clock(link, info, (1e-5, 1e-5))
     one = link.infer(bytes(info.input_bytes)).ticks[0]
     assert sample.ticks % one == 0  # the same input takes the same instructions each time
     assert sample.counter_s == pytest.approx(1.0, rel=0.1)
@@ -67,6 +67,12 @@ def test_the_counter_against_the_clock(wall, ticks, state, words):
     finding = judge_clock("a", ClockSample(wall, ticks, 64_000_000))
     assert finding.state == state
     assert words in finding.text
+
+
+def test_an_answer_of_unknown_duration_condemns_no_counter():
+    finding = judge_clock("a", ClockSample(1.5, 64_000_000, 64_000_000, unsure_s=0.5))
+    assert finding.state == "optional"
+    assert "not held against the clock" in finding.text
 
 
 @pytest.mark.parametrize(

@@ -136,9 +136,7 @@ def test_another_debugger_that_halts_the_cpu_is_named(device, pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "fault", ["probe.flip,after=60,times=80", "swd.fault,after=80,times=3", "swd.timeout"]
-)
+@pytest.mark.parametrize("fault", ["probe.flip,after=60,times=80", "swd.fault,after=80,times=3", "swd.timeout"])
 def test_faults_of_the_wires_leave_the_results_as_they_are(device, pair, clean, fault):
     with running(device, pair, [fault]) as (board, link):
         assert [link.infer(data) for data in CALM] == clean
