@@ -1,3 +1,4 @@
+# make install set up .venv with what a run needs
 # make bench   set up .venv and run the main job: every suite on the Nano 33 (the virtual one, if none is attached)
 # make test    set up .venv and run the fast tests; SLOW=1 runs all of them, JOBS=1 one after another, COVERAGE=1 measures
 #              how much of the code the fast ones reach
@@ -26,7 +27,9 @@ PINS    := .venv-pins
 # Tests start some hundred processes: without the bytecode of the package each of them would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test lint labgrid pins clean
+.PHONY: install bench test lint labgrid pins clean
+
+install: $(VENV)/run
 
 bench: $(VENV)/run
 	$(BIN)/pytest suites/ --device $(DEVICE)
