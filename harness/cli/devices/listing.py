@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.boards.matching import DeviceMatch, candidates, match_devices, port_key, unmatched, usb_name
+from harness.boards.matching import DeviceMatch, candidates, kind_of, match_devices, port_key, unmatched, usb_name
 from harness.cli.devices.adding import Attached, entry_for, kind_for, new_name, uid
 from harness.cli.tables import print_table
 from harness.config.edit import device_yaml
@@ -143,9 +143,11 @@ def _conclusion(lab: Lab, attached: Attached, configured: Sequence[DeviceMatch])
     if unknown:
         return f"Not in devices.yaml: probe {', '.join(unknown)}. Until then `{example}` uses the virtual board."
     if not attached.probes and not any(match.ports for match in configured):
+        if any(kind_of(port) is not None for port in attached.ports):
+            return f"A board is attached by its own USB: `hil devices --add` makes `{example}` use it."
         return (
-            "A serial port is attached, but no debug probe. A board with Arduino's bootloader needs none (`flasher: "
-            "arduino`), others a command of your own that flashes them (`flasher` in devices.yaml); until one is "
+            "A serial port is attached, but no debug probe, and no USB of a board that needs none. Plug in such a "
+            "board, or a probe, or give a command that flashes the board (`flasher` in devices.yaml); until one is "
             f"configured, `{example}` uses the virtual board."
         )
     return ""
