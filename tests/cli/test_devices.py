@@ -89,6 +89,15 @@ def test_an_external_probe_is_paired_if_there_is_only_one_port(hil, bus, tmp_pat
     assert find_port(device).path == "/dev/ttyACM0"
 
 
+def test_a_probe_alone_is_the_link(hil, bus, tmp_path):
+    bus.plug("1-1", JLINK, "000683012345", probe="J-Link", uid="683012345")
+    assert "link: probe  # no serial port is attached" in hil("devices").output
+    added(hil)
+    device = only_device(tmp_path)
+    assert (device.link, device.port, device.flasher) == ("probe", None, "pyocd")
+    assert choose_backend(device, "auto") == ("hardware", "probe 683012345 is attached")
+
+
 def test_an_ambiguous_pair_is_never_guessed(hil, bus, tmp_path):
     bus.plug("1-1", JLINK, "111", probe="J-Link")
     bus.plug("1-2", BRIDGE, "FT1", tty=["ttyUSB0"])

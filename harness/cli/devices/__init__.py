@@ -16,7 +16,11 @@ from harness.cli.options import LAB, load_lab
 @click.option("--port", metavar="PORT", help="With --add: the board's port (path, serial number or location).")
 @LAB
 def devices(add: str | None, kind: str | None, probe: str | None, port: str | None, lab: str | None) -> None:
-    """List the configured devices, the kinds of boards, and what is attached; or add what is new."""
+    """List the configured devices, the kinds of boards, and what is attached; or add what is new.
+
+    A board needs one connection of three, its link: a serial adapter at its UART (uart), a cable to its own USB (usb),
+    or a debug probe alone (probe). --add takes the probe where there is no port.
+    """
     from harness.cli.devices.adding import Wish, add_attached
     from harness.cli.devices.listing import show_devices
 

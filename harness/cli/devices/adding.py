@@ -83,6 +83,9 @@ def entry_for(
     if told or flasher == "arduino":
         entry["link"] = "usb"
         comments["link"] = "that port is the board's own USB"
+    if candidate.probe is not None and candidate.port is None and not candidate.choices:
+        entry["link"] = "probe"
+        comments["link"] = "no serial port is attached: the probe carries inputs and outputs, too"
     if flasher is not None:
         entry["flasher"] = flasher
         comments["flasher"] = "by the board's bootloader, through the same cable"
@@ -191,10 +194,10 @@ def _problem(lab: Lab, candidate: Candidate, kind: str | None, attached: Attache
             f"it has no debug probe, and nothing is known that flashes a {kind} without one; connect a probe, or write "
             "the device by hand with `flasher: {command: ...}`"
         )
-    if port is None:
+    if probe is None and port is None:
         return candidate.why
     lost = ["probe"] if probe is not None and probe_key(probe, attached.probes) is None else []
-    if port_key(port, attached.ports) is None:
+    if port is not None and port_key(port, attached.ports) is None:
         lost.append(f"port {port.path}")
     lost_text = " and ".join(lost)
     return f"its {lost_text} can't be found again: no serial number of its own, no known location" if lost else None
