@@ -73,9 +73,11 @@ void hil_signal_window(const struct hil_signal_window *p, const int16_t *x, int1
 void hil_signal_scale_bits(const struct hil_signal_count *p, const int16_t *x, int32_t *bits);
 void hil_signal_scale(const struct hil_signal_count *p, const int16_t *x, const int32_t *bits, int16_t *y);
 void hil_rfft_s16(const struct hil_fft *p, const int16_t *x, int16_t *y);
+void hil_rfft_s16_plain(const struct hil_fft *p, const int16_t *x, int16_t *y);
 void hil_rfft_s32(const struct hil_fft *p, const int32_t *x, int32_t *y);
 void hil_rfft_f32(const struct hil_fft *p, const float *x, float *y);
 void hil_irfft_s16(const struct hil_fft *p, const int16_t *x, int16_t *y);
+void hil_irfft_s16_plain(const struct hil_fft *p, const int16_t *x, int16_t *y);
 void hil_irfft_s32(const struct hil_fft *p, const int32_t *x, int32_t *y);
 void hil_irfft_f32(const struct hil_fft *p, const float *x, float *y);
 void hil_signal_energy(const struct hil_signal_energy *p, const int16_t *x, uint32_t *y);

@@ -116,6 +116,7 @@ def fft(node: Node) -> Step:
         {"rows": rows, "given": given, "length": length},
         Array("twiddles", _twiddles(around, node.x.dtype)),
         Array("to_real", _twiddles(half, node.x.dtype)),
+        has_plain=node.x.dtype == "int16",
     )
 
 

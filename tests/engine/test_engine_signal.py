@@ -48,8 +48,10 @@ def test_it_is_equal_to_tflite_micro(make, seed, host_kernels, tmp_path):
     check(HostModel, make, seed, host_kernels, tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("make", [front_end, frames, transforms], ids=lambda make: make.__name__)
+CORTEX = [transforms, *(pytest.param(make, marks=pytest.mark.slow) for make in (front_end, frames))]
+
+
+@pytest.mark.parametrize("make", CORTEX, ids=["transforms", "front_end", "frames"])
 def test_cortex_code_is_equal_to_tflite_micro(make, cortex_kernels, tmp_path):
     check(CortexModel, make, 3, cortex_kernels, tmp_path)
 
