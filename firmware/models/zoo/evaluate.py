@@ -43,6 +43,7 @@ BASELINES = {
     "student_distilled_int8": "student_int8",
     "small_input_int8": "int8",
     "searched_int8": "int8",
+    "redistributed_int8": "int8",
 }
 
 

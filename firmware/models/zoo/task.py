@@ -104,6 +104,7 @@ class Task:
         narrow: the same with fewer channels: what channel pruning leaves, and the student.
         small: how many rows and columns become one in the variant with a smaller input.
         searched: the network that an architecture search found best, and how many rows and columns become one.
+        redistributed: the network with a smaller receptive field in its first stages and a larger one in its last.
         seed: of the weights, the order of the batches and the augmentation.
         epochs: of a network that starts from random weights.
         student_epochs: of the students.
@@ -142,6 +143,7 @@ class Task:
     narrow: Layers = ()
     small: tuple[int, int] = (1, 1)
     searched: tuple[Layers, int] | None = None
+    redistributed: Layers = ()
     student_epochs: int = 0
     tuning_epochs: int = 0
     resize: Resize | None = None

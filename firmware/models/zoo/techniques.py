@@ -150,6 +150,10 @@ def _searched(shop: Workshop) -> bytes:
     return shop.int8(shop.scratch(layers, task.epochs, resize=resize), resize)
 
 
+def _redistributed(shop: Workshop) -> bytes:
+    return shop.int8(shop.scratch(shop.task.redistributed, shop.task.epochs))
+
+
 TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "float32": _float32,
     "int8": _int8,
@@ -163,4 +167,5 @@ TECHNIQUES: dict[str, Callable[[Workshop], bytes]] = {
     "student_distilled_int8": _student_distilled,
     "small_input_int8": _small_input,
     "searched_int8": _searched,
+    "redistributed_int8": _redistributed,
 }
