@@ -41,6 +41,7 @@ ROWS_OF_VIRTUAL = (
     ("core",),
     ("cycles",),
     ("usb",),
+    ("families",),
     ("chip",),
     ("machine",),
     ("arduino_bootloader",),

@@ -14,7 +14,7 @@ from harness.boards.leases import leases_of
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.renode import RenodeBoard, require_renode
-from harness.boards.virtual import VirtualNrf52840
+from harness.boards.virtual import VirtualMcu
 from harness.errors import ConfigError, LinkError
 from harness.locks.lease import take_all
 from harness.locks.waiting import NOW
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from harness.locks.waiting import Patience
 
 OpenBoard = ProbeBoard | PortBoard | RenodeBoard
-_VIRTUAL_BOARDS = {"nrf52840": VirtualNrf52840}
 _BOOT_S, _POLL_S = 30.0, 0.01
 
 
@@ -38,8 +37,8 @@ class OnTwin(Board):
         twin: the emulated chip, for what only an emulator can tell (profiles, the lowest address written).
     """
 
-    twin: VirtualNrf52840
-    _make: Callable[[], VirtualNrf52840]
+    twin: VirtualMcu
+    _make: Callable[[], VirtualMcu]
 
     def _stopped(self) -> str | None:
         """Say why the firmware stopped, if in a way that a CPU doesn't have."""
@@ -84,7 +83,7 @@ class VirtualBoard(OnTwin, ProbeBoard):
         self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = (), *, unlock: bool = False
     ) -> None:
         self.holds = holds
-        self._make = partial(_virtual(device), device.name, faults=faults, link=device.link)
+        self._make = _virtual(device, faults)
         with ExitStack() as undo:
             self.twin = undo.enter_context(self._make())
             uid, port = self.twin.probe_uid, self.twin.port
@@ -116,7 +115,7 @@ class VirtualPortBoard(OnTwin, PortBoard):
     """The software twin on nothing but its USB cable: Arduino's bootloader flashes it, as it does a real board."""
 
     def __init__(self, device: Device, faults: Sequence[str] = (), holds: tuple[Hold, ...] = ()) -> None:
-        self._make = partial(_virtual(device), device.name, faults=faults, link=device.link, bootloader=True)
+        self._make = partial(_virtual(device, faults), bootloader=True)
         with ExitStack() as undo:
             self.twin = undo.enter_context(self._make())
             self._await_port(device.name)
@@ -148,11 +147,10 @@ class VirtualPortBoard(OnTwin, PortBoard):
         super().reconnect()
 
 
-def _virtual(device: Device) -> type[VirtualNrf52840]:
-    twin = device.kind.twin
-    if twin not in _VIRTUAL_BOARDS:
+def _virtual(device: Device, faults: Sequence[str]) -> partial[VirtualMcu]:
+    if device.kind.twin is None:
         raise ConfigError(f"{device.name}: {device.kind.title} has no virtual board; attach a real one")
-    return _VIRTUAL_BOARDS[twin]
+    return partial(VirtualMcu, device.name, device.kind, faults=faults, link=device.link)
 
 
 def open_board(

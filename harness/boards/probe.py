@@ -15,6 +15,7 @@ from harness.boards.flash_compare import first_difference
 from harness.boards.probe_stream import ProbeStream, find_mailbox
 from harness.boards.pyocd_session import PYOCD_ERRORS, attach, forward_only, translated
 from harness.boards.serial_stream import REOPEN_POLL_S, REOPEN_S, SerialStream, reopen
+from harness.boards.softdevice import softdevice_in_the_way
 from harness.boards.stopped import why_stopped
 from harness.boards.usb_stream import VANISH_S, UsbStream
 from harness.config.access import SerialLines
@@ -88,7 +89,7 @@ class ProbeBoard(Board):
         part = self.kind.part
         if part is None:
             return
-        found = int.from_bytes(self.read_memory(part.address, 4), "little")
+        found = int.from_bytes(self.read_memory(part.address, 4), "little") & part.mask
         if found != part.value:
             raise ConfigError(
                 f"{self.name}: wrong chip behind probe {self.probe_uid}: its part number is 0x{found:X}, that of the "
@@ -102,6 +103,9 @@ class ProbeBoard(Board):
         try:
             self._program(image, progress)
         except (ProbeError, FlashError) as error:
+            protects = softdevice_in_the_way(image, self.kind, self.probe_uid, self.read_memory)
+            if protects is not None:
+                raise FlashError(f"{error}. {protects}") from error
             if self._swd_hz is not None:
                 raise
             self._swd_hz = _SLOW_SWD_HZ

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.config.board import fold_chip_id
 from harness.errors import ConfigError, FlashError, ImageError
 from harness.image.model_card import parse_card
 
@@ -113,7 +114,7 @@ def check_chip(board: Board, info: Info) -> bool:
     """
     if board.kind.chip_id is None or not board.reads_memory or not info.chip_id:
         return False
-    found = int.from_bytes(board.read_memory(board.kind.chip_id, 8), "little")
+    found = fold_chip_id(board.read_memory(board.kind.chip_id, board.kind.chip_id_bytes))
     if found != info.chip_id:
         raise ConfigError(
             f"{board.name}: chip {found:016X} is behind its probe {board.probe_uid}, but chip {info.chip_id:016X} "

@@ -10,7 +10,7 @@ from harness.build.toolchain import Unit
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from harness.build.kept import KeptObject
@@ -63,9 +63,8 @@ class Target:
 
     @property
     def includes(self) -> tuple[str, ...]:
-        """Where every source finds the headers of the agent, the kernels and the board."""
-        folders = (self.firmware / "agent", self.firmware / "engine", *self.board_folders)
-        return tuple(f"-I{folder}" for folder in folders)
+        """Where every source finds the agent's headers and those of the kernels."""
+        return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
 
 
 def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> Target:
@@ -95,19 +94,26 @@ def firmware_units(
 
     Folder `generated` holds model_config.h. For `plain` and `strict` see Making.
     """
-    names = ["agent", *(["engine"] if engine else [])]
-    folders = [*(target.firmware / name for name in names), *target.board_folders]
-    sources = [path for folder in folders for path in sorted(folder.glob("*.c"))]
-    headers = tuple(path for folder in folders for path in sorted(folder.glob("*.h")))
+    every = [target.firmware / name for name in ("agent", *(["engine"] if engine else []))]
+    options = (*firmware_options(target, plain=plain, strict=strict), *target.includes)
+    places = tuple(f"-I{folder}" for folder in target.board_folders)
+    # What doesn't see the board's headers is compiled once for all boards with the same CPU.
+    return [
+        *_units(every, every, generated, options),
+        *_units(target.board_folders, (*every, *target.board_folders), generated, (*options, *places)),
+    ]
+
+
+def _units(folders: Sequence[Path], seen: Sequence[Path], generated: Path, options: tuple[str, ...]) -> Iterator[Unit]:
+    """Yield the sources in `folders`, which find headers in those that are `seen`."""
+    headers = tuple(path for folder in seen for path in sorted(folder.glob("*.h")))
     # A header that knows the model would make every object one of the model.
     shared = not any(_PER_MODEL.search(path.read_text()) for path in headers)
-    options = firmware_options(target, plain=plain, strict=strict)
-    return [
-        Unit(path, (*options, *target.includes), headers, keep=True)
-        if shared and not _PER_MODEL.search(path.read_text())
-        else Unit(path, (*options, *target.includes, f"-I{generated}", f"-ffile-prefix-map={generated}=."))
-        for path in sources
-    ]
+    for path in (path for folder in folders for path in sorted(folder.glob("*.c"))):
+        if shared and not _PER_MODEL.search(path.read_text()):
+            yield Unit(path, options, headers, keep=True)
+        else:
+            yield Unit(path, (*options, f"-I{generated}", f"-ffile-prefix-map={generated}=."))
 
 
 def model_unit(target: Target, source: Path, *, plain: bool = False, strict: bool = False) -> Unit:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
+from operator import xor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -35,10 +36,36 @@ class Region(Model):
 
 
 class Part(Model):
-    """A word of memory that tells which chip it is."""
+    """A word of memory that tells which chip it is, by those of its bits that `mask` has."""
 
     address: Annotated[int, Field(ge=0, lt=2**32)]
     value: Annotated[int, Field(ge=0, lt=2**32)]
+    mask: Annotated[int, Field(gt=0, lt=2**32)] = 0xFFFFFFFF
+
+
+#: A pin as its chip's maker calls it: P1.03 of Nordic, PB6 of ST.
+Pin = Annotated[str, Field(pattern=r"^P([01]\.[0-3]\d|[A-K]\d{1,2})$")]
+
+
+def pin_number(pin: str) -> int:
+    """Return a pin as chips number it: with Nordic port x 32 + pin, with ST port x 16 + pin."""
+    if "." in pin:
+        port, number = pin[1:].split(".")
+        return 32 * int(port) + int(number)
+    return 16 * (ord(pin[1]) - ord("A")) + int(pin[2:])
+
+
+def fold_chip_id(content: bytes) -> int:
+    """Return 64 bits of a chip's identity, as the agent does: the exclusive or of all 8 bytes, little-endian."""
+    pieces = (content[at : at + 8] for at in range(0, len(content), 8))
+    return reduce(xor, (int.from_bytes(piece, "little") for piece in pieces), 0)
+
+
+class SerialPins(Model):
+    """The chip's pins of a board's serial line."""
+
+    tx: Pin
+    rx: Pin
 
 
 class Build(Model):
@@ -66,6 +93,10 @@ class KindEntry(Model):
     twin: str | None = None
     part: Part | None = None
     chip_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    chip_id_bytes: Literal[8, 12] = 8
+    serial: SerialPins | None = None
+    sync_pin: Pin | None = None
+    usb: bool = True
     port_flasher: Literal["arduino"] | None = None
     build: Build | None = None
 
@@ -74,10 +105,12 @@ class BoardKind(KindEntry):
     """A kind of board: its MCU, memory map, clock and serial speed.
 
     `flash` is the part that an application may use: a bootloader below it is never touched.
-    `twin` names the emulated chip of the virtual backend; None if there is none.
+    `twin` names the emulated chip of the virtual backend (harness/boards/chips); None if there is none.
     `part` is how the chip is told from others; None if that can't be read.
-    `chip_id` is the address of the 8 bytes, little-endian, that tell one chip from another and that the agent reports;
-    None if the chip has none.
+    `chip_id` is the address of the bytes, `chip_id_bytes` of them, that tell one chip from another and that the agent
+    reports (`fold_chip_id`); None if the chip has none.
+    `serial` and `sync_pin` are the pins that its firmware uses, for the virtual board; None: those of the Nano 33.
+    `usb` tells whether its firmware has a serial port on the chip's own USB, for `link: usb`.
     `port_flasher` is what writes its flash through its own USB port, without a probe; None if nothing known does.
     `build` is how `hil build` makes firmware for it; None if it can't.
     """

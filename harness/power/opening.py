@@ -13,7 +13,7 @@ from harness.power.lpm01a import USB_ID as LPM01A_USB
 from harness.power.lpm01a import Lpm01a
 from harness.power.ppk2 import USB_ID as PPK2_USB
 from harness.power.ppk2 import Ppk2
-from harness.power.virtual.activity import NRF52840, BoardActivity
+from harness.power.virtual.activity import CURRENTS, NRF52840, BoardActivity
 from harness.power.virtual.lpm01a import VirtualLpm01a
 from harness.power.virtual.ppk2 import VirtualPpk2
 
@@ -112,7 +112,13 @@ def open_monitor(supply: PowerSupply, board: Board) -> Monitor:
     if supply.simulated:
         if board.backend != "virtual":
             raise PowerError(f"{board.name}: a simulated {supply.monitor} sees virtual boards only, not a real one")
-        return _open_simulated(supply, BoardActivity(cast("OnTwin", board).twin, NRF52840, supply.sync_input))
+        currents = CURRENTS.get(board.kind.twin or "")
+        if currents is None:
+            raise PowerError(
+                f"{board.name}: what a {board.kind.mcu} draws isn't known here, so that there is no simulated "
+                f"{supply.monitor} for it"
+            )
+        return _open_simulated(supply, BoardActivity(cast("OnTwin", board).twin, currents, supply.sync_input))
     if board.backend != "hardware":
         raise PowerError(
             f"{board.name}: the {board.backend} board draws no current that a {supply.monitor} could measure; "

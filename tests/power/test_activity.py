@@ -18,6 +18,8 @@ def clock(monkeypatch):
 class Machine:
     """The part of the virtual board's machine that tells the time."""
 
+    wiring = SimpleNamespace(clock_hz=64e6, sync=43)
+
     def __init__(self):
         self.bus = SimpleNamespace(gpio=SimpleNamespace(on_output=None))
         self.sleeping, self.on_sleep = False, None

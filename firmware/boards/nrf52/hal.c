@@ -1,5 +1,5 @@
-/* The nRF52840 and nRF52833: UARTE0 at 1 Mbaud, the board's own USB where it has one (usb.c), and a debug probe: it
- * answers where it was spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. board.h names the pins.
+/* The nRF52840 and nRF52833: UARTE0, the board's own USB where it has one (usb.c), and a debug probe: it answers where it
+ * was spoken to last. DWT cycle counter, sleep by WFI with interrupts masked. board.h names pins and baud rate.
  * Register names are those of the product specifications, whose registers are the same as far as they are used here. */
 #include "hil_hal.h"
 
@@ -61,7 +61,6 @@
 #define INT_ERROR (1u << 9)
 #define INT_RXTO (1u << 17)
 #define DISCONNECTED 0xFFFFFFFFu
-#define BAUD_1M 0x10000000u
 
 /* TIMER4: 16 MHz / 2^9, one tick in 2048 CPU cycles. */
 #define TIMER_TASKS_START REG(0x4001B000u)
@@ -216,7 +215,7 @@ static void start_uart(void)
     UARTE_PSEL_RXD = PIN_RX;
     UARTE_PSEL_RTS = DISCONNECTED;
     UARTE_PSEL_CTS = DISCONNECTED;
-    UARTE_BAUDRATE = BAUD_1M;
+    UARTE_BAUDRATE = BOARD_BAUDRATE;
     UARTE_CONFIG = 0; /* 8N1, no flow control */
     UARTE_ENABLE = 8;
     UARTE_ERRORSRC = UARTE_ERRORSRC; /* written ones clear; of what has come before, nothing is ours */

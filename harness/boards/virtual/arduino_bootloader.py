@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.virtual.chips.memory import FLASH_BYTES, PAGE_BYTES, RAM_BASE
-from harness.boards.virtual.chips.peripheral import RESET_SOFT
+from harness.boards.virtual.chips.device import RESET_SOFT
 from harness.boards.virtual.core.scs import CCR, CCR_DIV_0_TRP, CCR_STKALIGN, MPU_CTRL, VTOR
 
 if TYPE_CHECKING:
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 USB_IDS = 0x2341, 0x005A
 APPLICATION = 0x10000
 _STUB = struct.pack("<II", 0x20008D48, 9) + bytes.fromhex("30bf fde7")  # wfi, and again
-_RAM_BYTES = 0x9E14  # from the beginning of RAM
+_RAM_BASE, _RAM_BYTES = 0x20000000, 0x9E14
+_FLASH_BYTES, _PAGE_BYTES = 0x100000, 0x1000
 _DOUBLE_TAP_WORD, _DOUBLE_TAP = 0x20007FFC, 0x07738135
 _GPREGRET, _STAY = 0x4000051C, 0xB0
 _TICKS_PER_S = 16e6
@@ -147,8 +147,8 @@ class ArduinoBootloader:
         """Use RAM as it does, which leaves the word alone that tells a second reset, and open the window for that."""
         memory = self._machine.memory
         tapped = memory.read_word(_DOUBLE_TAP_WORD) == _DOUBLE_TAP
-        memory.write_ram(RAM_BASE, random.Random(0).randbytes(_RAM_BYTES))  # noqa: S311 - always the same, as it is
-        self._machine.code_changed(RAM_BASE, RAM_BASE + _RAM_BYTES)
+        memory.write_ram(_RAM_BASE, random.Random(0).randbytes(_RAM_BYTES))  # noqa: S311 - always the same, as it is
+        self._machine.code_changed(_RAM_BASE, _RAM_BASE + _RAM_BYTES)
         if tapped:
             self._stay()
         else:
@@ -232,10 +232,10 @@ class ArduinoBootloader:
 
     def _program(self, address: int, size: int) -> None:
         """Erase and write flash. It doesn't erase less than whole pages, and doesn't say so: bits are only cleared."""
-        if address + size > FLASH_BYTES:
+        if address + size > _FLASH_BYTES:
             return
         content = self._machine.memory.flash[address : address + size]
-        if address % PAGE_BYTES == 0 and size % PAGE_BYTES == 0:
+        if address % _PAGE_BYTES == 0 and size % _PAGE_BYTES == 0:
             content[:] = 0xFF
         content &= np.frombuffer(self._buffer, np.uint8)[self._source : self._source + size]
         self._machine.code_changed(address, address + size)

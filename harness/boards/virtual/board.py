@@ -1,4 +1,4 @@
-"""The virtual Nano 33: what a user of this package holds in hand."""
+"""A virtual board: what a user of this package holds in hand."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import hashlib
 import itertools
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.boards.virtual.arduino_bootloader import USB_IDS, ArduinoBootloader
-from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.cycles.marks import CycleMarks
 from harness.boards.virtual.debug.dap import DebugPort
+from harness.boards.virtual.families import Made, Wiring
 from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line
 from harness.boards.virtual.ports.serial_port import NoPort, Wake, open_port
 from harness.boards.virtual.usb.host import CdcHost
+from harness.config import shipped_kinds
+from harness.config.board import fold_chip_id
+from harness.config.chip import shipped_chips
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,21 +30,22 @@ if TYPE_CHECKING:
     from harness.boards.virtual.core.exceptions import Crash
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
     from harness.boards.virtual.ports.serial_port import Port
+    from harness.config import BoardKind
 
-_NANO33_PINS = Pins(tx=32 + 3, rx=32 + 10)  # P1.03 and P1.10, the pins marked TX and RX
 _serial_numbers = itertools.count(1)
 
 
-class VirtualNrf52840:
-    """An Arduino Nano 33 BLE in this process: a debug probe for pyOCD and a port for pyserial.
+class VirtualMcu:
+    """A board in this process: a debug probe for pyOCD and a port for pyserial.
 
     Attributes:
+        kind: what kind of board it is.
         probe_uid: pyOCD's unique id; differs for every board of this process.
         port: what `serial.serial_for_url` opens; "" while there is none: that of USB comes and goes with the firmware.
         uart_port: the UART's, which is there beside USB, too.
         usb: the computer at the other end of the USB cable; None without a cable.
         bootloader: what runs before the application after a reset; None if there is nothing.
-        chip_id: FICR DEVICEID, from name and seed.
+        chip_id: what tells the chip from others, as the agent reports it; from name and seed.
         line: what `port` is the end of; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
         faults: what was injected, with how often each of them struck.
@@ -52,6 +57,7 @@ class VirtualNrf52840:
     def __init__(
         self,
         name: str,
+        kind: BoardKind,
         *,
         seed: int = 0,
         port: str = "auto",
@@ -64,6 +70,7 @@ class VirtualNrf52840:
 
         Args:
             name: appears in the probe's id, and makes the chip id together with `seed`.
+            kind: of the board; its `twin` says which chip it has.
             seed: of the random number generator, with the number of the boot.
             port: "pty", "socket", or "auto" for a pty where there are any.
             link: which connection `port` is: the UART's pins, or a USB cable to the board's own USB. For `probe` there
@@ -73,13 +80,18 @@ class VirtualNrf52840:
             faults: what goes wrong, as in docs/faults.md; more can be added by `inject`.
 
         Raises:
-            ConfigError: a fault's text isn't understood.
+            ConfigError: a fault's text isn't understood, or the kind has no chip or connection of that name.
             EmulatorError: the CPU emulator doesn't work here.
         """
-        self.name = name
+        chips = shipped_chips()
+        if kind.twin is None or kind.twin not in chips:
+            raise ConfigError(f'{kind.name}: no chip "{kind.twin}" can be emulated; twin can be {", ".join(chips)}')
+        data = chips[kind.twin]
+        self.name, self.kind = name, kind
         self.link: str = link
         digest = hashlib.sha256(f"{name}/{seed}".encode()).digest()
-        self.chip_id = int.from_bytes(digest[:8], "little")
+        identity = digest[: data.identity.size]
+        self.chip_id = fold_chip_id(identity)
         self._uid = f"{name}-{os.getpid()}-{next(_serial_numbers)}"
         self.probe_uid = f"virtual:{self._uid}"
         self._wake = Wake()
@@ -89,9 +101,8 @@ class VirtualNrf52840:
         self._touched_port: Port | None = None
         self.port = self.uart_port = self._port.url
         self.line = uart = Line(self._port, self._wake)
-        self.machine = Machine(
-            uart, self._wake, _NANO33_PINS, self.chip_id, f"{name}/{seed}", allow_native=native_counter
-        )
+        made = Made(data, identity, Wiring.of(kind), f"{name}/{seed}")
+        self.machine = Machine(made, uart, self._wake, allow_native=native_counter)
         self.usb: CdcHost | None = None
         if link == "usb":
             self.plug_in()
@@ -107,13 +118,20 @@ class VirtualNrf52840:
             self.inject(fault)
 
     def plug_in(self) -> None:
-        """Connect a USB cable: from now on `port` and `line` are those of USB."""
+        """Connect a USB cable: from now on `port` and `line` are those of USB.
+
+        Raises:
+            ConfigError: the board has no USB of its own.
+        """
+        usbd = self.machine.usbd
+        if not self.kind.usb or usbd is None:
+            raise ConfigError(f"{self.name}: {self.kind.title} has no serial port on its own USB; use link: uart")
         self._uart, self._port, self.port = self._port, NoPort(), ""
         self.line = Line(self._port, self._wake)
-        self.usb = CdcHost(self.machine.usbd, self.line)
+        self.usb = CdcHost(usbd, self.line)
         self.usb.on_port = self._usb_changed
         self.machine.usb_host = self.usb
-        self.machine.bus.clock_power.plug(in_=True)
+        self.machine.bus.plug(in_=True)
 
     def _usb_changed(self, here: bool, /) -> None:  # noqa: FBT001 - the only argument
         """Let the port of USB appear or vanish, on the CPU's thread."""
@@ -143,7 +161,7 @@ class VirtualNrf52840:
 
         if not self._started:
             self._started = True
-            probe.register(self._uid, self.dap)
+            probe.register(self._uid, self.dap, self.kind)
             self.machine.start(self.name)
 
     def close(self) -> None:
@@ -241,3 +259,11 @@ class VirtualNrf52840:
     def lowest_write(self) -> int | None:
         """The lowest address written since `watch_stack`; None if there was no write."""
         return self.machine.engine.space.lowest_write
+
+
+class VirtualNrf52840(VirtualMcu):
+    """An Arduino Nano 33 BLE."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        """Build the board, unpowered; options are those of `VirtualMcu`."""
+        super().__init__(name, shipped_kinds()["nano33"], **options)

@@ -6,10 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.bus import Bus
-from harness.boards.virtual.chips.memory import CODE_RAM_BASE, RAM_BASE, RAM_BYTES, Memory, data_address
-from harness.boards.virtual.chips.nrf52840 import FPU_IRQ, PAGES, WORKAROUNDS
-from harness.boards.virtual.chips.peripherals import RESETREAS
+from harness.boards.virtual.chips.memory import Memory
 from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
@@ -24,20 +21,19 @@ from harness.boards.virtual.core.scs import (
     PrivateBus,
     SystemControl,
 )
-from harness.boards.virtual.usb.usbd import Usbd
-from harness.boards.virtual.usb.workarounds import Workarounds
+from harness.boards.virtual.families import build_bus, build_usb
 from harness.errors import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.boards.virtual.chips.uarte import Pins
     from harness.boards.virtual.core.exceptions import Crash
+    from harness.boards.virtual.families import Made
     from harness.boards.virtual.ports.serial_line import Line
     from harness.boards.virtual.ports.serial_port import Wake
     from harness.boards.virtual.usb.host import UsbHost
 
-INSTRUCTIONS_PER_TICK = 4  # of 16 MHz, if each instruction took one cycle of the 64 MHz core clock
+TICKS_HZ = 16e6  # what timers are told the time in
 
 
 class Chip:
@@ -47,11 +43,13 @@ class Chip:
     host's time while the board sleeps.
     """
 
-    def __init__(self, line: Line, wake: Wake, pins: Pins, chip_id: int, seed: str, *, allow_native: bool) -> None:
+    def __init__(self, made: Made, line: Line, wake: Wake, *, allow_native: bool) -> None:
+        self.data, self.wiring = made.data, made.wiring
+        self._per_tick = made.wiring.clock_hz / TICKS_HZ  # instructions, if each took one cycle of the core's clock
         self._condition = threading.Condition(threading.RLock())
         self._wake = wake
         self._line = line
-        self.memory = Memory(chip_id)
+        self.memory = Memory(made.data, made.identity)
         self.halted = self.sleeping = self.locked_up = False
         self.in_reset = False
         self.crash: Crash | None = None
@@ -68,16 +66,13 @@ class Chip:
         self._pausing = 0
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
-        self.nvic = Nvic()
+        self.nvic = Nvic(made.data.interrupts, made.data.priority_bits)
         self.nvic.on_enabled = self._interrupts_enabled
-        self.bus = Bus(self, self.memory, line, pins, seed)
-        workarounds = Workarounds(self, WORKAROUNDS)
-        self.usbd = Usbd(self, PAGES[0x40027000], self.memory, self.bus.clock_power, workarounds)
+        self.bus = build_bus(self, made, self.memory, line)
+        self.usbd = build_usb(self, self.bus, self.memory)
         self.usb_host: UsbHost | None = None
-        self.bus.add(workarounds)
-        self.bus.add(self.usbd)
-        self.scs = SystemControl(self, self.nvic)
-        self.debug = DebugRegisters(self)
+        self.scs = SystemControl(self, self.nvic, made.data.cpuid)
+        self.debug = DebugRegisters(self, made.data)
         self.private = PrivateBus(self.scs, self.debug)
         self.engine = Engine(self.memory, self.bus, self.private, allow_native=allow_native)
         self.cpu = self.engine.cpu
@@ -93,22 +88,26 @@ class Chip:
             self.attention()
 
     def _interrupts_enabled(self, lines: int) -> None:
-        if lines >> FPU_IRQ & 1:
+        if lines >> self.data.fpu_interrupt & 1:
             self.limit("the firmware enables the interrupt of FP exceptions (FPU), which isn't modelled")
 
     def ticks(self) -> float:
         """Return the time since power-on in ticks of 16 MHz."""
         if self.event_time is not None:
             return self.event_time
-        return self.engine.counter.total / INSTRUCTIONS_PER_TICK + self._slept_ticks
+        return self.engine.counter.total / self._per_tick + self._slept_ticks
 
     def asleep_ticks(self) -> float:
         """Return how much of `ticks` the CPU has slept."""
         return self._slept_ticks
 
+    def cycles_per_tick(self) -> float:
+        """Return how many cycles of the core's clock a tick of 16 MHz has."""
+        return self._per_tick
+
     def cycles(self) -> float:
-        """Return the time since power-on in cycles of 64 MHz."""
-        return self.ticks() * INSTRUCTIONS_PER_TICK
+        """Return the time since power-on in cycles of the core's clock."""
+        return self.ticks() * self._per_tick
 
     def instructions(self) -> int:
         """Return the instructions issued since power-on."""
@@ -130,8 +129,8 @@ class Chip:
         self.attention()
 
     def event_raised(self, address: int) -> None:
-        """Pass an event on to the tasks that PPI connects to it."""
-        self.bus.ppi.pass_on(address)
+        """Pass an event of a peripheral on to what is connected to it."""
+        self.bus.event_raised(address)
 
     def limit(self, text: str) -> None:
         """Stop the board before the next block: the firmware does something that isn't modelled."""
@@ -150,10 +149,7 @@ class Chip:
 
     def code_changed(self, begin: int, end: int) -> None:
         """Forget translations of [begin, end), whose content has changed."""
-        spans = [(begin, end)]
-        if RAM_BASE <= begin < RAM_BASE + RAM_BYTES:
-            spans.append((begin - RAM_BASE + CODE_RAM_BASE, end - RAM_BASE + CODE_RAM_BASE))
-        for first, last in spans:
+        for first, last in self.memory.spans(begin, end):
             if self.engine.counter.has_code(first, last):
                 self.engine.counter.forget(first, last)
                 self.engine.flush_wanted = True
@@ -177,11 +173,12 @@ class Chip:
                 return alarm[1]
         return None
 
-    def lose_power(self, noise: bytes) -> None:
-        """Power off and on again, with other RAM contents; for an action of `at_instruction`."""
-        self.memory.write_ram(RAM_BASE, noise)
-        self.code_changed(RAM_BASE, RAM_BASE + len(noise))
-        self.bus.clock_power.registers[RESETREAS] = 0
+    def lose_power(self, noise: Callable[[int], bytes]) -> None:
+        """Power off and on again, with other RAM contents, so many bytes; for an action of `at_instruction`."""
+        for bank in self.memory.banks:
+            self.memory.write_ram(bank.base, noise(len(bank.content)))
+            self.code_changed(bank.base, bank.end)
+        self.bus.forget_resets()
         self._reset(0)
 
     # ------------------------------------------------------------------ what the debugger asks for
@@ -254,9 +251,11 @@ class Chip:
     def erase_all(self) -> None:
         """Erase flash, UICR and RAM, as CTRL-AP does."""
         with self.paused():
-            self.bus.nvmc.erase_all()
-            self.memory.ram[:] = 0
-            self.engine.counter.forget(0, 0x20000000 + len(self.memory.ram))
+            self.bus.flash.erase_all()
+            for bank in self.memory.banks:
+                bank.content[:] = 0
+            for region in self.memory.code_regions:
+                self.engine.counter.forget(region.base, region.end)
             self.engine.flush_wanted = True
 
     def wait_while_running(self, seconds: float) -> None:
@@ -281,11 +280,11 @@ class Chip:
     def debug_write(self, address: int, data: bytes) -> bool:
         """Write memory or a register for the debugger; False where there is neither, or it can't be written now."""
         value = int.from_bytes(data, "little")
-        with self.paused(wake=not self.memory.in_ram(data_address(address), len(data))):
+        with self.paused(wake=not self.memory.in_ram(self.memory.data_address(address), len(data))):
             if self.memory.find(address, len(data)) is not None:
-                address = data_address(address)
+                address = self.memory.data_address(address)
                 if not self.memory.write_ram(address, data):
-                    return self.bus.nvmc.program(address, data)
+                    return self.bus.flash.program(address, data)
                 self.code_changed(address, address + len(data))
             elif PPB <= address < PPB + PPB_BYTES:
                 self.private.write(address, value, len(data), debugger=True)
@@ -304,13 +303,13 @@ class Chip:
         self.crash = None
         self.hung = False
         self.boots += 1
-        self.bus.clock_power.registers[RESETREAS] = self.bus.clock_power.get(RESETREAS) | reason
+        self.bus.note_reset(reason)
         self.bus.reset(reason)
         if self.usb_host is not None:
             self.usb_host.pump()  # sees that the device has gone
         self.scs.reset()
         self.traps_changed()
-        sp, pc = (self.memory.read_word(address) or 0 for address in (0, 4))
+        sp, pc = (self.memory.read_word(address) or 0 for address in (self.data.vectors, self.data.vectors + 4))
         self.cpu.reset(sp, pc)
         self.engine.reset()
         self.debug.reset_seen = True

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chip import INSTRUCTIONS_PER_TICK, Chip
+from harness.boards.virtual.chip import TICKS_HZ, Chip
 from harness.boards.virtual.core import scs
 from harness.boards.virtual.core.block_table import NO_LIMIT
 from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _HALTED_PUMP_S = 0.02  # DMA goes on while the core is halted
 _WFE_S = 0.001
 _CLOSE_S = 0.05
-_MHZ16 = 16e6
 _ERASED = 0xFFFFFFFF
 _FAULTS = {
     Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
@@ -106,10 +105,10 @@ class Machine(Chip):
         return action is not None or self.hung
 
     def _idle_halted(self) -> None:
-        active = self.bus.uarte.enabled and not self.in_reset
+        active = self.bus.serial.enabled and not self.in_reset
         self._condition.wait(_HALTED_PUMP_S if active else None)
         if active:
-            self.bus.uarte.pump()
+            self.bus.serial.pump()
 
     def _advance(self) -> None:
         for peripheral in self.bus.timed:
@@ -123,7 +122,7 @@ class Machine(Chip):
 
     def _catch_up(self) -> None:
         self._advance()
-        self.bus.uarte.pump()
+        self.bus.serial.pump()
         if self.usb_host is not None:
             self.usb_host.pump()
 
@@ -147,7 +146,7 @@ class Machine(Chip):
 
     def _sleep(self, at_most_s: float | None) -> None:
         deadline = self._deadline()
-        timeout = None if deadline is None else max(deadline - self.ticks(), 0.0) / _MHZ16
+        timeout = None if deadline is None else max(deadline - self.ticks(), 0.0) / TICKS_HZ
         if at_most_s is not None:
             timeout = at_most_s if timeout is None else min(timeout, at_most_s)
         began = time.monotonic()
@@ -155,7 +154,7 @@ class Machine(Chip):
             self.on_sleep(began)
         with self._unlocked():
             self._line.wait(timeout)
-        slept_ticks = (time.monotonic() - began) * _MHZ16
+        slept_ticks = (time.monotonic() - began) * TICKS_HZ
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))
         self._slept_ticks += slept_ticks
@@ -167,7 +166,7 @@ class Machine(Chip):
         deadline = self._deadline()
         limit = NO_LIMIT
         if deadline is not None:
-            limit = int((deadline - self._slept_ticks) * INSTRUCTIONS_PER_TICK) + 1
+            limit = int((deadline - self._slept_ticks) * self._per_tick) + 1
         limit = min([limit, *(total for total, _ in self._alarms)])
         self.engine.counter.set_limit(max(limit, 0))
 
@@ -217,7 +216,7 @@ class Machine(Chip):
         """Do what the CPU stopped for."""
         if stop is Stop.WFI:
             self.sleeping = True
-            self.bus.uarte.slept()
+            self.bus.serial.slept()
         elif stop is Stop.WFE:
             if not self.nvic.candidates():
                 self._catch_up()
@@ -246,7 +245,7 @@ class Machine(Chip):
         if 0x40000000 <= access.address < 0x60000000:
             where = "where there is no peripheral"
         elif self.memory.find(access.address, 1) is not None:
-            where = "which can't be written so now (NVMC CONFIG, aligned words only)"
+            where = f"which can't be written so now ({self.bus.flash.how})"
         text = f"{'write to' if access.write else 'read from'} {access.address:#010x}, {where}"
         return Fault("bus fault", text, cfsr=scs.PRECISERR, address=access.address)
 
@@ -277,15 +276,16 @@ class Machine(Chip):
 
     def _no_vectors(self, pc: int) -> str | None:
         """Say that the CPU stands where a reset put it, without a vector table; None if that isn't so."""
-        sp, entry = (self.memory.read_word(address) or 0 for address in (0, 4))
+        vectors = self.data.vectors
+        sp, entry = (self.memory.read_word(address) or 0 for address in (vectors, vectors + 4))
         runs = self.memory.in_ram(sp - 4, 4) and entry & 1 and self.memory.find(entry & ~1, 2)
         if runs or pc != entry & ~1:
             return None
         empty = sp == entry == _ERASED
         holds = "flash is empty there" if empty else f"the words there are {sp:#010x} and {entry:#010x}"
         return (
-            f"no vector table at 0x00000000, where a reset looks for one: {holds}. An image that is linked to another "
-            "address starts only behind a bootloader, or if a debugger sets sp, pc and VTOR"
+            f"no vector table at {vectors:#010x}, where a reset looks for one: {holds}. An image that is linked to "
+            "another address starts only behind a bootloader, or if a debugger sets sp, pc and VTOR"
         )
 
     def _lock_up(self, crash: Crash) -> None:

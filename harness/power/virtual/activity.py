@@ -1,8 +1,8 @@
 """What a board does, over simulated time: the input of a simulated power monitor.
 
-Simulated time is not the time that the emulator takes. It goes on by 1 / 64 MHz for each instruction that the virtual
-CPU issues, as if each took one cycle, and by the host's time while the CPU sleeps. Real instructions take one cycle or
-more, so it is shorter than a real board's. It is used for simulated power and nothing else.
+Simulated time is not the time that the emulator takes. It goes on by one cycle of the core for each instruction that
+the virtual CPU issues, and by the host's time while the CPU sleeps. Real instructions take one cycle or more, so it is
+shorter than a real board's. It is used for simulated power and nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.boards.virtual import VirtualNrf52840
+    from harness.boards.virtual import VirtualMcu
     from harness.power.base import Bytes, Floats
-
-_CORE_HZ = 64e6
-_SYNC_PIN = 32 + 11  # P1.11, high while inferences run
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,8 @@ NRF52840: Final = CurrentProfile(
         "No other part of a board is included, and all instructions draw the same"
     ),
 )
+#: Those that are known, by chip.
+CURRENTS: Final = {"nrf52840": NRF52840}
 
 
 @dataclass(frozen=True)
@@ -92,14 +91,16 @@ class Activity(Protocol):
 class BoardActivity:
     """What a virtual board does. It hooks itself into the board's pins and its sleep."""
 
-    def __init__(self, board: VirtualNrf52840, profile: CurrentProfile, sync_input: int) -> None:
+    def __init__(self, board: VirtualMcu, profile: CurrentProfile, sync_input: int) -> None:
         self._machine = board.machine
+        self._core_hz = board.machine.wiring.clock_hz
+        sync_pin = board.machine.wiring.sync
         self._profile = profile
         self._sync = 1 << sync_input
         self._lock = threading.Lock()
         self._recording = False
         self._sleeping_since = time.monotonic() if board.machine.sleeping else None
-        self._asleep_at_s = board.machine.cycles() / _CORE_HZ  # simulated time at which that sleep began
+        self._asleep_at_s = board.machine.cycles() / self._core_hz  # simulated time at which that sleep began
         self._high = False
         self._newest = 0.0
         self._segments: list[Segment] = []
@@ -109,7 +110,7 @@ class BoardActivity:
         def on_output(levels: int) -> None:
             if earlier is not None:
                 earlier(levels)
-            self._pin(high=bool(levels >> _SYNC_PIN & 1))
+            self._pin(high=bool(levels >> sync_pin & 1))
 
         gpio.on_output = on_output
         board.machine.on_sleep = self._sleep
@@ -141,7 +142,7 @@ class BoardActivity:
 
     def _time(self) -> float:
         if self._sleeping_since is None:
-            now = self._machine.cycles() / _CORE_HZ
+            now = self._machine.cycles() / self._core_hz
         else:  # not by its cycles, to which it adds the whole sleep just before it says that it is awake
             now = self._asleep_at_s + time.monotonic() - self._sleeping_since
         self._newest = max(self._newest, now)
@@ -165,7 +166,7 @@ class BoardActivity:
         with self._lock:
             self._sleeping_since = since_s
             if since_s is not None:
-                self._asleep_at_s = self._machine.cycles() / _CORE_HZ
+                self._asleep_at_s = self._machine.cycles() / self._core_hz
             self._note()
 
 

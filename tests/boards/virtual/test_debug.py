@@ -173,3 +173,21 @@ def test_transfer_that_fails_at_the_seam_reaches_pyocds_caller(opened):
     with pytest.raises(exceptions.ProbeDisconnected):
         opened.target.read32(0x20000000)
     opened.twin.dap.before_transfer = None
+
+
+def test_a_step_in_ram_before_a_reset_does_not_end_the_first_sleep_after_it(lab):
+    """The emulator reports a page that it asked for and could not have, once the CPU stops of itself."""
+    firmware = load("lab")
+    wfi = firmware.base + firmware.segments[0][1].index(b"\x30\xbf")
+    with session(lab.twin) as opened:
+        target = opened.target
+        target.halt()
+        target.write_memory_block8(0x20020000, b"\x00\xbf" * 8)
+        target.write_core_register("pc", 0x20020000)
+        target.step()
+        assert target.read_core_register("pc") == 0x20020002
+        target.reset_and_halt()
+        target.write_core_register("pc", wfi)
+        target.resume()
+        wait_until(lambda: lab.twin.machine.sleeping or lab.twin.crash)
+        assert lab.twin.crash is None

@@ -9,8 +9,8 @@ from harness.boards.virtual.chips.peripheral import Peripheral
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
 
 _OUT, _IN, _DIR, _LATCH, _PIN_CNF, _PIN_CNF_END = 0x504, 0x510, 0x514, 0x520, 0x700, 0x780
 _P1 = 0x300  # P1's registers are that far above P0's

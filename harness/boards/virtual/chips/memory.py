@@ -1,83 +1,88 @@
-"""The memories of the nRF52840: flash, RAM, and the two information pages."""
+"""The memories of a chip: flash, RAM, and pages of information."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.boards.virtual.chips.nrf52840 import PART, REVISION
-
-FLASH_BYTES = 0x100000
-PAGE_BYTES = 0x1000
-RAM_BASE = 0x20000000
-RAM_BYTES = 0x40000
-CODE_RAM_BASE = 0x00800000  # the same RAM once more, on the bus that fetches code; DMA doesn't reach it here
-FICR_BASE = 0x10000000
-UICR_BASE = 0x10001000
-
-# Of a typical part; each is calibrated in the factory (chapter FICR, TEMP.A0 to TEMP.T4).
-TEMPERATURE_SLOPES = (0xFFFFF320, 0xFFFFF343, 0xFFFFF35D, 0xFFFFF400, 0xFFFFF452, 0xFFFFF37B)
-TEMPERATURE_OFFSETS = (0xFFFF3FCC, 0xFFFF3F98, 0xFFFF3F98, 0xFFFF0012, 0xFFFF004D, 0xFFFF3E10)
-TEMPERATURE_BREAKS = (0xFFFFFFE2, 0xFFFFFF00, 0xFFFFFF14, 0xFFFFFF19, 0xFFFFFF50)
+if TYPE_CHECKING:
+    from harness.config.chip import Bank, ChipData
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A memory: where the CPU sees it, and what it may do there without asking the NVMC."""
+    """A memory: where the CPU sees it, and what it may do there without asking the flash controller."""
 
     base: int
     content: Bytes
     executable: bool = False
     writable: bool = False
 
-
-def data_address(address: int) -> int:
-    """Return the address at which data transfers reach what is at `address`, which may be code RAM."""
-    in_code_ram = CODE_RAM_BASE <= address < CODE_RAM_BASE + RAM_BYTES
-    return address - CODE_RAM_BASE + RAM_BASE if in_code_ram else address
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.base + len(self.content)
 
 
 class Memory:
-    """Contents of all memories, as the bus and the debugger see them."""
+    """Contents of all memories, as the bus and the debugger see them.
 
-    def __init__(self, chip_id: int) -> None:
-        """Make a part as it leaves the factory: erased, its identity in FICR.
+    Attributes:
+        flash: what the flash holds.
+        ram: what the first bank of RAM holds, which has stack and variables.
+        banks: all of the RAM.
+        information: the pages that firmware only reads, by their addresses.
+        regions: all of these, each where it is once.
+        code_regions: where code runs, with the other addresses of flash and RAM.
+    """
 
-        Args:
-            chip_id: FICR DEVICEID, 64 bits.
-        """
-        self.flash: Bytes = np.full(FLASH_BYTES, 0xFF, np.uint8)
-        self.ram: Bytes = np.zeros(RAM_BYTES, np.uint8)
-        self.ficr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
-        self.uicr: Bytes = np.full(PAGE_BYTES, 0xFF, np.uint8)
-        flash = Region(0, self.flash, executable=True)
-        ram = Region(RAM_BASE, self.ram, executable=True, writable=True)
-        self.regions = (flash, ram, Region(FICR_BASE, self.ficr), Region(UICR_BASE, self.uicr))
-        #: Where code runs.
-        self.code_regions = (flash, ram, Region(CODE_RAM_BASE, self.ram))
-        low, high = chip_id & 0xFFFFFFFF, chip_id >> 32
-        info = {
-            0x010: (PAGE_BYTES, FLASH_BYTES // PAGE_BYTES),  # CODEPAGESIZE, CODESIZE
-            0x060: (low, high),  # DEVICEID
-            0x0A0: (0xFFFFFFFF, high ^ low, low >> 16),  # DEVICEADDRTYPE (random), DEVICEADDR
-            0x100: (0x52840, 0x41414430, 0x2004, 256, 1024),  # INFO: PART, VARIANT "AAD0", PACKAGE, RAM, FLASH in KB
-            0x130: (PART, REVISION),  # undocumented; Nordic's start-up code decides by them which errata apply
-            0x404: (*TEMPERATURE_SLOPES, *TEMPERATURE_OFFSETS, *TEMPERATURE_BREAKS),  # TEMP.A, B and T
-        }
-        for offset, words in info.items():
-            data = struct.pack(f"<{len(words)}I", *words)
-            self.ficr[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+    def __init__(self, chip: ChipData, identity: bytes) -> None:
+        """Make a part as it leaves the factory: erased, its identity where the chip has it."""
+        self._aliases: list[tuple[int, int, int]] = []  # begin, end, how far above the memory itself
+        flash = self._region(chip.flash, 0xFF, executable=True)
+        self.banks = tuple(self._region(bank, 0, executable=True, writable=True) for bank in chip.ram)
+        pages = [Region(page.start, np.full(page.size, 0xFF, np.uint8)) for page in chip.information]
+        self.flash_base = flash.base
+        self.flash, self.ram = flash.content, self.banks[0].content
+        self.information = {page.base: page.content for page in pages}
+        self.regions = (flash, *self.banks, *pages)
+        also = [
+            Region(begin, found[0])
+            for begin, _, _ in self._aliases
+            if (found := self.find(self.data_address(begin), 1)) is not None
+        ]
+        self.code_regions = (flash, *self.banks, *also)
+        for page in chip.information:
+            for words in page.words:
+                self.put(page.start + words.at, struct.pack(f"<{len(words.are)}I", *words.are))
+        self.put(chip.identity.start, identity)
+
+    def _region(self, bank: Bank, fill: int, *, executable: bool, writable: bool = False) -> Region:
+        self._aliases += [(alias, alias + bank.size, alias - bank.start) for alias in bank.aliases]
+        return Region(bank.start, np.full(bank.size, fill, np.uint8), executable, writable)
+
+    def data_address(self, address: int) -> int:
+        """Return where the memory that is seen at `address` itself is, which may be an alias."""
+        for begin, end, above in self._aliases:
+            if begin <= address < end:
+                return address - above
+        return address
+
+    def spans(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """Return [begin, end), and where else the CPU sees the same bytes."""
+        also = [(first, last, above) for first, last, above in self._aliases if first <= begin + above < last]
+        return [(begin, end), *((begin + above, end + above) for _, _, above in also)]
 
     def find(self, address: int, size: int) -> tuple[Bytes, int] | None:
         """Return the memory that holds all of [address, address + size) and the offset in it, or None."""
-        address = data_address(address)
+        address = self.data_address(address)
         for region in self.regions:
-            if region.base <= address and address + size <= region.base + len(region.content):
+            if region.base <= address and address + size <= region.end:
                 return region.content, address - region.base
         return None
 
@@ -92,13 +97,32 @@ class Memory:
         return None if data is None else int.from_bytes(data, "little")
 
     def in_ram(self, address: int, size: int) -> bool:
-        """Tell whether all of [address, address + size) is RAM."""
-        return address >= RAM_BASE and address + size <= RAM_BASE + RAM_BYTES
+        """Tell whether all of [address, address + size) is one bank of RAM."""
+        return self._bank(address, size) is not None
+
+    def _bank(self, address: int, size: int) -> Region | None:
+        for bank in self.banks:
+            if address >= bank.base and address + size <= bank.end:
+                return bank
+        return None
 
     def write_ram(self, address: int, data: bytes) -> bool:
         """Write to RAM; False, and nothing written, if that isn't all RAM."""
-        if not self.in_ram(address, len(data)):
+        bank = self._bank(address, len(data))
+        if bank is None:
             return False
-        offset = address - RAM_BASE
-        self.ram[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+        offset = address - bank.base
+        bank.content[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
         return True
+
+    def put(self, address: int, data: bytes) -> None:
+        """Change a memory from outside, whatever it is; the caller says which code that changes.
+
+        Raises:
+            ValueError: there is no memory.
+        """
+        found = self.find(address, len(data))
+        if found is None:
+            raise ValueError(f"there is no memory at {address:#010x}")
+        content, offset = found
+        content[offset : offset + len(data)] = np.frombuffer(data, np.uint8)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.memory import FLASH_BYTES, PAGE_BYTES, UICR_BASE
 from harness.boards.virtual.chips.peripheral import Peripheral
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
+    from harness.config.chip import ChipData
 
 READ_ONLY, WRITE, ERASE = 0, 1, 2
+_UICR = 0x10001000
 _READY, _READYNEXT, _CONFIG = 0x400, 0x408, 0x504
 _ERASEPAGE, _ERASEALL, _ERASEUICR, _ERASEPAGEPARTIAL = 0x508, 0x50C, 0x514, 0x518
 _ACL, _ACL_END, _ACL_REGION = 0x800, 0x880, 0x10  # each: ADDR, SIZE, PERM
@@ -29,8 +30,12 @@ class Nvmc(Peripheral):
     the chip does on a violation of the ACL isn't modelled: it stops the board.
     """
 
-    def __init__(self, host: Host, page: Page, memory: Memory) -> None:
+    how = "NVMC CONFIG, aligned words only"
+
+    def __init__(self, host: Host, page: Page, memory: Memory, chip: ChipData) -> None:
         self._memory = memory
+        self._flash_bytes, self._page_bytes = chip.flash.size, chip.flash.page
+        self._uicr = memory.information[_UICR]
         self.resists: Callable[[int], bool] | None = None  # tells whether the word at an address stays as it is
         self._settled: dict[int, int] = {}
         super().__init__(host, page)
@@ -76,14 +81,14 @@ class Nvmc(Peripheral):
             self._protected.append((first, first + size, region))
         if self.mode != ERASE:
             return
-        if offset in (_ERASEPAGE, _ERASEPAGEPARTIAL) and value < FLASH_BYTES:
-            begin = value & -PAGE_BYTES
-            if self._allowed(begin, begin + PAGE_BYTES):
-                self._erase(begin, begin + PAGE_BYTES)
-        elif offset == _ERASEALL and value & 1 and self._allowed(0, FLASH_BYTES):
+        if offset in (_ERASEPAGE, _ERASEPAGEPARTIAL) and value < self._flash_bytes:
+            begin = value & -self._page_bytes
+            if self._allowed(begin, begin + self._page_bytes):
+                self._erase(begin, begin + self._page_bytes)
+        elif offset == _ERASEALL and value & 1 and self._allowed(0, self._flash_bytes):
             self.erase_all()
         elif offset == _ERASEUICR and value & 1:
-            self._memory.uicr[:] = 0xFF
+            self._uicr[:] = 0xFF
 
     def _settle(self) -> None:
         """Give every programmed word the value that it has: the emulator stores what the CPU wrote as it is."""
@@ -98,8 +103,8 @@ class Nvmc(Peripheral):
 
     def erase_all(self) -> None:
         """Erase flash and UICR."""
-        self._erase(0, FLASH_BYTES)
-        self._memory.uicr[:] = 0xFF
+        self._erase(0, self._flash_bytes)
+        self._uicr[:] = 0xFF
 
     def _erase(self, begin: int, end: int) -> None:
         self._memory.flash[begin:end] = 0xFF
@@ -111,7 +116,7 @@ class Nvmc(Peripheral):
         if self.mode != WRITE or address % 4 or len(data) % 4 or found is None:
             return False
         content, offset = found
-        if content is not self._memory.flash and content is not self._memory.uicr:
+        if content is not self._memory.flash and content is not self._uicr:
             return False
         if not self._allowed(address, address + len(data)):
             return False
@@ -123,6 +128,6 @@ class Nvmc(Peripheral):
             before = self._settled.get(place, words[index])
             resists = self.resists is not None and self.resists(place)
             words[index] = self._settled[place] = before if resists else before & word
-        if address < UICR_BASE:
+        if content is self._memory.flash:
             self.host.code_changed(address, address + len(data))
         return True

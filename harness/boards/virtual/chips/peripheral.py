@@ -2,74 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from harness.boards.virtual.chips.device import Device
 from harness.boards.virtual.chips.registers import register_name
 
 if TYPE_CHECKING:
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.nrf52840 import Page
 
 SHORTS, INTEN, ENABLE = 0x200, 0x300, 0x500
-RESET_PIN, RESET_WATCHDOG, RESET_SOFT, RESET_LOCKUP = 1, 2, 4, 8  # bits of RESETREAS
 
 
-class Host(Protocol):
-    """What peripherals and the core's registers may ask of the chip around them.
-
-    Attributes:
-        event_time: while an event is passed on, the time at which it happened; then `ticks` returns it.
-    """
-
-    event_time: float | None
-
-    def ticks(self) -> float:
-        """Return the time since power-on in ticks of 16 MHz."""
-
-    def cycles(self) -> float:
-        """Return the same in cycles of the core's clock."""
-
-    def asleep_ticks(self) -> float:
-        """Return how much of `ticks` the CPU has slept."""
-
-    def attention(self) -> None:
-        """Look at interrupts, deadlines and requests before the next block."""
-
-    def set_interrupt_line(self, irq: int, *, high: bool) -> None:
-        """Drive one interrupt line of the NVIC."""
-
-    def event_raised(self, address: int) -> None:
-        """Pass an event on to the tasks that PPI connects to it."""
-
-    def code_changed(self, begin: int, end: int) -> None:
-        """Forget translations of [begin, end), whose content has changed."""
-
-    def traps_changed(self) -> None:
-        """Act on what CPACR and CCR say is refused."""
-
-    def request_reset(self, reason: int) -> None:
-        """Reset before the next block; `reason` is a bit of RESETREAS."""
-
-    def limit(self, text: str) -> None:
-        """Stop the board before the next block: the firmware does something that isn't modelled."""
-
-    def misuse(self, text: str) -> None:
-        """Stop the board before the next block: the firmware does what fails on the chip, at times without a sign."""
-
-    def bus_fault(self, text: str) -> None:
-        """Raise an imprecise bus fault before the next block."""
-
-
-class Timed(Protocol):
-    """What does something by itself, as time goes by."""
-
-    def deadline(self) -> float | None:
-        """Return when it next does, in ticks of 16 MHz; None if never."""
-
-    def advance(self) -> None:
-        """Do what is due by now."""
-
-
-class Peripheral:
+class Peripheral(Device):
     """Registers of one page of peripherals. Offsets are those of the product specification.
 
     Where there is no register, reads are 0 and writes are ignored, as on the chip. A task that isn't modelled stops
@@ -81,7 +26,6 @@ class Peripheral:
         switches: offsets of registers of bits that the register behind it sets, and the one behind that clears.
         flags: offsets of registers of which a written 1 clears its bit.
         retained: offsets of registers that a reset leaves alone.
-        survives: reasons of a reset (bits of RESETREAS) that leave it as it is.
         routed: offsets of the events that PPI connects to something.
     """
 
@@ -90,15 +34,13 @@ class Peripheral:
     switches: tuple[int, ...] = (INTEN,)
     flags: tuple[int, ...] = ()
     retained: tuple[int, ...] = ()
-    survives = 0
 
     def __init__(self, host: Host, page: Page) -> None:
-        self.host = host
         self.page = page
         self.routed: frozenset[int] = frozenset()
-        self.registers: dict[int, int] = {}
+        self.registers = {}
         self._switch_of = {switch + 4 * way: (switch, way) for switch in self.switches for way in range(3)}
-        self.reset()
+        super().__init__(host, page.base)
 
     def reset(self) -> None:
         """Return to the state after reset."""
@@ -175,13 +117,6 @@ class Peripheral:
 
     def written(self, offset: int, value: int) -> None:
         """Learn what a register was set to; of `switches`, the first of the three."""
-
-    def deadline(self) -> float | None:
-        """Return when the peripheral next does something by itself, in ticks of 16 MHz; None if never."""
-        return None
-
-    def advance(self) -> None:
-        """Do what is due by now."""
 
     def short(self, bit: int) -> bool:
         """Tell whether a shortcut is enabled."""

@@ -5,20 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import (
-    INTEN,
-    RESET_LOCKUP,
-    RESET_SOFT,
-    RESET_WATCHDOG,
-    Peripheral,
-    Registers,
-)
+from harness.boards.virtual.chips.device import RESET_LOCKUP, RESET_SOFT, RESET_WATCHDOG
+from harness.boards.virtual.chips.peripheral import INTEN, Peripheral, Registers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
 
 RESETREAS, _SYSTEMOFF, _GPREGRET, _GPREGRET2 = 0x400, 0x500, 0x51C, 0x520
 _HFCLKRUN, _HFCLKSTAT, _LFCLKRUN, _LFCLKSTAT, _LFCLKSRCCOPY, _LFCLKSRC = (0x408, 0x40C, 0x414, 0x418, 0x41C, 0x518)

@@ -10,8 +10,8 @@ from harness.boards.virtual.chips.peripheral import Peripheral
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.chips.device import Device, Host
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
 
 _CHEN, _CH, _CHG, _FORK = 0x500, 0x510, 0x800, 0x910
 _PROGRAMMABLE, _CHANNELS = 20, 32
@@ -25,9 +25,7 @@ class Ppi(Peripheral):
     tasks = tuple(range(0x000, 0x030, 4))
     switches = (_CHEN,)
 
-    def __init__(
-        self, host: Host, page: Page, pages: dict[int, Peripheral], write: Callable[[int, int], object]
-    ) -> None:
+    def __init__(self, host: Host, page: Page, pages: dict[int, Device], write: Callable[[int, int], object]) -> None:
         """Connect to the bus.
 
         Args:
@@ -72,6 +70,8 @@ class Ppi(Peripheral):
                 event, tasks = self._ends(channel)
                 self._routes.setdefault(event, []).extend(task for task in tasks if task)
         for base, peripheral in self._pages.items():
+            if not isinstance(peripheral, Peripheral):
+                continue
             peripheral.routed = frozenset(event - base for event in self._routes if base <= event < base + _PAGE)
             for offset in peripheral.routed:
                 if peripheral.events and offset not in peripheral.event:

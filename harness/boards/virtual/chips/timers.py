@@ -10,8 +10,8 @@ from harness.boards.virtual.chips.peripheral import INTEN, Peripheral
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
     from harness.boards.virtual.chips.peripherals import ClockPower
 
 _COMPARE0 = 0x140

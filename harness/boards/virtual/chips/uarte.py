@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.peripheral import Peripheral
 
 if TYPE_CHECKING:
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
     from harness.boards.virtual.ports.serial_line import Line
 
 FIFO_BYTES = 6

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from unicorn import unicorn_const as uc_const
 
-from harness.boards.virtual.chips.memory import RAM_BASE, RAM_BYTES, data_address
 from harness.boards.virtual.core.scs import PPB, PPB_BYTES
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 _PAGE_BYTES = 1024  # of the emulator, for this core
 _DATA, _CODE = 3, 7  # read and write; and execute
-_CODE_END = 0x00800000  # above flash, nothing but RAM holds code
 _FETCHES = (uc_const.UC_MEM_FETCH_UNMAPPED, uc_const.UC_MEM_FETCH_PROT)
 _WRITES = (uc_const.UC_MEM_WRITE_PROT, uc_const.UC_MEM_WRITE_UNMAPPED)
 
@@ -52,7 +50,9 @@ class AddressSpace:
         """Map the memories and registers, and take over the emulator's address translation."""
         self._cpu = cpu
         self._counter = counter
-        self._program = bus.nvmc.program
+        self._program = bus.flash.program
+        self._memory = memory
+        self._flash = range(memory.flash_base, memory.flash_base + len(memory.flash))
         self._code_pages: set[int] = set()  # pages of RAM that hold code that ran
         self._write_watch: int | None = None
         self.access: Access | None = None
@@ -66,9 +66,13 @@ class AddressSpace:
             self._map_registers(base, size, bus.read, lambda address, value, _size: bus.write(address, value))
         self._map_registers(PPB, PPB_BYTES, private.read, private.write)
         # Not over RAM: there nothing is invalid, and a hook alone makes each access slower.
-        for begin, end in ((0, RAM_BASE - 1), (RAM_BASE + RAM_BYTES, 0xFFFFFFFF)):
-            invalid = counter.guarded(self._on_invalid_access, otherwise=False)
-            uc.hook_add(uc_const.UC_HOOK_MEM_INVALID, invalid, None, begin, end)
+        begin = 0
+        invalid = counter.guarded(self._on_invalid_access, otherwise=False)
+        for bank in sorted(memory.banks, key=lambda bank: bank.base):
+            if bank.base > begin:
+                uc.hook_add(uc_const.UC_HOOK_MEM_INVALID, invalid, None, begin, bank.base - 1)
+            begin = bank.end
+        uc.hook_add(uc_const.UC_HOOK_MEM_INVALID, invalid, None, begin, 0xFFFFFFFF)
         uc.ctl_set_tlb_mode(uc_const.UC_TLB_VIRTUAL)
         uc.hook_add(uc_const.UC_HOOK_TLB_FILL, counter.guarded(self._translate, otherwise=False))
 
@@ -101,9 +105,9 @@ class AddressSpace:
     # ------------------------------------------------------------------ code in RAM
 
     def _translate(self, _uc: Any, address: int, kind: int, entry: Any, _data: Any) -> bool:
-        address = data_address(address)
+        address = self._memory.data_address(address)
         entry.paddr = address
-        code = address < _CODE_END or (address - RAM_BASE) // _PAGE_BYTES in self._code_pages
+        code = address in self._flash or address // _PAGE_BYTES in self._code_pages
         entry.perms = _CODE if code else _DATA
         if kind != uc_const.UC_MEM_FETCH:  # a fetch needs the IT state that it finds
             self._cpu.mend_it_state()
@@ -111,9 +115,10 @@ class AddressSpace:
 
     def allow_code(self, pc: int) -> bool:
         """Make the page at `pc` executable, or the next if that one is; False if there is nothing to do."""
-        page = (data_address(pc) - RAM_BASE) // _PAGE_BYTES
+        page = self._memory.data_address(pc) // _PAGE_BYTES
         for candidate in (page, page + 1):
-            if 0 <= candidate < RAM_BYTES // _PAGE_BYTES and candidate not in self._code_pages:
+            ram = self._memory.in_ram(candidate * _PAGE_BYTES, _PAGE_BYTES)
+            if ram and candidate not in self._code_pages:
                 self._code_pages.add(candidate)
                 self._flush()
                 return True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from harness.boards.virtual.chips.nrf52840 import CORE_ROM_TABLE
+from harness.boards.virtual.chips.rom_tables import core_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.virtual.core.cpu import Cpu
+    from harness.config.chip import ChipData
 
 DHCSR, DCRSR, DCRDR, DEMCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000ED30
 DWT_CTRL, DWT_CYCCNT, FP_CTRL, FP_COMP0 = 0xE0001000, 0xE0001004, 0xE0002000, 0xE0002008
@@ -60,10 +61,16 @@ class DebugHost(Protocol):
 
 
 class DebugRegisters:
-    """DHCSR, DCRSR, DCRDR, DEMCR, DFSR, DWT and FPB. A reset of the core leaves them alone."""
+    """DHCSR, DCRSR, DCRDR, DEMCR, DFSR, DWT and FPB. A reset of the core leaves them alone.
 
-    def __init__(self, host: DebugHost) -> None:
+    Attributes:
+        words: what can only be read, by address.
+    """
+
+    def __init__(self, host: DebugHost, chip: ChipData) -> None:
         self._host = host
+        more = {row.at + 4 * index: word for row in chip.words for index, word in enumerate(row.are)}
+        self.words = {**core_table(chip.rom_table), **more}
         self.control = 0  # the C_ bits of DHCSR
         self.reset_seen = True
         self.dfsr = 0
@@ -124,7 +131,7 @@ class DebugRegisters:
                 DWT_CTRL: self._dwt_control,  # no watchpoint comparators
                 FP_CTRL: _COMPARATORS << 4 | self._fpb_enabled,
             }[address]
-        return CORE_ROM_TABLE.get(address)
+        return self.words.get(address)
 
     def _read_dhcsr(self, *, clear: bool) -> int:
         host = self._host
@@ -154,7 +161,7 @@ class DebugRegisters:
         elif address == FP_CTRL or FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
             self._write_breakpoints(address, value)
         else:
-            return address in CORE_ROM_TABLE
+            return address in self.words
         return True
 
     def _write_counting(self, address: int, value: int) -> None:

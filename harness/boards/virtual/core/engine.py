@@ -138,13 +138,25 @@ class Engine:
         self.space.access = self._interrupt = self.counter.stopped_at = self.suspects.stopped_at = None
         begin = self.cpu.read("pc") | bool(self.cpu.read("xpsr") & THUMB)
         error: int | None = None
+        before = self.counter.total
         try:
             self.uc.emu_start(begin, _NEVER, count=count)
         except UcError as raised:
             error = raised.errno
         if failure := self.counter.failure:
             raise EmulatorError(f"the virtual board failed inside: {failure!r}") from failure
+        if error == uc_const.UC_ERR_EXCEPTION and self._is_stale(ran=self.counter.total != before):
+            error = None
         return self._reason(error, count)
+
+    def _is_stale(self, *, ran: bool) -> bool:
+        """Tell whether the emulator's error is one from before its first block.
+
+        When it drops what an earlier single step has translated, it asks for pages of code that are data now; the error
+        of that is what it returns at the end, if the CPU then stops of itself.
+        """
+        pc = self.cpu.read("pc")
+        return ran and (self._instruction_before(pc) in _WAITS_FOR_INTERRUPT or pc in self._exits)
 
     def _reason(self, error: int | None, count: int) -> Stop:
         pc = self.cpu.read("pc")
@@ -236,8 +248,8 @@ class Engine:
         stop = self.run(count=1)
         if stop is Stop.ACCESS and self.space.access is not None:
             issued = self._issued_from(pc, self.space.access.registers["pc"]) + 1
-        elif self.counter.stopped_at == pc and stop is Stop.BOUNDARY:
-            issued = 0
+        elif stop is Stop.BOUNDARY and (self.counter.stopped_at == pc or self.counter.total == before):
+            issued = 0  # the latter if its page of RAM was data so far
         elif stop is Stop.TRAP:
             issued = self._issued_from(pc, self.cpu.read("pc"))
         self.counter.total = before + issued

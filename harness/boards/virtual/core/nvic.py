@@ -13,15 +13,16 @@ NMI, HARD_FAULT, MEM_MANAGE, BUS_FAULT, USAGE_FAULT, SVCALL, PENDSV, SYSTICK = 2
 NAMES = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault", 11: "SVCall", 14: "PendSV"}
 NAMES[SYSTICK] = "SysTick"
 FIRST_IRQ = 16
-IRQS = 48
 LOWEST = 256  # the priority of no exception at all
-_PRIORITY_BITS = 0xE0  # the nRF52840 has three
 
 
 class Nvic:
     """Pending, enabled and active exceptions, and their priorities."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int, priority_bits: int) -> None:
+        """Build an NVIC of so many interrupt lines, with priorities of so many bits."""
+        self.lines = lines
+        self._priority_mask = 0xFF & ~((1 << 8 - priority_bits) - 1)
         self.on_enabled: Callable[[int], None] = lambda _lines: None  # called with the interrupts that are enabled
         self.reset()
 
@@ -31,7 +32,7 @@ class Nvic:
         self.pending = 0  # by IRQ number
         self.system_pending = 0  # by exception number: NMI, PendSV, SysTick
         self.active: list[int] = []  # the newest last
-        self.priorities = bytearray(FIRST_IRQ + IRQS)
+        self.priorities = bytearray(FIRST_IRQ + self.lines)
         self.group_mask = 0xFF
         self._level = 0
 
@@ -53,7 +54,7 @@ class Nvic:
 
     def set_priority(self, exception: int, value: int) -> None:
         """Set a configurable priority."""
-        self.priorities[exception] = value & _PRIORITY_BITS
+        self.priorities[exception] = value & self._priority_mask
 
     def priority(self, exception: int) -> int:
         """Return an exception's group priority; lower is more urgent."""
@@ -117,7 +118,7 @@ class Nvic:
 
     def write(self, offset: int, value: int, size: int) -> None:
         """Write a register at 0xE000E100 + offset."""
-        mask = value << 32 * (offset % 0x80 // 4) & (1 << IRQS) - 1
+        mask = value << 32 * (offset % 0x80 // 4) & (1 << self.lines) - 1
         if offset < 0x80:
             self.enabled |= mask
             self.on_enabled(mask)
@@ -127,7 +128,7 @@ class Nvic:
             self.pending |= mask
         elif offset < 0x200:
             self.clear_pending(mask)
-        elif 0x300 <= offset < 0x300 + IRQS:
+        elif 0x300 <= offset < 0x300 + self.lines:
             for index, byte in enumerate(value.to_bytes(4, "little")[:size]):
-                if offset - 0x300 + index < IRQS:
+                if offset - 0x300 + index < self.lines:
                     self.set_priority(FIRST_IRQ + offset - 0x300 + index, byte)

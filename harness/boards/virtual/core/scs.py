@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import RESET_SOFT
-from harness.boards.virtual.core.nvic import BUS_FAULT, IRQS, MEM_MANAGE, NMI, PENDSV, SYSTICK, USAGE_FAULT, Nvic
+from harness.boards.virtual.chips.device import RESET_SOFT
+from harness.boards.virtual.core.nvic import BUS_FAULT, MEM_MANAGE, NMI, PENDSV, SYSTICK, USAGE_FAULT, Nvic
 
 if TYPE_CHECKING:
-    from harness.boards.virtual.chips.peripheral import Host
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.core.debug_registers import DebugRegisters
 
 ICTR, SYST_CSR, SYST_RVR, SYST_CVR, SYST_CALIB = 0x004, 0x010, 0x014, 0x018, 0x01C
@@ -28,8 +28,6 @@ PPB, PPB_BYTES = 0xE0000000, 0x100000
 _SCS = range(0xE000E000, 0xE000F000)
 _VECTKEY = 0x05FA
 _IDENTITY = {  # Cortex-M4 with FPU
-    ICTR: 1,
-    CPUID: 0x410FC241,
     0xD40: 0x30,
     0xD44: 0x200,
     0xD48: 0x100000,
@@ -46,22 +44,30 @@ _IDENTITY = {  # Cortex-M4 with FPU
 }
 _RESET = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000, **dict.fromkeys((VTOR, CPACR, CFSR, HFSR, MMFAR, BFAR, SHCSR), 0)}
 #: What can be written of each register that only keeps state; of others, all.
-_WRITABLE = {VTOR: 0x3FFFFF80, CPACR: 0x00F00000, SHCSR: 0x70000, **dict.fromkeys(_IDENTITY, 0), MPU_CTRL: 7}
+_WRITABLE = {
+    VTOR: 0x3FFFFF80,
+    CPACR: 0x00F00000,
+    SHCSR: 0x70000,
+    **dict.fromkeys((*_IDENTITY, ICTR, CPUID), 0),
+    MPU_CTRL: 7,
+}
 _CLEARED_BY_ONES = (CFSR, HFSR)
 
 
 class SystemControl:
     """SCB and SysTick registers. Offsets are from 0xE000E000."""
 
-    def __init__(self, host: Host, nvic: Nvic) -> None:
+    def __init__(self, host: Host, nvic: Nvic, cpuid: int) -> None:
         self._host = host
         self.nvic = nvic
+        self._fixed = {**_IDENTITY, ICTR: (nvic.lines - 1) // 32, CPUID: cpuid}
+        self._ticks = host.cycles_per_tick()
         self.reset()
 
     def reset(self) -> None:
         """Return to the state after reset."""
         self.nvic.reset()
-        self.registers = {**_IDENTITY, **_RESET}
+        self.registers = {**self._fixed, **_RESET}
         self._prigroup = 0
         self._systick_csr = self._systick_reload = 0
         self._systick_from = 0.0  # when the count was last at its reload value
@@ -117,7 +123,7 @@ class SystemControl:
         elif offset == AIRCR:
             self._write_aircr(value)
         elif offset == STIR:
-            self.nvic.pending |= 1 << (value & 0x1FF) & (1 << IRQS) - 1
+            self.nvic.pending |= 1 << (value & 0x1FF) & (1 << self.nvic.lines) - 1
             self._host.attention()
         else:
             self._write_state(offset, value)
@@ -186,7 +192,7 @@ class SystemControl:
         """Return when SysTick's interrupt is next due, in ticks of 16 MHz; None if never."""
         if self._systick_csr & 3 != 3 or not self._systick_reload:
             return None
-        return (self._systick_from + (self._systick_seen + 1) * (self._systick_reload + 1)) / 4
+        return (self._systick_from + (self._systick_seen + 1) * (self._systick_reload + 1)) / self._ticks
 
     def advance(self) -> None:
         """Note the SysTick periods that have passed."""

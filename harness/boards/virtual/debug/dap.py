@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.peripheral import RESET_PIN, RESET_SOFT
+from harness.boards.virtual.chips.device import RESET_PIN, RESET_SOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.boards.virtual.machine import Machine
 
-_DPIDR, _AHB_IDR, _CTRL_IDR, _ROM_BASE = 0x2BA01477, 0x24770011, 0x12880000, 0xE00FF003
+_CTRL_IDR, _ROM_BASE = 0x12880000, 0xE00FF003
 _CTRL_STAT, _SELECT = 0x4, 0x8
 _CSW, _TAR, _DRW, _BASE, _IDR = 0x00, 0x04, 0x0C, 0xF8, 0xFC
 _RESET, _ERASEALL, _APPROTECTSTATUS = 0x000, 0x004, 0x00C  # ERASEALLSTATUS, 0x008, always reads 0: ready
@@ -68,7 +68,7 @@ class DebugPort:
         """Read a DP register."""
         self._transfer("read_dp")
         if address == 0x0:
-            return _DPIDR
+            return self._machine.data.dpidr
         if address == _CTRL_STAT and self._select & 0xF == 0:
             return self._control | (self._control & 0x50000000) << 1  # power-up acknowledged at once
         return 0
@@ -95,9 +95,15 @@ class DebugPort:
         if ap == 0 and register == _DRW:
             words = self._read_memory(count)
             return words if self.damage is None else self.damage("read_ap" if count == 1 else "read_block", words)
-        ahb = {_CSW: self._csw | _CSW_DEVICE_ENABLED, _TAR: self._tar, _BASE: _ROM_BASE, _IDR: _AHB_IDR}
+        ahb = {
+            _CSW: self._csw | _CSW_DEVICE_ENABLED,
+            _TAR: self._tar,
+            _BASE: _ROM_BASE,
+            _IDR: self._machine.data.ap_idr,
+        }
         ctrl = {_RESET: self._ctrl_reset, _APPROTECTSTATUS: int(not self.locked), _IDR: _CTRL_IDR}
-        return [{0: ahb, 1: ctrl}.get(ap, {}).get(register, 0)] * count
+        ports = {0: ahb, 1: ctrl} if self._machine.bus.has_ctrl_ap else {0: ahb}
+        return [ports.get(ap, {}).get(register, 0)] * count
 
     def write_ap(self, address: int, values: Sequence[int]) -> None:
         """Write an AP register, once for each value.
@@ -117,6 +123,8 @@ class DebugPort:
                 self._csw = value & ~_CSW_DEVICE_ENABLED
             elif (ap, register) == (0, _TAR):
                 self._tar = value & 0xFFFFFFFF
+            elif not self._machine.bus.has_ctrl_ap:
+                continue
             elif (ap, register) == (1, _RESET):
                 self._ctrl_reset = value & 1
                 self._machine.hold_in_reset(asserted=bool(value & 1), reason=RESET_SOFT)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.boards.virtual.debug.dap import DebugPort
+    from harness.config import BoardKind
 
 PROBE_TYPE = "virtual"
 
@@ -28,7 +29,7 @@ PROBE_TYPE = "virtual"
 class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
     """pyOCD's debug probe of one virtual board."""
 
-    ports: ClassVar[dict[str, DebugPort]] = {}
+    ports: ClassVar[dict[str, tuple[DebugPort, BoardKind]]] = {}
     registry: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
@@ -44,7 +45,7 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
     def __init__(self, unique_id: str) -> None:
         super().__init__()
         self._id = unique_id
-        self._port = self.ports[unique_id]
+        self._port, self._kind = self.ports[unique_id]
         self._is_open = False
         self._protocol: DebugProbe.Protocol | None = None
         self._reset_asserted = False
@@ -55,7 +56,7 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
 
     @property
     def product_name(self) -> str:
-        return "virtual nRF52840"
+        return f"virtual {self._kind.mcu}"
 
     @property
     def supported_wire_protocols(self) -> list[DebugProbe.Protocol]:
@@ -79,7 +80,7 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
 
     @property
     def associated_board_info(self) -> BoardInfo:
-        return BoardInfo(name="virtual Nano 33 BLE", target="nrf52840", vendor="tinyml-hil")
+        return BoardInfo(name=f"virtual {self._kind.title}", target=self._kind.pyocd_target, vendor="tinyml-hil")
 
     def create_associated_board(self) -> Board:
         return Board(self.session, board_info=self.associated_board_info)
@@ -170,10 +171,10 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         self._do(lambda: self._port.write_ap(addr, values))
 
 
-def register(unique_id: str, port: DebugPort) -> None:
+def register(unique_id: str, port: DebugPort, kind: BoardKind) -> None:
     """Let pyOCD find this board by `virtual:ID`, in this process only."""
     with VirtualProbe.registry:
-        VirtualProbe.ports[unique_id] = port
+        VirtualProbe.ports[unique_id] = (port, kind)
         # A new table each time: pyOCD may be walking through the old one in another thread.
         aggregator.PROBE_CLASSES = {**aggregator.PROBE_CLASSES, PROBE_TYPE: VirtualProbe}
 

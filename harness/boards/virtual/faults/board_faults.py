@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.boards.virtual.chips.memory import RAM_BYTES
-from harness.boards.virtual.chips.peripheral import RESET_WATCHDOG
+from harness.boards.virtual.chips.device import RESET_WATCHDOG
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from harness.boards.virtual.faults.fault import ActiveFault, Install, Parts
 
-_FICR_PART = 0x100
 #: Names of transfers of several words.
 BLOCKS = ("read_block", "write_block")
-_SYNC_PIN = 1 << 32 + 11  # P1.11, high while inferences run
 # A boot loader that starts the application at 0x10000, as the real board's does after a reset.
 _BOOTLOADER = (
     struct.pack("<II", 0x20040000, 9) + bytes.fromhex("0248 0168 81f30888 4068 0047") + struct.pack("<I", 0x10000)
@@ -28,7 +26,7 @@ _BOOTLOADER = (
 
 def _at_inference(board: Parts, active: ActiveFault, act: Callable[[], None]) -> None:
     """Act at the start of each inference that the fault names, in the CPU's thread."""
-    gpio = board.machine.bus.gpio
+    gpio, sync = board.machine.bus.gpio, 1 << board.machine.wiring.sync
     earlier = gpio.on_output
     was_high = False
     inferences = 0
@@ -37,7 +35,7 @@ def _at_inference(board: Parts, active: ActiveFault, act: Callable[[], None]) ->
         nonlocal was_high, inferences
         if earlier is not None:
             earlier(levels)
-        high = bool(levels & _SYNC_PIN)
+        high = bool(levels & sync)
         if high and not was_high:
             inferences += 1
             if inferences % active.fault.inference == 0 and active.strike():
@@ -81,7 +79,7 @@ def _watchdog(board: Parts, _active: ActiveFault) -> None:
 def _brownout(board: Parts, active: ActiveFault) -> None:
     ensure_bootloader(board)
     noise = random.Random(f"brownout/{active.fault.seed}")  # noqa: S311 - must repeat from run to run
-    board.machine.lose_power(noise.randbytes(RAM_BYTES))
+    board.machine.lose_power(noise.randbytes)
 
 
 def _hang(board: Parts, _active: ActiveFault) -> None:
@@ -134,13 +132,13 @@ def _failing(error: str, text: str) -> Install:
 
 
 def _stuck(board: Parts, active: ActiveFault) -> None:
-    nvmc = board.machine.bus.nvmc
-    earlier, address = nvmc.resists, int(active.fault.value) & ~3
+    flash = board.machine.bus.flash
+    earlier, address = flash.resists, int(active.fault.value) & ~3
 
     def resists(word: int) -> bool:
         return (earlier is not None and earlier(word)) or (word == address and active.strike())
 
-    nvmc.resists = resists
+    flash.resists = resists
 
 
 def _locked(board: Parts, active: ActiveFault) -> None:
@@ -149,9 +147,14 @@ def _locked(board: Parts, active: ActiveFault) -> None:
 
 
 def _part(board: Parts, active: ActiveFault) -> None:
+    address = board.machine.wiring.part
+    if address is None:
+        raise ConfigError(f"{active.fault.kind}: this kind of board doesn't say where its part number is")
     active.strike()
-    word = np.frombuffer(struct.pack("<I", int(active.fault.value)), np.uint8)
-    board.machine.memory.ficr[_FICR_PART : _FICR_PART + 4] = word
+    if board.machine.memory.find(address, 4) is None:
+        board.machine.debug.words[address] = int(active.fault.value)
+    else:
+        board.machine.memory.put(address, struct.pack("<I", int(active.fault.value)))
 
 
 BOARD_FAULTS: Mapping[str, Install] = {

@@ -11,7 +11,6 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.chips.memory import RAM_BYTES
 from harness.boards.virtual.faults.board_faults import before_transfers, ensure_bootloader
 from harness.boards.virtual.usb.usbd import PACKET
 from harness.errors import ConfigError, EmulatorError
@@ -81,15 +80,15 @@ def _unplug(board: Parts, active: ActiveFault) -> None:
     def pull() -> None:
         nonlocal pulled
         pulled = machine.in_reset = True
-        machine.bus.clock_power.plug(in_=False)
+        machine.bus.plug(in_=False)
         host.detached()
 
     def put_back() -> None:
         nonlocal pulled
         pulled = machine.in_reset = board.line.asleep = False
         ensure_bootloader(board)
-        machine.bus.clock_power.plug(in_=True)
-        machine.lose_power(noise.randbytes(RAM_BYTES))
+        machine.bus.plug(in_=True)
+        machine.lose_power(noise.randbytes)
 
     def act() -> None:
         board.line.asleep = True  # nothing more crosses the cable from here on

@@ -18,9 +18,9 @@ from harness.boards.virtual.usb.workarounds import Workarounds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.chips.nrf52840 import Page
-    from harness.boards.virtual.chips.peripheral import Host
     from harness.boards.virtual.chips.peripherals import ClockPower
 
 PACKET = 64  # the most that an endpoint other than an isochronous one moves at once

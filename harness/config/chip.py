@@ -1,0 +1,95 @@
+"""Chips as data: what an emulated chip is made of, apart from the code of its family."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from harness.config.board import Region
+from harness.config.document import Model, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Word = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Bank(Region):
+    """A memory, and where else the CPU finds the same bytes."""
+
+    aliases: tuple[_Word, ...] = ()
+
+
+class Flash(Bank):
+    """The flash, and how many bytes of it are erased at once."""
+
+    page: Annotated[int, Field(gt=0)]
+
+
+class Words(Model):
+    """Words that stand one behind the other, the first of them at an address or offset."""
+
+    at: _Word
+    are: Annotated[tuple[_Word, ...], Field(min_length=1)]
+
+
+class Page(Region):
+    """Memory that firmware only reads, and the words in it that aren't erased, by their offsets."""
+
+    words: tuple[Words, ...] = ()
+
+
+class RomTable(Model):
+    """What the core's ROM table tells of the chip: the JEP106 code of its maker (continuation, 7 bits) and its part."""
+
+    designer: Annotated[int, Field(ge=0, lt=0x800)]
+    part: Annotated[int, Field(ge=0, lt=0x1000)]
+    revision: Annotated[int, Field(ge=0, lt=16)] = 0
+
+
+class ChipData(Model):
+    """A chip, as harness/boards/chips/NAME.yaml has it.
+
+    `family` names the code for what is no data: flash controller, serial line, clocks.
+    `cpu` is the core that is emulated, `cpuid` what its CPUID says.
+    `interrupts` are the lines of the NVIC, `fpu_interrupt` is the one of FP exceptions; a priority has `priority_bits`.
+    `ram` has the bank of stack and variables first.
+    `information` are pages that firmware only reads, `identity` is where they tell one chip from another.
+    `vectors` is where a reset looks for the vector table.
+    `dpidr` and `ap_idr` are what debug port and memory access port say they are.
+    `rom_table` is how the chip names itself to a debugger.
+    `words` are further words of the private peripheral bus that can only be read, by their addresses.
+    `absent` are pages of peripherals that others of the family have there.
+    """
+
+    family: Literal["nrf52"]
+    cpu: Literal["cortex-m4"]
+    cpuid: _Word
+    interrupts: Annotated[int, Field(gt=0, le=240)]
+    priority_bits: Annotated[int, Field(ge=2, le=8)]
+    fpu_interrupt: Annotated[int, Field(ge=0)]
+    flash: Flash
+    ram: Annotated[tuple[Bank, ...], Field(min_length=1)]
+    information: tuple[Page, ...] = ()
+    identity: Region
+    vectors: _Word
+    dpidr: _Word
+    ap_idr: _Word
+    rom_table: RomTable
+    words: tuple[Words, ...] = ()
+    absent: tuple[_Word, ...] = ()
+
+
+@cache
+def shipped_chips() -> Mapping[str, ChipData]:
+    """Return the chips that can be emulated, by name: what `twin` of a kind may be."""
+    chips = {}
+    with resources.as_file(resources.files("harness.boards") / "chips") as folder:
+        for path in sorted(folder.glob("*.yaml")):
+            document = read_document(path)
+            chips[path.stem] = document.build(ChipData, document.data, ())
+    return MappingProxyType(chips)

@@ -1,0 +1,98 @@
+"""Each kind of board whose images aren't committed: built, flashed by pyOCD and run, beside the Nano 33."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
+from harness.cli import main
+from harness.config import Device, shipped_kinds
+from harness.errors import FlashError
+from harness.image.elf import load_image
+from harness.link.client import Link
+from harness.measure.memory import measure_peak_ram
+
+ROOT = Path(__file__).parents[3]
+MODEL = ROOT / "firmware" / "models" / "fashion_mnist" / "fashion_mnist_int8.tflite"
+KINDS = ("nrf52840dk", "microbit_v2")
+SOFTDEVICE = struct.pack("<III", 12, 0x51B1E5DB, 0x1C000)
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
+
+
+def open_kind(name):
+    return open_board(Device(name=name, kind=shipped_kinds()[name]), "virtual")
+
+
+def measured(board, image, inputs):
+    """Run inputs on a board that was just switched on; return outputs, ticks, and stack by paint and by the watch."""
+    link = Link(board.link(), board.name)
+    info = start_image(board, image, link)
+    bottom, top = image.stack
+    board.twin.watch_stack(bottom, top)
+    results = [link.infer(tensor.tobytes()) for tensor in inputs]
+    stack = measure_peak_ram(board, image).stack_bytes
+    assert info.chip_id == board.twin.chip_id
+    assert info.counter_hz == board.kind.clock_hz
+    assert stack == top - (board.twin.lowest_write & ~3)
+    assert not board.notes
+    return [result.output for result in results], [result.ticks for result in results], stack
+
+
+@pytest.fixture(scope="module")
+def inputs(suite, prebuilt):
+    return load_image(prebuilt / "fashion_mnist_int8.elf").card.input.encode(suite.load_data(2).real())
+
+
+@pytest.fixture(scope="module")
+def expected(inputs, prebuilt):
+    with open_kind("nano33") as board:
+        return measured(board, load_image(prebuilt / "fashion_mnist_int8.elf"), inputs)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory, kept_objects):
+    made = {}
+
+    def build(name):
+        if name not in made:
+            path = tmp_path_factory.mktemp(name) / "fashion_mnist_int8.elf"
+            command = ["build", str(MODEL), "--board", name, "--objects", str(kept_objects), "--no-check"]
+            result = CliRunner().invoke(main, [*command, "-o", str(path)])
+            assert result.exit_code == 0, result.output
+            made[name] = load_image(path, shipped_kinds()[name])
+        return made[name]
+
+    return build
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_computes_and_counts_the_same_in_each_run(name, build, inputs, expected):
+    image = build(name)
+    runs = []
+    for _ in range(2):
+        with open_kind(name) as board:
+            runs.append(measured(board, image, inputs))
+    assert runs[0] == runs[1]
+    outputs, _, stack = runs[0]
+    assert outputs == expected[0]
+    assert 100 < stack < 1244
+
+
+def test_a_softdevice_that_keeps_flash_from_being_erased_is_named_and_a_mass_erase_helps(build):
+    with open_kind("microbit_v2") as board:
+        flash = board.twin.machine.memory.flash
+        flash[0x3000 : 0x3000 + len(SOFTDEVICE)] = memoryview(SOFTDEVICE)
+        image = build("microbit_v2")
+        with pytest.raises(FlashError, match=r"below its end, 0x1C000.* pyocd erase --mass --target nrf52833"):
+            board.flash(image)
+        board.reconnect()
+        board._session.target.mass_erase()
+        assert set(bytes(flash)) == {0xFF}
+        board.flash(image)
+        assert board.contains(image)
