@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from harness.boards.base import Board
 from harness.boards.discover import find_port, refuse_bootloader
 from harness.boards.flashers import make_flasher
 from harness.boards.hardware import power_of
-from harness.boards.serial_stream import REOPEN_S, SerialStream, reopen
+from harness.boards.serial_stream import REOPEN_POLL_S, REOPEN_S, SerialStream, reopen
 from harness.boards.usb_stream import VANISH_S, UsbStream
-from harness.errors import BoardError
+from harness.errors import BoardError, LinkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from harness.boards.discover import Port
     from harness.config import Device
     from harness.image.elf import Image
+
+
+#: How long a board may take until its bootloader or its firmware is on the bus again.
+_BOOT_S = 3.0
 
 
 class PortBoard(Board):
@@ -114,8 +119,23 @@ class PortBoard(Board):
         raise BoardError(f"{self.name}: {size} bytes at 0x{address:X} can't be read without a debug probe")
 
     def crash_report(self) -> str | None:
-        """Say that nobody knows."""
+        """Say whether the board waits in its bootloader; more can't be known."""
+        vanished = isinstance(self._stream, UsbStream) and self._stream.vanished
+        deadline = time.monotonic() + (_BOOT_S if vanished else 0.0)
+        while (port := self._seen_port()) is None and time.monotonic() < deadline:
+            time.sleep(REOPEN_POLL_S)
+        if port is not None and port.in_bootloader:
+            return (
+                f"its bootloader waits at {port.path}: another program opened the port at 1200 baud, or reset was "
+                "pressed twice"
+            )
         return "where the firmware is can't be told without a debug probe"
+
+    def _seen_port(self) -> Port | None:
+        try:
+            return self._find()
+        except LinkError:
+            return None
 
     def reconnect(self) -> None:
         """Let go of the port; it is opened again when it is next used."""

@@ -130,6 +130,10 @@ def faulty(nano33, fault=None, **options):
         yield board
 
 
+def one_cable(nano33, fault):
+    return open_board(nano33.model_copy(update={"link": "usb", "flasher": "arduino"}), "virtual", [fault])
+
+
 @contextmanager
 def holding(nano33, name):
     """A board that runs another build than the one that is asked for."""
@@ -195,6 +199,16 @@ SITUATIONS = [
         "`usb.taken,times=0`: another program keeps the port, and nothing is retried",
         lambda nano33: faulty(nano33, "usb.taken,times=0"),
         ("failed", 1, "can't be opened.* It is open in this program: end that program"),
+    ),
+    (
+        "one cable and no probe: `usb.lines=1200,after=2000`",
+        lambda nano33: one_cable(nano33, "usb.lines=1200,after=2000"),
+        ("complete", 2, ""),
+    ),
+    (
+        "one cable and no probe: `usb.unplug=0.3,after=2000`",
+        lambda nano33: one_cable(nano33, "usb.unplug=0.3,after=2000"),
+        ("complete", 2, ""),
     ),
     ("stale image: the board still runs another build", lambda nano33: holding(nano33, FLOAT), ("complete", 1, "")),
     ("stale image: the same build id, other weights", holding_other_weights, ("complete", 1, "")),

@@ -67,6 +67,8 @@ def _port(device: Device, found: Sequence[Port]) -> tuple[State, str]:
         paths = ", ".join(port.path for port in found)
         return "problem", f"{paths} could be its port; say which one by `port: {{location: ...}}`"
     path = found[0].path
+    if found[0].in_bootloader:
+        return "ok", f"{path} is the port of its bootloader, which waits for an image; a run flashes one"
     if os.name == "posix" and not os.access(path, os.R_OK | os.W_OK):
         return "problem", f"no permission for {path}; `Serial ports` above says how to get it"
     for _, program in port_holders({os.path.realpath(path): path}):
