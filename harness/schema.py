@@ -8,7 +8,7 @@ from harness.column import Column
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions.
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
@@ -107,6 +107,25 @@ CASES: Final[tuple[Column, ...]] = (
     Column("latency_us_min", "Float64", "us", "smallest; hardware only", score=True),
     Column("latency_us_max", "Float64", "us", "largest; hardware only", score=True),
     Column("latency_reason", "string", "", "why there is no latency"),
+    Column(
+        "estimated_cycles_median",
+        "Float64",
+        "cycles",
+        "median of an estimate from emulated code, no measurement; the virtual board only",
+        score=True,
+    ),
+    Column("estimated_cycles_p95", "Int64", "cycles", "95th percentile of the estimate, nearest rank", score=True),
+    Column("estimated_cycles_min", "Int64", "cycles", "smallest estimate", score=True),
+    Column("estimated_cycles_max", "Int64", "cycles", "largest estimate", score=True),
+    Column(
+        "estimated_cycles_error",
+        "string",
+        "",
+        "how far estimates of this core, code and memory were off where boards were measured, or not validated",
+        score=True,
+    ),
+    Column("estimated_cycles_reason", "string", "", "why there is no estimate on a virtual board"),
+    Column("cycle_model", "string", "", "model and version that the estimate is made with"),
     Column("flash_bytes", "Int64", "bytes", "what the image occupies in flash"),
     Column(
         "flash_compressed_bytes",

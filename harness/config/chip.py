@@ -7,7 +7,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.config.board import Region
 from harness.config.document import Model, read_document
@@ -51,6 +51,42 @@ class RomTable(Model):
     revision: Annotated[int, Field(ge=0, lt=16)] = 0
 
 
+class Cache(Model):
+    """A cache in front of flash. `ways` lines may hold the same address; None: every line any."""
+
+    bytes: Annotated[int, Field(gt=0)]
+    line_bytes: Annotated[int, Field(gt=0)]
+    ways: Annotated[int, Field(gt=0)] | None = None
+
+
+class FlashTiming(Region):
+    """How the chip reads its flash, for estimates of cycles.
+
+    `read_bytes` is what one read gives. An instruction read that misses the cache, or every one where there is none,
+    takes `instruction_wait` cycles more than one that doesn't; a data read `data_wait`. `source` says where these
+    figures are from, and `validated` the range of the estimates' error on this memory, in percent, where published
+    measurements tell; None where none do.
+    """
+
+    read_bytes: Annotated[int, Field(gt=0)]
+    instruction_wait: Annotated[int, Field(ge=0)]
+    data_wait: Annotated[int, Field(ge=0)]
+    instruction_cache: Cache | None = None
+    data_cache: Cache | None = None
+    source: Annotated[str, Field(min_length=1)]
+    validated: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> FlashTiming:
+        for each in (self.instruction_cache, self.data_cache):
+            if each is None:
+                continue
+            lines, ways = each.bytes // each.line_bytes, each.ways or 1
+            if each.bytes % each.line_bytes or each.line_bytes % self.read_bytes or lines % ways:
+                raise ValueError("a cache is a whole number of lines, in whole sets, and a line one of reads of flash")
+        return self
+
+
 class ChipData(Model):
     """A chip, as harness/boards/chips/NAME.yaml has it.
 
@@ -64,6 +100,7 @@ class ChipData(Model):
     `rom_table` is how the chip names itself to a debugger.
     `words` are further words of the private peripheral bus that can only be read, by their addresses.
     `absent` are pages of peripherals that others of the family have there.
+    `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it.
     """
 
     family: Literal["nrf52"]
@@ -82,6 +119,7 @@ class ChipData(Model):
     rom_table: RomTable
     words: tuple[Words, ...] = ()
     absent: tuple[_Word, ...] = ()
+    flash_timing: FlashTiming | None = None
 
 
 @cache

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.measure.reference import low_agreement
 from harness.report import numbers
+from harness.report.estimates import said_of_ratio
 from harness.report.metrics import leading
 from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
@@ -39,6 +40,11 @@ _EMULATED = (
     "Emulated: no board was used. The figures above in instructions are what an emulated CPU executed; they are "
     "not cycles, and neither latency nor energy follows from them. Predictions, flash and RAM come from the "
     "same firmware that a real board would run."
+)
+_ESTIMATED = (
+    "Estimated: no board was used, and no cycle was counted. A model of the Cortex-M4 adds up what the emulated code "
+    "would take; docs/cycles.md says how far it was off where boards were measured. Estimates less than 5 % apart are "
+    "too close to call, and those of different chips are not to be held against each other."
 )
 _SIMULATED = (
     "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
@@ -73,6 +79,8 @@ def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
             _print_group(console, list(group), width)
         if any(row["backend"] != "hardware" for row in rows):
             console.print(Text(_EMULATED))
+        if any(row.get("estimated_cycles_median") is not None for row in rows):
+            console.print(Text(f"\n{_ESTIMATED}"))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
@@ -101,6 +109,7 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
         _say(console, remark.text, "yellow" if remark.tone == "warning" else "")
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", _LATENCY, rows)
+    _print_table(console, "ESTIMATED cycles per inference, not measured", (*_ESTIMATE, _estimates_ratio(rows)), rows)
     _print_table(console, "agreement with the reference", _AGREEMENT, rows)
     for row in rows:
         if (low := low_agreement(row)) is not None:
@@ -223,6 +232,23 @@ def _ratio(rows: Sequence[Row]) -> _Column:
     return _Column(f"vs {baselines.pop()}" if len(baselines) == 1 else "vs baseline", "ticks_median", show)
 
 
+def _estimates_ratio(rows: Sequence[Row]) -> _Column:
+    """Return a column of what the estimate says beside the baseline's."""
+    by_variant = {(row["variant"], row["device"]): row for row in rows}
+
+    def show(row: Row, _name: str) -> str | None:
+        other = by_variant.get((row["baseline"], row["device"]))
+        return None if other is None or other is row else said_of_ratio(other, row)
+
+    return _Column("beside the baseline", "estimated_cycles_median", show)
+
+
+def _per_instruction(row: Row, name: str) -> str | None:
+    if row.get(name) is None or not row.get("ticks_median"):
+        return None
+    return f"{row[name] / row['ticks_median']:.2f}"
+
+
 _VARIANT = _Column("variant", "variant", _text, left=True)
 _DEVICE = _Column("device", "device", _text, left=True)
 _TECHNIQUE = _Column("technique", "technique", _text, left=True)
@@ -231,6 +257,11 @@ _AGREEMENT = (
     _Column("equal predictions", "agreement", _share),
     _Column("95 % interval", "agreement", _interval),
     _Column("greatest difference", "reference_difference_max", _decimal),
+)
+_ESTIMATE = (
+    *(_Column(name, f"estimated_cycles_{name}", _count) for name in ("median", "min", "max")),
+    _Column("per instruction", "estimated_cycles_median", _per_instruction),
+    _Column("error", "estimated_cycles_error", _text, left=True),
 )
 _LATENCY = tuple(_Column(name, f"latency_us_{name}", _count) for name in ("median", "p95", "min", "max"))
 _ENERGY = (

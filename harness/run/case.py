@@ -171,6 +171,8 @@ def _attempt(case: Case, attempts: Attempts, run: Run, known: dict[str, Any]) ->
             # Somebody may have flashed the board since the last attempt, so a reset alone is no proof of the image.
             force = case.force_flash if step is None else step is not Step.RESET
             before = seen if step is Step.RESET else None
+            if case.estimator is not None:
+                case.estimator.begin()
             info = start_image(board, case.image, attempt.link, case.on_progress, force=force, before=before)
             attempt.info, attempt.stage = info, "measure"
             seen, attempts.record.answered = info, True

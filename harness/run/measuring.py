@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.errors import ImageError, MeasurementError
 from harness.measure.duty import duty_columns
+from harness.measure.estimated_cycles import CycleEstimator, Estimates, estimator_of
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import load_reference
@@ -52,6 +53,7 @@ class Case:
         on_progress: called with the stage, how much is done, and of how much.
         force_flash: flash even if the board already holds the image.
         meter: measures the energy; None leaves that out.
+        estimator: estimates cycles; None where nothing does.
     """
 
     board: Board
@@ -65,6 +67,7 @@ class Case:
     on_progress: Callable[[str, int, int], None]
     force_flash: bool
     meter: Meter | None
+    estimator: CycleEstimator | None
 
 
 def prepare_case(
@@ -104,6 +107,7 @@ def prepare_case(
         on_progress=on_progress or (lambda _stage, _done, _total: None),
         force_flash=force_flash,
         meter=meter,
+        estimator=estimator_of(board),
     )
 
 
@@ -117,12 +121,14 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
     board, total = case.board, len(case.inputs.steps)
     ticks: list[int] = []
     answers: list[Any] = []
+    estimates = Estimates(case.estimator, info.counter_overhead)
     # The first inference after a reset finds cold caches; it is run and not recorded.
-    first = link.infer(case.inputs.first[0])
+    first = estimates.first(lambda: link.infer(case.inputs.first[0]))
     for index, steps in enumerate(link.infer_sequences(case.inputs.steps)):
         answers.append(_record(case, record, index, steps))
         ticks += [step.ticks[0] for step in steps]
         case.on_progress("measure", index + 1, total)
+    estimated = estimates.columns(ticks)
     if len(answers) != total:
         raise MeasurementError(f"{board.name}: {len(answers)} answers for {total} inputs")
     if board.backend == "hardware":  # emulators repeat to the instruction
@@ -143,6 +149,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,
         **counter_columns(counted, board.counter, info.counter_hz),
+        **estimated,
         **energy,
         **duty_columns(case.suite.every, case.suite.battery, ticks, board.counter, info.counter_hz, energy),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.boards.opening import VirtualBoard
@@ -88,6 +89,22 @@ def test_a_case_and_its_repetition(measure, prebuilt, board, root):
     assert len(both) == 20
     for column in ("label", "prediction", "ticks", "output_crc"):
         assert both[column].tolist() == both[f"{column}_again"].tolist()
+
+
+def test_estimated_cycles_stand_beside_instructions_and_repeat(measure, prebuilt):
+    names = ("int8", "int8", "float32")
+    integer, again, floats = (measure(prebuilt / f"fashion_mnist_{name}.elf", 5)[0] for name in names)
+    names = [f"estimated_cycles_{name}" for name in ("median", "p95", "min", "max")]
+    assert integer[names].tolist() == again[names].tolist()
+    for row, error in ((integer, "no published measurement on this flash"), (floats, "float code")):
+        assert row.estimated_cycles_error == f"not validated: {error}"
+        assert row.cycle_model == "cortex-m4-1"
+        assert pd.isna(row.estimated_cycles_reason)
+        assert row.estimated_cycles_min <= row.estimated_cycles_median <= row.estimated_cycles_max
+    # An instruction takes a cycle at least, and these a good deal less than three with their waits for flash.
+    assert 1.3 < integer.estimated_cycles_median / integer.ticks_median < 2.2
+    assert 2.0 < floats.estimated_cycles_median / floats.ticks_median < 3.0
+    assert 0.4 < integer.estimated_cycles_median / floats.estimated_cycles_median < 0.6
 
 
 @pytest.mark.slow

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.boards.virtual.arduino_bootloader import USB_IDS, ArduinoBootloader
+from harness.boards.virtual.core.trace import Trace
 from harness.boards.virtual.cycles.marks import CycleMarks
 from harness.boards.virtual.debug.dap import DebugPort
 from harness.boards.virtual.families import Made, Wiring
@@ -23,7 +25,7 @@ from harness.config.chip import shipped_chips
 from harness.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from harness.boards.virtual.core.block_table import BlockProfile
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
     from harness.boards.virtual.ports.serial_port import Port
     from harness.config import BoardKind
+    from harness.config.board import Region
 
 _serial_numbers = itertools.count(1)
 
@@ -103,6 +106,7 @@ class VirtualMcu:
         self.line = uart = Line(self._port, self._wake)
         made = Made(data, identity, Wiring.of(kind), f"{name}/{seed}")
         self.machine = Machine(made, uart, self._wake, allow_native=native_counter)
+        self._native = native_counter
         self.usb: CdcHost | None = None
         if link == "usb":
             self.plug_in()
@@ -248,6 +252,26 @@ class VirtualMcu:
             marks = CycleMarks(self.machine.engine.counter, self.code)
             self.machine.debug.on_cycle_count = marks.note
         return marks
+
+    def unmark_cycles(self) -> None:
+        """Estimate no longer."""
+        with self.machine.paused():
+            self.machine.debug.on_cycle_count = None
+
+    @contextmanager
+    def traced(self, marks: CycleMarks, flash: Region, entries: int) -> Iterator[Trace]:
+        """Trace blocks and reads of flash for a while, with the places of `marks` in it; `entries` is the room."""
+        engine = self.machine.engine
+        with self.machine.paused():
+            marks.trace = trace = Trace(engine.uc, (flash.start, flash.end), entries, allow_native=self._native)
+            engine.flush_wanted = True
+        try:
+            yield trace
+        finally:
+            with self.machine.paused():
+                marks.trace = None
+                trace.close()
+                engine.flush_wanted = True
 
     def watch_stack(self, bottom: int, top: int) -> None:
         """Watch for the lowest address that is written in [bottom, top), from now on; slows the CPU down."""

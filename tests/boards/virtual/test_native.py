@@ -32,6 +32,7 @@ class Processor:
 
     def call(self, code, *arguments):
         self.uc.mem_write(CODE, code)
+        self.uc.ctl_flush_tb()
         end = CODE + 0x9000
         if self.x86:
             for register, value in zip(X86_ARGUMENTS, arguments, strict=False):
@@ -125,3 +126,16 @@ def test_watched_instruction_goes_on_unless_its_register_is_suspicious(processor
         assert processor.call(code, 7, 0x1234, 4, REGISTERS) == ("slow" if suspicious else "done")
         if suspicious:
             assert processor.arguments(4) == [7, 0x1234, 4, REGISTERS]
+
+
+def test_trace_writes_down_blocks_and_reads_until_it_is_full(processor):
+    room = struct.pack("<2Q", TABLE, TABLE + 24)
+    processor.uc.mem_write(HEADER, room)
+    block, read = processor.stubs.trace_block, processor.stubs.trace_read
+    assert processor.call(block, 7, 0x20000010, 0x24, HEADER) == "done"
+    assert processor.call(read, 7, 16, 0x10003, 4, 5, HEADER) == "done"
+    assert processor.longs(HEADER, 1) == [TABLE + 16]
+    for _ in range(2):
+        assert processor.call(block, 7, 0x10000, 2, HEADER) == "done"
+    assert processor.longs(TABLE, 4) == [0x24 << 32 | 0x20000010, native.READ | 0x10003, 2 << 32 | 0x10000, 0]
+    assert processor.longs(HEADER, 2) == [TABLE + 24] * 2

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SIZE = _COUNT = 0xFFFF
 _OUTDATED = 1 << 30  # in an entry's bytes: a block is here, but must be looked at again
+_Aside = dict[tuple[int, int, int], tuple[int, int]]  # by address, bytes and instructions of a block
 _BLOCK_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p)
 
 
@@ -66,10 +67,12 @@ class BlockCounter:
         self._header_view = memoryview(self._header.data)
         self._header_view[native.LIMIT] = NO_LIMIT
         self._unstable: dict[int, int] = {}
-        self._retired: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self._retired: _Aside = {}
+        self._unmasking: _Aside = {}  # they come here at each execution
         self.version, self._tallied = 0, -1
         self.blocks = np.zeros((0, 3), np.uint32)
         self._places: list[np.ndarray[Any, np.dtype[np.intp]]] = []
+        self._past = np.zeros((0, 2), np.uint64)
         self.stopped_at: int | None = None
         self.failure: BaseException | None = None
         self._slow = _BLOCK_CALLBACK(self.guarded(self._enter))
@@ -203,7 +206,8 @@ class BlockCounter:
                 return False
             self._unstable[address] = size
             self.total += scan.instructions
-            self._count_aside((address, size, scan.instructions), 1, int(self._header_view[native.END] == address))
+            block, fell = (address, size, scan.instructions), int(self._header_view[native.END] == address)
+            self._count_aside(self._unmasking, block, 1, fell)
             self._header_view[native.LAST], self._header_view[native.END] = address, address + size
             return False
         region.words[row] = size | native.CHECKED * bool(registers)
@@ -220,15 +224,17 @@ class BlockCounter:
         executions, fall_throughs = region.longs[row // 2 + 1], region.longs[row // 2 + 2]
         if executions:
             size, instructions = region.words[row] & _SIZE, region.words[row + 1] & _COUNT
-            self._count_aside((region.base + row // 3, size, instructions), executions, fall_throughs)
+            block = region.base + row // 3, size, instructions
+            self._count_aside(self._retired, block, executions, fall_throughs)
+            self.version += 1
+        self.version += region.words[row] != 0
         region.words[row] = 0
         region.longs[row // 2 + 1] = region.longs[row // 2 + 2] = 0
-        self.version += 1
 
-    def _count_aside(self, block: tuple[int, int, int], executions: int, fall_throughs: int) -> None:
-        self.version += block not in self._retired
-        before = self._retired.get(block, (0, 0))
-        self._retired[block] = before[0] + executions, before[1] + fall_throughs
+    def _count_aside(self, where: _Aside, block: tuple[int, int, int], executions: int, fall_throughs: int) -> None:
+        self.version += block not in where
+        before = where.get(block, (0, 0))
+        where[block] = before[0] + executions, before[1] + fall_throughs
 
     def last_block(self) -> tuple[int, int]:
         """Return address and bytes of the block that was entered last; bytes is 0 before the first."""
@@ -261,7 +267,9 @@ class BlockCounter:
             region.clear(begin, end)
         self.on_forget(begin, end)
         self._unstable = {at: size for at, size in self._unstable.items() if not begin <= at < end}
-        self._retired = {key: n for key, n in self._retired.items() if not begin <= key[0] < end}
+        for where in (self._retired, self._unmasking):
+            for block in [block for block in where if begin <= block[0] < end]:
+                del where[block]
 
     def rescan(self) -> None:
         """Look at every block again before it runs next, because the rules changed. Counts stay."""
@@ -274,6 +282,7 @@ class BlockCounter:
         """Start the execution profile anew. The total stays."""
         self.version += 1
         self._retired.clear()
+        self._unmasking.clear()
         for region in self._regions:
             region.executions[:] = 0
             region.fall_throughs[:] = 0
@@ -297,9 +306,12 @@ class BlockCounter:
             self._tallied = self.version
             self._places = [np.flatnonzero(region.bytes & _SIZE) for region in self._regions]
             known = [region.blocks(at) for region, at in zip(self._regions, self._places, strict=True)]
-            self.blocks = np.concatenate([*known, np.array(list(self._retired), np.uint32).reshape(-1, 3)])
+            aside = [np.array(list(where), np.uint32).reshape(-1, 3) for where in (self._retired, self._unmasking)]
+            self.blocks = np.concatenate([*known, *aside])
+            self._past = np.array(list(self._retired.values()), np.uint64).reshape(-1, 2)
         tables = zip(self._regions, self._places, strict=True)
-        rows = [(region.executions[at], region.fall_throughs[at]) for region, at in tables]
-        aside = np.array(list(self._retired.values()), np.uint64).reshape(-1, 2)
-        executions, fall_throughs = (np.concatenate(each) for each in zip(*rows, aside.T, strict=True))
+        rows = [(region.executions[at], region.fall_throughs[at]) for region, at in tables if len(at)]
+        others = np.array(list(self._unmasking.values()), np.uint64).reshape(-1, 2)
+        columns = zip(*rows, self._past.T, others.T, strict=True)
+        executions, fall_throughs = (np.concatenate(each) for each in columns)
         return executions, fall_throughs

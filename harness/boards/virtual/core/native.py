@@ -18,6 +18,7 @@ from dataclasses import dataclass
 TOTAL, LIMIT, LAST, SLOW, REGISTERS, WATCHED, END = range(7)
 HEADER_WORDS = 7
 MASKS = (3, 1, 0)  # of `Stubs.watch`
+READ = 1 << 63  # in a trace
 CHECKED = 1 << 31  # in an entry's bytes: its four registers must be multiples of four
 
 
@@ -33,6 +34,10 @@ class Stubs:
 
     The others look at one instruction: their context is the address of an emulated register, which goes to the slow
     path where it is not a multiple of four (`word`) or of two (`half`), or is 0 (`zero`).
+
+    `trace_block` and `trace_read`, the latter a callback for reads from memory, write down what they see: their context
+    is {u64 address of the next entry, u64 address behind the last}. An entry is the block's bytes << 32 | address, or
+    READ | address. What finds no room is dropped.
     """
 
     name: str
@@ -41,6 +46,8 @@ class Stubs:
     word: tuple[bytes, bytes]  # what stands before and behind the header's address
     half: tuple[bytes, bytes]
     zero: tuple[bytes, bytes]
+    trace_block: bytes
+    trace_read: bytes
 
     def block(self, header: int) -> bytes:
         """Return the counting callback for a header at that address."""
@@ -120,6 +127,27 @@ X86_64_SYSTEM_V = Stubs(
         ),
         _X86_64_JUMP,
     ),
+    trace_block=bytes.fromhex(
+        "488b01"  # mov rax, [rcx]
+        "483b4108"  # cmp rax, [rcx+8]
+        "7311"  # jae done
+        "48c1e220"  # shl rdx, 32
+        "4809f2"  # or rdx, rsi
+        "488910"  # mov [rax], rdx
+        "4883c008"  # add rax, 8
+        "488901"  # mov [rcx], rax
+        "c3"  # done: ret
+    ),
+    trace_read=bytes.fromhex(
+        "498b01"  # mov rax, [r9]
+        "493b4108"  # cmp rax, [r9+8]
+        "730f"  # jae done
+        "480fbaea3f"  # bts rdx, 63
+        "488910"  # mov [rax], rdx
+        "4883c008"  # add rax, 8
+        "498901"  # mov [r9], rax
+        "c3"  # done: ret
+    ),
 )
 
 _AARCH64_WATCHED = (
@@ -190,6 +218,24 @@ AARCH64 = Stubs(
             "20011fd6"  # br x9
         ),
         b"",
+    ),
+    trace_block=bytes.fromhex(
+        "692840a9"  # ldp x9, x10, [x3]
+        "3f010aeb"  # cmp x9, x10
+        "82000054"  # b.hs done
+        "2b8002aa"  # orr x11, x1, x2, lsl #32
+        "2b8500f8"  # str x11, [x9], #8
+        "690000f9"  # str x9, [x3]
+        "c0035fd6"  # done: ret
+    ),
+    trace_read=bytes.fromhex(
+        "a92840a9"  # ldp x9, x10, [x5]
+        "3f010aeb"  # cmp x9, x10
+        "82000054"  # b.hs done
+        "4b0041b2"  # orr x11, x2, #READ
+        "2b8500f8"  # str x11, [x9], #8
+        "a90000f9"  # str x9, [x5]
+        "c0035fd6"  # done: ret
     ),
 )
 

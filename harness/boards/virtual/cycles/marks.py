@@ -9,16 +9,19 @@ import numpy as np
 
 from harness.boards.virtual.cycles.blocks import block_cost
 from harness.boards.virtual.cycles.costs import PARTS
+from harness.errors import MeasurementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.boards.virtual.core.block_table import BlockProfile
     from harness.boards.virtual.core.counter import BlockCounter
+    from harness.boards.virtual.core.trace import Trace
 
-#: Cycles are added up as whole numbers of 1/SCALE, so that an estimate is the same on every computer.
+#: Cycles are added up as whole numbers of 1/SCALE below 2^53, which float64 holds exactly in whatever order: so an
+#: estimate is the same on every computer.
 SCALE = 1024
-_Cycles = np.ndarray[Any, np.dtype[np.int64]]
+_Cycles = np.ndarray[Any, np.dtype[np.float64]]
 #: Mean stall of a block by its first address, in cycles.
 Stalls = dict[int, float]
 
@@ -30,10 +33,12 @@ class Interval:
     Attributes:
         instructions: that were issued.
         cycles: estimated, by part, in 1/SCALE, shape [PARTS].
+        traced: the entries of the trace, if there is one: first and end.
     """
 
     instructions: int
     cycles: _Cycles
+    traced: tuple[int, int]
 
 
 def block_weights(
@@ -57,14 +62,14 @@ def block_weights(
     branch, flash = PARTS.index("branch"), PARTS.index("flash")
     costs = [block_cost(address & 3, code(address, size) or b"") for address, size, _ in blocks.tolist()]
     leaves = {address + size: cost.leave for (address, size, _), cost in zip(blocks.tolist(), costs, strict=True)}
-    executed, fallen = np.zeros((2, len(blocks), len(PARTS)), np.int64)
-    for row, ((address, _, _), cost) in enumerate(zip(blocks.tolist(), costs, strict=True)):
-        executed[row] = cost.straight
-        executed[row, branch] += cost.leave + cost.enter
-        fallen[row, branch] = -cost.enter - leaves.get(address, 0)
-        executed[row] *= SCALE
-        fallen[row] *= SCALE
-        executed[row, flash] = round(stalls.get(address, 0.0) * SCALE)
+    executed, fallen = np.zeros((2, len(blocks), len(PARTS)))
+    starts = blocks[:, 0].tolist()
+    executed[:] = np.array([cost.straight for cost in costs]).reshape(-1, len(PARTS))
+    executed[:, branch] += [cost.leave + cost.enter for cost in costs]
+    fallen[:, branch] = [-cost.enter - leaves.get(start, 0) for start, cost in zip(starts, costs, strict=True)]
+    executed *= SCALE
+    fallen *= SCALE
+    executed[:, flash] = [round(stalls.get(start, 0.0) * SCALE) for start in starts]
     return executed, fallen
 
 
@@ -74,9 +79,9 @@ def profile_cycles(
     """Return the estimated cycles of each row of a profile, by part, shape [N, PARTS]."""
     blocks = np.column_stack([profile.address, profile.size, profile.instructions])
     executed, fallen = block_weights(blocks, code, stalls)
-    executions, fall_throughs = (counts.astype(np.int64) for counts in (profile.executions, profile.fall_throughs))
+    executions, fall_throughs = (counts.astype(np.float64) for counts in (profile.executions, profile.fall_throughs))
     scaled = executions[:, None] * executed + fall_throughs[:, None] * fallen
-    return np.asarray(scaled / SCALE, np.float64)
+    return scaled / SCALE
 
 
 class CycleMarks:
@@ -85,7 +90,7 @@ class CycleMarks:
     Attributes:
         intervals: between the readings since `clear`.
         shortest: the interval of the fewest instructions of all so far: two readings with nothing between them.
-        stalls: mean wait for memory of a block, by address; `use` sets it.
+        trace: what is traced; None if nothing is.
     """
 
     def __init__(self, counter: BlockCounter, code: Callable[[int, int], bytes | None]) -> None:
@@ -97,17 +102,17 @@ class CycleMarks:
         """
         self._counter, self._code = counter, code
         self._version = -1
-        self._executed, self._fallen = np.zeros((2, 0, len(PARTS)), np.int64)
-        self._last: tuple[int, _Cycles] | None = None
-        self.stalls: Stalls = {}
+        self._executed, self._fallen = np.zeros((2, 0, len(PARTS)))
+        self._last: tuple[int, _Cycles, int] | None = None
+        self._stalls: Stalls = {}
+        self.trace: Trace | None = None
         self.intervals: list[Interval] = []
         self.shortest: Interval | None = None
 
     def use(self, stalls: Stalls) -> None:
         """Count these waits for memory from now on, instead of those before."""
-        self.stalls = stalls
+        self._stalls = stalls
         self._version, self._last = -1, None
-        self.shortest = None
         self.clear()
 
     def clear(self) -> None:
@@ -120,34 +125,34 @@ class CycleMarks:
         executions, fall_throughs = counter.tally()
         if self._version != counter.version:
             self._version = counter.version
-            self._executed, self._fallen = block_weights(counter.blocks, self._code, self.stalls)
-        cycles = executions.astype(np.int64) @ self._executed + fall_throughs.astype(np.int64) @ self._fallen
-        now = counter.total, cycles
+            self._executed, self._fallen = block_weights(counter.blocks, self._code, self._stalls)
+        cycles = executions.astype(np.float64) @ self._executed + fall_throughs.astype(np.float64) @ self._fallen
+        now = counter.total, cycles, 0 if self.trace is None else self.trace.length
         if self._last is not None:
-            interval = Interval(now[0] - self._last[0], cycles - self._last[1])
+            interval = Interval(now[0] - self._last[0], cycles - self._last[1], (self._last[2], now[2]))
             self.intervals.append(interval)
             if self.shortest is None or interval.instructions < self.shortest.instructions:
                 self.shortest = interval
         self._last = now
 
-    def inferences(self, ticks: Sequence[int], overhead: int) -> Iterator[_Cycles]:
-        """Yield the estimate of each inference of which the board reported the instructions, by part, in 1/SCALE.
+    def inferences(self, ticks: Sequence[int], overhead: int) -> Iterator[Interval]:
+        """Yield the interval of each inference of which the board reported the instructions.
 
         Args:
             ticks: instructions of each inference, in their order, less the overhead.
             overhead: instructions of an empty measurement. What these cost is taken off, too.
 
         Raises:
-            ValueError: no interval has as many instructions.
+            MeasurementError: no interval has as many instructions.
         """
         intervals = iter(self.intervals)
         empty = self.shortest
         if empty is None or empty.instructions != overhead:
-            raise ValueError(f"no empty measurement of {overhead} instructions was seen")
+            raise MeasurementError(f"no empty measurement of {overhead} instructions was seen")
         for number, each in enumerate(ticks):
             for interval in intervals:
                 if interval.instructions == each + overhead:
-                    yield interval.cycles - empty.cycles
+                    yield Interval(each, interval.cycles - empty.cycles, interval.traced)
                     break
             else:
-                raise ValueError(f"inference {number} of {each} instructions was not seen between two readings")
+                raise MeasurementError(f"inference {number} of {each} instructions lies between no two readings")

@@ -1,0 +1,202 @@
+"""An estimate of the cycles that an inference would take on a board, from its emulation. It is no measurement.
+
+docs/cycles.md says what it rests on, and how far it was off where boards were measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from harness.boards.opening import OnTwin
+from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
+from harness.boards.virtual.cycles.marks import SCALE
+from harness.boards.virtual.cycles.memory import mean_stalls
+from harness.config.chip import shipped_chips
+from harness.errors import MeasurementError
+from harness.measure.latency import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.boards.base import Board
+    from harness.boards.virtual.cycles.marks import CycleMarks, Interval
+    from harness.config.chip import FlashTiming
+    from harness.link.messages import Inference
+
+#: Error of the estimates, in percent, on the points of integer code at zero wait states: docs/cycles.md.
+INTEGER_ERROR: Final = (-7.0, 3.0)
+#: From which share of an estimate on its code counts as of that class, or as waiting for flash.
+_TELLING = 0.01
+_TRACE_ENTRIES = 1 << 24  # blocks and reads of flash; memory that isn't written to takes no room
+
+
+@dataclass(frozen=True)
+class CycleEstimate:
+    """Estimated cycles of inferences.
+
+    Attributes:
+        parts: by inference and by part, in cycles, shape [N, PARTS].
+        error: range of the error as far as published measurements tell, in percent; None if none do.
+        validity: the same in words, with what it holds for, or why none do.
+    """
+
+    parts: np.ndarray[Any, np.dtype[np.float64]]
+    error: tuple[float, float] | None
+    validity: str
+
+    @property
+    def cycles(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Of each inference, rounded to whole ones, shape [N]."""
+        whole: np.ndarray[Any, np.dtype[np.int64]] = np.rint(self.parts.sum(axis=1)).astype(np.int64)
+        return whole
+
+
+def model_name(flash: FlashTiming | None) -> str:
+    """Return the model and its version as the results carry it."""
+    return f"{shipped_costs().version}{', without waits for flash' if flash is None else ''}"
+
+
+class CycleEstimator:
+    """Estimates the cycles of what one virtual board runs.
+
+    Args:
+        board: open.
+        flash: how the chip's flash is read; None if that isn't known, so that waits for it are left out.
+    """
+
+    def __init__(self, board: OnTwin, flash: FlashTiming | None) -> None:
+        self._board, self.flash = board, flash
+        self._marks: CycleMarks | None = None
+
+    def begin(self) -> None:
+        """Watch the board from now on; before its firmware boots, which then measures what measuring costs."""
+        self._marks = self._board.twin.mark_cycles()
+
+    def end(self) -> None:
+        """Watch it no longer. What was seen stays."""
+        self._board.twin.unmark_cycles()
+
+    @property
+    def marks(self) -> CycleMarks:
+        """The readings of the board's counter since `begin`.
+
+        Raises:
+            MeasurementError: there was none.
+        """
+        if self._marks is None:
+            raise MeasurementError("estimating cycles has not begun")
+        return self._marks
+
+    def first_inference(self, run: Callable[[], Inference], overhead: int) -> Inference:
+        """Run an inference, and learn from it how long each block waits for flash.
+
+        Args:
+            run: runs it, alone.
+            overhead: instructions of an empty measurement.
+
+        Raises:
+            MeasurementError: what was traced isn't the inference. The inference itself was run.
+            Whatever `run` raises.
+        """
+        if self.flash is None:
+            return run()
+        marks = self.marks
+        with self._board.twin.traced(marks, self.flash, _TRACE_ENTRIES) as trace:
+            marks.clear()
+            inference = run()
+        (interval,) = marks.inferences(inference.ticks, overhead)
+        if trace.full:
+            raise MeasurementError("an inference is too long for a simulation of the caches")
+        marks.use(mean_stalls(trace.entries(*interval.traced), self.flash))
+        return inference
+
+    def estimate(self, intervals: Sequence[Interval]) -> CycleEstimate:
+        """Return the estimate of inferences, from what ran between the readings around them."""
+        parts = np.array([interval.cycles for interval in intervals], np.float64).reshape(-1, len(PARTS)) / SCALE
+        return CycleEstimate(parts, *validity(parts, self.flash))
+
+
+def validity(
+    parts: np.ndarray[Any, np.dtype[np.float64]], flash: FlashTiming | None
+) -> tuple[tuple[float, float] | None, str]:
+    """Return how far an estimate may be off, in percent, and the same in words.
+
+    Args:
+        parts: estimated cycles by part, shape [N, PARTS].
+        flash: how the chip's flash is read; None if that isn't known.
+    """
+    if flash is None:
+        return None, "not validated: waits for this chip's flash aren't known and are left out"
+    shares = parts.sum(axis=0) / max(parts.sum(), 1)
+    if shares[PARTS.index("float")] > _TELLING:
+        return None, "not validated: float code"
+    error, where = INTEGER_ERROR, "zero wait states"
+    if shares[PARTS.index("flash")] > _TELLING:
+        if flash.validated is None:
+            return None, "not validated: no published measurement on this flash"
+        error, where = flash.validated, "this flash"
+    return error, f"{error[0]:+.0f} to {error[1]:+.0f} % (integer code, {where})"
+
+
+def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimator | None:
+    """Return what estimates the cycles of a board; None if nothing does, since it isn't emulated here.
+
+    Args:
+        board: open.
+        flash: how flash is read; None for what is known of the board's chip.
+    """
+    if not isinstance(board, OnTwin) or board.backend != "virtual":
+        return None
+    return CycleEstimator(board, flash or shipped_chips()[board.kind.twin or ""].flash_timing)
+
+
+class Estimates:
+    """The estimate of a case, or why there is none: it never ends a case.
+
+    Args:
+        estimator: of the board; None where nothing estimates.
+        overhead: instructions of an empty measurement.
+    """
+
+    def __init__(self, estimator: CycleEstimator | None, overhead: int) -> None:
+        self._estimator, self._overhead = estimator, overhead
+        self._problem: str | None = None
+
+    def first(self, run: Callable[[], Inference]) -> Inference:
+        """Run the first inference, which shows how flash is read."""
+        inference: list[Inference] = []
+
+        def kept() -> Inference:
+            inference.append(run())
+            return inference[0]
+
+        try:
+            return kept() if self._estimator is None else self._estimator.first_inference(kept, self._overhead)
+        except MeasurementError as error:
+            if not inference:
+                raise
+            self._problem = str(error)
+            return inference[0]
+        finally:
+            if self._estimator is not None:
+                self._estimator.marks.clear()
+
+    def columns(self, ticks: Sequence[int]) -> dict[str, Any]:
+        """Return the columns of the case table, once its inferences have run; `ticks` are their instructions."""
+        if self._estimator is None:
+            return {}
+        self._estimator.end()
+        if self._problem is not None:
+            return {"estimated_cycles_reason": self._problem}
+        try:
+            estimate = self._estimator.estimate(list(self._estimator.marks.inferences(ticks, self._overhead)))
+        except MeasurementError as error:
+            return {"estimated_cycles_reason": str(error)}
+        figures = {f"estimated_cycles_{name}": value for name, value in vars(summarize(estimate.cycles)).items()}
+        return figures | {
+            "estimated_cycles_error": estimate.validity,
+            "cycle_model": model_name(self._estimator.flash),
+        }
