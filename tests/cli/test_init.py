@@ -41,12 +41,13 @@ def test_a_new_lab_has_all_that_its_suite_needs(tmp_path, bus):
         suite = load_suite(path)
         assert len(suite.load_data()) > 0
         for variant in suite.variants:
-            assert suite.image_path(variant, lab.kinds[0]).is_relative_to(tmp_path / "lab")
+            assert suite.image_path(variant, lab.kind("nano33")).is_relative_to(tmp_path / "lab")
     assert "results/" in (tmp_path / "lab" / ".gitignore").read_text().splitlines()
 
 
 def test_what_is_attached_is_in_the_new_lab(tmp_path, bus):
-    bus.plug("1-1", (0x0D28, 0x0204), "AA1", probe="DAPLink", tty=["ttyACM1"])
+    bus.plug("1-1", (0x0D28, 0x0204), "AA1", probe="DAPLink")
+    bus.plug("1-2", (0x2341, 0x805A), "NANO1", tty=["ttyACM1"])  # which tells what board it is
     init(tmp_path)
     assert Lab.load(tmp_path / "devices.yaml").devices[0].probe == "AA1"
     assert "# The boards of this lab." in (tmp_path / "devices.yaml").read_text()

@@ -71,7 +71,7 @@ def entry_for(
     """Return a device's keys for devices.yaml, and what to say behind them."""
     entry: dict[str, object] = {"kind": kind}
     told = kind_of(candidate.port) == kind
-    comments = {} if told else {"kind": "USB doesn't tell: correct it if the board is another"}
+    comments: dict[str, str] = {}
     for key, item in (("probe", candidate.probe), ("port", candidate.port)):
         if item is None:
             continue
@@ -98,12 +98,11 @@ def _port_flasher(lab: Lab, kind: str | None) -> str | None:
 
 
 def kind_for(lab: Lab, candidate: Candidate, wanted: str | None) -> str | None:
-    """Return the kind that was asked for, that USB tells, or that is the only one."""
+    """Return the kind that was asked for, or that USB tells; None if it doesn't."""
     if wanted is not None:
         return lab.kind(wanted).name
-    known = [kind.name for kind in lab.kinds]
     told = kind_of(candidate.port)
-    return told if told in known else known[0] if len(known) == 1 else None
+    return told if told in [kind.name for kind in lab.kinds] else None
 
 
 def new_name(lab: Lab, kind: str, taken: Sequence[str]) -> str:
@@ -142,8 +141,6 @@ def add_attached(lab: Lab, wish: Wish) -> None:
             continue
         names.append(wish.name or new_name(lab, str(kind), names))
         entry, comments = entry_for(lab, candidate, str(kind), attached)
-        if wish.kind is not None:
-            comments.pop("kind", None)
         add_device(path, names[-1], entry, comments)
         click.echo(f"Added to {path}:\n{device_yaml(names[-1], entry, comments)}", nl=False)
     if not names:
@@ -187,7 +184,7 @@ def _problem(lab: Lab, candidate: Candidate, kind: str | None, attached: Attache
         ports = ", ".join(port.path for port in candidate.choices)
         return f"{candidate.why}; say which port is the board's with --probe {uid(candidate)} --port: {ports}"
     if kind is None:
-        return "nothing says which kind of board it is; add --kind KIND"
+        return f"nothing says which kind of board it is; add --kind KIND: {', '.join(kind.name for kind in lab.kinds)}"
     probe, port = candidate.probe, candidate.port
     if probe is None and _port_flasher(lab, kind) is None:
         return (

@@ -129,7 +129,7 @@ def _print_addable(lab: Lab, attached: Attached, matches: Sequence[DeviceMatch])
 def _conclusion(lab: Lab, attached: Attached, configured: Sequence[DeviceMatch]) -> str:
     """Say what follows, for someone who sees this for the first time."""
     virtual = [kind.name for kind in lab.kinds if kind.twin]
-    example = f"--device {virtual[0]}" if virtual else "--device NAME"
+    example = f"--device {'nano33' if 'nano33' in virtual else [*virtual, 'NAME'][0]}"
     if attached.problem is not None:
         return f"Debug probes could not be listed: {attached.problem}\n`hil doctor` says more."
     if not attached.probes and not attached.ports and not any(match.ports for match in configured):
