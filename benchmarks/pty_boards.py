@@ -1,4 +1,4 @@
-"""Boards on pseudo-terminals: the real agent, compiled for this computer, on a line of 1 Mbaud.
+"""Boards on pseudo-terminals: the real agent, compiled for this computer, on a line of 1 Mbaud or another rate.
 
 Each board is a process of its own. It keeps the pace of the line, and counts how long the host let the line idle.
 """
@@ -23,10 +23,8 @@ ROOT = Path(__file__).parents[1]
 AGENT = ROOT / "firmware" / "agent"
 BOARD = Path(__file__).parent / "pty_board"
 CACHE = ROOT / ".cache" / "pty_board"
-#: libc.c is left out: the host has its own.
-AGENT_SOURCES = tuple(AGENT / f"{name}.c" for name in ("agent", "crc32", "hil_layers", "hil_memory"))
 BOARD_SOURCES = (BOARD / "hal.c", BOARD / "model.c")
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{BOARD}", f"-I{AGENT}")
+FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{BOARD}")
 BAUD = 1_000_000
 LINE_BYTES_PER_S = BAUD / 10
 
@@ -64,8 +62,13 @@ class Counts:
     cpu_s: float
 
 
-def build(shape: Shape, folder: Path = CACHE) -> Path:
+def build(shape: Shape, folder: Path = CACHE, agent: Path = AGENT) -> Path:
     """Return the program that is a board of this shape, compiled if the sources have changed since.
+
+    Args:
+        shape: of the model.
+        folder: where programs are kept.
+        agent: the agent's sources; an earlier release's do as well.
 
     Raises:
         SystemExit: there is no gcc.
@@ -74,9 +77,11 @@ def build(shape: Shape, folder: Path = CACHE) -> Path:
     gcc = shutil.which("gcc")
     if gcc is None:
         raise SystemExit("gcc isn't on the PATH, and the boards of this benchmark are C: install gcc")
-    flags = (*FLAGS, f"-DHIL_INPUT_BYTES={shape.input_bytes}u", f"-DHIL_OUTPUT_BYTES={shape.output_bytes}u")
-    sources = [*AGENT_SOURCES, *BOARD_SOURCES]
-    read = [*sorted(AGENT.glob("*.[ch]")), *sorted(BOARD.glob("*.[ch]"))]
+    sizes = (f"-DHIL_INPUT_BYTES={shape.input_bytes}u", f"-DHIL_OUTPUT_BYTES={shape.output_bytes}u")
+    flags = (*FLAGS, f"-I{agent}", *sizes)
+    # The host has a C library of its own.
+    sources = [*sorted(set(agent.glob("*.c")) - {agent / "libc.c"}), *BOARD_SOURCES]
+    read = [*sorted(agent.glob("*.[ch]")), *sorted(BOARD.glob("*.[ch]"))]
     key = hashlib.sha256(b"\0".join([*(flag.encode() for flag in flags), *(path.read_bytes() for path in read)]))
     program = folder / f"board-{key.hexdigest()[:16]}"
     if not program.exists():
@@ -104,13 +109,20 @@ class PtyBoard:
     Args:
         program: what `build` returns.
         cores: those on which its process may run; None for all.
+        baud: rate of its line, bit/s.
+        turnaround_us: after so many microseconds the host sees what has passed the line.
 
     Attributes:
         port: path of its serial port.
     """
 
-    def __init__(self, program: Path, cores: AbstractSet[int] | None = None) -> None:
-        self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    def __init__(
+        self, program: Path, cores: AbstractSet[int] | None = None, *, baud: int = BAUD, turnaround_us: int = 0
+    ) -> None:
+        line = {"HIL_PTY_BAUD": str(baud), "HIL_PTY_TURNAROUND_US": str(turnaround_us)}
+        self._process = subprocess.Popen(  # noqa: S603
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | line
+        )
         if cores:
             os.sched_setaffinity(self._process.pid, cores)
         self.port = self._line()

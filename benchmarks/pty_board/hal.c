@@ -1,8 +1,12 @@
-/* A board on the host: the UART is a pseudo-terminal, and bytes take the time that they take on a line of 1 Mbaud.
+/* A board on the host: the UART is a pseudo-terminal, and bytes take the time that they take on a line, of 1 Mbaud
+ * unless it is told otherwise.
  *
  * The board's clock is virtual: it advances by the bytes on the line and by what the model is said to cost, and this
  * process sleeps until real time has caught up before the host may see a byte. So the board answers on time even if the
  * process wakes a little late, and what it wakes too late for is counted apart from what the host is late for.
+ *
+ * HIL_PTY_BAUD sets another rate, HIL_PTY_TURNAROUND_US a time after which the host sees what has passed the line, as
+ * it has with a USB adapter.
  *
  * After the boot it prints the port's path. A line on standard input is answered by the counters, as one line of JSON; the
  * process ends at the end of standard input. */
@@ -22,13 +26,14 @@
 #include "hil_memory.h"
 #include "pty_board.h"
 
-#define BYTE_NS 10000      /* 8N1 at 1 Mbaud: 10 bits of 1 us */
+#define BAUD 1000000
 #define DELIVERY_BYTES 100 /* a USB adapter hands over once in a frame of 1 ms */
 #define CLOCK_HZ 64000000u
 #define HEADER_BYTES 16u
 #define NEVER INT64_MAX
 
 static int pty;
+static int64_t byte_ns, turnaround_ns;
 static int64_t clock_ns; /* the board's time; CLOCK_MONOTONIC, as all times here */
 static uint32_t cycles;
 
@@ -50,6 +55,10 @@ static struct {
 uint32_t __stack_bottom[1], __heap_bottom[1];
 extern uint32_t __stack_top[1] __attribute__((alias("__stack_bottom")));
 extern uint32_t __heap_top[1] __attribute__((alias("__heap_bottom")));
+
+/* RAM for the frames of a stream. */
+uint8_t __spare_bottom[0x8000] __attribute__((aligned(8)));
+__asm(".globl __spare_top\n.set __spare_top, __spare_bottom + 0x8000");
 
 /* A note of the form that a linker writes; its id names no image. */
 const uint8_t __build_id_note[36] = {4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U', 0, 'p', 't', 'y'};
@@ -107,7 +116,7 @@ static void take_bytes(void)
         rx.place[rx.wanted - rx.missing + i] = bytes[i];
     }
     rx.missing -= taken;
-    rx.line_free = later(rx.line_free, now) + (int64_t)all * BYTE_NS;
+    rx.line_free = later(rx.line_free, now) + (int64_t)all * byte_ns;
     count.rx_bytes += taken;
     count.ungranted_bytes += all - taken;
 }
@@ -153,9 +162,17 @@ static void attend(int64_t until)
     }
 }
 
+static int64_t setting(const char *name, int64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : atoll(text);
+}
+
 void hal_init(void)
 {
     struct termios raw;
+    byte_ns = 10 * INT64_C(1000000000) / setting("HIL_PTY_BAUD", BAUD); /* 8N1 */
+    turnaround_ns = 1000 * setting("HIL_PTY_TURNAROUND_US", 0);
     pty = posix_openpt(O_RDWR | O_NOCTTY);
     if (pty < 0 || grantpt(pty) != 0 || unlockpt(pty) != 0) {
         die("opening a pseudo-terminal");
@@ -202,9 +219,9 @@ void hal_tx(const void *buffer, uint32_t bytes)
     const uint8_t *p = buffer;
     while (bytes != 0) {
         const uint32_t piece = bytes < DELIVERY_BYTES ? bytes : DELIVERY_BYTES;
-        clock_ns += (int64_t)piece * BYTE_NS;
-        while (now_ns() < clock_ns) {
-            attend(clock_ns);
+        clock_ns += (int64_t)piece * byte_ns;
+        while (now_ns() < clock_ns + turnaround_ns) {
+            attend(clock_ns + turnaround_ns);
         }
         if (write(pty, p, piece) != (ssize_t)piece) {
             die("writing to the pseudo-terminal");
@@ -216,7 +233,7 @@ void hal_tx(const void *buffer, uint32_t bytes)
     /* A header may be sent after the last piece of a reply, a payload after its CREDIT, the first frame that follows. */
     if (rx.missing == rx.wanted && (!rx.announced || rx.wanted == HEADER_BYTES)) {
         rx.announced = true;
-        rx.due = clock_ns;
+        rx.due = clock_ns + turnaround_ns;
         rx.told = now_ns();
     }
 }

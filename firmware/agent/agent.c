@@ -8,64 +8,32 @@
 #include "hil_memory.h"
 #include "hil_model.h"
 #include "model_config.h"
+#include "stream.h"
 
 #define PROTOCOL_VERSION 1u
 #define COUNTER_DWT_CYCCNT 1u
-#define MAGIC 0x4C48u
-#define CRC_BYTES 4u
 #define MAX_BATCH 128u
 #define MAX_LAYERS HIL_MAX_LAYERS /* they share ticks[] */
 #define MAX_NAME 31u
-#define MAX_PAYLOAD 65531u
 #define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
 #define INFO_BYTES 44u /* without build id and card */
 #define RESET_STATE (1u << 31) /* in the argument of a RUN */
 #define TENSORS_TOO_LARGE (-1002) /* told instead of what the setup returned */
 
-enum request { HELLO = 0x01, PING = 0x02, WRITE = 0x03, RUN = 0x04, STATS = 0x05, ECHO_BACK = 0x06, PROFILE = 0x07 };
-enum reply { INFO = 0x81, CREDIT, ACK, NAK, RESULT, STATS_REPLY, ECHO_REPLY, FAULT, PROFILE_REPLY };
-enum reason {
-    OK,
-    DAMAGED_HEADER,
-    DAMAGED_PAYLOAD,
-    UNKNOWN_TYPE,
-    OUT_OF_RANGE,
-    INFERENCE_FAILED,
-    COUNTER_WRAPPED,
-    NO_LAYERS,
-    TOO_MANY_LAYERS,
-    SETUP_FAILED, /* of an INFO */
-};
-
-struct header {
-    uint16_t magic;
-    uint8_t type;
-    uint8_t status;
-    uint16_t seq;
-    uint16_t length;
-    uint32_t arg;
-    uint32_t crc;
-};
-_Static_assert(sizeof(struct header) == 16, "the header is a wire format");
 _Static_assert(MAX_LAYERS <= MAX_BATCH, "they share ticks[]");
 _Static_assert(4u * MAX_BATCH + 12u + HIL_OUTPUT_BYTES <= MAX_PAYLOAD, "a RESULT or PROFILE must fit into one frame");
-
-/* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
- * with the inference for a memory port and disturb the cycle count. */
-#define DMA __attribute__((section(".dma"), aligned(4)))
 
 DMA uint8_t hil_input[HIL_INPUT_BYTES + CRC_BYTES + HAL_RX_GUARD]; /* the waiting input */
 static DMA union {
     struct header header;
     uint8_t bytes[sizeof(struct header) + HAL_RX_GUARD];
 } incoming;
-static DMA uint8_t outgoing[256];
 
 static struct hil_model model;
 static const struct hil_tensor no_more;
 static int setup_status;
-static uint32_t nonce;
 static uint32_t overhead; /* ticks of an empty measurement */
+static uint32_t coarse; /* the coarse clock, before an inference */
 static uint32_t damaged_headers, damaged_payloads;
 static uint32_t ticks[MAX_BATCH];
 
@@ -112,82 +80,26 @@ static uint32_t output_bytes(void)
     return total(model.output_bytes, model.more_outputs);
 }
 
-/* ---- sending: a frame goes out in pieces, because DMA reads only RAM and much of what is sent lies in flash */
+/* ---- sending */
 
-static uint32_t outgoing_used;
-static uint32_t outgoing_crc;
+/* Not inlined: what main() needs of the stack counts as the model's, too. */
+#define DEEP __attribute__((noinline))
 
-static void flush(void)
-{
-    if (outgoing_used != 0) {
-        hal_tx(outgoing, outgoing_used);
-        outgoing_used = 0;
-    }
-}
-
-static void put(const void *data, uint32_t bytes)
-{
-    const uint8_t *p = data;
-    outgoing_crc = hil_crc32(outgoing_crc, data, bytes);
-    while (bytes != 0) {
-        uint32_t piece = sizeof outgoing - outgoing_used;
-        if (piece > bytes) {
-            piece = bytes;
-        }
-        memcpy(outgoing + outgoing_used, p, piece);
-        outgoing_used += piece;
-        p += piece;
-        bytes -= piece;
-        if (outgoing_used == sizeof outgoing) {
-            flush();
-        }
-    }
-}
-
-static void put_u32(uint32_t value)
-{
-    put(&value, sizeof value);
-}
-
-/* Starts a frame; `length` bytes of put() and finish() must follow. */
-static void begin(enum reply type, enum reason status, uint16_t seq, uint32_t length)
-{
-    struct header header = {
-        .magic = MAGIC,
-        .type = (uint8_t)type,
-        .status = (uint8_t)status,
-        .seq = seq,
-        .length = (uint16_t)length,
-        .arg = nonce,
-    };
-    header.crc = hil_crc32(0, &header, sizeof header - CRC_BYTES);
-    put(&header, sizeof header);
-    outgoing_crc = 0;
-}
-
-static void finish(void)
-{
-    put_u32(outgoing_crc);
-    flush();
-}
-
-static void send_bare(enum reply type, enum reason status, uint16_t seq)
-{
-    begin(type, status, seq, 0);
-    flush();
-}
-
-static void send_info(uint16_t seq)
+/* `more`: whether the host knows what may follow the card. */
+static DEEP void send_info(uint16_t seq, bool more)
 {
     const uint32_t id_bytes = build_id_bytes();
     if (id_bytes > UINT8_MAX || model.card_bytes > MAX_PAYLOAD - INFO_BYTES - id_bytes) {
         send_bare(NAK, OUT_OF_RANGE, seq); /* its length would not fit into the header */
         return;
     }
+    uint32_t bytes = INFO_BYTES + id_bytes + model.card_bytes;
+    more = more && bytes <= MAX_PAYLOAD - sizeof bytes;
+    bytes += more ? sizeof bytes : 0;
     const uint64_t chip = hal_chip_id();
     const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};
 
-    begin(INFO, setup_status == 0 ? OK : SETUP_FAILED, seq, INFO_BYTES + id_bytes + model.card_bytes);
+    begin(INFO, setup_status == 0 ? OK : SETUP_FAILED, seq, bytes);
     put(start, sizeof start);
     put_u32(hal_counter_hz());
     put_u32(overhead);
@@ -200,6 +112,9 @@ static void send_info(uint16_t seq)
     put(&chip, sizeof chip);
     put(__build_id_note + 16, id_bytes);
     put(model.card, model.card_bytes);
+    if (more) {
+        put_u32(stream_most());
+    }
     finish();
 }
 
@@ -237,7 +152,7 @@ static void send_stats(uint16_t seq)
 
 void hil_agent_fault(void)
 {
-    outgoing_used = 0;
+    drop_frame();
     begin(FAULT, OK, 0, sizeof hil_fault_record);
     put(&hil_fault_record, sizeof hil_fault_record);
     finish();
@@ -245,15 +160,19 @@ void hil_agent_fault(void)
 
 /* ---- receiving */
 
-static void arm_header(void)
+void agent_await_header(void)
 {
     hal_rx_arm(incoming.bytes, sizeof(struct header));
 }
 
-/* Not inlined: six copies would take flash. */
-static __attribute__((noinline)) void refuse(enum reason reason, uint16_t seq)
+void agent_refuse(enum reason reason, uint16_t seq)
 {
-    arm_header();
+    if (reason == DAMAGED_HEADER) {
+        ++damaged_headers;
+    } else if (reason == DAMAGED_PAYLOAD) {
+        ++damaged_payloads;
+    }
+    agent_await_header();
     send_bare(NAK, reason, seq);
 }
 
@@ -279,7 +198,7 @@ static bool receive(struct payload *payload)
 {
     uint32_t crc;
     const bool whole = hal_rx_wait();
-    arm_header();
+    agent_await_header();
     memcpy(&crc, payload->place + payload->length, CRC_BYTES);
     memcpy(payload->place + payload->length, payload->behind, CRC_BYTES);
     if (!whole || crc != hil_crc32(0, payload->place, payload->length)) {
@@ -296,11 +215,11 @@ static bool in_range(uint32_t offset, uint32_t length)
     return length <= MAX_CHUNK && offset <= HIL_INPUT_BYTES && length <= HIL_INPUT_BYTES - offset;
 }
 
-static void do_write(const struct header *request)
+static DEEP void do_write(const struct header *request)
 {
     struct payload payload;
     if (request->length == 0 || !in_range(request->arg, request->length)) {
-        refuse(OUT_OF_RANGE, request->seq);
+        agent_refuse(OUT_OF_RANGE, request->seq);
         return;
     }
     grant(&payload, request->arg, request->length, request->seq);
@@ -311,11 +230,11 @@ static void do_write(const struct header *request)
     }
 }
 
-static void do_echo(const struct header *request)
+static DEEP void do_echo(const struct header *request)
 {
     struct payload payload;
     if (request->length == 0 || !in_range(0, request->length)) {
-        refuse(OUT_OF_RANGE, request->seq);
+        agent_refuse(OUT_OF_RANGE, request->seq);
         return;
     }
     grant(&payload, 0, request->length, request->seq);
@@ -334,21 +253,6 @@ static bool in_place(void)
     return model.input == hil_input;
 }
 
-/* Copies the waiting input to the model's tensors, after resetting the state if that is wanted. */
-static bool load_inputs(bool reset)
-{
-    const bool ready = !reset || hil_model_reset() == 0;
-    const uint8_t *from = hil_input + model.input_bytes;
-    if (!in_place()) {
-        memcpy(model.input, hil_input, model.input_bytes);
-    }
-    for (const struct hil_tensor *more = model.more_inputs; more->bytes != 0; ++more) {
-        memcpy(more->data, from, more->bytes);
-        from += more->bytes;
-    }
-    return ready;
-}
-
 static uint32_t inputs_crc(void)
 {
     uint32_t crc = hil_crc32(0, model.input, model.input_bytes);
@@ -358,41 +262,85 @@ static uint32_t inputs_crc(void)
     return crc;
 }
 
+/* Copies an input to the model's tensors, after resetting the state if that is wanted. */
+static bool load_inputs(const uint8_t *from, bool reset)
+{
+    const bool ready = !reset || hil_model_reset() == 0;
+    if (!in_place()) {
+        memcpy(model.input, from, model.input_bytes);
+    }
+    from += model.input_bytes;
+    for (const struct hil_tensor *more = model.more_inputs; more->bytes != 0; ++more) {
+        memcpy(more->data, from, more->bytes);
+        from += more->bytes;
+    }
+    return ready;
+}
+
+bool agent_load(const uint8_t *from, bool reset, uint32_t *crc)
+{
+    last_run.seq = 0; /* its output is about to be overwritten */
+    const bool ready = load_inputs(from, reset);
+    *crc = inputs_crc();
+    return ready;
+}
+
 /* A difference of two counter values is right as long as the counter went round less than once in between; the coarse
  * clock, read outside of the timed region, tells when it may have gone round more often. */
-static bool may_have_wrapped(uint32_t coarse_start)
+static bool may_have_wrapped(void)
 {
-    return hal_coarse_ticks() - coarse_start >= HAL_COARSE_TICKS_PER_WRAP - 1u;
+    const uint32_t before = coarse;
+    coarse = hal_coarse_ticks();
+    return coarse - before >= HAL_COARSE_TICKS_PER_WRAP - 1u;
+}
+
+void agent_begin_inferences(void)
+{
+    hal_sync_pin(true);
+    coarse = hal_coarse_ticks();
+}
+
+enum reason agent_infer(uint32_t *spent)
+{
+    const uint32_t start = hal_ticks();
+    const int status = hil_model_invoke();
+    *spent = hil_ticks_less(hal_ticks() - start, overhead);
+    if (status != 0) {
+        return INFERENCE_FAILED;
+    }
+    return may_have_wrapped() ? COUNTER_WRAPPED : OK;
+}
+
+void agent_copy_outputs(uint8_t *to)
+{
+    memcpy(to, model.output, model.output_bytes);
+    to += model.output_bytes;
+    for (const struct hil_tensor *more = model.more_outputs; more->bytes != 0; ++more) {
+        memcpy(to, more->data, more->bytes);
+        to += more->bytes;
+    }
 }
 
 /* Runs `count` inferences on the loaded input; before each but the first it is loaded again, and the state reset. */
 static enum reason infer(uint32_t count, bool reset)
 {
     enum reason failure = OK;
-    hal_sync_pin(true);
+    agent_begin_inferences();
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
         if (i != 0) {
             hal_idle();
-            if (!load_inputs(reset)) {
+            if (!load_inputs(hil_input, reset)) {
                 failure = INFERENCE_FAILED;
                 break;
             }
         }
-        const uint32_t coarse = hal_coarse_ticks();
-        const uint32_t start = hal_ticks();
-        const int status = hil_model_invoke();
-        ticks[i] = hil_ticks_less(hal_ticks() - start, overhead);
-        if (status != 0) {
-            failure = INFERENCE_FAILED;
-        } else if (may_have_wrapped(coarse)) {
-            failure = COUNTER_WRAPPED;
-        }
+        failure = agent_infer(&ticks[i]);
     }
     hal_sync_pin(false);
     return failure;
 }
 
-static void do_run(const struct header *request)
+static DEEP void do_run(const struct header *request)
 {
     const uint32_t count = request->arg & ~RESET_STATE;
     const bool reset = count != request->arg;
@@ -402,24 +350,24 @@ static void do_run(const struct header *request)
     /* A RUN numbered 0 could not be told from one that was never executed. */
     if (request->seq == 0 || count == 0 || count > MAX_BATCH ||
         (streaming && (count != 1 || in_place() || !in_range(0, request->length)))) {
-        refuse(OUT_OF_RANGE, request->seq);
+        agent_refuse(OUT_OF_RANGE, request->seq);
         return;
     }
     if (request->seq == last_run.seq && !streaming) {
-        arm_header();
+        agent_await_header();
         send_result();
         return;
     }
     last_run.seq = 0; /* the old result is about to be overwritten */
-    if (!load_inputs(reset)) {
-        refuse(INFERENCE_FAILED, request->seq);
+    if (!load_inputs(hil_input, reset)) {
+        agent_refuse(INFERENCE_FAILED, request->seq);
         return;
     }
     last_run.input_crc = inputs_crc();
     if (streaming) {
         grant(&next, 0, request->length, request->seq);
     } else {
-        arm_header();
+        agent_await_header();
     }
     const enum reason failure = infer(count, reset);
     if (failure == OK) {
@@ -443,10 +391,10 @@ static void do_run(const struct header *request)
 
 static enum reason measure_layers(struct hil_layers *layers)
 {
-    const uint32_t coarse = hal_coarse_ticks();
+    coarse = hal_coarse_ticks();
     switch (hil_layers_measure(ticks, MAX_LAYERS, overhead, layers)) {
     case 0:
-        return may_have_wrapped(coarse) ? COUNTER_WRAPPED : OK;
+        return may_have_wrapped() ? COUNTER_WRAPPED : OK;
     case HIL_NO_LAYERS:
         return NO_LAYERS;
     case HIL_TOO_MANY_LAYERS:
@@ -463,12 +411,12 @@ static uint32_t names_bytes(const struct hil_layers *layers)
 }
 
 /* Keeps nothing: a repeated request is measured again, so it begins with a reset of the state. The sync pin stays low, because the marks cost energy too. */
-static void do_profile(const struct header *request)
+static DEEP void do_profile(const struct header *request)
 {
     struct hil_layers layers;
-    arm_header();
+    agent_await_header();
     last_run.seq = 0; /* its ticks are about to be overwritten */
-    const bool ready = load_inputs(request->arg == 0);
+    const bool ready = load_inputs(hil_input, request->arg == 0);
     const uint32_t input_crc = inputs_crc();
     const enum reason failure = ready ? measure_layers(&layers) : INFERENCE_FAILED;
     if (failure != OK) {
@@ -492,26 +440,35 @@ static void do_profile(const struct header *request)
     finish();
 }
 
-static bool header_intact(const struct header *header)
+static void take_stream(bool whole)
 {
-    return header->magic == MAGIC && header->crc == hil_crc32(0, header, sizeof *header - CRC_BYTES);
+    if (!whole) {
+        stream_drop();
+    } else if (stream_accept()) {
+        stream_compute();
+        stream_finish();
+    }
 }
 
 static void serve(void)
 {
     struct header request;
-    if (!hal_rx_wait()) {
-        arm_header();
+    const bool whole = hal_rx_wait();
+    if (stream_awaits()) {
+        take_stream(whole);
+        return;
+    }
+    if (!whole) {
+        agent_await_header();
         return;
     }
     request = incoming.header;
     if (!header_intact(&request)) {
-        ++damaged_headers;
-        refuse(DAMAGED_HEADER, 0);
+        agent_refuse(DAMAGED_HEADER, 0);
         return;
     }
-    if (setup_status != 0 && (request.type == RUN || request.type == PROFILE)) {
-        refuse(INFERENCE_FAILED, request.seq); /* there may be no tensors to copy an input to */
+    if (setup_status != 0 && (request.type == RUN || request.type == PROFILE || request.type == STREAM)) {
+        agent_refuse(INFERENCE_FAILED, request.seq); /* there may be no tensors to copy an input to */
         return;
     }
     switch ((enum request)request.type) {
@@ -527,23 +484,29 @@ static void serve(void)
     case PROFILE:
         do_profile(&request);
         return;
+    case STREAM:
+        stream_open(&request);
+        return;
+    case AGAIN:
+        stream_again(request.seq);
+        return;
     case HELLO:
-        arm_header();
-        send_info(request.seq);
+        agent_await_header();
+        send_info(request.seq, request.arg == 1);
         return;
     case PING:
-        arm_header();
+        agent_await_header();
         send_bare(ACK, OK, request.seq);
         return;
     case STATS:
-        arm_header();
+        agent_await_header();
         send_stats(request.seq);
         return;
     }
-    refuse(UNKNOWN_TYPE, request.seq);
+    agent_refuse(UNKNOWN_TYPE, request.seq);
 }
 
-int main(void)
+static DEEP void boot(void)
 {
     hal_init();
     setup_status = hil_model_setup(&model);
@@ -569,9 +532,16 @@ int main(void)
         const uint32_t start = hal_ticks();
         overhead = hal_ticks() - start;
     }
-    nonce = hal_nonce();
-    arm_header();
-    send_info(0);
+    /* What is read where it arrives has one place for it. */
+    stream_init(in_place() ? 0 : total(model.input_bytes, model.more_inputs), output_bytes());
+    frame_nonce = hal_nonce();
+    agent_await_header();
+    send_info(0, false);
+}
+
+int main(void)
+{
+    boot();
     for (;;) {
         serve();
     }

@@ -2,7 +2,14 @@
 #ifndef HIL_AGENT_H
 #define HIL_AGENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "frame.h"
+
+/* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
+ * with the inference for a memory port and disturb the cycle count. */
+#define DMA __attribute__((section(".dma"), aligned(4)))
 
 /* Registers at a fault, in the order of the FAULT payload. */
 struct hil_fault {
@@ -14,5 +21,25 @@ extern struct hil_fault hil_fault_record;
 
 /* Sends hil_fault_record. Called from the fault handler, on a fresh stack. */
 void hil_agent_fault(void);
+
+/* What stream.c needs of the agent. */
+
+/* Waits for a header from here on. */
+void agent_await_header(void);
+
+/* Waits for a header, and says that a request was refused. */
+void agent_refuse(enum reason reason, uint16_t seq);
+
+/* Copies an input, all tensors, to the model's, after resetting the state if that is wanted. False if it can't be reset. */
+bool agent_load(const uint8_t *from, bool reset, uint32_t *crc);
+
+/* Raises the sync pin, and looks at the clocks. Before one inference, or several. */
+void agent_begin_inferences(void);
+
+/* Runs one inference on what is loaded. */
+enum reason agent_infer(uint32_t *ticks);
+
+/* Copies the outputs, all tensors. */
+void agent_copy_outputs(uint8_t *to);
 
 #endif

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyocd.core.target import Target
 
-from harness.link.messages import FAULT_BYTES, describe_fault
+from harness.link.fault_record import FAULT_BYTES, describe_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,10 +24,15 @@ class ChunkSize:
         """The most that the next chunk may have."""
         return min(self._size, self.most)
 
-    def note(self, *, damaged: bool) -> None:
-        """Note what became of a chunk."""
+    @property
+    def frame_bytes(self) -> int:
+        """The most that a frame of several inputs may have on this line."""
+        return self._size
+
+    def note(self, *, damaged: bool, sent: int | None = None) -> None:
+        """Note what became of a chunk, or of a frame of `sent` bytes."""
         if damaged:
-            self._size = max(_SMALLEST, self.bytes // 2)
+            self._size = max(_SMALLEST, min(self._size, sent or self.bytes) // 2)
             self._clean = 0
         elif self._size < self._limit:
             self._clean += 1

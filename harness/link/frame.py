@@ -24,6 +24,8 @@ class Request(enum.IntEnum):
     STATS = 0x05
     ECHO = 0x06
     PROFILE = 0x07
+    STREAM = 0x08
+    AGAIN = 0x09
 
 
 class Reply(enum.IntEnum):
@@ -38,6 +40,7 @@ class Reply(enum.IntEnum):
     ECHO = 0x87
     FAULT = 0x88
     PROFILE = 0x89
+    RESULTS = 0x8A
 
 
 class Reason(enum.IntEnum):
@@ -52,6 +55,7 @@ class Reason(enum.IntEnum):
     NO_LAYERS = 7
     TOO_MANY_LAYERS = 8
     SETUP_FAILED = 9
+    NOT_RUN = 10
 
 
 @dataclass(frozen=True, slots=True)

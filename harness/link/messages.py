@@ -10,24 +10,26 @@ from harness.errors import ImageError, LinkError, MeasurementError
 from harness.files.json_file import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 PROTOCOL_VERSION = 1
-FAULT_BYTES = 32
 COUNTERS = {1: "DWT CYCCNT"}
 _INFO = struct.Struct("<HBBIIIIIIIIQ")
+_MOST_INPUTS = struct.Struct("<I")
 #: A measurement of nothing that takes longer than this, in seconds, is none.
 _LONGEST_OVERHEAD = 0.001
 #: What INFO holds before the build id and the model card, and the most that its byte for the id's length can say.
 INFO_BYTES = _INFO.size
 MOST_ID_BYTES = 255
 _ALL_ONES = 2**32 - 1
+#: The argument of a HELLO by a host that knows what may follow the card in an INFO. Older agents ignore it.
+MORE_INFO = 1
 #: In the argument of a RUN: reset the state before each inference.
 RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
 _NAME_BYTES = 32
 _STATS = struct.Struct("<8I")
-_FAULT = struct.Struct("<8I")
+_RESULT = struct.Struct("<II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Info:
         stateful: whether the card says that the model keeps values from one inference to the next.
         pieces: which bytes of an input the model takes one after the other, each an inference of its own; empty, or one
             piece, if it takes all at once. With any, it reads them where they arrive.
+        most_inputs: that one frame may have; 0 if the agent has no room for that, or is older.
     """
 
     nonce: int
@@ -66,6 +69,7 @@ class Info:
     card: bytes
     stateful: bool
     pieces: tuple[range, ...] = ()
+    most_inputs: int = 0
 
     @property
     def whole_bytes(self) -> int:
@@ -137,8 +141,9 @@ def parse_info(payload: bytes, nonce: int) -> Info:
         raise LinkError(f"INFO of {len(payload)} bytes, expected at least {_INFO.size}")
     _, counter, id_bytes, *numbers = _INFO.unpack_from(payload)
     hz, overhead, input_bytes, output_bytes, max_chunk, max_batch, card_bytes, reason, chip = numbers
-    if len(payload) != _INFO.size + id_bytes + card_bytes:
-        raise LinkError(f"INFO of {len(payload)} bytes, expected {_INFO.size + id_bytes + card_bytes}")
+    end = _INFO.size + id_bytes + card_bytes
+    if len(payload) not in (end, end + _MOST_INPUTS.size):
+        raise LinkError(f"INFO of {len(payload)} bytes, expected {end}")
     if counter not in COUNTERS:
         raise ImageError(f"the firmware counts with something unknown (counter {counter}); {_HAL}")
     for number, what in ((hz, "a counter of 0 Hz"), (max_chunk, "chunks of 0 bytes"), (max_batch, "0 inferences")):
@@ -149,7 +154,7 @@ def parse_info(payload: bytes, nonce: int) -> Info:
             f"the firmware says that measuring nothing takes {overhead} ticks of a counter of {hz} Hz, which can't be; "
             f"{_HAL}"
         )
-    card = payload[_INFO.size + id_bytes :]
+    card = payload[_INFO.size + id_bytes : end]
     keys = _card_keys(card)
     pieces = _pieces(keys)
     return Info(
@@ -167,6 +172,7 @@ def parse_info(payload: bytes, nonce: int) -> Info:
         card=card,
         stateful=bool(keys.get("state_bytes")) or len(pieces) > 1,
         pieces=pieces,
+        most_inputs=_MOST_INPUTS.unpack_from(payload, end)[0] if len(payload) > end else 0,
     )
 
 
@@ -203,6 +209,26 @@ def parse_result(payload: bytes, output_bytes: int) -> tuple[int, Inference]:
         raise LinkError(f"RESULT of {len(payload)} bytes for {count} inferences, expected {expected}")
     ticks = struct.unpack_from(f"<{count}I", payload, 8)
     return input_crc, Inference(output=payload[8 + 4 * count :], ticks=ticks)
+
+
+def parse_results(payload: bytes, output_bytes: int) -> list[tuple[int, Inference]]:
+    """Decode a RESULTS payload.
+
+    Returns:
+        For each input the CRC-32 of what the inference ran on, and what it gave.
+
+    Raises:
+        LinkError: its length doesn't fit the announced output tensor.
+    """
+    size = _RESULT.size + output_bytes
+    count = int.from_bytes(payload[:4], "little")
+    if count == 0 or len(payload) != 4 + count * size:
+        raise LinkError(f"RESULTS of {len(payload)} bytes for {count} inputs, expected {4 + count * size}")
+    found = []
+    for at in range(4, len(payload), size):
+        crc, ticks = _RESULT.unpack_from(payload, at)
+        found.append((crc, Inference(payload[at + _RESULT.size : at + size], (ticks,))))
+    return found
 
 
 def parse_profile(payload: bytes, output_bytes: int) -> tuple[int, LayerTicks]:
@@ -260,50 +286,3 @@ def parse_stats(payload: bytes) -> DeviceStats:
     if len(payload) not in (_STATS.size - 4, _STATS.size):  # older agents know nothing of the arena
         raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size}")
     return DeviceStats(*_STATS.unpack(payload.ljust(_STATS.size, b"\0")))
-
-
-def describe_fault(payload: bytes, where: Callable[[int], str | None] = lambda _: None) -> str:
-    """Say in one line why a Cortex-M stopped, from a FAULT payload.
-
-    Bits as in the Armv7-M reference manual, B3.2.15 (CFSR).
-
-    Args:
-        payload: as sent, or as read from the fault record in RAM.
-        where: names the function at an address, if it is known.
-    """
-    if len(payload) != _FAULT.size:
-        return f"a fault whose record of {len(payload)} bytes can't be decoded"
-    pc, lr, psr, sp, cfsr, hfsr, mmfar, bfar = _FAULT.unpack(payload)
-    causes = [text for bit, text in _CFSR_BITS.items() if cfsr & bit]
-    if cfsr & _BFAR_VALID:
-        causes.append(f"address 0x{bfar:08X}")
-    elif cfsr & _MMFAR_VALID:
-        causes.append(f"address 0x{mmfar:08X}")
-    cause = ", ".join(causes) or "hard fault"
-    function = where(pc)
-    place = f" in {function}" if function else ""
-    return (
-        f"{cause} at PC 0x{pc:08X}{place} "
-        f"(LR 0x{lr:08X}, SP 0x{sp:08X}, xPSR 0x{psr:08X}, CFSR 0x{cfsr:08X}, HFSR 0x{hfsr:08X})"
-    )
-
-
-_MMFAR_VALID = 1 << 7
-_BFAR_VALID = 1 << 15
-_CFSR_BITS = {
-    1 << 0: "instruction access violation",
-    1 << 1: "data access violation",
-    1 << 3: "stack violation on exception return",
-    1 << 4: "stack violation on exception entry",
-    1 << 8: "instruction bus error",
-    1 << 9: "bus error",
-    1 << 10: "imprecise bus error",
-    1 << 11: "bus error on exception return",
-    1 << 12: "bus error on exception entry",
-    1 << 16: "undefined instruction",
-    1 << 17: "invalid execution state",
-    1 << 18: "invalid exception return",
-    1 << 19: "floating point without the FPU enabled",
-    1 << 24: "unaligned access",
-    1 << 25: "division by zero",
-}

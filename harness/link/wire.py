@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.errors import BoardFaultError, BoardResetError, LinkError
+from harness.link.fault_record import describe_fault
 from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
-from harness.link.messages import describe_fault
 from harness.link.refusals import refusal
 from harness.link.timing import LinkCounters, Timing
 
@@ -79,6 +79,15 @@ class Wire:
         """Send a payload that the device has granted."""
         self._exact = False  # from here on it waits for what the line has lost of it
         self._stream.write(encode_payload(payload))
+
+    def grant(self, size: int) -> None:
+        """Note that the device waits for a whole frame of `size` bytes, as far as this host knows."""
+        self._granted, self._exact = size, True
+
+    def send_frame(self, kind: Request, seq: int, arg: int, payload: bytes) -> None:
+        """Send a whole frame that the device has granted."""
+        self._granted, self._exact = HEADER_BYTES + len(payload) + 4, False
+        self._stream.write(encode_header(kind, seq, len(payload), arg) + encode_payload(payload))
 
     def settled(self) -> None:
         """Note that the device waits for a header, and for nothing else."""
@@ -157,13 +166,15 @@ class Wire:
             asked.add(seq)
             self._stream.write(encode_header(Request.PING, seq))
             sent += HEADER_BYTES
+            heard = self._heard
             frame = self.receive(seq, {Reply.ACK}, patience or step, earlier=asked)
             patience = None
-            if frame is None and self._exact and self._granted > sent and self._decoder.skipped == damage:
-                # It took the PING without a word, so it waits for the payload: the rest of that brings the header.
+            silent = self._heard == heard and self._decoder.skipped == damage
+            if silent and self._exact and self._granted > sent:
+                # It took the PING without a word, so it waits for what was granted: the rest of that brings the header.
                 self._stream.write(bytes(self._granted - sent))
                 sent = self._granted
-                self.receive(0, set(), step)
+                frame = self.receive(seq, {Reply.ACK}, step, earlier=asked)
             self._exact = False
             if frame is not None and frame.type == Reply.ACK:
                 return sent, True
@@ -296,5 +307,5 @@ class Wire:
 def _answers(frame: Frame, seq: int, types: Container[int], earlier: Container[int]) -> bool:
     """Whether a frame is of `types` and answers one of these requests, or is a NAK that may mean `seq`."""
     if frame.type == Reply.NAK:
-        return frame.seq == seq or frame.status == Reason.DAMAGED_HEADER
+        return frame.seq == seq or frame.seq in earlier or frame.status == Reason.DAMAGED_HEADER
     return frame.type in types and (frame.seq == seq or frame.seq in earlier)

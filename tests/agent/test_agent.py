@@ -9,30 +9,20 @@ import random
 import struct
 import subprocess
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from engine.targets import compiler, run_compiler
 from harness.link.frame import Decoder, Frame, Reason, Reply, Request, encode_header, encode_payload
 
 INPUT, OUTPUT, NONCE = 300, 8, 0x5EED
 RESET_STATE = 2**31
-CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
-STRICT = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror"]
+MOST = 5  # inputs of a frame that host.c has room for
 
 
 @pytest.fixture(scope="module")
-def agent(root, tmp_path_factory):
+def agent(program):
     """Run the agent on some bytes, and return the frames that it sends."""
-    gcc, folder = compiler("gcc"), tmp_path_factory.mktemp("agent")
-    sources = [root / "firmware" / "agent" / name for name in ("agent.c", "crc32.c", "hil_layers.c")]
-    flags = [*STRICT, *CHECKS, f"-I{root / 'firmware' / 'agent'}", f"-I{root / 'tests' / 'agent'}"]
-    objects = [folder / f"{source.stem}.o" for source in sources]
-    for source, out in zip(sources, objects, strict=True):
-        run_compiler([gcc, *flags, "-Dmain=agent_main", "-c", source, "-o", out])
-    program = folder / "agent"
-    run_compiler([gcc, *flags, root / "tests" / "agent" / "host.c", *objects, "-o", program])
 
     def run(data: bytes, **settings: int) -> list[Frame]:
         words = [str(word) for pair in settings.items() for word in pair]
@@ -122,6 +112,12 @@ def test_what_is_too_long_for_info_is_refused_and_not_cut(agent, id_bytes, card_
             assert (frame.type, frame.status) == (Reply.NAK, Reason.OUT_OF_RANGE)
 
 
+def test_only_a_host_that_asks_is_told_how_many_inputs_a_frame_may_have(agent):
+    plain, older, newer = agent(request(Request.HELLO, 1) + request(Request.HELLO, 2, 1))
+    assert plain.payload == older.payload
+    assert newer.payload == plain.payload + struct.pack("<I", MOST)
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request, and whether its payload arrives undamaged."""
@@ -152,7 +148,9 @@ class Witness:
     waiting: bytearray = field(default_factory=lambda: bytearray(INPUT))
     inferences: int = 0
     last: tuple[int, bytes] = (0, b"")
+    results: dict[int, bytes] = field(default_factory=dict)
     damaged: int = 0
+    damaged_headers: int = 0
 
     def answer(self, asked: Asked) -> list[Frame]:
         answers = {
@@ -162,12 +160,27 @@ class Witness:
             Request.ECHO: lambda asked: self.take(asked, 0, asked.answered(Reply.ECHO, asked.payload)),
             Request.PROFILE: self.profile,
             Request.RUN: self.run,
+            Request.STREAM: lambda asked: [asked.refused(Reason.OUT_OF_RANGE)],  # what fits is in streamed()
+            Request.AGAIN: self.again,
         }
         return answers.get(asked.kind, lambda asked: [asked.refused(Reason.UNKNOWN_TYPE)])(asked)
 
-    def infer(self, *, reset: bool) -> bytes:
+    def again(self, asked: Asked) -> list[Frame]:
+        known = self.results.get(asked.seq)
+        return [asked.refused(Reason.NOT_RUN) if known is None else asked.answered(Reply.RESULTS, known)]
+
+    def stream(self, seq: int, mask: int, inputs: list[bytes]) -> None:
+        """Run a frame. The results of two are known."""
+        results = b""
+        for place, data in enumerate(inputs):
+            results += struct.pack("<II", zlib.crc32(data), 1000) + self.infer(reset=bool(mask >> place & 1), data=data)
+        self.results.pop(seq, None)
+        self.results = dict([*self.results.items()][-1:]) | {seq: struct.pack("<I", len(inputs)) + results}
+        self.last = (0, b"")
+
+    def infer(self, *, reset: bool, data: bytes | None = None) -> bytes:
         total = 0 if reset or not self.stateful else self.state
-        for byte in self.waiting:
+        for byte in self.waiting if data is None else data:
             total = (total * 31 + byte) % 2**32
         self.inferences += 1
         self.state = total
@@ -177,7 +190,7 @@ class Witness:
         return struct.pack("<I", zlib.crc32(self.waiting))
 
     def stats(self, asked: Asked) -> list[Frame]:
-        return [asked.answered(Reply.STATS, struct.pack("<8I", 16, 4, 0, 0, 0, self.damaged, 0, 0))]
+        return [asked.answered(Reply.STATS, struct.pack("<8I", 16, 4, 0, 0, self.damaged_headers, self.damaged, 0, 0))]
 
     def take(self, asked: Asked, offset: int, then: Frame) -> list[Frame]:
         if not 1 <= asked.length <= INPUT or offset + asked.length > INPUT:
@@ -209,6 +222,58 @@ class Witness:
         return [asked.answered(Reply.CREDIT), result, self.receive(asked, 0, asked.answered(Reply.ACK))]
 
 
+HARM = ("damaged", "header damaged", "ended", "too long")
+ANSWERS = {
+    "damaged": Frame(Reply.NAK, Reason.DAMAGED_PAYLOAD, 0, NONCE),
+    "header damaged": Frame(Reply.NAK, Reason.DAMAGED_HEADER, 0, NONCE),
+    "ended": Frame(Reply.ACK, 0, 0, NONCE),
+    "too long": Frame(Reply.NAK, Reason.OUT_OF_RANGE, 0, NONCE),
+}
+
+
+def streamed(draw: random.Random, witness: Witness) -> tuple[bytes, list[Frame]]:
+    """Return the frames of a stream, of which one may be damaged or no such frame, and what must be answered."""
+
+    def results(seq: int) -> Frame:
+        return Frame(Reply.RESULTS, 0, seq, NONCE, witness.results[seq])
+
+    counts = [draw.randint(1, MOST) for _ in range(draw.randint(1, 4))]
+    sent, answers, before = b"", [], 0
+    witness.results = {}
+    for number, (count, following) in enumerate(zip(counts, [*counts[1:], 0], strict=True)):
+        seq, mask = draw.randint(1, 65535), draw.randrange(2**32)
+        inputs = [draw.randbytes(INPUT) for _ in range(count)]
+        payload = struct.pack("<I", mask) + b"".join(inputs)
+        header, rest = encode_header(Request.STREAM, seq, len(payload), following), bytearray(encode_payload(payload))
+        if number == 0:
+            answers.append(Frame(Reply.CREDIT, 0, seq, NONCE))
+        happens = draw.choice(("nothing",) * 6 + (*HARM[:1], *(HARM if number else ())))
+        if happens == "damaged":
+            rest[draw.randrange(len(rest))] ^= 1 << draw.randrange(8)
+        else:
+            header = {
+                "nothing": header,
+                "header damaged": header[:5] + bytes([header[5] ^ 1]) + header[6:],
+                "ended": encode_header(Request.PING, seq),
+                # more inputs than were granted, or than there is room for
+                "too long": encode_header(
+                    Request.STREAM, seq, len(payload) + draw.choice((1, INPUT, 6 * INPUT)), following
+                ),
+            }[happens]
+        sent += header + rest
+        if happens != "nothing":
+            witness.damaged += happens == "damaged"
+            witness.damaged_headers += happens == "header damaged"
+            return sent, [*answers, replace(ANSWERS[happens], seq=0 if happens == "header damaged" else seq)]
+        if before:
+            answers.append(results(before))
+        elif following:
+            answers.append(Frame(Reply.CREDIT, 0, seq, NONCE))
+        witness.stream(seq, mask, inputs)
+        before = seq
+    return sent, [*answers, results(seq)]
+
+
 def conversation(draw: random.Random, requests: int, *, stateful: bool) -> tuple[bytes, list[Frame]]:
     """Return what a host might send, sensible or not, and what must be answered."""
     witness = Witness(stateful)
@@ -217,11 +282,17 @@ def conversation(draw: random.Random, requests: int, *, stateful: bool) -> tuple
         kind = draw.choice((*Request, Request.RUN, Request.WRITE, draw.randrange(256)))
         if kind == Request.HELLO:
             continue  # its answer is the other tests'
-        seq = draw.choice((witness.last[0], draw.randrange(6), draw.randrange(65536)))
+        if kind == Request.STREAM and draw.random() < 0.7:
+            sent, frames = streamed(draw, witness)
+            data, answers = data + sent, answers + frames
+            continue
+        seq = draw.choice((witness.last[0], *witness.results, draw.randrange(6), draw.randrange(65536)))
         length = draw.choice((0, 0, 1, draw.randint(1, INPUT), INPUT, INPUT + 1, draw.randrange(65536)))
         arg = draw.choice((0, 1, 1, draw.randint(1, 128), 129, draw.randrange(INPUT), draw.randrange(2**32)))
         if kind == Request.RUN and draw.random() < 0.3:
             arg |= RESET_STATE
+        if kind == Request.STREAM and length in range(4 + INPUT, 4 + (MOST + 1) * INPUT, INPUT) and arg <= MOST:
+            continue  # that would be granted
         asked = Asked(kind, seq, arg, draw.randbytes(length), draw.random() < 0.8)
         frames = witness.answer(asked)
         data += encode_header(kind, seq, length, arg)

@@ -127,22 +127,29 @@ class CreditWatch:
     """Counts what the device has granted against what the host sends.
 
     Attributes:
+        input_bytes: of an input that is streamed.
         overdrawn: the most bytes that were ever sent beyond the grant.
     """
 
     line: ByteStream
+    input_bytes: int = 0
     granted: int = 16
     overdrawn: int = 0
     _decoder: Decoder = field(default_factory=Decoder)
     _announced: int = 0
     _streaming: bool = False
+    _first: int = 0
+    _following: int = 0
 
     def read(self, size: int, timeout: float) -> bytes:
         data = self.line.read(size, timeout)
         self._decoder.feed(data)
         while (frame := self._decoder.next_frame()) is not None:
-            if frame.type == Reply.CREDIT:
+            if frame.type == Reply.RESULTS or (frame.type == Reply.CREDIT and frame.seq == self._first):
+                self.granted = self._following or 16
+            elif frame.type == Reply.CREDIT:
                 self.granted += self._announced + 4
+                self._first = frame.seq if self._following else 0
             elif not (frame.type == Reply.RESULT and self._streaming):
                 self.granted = 16
         return data
@@ -151,6 +158,10 @@ class CreditWatch:
         if data[:2] == b"HL" and len(data) == 16:
             self._announced = struct.unpack_from("<H", data, 6)[0]
             self._streaming = data[2] == 0x04 and self._announced > 0
+            self._first = 0
+        if data[:3] == b"HL\x08":
+            following = struct.unpack_from("<I", data, 8)[0]
+            self._following = 24 + following * self.input_bytes if following else 0
         self.granted -= len(data)
         self.overdrawn = max(self.overdrawn, -self.granted)
         self.line.write(data)

@@ -142,7 +142,7 @@ def test_chunks_shrink_on_a_bad_line(board, line, inputs):
     link = Link(noisy, board.name, QUICK, attempts=200)
     link.connect()
     link.infer(inputs[0])
-    assert link._chunk.bytes < 784
+    assert link._runs.chunk.bytes < 784
 
 
 @pytest.mark.parametrize("rate", [1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3])

@@ -9,6 +9,7 @@ import zlib
 from fuzzing import amounts, fuzz, spoil
 from harness.errors import HilError
 from harness.link import messages
+from harness.link.fault_record import describe_fault
 from harness.link.frame import CRC, HEADER, MAGIC, Decoder
 
 PARSERS = {
@@ -16,6 +17,7 @@ PARSERS = {
     "result": lambda payload: messages.parse_result(payload, 4),
     "profile": lambda payload: messages.parse_profile(payload, 4),
     "stats": messages.parse_stats,
+    "results": lambda payload: messages.parse_results(payload, 4),
 }
 INFO = struct.pack("<HBBIIIIIIIIQ", 1, 1, 20, 64_000_000, 4, 784, 4, 4096, 100, 30, 1, 2) + bytes(20) + b"{" * 30
 GOOD = (
@@ -23,6 +25,7 @@ GOOD = (
     struct.pack("<III", 7, 1, 99) + bytes(4),
     struct.pack("<IIIII", 7, 99, 2, 40, 50) + bytes(4),
     bytes(28),
+    struct.pack("<I", 2) + 2 * (struct.pack("<II", 7, 99) + bytes(4)),
 )
 
 
@@ -71,7 +74,7 @@ def test_a_payload_is_understood_or_refused_in_words(cases):
         payload = chance.choice((chance.randbytes(chance.randrange(120)), spoil(chance, GOOD)))
         with contextlib.suppress(HilError):
             parse(payload)
-        assert messages.describe_fault(payload[:32])
+        assert describe_fault(payload[:32])
 
     fuzz(cases, check)
 

@@ -12,7 +12,7 @@ from harness.boards.flash_compare import first_difference
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError
-from harness.link.messages import FAULT_BYTES, describe_fault
+from harness.link.fault_record import FAULT_BYTES, describe_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
