@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 AGENT = ROOT / "firmware" / "agent"
 BOARD = Path(__file__).parent / "pty_board"
 CACHE = ROOT / ".cache" / "pty_board"
+#: The host has a C library of its own, and no probe.
+NOT_HERE = {"libc.c", "hil_mailbox.c"}
 BOARD_SOURCES = (BOARD / "hal.c", BOARD / "model.c")
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{BOARD}")
 BAUD = 1_000_000
@@ -79,8 +81,7 @@ def build(shape: Shape, folder: Path = CACHE, agent: Path = AGENT) -> Path:
         raise SystemExit("gcc isn't on the PATH, and the boards of this benchmark are C: install gcc")
     sizes = (f"-DHIL_INPUT_BYTES={shape.input_bytes}u", f"-DHIL_OUTPUT_BYTES={shape.output_bytes}u")
     flags = (*FLAGS, f"-I{agent}", *sizes)
-    # The host has a C library of its own.
-    sources = [*sorted(set(agent.glob("*.c")) - {agent / "libc.c"}), *BOARD_SOURCES]
+    sources = [*sorted(path for path in agent.glob("*.c") if path.name not in NOT_HERE), *BOARD_SOURCES]
     read = [*sorted(agent.glob("*.[ch]")), *sorted(BOARD.glob("*.[ch]"))]
     key = hashlib.sha256(b"\0".join([*(flag.encode() for flag in flags), *(path.read_bytes() for path in read)]))
     program = folder / f"board-{key.hexdigest()[:16]}"

@@ -296,7 +296,6 @@ static bool may_have_wrapped(void)
 
 void agent_begin_inferences(void)
 {
-    hal_sync_pin(true);
     coarse = hal_coarse_ticks();
 }
 
@@ -325,6 +324,7 @@ void agent_copy_outputs(uint8_t *to)
 static enum reason infer(uint32_t count, bool reset)
 {
     enum reason failure = OK;
+    hal_sync_pin(true);
     agent_begin_inferences();
     for (uint32_t i = 0; i < count && failure == OK; ++i) {
         if (i != 0) {
@@ -391,7 +391,7 @@ static DEEP void do_run(const struct header *request)
 
 static enum reason measure_layers(struct hil_layers *layers)
 {
-    coarse = hal_coarse_ticks();
+    agent_begin_inferences();
     switch (hil_layers_measure(ticks, MAX_LAYERS, overhead, layers)) {
     case 0:
         return may_have_wrapped() ? COUNTER_WRAPPED : OK;

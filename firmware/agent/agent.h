@@ -33,7 +33,7 @@ void agent_refuse(enum reason reason, uint16_t seq);
 /* Copies an input, all tensors, to the model's, after resetting the state if that is wanted. False if it can't be reset. */
 bool agent_load(const uint8_t *from, bool reset, uint32_t *crc);
 
-/* Raises the sync pin, and looks at the clocks. Before one inference, or several. */
+/* Looks at the coarse clock. Before one inference, or several. */
 void agent_begin_inferences(void);
 
 /* Runs one inference on what is loaded. */

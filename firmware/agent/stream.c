@@ -19,7 +19,8 @@ struct slot {
     uint8_t *results; /* a whole frame, ready to be sent */
     uint32_t result_bytes;
     uint16_t seq; /* that the results answer; 0: there are none */
-    uint16_t failure; /* instead of results */
+    uint16_t failure; /* after which nothing more of the frame was run */
+    uint32_t done;    /* inputs that were run before it */
 };
 
 struct stream {
@@ -103,7 +104,7 @@ static struct header *header_of(const struct slot *slot)
 
 static void send_results(const struct slot *slot)
 {
-    if (slot->failure == OK) {
+    if (slot->done != 0) {
         hal_tx(slot->results, slot->result_bytes);
     } else {
         send_bare(NAK, (enum reason)slot->failure, slot->seq);
@@ -163,7 +164,7 @@ bool stream_accept(void)
     const uint32_t granted = stream->granted;
 
     stream->granted = 0;
-    if (before->seq != 0 && before->failure != OK) { /* this one isn't run */
+    if (before->seq != 0 && before->failure != OK) { /* what came isn't run */
         agent_await_header();
         send_results(before);
         return false;
@@ -185,40 +186,38 @@ bool stream_accept(void)
     return true;
 }
 
-/* Runs the inputs of a frame, and leaves what came of each. */
-static enum reason compute(struct slot *slot)
+void stream_compute(void)
 {
-    const struct stream *stream = stream_state();
+    struct stream *stream = stream_state();
+    struct slot *slot = &stream->slots[stream->at];
     const uint8_t *input = slot->frame + sizeof(struct header) + MASK_BYTES;
     uint8_t *result = slot->results + sizeof(struct header) + COUNT_BYTES;
-    enum reason failure = OK;
-    for (uint32_t i = 0; i < inputs_of(header_of(slot)) && failure == OK; ++i) {
+
+    slot->seq = 0; /* the old results are about to be overwritten */
+    slot->failure = OK;
+    agent_begin_inferences();
+    for (slot->done = 0; slot->done < inputs_of(header_of(slot)); ++slot->done) {
         uint32_t resets, word;
         memcpy(&resets, slot->frame + sizeof(struct header), MASK_BYTES);
-        if (i != 0) {
+        if (slot->done != 0) {
             hal_idle();
         }
-        if (!agent_load(input, (resets >> i & 1u) != 0, &word)) {
-            return INFERENCE_FAILED;
+        if (!agent_load(input, (resets >> slot->done & 1u) != 0, &word)) {
+            slot->failure = INFERENCE_FAILED;
+            break;
         }
         memcpy(result, &word, sizeof word);
-        failure = agent_infer(&word);
+        hal_sync_pin(true);
+        slot->failure = (uint16_t)agent_infer(&word);
+        hal_sync_pin(false);
+        if (slot->failure != OK) {
+            break;
+        }
         memcpy(result + sizeof word, &word, sizeof word);
         agent_copy_outputs(result + RESULT_BYTES);
         input += stream->input_bytes;
         result += RESULT_BYTES + stream->output_bytes;
     }
-    return failure;
-}
-
-void stream_compute(void)
-{
-    struct stream *stream = stream_state();
-    struct slot *slot = &stream->slots[stream->at];
-    slot->seq = 0; /* the old results are about to be overwritten */
-    agent_begin_inferences();
-    slot->failure = (uint16_t)compute(slot);
-    hal_sync_pin(false);
     slot->seq = header_of(slot)->seq;
 }
 
@@ -226,11 +225,10 @@ void stream_finish(void)
 {
     struct stream *stream = stream_state();
     struct slot *slot = &stream->slots[stream->at];
-    const uint32_t inputs = inputs_of(header_of(slot));
-    const uint32_t length = COUNT_BYTES + inputs * (RESULT_BYTES + stream->output_bytes);
-    const struct header header = make_header(RESULTS, OK, slot->seq, length);
+    const uint32_t length = COUNT_BYTES + slot->done * (RESULT_BYTES + stream->output_bytes);
+    const struct header header = make_header(RESULTS, (enum reason)slot->failure, slot->seq, length);
     memcpy(slot->results, &header, sizeof header);
-    memcpy(slot->results + sizeof header, &inputs, COUNT_BYTES);
+    memcpy(slot->results + sizeof header, &slot->done, COUNT_BYTES);
     const uint32_t crc = hil_crc32(0, slot->results + sizeof header, length);
     memcpy(slot->results + sizeof header + length, &crc, CRC_BYTES);
     slot->result_bytes = sizeof header + length + CRC_BYTES;

@@ -84,11 +84,12 @@ class _Stream:
                 break
             self._runs.slowest = max(self._runs.slowest, (time.monotonic() - began) / len(self._sent[0].steps))
             complete = self._answer(self._sent.popleft(), frame)
-            if self._next:
+            if self._next and not frame.status:
                 self._send()
             else:
                 self._wire.settled()
             yield from complete
+            check_inference(self._runs.board, frame, self._runs.known.counter_hz)
         if failed is not _FINE:
             yield from self._repair(failed)
 
@@ -150,7 +151,8 @@ class _Stream:
 
     def _answer(self, sent: _Sent, frame: Frame) -> list[list[Inference]]:
         found = parse_results(frame.payload, self._runs.known.output_bytes)
-        if [crc for crc, _ in found] != [zlib.crc32(step.data) for step in sent.steps]:
+        steps = sent.steps[: len(found)] if frame.status else sent.steps  # less, if the next one failed
+        if [crc for crc, _ in found] != [zlib.crc32(step.data) for step in steps]:
             raise self._wire.broken("RESULTS for other inputs than were sent")
         results = [result for _, result in found]
         overhead = self._runs.known.counter_overhead
@@ -174,6 +176,7 @@ class _Stream:
             if frame is None:
                 return
             yield from self._answer(self._sent.popleft(), frame)
+            check_inference(self._runs.board, frame, self._runs.known.counter_hz)
 
     def _again(self, seq: int) -> Frame | None:
         """Ask for the results of a frame. None if the device has not run it."""

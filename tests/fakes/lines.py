@@ -171,6 +171,24 @@ class CreditWatch:
 
 
 @dataclass
+class OlderHost:
+    """Makes of a HELLO the one of hosts that know nothing of frames of several inputs."""
+
+    line: ByteStream
+
+    def read(self, size: int, timeout: float) -> bytes:
+        return self.line.read(size, timeout)
+
+    def write(self, data: bytes) -> None:
+        if len(data) == 16 and data[2] == Request.HELLO:
+            data = encode_header(Request.HELLO, struct.unpack_from("<H", data, 4)[0])
+        self.line.write(data)
+
+    def drain(self) -> None:
+        self.line.drain()
+
+
+@dataclass
 class OlderAgent:
     """Makes of a PROFILE a request that no agent knows, as it is to an agent that is older."""
 

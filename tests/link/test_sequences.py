@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fakes.lines import NoisyLine
+from fakes.lines import NoisyLine, OlderHost
 from harness.boards.opening import open_board
 from harness.errors import LinkError
 from harness.image.elf import load_image
@@ -103,7 +103,7 @@ def test_a_bad_line_runs_no_step_twice(line, sequences, fault, rate):
 
 @dataclass
 class Interferer:
-    """Does something just before a RUN goes out, or just after it was answered."""
+    """Does something just before a RUN goes out, or just after it was answered. tests/agent has STREAM."""
 
     line: object
     damage: bool = False  # every RESULT, the first time it comes: then nobody waits for it in vain
@@ -155,7 +155,7 @@ def test_a_result_that_is_damaged_is_not_computed_again(board, line, sequences):
     """How often it is asked for depends on how busy this computer is; how often it is computed doesn't."""
     pin, inferences = board.twin.machine.bus.gpio, []
     pin.on_output = lambda levels: inferences.append(levels >> SYNC_PIN & 1)
-    damaging = Interferer(line, damage=True)
+    damaging = Interferer(OlderHost(line), damage=True)
     link = connected(damaging)
     assert same(run(link, sequences)[0], sequences)
     pin.on_output = None
@@ -166,20 +166,20 @@ def test_a_result_that_is_damaged_is_not_computed_again(board, line, sequences):
 
 def test_a_sequence_that_ran_on_a_wrong_step_begins_anew(line, sequences):
     """The third sequence's fourth step is the eighth RUN; its own repetition is disturbed at the second step."""
-    disturbed = Interferer(line, overwrite=(8, 10))
+    disturbed = Interferer(OlderHost(line), overwrite=(8, 10))
     link = connected(disturbed)
     assert same(run(link, sequences)[0], sequences)
     assert disturbed.runs == sum(LENGTHS) + 4 + 2
 
 
 def test_a_line_that_always_writes_something_else_ends_in_an_error(line, sequences):
-    link = connected(Interferer(line, overwrite=tuple(range(2, 100, 2))), attempts=3)
+    link = connected(Interferer(OlderHost(line), overwrite=tuple(range(2, 100, 2))), attempts=3)
     with pytest.raises(LinkError, match="no sequence of only the steps that were sent"):
         run(link, sequences[:1])
 
 
 def test_an_agent_that_cannot_reset_is_said_to_be_too_old(line, sequences):
-    link = connected(Interferer(line, refuse=True))
+    link = connected(Interferer(OlderHost(line), refuse=True))
     with pytest.raises(LinkError, match="its agent can't reset one; build the image again"):
         run(link, sequences)
 

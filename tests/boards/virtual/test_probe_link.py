@@ -91,7 +91,7 @@ def test_nothing_is_touched_while_the_counter_runs(device, pair):
         machine, touched = board.twin.machine, []
         for owner, name in ((machine.memory, "read"), (machine, "debug_write"), (machine.private.debug, "read")):
             setattr(owner, name, noting(getattr(owner, name), touched, machine))
-        link._load(CALM[0])
+        link._runs.load(CALM[0])
         link._wire.announce(Request.RUN, link._wire.next_run_seq(), 0, 3)
         assert board.link().read(1, 0.3) == b""
         board.link().write(bytes(50))
