@@ -67,6 +67,7 @@ class Meter:
         self._monitor: Monitor | None = None
         self._device = device.name
         self._no_energy = _NO_ENERGY[device.link]
+        self._cable_feeds = device.link == "usb"
         if options.wanted == "required" and self._no_energy:
             raise ConfigError(f"--power required: {device.name} has `link: {device.link}`, and {self._no_energy}")
         if options.wanted == "required" and self._supply is None:
@@ -103,7 +104,7 @@ class Meter:
         """
         if (
             self._supply is None
-            or self._no_energy
+            or self._cable_feeds
             or not self._supply.feeds_board
             or backend != "hardware"
             or self._monitor is not None

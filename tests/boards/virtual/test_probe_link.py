@@ -18,11 +18,14 @@ from harness.boards.probe_stream import VECTOR
 from harness.boards.serial_stream import SerialStream
 from harness.config import Lab
 from harness.errors import BoardResetError, ConfigError, ImageError, LinkError, ProbeError
+from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.frame import Reply, Request, encode_header
 from harness.power.meter import Meter, PowerOptions
 
 SYNC_PIN = 1 << 32 + 11  # P1.11, high while inferences run
+FAULTS = ["probe.flip,after=60,times=80", "swd.fault,after=80,times=3", "swd.timeout,after=90"]
+SHIPPED = ["shoulder_anomaly_float32", "keyword_stream_int8", "fashion_mnist_96_int8_patched_kept"]
 CALM = [bytes([n] * 16) + np.float32(n).tobytes() for n in range(30)]
 
 
@@ -136,7 +139,7 @@ def test_another_debugger_that_halts_the_cpu_is_named(device, pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["probe.flip,after=60,times=80", "swd.fault,after=80,times=3", "swd.timeout"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_faults_of_the_wires_leave_the_results_as_they_are(device, pair, clean, fault):
     with running(device, pair, [fault]) as (board, link):
         assert [link.infer(data) for data in CALM] == clean
@@ -174,3 +177,21 @@ def test_what_can_not_be_done_through_a_probe_is_refused(device, tmp_path):
     (tmp_path / "devices.yaml").write_text("devices: {a: {kind: nano33, port: {serial: '1'}, link: probe}}")
     with pytest.raises(ConfigError, match=r"devices.yaml:1.*link: probe.*needs \"probe\""):
         Lab.load(tmp_path / "devices.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_images_say_the_same_over_each_link(device, prebuilt, name):
+    """One of real values, one with state, and one that takes its input in parts; they use as much stack, too."""
+    image, said = load_image(prebuilt / f"{name}.elf"), []
+    for carrier in ("uart", "usb", "probe"):
+        with running(device.model_copy(update={"link": carrier}), image) as (_, link):
+            draw = np.random.default_rng(5)
+            size = link.info.whole_bytes
+            inputs = [draw.uniform(-1, 1, size // 4).astype("<f4").tobytes() for _ in range(2)]
+            if "int8" in name:
+                inputs = [draw.bytes(size) for _ in range(2)]
+            each = [*link.infer_each(inputs), link.profile(inputs[1])]
+            said.append((each, link.stats()))
+            assert link.counters.retransmissions == 0
+    assert said[0] == said[1] == said[2]
