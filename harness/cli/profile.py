@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +11,14 @@ from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, IMAGE, LAB, load
 from harness.cli.tables import console, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.boards.backends import Wanted
     from harness.boards.base import Backend
     from harness.image.elf import Image
     from harness.locks.waiting import Patience
+    from harness.profile.estimates import PartEstimate, Validity
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
@@ -26,6 +27,8 @@ _BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
 _OTHER_COLUMNS = 101
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _NOT_CYCLES = "Instructions are not cycles: a real board may spend its time elsewhere."
+_ESTIMATED = "ESTIMATED cycles, not measured"
+_SMALL = 0.001  # of an estimate
 
 
 @click.command()
@@ -36,6 +39,13 @@ _NOT_CYCLES = "Instructions are not cycles: a real board may spend its time else
 @click.option("--sample", type=click.IntRange(min=0), metavar="N", help="With --suite: which sample (default: 0).")
 @click.option("--input", "file", type=FILE, metavar="FILE", help="Run on this .npy file, floats or raw.")
 @click.option("--functions", is_flag=True, help="By C function instead (virtual board only).")
+@click.option(
+    "--flash",
+    "flash_file",
+    type=FILE,
+    metavar="FILE",
+    help="Estimate cycles with the flash that this YAML file describes (docs/cycles.md).",
+)
 @AS_JSON
 @LAB
 @waits
@@ -48,6 +58,7 @@ def profile(
     sample: int | None,
     file: Path | None,
     functions: bool,
+    flash_file: Path | None,
     as_json: bool,
     lab: str | None,
     patience: Patience,
@@ -57,6 +68,7 @@ def profile(
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
     from harness.boards.backends import choose_backend
+    from harness.config.chip import load_flash_timing
     from harness.farm.lab_access import opened
     from harness.image.elf import load_image
     from harness.profile.functions import FunctionProfile, profile_functions
@@ -69,13 +81,14 @@ def profile(
     chosen = single_device(load_lab(lab), device)
     loaded = load_image(image, chosen.kind)
     given = _choose_input(loaded, suite, sample or 0, file)
+    flash = None if flash_file is None else load_flash_timing(flash_file)
     where: Backend = "virtual"  # no other counts by function
     if not functions or backend != "auto":
         where, why = choose_backend(chosen, backend)
     if not functions and not as_json:
         click.echo(f"{chosen.name} on {where} ({why})")
     with opened(chosen, where, patience=patience) as board:
-        found = (profile_functions if functions else profile_image)(board, loaded, given.data)
+        found = (profile_functions if functions else profile_image)(board, loaded, given.data, flash)
         notes = list(board.notes)
     if as_json:
         content = _functions_content(found) if isinstance(found, FunctionProfile) else layers_content(found)
@@ -97,6 +110,8 @@ def profile(
     if isinstance(found, FunctionProfile):
         _print_functions(found, title)
         click.echo(_NOT_CYCLES)
+        rows = [(row.function, row.estimate) for row in found.functions]
+        _print_estimates("function", rows, found.validity)
     else:
         print_profile(found, title)
 
@@ -105,11 +120,39 @@ def print_profile(profile: Profile, title: str) -> None:
     """Print a table of an inference by layer, or why there is none."""
     if profile.layers:
         _print_layers(profile, title)
+        if profile.estimates is not None and profile.validity is not None:
+            names = [f"{row.layer} {row.name or ''}" for row in profile.layers]
+            _print_estimates(
+                "layer", list(zip([*names, "outside layers"], profile.estimates, strict=True)), profile.validity
+            )
     else:
         click.echo(f"No layers: {profile.why_no_layers}.")
         click.echo(f"The whole inference takes {profile.inference:,} {profile.counter}.")
     if profile.counter == "instructions":
         click.echo(_NOT_CYCLES)
+
+
+def _print_estimates(what: str, rows: Sequence[tuple[str, PartEstimate]], validity: Validity) -> None:
+    """Print a table of where estimated cycles go, most of them first; those of next to none in one row."""
+    from harness.profile.estimates import joined
+
+    total = sum(estimate.cycles for _, estimate in rows)
+    shown = sorted(rows, key=lambda row: -row[1].cycles)
+    small = [estimate for _, estimate in shown if estimate.cycles < _SMALL * total]
+    shown = [*shown[: len(shown) - len(small)], *([("others", joined(small))] if small else [])]
+    cells = [
+        (
+            name,
+            f"{estimate.cycles:,.0f}",
+            _percent(estimate.cycles / total),
+            f"{estimate.cycles / estimate.instructions:.2f}" if estimate.instructions else None,
+            *(f"{100 * part / estimate.cycles:.0f}" if part and estimate.cycles else None for part in estimate.parts),
+        )
+        for name, estimate in shown
+    ]
+    headings = (what, "cycles", "share", "CPI", "arith.", "mult.", "load", "store", "branch", "float", "flash")
+    print_table(f"{_ESTIMATED}; where they go, in percent", headings, cells, right=headings[1:])
+    click.echo(f"Estimated in all: {total:,.0f} cycles by {validity.model}. Error: {validity.error}.")
 
 
 def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:
@@ -193,7 +236,8 @@ def layers_content(profile: Profile) -> dict[str, Any]:
         spec: dict[str, Any] = {"kind": row.name} if row.name else {}
         spec |= {} if row.spec is None else row.spec.model_dump(mode="json")
         measured = {counter: row.ticks, "share": row.share, f"{counter}_per_mac": row.ticks_per_mac}
-        rows.append({"layer": row.layer} | spec | measured)
+        estimated = {} if profile.estimates is None else profile.estimates[row.layer].content()
+        rows.append({"layer": row.layer} | spec | measured | estimated)
     sums = {
         key: sum(row[key] for row in rows) if rows and all(key in row for row in rows) else None
         for key in ("macs", "bytes_moved", "parameters")
@@ -205,15 +249,26 @@ def layers_content(profile: Profile) -> dict[str, Any]:
         "total": {counter: profile.total} | sums,
         "inference": {counter: profile.inference},
     }
+    if profile.estimates is not None:
+        content["rest"] |= profile.estimates[-1].content()
+    if profile.validity is not None:
+        content |= _validity_content(profile.validity)
     if profile.why_no_layers is not None:
         content["why_no_layers"] = profile.why_no_layers
     return content
+
+
+def _validity_content(validity: Validity) -> dict[str, str]:
+    return {"estimated_cycles_error": validity.error, "cycle_model": validity.model}
 
 
 def _functions_content(profile: FunctionProfile) -> dict[str, Any]:
     total = sum(row.instructions for row in profile.functions)
     return {
         "counter": "instructions",
-        "functions": [asdict(row) for row in profile.functions],
+        "functions": [
+            {"function": row.function, "instructions": row.instructions, "share": row.share} | row.estimate.content()
+            for row in profile.functions
+        ],
         "total": {"instructions": total, "inference": profile.counter},
-    }
+    } | _validity_content(profile.validity)

@@ -14,6 +14,7 @@ from harness.config.document import Model, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _Word = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -131,3 +132,13 @@ def shipped_chips() -> Mapping[str, ChipData]:
             document = read_document(path)
             chips[path.stem] = document.build(ChipData, document.data, ())
     return MappingProxyType(chips)
+
+
+def load_flash_timing(path: Path) -> FlashTiming:
+    """Read how a chip reads its flash from a YAML file of its own.
+
+    Raises:
+        ConfigError: the file can't be read, or a key is unknown, missing or wrong.
+    """
+    document = read_document(path)
+    return document.build(FlashTiming, document.data, ())

@@ -141,6 +141,12 @@ def validity(
     return error, f"{error[0]:+.0f} to {error[1]:+.0f} % (integer code, {where})"
 
 
+def flash_of(board: Board) -> FlashTiming | None:
+    """Return how the chip of a board reads its flash; None if that isn't known."""
+    chip = shipped_chips().get(board.kind.twin or "")
+    return None if chip is None else chip.flash_timing
+
+
 def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimator | None:
     """Return what estimates the cycles of a board; None if nothing does, since it isn't emulated here.
 
@@ -150,7 +156,7 @@ def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimat
     """
     if not isinstance(board, OnTwin) or board.backend != "virtual":
         return None
-    return CycleEstimator(board, flash or shipped_chips()[board.kind.twin or ""].flash_timing)
+    return CycleEstimator(board, flash or flash_of(board))
 
 
 class Estimates:

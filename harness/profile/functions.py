@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from harness.boards.opening import OnTwin
 from harness.boards.start_image import start_image
+from harness.boards.virtual.cycles.costs import PARTS
+from harness.boards.virtual.cycles.marks import profile_cycles
 from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.timing import Timing
+from harness.measure.estimated_cycles import CycleEstimator, flash_of
+from harness.profile.estimates import PartEstimate, Validity, validity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.boards.base import Board
+    from harness.config.chip import FlashTiming
     from harness.image.elf import Image
 
 #: Inferences that a profile averages over.
@@ -22,11 +30,12 @@ _REPEATS = 10
 
 @dataclass(frozen=True, slots=True)
 class FunctionShare:
-    """Instructions of one function per inference, without those of the functions that it calls."""
+    """Instructions of one function per inference, without those of the functions that it calls, and what they cost."""
 
     function: str
     instructions: float
     share: float
+    estimate: PartEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +45,25 @@ class FunctionProfile:
     Attributes:
         functions: everything that runs per inference; the agent's copying of the input is part of it.
         counter: what the board's own counter says of one inference, without the agent's part.
+        validity: what the estimates of cycles are worth.
     """
 
     functions: tuple[FunctionShare, ...]
     counter: float
+    validity: Validity
 
 
-def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfile:
+def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTiming | None = None) -> FunctionProfile:
     """Start an image and count where the instructions of an inference on `data` go.
 
     Two batches of different length are counted, and one taken from the other, so that what the agent does once a
     batch falls out.
+
+    Args:
+        board: the board, opened.
+        image: the image that is flashed and run.
+        data: the input tensor, as bytes.
+        flash: how flash is read, for the estimate of cycles; None for what is known of the board's chip.
 
     Raises:
         ConfigError: the board can't count by address.
@@ -54,6 +71,8 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
     """
     if not isinstance(board, OnTwin):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
+    estimator = CycleEstimator(board, flash or flash_of(board))
+    estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     info = start_image(board, image, link, force=False)
     if len(info.pieces) > 1:
@@ -62,28 +81,37 @@ def profile_functions(board: Board, image: Image, data: bytes) -> FunctionProfil
             "counted, too; build it without --stream-input"
         )
     link.infer(data)
-    marks = [_by_function(board, image)]
+    estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
+    estimator.end()
+    stalls = estimator.marks.stalls
+    marks = [_by_function(board, image, stalls)]
     ticks: tuple[int, ...] = ()
     for count in (1, 1 + _REPEATS):
         ticks = link.infer(data, count).ticks
-        marks.append(_by_function(board, image))
-    single = marks[1] - marks[0]
-    batch = marks[2] - marks[1]
-    differences = {name: (batch[name] - single[name]) / _REPEATS for name in batch}
+        marks.append(_by_function(board, image, stalls))
+    nothing = np.zeros(1 + len(PARTS))
+    before, single, batch = ({name: mark.get(name, nothing) for name in marks[2]} for mark in marks)
+    differences = {name: (batch[name] - 2 * single[name] + before[name]) / _REPEATS for name in batch}
     # What waits for the host runs as often as the host happens to make it; it is no part of an inference.
-    per_inference = {name: value for name, value in differences.items() if value > 0}
-    total = sum(per_inference.values())
-    rows = [FunctionShare(name, value, value / total) for name, value in per_inference.items()]
+    per_inference = {name: figures for name, figures in differences.items() if figures[0] > 0}
+    total = sum(figures[0] for figures in per_inference.values())
+    rows = [
+        FunctionShare(name, count, count / total, PartEstimate(count, tuple(parts)))
+        for name, (count, *parts) in ((name, figures.tolist()) for name, figures in per_inference.items())
+    ]
     rows.sort(key=lambda row: (-row.instructions, row.function))
-    return FunctionProfile(tuple(rows), sum(ticks) / len(ticks))
+    return FunctionProfile(tuple(rows), sum(ticks) / len(ticks), validity_of([row.estimate for row in rows], estimator))
 
 
-def _by_function(board: OnTwin, image: Image) -> Counter[str]:
-    """Instructions since power-on, by function."""
+def _by_function(
+    board: OnTwin, image: Image, stalls: Mapping[int, float]
+) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """Return instructions, and estimated cycles by part, since power-on, by function."""
     blocks = board.twin.profile()
-    totals: Counter[str] = Counter()
-    for address, instructions, executions in zip(
-        blocks.address.tolist(), blocks.instructions.tolist(), blocks.executions.tolist(), strict=True
-    ):
-        totals[image.function_at(address) or f"0x{address:08X}"] += instructions * executions
+    issued = (blocks.instructions * blocks.executions).astype(np.float64)
+    figures = np.column_stack([issued, profile_cycles(blocks, board.twin.code, stalls)])
+    totals: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for address, row in zip(blocks.address.tolist(), figures, strict=True):
+        name = image.function_at(address) or f"0x{address:08X}"
+        totals[name] = totals.get(name, 0) + row
     return totals

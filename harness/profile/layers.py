@@ -9,11 +9,16 @@ from harness.boards.start_image import start_image
 from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
 from harness.link.client import Link
 from harness.link.timing import Timing
+from harness.measure.estimated_cycles import estimator_of
+from harness.profile.estimates import estimates_by_layer, validity_of
 
 if TYPE_CHECKING:
     from harness.boards.base import Board, Counter
+    from harness.config.chip import FlashTiming
     from harness.image.elf import Image
     from harness.image.layer_table import LayerSpec
+    from harness.measure.estimated_cycles import CycleEstimator
+    from harness.profile.estimates import PartEstimate, Validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Profile:
         total: ticks of the inference that was measured by layer, less what the measuring costs.
         inference: ticks of an ordinary inference on the same input, right before.
         why_no_layers: if there are none.
+        estimates: estimated cycles of each layer and of what lies outside of them; None if there is no estimate.
+        validity: what these are worth.
     """
 
     counter: Counter
@@ -57,6 +64,8 @@ class Profile:
     total: int
     inference: int
     why_no_layers: str | None = None
+    estimates: tuple[PartEstimate, ...] | None = None
+    validity: Validity | None = None
 
     @property
     def rest(self) -> int:
@@ -64,23 +73,31 @@ class Profile:
         return self.total - sum(row.ticks for row in self.layers)
 
 
-def profile_image(board: Board, image: Image, data: bytes) -> Profile:
+def profile_image(board: Board, image: Image, data: bytes, flash: FlashTiming | None = None) -> Profile:
     """Start an image, flashing it unless the board holds it already, and profile an inference.
 
     Args:
         board: the board, opened.
         image: the image that is flashed and run.
         data: the input tensor, as bytes.
+        flash: how flash is read, for the estimate of cycles; None for what is known of the board's chip.
 
     Raises:
         HilError: as `start_image` and `profile_layers`.
     """
+    estimator = estimator_of(board, flash)
+    if estimator is not None:
+        estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
-    start_image(board, image, link, force=False)
-    return profile_layers(link, image, data, board.counter)
+    info = start_image(board, image, link, force=False)
+    if estimator is not None and len(info.pieces) < 2:
+        estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
+    return profile_layers(link, image, data, board.counter, estimator)
 
 
-def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> Profile:
+def profile_layers(
+    link: Link, image: Image, data: bytes, counter: Counter, estimator: CycleEstimator | None = None
+) -> Profile:
     """Profile an inference on a board that runs `image`.
 
     Ordinary and profiled inferences are run twice, and the second of each is taken: the first finds cold caches.
@@ -90,6 +107,7 @@ def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> P
         image: what the board runs.
         data: the input tensor, as bytes.
         counter: what the board counts.
+        estimator: of the board, which has seen it start and an inference; None for no estimate.
 
     Raises:
         ImageError: the image was linked with an agent that knows no profiles.
@@ -101,6 +119,8 @@ def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> P
     inference = ordinary.ticks[-1]
     try:
         link.profile(data)
+        if estimator is not None:
+            estimator.marks.clear()
         measured = link.profile(data)
     except NoLayersError:
         why = "the engine in this image doesn't tell one layer from another"
@@ -128,4 +148,6 @@ def profile_layers(link: Link, image: Image, data: bytes, counter: Counter) -> P
         LayerShare(number, spec, name, ticks, ticks / measured.total)
         for number, (spec, name, ticks) in enumerate(zip(known, names, measured.layers, strict=True))
     )
-    return Profile(counter, tuple(rows), measured.total, inference)
+    estimates = None if estimator is None else estimates_by_layer(estimator.marks.intervals, measured.layers)
+    worth = None if estimates is None or estimator is None else validity_of(estimates, estimator)
+    return Profile(counter, tuple(rows), measured.total, inference, estimates=estimates, validity=worth)

@@ -9,6 +9,7 @@ import pytest
 
 from fakes.lines import OlderAgent
 from harness.boards.opening import open_board
+from harness.boards.start_image import start_image
 from harness.build import parse_tflite, plan_memory
 from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
@@ -17,6 +18,8 @@ from harness.build.toolchain import find_toolchain
 from harness.errors import ConfigError, ImageError, MeasurementError
 from harness.image.elf import load_image
 from harness.link.client import Link
+from harness.link.timing import Timing
+from harness.measure.estimated_cycles import estimator_of
 from harness.profile.functions import profile_functions
 from harness.profile.inputs import random_input
 from harness.profile.layers import profile_image, profile_layers
@@ -137,3 +140,24 @@ def test_only_the_virtual_board_counts_by_function(image, data):
 
     with pytest.raises(ConfigError, match="desk: only the virtual board can count by function"):
         profile_functions(Real(), image, data)
+
+
+def test_estimates_of_layers_and_of_functions_add_up_to_that_of_the_inference(board, prebuilt):
+    image = load_image(prebuilt / "fashion_mnist_int8.elf")
+    data = bytes(range(256)) * 3 + bytes(16)
+    estimator = estimator_of(board)
+    estimator.begin()
+    link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
+    info = start_image(board, image, link, force=True)
+    inference = estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
+    inference = link.infer(data)
+    whole = estimator.estimate(list(estimator.marks.inferences(inference.ticks, info.counter_overhead)))
+    layers = profile_image(board, image, data)
+    assert len(layers.estimates) == len(layers.layers) + 1
+    for row, estimate in zip(layers.layers, layers.estimates, strict=False):
+        assert estimate.instructions == row.ticks
+        assert 1.2 < estimate.cycles / row.ticks < 2.5
+    assert sum(estimate.cycles for estimate in layers.estimates) == pytest.approx(whole.cycles[0], rel=5e-4)
+    functions = profile_functions(board, image, data)
+    added = sum(row.estimate.cycles for row in functions.functions) - whole.cycles[0]
+    assert 0 < added < 0.01 * whole.cycles[0]  # the agent's copying of the input is in it

@@ -91,6 +91,7 @@ class CycleMarks:
         intervals: between the readings since `clear`.
         shortest: the interval of the fewest instructions of all so far: two readings with nothing between them.
         trace: what is traced; None if nothing is.
+        stalls: mean wait for flash of each block, by address; `use` sets it.
     """
 
     def __init__(self, counter: BlockCounter, code: Callable[[int, int], bytes | None]) -> None:
@@ -104,14 +105,14 @@ class CycleMarks:
         self._version = -1
         self._executed, self._fallen = np.zeros((2, 0, len(PARTS)))
         self._last: tuple[int, _Cycles, int] | None = None
-        self._stalls: Stalls = {}
+        self.stalls: Stalls = {}
         self.trace: Trace | None = None
         self.intervals: list[Interval] = []
         self.shortest: Interval | None = None
 
     def use(self, stalls: Stalls) -> None:
         """Count these waits for memory from now on, instead of those before."""
-        self._stalls = stalls
+        self.stalls = stalls
         self._version, self._last = -1, None
         self.clear()
 
@@ -125,7 +126,7 @@ class CycleMarks:
         executions, fall_throughs = counter.tally()
         if self._version != counter.version:
             self._version = counter.version
-            self._executed, self._fallen = block_weights(counter.blocks, self._code, self._stalls)
+            self._executed, self._fallen = block_weights(counter.blocks, self._code, self.stalls)
         cycles = executions.astype(np.float64) @ self._executed + fall_throughs.astype(np.float64) @ self._fallen
         now = counter.total, cycles, 0 if self.trace is None else self.trace.length
         if self._last is not None:
