@@ -9,6 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pyocd.core.helpers import ConnectHelper
+from pyocd.core.session import Session
+from pyocd.probe.tcp_probe_server import DebugProbeServer
 from virtual_lab import PAIR_INPUT, running, wait_until
 
 from harness.boards.backends import choose_backend
@@ -16,6 +19,8 @@ from harness.boards.opening import open_board
 from harness.boards.probe import ProbeBoard
 from harness.boards.probe_stream import VECTOR
 from harness.boards.serial_stream import SerialStream
+from harness.boards.start_image import start_image
+from harness.boards.virtual import VirtualNrf52840
 from harness.config import Lab
 from harness.errors import BoardResetError, ConfigError, ImageError, LinkError, ProbeError
 from harness.image.elf import load_image
@@ -156,6 +161,26 @@ def test_a_probe_that_is_unplugged_says_so_and_is_opened_again(device, pair, cle
         again = Link(board.link(), "again")
         again.connect(after_reset=False)
         assert again.infer(CALM[1]) == clean[1]
+
+
+def test_a_probe_is_all_that_a_board_needs_even_one_of_another_computer(tmp_path, pair, clean):
+    """As a real board: pyOCD's own server stands between."""
+    with VirtualNrf52840("far", link="probe") as twin:
+        (probe,) = ConnectHelper.get_all_connected_probes(blocking=False, unique_id=twin.probe_uid)
+        server = DebugProbeServer(Session(None, no_config=True), probe, 0, serve_local_only=True)
+        server.start()
+        wait_until(lambda: server.port)
+        entry = f"far: {{kind: nano33, probe: 'remote:localhost:{server.port}', link: probe}}"
+        (tmp_path / "devices.yaml").write_text(f"devices: {{{entry}}}")
+        (far,) = Lab.load(tmp_path / "devices.yaml").devices
+        assert choose_backend(far, "auto")[0] == "hardware"
+        with open_board(far, "hardware") as board:
+            link = Link(board.link(), board.name)
+            start_image(board, pair, link)
+            assert list(link.infer_each(CALM)) == clean
+            assert link.counters.retransmissions == 0
+        server.stop()
+        server._server.server_close()
 
 
 def test_an_image_without_mailbox_is_refused_before_it_is_flashed(device, pair):
