@@ -139,7 +139,14 @@ class Suite(_SuiteKeys):
             folder = self.path.parent / self.images / kind.name
             path = folder / f"{variant.image}.elf"
             there = sorted(image.stem for image in folder.glob("*.elf"))
-            remedy = did_you_mean(variant.image, there) or f"; {folder} holds no images"
+            remedy = did_you_mean(variant.image, there) or (
+                f"; {folder} holds no images. With the cross compiler, `make -C firmware BOARD={kind.name}` builds "
+                f"them in a clone, elsewhere `hil build MODEL.tflite --board {kind.name} -o {path}`"
+            )
+            too_large = path.with_suffix(".too_large")
+            if too_large.is_file() and not path.is_file():
+                said = too_large.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip()
+                raise ConfigError(f"{self.path}:{variant.line}: {key}: {said}")
         if path.is_file():
             return path
         raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.nrf52_bus import Nrf52Bus
 from harness.boards.virtual.chips.nrf52840 import PAGES, WORKAROUNDS
+from harness.boards.virtual.chips.stm32l4_bus import Stm32l4Bus
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.usb.usbd import Usbd
 from harness.boards.virtual.usb.workarounds import Workarounds
@@ -69,7 +70,11 @@ class Made:
 
 def build_bus(host: Host, made: Made, memory: Memory, line: Line) -> Bus:
     """Build the peripherals of a chip."""
-    return Nrf52Bus(host, made.data, memory, line, Pins(made.wiring.tx, made.wiring.rx), made.seed)
+    wiring = made.wiring
+    if made.data.family == "stm32l4":
+        pins = (wiring.tx, wiring.rx)
+        return Stm32l4Bus(host, made.data, memory, line, pins, wiring.clock_hz, made.seed)
+    return Nrf52Bus(host, made.data, memory, line, Pins(wiring.tx, wiring.rx), made.seed)
 
 
 def build_usb(host: Host, bus: Bus, memory: Memory) -> Usbd | None:

@@ -166,7 +166,7 @@ class DebugPort:
         if self.locked:
             raise AccessFaultError(self._tar)
         if self._is_block(len(values)) and self._machine.memory.in_ram(self._tar, 4 * len(values)):
-            self._store(struct.pack(f"<{len(values)}I", *values))
+            self._store(struct.pack(f"<{len(values)}I", *(value & 0xFFFFFFFF for value in values)))
             return
         size = 1 << (self._csw & 3)
         for value in values:
