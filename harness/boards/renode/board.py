@@ -11,6 +11,7 @@ from harness.boards.base import Board
 from harness.boards.flash_compare import first_difference
 from harness.boards.renode.log import log_size, read_log
 from harness.boards.renode.machine import Machine
+from harness.config.chip import shipped_chips
 from harness.errors import BoardError, BoardFaultError, ConfigError, EmulatorError, FlashError
 from harness.link.fault_record import FAULT_BYTES, describe_fault
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 PLATFORMS = {"nrf52840": "nano33"}
 
 _CYCCNT = 0xE0001004
-_DEVICE_ID, _PART = 0x10000060, (0x10000100, 0x52840)
 _WAITING = {"hal_rx_wait", "hal_tx", "sleep_until_event"}
 _LOOKS, _LOOK_S = 10, 0.01
 
@@ -72,10 +72,12 @@ class RenodeBoard(Board):
         self.port = machine.port
         if machine.process.open_to_network and self._isolated:
             self.notes.append(f"other computers may reach Renode's ports: {machine.process.open_to_network}")
-        low, high = chip_id(self.name)
+        chip = shipped_chips()[self.kind.twin or ""]
         try:
-            for address, value in ((_DEVICE_ID, low), (_DEVICE_ID + 4, high), _PART):
-                machine.write_word(address, value)
+            for index, word in enumerate(chip_id(self.name)):
+                machine.write_word(chip.identity.start + 4 * index, word)
+            if self.kind.part is not None:
+                machine.write_word(self.kind.part.address, self.kind.part.value)
         except BaseException:
             self.let_go()
             raise
