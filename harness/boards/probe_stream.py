@@ -70,7 +70,6 @@ class ProbeStream:
         greets: False: after a reset firmware says what it is over the UART, as nobody has spoken yet.
         gone: never; a probe that is lost raises ProbeError, and is opened again by `Board.reconnect`.
         port: for messages.
-        repeated: transfers that failed and were done again.
     """
 
     greets = False
@@ -85,7 +84,6 @@ class ProbeStream:
         translated: Callable[[str], AbstractContextManager[None]],
         guard: Callable[[], None],
     ) -> None:
-        self.repeated = 0
         self._board = board
         self._target = target
         self._address = address
@@ -160,7 +158,6 @@ class ProbeStream:
                 self._failures += 1
                 if self._failures >= _FAILURES:
                     raise
-                self.repeated += 1
             else:
                 self._failures = 0
 
