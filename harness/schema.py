@@ -111,7 +111,7 @@ CASES: Final[tuple[Column, ...]] = (
         "estimated_cycles_median",
         "Float64",
         "cycles",
-        "median of an estimate from emulated code, no measurement; the virtual board only",
+        "median of an estimate from emulated code, no measurement; over the first 100 inferences on a virtual board",
         score=True,
     ),
     Column("estimated_cycles_p95", "Int64", "cycles", "95th percentile of the estimate, nearest rank", score=True),

@@ -70,6 +70,7 @@ class BlockCounter:
         self._retired: _Aside = {}
         self._unmasking: _Aside = {}  # they come here at each execution
         self.version, self._tallied = 0, -1
+        self.changes = 0  # how often code may have changed that had run
         self.blocks = np.zeros((0, 3), np.uint32)
         self._places: list[np.ndarray[Any, np.dtype[np.intp]]] = []
         self._past = np.zeros((0, 2), np.uint64)
@@ -119,6 +120,7 @@ class BlockCounter:
         """Decode a block again once it was translated again: firmware may have written other code there."""
         region = self._find(block.pc)
         if region is not None:
+            self.changes += region.words[region.row(block.pc)] != 0
             self._retire(region, region.row(block.pc))
 
     def watch(self, address: int, register: int, mask: int, slow: int) -> int:
@@ -262,6 +264,7 @@ class BlockCounter:
     def forget(self, begin: int, end: int) -> None:
         """Drop what is known about code in [begin, end): it was changed. The total stays."""
         self.version += 1
+        self.changes += 1
         begin -= REACH
         for region in self._regions:
             region.clear(begin, end)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.boards.virtual.cycles.blocks import block_cost
+from harness.boards.virtual.cycles.blocks import BlockCost, block_cost
 from harness.boards.virtual.cycles.costs import PARTS
 from harness.errors import MeasurementError
 
@@ -45,6 +45,7 @@ def block_weights(
     blocks: np.ndarray[Any, np.dtype[np.uint32]],
     code: Callable[[int, int], bytes | None],
     stalls: Mapping[int, float],
+    known: dict[tuple[int, int], BlockCost] | None = None,
 ) -> tuple[_Cycles, _Cycles]:
     """Return what an execution and a fall-through of each block add to an estimate, in 1/SCALE cycles, by part.
 
@@ -55,12 +56,18 @@ def block_weights(
         blocks: address, bytes and instructions of each, shape [N, 3].
         code: returns the bytes at an address; None where there is no memory.
         stalls: mean wait for memory of an execution of a block, by its address.
+        known: costs of blocks whose code is still the same, by address and bytes; those of others are added.
 
     Returns:
         Two arrays of shape [N, PARTS].
     """
     branch, flash = PARTS.index("branch"), PARTS.index("flash")
-    costs = [block_cost(address & 3, code(address, size) or b"") for address, size, _ in blocks.tolist()]
+    known = {} if known is None else known
+    costs = []
+    for address, size, _ in blocks.tolist():
+        if (address, size) not in known:
+            known[address, size] = block_cost(address & 3, code(address, size) or b"")
+        costs.append(known[address, size])
     leaves = {address + size: cost.leave for (address, size, _), cost in zip(blocks.tolist(), costs, strict=True)}
     executed, fallen = np.zeros((2, len(blocks), len(PARTS)))
     starts = blocks[:, 0].tolist()
@@ -89,6 +96,7 @@ class CycleMarks:
 
     Attributes:
         intervals: between the readings since `clear`.
+        most: how many of them are wanted; further readings are passed over. None: all.
         shortest: the interval of the fewest instructions of all so far: two readings with nothing between them.
         trace: what is traced; None if nothing is.
         stalls: mean wait for flash of each block, by address; `use` sets it.
@@ -102,7 +110,9 @@ class CycleMarks:
             code: returns the bytes at an address; None where there is no memory.
         """
         self._counter, self._code = counter, code
-        self._version = -1
+        self.most: int | None = None
+        self._version = self._changes = -1
+        self._known: dict[tuple[int, int], BlockCost] = {}
         self._executed, self._fallen = np.zeros((2, 0, len(PARTS)))
         self._last: tuple[int, _Cycles, int] | None = None
         self.stalls: Stalls = {}
@@ -119,14 +129,21 @@ class CycleMarks:
     def clear(self) -> None:
         """Forget the intervals."""
         self.intervals.clear()
+        self._last = None
 
     def note(self) -> None:
         """Take a reading. Called while the CPU stands in the middle of the block that reads the counter."""
+        if self.most is not None and len(self.intervals) >= self.most:
+            return
         counter = self._counter
         executions, fall_throughs = counter.tally()
         if self._version != counter.version:
             self._version = counter.version
-            self._executed, self._fallen = block_weights(counter.blocks, self._code, self.stalls)
+            if self._changes != counter.changes:
+                self._changes = counter.changes
+                self._known.clear()
+            weights = block_weights(counter.blocks, self._code, self.stalls, self._known)
+            self._executed, self._fallen = weights
         cycles = executions.astype(np.float64) @ self._executed + fall_throughs.astype(np.float64) @ self._fallen
         now = counter.total, cycles, 0 if self.trace is None else self.trace.length
         if self._last is not None:
