@@ -154,3 +154,17 @@ def test_boards_of_a_pool_are_one_table_that_names_them(backend, said):
     assert "1.000x" in text
     assert re.search(r"int8 int8 technique bench-2 1,000", text)
     assert text.count("Measured on 2 units of the board") == said
+
+
+def test_estimates_of_cycles_are_called_so_and_turned_into_no_time():
+    known, unknown = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
+    floats = row("float32", estimated_cycles_median=16e6, estimated_cycles_error=unknown)
+    int8 = row("int8", baseline="float32", estimated_cycles_median=8e6, estimated_cycles_error=known)
+    for width in (80, 200):
+        text = " ".join(render([floats, int8], width=width, color=False).split())
+        assert "ESTIMATED cycles per inference, not measured" in text
+        assert "Estimated: no board was used, and no cycle was counted." in text
+        assert " ms" not in text
+    assert f"float32 16,000,000 - - 2.00 {unknown} -" in text
+    assert f"int8 8,000,000 - - 1.00 {known} fewer, 0.40 to 0.62x" in text
+    assert "stimated" not in render([FLOAT, INT8], width=200, color=False)

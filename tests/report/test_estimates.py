@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.report.estimates import said_of_ratio
+
+INTEGER, FLOAT = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
+
+
+def case(cycles, error=INTEGER, **more):
+    alike = {"board": "nano33", "backend": "virtual", "engine": "e", "cycle_model": "m-1"}
+    return alike | {"estimated_cycles_median": cycles, "estimated_cycles_error": error} | more
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (case(1000), case(1049), "too close to call"),
+        (case(1000), case(951), "too close to call"),
+        (case(1000), case(1100), "1.10x"),
+        (case(1000, FLOAT), case(500, FLOAT), "0.50x"),
+        (case(1000, FLOAT), case(500), "fewer, 0.40 to 0.62x"),  # a fifth down, a quarter up
+        (case(1000), case(2000, FLOAT), "more, 1.60 to 2.50x"),
+        (case(1000, FLOAT), case(850), "too close to call"),  # 0.68 to 1.06
+        (case(1000), case(500, board="another"), None),
+        (case(1000), case(500, engine="another"), None),
+        (case(1000), case(500, cycle_model="m-2"), None),
+        (case(1000), case(None), None),
+    ],
+)
+def test_what_is_said_of_two_estimates(before, after, said):
+    assert said_of_ratio(before, after) == said
