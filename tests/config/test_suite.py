@@ -169,6 +169,17 @@ def test_image_path(write, tmp_path):
     assert "known: net_float32" in str(caught.value) or 'mean "net_float32"' in str(caught.value)
 
 
+def test_a_missing_image_says_what_builds_it_or_by_how_much_it_does_not_fit(write, tmp_path):
+    suite, kind = load_suite(write()), shipped_kinds()["microbit_v2"]
+    with pytest.raises(ConfigError, match="`make -C firmware BOARD=microbit_v2` builds them"):
+        suite.image_path(suite.variant("int8"), kind)
+    folder = tmp_path / "images" / "microbit_v2"
+    folder.mkdir(parents=True)
+    (folder / "net_int8.too_large").write_text("hil: net doesn't fit microbit_v2:\n  RAM: 13,536 B too many.\n")
+    with pytest.raises(ConfigError, match=r":13: variants.int8.image: net doesn't fit .*\n.* 13,536 B too many"):
+        suite.image_path(suite.variant("int8"), kind)
+
+
 @pytest.mark.parametrize("name", ["mine.elf", "mine.axf", "mine.out", "mine.ELF"])
 def test_an_image_given_as_a_path_is_relative_to_the_suite(write, tmp_path, name):
     (tmp_path / name).touch()

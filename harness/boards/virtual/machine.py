@@ -243,7 +243,7 @@ class Machine(Chip):
             raise EmulatorError("an access failed, but which one is unknown")
         where = "where there is no memory"
         if 0x40000000 <= access.address < 0x60000000:
-            where = "where there is no peripheral"
+            where = self.bus.nothing
         elif self.memory.find(access.address, 1) is not None:
             where = f"which can't be written so now ({self.bus.flash.how})"
         text = f"{'write to' if access.write else 'read from'} {access.address:#010x}, {where}"

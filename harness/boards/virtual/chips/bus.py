@@ -66,6 +66,7 @@ class Bus:
         flash: the flash controller.
         gpio: the pins.
         timed: what does something by itself.
+        nothing: where an access fails that reaches no peripheral, in words.
         has_ctrl_ap: whether there is Nordic's CTRL-AP beside the memory access port.
     """
 
@@ -74,6 +75,7 @@ class Bus:
     flash: FlashController
     gpio: Outputs
     has_ctrl_ap = False
+    nothing = "where there is no peripheral"
 
     def __init__(self, peripherals: Iterable[Device]) -> None:
         """Let peripherals answer at their addresses."""

@@ -219,6 +219,7 @@ class Stm32l4Bus(Bus):
     """The peripherals of an STM32L4 that firmware of this package uses."""
 
     block = 0x400
+    nothing = "where no peripheral is modelled"
 
     def __init__(
         self,

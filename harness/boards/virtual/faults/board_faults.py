@@ -142,6 +142,8 @@ def _stuck(board: Parts, active: ActiveFault) -> None:
 
 
 def _locked(board: Parts, active: ActiveFault) -> None:
+    if not board.machine.bus.has_ctrl_ap:
+        raise ConfigError(f"{active.fault.kind}: APPROTECT is Nordic's; how this chip protects itself isn't modelled")
     active.strike()
     board.dap.locked = True
 
