@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.boards.virtual.cycles.marks import CycleMarks, Interval
     from harness.config.chip import FlashTiming
-    from harness.link.messages import Inference
+    from harness.link.messages import Inference, Info
 
 #: Error of the estimates, in percent, on the points of integer code at zero wait states: docs/cycles.md.
 INTEGER_ERROR: Final = (-7.0, 3.0)
@@ -165,12 +165,13 @@ class Estimates:
 
     Args:
         estimator: of the board; None where nothing estimates.
-        overhead: instructions of an empty measurement.
+        info: what the firmware says of itself.
     """
 
-    def __init__(self, estimator: CycleEstimator | None, overhead: int) -> None:
-        self._estimator, self._overhead = estimator, overhead
-        self._problem: str | None = None
+    def __init__(self, estimator: CycleEstimator | None, info: Info) -> None:
+        self._estimator, self._overhead = estimator, info.counter_overhead
+        pieces = len(info.pieces)
+        self._problem = None if pieces < 2 else f"the model takes an input in {pieces} pieces"
 
     def first(self, run: Callable[[], Inference]) -> Inference:
         """Run the first inference, which shows how flash is read."""
@@ -181,7 +182,9 @@ class Estimates:
             return inference[0]
 
         try:
-            return kept() if self._estimator is None else self._estimator.first_inference(kept, self._overhead)
+            if self._estimator is None or self._problem is not None:
+                return kept()
+            return self._estimator.first_inference(kept, self._overhead)
         except MeasurementError as error:
             if not inference:
                 raise

@@ -121,7 +121,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
     board, total = case.board, len(case.inputs.steps)
     ticks: list[int] = []
     answers: list[Any] = []
-    estimates = Estimates(case.estimator, info.counter_overhead)
+    estimates = Estimates(case.estimator, info)
     # The first inference after a reset finds cold caches; it is run and not recorded.
     first = estimates.first(lambda: link.infer(case.inputs.first[0]))
     for index, steps in enumerate(link.infer_sequences(case.inputs.steps)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from virtual_lab import halted_counts
 
+from harness.boards.virtual.core.native import READ
 from harness.boards.virtual.cycles.blocks import block_events
 from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
 from harness.boards.virtual.cycles.marks import profile_cycles
+from harness.config.board import Region
 
 HERE = Path(__file__).parent
 GCC, OBJCOPY = shutil.which("arm-none-eabi-gcc"), shutil.which("arm-none-eabi-objcopy")
@@ -114,3 +117,18 @@ def test_taken_branches_are_told_from_others(native):
             caller.call(name, r0=rounds, **registers)
             found = profile_cycles(caller.twin.profile(), caller.twin.code, {}).sum()
             assert found == rounds * cycles + 2 * (rounds - 1) + end, name  # the last bne isn't taken
+
+
+@pytest.mark.parametrize("native", [True, False], ids=["native", "python"])
+def test_a_trace_has_each_block_and_each_read_of_flash(native):
+    ram, flash = 0x20010000, Region(start=0x10000, size=0x1000)
+    with halted_counts(native_counter=native) as caller:
+        code = struct.pack("<3H", 0x6810, 0x6819, 0xBE00)  # ldr r0, [r2]; ldr r1, [r3]; bkpt
+        caller.target.write_memory_block8(ram, code)
+        begin = caller.symbols["run_at"] & ~1
+        with caller.twin.traced(caller.twin.mark_cycles(), flash, entries=10) as trace:
+            caller.call("run_at", r1=ram | 1, r2=flash.start + 4, r3=ram)
+        assert not trace.full
+        assert trace.entries(0, trace.length).tolist() == [4 << 32 | begin, 6 << 32 | ram, READ | flash.start + 4]
+        caller.call("run_at", r1=ram | 1, r2=flash.start + 4, r3=ram)
+        assert trace.length == 3  # it has ended
