@@ -59,6 +59,8 @@ class Layer:
         stride: of the window.
         target: the most instructions per MAC (or per element) that we allow ourselves.
         cmsis: what TFLite Micro takes with CMSIS-NN, where it was measured.
+        activations: their type; int16 is 16x8.
+        weights: their type.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Layer:
     stride: int
     target: float
     cmsis: float | None
+    activations: str = "int8"
+    weights: str = "int8"
 
 
 LAYERS = (
@@ -79,6 +83,13 @@ LAYERS = (
     Layer("fully connected 640->128", "FULLY_CONNECTED", (1, 640), 128, 0, 1, 1.95, 1.95),
     Layer("add 32x32x16", "ADD", (1, 32, 32, 16), 16, 0, 1, 10.0, 80.0),
     Layer("multiply 32x32x16", "MUL", (1, 32, 32, 16), 16, 0, 1, 15.0, None),
+    Layer("16x8, 1x1 64->64", "CONV_2D", (1, 25, 5, 64), 64, 1, 1, 1.65, None, "int16"),
+    Layer("16x8, 3x3 32->32", "CONV_2D", (1, 16, 16, 32), 32, 3, 1, 1.45, None, "int16"),
+    Layer("16x8, depthwise 3x3 64", "DEPTHWISE_CONV_2D", (1, 25, 5, 64), 64, 3, 1, 8.0, None, "int16"),
+    Layer("16x8, fully connected", "FULLY_CONNECTED", (1, 640), 128, 0, 1, 1.75, None, "int16"),
+    Layer("int4, 1x1 64->64", "CONV_2D", (1, 25, 5, 64), 64, 1, 1, 1.95, None, weights="int4"),
+    Layer("int4, 3x3 32->32", "CONV_2D", (1, 16, 16, 32), 32, 3, 1, 1.65, None, weights="int4"),
+    Layer("int4, fully connected", "FULLY_CONNECTED", (1, 640), 128, 0, 1, 2.4, None, weights="int4"),
 )
 #: Operators of two inputs.
 PAIRS = ("ADD", "MUL")
@@ -111,7 +122,8 @@ class Row:
 
 
 def layer_graph(layer: Layer) -> Graph:
-    """Return a graph of one int8 layer with random weights."""
+    """Return a graph of one integer layer with random weights."""
+    wide = layer.activations == "int16"
     rng = np.random.default_rng(1)
     out: tuple[int, ...] = (1, layer.channels)
     if layer.kernel:
@@ -124,18 +136,19 @@ def layer_graph(layer: Layer) -> Graph:
         "DEPTHWISE_CONV_2D": (1, layer.kernel, layer.kernel, layer.channels),
         "FULLY_CONNECTED": (layer.channels, layer.shape[-1]),
     }
-    tensors = [_tensor(0, layer.shape, "int8", 0.0517, zero=-3)]
+    tensors = [_tensor(0, layer.shape, layer.activations, 0.0517, zero=0 if wide else -3)]
     if layer.kind in PAIRS:
         # Both inputs are computed: one is the other in another scale, and its cost is taken off again.
         tensors += [_tensor(1, layer.shape, "int8", 0.0713), _tensor(2, out, "int8", 0.0829, zero=5)]
         operators = (Operator(0, "QUANTIZE", (0,), (1,), {}), Operator(1, layer.kind, (0, 1), (2,), {}))
         return Graph(layer.name, "0" * 64, tuple(tensors), operators, (tensors[0],), (tensors[2],))
-    weights = rng.integers(-127, 128, shapes[layer.kind]).astype(np.int8)
-    bias = rng.integers(-1000, 1000, layer.channels).astype(np.int32)
+    most = 7 if layer.weights == "int4" else 127
+    weights = rng.integers(-most, most + 1, shapes[layer.kind]).astype(np.int8)
+    bias = rng.integers(-1000, 1000, layer.channels).astype(np.int64 if wide else np.int32)
     tensors += [
-        _tensor(1, weights.shape, "int8", 0.01, data=weights),
-        _tensor(2, bias.shape, "int32", 0.0005, data=bias),
-        _tensor(3, out, "int8", 0.8, zero=5),
+        _tensor(1, weights.shape, layer.weights, 0.01, data=weights),
+        _tensor(2, bias.shape, bias.dtype.name, 0.0005, data=bias),
+        _tensor(3, out, layer.activations, 0.8, zero=0 if wide else 5),
     ]
     operator = Operator(0, layer.kind, (0, 1, 2), (3,), options)
     return Graph(layer.name, "0" * 64, tuple(tensors), (operator,), (tensors[0],), (tensors[3],))
@@ -174,7 +187,8 @@ class Bench:
         made = make_model_image(graph, plan_memory(graph), making, self._folder / "image.elf", "layer")
         link = Link(self._board.link(), self._board.name)
         start_image(self._board, made.image, link)
-        values = np.random.default_rng(2).integers(-128, 128, graph.input.elements).astype(np.int8)
+        limits = np.iinfo(graph.input.dtype)
+        values = np.random.default_rng(2).integers(limits.min, limits.max + 1, graph.input.elements, limits.dtype)
         link.infer(values.tobytes())
         ticks = link.infer(values.tobytes()).ticks[0]
         return Cost(ticks, made.image.card.arena_bytes, measure_peak_ram(self._board, made.image).stack_bytes)
