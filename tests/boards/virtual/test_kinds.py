@@ -25,8 +25,9 @@ SOFTDEVICE = struct.pack("<III", 12, 0x51B1E5DB, 0x1C000)
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
 
 
-def open_kind(name):
-    return open_board(Device(name=name, kind=shipped_kinds()[name]), "virtual")
+def open_kind(name, link="uart"):
+    probe = "virtual" if link == "probe" else None
+    return open_board(Device(name=name, kind=shipped_kinds()[name], link=link, probe=probe), "virtual")
 
 
 def measured(board, image, inputs):
@@ -72,11 +73,11 @@ def build(tmp_path_factory, kept_objects):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_kind_computes_and_counts_the_same_in_each_run(name, build, inputs, expected):
+def test_a_kind_computes_and_counts_the_same_in_each_run_and_over_each_link(name, build, inputs, expected):
     image = build(name)
     runs = []
-    for _ in range(2):
-        with open_kind(name) as board:
+    for link in ("uart", "probe"):
+        with open_kind(name, link) as board:
             runs.append(measured(board, image, inputs))
     assert runs[0] == runs[1]
     outputs, _, stack = runs[0]

@@ -1,4 +1,4 @@
-"""The nRF52840: its peripherals, where each is, its interrupt and registers, and the ROM tables that name the chip.
+"""The nRF52840: its peripherals, where each is, its interrupt and registers; the nRF52833 has the same but for a few.
 
 Each peripheral has a chapter "Registers" in the nRF52840 product specification, with offsets, access and reset values;
 base addresses and interrupts are in the chapter "Instantiation". The notation is that of `registers`.
