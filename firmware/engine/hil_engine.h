@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 
+/* Constants and tensors are aligned to 4 bytes, whatever is in them. */
+typedef int64_t hil_int64 __attribute__((aligned(4)));
+
 /* A window that slides over an image. */
 struct hil_window {
     uint16_t in_h, in_w, in_c;
@@ -269,6 +272,7 @@ struct hil_lstm_s8 {
     int32_t out_zero, cell_min, cell_max, tanh_multiplier, tanh_shift;
     const int8_t *weights, *recurrent_weights; /* fast: pairs of rows, see matmul_s8.h */
     const int32_t *bias;                       /* of each unit: four for the inputs, four for what is fed back */
+    const hil_int64 *wide_bias;                /* int16 activations: of each unit four */
     const uint16_t *sigmoid;
 };
 
@@ -587,6 +591,7 @@ void hil_l2_normalization_f32(const struct hil_l2_normalization *p, const float 
 /* The state is read and written. */
 void hil_lstm_s8(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
 void hil_lstm_s8_plain(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hidden, int16_t *cell, int8_t *y);
+void hil_lstm_s16(const struct hil_lstm_s8 *p, const int16_t *x, int16_t *hidden, int16_t *cell, int16_t *y);
 void hil_lstm_f32(const struct hil_lstm_f32 *p, const float *x, float *hidden, float *cell, float *y);
 void hil_svdf_s8(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);
 void hil_svdf_s8_plain(const struct hil_svdf_s8 *p, const int8_t *x, int8_t *state, int8_t *y);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Tensors are aligned to 4 bytes, whatever is in them. */
+/* As tensors are aligned. */
 typedef uint64_t hil_uint64 __attribute__((aligned(4)));
 
 struct hil_signal_window {

@@ -1,13 +1,8 @@
 /* int8 LSTM with a cell state of 16 bits. What each unit gives goes into the output, where the next step reads it. */
+#include "lstm.h"
 #include "product_s8.h"
-#include "sigmoid_s16.h"
 
 #include <string.h>
-
-static inline int32_t clamp_16(int32_t value)
-{
-    return clamp(value, INT16_MIN, INT16_MAX);
-}
 
 /* What a gate's function is of: its part of the inputs and of the step before, each rounded to 16 bits. */
 static inline int32_t gate(const struct hil_lstm_s8 *p, int kind, int32_t input, int32_t recurrent)
@@ -17,20 +12,11 @@ static inline int32_t gate(const struct hil_lstm_s8 *p, int kind, int32_t input,
     return clamp_16(sum + clamp_16(scale_by(recurrent, h->multiplier, h->shift)));
 }
 
-/* From the sums of a unit's gates (input, forget, cell, output) to its cell state and output. */
-static int8_t unit(const struct hil_lstm_s8 *p, const int32_t input[4], const int32_t recurrent[4], int16_t *cell)
+static int8_t one(const struct hil_lstm_s8 *p, const int32_t input[4], const int32_t recurrent[4], int16_t *cell)
 {
-    int32_t in = logistic_s16(p->sigmoid, 3 * gate(p, 0, input[0], recurrent[0]));
-    int32_t forget = logistic_s16(p->sigmoid, 3 * gate(p, 1, input[1], recurrent[1]));
-    int32_t news = tanh_s16(p->sigmoid, 3 * gate(p, 2, input[2], recurrent[2]));
-    int32_t out = logistic_s16(p->sigmoid, 3 * gate(p, 3, input[3], recurrent[3]));
-    int32_t kept = clamp_16(scale_by(forget * *cell, p->kept.multiplier, p->kept.shift));
-    int32_t added = clamp_16(scale_by(in * news, p->added.multiplier, p->added.shift));
-    int32_t state = clamp(kept + added, p->cell_min, p->cell_max);
-    *cell = (int16_t)state;
-    int32_t rounding = p->tanh_shift > 0 ? 1 << (p->tanh_shift - 1) : 0;
-    int32_t shown = tanh_s16(p->sigmoid, (state * p->tanh_multiplier + rounding) >> p->tanh_shift);
-    return (int8_t)clamp(scale_by(shown * out, p->output.multiplier, p->output.shift) + p->out_zero, -128, 127);
+    int32_t in = gate(p, 0, input[0], recurrent[0]), forget = gate(p, 1, input[1], recurrent[1]);
+    int32_t news = gate(p, 2, input[2], recurrent[2]), out = gate(p, 3, input[3], recurrent[3]);
+    return (int8_t)clamp(unit(p, in, forget, news, out, cell) + p->out_zero, INT8_MIN, INT8_MAX);
 }
 
 /* The sums of all gates of a unit, and where the weights of the next one are. */
@@ -71,7 +57,7 @@ ALWAYS_INLINE void lstm(const struct hil_lstm_s8 *p, const int8_t *x, int8_t *hi
                     input[i] += bias[i];
                     back[i] += bias[4 + i];
                 }
-                now[u] = unit(p, input, back, &cell[u]);
+                now[u] = one(p, input, back, &cell[u]);
             }
             before = now;
         }

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _WIDTH = 112
 _CTYPES = {
-    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")},
-    "uint64": "hil_uint64",
+    **{name: f"{name}_t" for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32")},
+    **{name: f"hil_{name}" for name in ("int64", "uint64")},  # aligned to 4 bytes only
     "bool": "uint8_t",
     "float32": "float",
     "float64": "double",

@@ -50,10 +50,6 @@ class Filters:
 def real_scales(node: Node, weights: Filters) -> list[float]:
     """Return, per channel, input scale x weight scale / output scale."""
     x, y = node.quantization(node.x), node.quantization(node.y)
-    if node.kind == "FULLY_CONNECTED" and len(node.quantization(node.second).scales) == 1:
-        # TFLite Micro multiplies these two as float32, but those of convolutions and of channels as double.
-        product = float(np.float32(x.scale) * np.float32(weights.scales[0]))
-        return [product / y.scale] * len(weights.values)
     return [x.scale * scale / y.scale for scale in weights.scales]
 
 

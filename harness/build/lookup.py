@@ -47,21 +47,19 @@ def requantize_table(x: Quantization, y: Quantization, x_type: str, y_type: str)
 def relu_table(x: Quantization, y: Quantization, activation: int) -> NDArray[np.int8]:
     """ReLU and its relatives, with a change of scale."""
     low, high = activation_range(activation, y.scale, y.zero)
-    real = float(np.float32(x.scale) / np.float32(y.scale))
-    return table(_scaled(x, y, real, low, high))
+    return table(_scaled(x, y, x.scale / y.scale, low, high))
 
 
 def leaky_relu_table(x: Quantization, y: Quantization, alpha: float) -> NDArray[np.int8]:
     """Negative values times `alpha`, with a change of scale."""
-    scale_in, scale_out = np.float32(x.scale), np.float32(y.scale)
-    positive = _scaled(x, y, float(scale_in / scale_out), -128, 127)
-    negative = _scaled(x, y, float(scale_in * np.float32(alpha) / scale_out), -128, 127)
+    positive = _scaled(x, y, x.scale / y.scale, -128, 127)
+    negative = _scaled(x, y, x.scale * alpha / y.scale, -128, 127)
     return table(lambda q: positive(q) if q >= x.zero else negative(q))
 
 
 def absolute_table(x: Quantization, y: Quantization) -> NDArray[np.int8]:
     """Magnitudes, with a change of scale."""
-    scaled = _scaled(x, y, float(np.float32(x.scale) / np.float32(y.scale)), -128, 127)
+    scaled = _scaled(x, y, x.scale / y.scale, -128, 127)
     return table(lambda q: scaled(x.zero + abs(q - x.zero)))
 
 

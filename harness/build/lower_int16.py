@@ -50,6 +50,11 @@ def scale(node: Node, tensor: Tensor) -> float:
     return quantization.scale
 
 
+def for_wide_sums(multiplier: int, left: int) -> tuple[int, int]:
+    """Return the multiplier of 16 bits, and the shift, that TFLite Micro scales sums of 64 bits by."""
+    return min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1), left - 15
+
+
 def convolution(node: Node) -> Step:
     """Return the call of a convolution."""
     _, k_h, k_w, in_c = node.second.shape
@@ -160,7 +165,7 @@ class _Constants:
             if not wide and abs(bias) + total > _MOST:
                 raise node.refused("sums that an int32 may not hold, with an int32 bias", "an int64 bias")
             if wide:
-                multiplier, left = min((multiplier + (1 << 15)) >> 16, (1 << 15) - 1), left - 15
+                multiplier, left = for_wide_sums(multiplier, left)
             plain.append(Channel((bias & 0xFFFFFFFF) - (bias & 0x80000000) * 2, multiplier, bias >> 32, -left))
             fast.append(self._fast(bias, multiplier, -left, total) if wide else plain[-1])
         self.plain = tuple(plain)
@@ -217,11 +222,11 @@ def binary(node: Node) -> Step:
 
 def unary(node: Node) -> Step:
     """Return the call of a function of one value: ReLU and the like change scales, others are read off a table."""
-    x, y = np.float32(scale(node, node.x)), np.float32(scale(node, node.y))
+    x, y = scale(node, node.x), scale(node, node.y)
     count = {"count": node.x.elements}
     if node.kind in ("LOGISTIC", "TANH"):
-        return _sigmoid(node, float(x), float(y))
-    multiplier, shift = quantize_multiplier(float(x / y))
+        return _sigmoid(node, x, y)
+    multiplier, shift = quantize_multiplier(x / y)
     low, high = node.limits(1) if node.kind == "RELU" else (-32768, 32767)
     below = multiplier, shift
     if node.kind == "RELU6":  # TFLite Micro doesn't change its scale
@@ -229,7 +234,7 @@ def unary(node: Node) -> Step:
             raise node.refused("input and output of different scales", "one scale")
         (low, high), multiplier = (0, node.limits(3)[1]), 0
     if node.kind == "LEAKY_RELU":
-        below = quantize_multiplier(float(x * np.float32(node.operator.options["Alpha"]) / y))
+        below = quantize_multiplier(x * float(node.operator.options["Alpha"]) / y)
         if below[0] < 0:
             raise node.refused("a negative slope", "a slope of 0 or more")
     fields = {"multiplier": multiplier, "shift": -shift, "below_multiplier": below[0], "below_shift": -below[1]}

@@ -44,8 +44,7 @@ def batch_matmul(node: Node) -> Step:
         kind, scales = "s8", [node.quantization(tensor) for tensor in (x, second, y)]
         if max(len(q.scales) for q in scales) > 1:
             raise node.refused("a factor with several scales", "one scale for each tensor")
-        product = float(np.float32(scales[0].scale) * np.float32(scales[1].scale))  # as TFLite Micro
-        multiplier, left = quantize_multiplier(product / scales[2].scale)
+        multiplier, left = quantize_multiplier(scales[0].scale * scales[1].scale / scales[2].scale)
         fields["scaling"] = initializer({"multiplier": multiplier, "shift": -left})
         zeros = ("first_zero", "second_zero", "out_zero")
         fields |= {name: q.zero for name, q in zip(zeros, scales, strict=True)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build import lower_int16
 from harness.build.lookup import sigmoid_steps
 from harness.build.lower_layers import groups_of_eight, packed_rows
 from harness.build.lower_move import check_scales
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _TANH = 4  # TFLite's ActivationFunctionType
 _GATES = 4  # input, forget, cell, output
+
+#: Weights and biases, by the activations' type.
+_LSTM_TYPES = {"int8": ("int8", "int32"), "int16": ("int8", "int64"), "float32": ("float32", "float32")}
 
 _WEIGHTS = ("weights", "recurrent_weights")
 
@@ -43,9 +47,9 @@ def lstm(node: Node) -> Step:
     (steps, batches), units = (x[:2] if major else x[1::-1]), y[-1]
     if len(x) != 3 or y != (*x[:2], units) or hidden.elements != batches * units or cell.elements != hidden.elements:
         raise ValueError(f"input {x}, output {y}, state {hidden.shape} and {cell.shape}")
-    weights = [_constant(node, i, node.x.dtype, (units, x[2] if i < 5 else units)) for i in range(1, 9)]
-    wanted = "int32" if node.x.dtype == "int8" else "float32"
-    biases = np.stack([_constant(node, i, wanted, (units,)) for i in range(12, 16)], axis=1)
+    of_weights, of_biases = _LSTM_TYPES[node.x.dtype]
+    weights = [_constant(node, i, of_weights, (units, x[2] if i < 5 else units)) for i in range(1, 9)]
+    biases = np.stack([_constant(node, i, of_biases, (units,)) for i in range(12, 16)], axis=1)
     strides = {"batch_stride": 1 if major else steps, "step_stride": batches if major else 1}
     sizes = {"batches": batches, "steps": steps, "inputs": x[2], "units": units, **strides}
     rows = [np.stack(part, axis=1).reshape(_GATES * units, -1) for part in (weights[:4], weights[4:])]
@@ -63,6 +67,16 @@ def lstm(node: Node) -> Step:
             sizes | {"cell_clip": limit},
             *(Array(name, groups_of_eight(part)) for name, part in zip(_WEIGHTS, rows, strict=True)),
             Array("bias", biases),
+            **more,
+        )
+    if node.x.dtype == "int16":
+        return node.step(
+            "hil_lstm_s16",
+            "hil_lstm_s8",
+            sizes | _scalings(node, hidden, cell, clip),
+            *(Array(name, part) for name, part in zip(_WEIGHTS, rows, strict=True)),
+            Array("wide_bias", biases),
+            Array("sigmoid", sigmoid_steps()),
             **more,
         )
     zeros = node.quantization(node.x).zero, node.quantization(hidden).zero
@@ -114,9 +128,7 @@ def svdf(node: Node) -> Step:
     if state.dtype not in ("int8", "int16"):
         raise node.refused(f"a state of {state.dtype}", "one of int8 or int16")
     kept, x, y = (node.quantization(tensor) for tensor in (state, node.x, node.y))
-    scales = [
-        np.float32(scale) for scale in (x.scale, _weight_scale(node, 1), kept.scale, _weight_scale(node, 2), y.scale)
-    ]
+    scales = [x.scale, _weight_scale(node, 1), kept.scale, _weight_scale(node, 2), y.scale]
     packed, wide = packed_rows(weights[:, np.newaxis, :]), state.dtype == "int16"
     kernel = "hil_svdf_s8_s16" if wide else "hil_svdf_s8"
     offsets = -x.zero * weights.astype(np.int64).sum(axis=1)
@@ -125,8 +137,8 @@ def svdf(node: Node) -> Step:
         "hil_svdf_s8",
         sizes
         | {
-            "feature": _scaling(float(scales[0] * scales[1] / scales[2])),
-            "output": _scaling(float(scales[2] * scales[3] / scales[4])),
+            "feature": _scaling(scales[0] * scales[1] / scales[2]),
+            "output": _scaling(scales[2] * scales[3] / scales[4]),
             "state_zero": kept.zero,
             "out_zero": y.zero,
         },
@@ -143,15 +155,17 @@ def svdf(node: Node) -> Step:
 def _scalings(node: Node, hidden: Tensor, cell: Tensor, clip: float) -> dict[str, object]:
     """Return the fields of struct hil_lstm_s8 that follow from scales, computed as TFLite Micro does."""
     check_scales(node, hidden, node.y)
-    out, inside = node.quantization(hidden), node.quantization(cell)
+    out, inside, wide = node.quantization(hidden), node.quantization(cell), node.x.dtype == "int16"
+    if wide:
+        lower_int16.scale(node, node.x), lower_int16.scale(node, hidden)
     power = round(math.log2(inside.scale))
     if cell.dtype != "int16" or inside.zero or inside.scale != 2.0**power or not -20 < power <= -2:
         what = f"a cell state of {cell.dtype} with scale {inside.scale} and zero point {inside.zero}"
         raise node.refused(what, "int16 with a scale that is a power of two, as TFLite prescribes")
 
     def gates(first: int, scale: float) -> str:
-        products = [float(np.float32(scale) * np.float32(_weight_scale(node, first + i))) for i in range(_GATES)]
-        return "{" + ", ".join(_scaling(product / _GATE_SCALE) for product in products) + "}"
+        products = [scale * _weight_scale(node, first + i) for i in range(_GATES)]
+        return "{" + ", ".join(_scaling(product / _GATE_SCALE, wide=wide) for product in products) + "}"
 
     left = 12 + power
     clipped = int(min(clip / inside.scale, 32767.0))
@@ -169,8 +183,11 @@ def _scalings(node: Node, hidden: Tensor, cell: Tensor, clip: float) -> dict[str
     }
 
 
-def _scaling(real: float) -> str:
+def _scaling(real: float, *, wide: bool = False) -> str:
+    """Return multiplier and right shift, `wide`: of 16 bits, for sums of 64."""
     multiplier, left = quantize_multiplier(real)
+    if wide:
+        multiplier, left = lower_int16.for_wide_sums(multiplier, left)
     return f"{{{multiplier}, {-left}}}"
 
 

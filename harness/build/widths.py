@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.build import lower_int4, lower_int16, lower_shape
+from harness.build import lower_int4, lower_int16, lower_recurrent, lower_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +24,7 @@ INT16: Mapping[str, Lower] = {
     "FULLY_CONNECTED": lower_int16.fully_connected,
     "MEAN": lower_int16.mean,
     "SOFTMAX": lower_int16.softmax,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lower_recurrent.lstm,
 }
 
 INT4: Mapping[str, Lower] = {

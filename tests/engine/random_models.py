@@ -16,6 +16,7 @@ FLOAT_ONLY = (*FLOAT_UNARY, *FLOAT_POSITIVE, "DIV", "FUNCTIONS", "PRELU", "SUM",
 INT16 = (
     *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU"),
     *("LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "PADV2", "RELU", "RELU6", "SOFTMAX", "SUB", "TANH"),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
 )
 #: Scales and zero points that TFLite prescribes, by type.
 PRESCRIBED = {
@@ -683,9 +684,9 @@ def lstm(m, kind):
     )
     batches = m.pick(1, 1, 3)
     x = m.tensor((steps, batches, inputs) if major else (batches, steps, inputs))
-    hidden = m.tensor((batches, units), 2.0 ** m.rng.uniform(-8, -6))
+    hidden = m.tensor((batches, units), 2.0 ** (m.rng.uniform(-8, -6) - (8 if m.dtype == "int16" else 0)))
     y, cell = m.like(hidden, (*x.shape[:2], units)), T(hidden.shape, "float32")
-    if m.dtype == "int8":
+    if m.dtype != "float32":
         cell = T(hidden.shape, "int16", (2.0 ** -m.number(8, 13),))
     weights = [m.weights(x if n < 4 else hidden, (units, inputs if n < 4 else units), 0, per_channel=False)
                for n in range(8)]  # fmt: skip
