@@ -85,16 +85,23 @@ class Arduino:
         """
         with self._bootloader() as bootloader:
             bootloader.leave()
-        if self._wait(ARDUINO_APPLICATION):
-            return
-        found = self._seen()
-        state = (
-            "nothing" if found is None else "its bootloader is back" if found.in_bootloader else f"only {found.path}"
-        )
+        gone = False
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            found = self._seen()
+            if found is not None and not found.in_bootloader:
+                return
+            if found is not None and gone:
+                raise FlashError(
+                    f"{self._device.name}: the bootloader found no application to start, and is back as {found.path}. "
+                    f"Flash an image first (`hil flash IMAGE --device {self._device.name}`)"
+                )
+            gone = gone or found is None
+            time.sleep(_POLL_S)
         raise FlashError(
             f"{self._device.name}: the application was started, but {self._patience:g} s later there is no USB port of "
-            f"{_ids(ARDUINO_APPLICATION)} ({state}). Does that firmware use USB? Images built before `link: usb` "
-            f"must be built again. {DOUBLE_TAP}"
+            f"{_ids(ARDUINO_APPLICATION)}. Does that firmware use USB? Images built before `link: usb` must be built "
+            f"again. {DOUBLE_TAP}"
         )
 
     def _pages(self, image: Image) -> list[tuple[int, bytes]]:
@@ -150,8 +157,11 @@ class Arduino:
             port.close()
         except PORT_ERRORS as error:  # or the board has gone already, as it should
             problem = f" (opening it said: {error})"
-        if not self._wait(ARDUINO_BOOTLOADER):
-            found = self._seen()
+        deadline = time.monotonic() + self._patience
+        while (found := self._seen()) is None or not found.in_bootloader:
+            if time.monotonic() < deadline:
+                time.sleep(_POLL_S)
+                continue
             what = "it went, and nothing came back" if found is None else f"{found.path} is there"
             raise FlashError(
                 f"{name}: {before.path} was opened at 1200 baud{problem}, but {self._patience:g} s later its "
@@ -175,17 +185,6 @@ class Arduino:
                         f"{self._device.name}: the bootloader's port can't be opened: {error}. May you read and write "
                         "it, and has no other program opened it? (`hil doctor` checks)"
                     ) from error
-            time.sleep(_POLL_S)
-
-    def _wait(self, usb: tuple[int, int]) -> bool:
-        """Wait until the board is there under these ids."""
-        deadline = time.monotonic() + self._patience
-        while True:
-            found = self._seen()
-            if found is not None and found.in_bootloader == (usb == ARDUINO_BOOTLOADER):
-                return True
-            if time.monotonic() >= deadline:
-                return False
             time.sleep(_POLL_S)
 
     def _seen(self) -> Port | None:

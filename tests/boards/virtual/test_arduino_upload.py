@@ -160,12 +160,18 @@ def test_the_way_out_where_the_bootloader_does_not_come(lab, pair, later, words)
     os.close(slave)
 
 
-def test_firmware_without_usb_is_told_from_a_bootloader_that_hangs(lab, pair):
+def test_what_does_not_start_is_told_from_what_is_not_there(lab, pair):
     with waiting(lab) as (board, flasher):
+        with pytest.raises(
+            FlashError, match=r"found no application to start, and is back as .*hil flash IMAGE --device"
+        ):
+            flasher.reset()
         flasher.flash(pair)
-        board.twin.machine.memory.flash[pair.vectors + 4 : pair.vectors + 8] = (0x09, 0, 0, 0)  # the bootloader's loop
+        board.twin.machine.memory.flash[pair.vectors + 4 : pair.vectors + 8] = (9, 0, 0, 0)  # the bootloader's loop
         flasher._patience = 1.0
-        with pytest.raises(FlashError, match=r"no USB port of 2341:805a \(nothing\)\. Does that firmware use USB\?"):
+        with pytest.raises(
+            FlashError, match=r"1 s later there is no USB port of 2341:805a\. Does that firmware use USB"
+        ):
             flasher.reset()
 
 
