@@ -23,6 +23,9 @@ bool hal_rx_wait(void);
  * like the requests of a USB host. */
 void hal_idle(void);
 
+/* Called over and over in the fault handler, by the start-up code: sleeps, and does what can't wait. */
+void hal_crashed(void);
+
 /* Sends `bytes` bytes from RAM and waits until they have left the buffer. */
 void hal_tx(const void *buffer, uint32_t bytes);
 

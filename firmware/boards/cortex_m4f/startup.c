@@ -2,11 +2,13 @@
 #include <stdint.h>
 
 #include "agent.h"
+#include "hil_hal.h"
 #include "hil_mailbox.h"
 #include "hil_memory.h"
 
 #define SCB_VTOR (*(volatile uint32_t *)0xE000ED08u)
 #define SCB_SCR (*(volatile uint32_t *)0xE000ED10u)
+#define SCR_SEVONPEND (1u << 4)
 #define SCB_CCR (*(volatile uint32_t *)0xE000ED14u)
 #define CCR_STKALIGN (1u << 9) /* the value after reset */
 #define SCB_SHCSR (*(volatile uint32_t *)0xE000ED24u)
@@ -85,9 +87,10 @@ void record_fault(const uint32_t *frame)
     hil_fault_record.lr = frame[5];
     hil_fault_record.pc = frame[6];
     hil_fault_record.psr = frame[7];
+    SCB_SCR = SCR_SEVONPEND; /* no interrupt has the priority that would wake WFI here, but WFE wakes on any of them */
     hil_agent_fault();
     for (;;) {
-        __asm volatile("wfi");
+        hal_crashed();
     }
 }
 

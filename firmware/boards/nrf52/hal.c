@@ -127,10 +127,17 @@ static void barrier(void)
     __asm volatile("dmb" ::: "memory");
 }
 
-/* Sleeps until an event of UARTE, USBD or USB supply is pending, or the doorbell. With interrupts masked WFI still wakes on a pending one. */
+/* Sleeps until an event of UARTE, USBD or USB supply is pending, or the doorbell. With interrupts masked WFI still wakes
+ * on a pending one; in the fault handler, which none has the priority to interrupt, only WFE does. */
 static void sleep_until_event(void)
 {
-    __asm volatile("dsb\nwfi" ::: "memory");
+    uint32_t exception;
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    if (exception == 0) {
+        __asm volatile("dsb\nwfi" ::: "memory");
+    } else {
+        __asm volatile("dsb\nwfe" ::: "memory");
+    }
     if (UARTE_EVENTS_ERROR != 0) {
         ++rx_errors;
         UARTE_ERRORSRC = UARTE_ERRORSRC;
@@ -368,6 +375,14 @@ bool hal_rx_wait(void)
 void hal_idle(void)
 {
     usb_poll();
+}
+
+/* A host can still ask over USB for the bootloader. Nothing else is seen to any more. */
+void hal_crashed(void)
+{
+    NVIC_ICER(0) = 1u << UARTE_IRQ | 1u << DOORBELL_IRQ;
+    usb_poll();
+    sleep_until_event();
 }
 
 void hal_tx(const void *buffer, uint32_t bytes)

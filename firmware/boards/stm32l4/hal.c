@@ -151,10 +151,17 @@ static bool complete(uint32_t channel)
     return (DMA_ISR & COMPLETE(channel)) != 0;
 }
 
-/* Sleeps until a transfer is complete, or the doorbell. With interrupts masked WFI still wakes on a pending one. */
+/* Sleeps until a transfer is complete, or the doorbell. With interrupts masked WFI still wakes on a pending one; in the
+ * fault handler, which none has the priority to interrupt, only WFE does. */
 static void sleep_until_event(void)
 {
-    __asm volatile("dsb\nwfi" ::: "memory");
+    uint32_t exception;
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    if (exception == 0) {
+        __asm volatile("dsb\nwfi" ::: "memory");
+    } else {
+        __asm volatile("dsb\nwfe" ::: "memory");
+    }
     NVIC_ICPR(0) = DMA_IRQS | 1u << DOORBELL_IRQ;
 }
 
@@ -336,6 +343,12 @@ bool hal_rx_wait(void)
 
 void hal_idle(void)
 {
+}
+
+void hal_crashed(void)
+{
+    NVIC_ICER(0) = DMA_IRQS | 1u << DOORBELL_IRQ;
+    sleep_until_event();
 }
 
 void hal_tx(const void *buffer, uint32_t bytes)

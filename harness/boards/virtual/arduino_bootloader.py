@@ -105,6 +105,7 @@ class ArduinoBootloader:
         self._touch = touch
         self._boot = 0  # the boot of the chip that was seen last
         self._until: float | None = None  # when it starts the application
+        self._look_at = 0.0  # when to see next whether the application's port was touched
         self._command = bytearray()
         self._buffer = bytearray(_BUFFER_BYTES)
         self._source = 0
@@ -123,7 +124,7 @@ class ArduinoBootloader:
         """Return when to look again, in ticks of 16 MHz; never while the CPU runs."""
         if not self._machine.sleeping or self.stays:
             return None
-        return self._until if self._runs else self._machine.ticks() + _TOUCH_POLL_S * _TICKS_PER_S
+        return self._until if self._runs else self._look_at
 
     def advance(self) -> None:
         """Do what is due by now, on the CPU's thread."""
@@ -134,8 +135,10 @@ class ArduinoBootloader:
                 self.stays = False
                 self._on_port(False)  # noqa: FBT003 - the only argument
         if not self._runs:
-            if machine.sleeping and self._touched():
-                self._touch()
+            if machine.ticks() >= self._look_at:
+                self._look_at = machine.ticks() + _TOUCH_POLL_S * _TICKS_PER_S
+                if self._touched():
+                    self._touch()
         elif self.stays:
             self._serve()
         elif self._until is None:

@@ -16,7 +16,7 @@ from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
 from harness.config import Lab
-from harness.errors import ConfigError, FlashError, LinkError
+from harness.errors import BoardFaultError, ConfigError, FlashError, LinkError
 from harness.link.client import Link
 
 DEVICES = """
@@ -198,3 +198,13 @@ def test_the_flasher_needs_the_link_that_it_goes_over(tmp_path):
 def test_without_a_bootloader_a_twin_has_none():
     with VirtualNrf52840("nano33", link="usb") as twin:
         assert (twin.bootloader, twin.usb_identity) == (None, None)
+
+
+def test_firmware_that_has_crashed_still_goes_into_the_bootloader(lab, pair):
+    with running(lab["cable"], pair) as (board, link):
+        with board.twin.machine.paused():
+            board.twin.machine.bus_fault("injected")
+        with pytest.raises(BoardFaultError, match="the firmware stopped: imprecise bus error"):
+            link.echo(bytes(20))
+        start_image(board, pair, link)
+        assert link.echo(bytes(20)) == bytes(20)
