@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import harness
+from harness.report.estimates import said_of_ratio
+from harness.report.groups import records
 from harness.report.metrics import leading
 from harness.report.numbers import score, scores
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROOT = Path(__file__).parent.parent
-HEAD = "| variant | {score} (95 % interval) | instructions | against | flash | compressed | peak RAM |"
-RULE = "|---|---|---:|---:|---:|---:|---:|"
+HEAD = "| variant | {score} (95 % interval) | instructions | against |{estimates} flash | compressed | peak RAM |"
+RULE = "|---|---|---:|---:|{estimates}---:|---:|---:|"
+ESTIMATES = " ESTIMATED cycles | beside the baseline |"  # docs/cycles.md
 
 
 def tables(cases: pd.DataFrame) -> str:
@@ -30,13 +33,17 @@ def tables(cases: pd.DataFrame) -> str:
         samples = int(rows["samples"].iloc[0])
         medians = rows.set_index("variant")["ticks_median"]
         metric = leading(rows["metric"])
-        lines = [f"**{suite}**, {samples:,} inputs", "", HEAD.format(score=metric.called or metric.name), RULE]
-        lines += [_line(row, medians) for _, row in rows.iterrows()]
+        estimated = bool(rows["estimated_cycles_median"].notna().any())
+        heads = ESTIMATES if estimated else "", "---:|---:|" if estimated else ""
+        head = HEAD.format(score=metric.called or metric.name, estimates=heads[0])
+        lines = [f"**{suite}**, {samples:,} inputs", "", head, RULE.format(estimates=heads[1])]
+        by_variant = {row["variant"]: row for row in records(rows)}
+        lines += [_line(row, medians, by_variant if estimated else None) for _, row in rows.iterrows()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _line(row: pd.Series, medians: pd.Series) -> str:
+def _line(row: pd.Series, medians: pd.Series, estimates: dict[str, dict[str, Any]] | None) -> str:
     samples, unit = int(row["samples"]), leading([row["metric"]]).unit
     around = scores(row["score_low"], row["score_high"], unit, samples).removesuffix(" %")
     baseline = row["baseline"]
@@ -48,9 +55,16 @@ def _line(row: pd.Series, medians: pd.Series) -> str:
         f"{score(row['score'], unit, samples)} ({around})",
         f"{row['ticks_median']:,.0f}",
         against,
+        *([] if estimates is None else _estimate(estimates[row["variant"]], estimates.get(baseline))),
         *figures,
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _estimate(row: dict[str, Any], baseline: dict[str, Any] | None) -> list[str]:
+    cycles = row["estimated_cycles_median"]
+    said = None if baseline is None else said_of_ratio(baseline, row)
+    return ["-" if cycles is None else f"{cycles:,.0f}", said or "-"]
 
 
 def main() -> None:
