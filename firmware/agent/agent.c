@@ -94,7 +94,7 @@ static DEEP void send_info(uint16_t seq, bool more)
         return;
     }
     uint32_t bytes = INFO_BYTES + id_bytes + model.card_bytes;
-    more = more && bytes <= MAX_PAYLOAD - sizeof bytes;
+    more = more && setup_status == 0 && bytes <= MAX_PAYLOAD - sizeof bytes;
     bytes += more ? sizeof bytes : 0;
     const uint64_t chip = hal_chip_id();
     const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};

@@ -68,6 +68,12 @@ def test_a_model_that_could_not_be_set_up_gets_no_input(agent):
     ]
 
 
+def test_what_the_setup_returned_ends_every_info(agent):
+    frames = agent(request(Request.HELLO, 1) + request(Request.HELLO, 2, 1) + request(Request.STREAM, 3), setup_fails=1)
+    assert [frame.payload[-4:] for frame in frames[:3]] == [struct.pack("<i", -1)] * 3
+    assert (frames[3].type, frames[3].status) == (Reply.NAK, Reason.INFERENCE_FAILED)
+
+
 def test_less_than_an_empty_measurement_is_0_and_not_almost_2_to_the_32(agent):
     """Readings cost 100 ticks at boot and 3 later, as when the bus was busy at boot; the inference takes 2."""
     frames = agent(request(Request.RUN, 1, 2) + request(Request.PROFILE, 2), reading=100, later=3, work=2)
