@@ -10,7 +10,7 @@ measured first; the lines keep their rate if each of many boards gets at least 9
 The host's threads share one core (harness/link/shared_core.py). The boards' processes, which a farm doesn't have, run
 on the others: so on 2 cores the host has one of them, which is less than a farm's host would have.
 
-A line can't be busy all the time: the protocol announces each chunk of an input and waits for the grant. What the
+A line can't be busy all the time: the host waits for the grant of each frame. What the
 board's own turns take is in neither of the two idle shares: "host" is the time in which the host might have sent and
 had not, "fakes" the time in which a board's process, which shares the computer with this one, woke up late. The verdict
 says how much more of both the slowest line had than that of one board alone. Both cost rate; nothing is taken off.
