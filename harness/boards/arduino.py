@@ -38,7 +38,6 @@ if sys.platform != "win32":
 
     PORT_ERRORS = (*PORT_ERRORS, termios.error)
 _POLL_S = 0.05
-_ANSWER_S = 3.0  # to erase and write a page takes it 0.13 s
 _SYNC_S = 0.5
 _MOST_DATA = 8192  # what it takes as data before it listens to a command again
 _USED = set("IKYZ")  # the commands of its own that it must know
@@ -51,12 +50,16 @@ class Arduino:
         device: as configured.
         find: finds the board's port, of its application or of its bootloader; raises LinkError while there is none.
         patience: how long the board may be away from the bus, seconds.
+        answer: how long the bootloader may take for an answer, seconds; to erase and write a page takes it 0.13 s.
     """
 
-    def __init__(self, device: Device, find: Callable[[], Port], *, patience: float = 10.0) -> None:
+    def __init__(
+        self, device: Device, find: Callable[[], Port], *, patience: float = 20.0, answer: float = 10.0
+    ) -> None:
         self._device = device
         self._find = find
         self._patience = patience
+        self._answer = answer
 
     def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:
         """Write an image and compare the CRC of each of its pages.
@@ -125,7 +128,7 @@ class Arduino:
         self._enter()
         port = self._open()
         try:
-            bootloader = _SamBa(name, port)
+            bootloader = _SamBa(name, port, self._answer)
             bootloader.greet(self._device.kind.mcu)
             yield bootloader
         except PORT_ERRORS as error:
@@ -178,7 +181,7 @@ class Arduino:
                     raise OSError("it has gone")
                 path = found.path
                 options: dict[str, Any] = {} if "://" in path else {"exclusive": True}
-                return serial.serial_for_url(path, 115_200, timeout=_ANSWER_S, write_timeout=_ANSWER_S, **options)
+                return serial.serial_for_url(path, 115_200, write_timeout=self._answer, **options)
             except PORT_ERRORS as error:
                 if time.monotonic() >= deadline:
                     raise FlashError(
@@ -197,9 +200,10 @@ class Arduino:
 class _SamBa:
     """The bootloader at the other end of an open port. Offsets of the dialect begin at the application."""
 
-    def __init__(self, name: str, port: serial.Serial) -> None:
+    def __init__(self, name: str, port: serial.Serial, answer: float) -> None:
         self._name = name
         self._port = port
+        self._answer = answer
 
     def greet(self, mcu: str) -> None:
         """Make sure that the bootloader listens, knows what it is asked for, and is on the right chip."""
@@ -247,12 +251,12 @@ class _SamBa:
         with suppress(*PORT_ERRORS):  # it may be gone already
             self._port.flush()
 
-    def _ask(self, command: bytes, answer: bytes, timeout: float = _ANSWER_S) -> re.Match[bytes] | None:
+    def _ask(self, command: bytes, answer: bytes, timeout: float | None = None) -> re.Match[bytes] | None:
         """Send a command; return what its answer matches, None if nothing did in time."""
         self._port.reset_input_buffer()  # some answers have bytes behind their end
         self._port.write(command)
         got = b""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + (self._answer if timeout is None else timeout)
         while (left := deadline - time.monotonic()) > 0:
             self._port.timeout = left
             got += self._port.read(max(self._port.in_waiting, 1))

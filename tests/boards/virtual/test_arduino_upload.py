@@ -38,7 +38,7 @@ def lab(tmp_path_factory):
 def waiting(lab):
     """A board that waits in its bootloader, and what flashes it."""
     with open_board(lab["cable"], "virtual") as board:
-        yield board, Arduino(lab["cable"], board._seen, patience=5)
+        yield board, Arduino(lab["cable"], board._seen, patience=60)
 
 
 def flash_of(board, image):
@@ -111,7 +111,7 @@ def test_what_is_not_written_as_it_should_be_is_noticed(lab, pair):
         with pytest.raises(FlashError, match=r"cable: after writing 4096 bytes at 0x10000, their CRC is 0x\w+, not"):
             flasher.flash(pair)
         board.twin.line.to_board = lambda data: b"" if data.startswith(b"Y") else data
-        flasher._patience = 0.1
+        flasher._answer = 0.5
         with pytest.raises(FlashError, match=r"doesn't answer any more while 0x10000 is written. Press .* twice"):
             flasher.flash(pair)
 
