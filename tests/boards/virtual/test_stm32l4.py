@@ -87,6 +87,12 @@ def test_pins_and_clock_have_to_be_those_of_the_board(chip):
     assert "at 40000000 Hz, and this kind of board has 80000000" in chip.stopped[1]
 
 
+def test_waiting_for_a_clock_that_is_not_modelled_is_said(chip):
+    for _ in range(1002):
+        chip.machine.bus.read(RCC + 0x90, 4)  # BDCR, for LSERDY
+    assert chip.stopped == ("emulator limit", "the firmware waits for what RCC + 0x90 tells, which isn't modelled")
+
+
 def test_between_two_receptions_one_byte_is_kept_and_the_rest_is_an_overrun(chip):
     chip.write((RCC + 0x48, 1), (RCC + 0x4C, 2), (RCC + 0x60, 1 << 14))
     chip.write((GPIOB, 0xA000), (GPIOB + 0x20, 0x77000000), (USART + 8, 0xC0), (USART + 0x0C, 80), (USART, 0xD))

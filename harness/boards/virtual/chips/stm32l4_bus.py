@@ -96,6 +96,10 @@ class Rcc(Device):
         elif self._wait_states() < -(-frequency // _HZ_PER_WAIT_STATE) - 1:
             self.host.misuse(f"the core's clock is {frequency} Hz with {self._wait_states()} wait states of the flash")
 
+    def polled(self, offset: int) -> None:
+        """Stop firmware that waits for a clock that never tells that it runs."""
+        self.host.limit(f"the firmware waits for what RCC + {offset:#04x} tells, which isn't modelled")
+
     def runs(self, base: int) -> bool:
         """Tell whether a block has its clock."""
         register, bit = _ENABLES.get(base, (0, 0))
