@@ -266,6 +266,10 @@ def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) ->
         raise document.error(where, '"all" means every device; give it another name')
     if name in kinds and name != entry.kind:
         raise document.error(where, f"is the name of a kind, but this is a {entry.kind}; give it another name")
+    if entry.flasher == "arduino" and kinds[entry.kind].port_flasher != "arduino":
+        raise document.error(
+            (*where, "flasher"), f"a {entry.kind} has no Arduino bootloader (`port_flasher` of the kind)"
+        )
     named = {"name": name, "kind": kinds[entry.kind], "lab": document.path.resolve()}
     return document.build(Device, {**dict(entry), **named}, where)
 

@@ -186,11 +186,12 @@ def test_another_chip_or_bootloader_is_not_written_to(lab, pair):
 
 
 def test_the_flasher_needs_the_link_that_it_goes_over(tmp_path):
-    for keys, words in (
-        ("flasher: arduino", 'goes over the board\'s own USB: add "link: usb"'),
-        ("flasher: bossac", '"flasher: bossac" is now "flasher: arduino"'),
+    for kind, keys, words in (
+        ("nano33", "flasher: arduino", 'goes over the board\'s own USB: add "link: usb"'),
+        ("nano33", "flasher: bossac", '"flasher: bossac" is now "flasher: arduino"'),
+        ("microbit_v2", "flasher: arduino, link: usb", "a microbit_v2 has no Arduino bootloader"),
     ):
-        (tmp_path / "devices.yaml").write_text(f"devices: {{a: {{kind: nano33, port: {{serial: '1'}}, {keys}}}}}")
+        (tmp_path / "devices.yaml").write_text(f"devices: {{a: {{kind: {kind}, port: {{serial: '1'}}, {keys}}}}}")
         with pytest.raises(ConfigError, match=words):
             Lab.load(tmp_path / "devices.yaml")
 
