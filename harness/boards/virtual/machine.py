@@ -152,8 +152,9 @@ class Machine(Chip):
         began = time.monotonic()
         if self.on_sleep is not None:
             self.on_sleep(began)
+        watching = self._line.look()  # a debugger may replace ports as soon as it has the lock
         with self._unlocked():
-            self._line.wait(timeout)
+            self._line.wait(timeout, watching)
         slept_ticks = (time.monotonic() - began) * TICKS_HZ
         if deadline is not None:  # the host wakes up late; the board doesn't
             slept_ticks = min(slept_ticks, max(deadline - self.ticks(), 0.0))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from selectors import BaseSelector
+
     from harness.boards.virtual.ports.serial_port import Port, Wake
 
 #: Sees the bytes of one direction and returns what arrives instead.
@@ -60,6 +62,10 @@ class Line:
         self._outgoing.clear()
         return dropped
 
-    def wait(self, timeout: float | None) -> None:
+    def look(self) -> BaseSelector:
+        """Return what to `wait` for, as the ports are now; they may be replaced afterwards."""
+        return self._wake.look()
+
+    def wait(self, timeout: float | None, watching: BaseSelector | None = None) -> None:
         """Sleep until the line can move, someone wakes the board, or `timeout` seconds passed."""
-        self._wake.wait(timeout)
+        self._wake.wait(timeout, watching)

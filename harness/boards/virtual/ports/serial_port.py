@@ -55,14 +55,27 @@ class Wake:
         with contextlib.suppress(BlockingIOError):  # full: it is awake anyway
             self._sender.send(b"!")
 
-    def wait(self, timeout: float | None) -> None:
-        """Sleep until woken, until a watched port can be read (or written), or until `timeout` seconds passed."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._receiver, selectors.EVENT_READ)
-            for port, write in (watch() for watch in self.watched):
-                if port is not None:
-                    selector.register(port, selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
-            ready = [key.fileobj for key, _ in selector.select(timeout)]
+    def look(self) -> selectors.BaseSelector:
+        """Return what watches the ports as they are now; the caller keeps them from being replaced meanwhile."""
+        selector = selectors.DefaultSelector()
+        selector.register(self._receiver, selectors.EVENT_READ)
+        for port, write in (watch() for watch in self.watched):
+            if port is not None:
+                selector.register(port, selectors.EVENT_READ | (selectors.EVENT_WRITE if write else 0))
+        return selector
+
+    def wait(self, timeout: float | None, watching: selectors.BaseSelector | None = None) -> None:
+        """Sleep until woken, until a watched port can be read (or written), or until `timeout` seconds passed.
+
+        Args:
+            timeout: None for as long as it takes.
+            watching: from `look`; None looks now. Who replaces a port after that has to wake this.
+        """
+        with watching or self.look() as selector:
+            try:
+                ready = [key.fileobj for key, _ in selector.select(timeout)]
+            except (OSError, ValueError):  # a port was closed; some systems say so
+                return
         if self._receiver in ready:
             with contextlib.suppress(BlockingIOError):
                 while self._receiver.recv(4096):
