@@ -152,8 +152,7 @@ class Machine(Chip):
         began = time.monotonic()
         if self.on_sleep is not None:
             self.on_sleep(began)
-        watching = self._line.look()  # a debugger may replace ports as soon as it has the lock
-        with self._unlocked():
+        with self._line.look() as watching, self._unlocked():  # a debugger may replace ports once it has the lock
             self._line.wait(timeout, watching)
         slept_ticks = (time.monotonic() - began) * TICKS_HZ
         if deadline is not None:  # the host wakes up late; the board doesn't

@@ -8,7 +8,7 @@ import struct
 from functools import partial
 
 from harness.boards.virtual.usb.host import StalledError, UsbHost, control, retried
-from harness.boards.virtual.usb.usbd import PACKET
+from harness.boards.virtual.usb.tokens import PACKET
 
 _IMPORT, _SUBMIT, _UNLINK = 0x8003, 1, 2
 _STALLED, _UNLINKED, _GONE = -32, -104, -108

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.faults.board_faults import before_transfers, ensure_bootloader
-from harness.boards.virtual.usb.usbd import PACKET
+from harness.boards.virtual.usb.tokens import PACKET
 from harness.errors import ConfigError, EmulatorError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness.boards.virtual.usb.usbd import PACKET, Handshake
+from harness.boards.virtual.usb.tokens import PACKET, Handshake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

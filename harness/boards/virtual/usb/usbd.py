@@ -9,10 +9,10 @@ endpoints, other shorts than the one from data to status, and low power aren't m
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.peripheral import ENABLE, INTEN, SHORTS, Peripheral
+from harness.boards.virtual.usb.tokens import PACKET, Handshake
 from harness.boards.virtual.usb.workarounds import Workarounds
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.nrf52840 import Page
     from harness.boards.virtual.chips.peripherals import ClockPower
 
-PACKET = 64  # the most that an endpoint other than an isochronous one moves at once
 _ENDPOINTS = 8
 _STARTEPIN, _STARTEPOUT = range(0x004, 0x024, 4), range(0x028, 0x048, 4)
 _EP0RCVOUT, _EP0STATUS, _EP0STALL = 0x04C, 0x050, 0x054
@@ -39,14 +38,6 @@ _SET_ADDRESS = bytes((0x00, 0x05))
 _ENABLE_TICKS, _DMA_TICKS, _BYTES_PER_TICK = 20, 1, 32
 # What may be touched at any time: events, interrupts, what tells that the USBD is ready, and the workaround.
 _HARMLESS = {*range(0x100, 0x164, 4), INTEN, INTEN + 4, INTEN + 8, _EVENTCAUSE, _DMA_WORKAROUND}
-
-
-class Handshake(Enum):
-    """What a device answers to a token, other than data."""
-
-    ACK = "ACK"
-    NAK = "NAK"
-    STALL = "STALL"
 
 
 class Usbd(Peripheral):
@@ -91,8 +82,6 @@ class Usbd(Peripheral):
 
     def _wrong(self, text: str) -> None:
         self.host.misuse(f"USB: {text}")
-
-    # ------------------------------------------------------------------ registers
 
     def read(self, offset: int) -> int:
         """Return a register; an event is looked at with what is due by now."""
@@ -183,8 +172,6 @@ class Usbd(Peripheral):
             self._wrong("EP0RCVOUT twice, or without a data stage from the host")
         else:
             self._takes_data = True
-
-    # ------------------------------------------------------------------ DMA
 
     def _start_in(self, endpoint: int) -> None:
         if not self.get(_EPINEN) >> endpoint & 1:
