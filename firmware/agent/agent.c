@@ -18,6 +18,11 @@
 #define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
 #define INFO_BYTES 44u /* without build id and card */
 #define RESET_STATE (1u << 31) /* in the argument of a RUN */
+#ifdef HIL_PROGRAM
+#define RECEIVES_MEANWHILE false /* what comes during an inference would interrupt it */
+#else
+#define RECEIVES_MEANWHILE true
+#endif
 #define TENSORS_TOO_LARGE (-1002) /* told instead of what the setup returned */
 
 _Static_assert(MAX_LAYERS <= MAX_BATCH, "they share ticks[]");
@@ -34,6 +39,7 @@ static const struct hil_tensor no_more;
 static int setup_status;
 static uint32_t overhead; /* ticks of an empty measurement */
 static uint32_t coarse; /* the coarse clock, before an inference */
+static uint32_t measured; /* inferences since boot */
 static uint32_t damaged_headers, damaged_payloads;
 static uint32_t ticks[MAX_BATCH];
 
@@ -63,6 +69,30 @@ __attribute__((weak)) int hil_model_reset(void)
 
 /* For engines that can't tell. */
 __attribute__((weak)) uint32_t hil_model_arena_used(void)
+{
+    return 0;
+}
+
+/* For boards of the agent's own, where nothing else runs. */
+__attribute__((weak)) bool hal_rx_ready(void)
+{
+    return true;
+}
+
+__attribute__((weak)) int hal_problem(void)
+{
+    return 0;
+}
+
+__attribute__((weak)) void hal_before_inference(void)
+{
+}
+
+__attribute__((weak)) void hal_after_inference(void)
+{
+}
+
+__attribute__((weak)) uint32_t hal_interrupts(void)
 {
     return 0;
 }
@@ -136,17 +166,22 @@ static void send_result(void)
     finish();
 }
 
-static void send_stats(uint16_t seq)
+/* `more`: whether the host knows what may follow. */
+static void send_stats(uint16_t seq, bool more)
 {
-    begin(STATS_REPLY, OK, seq, 32);
-    put_u32((uint32_t)((const char *)__stack_top - (const char *)__stack_bottom));
+    begin(STATS_REPLY, OK, seq, more ? 40 : 32);
+    put_u32(hil_stack_bytes());
     put_u32(hil_stack_used());
-    put_u32((uint32_t)((const char *)__heap_top - (const char *)__heap_bottom));
+    put_u32(hil_heap_bytes());
     put_u32(hil_heap_used());
     put_u32(damaged_headers);
     put_u32(damaged_payloads);
     put_u32(hal_rx_errors());
     put_u32(setup_status == 0 ? hil_model_arena_used() : 0u);
+    if (more) {
+        put_u32(measured);
+        put_u32(hal_interrupts());
+    }
     finish();
 }
 
@@ -176,36 +211,53 @@ void agent_refuse(enum reason reason, uint16_t seq)
     send_bare(NAK, reason, seq);
 }
 
-/* A payload being received into the waiting input. Its CRC lands on what lies behind the chunk, which may be the
- * start of another chunk; so those bytes are kept. */
-struct payload {
+/* A payload that is awaited, in the waiting input. Its CRC lands on what lies behind the chunk, which may be the start of
+ * another chunk; so those bytes are kept. */
+static struct {
     uint8_t *place;
-    uint32_t length;
+    uint32_t length; /* 0: none is awaited */
+    uint16_t seq;
+    uint8_t type;    /* of the request that it belongs to */
+    uint8_t failure; /* of the inference that ran meanwhile */
     uint8_t behind[CRC_BYTES];
-};
+} payload;
 
-static void grant(struct payload *payload, uint32_t offset, uint32_t length, uint16_t seq)
+static void grant(const struct header *request, uint32_t offset)
 {
-    payload->place = hil_input + offset;
-    payload->length = length;
-    memcpy(payload->behind, payload->place + length, CRC_BYTES);
-    hal_rx_arm(payload->place, length + CRC_BYTES);
-    send_bare(CREDIT, OK, seq);
+    payload.place = hil_input + offset;
+    payload.length = request->length;
+    payload.seq = request->seq;
+    payload.type = request->type;
+    payload.failure = OK;
+    memcpy(payload.behind, payload.place + payload.length, CRC_BYTES);
+    hal_rx_arm(payload.place, payload.length + CRC_BYTES);
+    send_bare(CREDIT, OK, request->seq);
 }
 
-/* Waits for the payload, then for a header again. True if the payload is undamaged. */
-static bool receive(struct payload *payload)
+/* Takes the payload, and answers its request. `whole`: whether all of it has come. */
+static DEEP void take_payload(bool whole)
 {
+    const uint32_t length = payload.length;
+    uint8_t *const behind = payload.place + length;
     uint32_t crc;
-    const bool whole = hal_rx_wait();
+    enum reason failure = (enum reason)payload.failure;
+    payload.length = 0;
     agent_await_header();
-    memcpy(&crc, payload->place + payload->length, CRC_BYTES);
-    memcpy(payload->place + payload->length, payload->behind, CRC_BYTES);
-    if (!whole || crc != hil_crc32(0, payload->place, payload->length)) {
+    memcpy(&crc, behind, CRC_BYTES);
+    memcpy(behind, payload.behind, CRC_BYTES);
+    if (!whole || crc != hil_crc32(0, payload.place, length)) {
         ++damaged_payloads;
-        return false;
+        failure = failure == OK ? DAMAGED_PAYLOAD : failure;
     }
-    return true;
+    if (failure != OK) {
+        send_bare(NAK, failure, payload.seq);
+    } else if (payload.type != ECHO_BACK) {
+        send_bare(ACK, OK, payload.seq);
+    } else {
+        begin(ECHO_REPLY, OK, payload.seq, length);
+        put(payload.place, length);
+        finish();
+    }
 }
 
 /* ---- requests */
@@ -215,36 +267,14 @@ static bool in_range(uint32_t offset, uint32_t length)
     return length <= MAX_CHUNK && offset <= HIL_INPUT_BYTES && length <= HIL_INPUT_BYTES - offset;
 }
 
-static DEEP void do_write(const struct header *request)
+/* WRITE, and ECHO, whose place is the beginning. */
+static DEEP void do_write(const struct header *request, uint32_t offset)
 {
-    struct payload payload;
-    if (request->length == 0 || !in_range(request->arg, request->length)) {
+    if (request->length == 0 || !in_range(offset, request->length)) {
         agent_refuse(OUT_OF_RANGE, request->seq);
-        return;
-    }
-    grant(&payload, request->arg, request->length, request->seq);
-    if (receive(&payload)) {
-        send_bare(ACK, OK, request->seq);
     } else {
-        send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
+        grant(request, offset);
     }
-}
-
-static DEEP void do_echo(const struct header *request)
-{
-    struct payload payload;
-    if (request->length == 0 || !in_range(0, request->length)) {
-        agent_refuse(OUT_OF_RANGE, request->seq);
-        return;
-    }
-    grant(&payload, 0, request->length, request->seq);
-    if (!receive(&payload)) {
-        send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
-        return;
-    }
-    begin(ECHO_REPLY, OK, request->seq, request->length);
-    put(hil_input, request->length);
-    finish();
 }
 
 /* Whether the model reads its input where it arrives. */
@@ -301,9 +331,12 @@ void agent_begin_inferences(void)
 
 enum reason agent_infer(uint32_t *spent)
 {
+    hal_before_inference();
     const uint32_t start = hal_ticks();
     const int status = hil_model_invoke();
     *spent = hil_ticks_less(hal_ticks() - start, overhead);
+    hal_after_inference();
+    ++measured;
     if (status != 0) {
         return INFERENCE_FAILED;
     }
@@ -344,7 +377,6 @@ static DEEP void do_run(const struct header *request)
 {
     const uint32_t count = request->arg & ~RESET_STATE;
     const bool reset = count != request->arg;
-    struct payload next;
     const bool streaming = request->length != 0;
 
     /* A RUN numbered 0 could not be told from one that was never executed. */
@@ -364,12 +396,15 @@ static DEEP void do_run(const struct header *request)
         return;
     }
     last_run.input_crc = inputs_crc();
-    if (streaming) {
-        grant(&next, 0, request->length, request->seq);
-    } else {
+    if (streaming && RECEIVES_MEANWHILE) {
+        grant(request, 0);
+    } else if (!streaming) {
         agent_await_header();
     }
     const enum reason failure = infer(count, reset);
+    if (streaming && !RECEIVES_MEANWHILE) {
+        grant(request, 0);
+    }
     if (failure == OK) {
         last_run.seq = request->seq;
         last_run.count = count;
@@ -377,22 +412,17 @@ static DEEP void do_run(const struct header *request)
     } else if (!streaming) {
         send_bare(NAK, failure, request->seq);
     }
-    if (streaming) {
-        const bool intact = receive(&next);
-        if (failure != OK) {
-            send_bare(NAK, failure, request->seq);
-        } else if (intact) {
-            send_bare(ACK, OK, request->seq);
-        } else {
-            send_bare(NAK, DAMAGED_PAYLOAD, request->seq);
-        }
-    }
+    payload.failure = (uint8_t)failure; /* told once the next input is here */
 }
 
 static enum reason measure_layers(struct hil_layers *layers)
 {
     agent_begin_inferences();
-    switch (hil_layers_measure(ticks, MAX_LAYERS, overhead, layers)) {
+    hal_before_inference();
+    const int status = hil_layers_measure(ticks, MAX_LAYERS, overhead, layers);
+    hal_after_inference();
+    ++measured;
+    switch (status) {
     case 0:
         return may_have_wrapped() ? COUNTER_WRAPPED : OK;
     case HIL_NO_LAYERS:
@@ -450,66 +480,78 @@ static void take_stream(bool whole)
     }
 }
 
-static void serve(void)
+/* Answers what has come; false if nothing has. Inlined: what main() needs of the stack counts as the model's, too. */
+static inline __attribute__((always_inline)) bool serve(void)
 {
     struct header request;
+    if (!hal_rx_ready()) {
+        return false;
+    }
     const bool whole = hal_rx_wait();
     if (stream_awaits()) {
         take_stream(whole);
-        return;
+        return true;
+    }
+    if (payload.length != 0) {
+        take_payload(whole);
+        return true;
     }
     if (!whole) {
         agent_await_header();
-        return;
+        return true;
     }
     request = incoming.header;
     if (!header_intact(&request)) {
         agent_refuse(DAMAGED_HEADER, 0);
-        return;
+        return true;
     }
     if (setup_status != 0 && (request.type == RUN || request.type == PROFILE || request.type == STREAM)) {
         agent_refuse(INFERENCE_FAILED, request.seq); /* there may be no tensors to copy an input to */
-        return;
+        return true;
     }
     switch ((enum request)request.type) {
     case WRITE:
-        do_write(&request);
-        return;
+        do_write(&request, request.arg);
+        return true;
     case RUN:
         do_run(&request);
-        return;
+        return true;
     case ECHO_BACK:
-        do_echo(&request);
-        return;
+        do_write(&request, 0);
+        return true;
     case PROFILE:
         do_profile(&request);
-        return;
+        return true;
     case STREAM:
         stream_open(&request);
-        return;
+        return true;
     case AGAIN:
         stream_again(request.seq);
-        return;
+        return true;
     case HELLO:
         agent_await_header();
         send_info(request.seq, request.arg == 1);
-        return;
+        return true;
     case PING:
         agent_await_header();
         send_bare(ACK, OK, request.seq);
-        return;
+        return true;
     case STATS:
         agent_await_header();
-        send_stats(request.seq);
-        return;
+        send_stats(request.seq, request.arg == 1);
+        return true;
     }
     agent_refuse(UNKNOWN_TYPE, request.seq);
+    return true;
 }
 
-static DEEP void boot(void)
+DEEP void hil_agent_init(void)
 {
     hal_init();
-    setup_status = hil_model_setup(&model);
+    setup_status = hal_problem();
+    if (setup_status == 0) {
+        setup_status = hil_model_setup(&model);
+    }
     if (setup_status == 0) {
         setup_status = hil_model_reset();
     }
@@ -539,10 +581,17 @@ static DEEP void boot(void)
     send_info(0, false);
 }
 
+bool hil_agent_poll(void)
+{
+    return serve();
+}
+
+#ifndef HIL_PROGRAM /* somebody else's, which has a main() of its own */
 int main(void)
 {
-    boot();
+    hil_agent_init();
     for (;;) {
         serve();
     }
 }
+#endif

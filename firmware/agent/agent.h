@@ -7,6 +7,15 @@
 
 #include "frame.h"
 
+/* The agent is a task: main() calls these, its own or that of somebody else's program (program/hil_program.h). */
+
+/* Sets up board and model, and tells the host what runs. Once. */
+void hil_agent_init(void);
+
+/* Answers what has come, and measures if that is asked; false if nothing has come. It never waits for the host where
+ * hal_rx_ready() tells the truth. */
+bool hil_agent_poll(void);
+
 /* Buffers that DMA touches lie in RAM blocks of their own (section .dma), so that a transfer doesn't compete
  * with the inference for a memory port and disturb the cycle count. */
 #define DMA __attribute__((section(".dma"), aligned(4)))

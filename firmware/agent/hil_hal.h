@@ -1,7 +1,8 @@
-/* What a board provides to the agent. One file implements it for a family of chips (hal.c under firmware/boards).
+/* What a board provides to the agent. One file implements it for a family of chips (hal.c under firmware/boards), and
+ * program/hil_program.c for the agent inside of somebody else's program.
  *
- * There are no interrupts: the board waits in hal_wait() with interrupts masked, and receives by DMA of
- * exactly the armed length. */
+ * On a board of the agent's own there are no interrupts: it waits in hal_rx_wait() with interrupts masked, and receives by
+ * DMA of exactly the armed length. */
 #ifndef HIL_HAL_H
 #define HIL_HAL_H
 
@@ -18,6 +19,9 @@ void hal_rx_arm(void *buffer, uint32_t bytes);
 /* Sleeps until the armed reception is complete. False if it never will be, because the host has begun to speak over
  * another line of the board: then a header has to be armed, which may be here already. */
 bool hal_rx_wait(void);
+
+/* Whether hal_rx_wait() would return at once. The agent's own definition says so always: its own boards may sleep. */
+bool hal_rx_ready(void);
 
 /* Called between inferences and between layers, never in what is timed: the time for what can't wait for a request,
  * like the requests of a USB host. */
@@ -46,6 +50,18 @@ uint32_t hal_reset_reason(void);
 
 /* Receive errors (overrun, framing) since boot. */
 uint32_t hal_rx_errors(void);
+
+/* Around what is timed, outside of it. The agent's own definitions do nothing. */
+void hal_before_inference(void);
+void hal_after_inference(void);
+
+/* Interrupts that were taken between these two since boot; HAL_NOT_COUNTED if nobody counts them. The agent's own
+ * definition is 0: on its own boards they are masked. */
+#define HAL_NOT_COUNTED 0xFFFFFFFFu
+uint32_t hal_interrupts(void);
+
+/* 0, or what keeps the agent from measuring here: INFO tells it instead of what the setup would have returned. */
+int hal_problem(void);
 
 /* The pin that tells a power monitor when inferences run. */
 void hal_sync_pin(bool high);

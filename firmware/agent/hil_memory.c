@@ -13,6 +13,16 @@ __attribute__((noinline)) void hil_memory_paint(void)
     }
 }
 
+uint32_t hil_stack_bytes(void)
+{
+    return (uint32_t)((const char *)__stack_top - (const char *)__stack_bottom);
+}
+
+uint32_t hil_heap_bytes(void)
+{
+    return (uint32_t)((const char *)__heap_top - (const char *)__heap_bottom);
+}
+
 uint32_t hil_stack_used(void)
 {
     const uint32_t *p = __stack_bottom;

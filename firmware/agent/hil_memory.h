@@ -13,6 +13,10 @@ extern uint32_t __stack_bottom[], __stack_top[], __heap_bottom[], __heap_top[];
 /* Paints the heap, and the stack below the caller's frame. Called by the reset handler, before main(). */
 void hil_memory_paint(void);
 
+/* Sizes of the regions; 0: there is none, or nobody knows. */
+uint32_t hil_stack_bytes(void);
+uint32_t hil_heap_bytes(void);
+
 /* Bytes from the lowest word that was ever written to the top of the stack. */
 uint32_t hil_stack_used(void);
 

@@ -196,7 +196,9 @@ class Witness:
         return struct.pack("<I", zlib.crc32(self.waiting))
 
     def stats(self, asked: Asked) -> list[Frame]:
-        return [asked.answered(Reply.STATS, struct.pack("<8I", 16, 4, 0, 0, self.damaged_headers, self.damaged, 0, 0))]
+        known = struct.pack("<8I", 16, 4, 0, 0, self.damaged_headers, self.damaged, 0, 0)
+        more = struct.pack("<2I", self.inferences, 0) if asked.arg == 1 else b""
+        return [asked.answered(Reply.STATS, known + more)]
 
     def take(self, asked: Asked, offset: int, then: Frame) -> list[Frame]:
         if not 1 <= asked.length <= INPUT or offset + asked.length > INPUT:
@@ -311,9 +313,10 @@ def conversation(draw: random.Random, requests: int, *, stateful: bool) -> tuple
 
 @pytest.mark.parametrize(("streams", "requests"), [(10, 150), pytest.param(120, 500, marks=pytest.mark.slow)])
 def test_random_conversations_are_answered_as_the_protocol_says(agent, streams, requests):
+    """Of some, the agent is a task of a program: it must not wait, or say that nothing has come when something has."""
     for seed in range(streams):
         data, answers = conversation(random.Random(seed), requests, stateful=bool(seed % 2))
-        got = agent(data, stateful=seed % 2)
+        got = agent(data, stateful=seed % 2, polled=seed % 4)
         assert got[0].type == Reply.INFO
         for number, (found, wanted) in enumerate(zip(got[1:], answers, strict=True)):
             assert found == wanted, f"seed {seed}, frame {number}"
