@@ -16,6 +16,7 @@ _FOLDERS = (
     "firmware/agent",
     "firmware/boards",
     "firmware/engine",
+    "firmware/program",
     "firmware/support",
 )
 

@@ -8,7 +8,7 @@ from harness.column import Column
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions.
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
@@ -126,6 +126,13 @@ CASES: Final[tuple[Column, ...]] = (
     ),
     Column("estimated_cycles_reason", "string", "", "why there is no estimate on a virtual board"),
     Column("cycle_model", "string", "", "model and version that the estimate is made with"),
+    Column(
+        "interrupts_per_inference",
+        "Float64",
+        "",
+        "interrupts and task switches while an inference was timed, mean since boot; 0 where the agent masks them",
+    ),
+    Column("interrupts_reason", "string", "", "why they are not known"),
     Column("flash_bytes", "Int64", "bytes", "what the image occupies in flash"),
     Column(
         "flash_compressed_bytes",

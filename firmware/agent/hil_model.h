@@ -1,6 +1,6 @@
 /* What an inference engine provides so that the agent can benchmark it: two functions, and more if it can.
  *
- * The agent owns main(), the link and the clock; the engine owns the tensors. Nothing here may allocate
+ * The agent owns the link and the clock, and main() unless it is a task of another program; the engine owns the tensors. Nothing here may allocate
  * memory dynamically or enable interrupts. */
 #ifndef HIL_MODEL_H
 #define HIL_MODEL_H

@@ -10,7 +10,7 @@ from harness.errors import ConfigError
 FOLDERS = ("suites", "firmware/prebuilt")
 
 #: What `hil build` compiles, likewise in a wheel, but not copied into a lab.
-SOURCE_FOLDERS = ("firmware/agent", "firmware/boards", "firmware/engine", "firmware/support")
+SOURCE_FOLDERS = ("firmware/agent", "firmware/boards", "firmware/engine", "firmware/program", "firmware/support")
 
 
 def starter_root() -> Path:

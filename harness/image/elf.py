@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.config import BoardKind
 
 _REQUIRED_SYMBOLS = ("__stack_bottom", "__stack_top", "__paint_pattern")
+_VECTOR_SECTIONS = (".vectors", ".isr_vector")  # ours, and what most others call theirs
+_PROGRAM = "hil_program_begin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,13 @@ class Image:
         return len(zlib.compress(b"".join(segment.data for segment in self.segments), 9))
 
     @property
+    def in_program(self) -> bool:
+        """Whether the agent is a task of somebody else's program: of its stack and heap the image says nothing."""
+        return _PROGRAM in self.symbols
+
+    @property
     def stack(self) -> tuple[int, int]:
-        """Lowest address of the stack region, and the first one above it."""
+        """Lowest address of the stack region, and the first one above it; not of images `in_program`."""
         return self.symbols["__stack_bottom"], self.symbols["__stack_top"]
 
     @property
@@ -146,17 +153,19 @@ def check_image(image: Image, kind: BoardKind) -> None:
                 f"0x{start:X} to 0x{end:X} ({kind.flash.size} bytes) for applications"
             )
     ram_end = kind.ram.start + kind.ram.size
+    if image.ram_static_bytes + image.ram_arena_bytes > kind.ram.size:
+        raise ImageError(
+            f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
+            f"but {kind.title} has {kind.ram.size} bytes of RAM"
+        )
+    if image.in_program:
+        return
     bottom, top = image.stack
     heap_bottom, heap_top = image.heap
     if heap_bottom and not kind.ram.start <= heap_bottom <= heap_top <= ram_end:
         raise ImageError(
             f"{image.path}: its heap lies at 0x{heap_bottom:X} to 0x{heap_top:X}, outside the RAM of {kind.title} "
             f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
-        )
-    if image.ram_static_bytes + image.ram_arena_bytes > kind.ram.size:
-        raise ImageError(
-            f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
-            f"but {kind.title} has {kind.ram.size} bytes of RAM"
         )
     odd = [f"0x{address:X}" for address in (bottom, top, heap_bottom, heap_top) if address % 4]
     if odd:
@@ -186,7 +195,7 @@ def _parse(path: Path, content: bytes) -> Image:
     _check_info(path, len(card_bytes), len(bytes.fromhex(build_id)))
     segments = _segments(path, elf, len(content))
     symbols, functions = _symbols(elf)
-    for name in _REQUIRED_SYMBOLS:
+    for name in () if _PROGRAM in symbols else _REQUIRED_SYMBOLS:
         if name not in symbols:
             raise ImageError(f"{path}: no symbol {name}; link with the linker script of the board, and don't strip it")
     arena, static = _ram(elf)
@@ -261,9 +270,9 @@ def _layers(path: Path, elf: ELFFile) -> tuple[LayerSpec, ...] | None:
 
 
 def _vectors(path: Path, elf: ELFFile, segments: tuple[Segment, ...]) -> int:
-    section = elf.get_section_by_name(".vectors")
+    section = next(filter(None, map(elf.get_section_by_name, _VECTOR_SECTIONS)), None)
     if section is None:
-        raise ImageError(f"{path}: no vector table (section .vectors)")
+        raise ImageError(f"{path}: no vector table (section {' or '.join(_VECTOR_SECTIONS)})")
     address = int(section["sh_addr"])
     if not any(segment.address <= address and address + 8 <= segment.end for segment in segments):
         raise ImageError(f"{path}: its vector table at 0x{address:X} lies in no segment that is programmed")

@@ -220,7 +220,7 @@ class Link:
 
     def stats(self) -> DeviceStats:
         """Ask for the agent's own memory and link figures."""
-        return parse_stats(self._runs.transact(Request.STATS, Reply.STATS).payload)
+        return parse_stats(self._runs.transact(Request.STATS, Reply.STATS, arg=1).payload)
 
     def echo(self, data: bytes) -> bytes:
         """Send bytes there and back, at most the announced chunk. Overwrites the waiting input."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ImageError, LinkError, MeasurementError
@@ -29,6 +29,7 @@ RESET_STATE = 2**31
 _HAL = "its agent or its board's hal.c is wrong, or the image is damaged: build it again"
 _NAME_BYTES = 32
 _STATS = struct.Struct("<8I")
+_INTERRUPTS = struct.Struct("<2I")
 _RESULT = struct.Struct("<II")
 
 
@@ -111,7 +112,9 @@ class LayerTicks:
 class DeviceStats:
     """Memory and link figures that the agent keeps, bytes and counts since boot.
 
-    `arena_used_bytes` is 0 where the engine can't tell, and in images from before it was asked.
+    `arena_used_bytes` is 0 where the engine can't tell, and in images from before it was asked. `interrupts` are those
+    that were taken while `inferences` were timed; None if nobody has counted them. Older agents tell neither, and mask
+    interrupts for ever.
     """
 
     stack_bytes: int
@@ -122,6 +125,8 @@ class DeviceStats:
     damaged_payloads: int
     receive_errors: int
     arena_used_bytes: int = 0
+    inferences: int = 0
+    interrupts: int | None = 0
 
 
 def parse_info(payload: bytes, nonce: int) -> Info:
@@ -283,6 +288,9 @@ def parse_stats(payload: bytes) -> DeviceStats:
     Raises:
         LinkError: wrong length.
     """
-    if len(payload) not in (_STATS.size - 4, _STATS.size):  # older agents know nothing of the arena
-        raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size}")
-    return DeviceStats(*_STATS.unpack(payload.ljust(_STATS.size, b"\0")))
+    known, more = payload[: _STATS.size], payload[_STATS.size :]
+    if len(known) not in (_STATS.size - 4, _STATS.size) or len(more) not in (0, _INTERRUPTS.size):
+        raise LinkError(f"STATS of {len(payload)} bytes, expected {_STATS.size} or {_STATS.size + _INTERRUPTS.size}")
+    inferences, interrupts = _INTERRUPTS.unpack(more) if more else (0, 0)
+    stats = DeviceStats(*_STATS.unpack(known.ljust(_STATS.size, b"\0")))
+    return replace(stats, inferences=inferences, interrupts=None if interrupts == _ALL_ONES else interrupts)

@@ -11,8 +11,18 @@ from harness.link.messages import RESET_STATE
 if TYPE_CHECKING:
     from harness.link.frame import Frame
 
-#: What the agent says instead of what the setup returned (firmware/agent/agent.c).
-_TENSORS_TOO_LARGE = -1002
+#: What the agent says instead of what the setup returned (firmware/agent/agent.c, firmware/program/hil_program.h).
+_PROBLEMS = {
+    -1002: "the engine's setup gave larger tensors than its card.json (or model_config.h) says; correct one of them "
+    "and build the image again",
+    -1003: "the program that the agent runs in is on a core whose cycle counter (DWT CYCCNT) is missing or doesn't run",
+    -1004: "the program's `milliseconds` and the cycle counter at `counter_hz` differ by more than 5 %, or one of them "
+    "stands still; correct them, and call hil_program_begin() where the clock runs",
+    -1005: "the program's `hold` masks interrupts, and then its `milliseconds` stand still; take a clock that "
+    "needs none",
+    -1006: "hil_program_begin() doesn't run on the stack that the program names, or that isn't whole words; name the "
+    "stack of the task that calls it, or none",
+}
 
 
 def refusal(board: str, frame: Frame | None, kind: Request, arg: int, length: int) -> LinkError | None:
@@ -51,11 +61,8 @@ def check_setup(board: str, frame: Frame) -> None:
     if frame.status != Reason.SETUP_FAILED:
         return
     status = int.from_bytes(frame.payload[-4:], "little", signed=True)
-    if status == _TENSORS_TOO_LARGE:
-        raise MeasurementError(
-            f"{board}: the engine's setup gave larger tensors than its card.json (or model_config.h) says; correct one "
-            "of them and build the image again"
-        )
+    if status in _PROBLEMS:
+        raise MeasurementError(f"{board}: {_PROBLEMS[status]}")
     raise MeasurementError(
         f"{board}: the engine's setup failed with {status}; look in its hil_model_setup() (or hil_model_reset(), which "
         "runs after it) what that number means"

@@ -13,20 +13,27 @@ if TYPE_CHECKING:
     from harness.boards.base import Board
     from harness.image.elf import Image
     from harness.link.client import Link
+    from harness.link.messages import DeviceStats
 
 
 @dataclass(frozen=True, slots=True)
 class PeakRam:
-    """What a model needed of RAM, bytes: of the arena that part which was used, where the engine can tell."""
+    """What a model needed of RAM, bytes: of the arena that part which was used, where the engine can tell.
+
+    What isn't known is None, and `reason` says why.
+    """
 
     static_bytes: int
     arena_bytes: int
-    stack_bytes: int
-    heap_bytes: int
+    stack_bytes: int | None
+    heap_bytes: int | None
+    reason: str | None = None
 
     @property
-    def total_bytes(self) -> int:
-        """Sum of the four parts."""
+    def total_bytes(self) -> int | None:
+        """Sum of the four parts; None if one of them isn't known."""
+        if self.stack_bytes is None or self.heap_bytes is None:
+            return None
         return self.static_bytes + self.arena_bytes + self.stack_bytes + self.heap_bytes
 
 
@@ -53,9 +60,11 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
             agent reports more than there is.
         BoardError: the memory can't be read.
     """
+    stats = None if link is None else link.stats()
+    if image.in_program:
+        return _in_program(board, image, stats)
     bottom, top = image.stack
     heap_bottom, heap_top = image.heap
-    stats = None if link is None else link.stats()
     if not board.reads_memory and stats is not None:
         if (stats.stack_bytes, stats.heap_bytes) != (top - bottom, heap_top - heap_bottom):
             raise MeasurementError(
@@ -78,10 +87,30 @@ def measure_peak_ram(board: Board, image: Image, link: Link | None = None) -> Pe
             f"{board.name}: the agent reports {heap} bytes used of a heap of {heap_top - heap_bottom}; "
             "build the image again"
         )
+    return PeakRam(image.ram_static_bytes, _arena(board, image, stats), stack, heap)
+
+
+def _in_program(board: Board, image: Image, stats: DeviceStats | None) -> PeakRam:
+    """Return what is known where the agent is a task of another program: the stack only if the agent was told it."""
+    why = "the agent runs in another program: its heap and variables are not the model's alone"
+    stack: int | None = None
+    if stats is None or stats.stack_bytes == 0:
+        why += ", and it wasn't told its stack, or was called on another one"
+    elif not 0 < stats.stack_used_bytes < stats.stack_bytes:
+        raise MeasurementError(
+            f"{board.name}: the stack of {stats.stack_bytes} bytes that the agent of {image.path.name} runs on has "
+            "overflowed, or nearly so; its depth is unknown. Give that task a larger one"
+        )
+    else:
+        stack = stats.stack_used_bytes
+    return PeakRam(image.ram_static_bytes, _arena(board, image, stats), stack, None, why)
+
+
+def _arena(board: Board, image: Image, stats: DeviceStats | None) -> int:
     arena = 0 if stats is None else stats.arena_used_bytes
     if arena > image.ram_arena_bytes:
         raise MeasurementError(
             f"{board.name}: hil_model_arena_used() says {arena} bytes, but the section .arena has "
             f"{image.ram_arena_bytes}; put the engine's arena into it, and count only that"
         )
-    return PeakRam(image.ram_static_bytes, arena or image.ram_arena_bytes, stack, heap)
+    return arena or image.ram_arena_bytes

@@ -66,11 +66,16 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
         flash: how flash is read, for the estimate of cycles; None for what is known of the board's chip.
 
     Raises:
-        ConfigError: the board can't count by address.
+        ConfigError: the board can't count by address, or the image does more than an agent does.
         HilError: the image can't be flashed or started.
     """
     if not isinstance(board, OnTwin):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
+    if image.in_program:
+        raise ConfigError(
+            f"{image.path}: the agent runs in another program, whose functions would be counted, too; see the layers "
+            "without --functions, or build the model alone with `hil build`"
+        )
     estimator = CycleEstimator(board, flash or flash_of(board))
     estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))

@@ -85,7 +85,9 @@ def profile_image(board: Board, image: Image, data: bytes, flash: FlashTiming | 
     Raises:
         HilError: as `start_image` and `profile_layers`.
     """
-    estimator = estimator_of(board, flash)
+    estimator = None if image.in_program else estimator_of(board, flash)  # it knows nothing of interrupts
+    if image.in_program:
+        board.notes.append("the agent runs in another program, whose interrupts and tasks are in the counts")
     if estimator is not None:
         estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))

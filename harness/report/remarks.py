@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.measure.duty import duty_sentence
 from harness.measure.input_columns import input_warnings
+from harness.measure.interrupts import interrupt_warning
 from harness.metrics.shares import binomial_tail
 from harness.report.metrics import leading, scored_by
 from harness.report.scores import by_chance, chance_level
@@ -52,6 +53,7 @@ def remarks(rows: Sequence[CaseRow]) -> list[Caveat]:
         *_guessing(complete),
         *_chosen(complete),
         *_duty(complete),
+        *_interrupted(complete),
     ]
     return sorted(found, key=lambda remark: remark.tone != "warning")
 
@@ -116,6 +118,12 @@ def _duty(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
     if any("has state" in str(row.get("inputs_note")) for row in rows):
         text = 'The state of the models is reset before each input. A suite with "sequence:" runs them step by step.'
         yield Caveat("State", text, "note")
+
+
+def _interrupted(rows: Sequence[CaseRow]) -> Iterable[Caveat]:
+    for row in rows:
+        if (sentence := interrupt_warning(row)) is not None:
+            yield Caveat("Interrupts", f"{row['variant']}: {sentence}.", "warning")
 
 
 def guessing(rows: Sequence[CaseRow]) -> list[CaseRow]:

@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import ImageError, MeasurementError
 from harness.measure.duty import duty_columns
 from harness.measure.estimated_cycles import CycleEstimator, Estimates, estimator_of
+from harness.measure.interrupts import interrupt_columns, without_interrupts
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import load_reference
@@ -134,7 +135,7 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
     if board.backend == "hardware":  # emulators repeat to the instruction
         _record_repeats(case, link, record)
     scored = case.scoring.columns(np.stack(answers))
-    ram = measure_peak_ram(board, case.image, link)
+    ram, interrupts = measure_peak_ram(board, case.image, link), interrupt_columns(link.stats())
     _record_layers(case, link, record, zlib.crc32(first.output))
     counted = summarize(ticks)
     energy: dict[str, Any] = {}
@@ -148,8 +149,10 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         "ram_stack_bytes": ram.stack_bytes,
         "ram_heap_bytes": ram.heap_bytes,
         "ram_peak_bytes": ram.total_bytes,
+        "ram_reason": ram.reason,
+        **interrupts,
         **counter_columns(counted, board.counter, info.counter_hz),
-        **estimated,
+        **without_interrupts(estimated, interrupts),
         **energy,
         **duty_columns(case.suite.every, case.suite.battery, ticks, board.counter, info.counter_hz, energy),
     }
