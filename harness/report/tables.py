@@ -267,7 +267,9 @@ def _device(row: dict[str, Any]) -> Cell:
 
 def _cell(show: _Show, row: dict[str, Any], name: str, *, interval: bool = False) -> Cell:
     value = row[f"{name}_low" if interval else name]
-    return Cell(show(row, name), float(value)) if known(value) else Cell(NONE)
+    if not known(value):
+        return Cell(NONE)
+    return Cell(show(row, name), None if isinstance(value, str) else float(value))
 
 
 def _share(row: dict[str, Any], name: str) -> str:
