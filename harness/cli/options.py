@@ -46,6 +46,15 @@ READ_RESULTS = click.option(
 )
 
 
+#: For what shows estimated cycles.
+SHOW_ESTIMATED_TIME = click.option(
+    "--show-estimated-time",
+    "estimated_time",
+    is_flag=True,
+    help="Show estimated cycles as milliseconds, too, with their range if it is known; no latency (docs/cycles.md).",
+)
+
+
 def wishes(command: Callable[..., None]) -> Callable[..., None]:
     """Add what a user may ask of the variant to ship to a command, which gets it as `wish`."""
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import AS_JSON, BACKEND, DEVICE, FILE, IMAGE, LAB, load_lab, single_device, waits
+from harness.cli.options import (
+    AS_JSON,
+    BACKEND,
+    DEVICE,
+    FILE,
+    IMAGE,
+    LAB,
+    SHOW_ESTIMATED_TIME,
+    load_lab,
+    single_device,
+    waits,
+)
 from harness.cli.tables import console, print_table
 
 if TYPE_CHECKING:
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
+    from harness.report.estimates import EstimatedTime
 
 _BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
 _OTHER_COLUMNS = 101
@@ -46,6 +58,7 @@ _SMALL = 0.001  # of an estimate
     metavar="FILE",
     help="Estimate cycles with the flash that this YAML file describes (docs/cycles.md).",
 )
+@SHOW_ESTIMATED_TIME
 @AS_JSON
 @LAB
 @waits
@@ -59,6 +72,7 @@ def profile(
     file: Path | None,
     functions: bool,
     flash_file: Path | None,
+    estimated_time: bool,
     as_json: bool,
     lab: str | None,
     patience: Patience,
@@ -82,6 +96,7 @@ def profile(
     loaded = load_image(image, chosen.kind)
     given = _choose_input(loaded, suite, sample or 0, file)
     flash = None if flash_file is None else load_flash_timing(flash_file)
+    clock_hz = chosen.kind.clock_hz if estimated_time else None
     where: Backend = "virtual"  # no other counts by function
     if not functions or backend != "auto":
         where, why = choose_backend(chosen, backend)
@@ -92,6 +107,8 @@ def profile(
         notes = list(board.notes)
     if as_json:
         content = _functions_content(found) if isinstance(found, FunctionProfile) else layers_content(found)
+        if clock_hz is not None:
+            content["estimated_time"] = _time_content(found, clock_hz)
         heading = {
             "image": str(image),
             "image_sha256": loaded.sha256,
@@ -114,6 +131,42 @@ def profile(
         _print_estimates("function", rows, found.validity)
     else:
         print_profile(found, title)
+    if clock_hz is not None:
+        _print_time(found, clock_hz)
+
+
+def _time_of(profile: Profile | FunctionProfile, clock_hz: int) -> EstimatedTime | None:
+    """Return the time of all that a profile estimates; None if it estimates nothing."""
+    from harness.profile.functions import FunctionProfile
+    from harness.report.estimates import estimated_time
+
+    if isinstance(profile, FunctionProfile):
+        estimates = [row.estimate for row in profile.functions]
+    else:
+        estimates = list(profile.estimates or ())
+    error = None if profile.validity is None else profile.validity.error
+    return estimated_time(sum(estimate.cycles for estimate in estimates), clock_hz, error)
+
+
+def _print_time(profile: Profile | FunctionProfile, clock_hz: int) -> None:
+    from harness.report.estimates import shown_ms
+
+    time = _time_of(profile, clock_hz)
+    if time is None:
+        click.echo("No estimated time: there is no estimate of cycles here.")
+    else:
+        unit = " ms" if time.range_ms else ""
+        click.echo(
+            f"ESTIMATED time in all at {clock_hz / 1e6:g} MHz: {shown_ms(time.ms)} ms, range {time.range}{unit}. "
+            "It is no latency, and nothing was timed."
+        )
+
+
+def _time_content(profile: Profile | FunctionProfile, clock_hz: int) -> dict[str, Any] | None:
+    time = _time_of(profile, clock_hz)
+    return (
+        None if time is None else {"ms": time.ms, "range_ms": time.range_ms, "error": time.error, "clock_hz": clock_hz}
+    )
 
 
 def print_profile(profile: Profile, title: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FILE, READ_RESULTS, locate, wishes
+from harness.cli.options import FILE, READ_RESULTS, SHOW_ESTIMATED_TIME, locate, wishes
 from harness.errors import StoreError
 from harness.text.terminal import echo_data
 
@@ -25,10 +25,18 @@ if TYPE_CHECKING:
 @click.option("--html", type=FILE, metavar="DIR|FILE", help="The page; index.html in a folder.")
 @click.option("--markdown", type=FILE, metavar="FILE|-", help="A summary for a job's page.")
 @click.option("--baseline", metavar="NAME", help="Hold the newest run against this, as `hil compare --baseline` does.")
+@SHOW_ESTIMATED_TIME
 @READ_RESULTS
 @wishes
 def report(
-    runs: tuple[str, ...], html: Path | None, markdown: Path | None, baseline: str | None, results_dir: Path, wish: Wish
+    runs: tuple[str, ...],
+    html: Path | None,
+    markdown: Path | None,
+    baseline: str | None,
+    results_dir: Path,
+    wish: Wish,
+    *,
+    estimated_time: bool,
 ) -> None:
     """Make a page of what RUN (default: latest) says: which variant to ship, why, and how sure that is.
 
@@ -46,7 +54,7 @@ def report(
     if results.cases.empty:
         raise StoreError("there is nothing to report: no case was recorded in these runs")
     results, comparison = _against(results, baseline, results_dir)
-    page = compose(results, baseline=comparison, left_out=left_out, wish=wish)
+    page = compose(results, baseline=comparison, left_out=left_out, wish=wish, estimated_time=estimated_time)
     if html is None and markdown is None:
         html = _newest(results) / "report.html"
     if html is not None:

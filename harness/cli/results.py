@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FILE, LAB, READ_RESULTS, load_lab, locate
+from harness.cli.options import FILE, LAB, READ_RESULTS, SHOW_ESTIMATED_TIME, load_lab, locate
 from harness.cli.tables import print_table, styled_width
 from harness.errors import ConfigError, ReservationError, StoreError
 from harness.files.replacing import replacing
@@ -43,8 +43,9 @@ def results(ctx: click.Context, results_dir: Path) -> None:
 
 @results.command()
 @click.argument("run", default="latest")
+@SHOW_ESTIMATED_TIME
 @click.pass_obj
-def show(results_dir: Path, run: str) -> None:
+def show(results_dir: Path, run: str, *, estimated_time: bool) -> None:
     """Show the tables of RUN (default: latest)."""
     from harness.report.summary import render
     from harness.store import find_run, load_results
@@ -63,7 +64,7 @@ def show(results_dir: Path, run: str) -> None:
         click.echo("The run has no cases.")
         return
     width, color = styled_width(plain=100)
-    echo_styled(render(rows, width=width, color=color))
+    echo_styled(render(rows, width=width, color=color, estimated_time=estimated_time))
     for row in rows:
         if row["verdict"] == "unchecked":
             click.echo(f"{row['variant']} on {row['device']}: {row['verdict_reason']}")

@@ -268,7 +268,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if state.found:
         from harness.pytest_plugin.summary import write_summary
 
-        write_summary(terminalreporter, state.found, state.published, state.judge, state.picked)
+        asked = value_of(config, "--show-estimated-time")
+        write_summary(terminalreporter, state.found, state.published, state.judge, state.picked, estimated_time=asked)
         if state.stopped.is_set():
             write("The run was interrupted. The boards are released; what had finished is in the results.")
 

@@ -100,6 +100,10 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "metavar": "BOUNDS",
         "help": 'what the variant to ship has to keep to, like "ram<=32k,latency<=5ms,accuracy>=0.9"',
     },
+    "--show-estimated-time": {
+        "action": "store_true",
+        "help": "show estimated cycles as milliseconds, too, and their range if it is known (docs/cycles.md)",
+    },
     "--power": {
         "choices": ("auto", "off", "required"),
         "default": "auto",

@@ -31,6 +31,8 @@ def write_summary(
     published: Iterable[Published],
     judge: Judge | None,
     picked: Iterable[str],
+    *,
+    estimated_time: bool,
 ) -> None:
     """Print the tables of cases, where the results are, how they compare with the baseline, and what to ship.
 
@@ -40,6 +42,7 @@ def write_summary(
         published: what came of copying the runs into the farm's store.
         judge: has held the run against its baseline, if that was asked for.
         picked: lines on which variants to ship.
+        estimated_time: whether estimated cycles are shown as time, too.
     """
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
 
@@ -47,7 +50,8 @@ def write_summary(
         reporter.write_line(fit(text, encoding_of(writer._file)))  # noqa: SLF001 (as above)
 
     reporter.write_sep("=", "benchmark")
-    write(render([entry["row"] for entry in found], width=writer.fullwidth, color=writer.hasmarkup))
+    rows = [entry["row"] for entry in found]
+    write(render(rows, width=writer.fullwidth, color=writer.hasmarkup, estimated_time=estimated_time))
     lines = [f"Not checked for {entry['name']}: {sentence}" for entry in found for sentence in entry["unchecked"]]
     counters = dict.fromkeys(entry["counter"] for entry in found if entry["counter"])
     lines += [f"Instructions were counted by the {counter}." for counter in counters]

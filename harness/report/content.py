@@ -100,11 +100,13 @@ def compose(
     baseline: Comparison | None = None,
     left_out: Sequence[str] = (),
     wish: Wish | None = None,
+    estimated_time: bool = False,
 ) -> Page:
     """Return what a report of some runs says.
 
     Of several runs the newest of each suite and setup is shown, the others as its history. `left_out` are runs that
-    could not be read, in words; `wish` is what the user asks of the variant to ship.
+    could not be read, in words; `wish` is what the user asks of the variant to ship; with `estimated_time` estimated
+    cycles stand there as time, too.
 
     Raises:
         ConfigError: the wish can't be meant of these results.
@@ -119,7 +121,7 @@ def compose(
     for at, (group, title) in enumerate(zip(groups, _titles(groups), strict=True)):
         anchor = f"g{at}"
         compared = _of_group(held[group.run.name], group, _disagreements(results, group))
-        table = variants(group, images)
+        table = variants(group, images, estimated_time=estimated_time)
         drawn, unchanged = history_charts(group, series, anchor)
         against = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
         picked = pick(results, group, wish, policy, spreads)
@@ -132,7 +134,7 @@ def compose(
             place=_place(group),
             setting=_setting(group),
             pick=picked,
-            choice=choice(group, picked),
+            choice=choice(group, picked, estimated_time=estimated_time),
             caveats=tuple(caveats(group, compared)),
             table=table,
             verdicts=verdicts(compared.rows, group.counter),

@@ -1,7 +1,9 @@
-"""What two estimates of cycles say beside each other. They are never held against those of another chip."""
+"""What estimates of cycles say: beside each other, never of two chips, and as time where somebody asks for it."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -14,6 +16,61 @@ CLOSE: Final = 0.05
 _FLOAT_RANGE: Final = (0.8, 1.25)
 
 _ALIKE: Final = ("board", "backend", "engine", "cycle_model")
+#: How `estimated_cycles_error` begins where the error is known, in percent of what boards measured.
+_ERROR: Final = re.compile(r"([+-]\d+) to ([+-]\d+) %")
+
+
+@dataclass(frozen=True)
+class EstimatedTime:
+    """An estimate of cycles as time. It is no latency: nothing was timed.
+
+    Attributes:
+        ms: milliseconds, if no estimate were ever off.
+        range_ms: what they may be, as far as published measurements tell; None if none do.
+        error: the estimate's error in words, or why it isn't known.
+    """
+
+    ms: float
+    range_ms: tuple[float, float] | None
+    error: str
+
+    @property
+    def range(self) -> str:
+        """The range in words, without its unit, or that it isn't known and why."""
+        if self.range_ms is None:
+            return f"not known ({self.error})"
+        return " to ".join(map(shown_ms, self.range_ms))
+
+
+def estimated_time(cycles: float | None, clock_hz: int | None, error: str | None) -> EstimatedTime | None:
+    """Return the time of estimated cycles; None if there is no estimate, or no clock.
+
+    An error of e percent is that of the estimate against what was measured, so this may be cycles / (1 + e / 100).
+
+    Args:
+        cycles: the estimate.
+        clock_hz: of the core.
+        error: `estimated_cycles_error` of the results.
+    """
+    if not cycles or not clock_hz or not error:
+        return None
+    ms = 1000 * cycles / clock_hz
+    found = _ERROR.match(error)
+    if found is None:
+        return EstimatedTime(ms, None, error)
+    low, high = (1 + int(percent) / 100 for percent in found.groups())
+    return EstimatedTime(ms, (ms / high, ms / low), error)
+
+
+def time_of(row: Mapping[str, Any]) -> EstimatedTime | None:
+    """Return the time of the median estimate of a case; None if there is none."""
+    names = ("estimated_cycles_median", "clock_hz", "estimated_cycles_error")
+    return estimated_time(*(row.get(name) for name in names))
+
+
+def shown_ms(ms: float) -> str:
+    """Return milliseconds with three digits: no estimate is known better."""
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"
 
 
 def said_of_ratio(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from harness.measure.reference import low_agreement
 from harness.report import numbers
-from harness.report.estimates import said_of_ratio
+from harness.report.estimates import said_of_ratio, shown_ms, time_of
 from harness.report.metrics import leading
 from harness.report.remarks import remarks
 from harness.store.place import boards_of, place_of, spelled, unit_of
@@ -46,6 +46,10 @@ _ESTIMATED = (
     "would take; docs/cycles.md says how far it was off where boards were measured. Estimates less than 5 % apart are "
     "too close to call, and those of different chips are not to be held against each other."
 )
+_TIME = (
+    "Estimated time: the estimated cycles divided by the board's clock. It is no latency, and nothing was timed. Where "
+    "the range isn't known, no published measurement tells how far such an estimate is off."
+)
 _SIMULATED = (
     "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
     "instruction; it shows that the measurement works, and says nothing about a real board."
@@ -70,17 +74,26 @@ class _Column:
         return self.show(row, self.name) or _NONE
 
 
-def render(rows: Sequence[Row], *, width: int, color: bool) -> str:
-    """Return the tables of finished cases as text."""
+def render(rows: Sequence[Row], *, width: int, color: bool, estimated_time: bool = False) -> str:
+    """Return the tables of finished cases as text.
+
+    Args:
+        rows: of the case table.
+        width: columns of the terminal.
+        color: whether it shows colours.
+        estimated_time: whether estimated cycles are shown as time, too.
+    """
     no_color = None if color else True
     console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:
         for _, group in groupby(sorted(rows, key=_order), key=_order):
-            _print_group(console, list(group), width)
+            _print_group(console, list(group), width, estimated_time=estimated_time)
         if any(row["backend"] != "hardware" for row in rows):
             console.print(Text(_EMULATED))
         if any(row.get("estimated_cycles_median") is not None for row in rows):
             console.print(Text(f"\n{_ESTIMATED}"))
+            if estimated_time:
+                console.print(Text(f"\n{_TIME}"))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
@@ -88,7 +101,7 @@ def _order(row: Row) -> tuple[str, str, str]:
     return row["suite"], place_of(row), row["backend"]
 
 
-def _print_group(console: Console, rows: list[Row], width: int) -> None:
+def _print_group(console: Console, rows: list[Row], width: int, *, estimated_time: bool) -> None:
     """Print the tables of one suite at one place and on one backend: only these rows can be compared."""
     first = rows[0]
     emulated = "" if first["backend"] == "hardware" else ", emulated"
@@ -109,7 +122,7 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
         _say(console, remark.text, "yellow" if remark.tone == "warning" else "")
     if any(row.get("latency_us_median") is not None for row in rows):
         _print_table(console, "latency per inference, us", _LATENCY, rows)
-    _print_table(console, "ESTIMATED cycles per inference, not measured", (*_ESTIMATE, _estimates_ratio(rows)), rows)
+    _print_estimates(console, rows, estimated_time=estimated_time)
     _print_table(console, "agreement with the reference", _AGREEMENT, rows)
     for row in rows:
         if (low := low_agreement(row)) is not None:
@@ -125,6 +138,13 @@ def _print_group(console: Console, rows: list[Row], width: int) -> None:
             _say(console, f"{row['variant']} {row['status']}: {row['reason']}", "red")
         elif row.get("verdict") == "failed":
             _say(console, f"{row['variant']} is over a limit: {row['verdict_reason']}", "red")
+
+
+def _print_estimates(console: Console, rows: list[Row], *, estimated_time: bool) -> None:
+    """Print the estimated cycles, and as time if that is asked for."""
+    _print_table(console, "ESTIMATED cycles per inference, not measured", (*_ESTIMATE, _estimates_ratio(rows)), rows)
+    if estimated_time:
+        _print_table(console, "ESTIMATED milliseconds per inference, not measured, no latency", _ESTIMATED_TIME, rows)
 
 
 def _print_energy(console: Console, rows: list[Row]) -> None:
@@ -249,6 +269,20 @@ def _per_instruction(row: Row, name: str) -> str | None:
     return f"{row[name] / row['ticks_median']:.2f}"
 
 
+def _time(row: Row, _name: str) -> str | None:
+    time = time_of(row)
+    return None if time is None else shown_ms(time.ms)
+
+
+def _time_range(row: Row, _name: str) -> str | None:
+    time = time_of(row)
+    return None if time is None else time.range
+
+
+def _clock(row: Row, name: str) -> str | None:
+    return f"{row[name] / 1e6:g} MHz" if row.get(name) else None
+
+
 _VARIANT = _Column("variant", "variant", _text, left=True)
 _DEVICE = _Column("device", "device", _text, left=True)
 _TECHNIQUE = _Column("technique", "technique", _text, left=True)
@@ -262,6 +296,11 @@ _ESTIMATE = (
     *(_Column(name, f"estimated_cycles_{name}", _count) for name in ("median", "min", "max")),
     _Column("per instruction", "estimated_cycles_median", _per_instruction),
     _Column("error", "estimated_cycles_error", _text, left=True),
+)
+_ESTIMATED_TIME = (
+    _Column("median", "estimated_cycles_median", _time),
+    _Column("at", "clock_hz", _clock, left=True),
+    _Column("range", "estimated_cycles_error", _time_range, left=True),
 )
 _LATENCY = tuple(_Column(name, f"latency_us_{name}", _count) for name in ("median", "p95", "min", "max"))
 _ENERGY = (

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
+from harness.report.estimates import shown_ms, time_of
 from harness.report.groups import known, records
 from harness.report.metrics import METRICS, energy_name, leading
 
@@ -79,8 +80,11 @@ class Images:
         return self._numbers[sha, build]
 
 
-def variants(group: Group, images: Images) -> Table:
-    """Return the table of a group's variants, a column only where there is a figure for it."""
+def variants(group: Group, images: Images, *, estimated_time: bool = False) -> Table:
+    """Return the table of a group's variants, a column only where there is a figure for it.
+
+    Estimated cycles stand there as time, too, if `estimated_time` is asked for.
+    """
     rows = records(group.cases)
     score = leading(row["metric"] for row in rows)
     columns: dict[str, tuple[_Show, str]] = {
@@ -99,6 +103,7 @@ def variants(group: Group, images: Images) -> Table:
         title: [_cell(show, row, name, interval=title.endswith("95 % interval")) for row in rows]
         for title, (show, name) in columns.items()
     }
+    cells |= _times(rows) if estimated_time else {}
     filled = {title: column for title, column in cells.items() if any(one.text != NONE for one in column)}
     names = [_names(row, images) for row in rows]
     devices = [[_device(row) for row in rows]] if group.several else []
@@ -107,8 +112,11 @@ def variants(group: Group, images: Images) -> Table:
     return Table((*head, *((title, True) for title in filled)), tuple(lines))
 
 
-def choice(group: Group, picked: Pick) -> Table:
-    """Return the table that a pick is made from: each variant's score, against the best, and what it costs."""
+def choice(group: Group, picked: Pick, *, estimated_time: bool = False) -> Table:
+    """Return the table that a pick is made from: each variant's score, against the best, and what it costs.
+
+    Estimated cycles stand there as time, too, if `estimated_time` is asked for.
+    """
     rows, found = records(group.cases), {one.variant: one for one in picked.candidates}
     score = group.score
     columns = {"device": [_device(row) for row in rows]} if group.several else {}
@@ -118,6 +126,7 @@ def choice(group: Group, picked: Pick) -> Table:
         columns["against the best"] = [_behind(found.get(row["variant"]), score) for row in rows]
     for title, (show, name) in _costs(group, rows).items():
         columns[title] = [_cell(show, row, name, interval=False) for row in rows]
+    columns |= _times(rows) if estimated_time else {}
     kept = {title: cells for title, cells in columns.items() if any(cell.text != NONE for cell in cells)}
     names = [_name(row, "picked" if row["variant"] == picked.variant else "") for row in rows]
     head = (("variant", False), *((title, title not in ("device", "ship it?")) for title in kept))
@@ -135,6 +144,15 @@ def _costs(group: Group, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[_Sho
         "peak RAM, bytes": (_count, "ram_peak_bytes"),
         "flash, bytes": (_count, "flash_bytes"),
     }
+
+
+def _times(rows: Sequence[dict[str, Any]]) -> dict[str, list[Cell]]:
+    """Return a column of estimated times with their ranges."""
+    cells = []
+    for row in rows:
+        time = time_of({name: value if known(value) else None for name, value in row.items()})
+        cells.append(Cell(NONE) if time is None else Cell(shown_ms(time.ms), time.ms, below=f"range {time.range}"))
+    return {"ESTIMATED ms (median), no latency": cells}
 
 
 def _standing(row: dict[str, Any], one: Candidate | None, picked: Pick) -> Cell:

@@ -241,7 +241,11 @@ def test_profile(hil):
 
 
 def test_profile_as_json_adds_up(hil):
-    profile = json.loads(hil("profile", IMAGE, "--device", "nano33", "--json").output)
+    asked = json.loads(hil("profile", IMAGE, "--device", "nano33", "--json", "--show-estimated-time").output)
+    time, profile = asked["estimated_time"], {key: each for key, each in asked.items() if key != "estimated_time"}
+    cycles = sum(row["estimated_cycles"] for row in [*profile["layers"], profile["rest"]])
+    assert time["ms"] == pytest.approx(cycles / 64_000)
+    assert (time["range_ms"], time["error"]) == (None, profile["estimated_cycles_error"])
     assert (profile["backend"], profile["counter"]) == ("virtual", "instructions")
     assert profile["input"] == "random, -128 to 127, seed 0"
     layers, total = profile["layers"], profile["total"]
@@ -290,7 +294,10 @@ def test_profile_of_two_inputs_or_none(hil, arguments, words):
 
 
 def test_profile_by_function(hil):
-    output = hil("profile", IMAGE, "--device", "nano33", "--functions").output
+    output = hil("profile", IMAGE, "--device", "nano33", "--functions", "--show-estimated-time").output
+    assert re.search(
+        r"ESTIMATED time in all at 64 MHz: \d\S+ ms, range not known \(not validated: no published", output
+    )
     assert "Input: random, -128 to 127, seed 0.\n" in output
     assert "fashion_mnist_int8 on nano33, virtual backend\n" in output
     assert "Instructions are not cycles" in output

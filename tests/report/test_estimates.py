@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.report.estimates import said_of_ratio
+from harness.report.estimates import estimated_time, said_of_ratio
 
 INTEGER, FLOAT = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
 
@@ -30,3 +30,18 @@ def case(cycles, error=INTEGER, **more):
 )
 def test_what_is_said_of_two_estimates(before, after, said):
     assert said_of_ratio(before, after) == said
+
+
+def test_the_range_of_a_time_is_what_boards_may_take_that_such_estimates_are_off_for():
+    time = estimated_time(6_400_000, 64_000_000, INTEGER)
+    assert time.ms == 100
+    # An estimate that is 3 % too high is of a board that takes 100 / 1.03 ms; one 7 % too low, of 100 / 0.93.
+    assert [end * factor for end, factor in zip(time.range_ms, (1.03, 0.93), strict=True)] == pytest.approx([100, 100])
+    assert time.range == "97.1 to 108"
+
+
+def test_where_no_error_is_known_neither_is_the_range():
+    time = estimated_time(6_400_000, 64_000_000, FLOAT)
+    assert (time.ms, time.range_ms, time.range) == (100, None, "not known (not validated: float code)")
+    for nothing in ((None, 64_000_000, INTEGER), (6_400_000, 0, INTEGER), (6_400_000, 64_000_000, None)):
+        assert estimated_time(*nothing) is None

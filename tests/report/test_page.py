@@ -134,6 +134,22 @@ def test_an_emulated_page_never_speaks_of_latency_but_to_deny_it(html):
     assert "no energy: no power monitor." in said
 
 
+def test_an_estimate_is_time_only_where_somebody_asks_and_stands_beside_its_range(emulated):
+    results = load_results(emulated)
+    known, unknown = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
+    errors = [unknown, *[known] * (len(results.cases) - 1)]
+    results.cases[["estimated_cycles_median", "estimated_cycles_error"]] = [(6.4e6, error) for error in errors]
+    for asked in (False, True):
+        page = compose(results, estimated_time=asked)
+        for table in (page.sections[0].choice, page.sections[0].table):
+            at = [name for name, _ in table.columns]
+            assert ("ESTIMATED ms (median), no latency" in at) == asked
+            if asked:
+                cells = [row[at.index("ESTIMATED ms (median), no latency")] for row in table.rows]
+                assert [cell.text for cell in cells] == ["100"] * len(cells)
+                assert [cell.below for cell in cells[:2]] == [f"range not known ({unknown})", "range 97.1 to 108"]
+
+
 @pytest.mark.slow
 def test_simulated_energy_is_never_shown_as_measured(tmp_path):
     setting = Setting(samples=30, energy_uj=9, power_source="simulated")

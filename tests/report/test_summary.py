@@ -168,3 +168,8 @@ def test_estimates_of_cycles_are_called_so_and_turned_into_no_time():
     assert f"float32 16,000,000 - - 2.00 {unknown} -" in text
     assert f"int8 8,000,000 - - 1.00 {known} fewer, 0.40 to 0.62x" in text
     assert "stimated" not in render([FLOAT, INT8], width=200, color=False)
+    asked = " ".join(render([floats, int8], width=200, color=False, estimated_time=True).split())
+    assert "ESTIMATED milliseconds per inference, not measured, no latency" in asked
+    assert f"float32 250 64 MHz not known ({unknown})" in asked
+    assert "int8 125 64 MHz 121 to 134" in asked
+    assert "It is no latency, and nothing was timed." in asked
