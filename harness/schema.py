@@ -111,7 +111,7 @@ CASES: Final[tuple[Column, ...]] = (
         "estimated_cycles_median",
         "Float64",
         "cycles",
-        "median of an estimate from emulated code, no measurement; over the first 100 inferences on a virtual board",
+        "median of an estimate from emulated code, no measurement; over the first 100 inferences, on a virtual board",
         score=True,
     ),
     Column("estimated_cycles_p95", "Int64", "cycles", "95th percentile of the estimate, nearest rank", score=True),
@@ -124,7 +124,7 @@ CASES: Final[tuple[Column, ...]] = (
         "how far estimates of this core, code and memory were off where boards were measured, or not validated",
         score=True,
     ),
-    Column("estimated_cycles_reason", "string", "", "why there is no estimate on a virtual board"),
+    Column("estimated_cycles_reason", "string", "", "why there is no estimate"),
     Column("cycle_model", "string", "", "model and version that the estimate is made with"),
     Column(
         "interrupts_per_inference",

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 INTEGER_ERROR: Final = (-7.0, 3.0)
 #: From which share of an estimate on its code counts as of that class, or as waiting for flash.
 _TELLING = 0.01
-_INFERENCES = 100  # of a case that are estimated
+#: Inferences of a case that are estimated, at most.
+INFERENCES: Final = 100
 _TRACE_ENTRIES = 1 << 24  # blocks and reads of flash; memory that isn't written to takes no room
 
 
@@ -193,7 +194,7 @@ class Estimates:
         finally:
             if self._estimator is not None:
                 self._estimator.marks.clear()
-                self._estimator.marks.most = 2 * _INFERENCES  # one of two is an inference, the other what lies between
+                self._estimator.marks.most = 2 * INFERENCES  # one of two is an inference, the other what lies between
 
     def columns(self, ticks: Sequence[int]) -> dict[str, Any]:
         """Return the columns of the case table, once its inferences have run; `ticks` are their instructions."""
@@ -203,7 +204,7 @@ class Estimates:
         if self._problem is not None:
             return {"estimated_cycles_reason": self._problem}
         try:
-            seen = self._estimator.marks.inferences(ticks[:_INFERENCES], self._overhead)
+            seen = self._estimator.marks.inferences(ticks[:INFERENCES], self._overhead)
             estimate = self._estimator.estimate(list(seen))
         except MeasurementError as error:
             return {"estimated_cycles_reason": str(error)}

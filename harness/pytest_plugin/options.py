@@ -100,6 +100,10 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "metavar": "BOUNDS",
         "help": 'what the variant to ship has to keep to, like "ram<=32k,latency<=5ms,accuracy>=0.9"',
     },
+    "--estimate-cycles": {
+        "action": "store_true",
+        "help": "on hardware: also estimate cycles of the same image on the virtual board (docs/cycles.md)",
+    },
     "--show-estimated-time": {
         "action": "store_true",
         "help": "show estimated cycles as milliseconds, too, and their range if it is known (docs/cycles.md)",
@@ -219,6 +223,7 @@ def chosen_options(config: pytest.Config) -> Options:
         virtual_faults=tuple(get("--virtual-fault")),
         force_flash=get("--force-flash"),
         allow_mass_erase=get("--allow-mass-erase"),
+        twin_estimate=get("--estimate-cycles"),
         power=PowerOptions(get("--power"), mlperf_rules=get("--mlperf-rules")),
         each=get("--each"),
         shared=shared,

@@ -36,6 +36,10 @@ _SPREAD = (
     "heights are square roots of the counts, so that rare ones are seen."
 )
 _LAYERS = "One profiled inference, its layers in the order of execution; the colour is the operator."
+_ESTIMATES = (
+    "Each point is a variant: cycles that the board counted, and a model's estimate for the same image on the virtual "
+    "board. On the line both are the same; above it the estimate is too high."
+)
 _RAM = "Peak RAM: static data, tensor arena, and the most stack and heap that were ever used."
 _FLASH = "What the image occupies, and what is left of it when it is compressed for an update over the air."
 
@@ -75,6 +79,10 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
     if not group.emulated and samples["ticks"].notna().any():  # an emulator repeats: what varies is the input
         drawn = plots.ticks_distribution(samples, group.counter)
         found.append(_chart(drawn, f"Spread of the {group.counter}", _SPREAD, f"{prefix}d-", warning))
+    counted = group.complete.dropna(subset=["ticks_median", "estimated_cycles_median"])
+    if group.counter == "cycles" and len(counted):
+        drawn = plots.estimated_against_counted(counted)
+        found.append(_chart(drawn, "Estimated against counted cycles", _ESTIMATES, f"{prefix}e-"))
     if layers["ticks"].notna().any():
         drawn = plots.layer_profile(layers, group.counter)
         found.append(_chart(drawn, f"{group.counter.capitalize()} by layer", _LAYERS, f"{prefix}l-", warning))

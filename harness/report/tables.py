@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report import numbers
-from harness.report.estimates import shown_ms, time_of
+from harness.report.estimates import off_by, shown_ms, time_of
 from harness.report.groups import known, records
 from harness.report.metrics import METRICS, energy_name, leading
 
@@ -81,10 +81,7 @@ class Images:
 
 
 def variants(group: Group, images: Images, *, estimated_time: bool = False) -> Table:
-    """Return the table of a group's variants, a column only where there is a figure for it.
-
-    Estimated cycles stand there as time, too, if `estimated_time` is asked for.
-    """
+    """Return the table of a group's variants, a column only where there is a figure; `estimated_time` as asked for."""
     rows = records(group.cases)
     score = leading(row["metric"] for row in rows)
     columns: dict[str, tuple[_Show, str]] = {
@@ -103,6 +100,7 @@ def variants(group: Group, images: Images, *, estimated_time: bool = False) -> T
         title: [_cell(show, row, name, interval=title.endswith("95 % interval")) for row in rows]
         for title, (show, name) in columns.items()
     }
+    cells[f"estimate against the {group.counter}"] = list(map(_off_by, rows))
     cells |= _times(rows) if estimated_time else {}
     filled = {title: column for title, column in cells.items() if any(one.text != NONE for one in column)}
     names = [_names(row, images) for row in rows]
@@ -113,10 +111,7 @@ def variants(group: Group, images: Images, *, estimated_time: bool = False) -> T
 
 
 def choice(group: Group, picked: Pick, *, estimated_time: bool = False) -> Table:
-    """Return the table that a pick is made from: each variant's score, against the best, and what it costs.
-
-    Estimated cycles stand there as time, too, if `estimated_time` is asked for.
-    """
+    """Return the table that a pick is made from: each variant's score, against the best, and what it costs."""
     rows, found = records(group.cases), {one.variant: one for one in picked.candidates}
     score = group.score
     columns = {"device": [_device(row) for row in rows]} if group.several else {}
@@ -144,6 +139,11 @@ def _costs(group: Group, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[_Sho
         "peak RAM, bytes": (_count, "ram_peak_bytes"),
         "flash, bytes": (_count, "flash_bytes"),
     }
+
+
+def _off_by(row: dict[str, Any]) -> Cell:
+    off = off_by({name: value if known(value) else None for name, value in row.items()})
+    return Cell(NONE) if off is None else Cell(f"{numbers.signed(100 * off)} %", off)
 
 
 def _times(rows: Sequence[dict[str, Any]]) -> dict[str, list[Cell]]:

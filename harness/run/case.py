@@ -38,6 +38,7 @@ def run_case(
     samples: int | None = None,
     retries: int = 2,
     force_flash: bool = False,
+    twin_estimate: bool = False,
     on_progress: Callable[[str, int, int], None] | None = None,
     record: CaseRecord | None = None,
     meter: Meter | None = None,
@@ -58,6 +59,7 @@ def run_case(
         samples: how many of the inputs to use, of each class its share; None for all.
         retries: how often a failure of the infrastructure is retried.
         force_flash: flash even if the board already holds the image.
+        twin_estimate: on hardware, estimate the image's cycles on a virtual board of the kind, too.
         on_progress: called with the stage (`flash`, `measure` or `energy`), how much is done, and of how much.
         record: of the case, if it has begun already, with the attempts to open the board; from `begin_case`.
         meter: measures its energy, once its predictions are there; None leaves that out.
@@ -81,7 +83,8 @@ def run_case(
         known |= _image_columns(image)
         data = data.chosen(samples)
         known |= data_columns(suite, data)
-        case = prepare_case(board, suite, variant, data, image, on_progress, meter, force_flash=force_flash)
+        how = {"force_flash": force_flash, "twin_estimate": twin_estimate}
+        case = prepare_case(board, suite, variant, data, image, on_progress, meter, **how)
         known |= case.inputs.columns
         measured = _attempt(case, attempts, run, known)
         attempts.ended(None)

@@ -82,6 +82,7 @@ class Failover:
                     self.run,
                     retries=self.options.retries,
                     force_flash=self.options.force_flash,
+                    twin_estimate=self.options.twin_estimate,
                     on_progress=self.on_progress,
                     record=self.record,
                     meter=self.boards.meters[device.name],

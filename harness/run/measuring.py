@@ -16,6 +16,7 @@ from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
 from harness.measure.reference import load_reference
 from harness.measure.scoring import Scoring, scoring
+from harness.measure.twin_estimate import twin_columns
 from harness.power.windows import Job
 from harness.run.model_inputs import Answers, ModelInputs, encode_inputs
 from harness.store.raw_windows import RawWindow
@@ -55,6 +56,7 @@ class Case:
         force_flash: flash even if the board already holds the image.
         meter: measures the energy; None leaves that out.
         estimator: estimates cycles; None where nothing does.
+        twin_estimate: whether a virtual board of the kind runs the first inputs, too, for such an estimate.
     """
 
     board: Board
@@ -69,6 +71,7 @@ class Case:
     force_flash: bool
     meter: Meter | None
     estimator: CycleEstimator | None
+    twin_estimate: bool
 
 
 def prepare_case(
@@ -81,6 +84,7 @@ def prepare_case(
     meter: Meter | None,
     *,
     force_flash: bool,
+    twin_estimate: bool = False,
 ) -> Case:
     """Turn the inputs into the model's input tensors, and check that the outputs can be what the suite's metric takes.
 
@@ -109,6 +113,7 @@ def prepare_case(
         force_flash=force_flash,
         meter=meter,
         estimator=estimator_of(board),
+        twin_estimate=twin_estimate and board.backend == "hardware",
     )
 
 
@@ -143,6 +148,8 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         if case.meter.header():
             attempt.stage = "energy"
         energy = case.meter.measure(board, _energy_job(case, link, info, counted.median, record, run))
+    if case.twin_estimate:
+        estimated = twin_columns(board.kind, case.image, case.inputs.steps, first.output)
     return {
         **scored,
         "ram_arena_bytes": ram.arena_bytes,

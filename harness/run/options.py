@@ -45,6 +45,7 @@ class Options:
     virtual_faults: tuple[str, ...] = ()
     force_flash: bool = False
     allow_mass_erase: bool = False
+    twin_estimate: bool = False
     power: PowerOptions = field(default_factory=PowerOptions)
     each: bool = False
     patience: Patience = NOW

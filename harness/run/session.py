@@ -204,6 +204,8 @@ class Session:
             }
             if self._faults():
                 options["virtual_faults"] = self._faults()
+            if self.options.twin_estimate:
+                options["estimate_cycles"] = True
             if self.options.each:
                 options["each"] = True
             about = provenance(self.lab, self.devices, tuple(self.suites.values()), options)

@@ -80,6 +80,19 @@ def test_axes_say_what_a_tick_is(results, hardware):
     )
 
 
+def test_estimates_stand_against_counted_cycles_and_never_against_instructions(results, hardware):
+    cases = hardware.cases.assign(estimated_cycles_median=hardware.cases["ticks_median"] * [1.1, 0.9, 1.0])
+    figure = plots.estimated_against_counted(cases)
+    points = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
+    assert list(points.get_xdata()) == cases["ticks_median"].tolist()
+    assert list(points.get_ydata()) == cases["estimated_cycles_median"].tolist()
+    assert {variant.name for variant in VARIANTS[:3]} <= set(texts(figure))
+    with pytest.raises(ValueError, match="an emulator counts instructions"):
+        plots.estimated_against_counted(results.cases.assign(estimated_cycles_median=1e6))
+    with pytest.raises(ValueError, match="no complete case has both"):
+        plots.estimated_against_counted(hardware.cases)
+
+
 def test_a_cost_that_is_none_is_refused(results):
     with pytest.raises(ValueError, match="'accuracy' is no cost; known are ticks_median"):
         plots.accuracy_against(results.cases, "accuracy")

@@ -22,6 +22,7 @@ from harness.errors import (
 )
 from harness.image.elf import load_image
 from harness.link.client import Link
+from harness.measure.twin_estimate import twin_columns
 from harness.run.case import run_case
 from harness.store import Run, load_results
 
@@ -111,13 +112,28 @@ def test_estimated_cycles_stand_beside_instructions_and_repeat(measure, prebuilt
 
 @pytest.mark.slow
 def test_a_real_board_repeats_some_inputs(measure, prebuilt, board):
+    names = [f"estimated_cycles_{name}" for name in ("median", "p95", "min", "max", "error")] + ["cycle_model"]
+    emulated = measure(prebuilt / "fashion_mnist_int8.elf", samples=22, twin_estimate=True)[0]
     board.backend = "hardware"  # the twin behind the code path of real boards
-    row, samples, _ = measure(prebuilt / "fashion_mnist_int8.elf", samples=22)
+    row, samples, _ = measure(prebuilt / "fashion_mnist_int8.elf", samples=22, twin_estimate=True)
+    assert row[names].tolist() == emulated[names].tolist()  # of another twin, beside the board
     assert row.samples == 22
     assert samples.groupby("repeat").size().tolist() == [22, 20, 20, 20, 20]
     first = samples[samples["repeat"] == 0]
     assert (first.label == first.prediction).mean() == row.accuracy
     assert samples.groupby("sample").ticks.nunique().eq(1).all()
+
+
+def test_a_board_has_no_estimate_unless_asked_and_none_of_code_that_answers_otherwise(measure, prebuilt, board):
+    image = load_image(prebuilt / "fashion_mnist_int8.elf")
+    board.backend = "hardware"
+    row = measure(image.path, samples=2)[0]
+    assert row[[name for name in row.index if "estimated" in name]].isna().all()
+    columns = twin_columns(board.kind, image, [(bytes(784),)], b"another output")
+    reason = "on the virtual board: the first input gives another output than on the board"
+    assert columns == {"estimated_cycles_reason": reason}
+    columns = twin_columns(board.kind.model_copy(update={"twin": None}), image, [(bytes(784),)], b"")
+    assert "has no virtual board" in columns["estimated_cycles_reason"]
 
 
 def test_the_inputs_of_a_case_are_told_by_their_digest(measure, prebuilt):

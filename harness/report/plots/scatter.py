@@ -109,7 +109,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
         points.set(mfc=face, mec=color, mew=1.2)
         axes.add_line(points)
     names = [shorten(str(name), SMALL, _LABEL_WIDTH) for name in rows["variant"]]
-    _label(axes, names, list(zip(xs, ys, strict=True)), best, [*_corners(steps), *lines[True], *lines[False]])
+    label_points(axes, names, list(zip(xs, ys, strict=True)), best, [*_corners(steps), *lines[True], *lines[False]])
 
 
 def _corners(steps: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
@@ -159,7 +159,7 @@ def _axes(axes: Axes, rows: pd.DataFrame, cost: Metric, score: Metric) -> None:
     axes.tick_params(length=0, pad=4)
 
 
-def _label(
+def label_points(
     axes: Axes,
     names: list[str],
     at: list[tuple[float, float]],
