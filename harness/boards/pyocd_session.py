@@ -11,6 +11,7 @@ from pyocd.core.helpers import ConnectHelper
 from pyocd.core.session import Session
 
 from harness.boards.probe_server import RemoteProbe
+from harness.boards.targets import knows
 from harness.config.remote import probe_address
 from harness.errors import BoardError, ConfigError, HilError, LockedError, ProbeError
 
@@ -79,6 +80,7 @@ def attach(
 def _connect(name: str, kind: BoardKind, uid: str, frequency: int | None, *, unlock: bool) -> tuple[Any, bool]:
     """Return the open session, or None and whether a locked part is the reason."""
     probe = _probe(name, uid)
+    knows(kind.pyocd_target)
     options = {**_OPTIONS, "auto_unlock": unlock, "target_override": kind.pyocd_target}
     if frequency is not None:
         options["frequency"] = frequency

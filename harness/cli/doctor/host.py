@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pyocd.target import TARGET
 from serial.tools import list_ports
 
 from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
+from harness.boards.targets import knows
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
 from harness.cli.doctor.links import configured_links
@@ -71,7 +71,7 @@ def _pyocd_findings() -> Iterator[Finding]:
     version = metadata.version("pyocd")
     for kind in shipped_kinds().values():
         what = f"pyOCD {version}"
-        if kind.pyocd_target in TARGET:
+        if knows(kind.pyocd_target):
             yield Finding("ok", what, f"knows {kind.pyocd_target} ({kind.title})")
         else:
             yield Finding("problem", what, f"doesn't know {kind.pyocd_target}: pyocd pack install {kind.pyocd_target}")
