@@ -104,7 +104,7 @@ class ChipData(Model):
     `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it.
     """
 
-    family: Literal["nrf52", "stm32l4"]
+    family: Literal["nrf52", "stm32l4", "stm32l4plus"]
     cpu: Literal["cortex-m4"]
     cpuid: _Word
     interrupts: Annotated[int, Field(gt=0, le=240)]

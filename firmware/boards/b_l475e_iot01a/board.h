@@ -2,6 +2,8 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include "stm32l475.h"
+
 #define GPIO_UART GPIOB /* PB6 and PB7, alternate function 7: USART1 */
 #define PIN_TX 6u
 #define PIN_RX 7u

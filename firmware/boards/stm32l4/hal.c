@@ -1,6 +1,6 @@
-/* The STM32L475 at 80 MHz: USART1 by DMA, and a debug probe: it answers where it was spoken to last. DWT cycle counter,
- * sleep by WFI with interrupts masked. board.h names pins and baud rate. Register names and chapters are those of the
- * reference manual RM0351. The USART has no FIFO: of what comes while no reception is armed, one byte is kept. */
+/* The STM32L4 and L4+: a UART by DMA, and a debug probe: it answers where it was spoken to last. DWT cycle counter, sleep by
+ * WFI with interrupts masked. board.h names pins and baud rate, and includes what differs from chip to chip. Register names
+ * and chapters are those of the reference manuals RM0351 and RM0432. */
 #include "hil_hal.h"
 
 #include <string.h>
@@ -8,12 +8,9 @@
 #include "board.h"
 #include "hil_mailbox.h"
 
-#define REG(address) (*(volatile uint32_t *)(address))
-
 /* Chapter FLASH: wait states, prefetch and caches. */
 #define FLASH_ACR REG(0x40022000u)
-#define ACR_LATENCY 7u
-#define ACR_4_WAIT_STATES 4u /* what 80 MHz needs in voltage range 1, in which a reset leaves the chip */
+#define ACR_LATENCY 15u
 #define ACR_PREFETCH_AND_CACHES (7u << 8)
 
 /* Chapter RCC. */
@@ -27,18 +24,12 @@
 #define CR_PLLRDY (1u << 25)
 #define RCC_CFGR REG(0x40021008u)
 #define CFGR_SW_PLL 3u
+#define CFGR_HPRE_2 (8u << 4)
 #define CFGR_SWS_PLL (3u << 2)
 #define RCC_PLLCFGR REG(0x4002100Cu)
-#define PLL_HSI_20_4 (2u | 20u << 8 | 1u << 24 | 1u << 25) /* HSI, M = 1, N = 20, R = 4 and enabled: 80 MHz */
 #define RCC_AHB1ENR REG(0x40021048u)
-#define AHB1ENR_DMA1 1u
 #define RCC_AHB2ENR REG(0x4002104Cu)
-#define AHB2ENR_GPIOA_GPIOB 3u
 #define AHB2ENR_RNG (1u << 18)
-#define RCC_APB1ENR1 REG(0x40021058u)
-#define APB1ENR1_TIM2 1u
-#define RCC_APB2ENR REG(0x40021060u)
-#define APB2ENR_USART1 (1u << 14)
 #define RCC_CCIPR REG(0x40021088u)
 #define CCIPR_CLK48_MSI (3u << 26)
 #define RCC_CSR REG(0x40021094u)
@@ -49,37 +40,33 @@
 #define CSR_WATCHDOGS (3u << 29)
 
 /* Chapter GPIO. */
-#define GPIOA 0x48000000u
-#define GPIOB 0x48000400u
 #define GPIO_MODER(port) REG((port) + 0x00u)
 #define GPIO_PUPDR(port) REG((port) + 0x0Cu)
 #define GPIO_BSRR(port) REG((port) + 0x18u)
-#define GPIO_AFRL(port) REG((port) + 0x20u)
+#define GPIO_AFR(port, pin) REG((port) + 0x20u + (pin) / 8u * 4u) /* AFRL and AFRH */
 #define MODE_OUTPUT 1u
 #define MODE_ALTERNATE 2u
 #define PULL_UP 1u
 
-/* Chapter USART. */
-#define USART_CR1 REG(0x40013800u)
+/* Chapters USART and LPUART. */
+#define USART_CR1 REG(UART + 0x00u)
 #define CR1_UE_RE_TE 0xDu
-#define USART_CR3 REG(0x40013808u)
+#define USART_CR3 REG(UART + 0x08u)
 #define CR3_DMAR_DMAT (3u << 6)
-#define USART_BRR REG(0x4001380Cu)
-#define USART_ISR REG(0x4001381Cu)
+#define USART_BRR REG(UART + 0x0Cu)
+#define USART_ISR REG(UART + 0x1Cu)
 #define ISR_PE_FE_NF_ORE 0xFu
-#define USART_ICR REG(0x40013820u)
-#define USART_RDR 0x40013824u
-#define USART_TDR 0x40013828u
+#define USART_ICR REG(UART + 0x20u)
+#define USART_RDR (UART + 0x24u)
+#define USART_TDR (UART + 0x28u)
 
-/* Chapter DMA: channel 4 sends and channel 5 receives, both with request 2 (table "DMA1 requests for each channel"). */
+/* Chapter DMA: channel 4 sends and channel 5 receives. */
 #define DMA_ISR REG(0x40020000u)
 #define DMA_IFCR REG(0x40020004u)
 #define DMA_CCR(channel) REG(0x40020008u + 20u * ((channel) - 1u))
 #define DMA_CNDTR(channel) REG(0x4002000Cu + 20u * ((channel) - 1u))
 #define DMA_CPAR(channel) REG(0x40020010u + 20u * ((channel) - 1u))
 #define DMA_CMAR(channel) REG(0x40020014u + 20u * ((channel) - 1u))
-#define DMA_CSELR REG(0x400200A8u)
-#define CSELR_USART1 (2u << 12 | 2u << 16)
 #define CCR_EN 1u
 #define CCR_TCIE (1u << 1)
 #define CCR_FROM_MEMORY (1u << 4)
@@ -91,7 +78,7 @@
 #define DMA_IRQS (3u << 14) /* channels 4 and 5 are interrupts 14 and 15 */
 #define DOORBELL_IRQ 6u     /* EXTI0, which nothing else uses */
 
-/* Chapter TIM2: 80 MHz / 2^11, one tick in 2048 CPU cycles. */
+/* Chapter TIM2: one tick in 2048 CPU cycles. */
 #define TIM2_CR1 REG(0x40000000u)
 #define TIM2_EGR REG(0x40000014u)
 #define TIM2_CNT REG(0x40000024u)
@@ -115,8 +102,6 @@
 #define DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL REG(0xE0001000u)
 #define DWT_CYCCNT REG(0xE0001004u)
-
-#define CORE_HZ 80000000u
 
 /* Boots since power-up; starts at whatever the RAM holds. */
 extern uint32_t __boots;
@@ -189,24 +174,31 @@ static uint32_t reason_of(uint32_t flags)
 
 static void start_clocks(void)
 {
-    FLASH_ACR = ACR_PREFETCH_AND_CACHES | ACR_4_WAIT_STATES;
-    for (uint32_t i = 0; i < 1000u && (FLASH_ACR & ACR_LATENCY) != ACR_4_WAIT_STATES; ++i) {
+    mcu_raise_voltage();
+    FLASH_ACR = ACR_PREFETCH_AND_CACHES | WAIT_STATES;
+    for (uint32_t i = 0; i < 1000u && (FLASH_ACR & ACR_LATENCY) != WAIT_STATES; ++i) {
     }
     RCC_CR |= CR_HSION;
     await(&RCC_CR, CR_HSIRDY);
-    RCC_PLLCFGR = PLL_HSI_20_4;
+    RCC_PLLCFGR = PLL_TO_CORE_HZ;
     RCC_CR |= CR_PLLON;
     await(&RCC_CR, CR_PLLRDY);
+#ifdef BY_HALF
+    RCC_CFGR = CFGR_SW_PLL | CFGR_HPRE_2;
+    await(&RCC_CFGR, CFGR_SWS_PLL);
+    for (volatile uint32_t i = 0; i < 60u; ++i) { /* at least 1 us, which is 60 cycles */
+    }
+#endif
     RCC_CFGR = CFGR_SW_PLL; /* all buses undivided */
     await(&RCC_CFGR, CFGR_SWS_PLL);
     await(&RCC_CR, CR_MSIRDY);
     RCC_CR = (RCC_CR & ~CR_MSIRANGE) | CR_MSI_48M; /* for the random numbers */
     RCC_CCIPR = CCIPR_CLK48_MSI;
-    RCC_AHB1ENR |= AHB1ENR_DMA1;
-    RCC_AHB2ENR |= AHB2ENR_GPIOA_GPIOB | AHB2ENR_RNG;
+    RCC_AHB1ENR |= AHB1ENR_DMA;
+    RCC_AHB2ENR |= AHB2ENR_PORTS | AHB2ENR_RNG;
     RCC_APB1ENR1 |= APB1ENR1_TIM2;
-    RCC_APB2ENR |= APB2ENR_USART1;
-    (void)RCC_APB2ENR; /* a clock runs two cycles after it is enabled */
+    RCC_UART_ENR |= UART_ENABLE;
+    (void)RCC_UART_ENR; /* a clock runs two cycles after it is enabled */
 }
 
 static void start_coarse_clock(void)
@@ -224,24 +216,25 @@ static void set_mode(uint32_t port, uint32_t pin, uint32_t mode)
     GPIO_MODER(port) = (GPIO_MODER(port) & ~(3u << 2u * pin)) | mode << 2u * pin;
 }
 
-/* For one of the pins 0 to 7. */
 static void connect(uint32_t port, uint32_t pin)
 {
-    GPIO_AFRL(port) = (GPIO_AFRL(port) & ~(15u << 4u * pin)) | AF_UART << 4u * pin;
+    const uint32_t shift = pin % 8u * 4u;
+    GPIO_AFR(port, pin) = (GPIO_AFR(port, pin) & ~(15u << shift)) | AF_UART << shift;
     set_mode(port, pin, MODE_ALTERNATE);
 }
 
 static void start_uart(void)
 {
+    mcu_supply_pins();
     /* An open pin reads as an idle line. */
     GPIO_PUPDR(GPIO_UART) = (GPIO_PUPDR(GPIO_UART) & ~(3u << 2u * PIN_RX)) | PULL_UP << 2u * PIN_RX;
     connect(GPIO_UART, PIN_TX);
     connect(GPIO_UART, PIN_RX);
-    USART_CR1 = 0;
-    USART_BRR = CORE_HZ / BAUD;
+    USART_CR1 = UART_FIFO; /* before it is enabled */
+    USART_BRR = UART_DIVIDER;
     USART_CR3 = CR3_DMAR_DMAT;
-    DMA_CSELR = CSELR_USART1;
-    USART_CR1 = CR1_UE_RE_TE; /* 8N1, no flow control */
+    mcu_connect_dma();
+    USART_CR1 = UART_FIFO | CR1_UE_RE_TE; /* 8N1, no flow control */
     NVIC_ISER0 = DMA_IRQS;
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.nrf52_bus import Nrf52Bus
 from harness.boards.virtual.chips.nrf52840 import PAGES, WORKAROUNDS
 from harness.boards.virtual.chips.stm32l4_bus import Stm32l4Bus
+from harness.boards.virtual.chips.stm32l4plus_bus import Stm32l4PlusBus
 from harness.boards.virtual.chips.uarte import Pins
 from harness.boards.virtual.usb.usbd import Usbd
 from harness.boards.virtual.usb.workarounds import Workarounds
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from harness.config.chip import ChipData
 
 
+_STM32: dict[str, type[Stm32l4Bus]] = {"stm32l4": Stm32l4Bus, "stm32l4plus": Stm32l4PlusBus}
 _SERIAL, _SYNC = SerialPins(tx="P1.03", rx="P1.10"), "P1.11"
 
 
@@ -71,9 +73,9 @@ class Made:
 def build_bus(host: Host, made: Made, memory: Memory, line: Line) -> Bus:
     """Build the peripherals of a chip."""
     wiring = made.wiring
-    if made.data.family == "stm32l4":
+    if made.data.family in _STM32:
         pins = (wiring.tx, wiring.rx)
-        return Stm32l4Bus(host, made.data, memory, line, pins, wiring.clock_hz, made.seed)
+        return _STM32[made.data.family](host, made.data, memory, line, pins, wiring.clock_hz, made.seed)
     return Nrf52Bus(host, made.data, memory, line, Pins(wiring.tx, wiring.rx), made.seed)
 
 

@@ -19,7 +19,7 @@ from harness.measure.memory import measure_peak_ram
 
 ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "firmware" / "models" / "fashion_mnist" / "fashion_mnist_int8.tflite"
-KINDS = ("nrf52840dk", "microbit_v2", "b_l475e_iot01a")
+KINDS = ("nrf52840dk", "microbit_v2", "b_l475e_iot01a", "nucleo_l4r5zi")
 SOFTDEVICE = struct.pack("<III", 12, 0x51B1E5DB, 0x1C000)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toolchain")]

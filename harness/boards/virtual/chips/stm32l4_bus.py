@@ -6,50 +6,55 @@ Registers are those of the reference manual RM0351. What isn't modelled answers 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.device import RESET_PIN, RESET_SOFT, RESET_WATCHDOG, Device
 from harness.boards.virtual.chips.stm32l4_flash import ACR, FlashInterface
-from harness.boards.virtual.chips.stm32l4_usart import Dma, Usart
+from harness.boards.virtual.chips.stm32l4_usart import USART1, Dma, Usart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.memory import Memory
+    from harness.boards.virtual.chips.stm32l4_usart import SerialPort
     from harness.boards.virtual.ports.serial_line import Line
     from harness.config.chip import ChipData
 
-_TIM2, _USART1, _DMA1, _RCC, _FLASH = 0x40000000, 0x40013800, 0x40020000, 0x40021000, 0x40022000
+_TIM2, _DMA1, _RCC, _FLASH = 0x40000000, 0x40020000, 0x40021000, 0x40022000
 _GPIOS = {0x48000000 + 0x400 * port: port for port in range(8)}
 _RNG = 0x50060800
-_CR, _CFGR, _PLLCFGR, _CCIPR, _CSR = 0x00, 0x08, 0x0C, 0x88, 0x94
+_CR, CFGR, _PLLCFGR, _CCIPR, _CSR = 0x00, 0x08, 0x0C, 0x88, 0x94
 _READY_AFTER = ((0, 1), (8, 10), (16, 17), (24, 25))  # bits of CR: that switches a clock on, that tells it runs
-_PLL_ON, _PLL_READY, _SW_PLL = 1 << 24, 1 << 25, 3
+_PLL_READY, SW_PLL = 1 << 25, 3
 _HSI_HZ = 16_000_000
-_HZ_PER_WAIT_STATE = 16_000_000  # of the core's clock, in voltage range 1
 _RCC_RESETS = {_CR: 0x63, _PLLCFGR: 0x1000, 0x48: 0x100}
 _FLAGS = {RESET_PIN: 1 << 26, RESET_SOFT: 1 << 28, RESET_WATCHDOG: 1 << 29}
 _PIN_FLAG, _BROWNOUT_FLAG, _CLEAR_FLAGS = 1 << 26, 1 << 27, 1 << 23
-#: The bit of RCC that gives each block its clock.
-_ENABLES = {
-    _TIM2: (0x58, 0),
-    _USART1: (0x60, 14),
-    _DMA1: (0x48, 0),
-    _RNG: (0x4C, 18),
-    **{base: (0x4C, port) for base, port in _GPIOS.items()},
+_PORTS = "ABCDEFGH"
+#: Each block's name, and the bit of RCC that gives it its clock.
+BLOCKS = {
+    _TIM2: ("TIM2", 0x58, 0),
+    _DMA1: ("DMA1", 0x48, 0),
+    _RNG: ("the RNG", 0x4C, 18),
+    **{base: (f"GPIO{_PORTS[port]}", 0x4C, port) for base, port in _GPIOS.items()},
 }
-_NAMES = {_TIM2: "TIM2", _USART1: "USART1", _DMA1: "DMA1", _RNG: "the RNG"}
 _MODER, _ODR, _IDR, _BSRR, _BRR, _AFRL = 0x00, 0x14, 0x10, 0x18, 0x28, 0x20
-_OUTPUT, _ALTERNATE, _AF_USART1 = 1, 2, 7
+_OUTPUT, _ALTERNATE = 1, 2
 
 
 class Rcc(Device):
-    """Clocks, which are ready at once, and why the chip was reset, which a reset doesn't forget."""
+    """Clocks, which are ready at once, and why the chip was reset, which a reset doesn't forget.
+
+    Attributes:
+        hz_per_wait_state: how much faster the core's clock may be for each wait state of the flash, in voltage range 1.
+    """
+
+    hz_per_wait_state = 16_000_000
 
     def __init__(self, host: Host, clock_hz: int, wait_states: Callable[[], int]) -> None:
-        self._clock_hz, self._wait_states = clock_hz, wait_states
+        self.clock_hz, self._wait_states = clock_hz, wait_states
         self._flags = 0
         super().__init__(host, _RCC)
 
@@ -72,7 +77,7 @@ class Rcc(Device):
         if offset == _CR:
             for on, ready in _READY_AFTER:
                 value = value & ~(1 << ready) | (value >> on & 1) << ready
-        elif offset == _CFGR:
+        elif offset == CFGR:
             value = value & ~0xC | (value & 3) << 2
         elif offset == _CSR:
             value |= self._flags
@@ -83,27 +88,34 @@ class Rcc(Device):
         if offset == _CSR and value & _CLEAR_FLAGS:
             self._flags = 0
             self.registers[_CSR] = value & 3  # LSION
-        if offset != _CFGR or value & 3 != _SW_PLL:
-            return
+        if offset == CFGR and value & 3 == SW_PLL:
+            self.switched(value >> 4 & 0x3FF)
+
+    def switched(self, dividers: int) -> None:
+        """Check the PLL as the core's clock; `dividers` are HPRE, PPRE1 and PPRE2, 0 for none."""
         pll = self.get(_PLLCFGR)
-        frequency = _HSI_HZ * (pll >> 8 & 0x7F) // ((pll >> 4 & 7) + 1) // (2 * ((pll >> 25 & 3) + 1))
-        if pll & 3 != 2 or not pll >> 24 & 1 or not self.read(_CR) & _PLL_READY or value >> 4 & 0xF:
+        frequency = _HSI_HZ * (pll >> 8 & 0x7F) // ((pll >> 4 & 0xF) + 1) // (2 * ((pll >> 25 & 3) + 1))
+        if pll & 3 != 2 or not pll >> 24 & 1 or not self.read(_CR) & _PLL_READY or dividers:
             self.host.limit("the firmware clocks the core from something else than the PLL behind HSI: not modelled")
-        elif frequency != self._clock_hz:
+        elif frequency != self.clock_hz:
             self.host.limit(
-                f"the firmware clocks the core at {frequency} Hz, and this kind of board has {self._clock_hz}"
+                f"the firmware clocks the core at {frequency} Hz, and this kind of board has {self.clock_hz}"
             )
-        elif self._wait_states() < -(-frequency // _HZ_PER_WAIT_STATE) - 1:
+        else:
+            self.check_flash(frequency)
+
+    def check_flash(self, frequency: int) -> None:
+        """Check that flash is fast enough for a clock of the core."""
+        if self._wait_states() < -(-frequency // self.hz_per_wait_state) - 1:
             self.host.misuse(f"the core's clock is {frequency} Hz with {self._wait_states()} wait states of the flash")
 
     def polled(self, offset: int) -> None:
         """Stop firmware that waits for a clock that never tells that it runs."""
         self.host.limit(f"the firmware waits for what RCC + {offset:#04x} tells, which isn't modelled")
 
-    def runs(self, base: int) -> bool:
-        """Tell whether a block has its clock."""
-        register, bit = _ENABLES.get(base, (0, 0))
-        return not register or bool(self.get(register) >> bit & 1)
+    def runs(self, register: int, bit: int) -> bool:
+        """Tell whether the block that this bit of a register gives its clock has it."""
+        return bool(self.get(register) >> bit & 1)
 
 
 class Port(Device):
@@ -157,13 +169,13 @@ class Pins:
         if self.on_output is not None:
             self.on_output(sum(port.levels << 16 * number for number, port in enumerate(self.ports)))
 
-    def not_usart1(self, pins: tuple[int, ...]) -> str | None:
-        """Say which of these pins isn't connected to USART1; None if all are."""
+    def not_connected(self, pins: tuple[int, ...], to: SerialPort) -> str | None:
+        """Say which of these pins isn't connected to a serial port; None if all are."""
         for pin in pins:
             port, number = self.ports[pin // 16], pin % 16
-            if (port.mode(number), port.function(number)) != (_ALTERNATE, _AF_USART1):
-                name = f"P{'ABCDEFGH'[pin // 16]}{number}"
-                return f"the firmware enables USART1, but {name} isn't set to it; this board's serial line is there"
+            if (port.mode(number), port.function(number)) != (_ALTERNATE, to.function):
+                name = f"P{_PORTS[pin // 16]}{number}"
+                return f"the firmware enables {to.name}, but {name} isn't set to it; this board's serial line is there"
         return None
 
 
@@ -220,8 +232,15 @@ class RandomNumbers(Device):
 
 
 class Stm32l4Bus(Bus):
-    """The peripherals of an STM32L4 that firmware of this package uses."""
+    """The peripherals of an STM32L4 that firmware of this package uses.
 
+    Attributes:
+        port: the serial port that is modelled.
+        blocks: name, register and bit of RCC of each block that needs a clock, by its address.
+    """
+
+    port: ClassVar[SerialPort] = USART1
+    blocks: ClassVar[dict[int, tuple[str, int, int]]] = BLOCKS
     block = 0x400
     nothing = "where no peripheral is modelled"
 
@@ -238,12 +257,21 @@ class Stm32l4Bus(Bus):
         """Build the peripherals; `pins` are those of the serial line."""
         self._host = host
         self.flash = interface = FlashInterface(host, _FLASH, memory, chip)
-        self._rcc = rcc = Rcc(host, clock_hz, lambda: interface.get(ACR) & 7)
-        self.gpio = gpio = Pins(host)
-        dma = Dma(host, _DMA1)
-        self.serial = usart = Usart(host, _USART1, memory, line, dma, clock_hz, lambda: gpio.not_usart1(pins))
+        self._rcc = rcc = self._clocks(host, clock_hz, lambda: interface.get(ACR) & 0xF)
+        self.gpio = self._pins = Pins(host)
+        dma = self._dma(host, _DMA1)
+        self.serial = usart = Usart(host, self.port, memory, line, dma, clock_hz, lambda: self._not_connected(pins))
         numbers = RandomNumbers(host, seed, lambda: bool(rcc.get(_CCIPR) >> 26 & 3))
-        super().__init__([interface, rcc, *gpio.ports, dma, usart, Timer2(host, _TIM2), numbers])
+        super().__init__([interface, rcc, *self._pins.ports, dma, usart, Timer2(host, _TIM2), numbers])
+
+    def _clocks(self, host: Host, clock_hz: int, wait_states: Callable[[], int]) -> Rcc:
+        return Rcc(host, clock_hz, wait_states)
+
+    def _dma(self, host: Host, base: int) -> Dma:
+        return Dma(host, base, self.port)
+
+    def _not_connected(self, pins: tuple[int, ...]) -> str | None:
+        return self._pins.not_connected(pins, self.port)
 
     def note_reset(self, reason: int) -> None:
         """Set the flags of RCC_CSR."""
@@ -255,8 +283,8 @@ class Stm32l4Bus(Bus):
 
     def _check_clock(self, address: int) -> None:
         base = address & -self.block
-        if base in self.pages and not self._rcc.runs(base):
-            name = _NAMES.get(base) or f"GPIO{'ABCDEFGH'[_GPIOS[base]]}"
+        name, *enable = (self.port.name, *self.port.clock) if base == self.port.base else self.blocks.get(base, ("",))
+        if enable and not self._rcc.runs(*enable):
             self._host.misuse(f"the firmware uses {name} while RCC gives it no clock: it is dead then")
 
     def read(self, address: int, size: int, *, debugger: bool = False) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.device import Device
@@ -14,14 +15,40 @@ if TYPE_CHECKING:
     from harness.boards.virtual.ports.serial_line import Line
 
 _CR1, _CR3, _BRR, _ISR, _ICR, _RDR, _TDR = 0x00, 0x08, 0x0C, 0x1C, 0x20, 0x24, 0x28
-_UE, _RE, _TE, _INTERRUPTS = 1 << 0, 1 << 2, 1 << 3, 0x1F0
+_UE, _RE, _TE, _FIFOEN, _INTERRUPTS = 1 << 0, 1 << 2, 1 << 3, 1 << 29, 0xC00001F0
 _DMAR, _DMAT = 1 << 6, 1 << 7
 _ORE, _RXNE, _TC_TXE, _ACKNOWLEDGED = 1 << 3, 1 << 5, 3 << 6, 3 << 21
 _DMA_ISR, _IFCR, _FIRST, _CHANNEL, _CHANNELS, _CSELR = 0x00, 0x04, 0x08, 20, 7, 0xA8
 _CCR, _CNDTR, _CPAR, _CMAR = 0, 4, 8, 12
 _EN, _TCIE, _DIR, _MINC, _BYTES = 1 << 0, 1 << 1, 1 << 4, 1 << 7, 0xF00  # the last: PSIZE and MSIZE, 0 for bytes
 _FIRST_IRQ = 11
-SEND, RECEIVE, _REQUEST = 4, 5, 2  # DMA1's channels of USART1, and the number of its request
+SEND, RECEIVE = 4, 5  # DMA1's channels of the serial line
+
+
+@dataclass(frozen=True)
+class SerialPort:
+    """One of the chip's USARTs.
+
+    Attributes:
+        name: what the manual calls it.
+        base: the address of its registers.
+        clock: the register of RCC, and the bit in it, that give it its clock.
+        function: the alternate function of its pins.
+        requests: the numbers of its requests to DMA, by channel.
+        baud_factor: BRR is the clock times this, divided by the baud rate.
+        fifo_bytes: how many bytes wait for reception if FIFOEN is set.
+    """
+
+    name: str
+    base: int
+    clock: tuple[int, int]
+    function: int
+    requests: dict[int, int]
+    baud_factor: int = 1
+    fifo_bytes: int = 1
+
+
+USART1 = SerialPort("USART1", 0x40013800, (0x60, 14), 7, {SEND: 2, RECEIVE: 2})
 
 
 class Dma(Device):
@@ -31,7 +58,8 @@ class Dma(Device):
         on_armed: called when a channel was enabled.
     """
 
-    def __init__(self, host: Host, base: int) -> None:
+    def __init__(self, host: Host, base: int, port: SerialPort) -> None:
+        self._port = port
         self.on_armed: Callable[[], None] = lambda: None
         super().__init__(host, base)
 
@@ -70,13 +98,17 @@ class Dma(Device):
                 self._check(channel, value)
                 self.on_armed()
 
+    def request(self, channel: int) -> int:
+        """Return the number of the request that moves a channel."""
+        return self.get(_CSELR) >> 4 * (channel - 1) & 0xF
+
     def _check(self, channel: int, control: int) -> None:
-        served = channel in (SEND, RECEIVE) and self.get(_CSELR) >> 4 * (channel - 1) & 0xF == _REQUEST
+        served = self._port.requests.get(channel) == self.request(channel)
         bytes_forward = control & _MINC and not control & _BYTES and bool(control & _DIR) == (channel == SEND)
         if not served or not bytes_forward:
             self.host.limit(
-                f"the firmware enables DMA1 channel {channel} with CCR = {control:#x}; only USART1's channels 4 and 5 "
-                "moving bytes are modelled"
+                f"the firmware enables DMA1 channel {channel} with CCR = {control:#x} and request "
+                f"{self.request(channel)}; only channels 4 and 5 moving bytes of {self._port.name} are modelled"
             )
 
     def ready(self, channel: int, register: int) -> tuple[int, int] | None:
@@ -102,12 +134,12 @@ class Dma(Device):
 
 
 class Usart(Device):
-    """USART1, without a FIFO: a byte waits in RDR, and what comes while one does is lost and sets ORE."""
+    """A USART: a byte waits in RDR, or some in its FIFO, and what comes while there is no room is lost and sets ORE."""
 
     def __init__(
         self,
         host: Host,
-        base: int,
+        port: SerialPort,
         memory: Memory,
         line: Line,
         dma: Dma,
@@ -118,22 +150,22 @@ class Usart(Device):
 
         Args:
             host: the chip.
-            base: the address of its registers.
+            port: which of the chip's it is.
             memory: where DMA reads and writes.
             line: what its pins are the end of.
             dma: whose channels serve it.
             clock_hz: what its baud rate is divided from.
             connected: tells what is wrong with the pins; None if nothing is.
         """
-        self._memory, self._line, self._dma = memory, line, dma
+        self._port, self._memory, self._line, self._dma = port, memory, line, dma
         self._clock_hz, self._connected = clock_hz, connected
         dma.on_armed = self.pump
-        super().__init__(host, base)
+        super().__init__(host, port.base)
 
     def reset(self) -> None:
         """Lose what was under way."""
         super().reset()
-        self._received: int | None = None
+        self._received = b""
         self._overrun = False
         self._line.drop_outgoing()
 
@@ -150,10 +182,10 @@ class Usart(Device):
         if offset == _ISR:
             self.pump()
             flags = _TC_TXE | (_ACKNOWLEDGED if self.enabled else 0) | (_ORE if self._overrun else 0)
-            return flags | (0 if self._received is None else _RXNE)
+            return flags | (_RXNE if self._received else 0)
         if offset == _RDR:
-            value, self._received = self._received, None
-            return value or 0
+            value, self._received = self._received[:1], self._received[1:]
+            return value[0] if value else 0
         return super().read(offset)
 
     def written(self, offset: int, value: int) -> None:
@@ -164,7 +196,7 @@ class Usart(Device):
         elif offset == _ICR and value & _ORE:
             self._overrun = False
         elif offset == _BRR and value:
-            self._line.board_baud = round(self._clock_hz / value)
+            self._line.board_baud = round(self._clock_hz * self._port.baud_factor / value)
         elif offset == _CR1:
             self._switched(value)
         elif offset == _CR3:
@@ -172,14 +204,14 @@ class Usart(Device):
 
     def _switched(self, control: int) -> None:
         if control & _INTERRUPTS:
-            self.host.limit("the firmware enables an interrupt of USART1, which isn't modelled; DMA1's are")
+            self.host.limit(f"the firmware enables an interrupt of {self._port.name}, which isn't modelled; DMA1's are")
         if control & _UE:
             wrong = self._connected()
             if wrong is not None:
                 self.host.limit(wrong)
             self.pump()
         else:
-            self._received = None
+            self._received = b""
 
     def pump(self) -> None:
         """Let the line move: bytes from the host into RAM, bytes to the host out."""
@@ -190,13 +222,12 @@ class Usart(Device):
         data = self._line.receive()
         if not control & _UE or not control & _RE:
             return
-        if self._received is not None:
-            data, self._received = bytes([self._received]) + data, None
+        data = self._received + data
         if data and dma & _DMAR:
             data = self._to_ram(data)
-        if data:
-            self._received, lost = data[0], len(data) > 1
-            self._overrun = self._overrun or lost
+        room = self._port.fifo_bytes if control & _FIFOEN else 1
+        self._received = data[:room]
+        self._overrun = self._overrun or len(data) > room
 
     def _send(self) -> None:
         ready = self._dma.ready(SEND, self.base + _TDR)
