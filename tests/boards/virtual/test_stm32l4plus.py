@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
+import serial
 from pyocd.flash.loader import MemoryLoader
 
 from harness.boards.opening import open_board
@@ -17,6 +19,10 @@ KIND = shipped_kinds()["nucleo_l4r5zi"]
 BEGIN, BANK, PAGE = 0x08000000, 0x100000, 0x1000
 OPTR, DBANK, IWDG_SW = 0x20, 1 << 22, 1 << 16
 RCC, LPUART, GPIOG, PWR, FLASH_ACR = 0x40021000, 0x40008000, 0x48001800, 0x40007000, 0x40022000
+CLOCKS = [(RCC + 0x48, 5), (RCC + 0x4C, 0x60), (RCC + 0x58, 1 << 28), (RCC + 0x5C, 1)]
+PINS = [(GPIOG, 2 << 14 | 2 << 16), (GPIOG + 0x20, 8 << 28), (GPIOG + 0x24, 8)]
+SUPPLY, BAUD = (PWR + 4, 1 << 9), (LPUART + 0x0C, 30720)
+FIFOEN, ORE, RXNE = 1 << 29, 1 << 3, 1 << 5
 
 
 @pytest.fixture
@@ -70,24 +76,47 @@ def test_option_bytes_of_another_flash_are_refused_before_anything_is_erased(boa
     assert not board.twin.machine.memory.flash[:PAGE].any()
 
 
-def test_pins_voltage_and_the_way_to_the_clock_are_looked_at():
+@pytest.fixture
+def twin():
     with VirtualMcu("l4r5", KIND) as twin:
-        machine = twin.machine
+        yield twin
 
-        def stopped(*pairs):
-            machine._stop_wanted = None
-            for address, value in pairs:
-                assert machine.debug_write(address, value.to_bytes(4, "little")), hex(address)
-            return machine._stop_wanted and machine._stop_wanted[1]
 
-        clocks = [(RCC + 0x48, 5), (RCC + 0x4C, 0x60), (RCC + 0x58, 1 << 28), (RCC + 0x5C, 1)]
-        pins = [(GPIOG, 2 << 14 | 2 << 16), (GPIOG + 0x20, 8 << 28), (GPIOG + 0x24, 8)]
-        assert "dead without PWR_CR2.IOSV" in stopped(*clocks, *pins, (LPUART + 0x0C, 30720), (LPUART, 0xD))
-        assert stopped((LPUART, 0), (PWR + 4, 1 << 9), (LPUART, 0xD)) is None
-        assert twin.line.board_baud == 1_000_000
-        pll = [(RCC, 1 << 8 | 1 << 24), (RCC + 0x0C, 2 | 3 << 4 | 60 << 8 | 1 << 24)]
-        half, full = (RCC + 8, 3 | 8 << 4), (RCC + 8, 3)
-        assert "with 0 wait states" in stopped(*pll, half)
-        assert "without boost" in stopped((FLASH_ACR, 5), half)
-        assert "jumps to 120000000 Hz" in stopped((PWR + 0x80, 0), (RCC + 8, 1), full)
-        assert stopped((RCC + 8, 1), half, full, full) is None
+def stopped(twin, *pairs):
+    """Write registers, and return what the board is stopped for then."""
+    twin.machine._stop_wanted = None
+    for address, value in pairs:
+        assert twin.machine.debug_write(address, value.to_bytes(4, "little")), hex(address)
+    return twin.machine._stop_wanted and twin.machine._stop_wanted[1]
+
+
+def test_pins_without_their_supply_are_dead(twin):
+    assert "dead without PWR_CR2.IOSV" in stopped(twin, *CLOCKS, *PINS, BAUD, (LPUART, 0xD))
+    assert stopped(twin, (LPUART, 0), SUPPLY, (LPUART, 0xD)) is None
+    assert twin.line.board_baud == 1_000_000
+
+
+def test_between_two_receptions_the_fifo_keeps_eight_bytes(twin):
+    def read(address):
+        return twin.machine.debug_read(address, 4)
+
+    assert stopped(twin, *CLOCKS, *PINS, SUPPLY, BAUD, (LPUART, FIFOEN), (LPUART, FIFOEN | 0xD)) is None
+    with serial.serial_for_url(twin.port) as port:
+        port.write(b"0123456789")
+        deadline = time.monotonic() + 60
+        while not read(LPUART + 0x1C) & ORE:
+            assert time.monotonic() < deadline
+    kept = b""
+    while read(LPUART + 0x1C) & RXNE:
+        kept += bytes([read(LPUART + 0x24)])
+    assert kept == b"01234567"
+
+
+def test_voltage_wait_states_and_the_way_to_the_clock_are_looked_at(twin):
+    assert stopped(twin, *CLOCKS) is None
+    pll = [(RCC, 1 << 8 | 1 << 24), (RCC + 0x0C, 2 | 3 << 4 | 60 << 8 | 1 << 24)]
+    half, full = (RCC + 8, 3 | 8 << 4), (RCC + 8, 3)
+    assert "with 0 wait states" in stopped(twin, *pll, half)
+    assert "without boost" in stopped(twin, (FLASH_ACR, 5), half)
+    assert "jumps to 120000000 Hz" in stopped(twin, (PWR + 0x80, 0), (RCC + 8, 1), full)
+    assert stopped(twin, (RCC + 8, 1), half, full, full) is None
