@@ -11,7 +11,11 @@
 #include "stream.h"
 
 #define PROTOCOL_VERSION 1u
-#define COUNTER_DWT_CYCCNT 1u
+#if defined(__ARM_ARCH_6M__)
+#define COUNTER 2u /* SysTick: the DWT of Armv6-M has no cycle counter */
+#else
+#define COUNTER 1u /* CYCCNT of the DWT */
+#endif
 #define MAX_BATCH 128u
 #define MAX_LAYERS HIL_MAX_LAYERS /* they share ticks[] */
 #define MAX_NAME 31u
@@ -127,7 +131,7 @@ static DEEP void send_info(uint16_t seq, bool more)
     more = more && setup_status == 0 && bytes <= MAX_PAYLOAD - sizeof bytes;
     bytes += more ? sizeof bytes : 0;
     const uint64_t chip = hal_chip_id();
-    const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER_DWT_CYCCNT, (uint8_t)id_bytes};
+    const uint8_t start[4] = {PROTOCOL_VERSION, 0, COUNTER, (uint8_t)id_bytes};
 
     begin(INFO, setup_status == 0 ? OK : SETUP_FAILED, seq, bytes);
     put(start, sizeof start);

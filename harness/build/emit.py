@@ -30,7 +30,11 @@ _CTYPES = {
 }
 
 
-def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]:
+#: What our engine is called in results.
+ENGINE = "tinyml-hil"
+
+
+def emit_c(graph: Graph, plan: Plan, *, board: str, name: str, engine: str = ENGINE) -> dict[str, str]:
     """Return the text of model.c and model_config.h by file name.
 
     The same model always gives the same text: it holds no date and no path.
@@ -40,18 +44,19 @@ def emit_c(graph: Graph, plan: Plan, *, board: str, name: str) -> dict[str, str]
         plan: its kernel calls and arena.
         board: name of the board's kind, for the model card.
         name: the model's name, for the card.
+        engine: what the kernels are called, for the card.
     """
-    card = card_json(graph, plan, board=board, name=name)
+    card = card_json(graph, plan, board=board, name=name, engine=engine)
     return {"model.c": _source(graph, plan, card), "model_config.h": _header(graph, plan)}
 
 
-def card_json(graph: Graph, plan: Plan, *, board: str, name: str) -> str:
+def card_json(graph: Graph, plan: Plan, *, board: str, name: str, engine: str = ENGINE) -> str:
     """Return the model card (docs/link-protocol.md) as JSON in ASCII, the same bytes for the same model."""
     card = {
         "card": 1,
         "board": board,
         "model": name,
-        "engine": "tinyml-hil",
+        "engine": engine,
         **_tensors("input", graph.inputs),
         **_tensors("output", graph.outputs),
         "macs": plan.macs,

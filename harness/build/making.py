@@ -24,7 +24,7 @@ from harness.build.sizes import (
     layer_sizes,
     too_large,
 )
-from harness.build.sources import LIBRARIES, firmware_units, link_options, model_unit
+from harness.build.sources import LIBRARIES, engine_of, firmware_units, link_options, model_unit
 from harness.build.tflite_file import parse_tflite
 from harness.build.toolchain import compile_units, first_lines, link
 from harness.build.unresolved import explain_unresolved
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from harness.build.plan import Plan
     from harness.build.sources import Target
     from harness.build.toolchain import Linked, Region, Toolchain, Unit
+    from harness.config import BoardKind
     from harness.image.elf import Image
 
 
@@ -85,7 +86,7 @@ class Parts:
     why: Sequence[str] = ()
 
 
-def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str) -> Path:
+def write_model(graph: Graph, plan: Plan, folder: Path, *, kind: BoardKind, name: str) -> Path:
     """Write model.c and model_config.h into a folder; return the path of the former.
 
     Raises:
@@ -94,7 +95,7 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, board: str, name: str
     named = replace(graph, source=re.sub(r"[^A-Za-z0-9._ -]", "_", graph.source))  # it stands in a C comment
     try:
         make_folder(folder)
-        for file, text in emit_c(named, plan, board=board, name=name).items():
+        for file, text in emit_c(named, plan, board=kind.name, name=name, engine=engine_of(kind)).items():
             with replacing(folder / file) as draft:
                 draft.write_text(text, encoding="ascii")
     except OSError as error:
@@ -154,7 +155,7 @@ def _make_model_image(
     check_plan(graph, plan, layers, making.target.kind)
     check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
-        source = write_model(graph, plan, work / "model", board=making.target.kind.name, name=name)
+        source = write_model(graph, plan, work / "model", kind=making.target.kind, name=name)
         options = {"plain": making.plain, "strict": making.strict}
         units = [
             *firmware_units(making.target, source.parent, engine=True, **options),

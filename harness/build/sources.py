@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.build.emit import ENGINE
 from harness.build.toolchain import Unit
 from harness.errors import ConfigError
 
@@ -41,6 +42,7 @@ _CXX_OPTIONS = (
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
 )
+_WITHOUT_DSP = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3")
 LIBRARIES = ("-lm", "-lc", "-lgcc")
 _PER_MODEL = re.compile(r'^\s*#\s*include\s+"model_config\.h"', re.MULTILINE)
 
@@ -65,6 +67,12 @@ class Target:
     def includes(self) -> tuple[str, ...]:
         """Where every source finds the agent's headers and those of the kernels."""
         return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
+
+
+def engine_of(kind: BoardKind) -> str:
+    """Return what our kernels are called in results: those without DSP instructions aren't taken for the others."""
+    lacks = kind.build is not None and any(f"-mcpu={core}" in kind.build.cpu for core in _WITHOUT_DSP)
+    return f"{ENGINE} (C without DSP instructions)" if lacks else ENGINE
 
 
 def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> Target:

@@ -174,7 +174,7 @@ def _build_model(
     layers = layer_sizes(graph, plan, plain=plain)
     _print_layers(name, layers, plan)
     if emit_c is not None:
-        write_model(graph, plan, emit_c, board=kind.name, name=name)
+        write_model(graph, plan, emit_c, kind=kind, name=name)
         click.echo(f"Written: {emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     out = _output(output, name)

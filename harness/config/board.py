@@ -43,12 +43,14 @@ class Part(Model):
     mask: Annotated[int, Field(gt=0, lt=2**32)] = 0xFFFFFFFF
 
 
-#: A pin as its chip's maker calls it: P1.03 of Nordic, PB6 of ST.
-Pin = Annotated[str, Field(pattern=r"^P([01]\.[0-3]\d|[A-K]\d{1,2})$")]
+#: A pin as its chip's maker calls it: P1.03 of Nordic, PB6 of ST, GP2 of Raspberry Pi.
+Pin = Annotated[str, Field(pattern=r"^(P([01]\.[0-3]\d|[A-K]\d{1,2})|GP[0-2]?\d)$")]
 
 
 def pin_number(pin: str) -> int:
-    """Return a pin as chips number it: with Nordic port x 32 + pin, with ST port x 16 + pin."""
+    """Return a pin as chips number it: with Nordic port x 32 + pin, with ST port x 16 + pin; else its number."""
+    if pin.startswith("GP"):
+        return int(pin[2:])
     if "." in pin:
         port, number = pin[1:].split(".")
         return 32 * int(port) + int(number)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+#: The cores that can be emulated, as Arm calls them.
+CORE_TITLES = MappingProxyType({"cortex-m4": "Cortex-M4", "cortex-m0plus": "Cortex-M0+"})
+
 _Word = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -39,15 +42,16 @@ class Words(Model):
 
 
 class Page(Region):
-    """Memory that firmware only reads, and the words in it that aren't erased, by their offsets."""
+    """Memory that firmware only reads or executes, and the words in it that aren't erased, by their offsets."""
 
+    executable: bool = False
     words: tuple[Words, ...] = ()
 
 
 class RomTable(Model):
     """What the core's ROM table tells of the chip: the JEP106 code of its maker (continuation, 7 bits) and its part."""
 
-    designer: Annotated[int, Field(ge=0, lt=0x800)]
+    designer: Annotated[int, Field(ge=0, lt=0x1000)]
     part: Annotated[int, Field(ge=0, lt=0x1000)]
     revision: Annotated[int, Field(ge=0, lt=16)] = 0
 
@@ -93,29 +97,32 @@ class ChipData(Model):
 
     `family` names the code for what is no data: flash controller, serial line, clocks.
     `cpu` is the core that is emulated, `cpuid` what its CPUID says.
-    `interrupts` are the lines of the NVIC, `fpu_interrupt` is the one of FP exceptions; a priority has `priority_bits`.
+    `interrupts` are the lines of the NVIC, `fpu_interrupt` is the one of FP exceptions, if there is an FPU; a priority
+    has `priority_bits`.
     `ram` has the bank of stack and variables first.
-    `information` are pages that firmware only reads, `identity` is where they tell one chip from another.
+    `information` are pages that firmware only reads, `identity` is where they tell one chip from another, if they do.
     `vectors` is where a reset looks for the vector table.
-    `dpidr` and `ap_idr` are what debug port and memory access port say they are.
+    `dpidr` and `ap_idr` are what debug port and memory access port say they are, `targetid` what selects it
+    among several on the same wires.
     `rom_table` is how the chip names itself to a debugger.
     `words` are further words of the private peripheral bus that can only be read, by their addresses.
     `absent` are pages of peripherals that others of the family have there.
     `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it.
     """
 
-    family: Literal["nrf52", "stm32l4", "stm32l4plus"]
-    cpu: Literal["cortex-m4"]
+    family: Literal["nrf52", "stm32l4", "stm32l4plus", "rp2040"]
+    cpu: Literal["cortex-m4", "cortex-m0plus"]
     cpuid: _Word
     interrupts: Annotated[int, Field(gt=0, le=240)]
     priority_bits: Annotated[int, Field(ge=2, le=8)]
-    fpu_interrupt: Annotated[int, Field(ge=0)]
+    fpu_interrupt: Annotated[int, Field(ge=0)] | None = None
     flash: Flash
     ram: Annotated[tuple[Bank, ...], Field(min_length=1)]
     information: tuple[Page, ...] = ()
-    identity: Region
+    identity: Region | None = None
     vectors: _Word
     dpidr: _Word
+    targetid: _Word | None = None
     ap_idr: _Word
     rom_table: RomTable
     words: tuple[Words, ...] = ()

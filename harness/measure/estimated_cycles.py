@@ -149,14 +149,19 @@ def flash_of(board: Board) -> FlashTiming | None:
     return None if chip is None else chip.flash_timing
 
 
+def _is_modelled(board: Board) -> bool:
+    chip = shipped_chips().get(board.kind.twin or "")
+    return chip is not None and chip.cpu == "cortex-m4"
+
+
 def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimator | None:
-    """Return what estimates the cycles of a board; None if nothing does, since it isn't emulated here.
+    """Return what estimates the cycles of a board; None if nothing does: it isn't emulated here, or is no Cortex-M4.
 
     Args:
         board: open.
         flash: how flash is read; None for what is known of the board's chip.
     """
-    if not isinstance(board, OnTwin) or board.backend != "virtual":
+    if not isinstance(board, OnTwin) or board.backend != "virtual" or not _is_modelled(board):
         return None
     return CycleEstimator(board, flash or flash_of(board))
 

@@ -14,7 +14,7 @@ from harness.boards.virtual.cycles.marks import profile_cycles
 from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.measure.estimated_cycles import CycleEstimator, flash_of
+from harness.measure.estimated_cycles import estimator_of
 from harness.profile.estimates import PartEstimate, Validity, validity_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
             f"{image.path}: the agent runs in another program, whose functions would be counted, too; see the layers "
             "without --functions, or build the model alone with `hil build`"
         )
-    estimator = CycleEstimator(board, flash or flash_of(board))
+    estimator = estimator_of(board, flash)
+    if estimator is None:
+        raise ConfigError(
+            f"{board.name}: functions are counted with an estimate of cycles, which there is for a Cortex-M4 only; see "
+            "the layers without --functions"
+        )
     estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     info = start_image(board, image, link, force=False)

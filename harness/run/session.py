@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
+from harness.config.chip import CORE_TITLES, shipped_chips
 from harness.config.state import hostname
 from harness.errors import BoardError, ConfigError, HilError, MeasurementError, QuarantinedError
 from harness.measure.limits import LimitCheck, check_limits
@@ -30,9 +31,14 @@ if TYPE_CHECKING:
 
 _MEANING: dict[Backend, str] = {
     "hardware": "a real board, counts cycles",
-    "virtual": "emulated Cortex-M4, counts instructions; not latency",
+    "virtual": "emulated {}, counts instructions; not latency",
     "renode": "emulated by Renode, counts instructions; not latency",
 }
+
+
+def _meaning(backend: Backend, device: Device) -> str:
+    chip = shipped_chips().get(device.kind.twin or "")
+    return _MEANING[backend].format("core" if chip is None else CORE_TITLES[chip.cpu])
 
 
 @dataclass
@@ -108,7 +114,7 @@ class Session:
             for number, (device, why) in enumerate(zip(target.devices, target.whys, strict=True)):
                 name = device.name if device.name == device.kind.name else f"{device.name} ({device.kind.name})"
                 if number == 0 or target.pool is None:
-                    lines.append(f"hil: {name} on {target.backend}: {_MEANING[target.backend]}")
+                    lines.append(f"hil: {name} on {target.backend}: {_meaning(target.backend, device)}")
                 else:
                     lines.append(f"hil: {name} on {target.backend}: shares the cases")
                 lines.append(f"     because {why}")

@@ -74,8 +74,9 @@ class RenodeBoard(Board):
             self.notes.append(f"other computers may reach Renode's ports: {machine.process.open_to_network}")
         chip = shipped_chips()[self.kind.twin or ""]
         try:
-            for index, word in enumerate(chip_id(self.name)):
-                machine.write_word(chip.identity.start + 4 * index, word)
+            if (identity := chip.identity) is not None:
+                for index, word in enumerate(chip_id(self.name)):
+                    machine.write_word(identity.start + 4 * index, word)
             if self.kind.part is not None:
                 machine.write_word(self.kind.part.address, self.kind.part.value)
         except BaseException:

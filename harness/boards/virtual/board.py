@@ -48,7 +48,8 @@ class VirtualMcu:
         uart_port: the UART's, which is there beside USB, too.
         usb: the computer at the other end of the USB cable; None without a cable.
         bootloader: what runs before the application after a reset; None if there is nothing.
-        chip_id: what tells the chip from others, as the agent reports it; from name and seed.
+        chip_id: what tells the chip from others, as the agent reports it; from name and seed; 0 if
+            the chip has nothing that tells.
         line: what `port` is the end of; its taps see every byte (`Line.to_board`, `Line.to_host`).
         dap: the debug port; `DebugPort.before_transfer` sees every transfer, `DebugPort.locked` is APPROTECT.
         faults: what was injected, with how often each of them struck.
@@ -93,7 +94,7 @@ class VirtualMcu:
         self.name, self.kind = name, kind
         self.link: str = link
         digest = hashlib.sha256(f"{name}/{seed}".encode()).digest()
-        identity = digest[: data.identity.size]
+        identity = digest[: data.identity.size] if data.identity is not None else b""
         self.chip_id = fold_chip_id(identity)
         self._uid = f"{name}-{os.getpid()}-{next(_serial_numbers)}"
         self.probe_uid = f"virtual:{self._uid}"

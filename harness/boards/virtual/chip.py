@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.memory import Memory
 from harness.boards.virtual.core.alignment import Traps
+from harness.boards.virtual.core.cores import CORES
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
@@ -50,8 +51,7 @@ class Chip:
         self._wake = wake
         self._line = line
         self.memory = Memory(made.data, made.identity)
-        self.halted = self.sleeping = self.locked_up = False
-        self.in_reset = False
+        self.halted = self.sleeping = self.locked_up = self.in_reset = False
         self.crash: Crash | None = None
         self.failure: BaseException | None = None
         self.on_sleep: Callable[[float | None], None] | None = None  # host time when sleep began; None: awake again
@@ -71,13 +71,14 @@ class Chip:
         self.bus = build_bus(self, made, self.memory, line)
         self.usbd = build_usb(self, self.bus, self.memory)
         self.usb_host: UsbHost | None = None
-        self.scs = SystemControl(self, self.nvic, made.data.cpuid)
-        self.debug = DebugRegisters(self, made.data)
+        core = CORES[made.data.cpu]
+        self.scs = SystemControl(self, self.nvic, made.data.cpuid, core)
+        self.debug = DebugRegisters(self, made.data, core)
         self.private = PrivateBus(self.scs, self.debug)
-        self.engine = Engine(self.memory, self.bus, self.private, allow_native=allow_native)
+        self.engine = Engine(core, self.memory, self.bus, self.private, allow_native=allow_native)
         self.cpu = self.engine.cpu
         self.engine.on_unmask = self._on_unmask
-        self.exceptions = Exceptions(self.cpu, self.memory, self.scs)
+        self.exceptions = Exceptions(self.cpu, self.memory, self.scs, core)
         self._reset(0)
 
     # ------------------------------------------------------------------ what peripherals ask for
@@ -88,7 +89,7 @@ class Chip:
             self.attention()
 
     def _interrupts_enabled(self, lines: int) -> None:
-        if lines >> self.data.fpu_interrupt & 1:
+        if self.data.fpu_interrupt is not None and lines >> self.data.fpu_interrupt & 1:
             self.limit("the firmware enables the interrupt of FP exceptions (FPU), which isn't modelled")
 
     def ticks(self) -> float:

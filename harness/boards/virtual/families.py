@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.nrf52_bus import Nrf52Bus
 from harness.boards.virtual.chips.nrf52840 import PAGES, WORKAROUNDS
+from harness.boards.virtual.chips.rp2040_bus import Rp2040Bus
 from harness.boards.virtual.chips.stm32l4_bus import Stm32l4Bus
 from harness.boards.virtual.chips.stm32l4plus_bus import Stm32l4PlusBus
 from harness.boards.virtual.chips.uarte import Pins
@@ -73,8 +74,10 @@ class Made:
 def build_bus(host: Host, made: Made, memory: Memory, line: Line) -> Bus:
     """Build the peripherals of a chip."""
     wiring = made.wiring
+    pins = (wiring.tx, wiring.rx)
+    if made.data.family == "rp2040":
+        return Rp2040Bus(host, made.data, memory, line, pins, wiring.clock_hz, made.seed)
     if made.data.family in _STM32:
-        pins = (wiring.tx, wiring.rx)
         return _STM32[made.data.family](host, made.data, memory, line, pins, wiring.clock_hz, made.seed)
     return Nrf52Bus(host, made.data, memory, line, Pins(wiring.tx, wiring.rx), made.seed)
 

@@ -14,6 +14,7 @@ from harness.boards.virtual.core.block_table import NO_LIMIT
 from harness.boards.virtual.core.debug_registers import DFSR_BKPT, DFSR_HALTED, DFSR_VCATCH, VC_HARDERR
 from harness.boards.virtual.core.engine import Stop
 from harness.boards.virtual.core.exceptions import Crash, Fault, LockupError
+from harness.boards.virtual.core.fault_kinds import fault_of, refused_at
 from harness.boards.virtual.core.nvic import HARD_FAULT
 from harness.boards.virtual.core.thumb import condition_holds
 from harness.errors import EmulatorError
@@ -25,14 +26,6 @@ _HALTED_PUMP_S = 0.02  # DMA goes on while the core is halted
 _WFE_S = 0.001
 _CLOSE_S = 0.05
 _ERASED = 0xFFFFFFFF
-_FAULTS = {
-    Stop.SVC: Fault("supervisor call", "SVC while its exception can't be taken", is_call=True),
-    Stop.BKPT: Fault("hard fault", "BKPT without a debugger", hfsr=scs.HFSR_DEBUGEVT),
-    Stop.FETCH: Fault("bus fault", "no code at {:#010x}", cfsr=scs.IBUSERR),
-    Stop.UNDEFINED: Fault("usage fault UNDEFINSTR", "undefined instruction", cfsr=scs.UNDEFINSTR),
-    Stop.STATE: Fault("usage fault INVSTATE", "branch to an address with bit 0 clear", cfsr=scs.INVSTATE),
-}
-_NO_FPU = Fault("usage fault NOCP", "an FP instruction, but CPACR doesn't enable the FPU", cfsr=scs.NOCP)
 
 
 class Machine(Chip):
@@ -193,12 +186,10 @@ class Machine(Chip):
 
     def _single(self, pc: int) -> int:
         """Execute the instruction at `pc`, although a trap may be there; return how many were issued."""
-        if condition_holds(self.cpu.read("xpsr")):
-            fault = _NO_FPU if pc in self.engine.fp_traps else self.engine.suspects.fault_at(pc)
-            if fault is not None:
-                self.engine.counter.total += 1
-                self._fault(fault)
-                return 1
+        if condition_holds(self.cpu.read("xpsr")) and (fault := refused_at(self.engine, pc)) is not None:
+            self.engine.counter.total += 1
+            self._fault(fault)
+            return 1
         self._skip_trap = None
         self.engine.suspects.arm(pc)
         stop, issued = self.engine.step()
@@ -234,8 +225,7 @@ class Machine(Chip):
         elif stop is Stop.ACCESS:
             self._fault(self._access_fault())
         elif stop not in (Stop.BOUNDARY, Stop.TRAP):
-            fault = _FAULTS[stop]
-            self._fault(replace(fault, text=fault.text.format(self.cpu.read("pc"))))
+            self._fault(fault_of(stop, self.engine))
 
     def _access_fault(self) -> Fault:
         access = self.engine.space.access
@@ -251,7 +241,7 @@ class Machine(Chip):
 
     def _fault_status(self) -> dict[str, int]:
         names = {"cfsr": scs.CFSR, "hfsr": scs.HFSR, "mmfar": scs.MMFAR, "bfar": scs.BFAR}
-        return {name: self.scs.registers[offset] for name, offset in names.items()}
+        return {name: self.scs.read(offset) for name, offset in names.items()}
 
     def _crash(self, kind: str, text: str, pc: int | None = None) -> Crash:
         registers = self.cpu.core()
@@ -260,6 +250,7 @@ class Machine(Chip):
     def _fault(self, fault: Fault) -> None:
         if self._stop_wanted is not None:
             return
+        fault = self.exceptions.as_taken(fault)
         crash = self._crash("lockup", "")
         try:
             number = self.exceptions.raise_fault(fault)

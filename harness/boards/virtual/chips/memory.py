@@ -46,7 +46,7 @@ class Memory:
         self._aliases: list[tuple[int, int, int]] = []  # begin, end, how far above the memory itself
         flash = self._region(chip.flash, 0xFF, executable=True)
         self.banks = tuple(self._region(bank, 0, executable=True, writable=True) for bank in chip.ram)
-        pages = [Region(page.start, np.full(page.size, 0xFF, np.uint8)) for page in chip.information]
+        pages = [Region(page.start, np.full(page.size, 0xFF, np.uint8), page.executable) for page in chip.information]
         self.flash_base = flash.base
         self.flash, self.ram = flash.content, self.banks[0].content
         self.information = {page.base: page.content for page in pages}
@@ -56,11 +56,12 @@ class Memory:
             for begin, _, _ in self._aliases
             if (found := self.find(self.data_address(begin), 1)) is not None
         ]
-        self.code_regions = (flash, *self.banks, *also)
+        self.code_regions = (flash, *self.banks, *also, *(page for page in pages if page.executable))
         for page in chip.information:
             for words in page.words:
                 self.put(page.start + words.at, struct.pack(f"<{len(words.are)}I", *words.are))
-        self.put(chip.identity.start, identity)
+        if chip.identity is not None:
+            self.put(chip.identity.start, identity)
 
     def _region(self, bank: Bank, fill: int, *, executable: bool, writable: bool = False) -> Region:
         self._aliases += [(alias, alias + bank.size, alias - bank.start) for alias in bank.aliases]

@@ -90,7 +90,8 @@ class Nrf52Bus(Bus):
         for peripheral in modelled:
             if peripheral.base not in chip.absent:
                 self.add(peripheral)
-        low, high = struct.unpack("<II", memory.read(chip.identity.start, 8) or bytes(8))
+        identity = memory.read(chip.identity.start, 8) if chip.identity is not None else None
+        low, high = struct.unpack("<II", identity or bytes(8))
         memory.put(_DEVICEADDR, struct.pack("<II", high ^ low, low >> 16))
 
     def reset(self, reason: int) -> None:

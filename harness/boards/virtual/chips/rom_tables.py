@@ -18,15 +18,21 @@ def component(part: int, component_class: int, designer: int = 0x43B, revision: 
     ]
 
 
-def core_table(chip: RomTable) -> dict[int, int]:
-    """Return the words of the core's own table, and the ID registers of the components that it names."""
+def core_table(chip: RomTable, components: tuple[int, int, int]) -> dict[int, int]:
+    """Return the words of the core's own table, and the ID registers of the components that it names.
+
+    Args:
+        chip: how the chip names itself.
+        components: part numbers of system control space, DWT and breakpoint unit.
+    """
     table = {0xE00FF000: 0xFFF0F003, 0xE00FF004: 0xFFF02003, 0xE00FF008: 0xFFF03003}  # SCS, DWT, FPB
-    components = {
+    control, watchpoints, breakpoints = components
+    ids = {
         0xE00FF000: component(chip.part, 1, chip.designer),
-        0xE000E000: component(0x00C, 0xE),
-        0xE0001000: component(0x002, 0xE),
-        0xE0002000: component(0x003, 0xE),
+        0xE000E000: component(control, 0xE),
+        0xE0001000: component(watchpoints, 0xE),
+        0xE0002000: component(breakpoints, 0xE),
     }
-    for base, values in components.items():
+    for base, values in ids.items():
         table.update({base + 0xFD0 + 4 * index: value for index, value in enumerate(values)})
     return table

@@ -52,7 +52,9 @@ class AddressSpace:
         self._counter = counter
         self._program = bus.flash.program
         self._memory = memory
-        self._flash = range(memory.flash_base, memory.flash_base + len(memory.flash))
+        self._fixed = [
+            range(region.base, region.end) for region in memory.regions if region.executable and not region.writable
+        ]
         self._code_pages: set[int] = set()  # pages of RAM that hold code that ran
         self._write_watch: int | None = None
         self.access: Access | None = None
@@ -107,7 +109,7 @@ class AddressSpace:
     def _translate(self, _uc: Any, address: int, kind: int, entry: Any, _data: Any) -> bool:
         address = self._memory.data_address(address)
         entry.paddr = address
-        code = address in self._flash or address // _PAGE_BYTES in self._code_pages
+        code = any(address in code for code in self._fixed) or address // _PAGE_BYTES in self._code_pages
         entry.perms = _CODE if code else _DATA
         if kind != uc_const.UC_MEM_FETCH:  # a fetch needs the IT state that it finds
             self._cpu.mend_it_state()

@@ -14,6 +14,7 @@ from unicorn import arm_const as arm
 from unicorn import unicorn_const as uc_const
 from unicorn.unicorn_py3 import unicorn as _unicorn
 
+from harness.boards.virtual.core.cores import CORES, Core
 from harness.errors import EmulatorError
 
 _untyped: Any = _unicorn
@@ -29,7 +30,12 @@ _PIECE = 4096  # of a pipe, and of a page
 
 
 def cortex_m4() -> Any:
-    """Return an emulated Cortex-M4 without memory.
+    """Return an emulated Cortex-M4 without memory; raises what `emulate` does."""
+    return emulate(CORES["cortex-m4"])
+
+
+def emulate(core: Core) -> Any:
+    """Return an emulated core without memory.
 
     Raises:
         EmulatorError: the installed emulator makes another core of it, or this process may not have the memory.
@@ -37,12 +43,12 @@ def cortex_m4() -> Any:
     _reserve()
     # With UC_MODE_MCLASS the emulator ignores the model and makes a Cortex-M33, which executes more instructions.
     uc = Uc(uc_const.UC_ARCH_ARM, uc_const.UC_MODE_THUMB)
-    uc.ctl_set_cpu_model(arm.UC_CPU_ARM_CORTEX_M4)
+    uc.ctl_set_cpu_model(core.model)
     model = uc.ctl_get_cpu_model()
-    if model != arm.UC_CPU_ARM_CORTEX_M4:
+    if model != core.model:
         raise EmulatorError(
-            f"the CPU emulator (unicorn {version('unicorn')}) gives CPU model {model} instead of the Cortex-M4 "
-            f"({arm.UC_CPU_ARM_CORTEX_M4}); install the version that this package asks for"
+            f"the CPU emulator (unicorn {version('unicorn')}) gives CPU model {model} instead of the {core.title} "
+            f"({core.model}); install the version that this package asks for"
         )
     return uc
 

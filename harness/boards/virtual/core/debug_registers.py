@@ -9,6 +9,7 @@ from harness.boards.virtual.chips.rom_tables import core_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.boards.virtual.core.cores import Core
     from harness.boards.virtual.core.cpu import Cpu
     from harness.config.chip import ChipData
 
@@ -20,7 +21,6 @@ S_REGRDY, S_HALT, S_SLEEP, S_LOCKUP, S_RETIRE_ST, S_RESET_ST = (1 << bit for bit
 DFSR_HALTED, DFSR_BKPT, DFSR_VCATCH = 1 << 0, 1 << 1, 1 << 3
 VC_CORERESET, VC_HARDERR, TRCENA = 1 << 0, 1 << 10, 1 << 24
 _DBGKEY = 0xA05F
-_COMPARATORS = 6
 _POLL_SECONDS = 0.005
 _REGISTER_NAMES = {
     **{n: f"r{n}" for n in range(13)},
@@ -67,19 +67,20 @@ class DebugRegisters:
         words: what can only be read, by address.
     """
 
-    def __init__(self, host: DebugHost, chip: ChipData) -> None:
+    def __init__(self, host: DebugHost, chip: ChipData, core: Core) -> None:
         self._host = host
         more = {row.at + 4 * index: word for row in chip.words for index, word in enumerate(row.are)}
-        self.words = {**core_table(chip.rom_table), **more}
+        self.words = {**core_table(chip.rom_table, core.components), **more}
         self.control = 0  # the C_ bits of DHCSR
         self.reset_seen = True
         self.dfsr = 0
         self.demcr = 0
         self.breakpoints: frozenset[int] = frozenset()
         self._dcrdr = 0
-        self._comparators = [0] * _COMPARATORS
+        self._comparators = [0] * core.breakpoints
+        self._has_cycles = not core.armv6m
         self._fpb_enabled = False
-        self._dwt_control = 0
+        self._dwt_control = core.dwt_control
         self._cycles_at_zero = 0
         self._cycles_stopped = 0
         #: Called whenever the firmware reads the cycle counter; on the CPU's thread.
@@ -112,7 +113,7 @@ class DebugRegisters:
 
     def read(self, address: int, *, debugger: bool) -> int | None:
         """Return a register, or None if it isn't one of these."""
-        if address == DWT_CYCCNT:
+        if address == DWT_CYCCNT and self._has_cycles:
             if self.on_cycle_count is not None and not debugger:
                 self.on_cycle_count()
             return self.cycle_count
@@ -121,7 +122,7 @@ class DebugRegisters:
                 # A debugger that polls a running CPU without a pause would keep Python's lock from the CPU's thread.
                 self._host.wait_while_running(_POLL_SECONDS)
             return self._read_dhcsr(clear=debugger)
-        if FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
+        if FP_COMP0 <= address < FP_COMP0 + 4 * len(self._comparators):
             return self._comparators[(address - FP_COMP0) // 4]
         if address in (DCRDR, DEMCR, DFSR, DWT_CTRL, FP_CTRL):
             return {
@@ -129,7 +130,7 @@ class DebugRegisters:
                 DEMCR: self.demcr,
                 DFSR: self.dfsr,
                 DWT_CTRL: self._dwt_control,  # no watchpoint comparators
-                FP_CTRL: _COMPARATORS << 4 | self._fpb_enabled,
+                FP_CTRL: len(self._comparators) << 4 | self._fpb_enabled,
             }[address]
         return self.words.get(address)
 
@@ -154,11 +155,11 @@ class DebugRegisters:
                 self._transfer(value)
         elif address == DCRDR:
             self._dcrdr = value
-        elif address in (DEMCR, DWT_CTRL, DWT_CYCCNT):
+        elif address == DEMCR or (self._has_cycles and address in (DWT_CTRL, DWT_CYCCNT)):
             self._write_counting(address, value)
         elif address == DFSR:
             self.dfsr &= ~value
-        elif address == FP_CTRL or FP_COMP0 <= address < FP_COMP0 + 4 * _COMPARATORS:
+        elif address == FP_CTRL or FP_COMP0 <= address < FP_COMP0 + 4 * len(self._comparators):
             self._write_breakpoints(address, value)
         else:
             return address in self.words

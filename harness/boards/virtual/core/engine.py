@@ -9,7 +9,7 @@ from unicorn import unicorn_const as uc_const
 
 from harness.boards.virtual.core import thumb
 from harness.boards.virtual.core.address_space import AddressSpace
-from harness.boards.virtual.core.binding import UcError, cortex_m4
+from harness.boards.virtual.core.binding import UcError, emulate
 from harness.boards.virtual.core.block_table import NO_LIMIT
 from harness.boards.virtual.core.counter import BlockCounter
 from harness.boards.virtual.core.cpu import THUMB, Cpu
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.chips.bus import Bus
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.core.alignment import Traps
+    from harness.boards.virtual.core.cores import Core
     from harness.boards.virtual.core.scs import PrivateBus
 
 _NEVER = 1  # where no instruction is: they are at even addresses
@@ -43,26 +44,35 @@ class Stop(enum.Enum):
     FETCH = "at an address that holds no code"
     UNDEFINED = "at an undefined instruction"
     STATE = "not in Thumb state"
+    UNALIGNED = "at an access to an address that isn't a multiple of its size"
     SUSPECT = "before an instruction that may be refused"
 
 
-_INTERRUPTS = {2: Stop.SVC, 3: Stop.FETCH, 7: Stop.BKPT, 8: Stop.EXCEPTION_RETURN}  # by the emulator's numbers
+_INTERRUPTS = {
+    2: Stop.SVC,
+    3: Stop.FETCH,
+    4: Stop.UNALIGNED,
+    7: Stop.BKPT,
+    8: Stop.EXCEPTION_RETURN,
+}  # by the emulator's numbers
 
 
 class Engine:
     """The emulated core with its addresses, counter and traps. Used by one thread at a time."""
 
-    def __init__(self, memory: Memory, bus: Bus, private: PrivateBus, *, allow_native: bool) -> None:
+    def __init__(self, core: Core, memory: Memory, bus: Bus, private: PrivateBus, *, allow_native: bool) -> None:
         """Build the core.
 
         Args:
+            core: which one.
             memory: flash, RAM and information registers, which the CPU sees.
             bus: the peripherals, by address.
             private: the core's own registers.
             allow_native: False forces the instruction counter in Python.
         """
         self._memory = memory
-        self.uc = cortex_m4()
+        self._armv6m = core.armv6m
+        self.uc = emulate(core)
         self.cpu = Cpu(self.uc)
         code = [(region.base, region.content) for region in memory.code_regions]
         self.counter = BlockCounter(self.uc, code, self._on_block, allow_native=allow_native)
@@ -71,6 +81,7 @@ class Engine:
         self.uc.hook_add(uc_const.UC_HOOK_INTR, self._on_interrupt)
         self._debug = private.debug
         self.fp_traps: set[int] = set()
+        self._foreign: set[int] = set()  # where there was an instruction that Armv6-M lacks
         self.trap_fp = True
         self._exits: frozenset[int] = frozenset()
         self.flush_wanted = False
@@ -83,12 +94,28 @@ class Engine:
 
     def _on_block(self, address: int, code: bytes, scan: thumb.CodeScan) -> frozenset[int] | None:
         """Look at a block before it first runs: see `BlockCounter`."""
+        if self._armv6m:
+            return self._on_armv6m_block(address, code, scan)
         if scan.first_fp is not None and self.trap_fp and address + scan.first_fp not in self.fp_traps:
             self.fp_traps.add(address + scan.first_fp)
             return None
         if scan.unmasks:
             self.on_unmask()
         return self.suspects.admit(address, code)
+
+    def _on_armv6m_block(self, address: int, code: bytes, scan: thumb.CodeScan) -> frozenset[int] | None:
+        """Trap what the emulator's Cortex-M0 executes and Armv6-M lacks; unaligned accesses it refuses by itself."""
+        foreign = thumb.first_foreign(code)
+        if foreign is not None and address + foreign not in self._foreign:
+            self._foreign.add(address + foreign)
+            return None
+        if scan.unmasks:
+            self.on_unmask()
+        return frozenset()
+
+    def lacks(self, pc: int) -> bool:
+        """Tell whether the core lacks the instruction at `pc`, which the emulator may execute all the same."""
+        return self._armv6m and not thumb.is_armv6m(*thumb.fetch(self._memory, pc))
 
     @property
     def breakpoints(self) -> frozenset[int]:
@@ -98,7 +125,7 @@ class Engine:
     @property
     def traps(self) -> set[int]:
         """Addresses of instructions that must be decided on one by one."""
-        return self.fp_traps | self.suspects.all_traps
+        return self.fp_traps | self._foreign | self.suspects.all_traps
 
     def refuse(self, refused: Traps, *, fp: bool) -> None:
         """Refuse these unaligned accesses and divisions, and FP instructions, from now on, or let them run."""
@@ -169,6 +196,8 @@ class Engine:
                 raise EmulatorError(
                     f"the CPU emulator raised its exception {number} at {pc:#010x}, which isn't handled"
                 )
+            if _INTERRUPTS[number] is Stop.UNALIGNED:
+                self.counter.uncount_after(pc)
             return _INTERRUPTS[number]
         if self.counter.stopped_at is not None:
             return Stop.BOUNDARY
@@ -248,6 +277,8 @@ class Engine:
         stop = self.run(count=1)
         if stop is Stop.ACCESS and self.space.access is not None:
             issued = self._issued_from(pc, self.space.access.registers["pc"]) + 1
+        elif stop is Stop.UNALIGNED:
+            issued = self._issued_from(pc, self.cpu.read("pc")) + 1
         elif stop is Stop.BOUNDARY and (self.counter.stopped_at == pc or self.counter.total == before):
             issued = 0  # the latter if its page of RAM was data so far
         elif stop is Stop.TRAP:

@@ -6,7 +6,7 @@ The CPU emulator leaves this to us: it stops, we stack the frame, fetch the vect
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.core import scs
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.boards.virtual.chips.memory import Memory
+    from harness.boards.virtual.core.cores import Core
     from harness.boards.virtual.core.cpu import Cpu
     from harness.boards.virtual.core.scs import SystemControl
 
@@ -83,10 +84,17 @@ class Fault:
 class Exceptions:
     """Exception entry and return of one CPU."""
 
-    def __init__(self, cpu: Cpu, memory: Memory, control: SystemControl) -> None:
+    def __init__(self, cpu: Cpu, memory: Memory, control: SystemControl, core: Core) -> None:
+        self._armv6m = core.armv6m
         self._cpu = cpu
         self._memory = memory
         self._control = control
+
+    def as_taken(self, fault: Fault) -> Fault:
+        """Return a fault as this core takes it: Armv6-M has one kind only, and no register that tells why."""
+        if not self._armv6m or fault.is_call:
+            return fault
+        return replace(fault, kind="hard fault", cfsr=0, hfsr=0)
 
     def raise_fault(self, fault: Fault) -> int:
         """Take a fault: set the status registers, stack, and continue at the handler.
@@ -124,8 +132,9 @@ class Exceptions:
         if not self._push():
             if number == HARD_FAULT:
                 raise LockupError(f"the stack pointer {cpu.read('sp'):#010x} leaves no room in RAM for HardFault")
-            registers[scs.CFSR] |= scs.STKERR
-            registers[scs.HFSR] |= scs.HFSR_FORCED
+            if not self._armv6m:
+                registers[scs.CFSR] |= scs.STKERR
+                registers[scs.HFSR] |= scs.HFSR_FORCED
             number = HARD_FAULT
         place = registers[scs.VTOR] + 4 * number
         vector = self._memory.read_word(place)

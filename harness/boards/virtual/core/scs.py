@@ -9,6 +9,7 @@ from harness.boards.virtual.core.nvic import BUS_FAULT, MEM_MANAGE, NMI, PENDSV,
 
 if TYPE_CHECKING:
     from harness.boards.virtual.chips.device import Host
+    from harness.boards.virtual.core.cores import Core
     from harness.boards.virtual.core.debug_registers import DebugRegisters
 
 ICTR, SYST_CSR, SYST_RVR, SYST_CVR, SYST_CALIB = 0x004, 0x010, 0x014, 0x018, 0x01C
@@ -25,6 +26,7 @@ SHCSR_ENABLE = {MEM_MANAGE: 1 << 16, BUS_FAULT: 1 << 17, USAGE_FAULT: 1 << 18}
 CCR_STKALIGN, CCR_DIV_0_TRP, CCR_UNALIGN_TRP = 1 << 9, 1 << 4, 1 << 3
 FPCCR_ASPEN = 1 << 31
 PPB, PPB_BYTES = 0xE0000000, 0x100000
+_ROUNDING = 1e-3  # of cycles, which are whole ones apart from the sleep before them
 _SCS = range(0xE000E000, 0xE000F000)
 _VECTKEY = 0x05FA
 _IDENTITY = {  # Cortex-M4 with FPU
@@ -42,6 +44,9 @@ _IDENTITY = {  # Cortex-M4 with FPU
     MVFR1: 0x11000011,
     SYST_CALIB: 1 << 31,
 }
+#: Armv6-M has neither of these: reserved, they read as 0.
+_ARMV7M_ONLY = {ICTR, SHPR1, CFSR, HFSR, MMFAR, BFAR, CPACR, STIR, FPCCR, MVFR0, MVFR1, *range(0xD40, 0xD74, 4)}
+_ARMV6M_RESET = {CCR: CCR_STKALIGN | CCR_UNALIGN_TRP}  # it can't be written
 _RESET = {CCR: CCR_STKALIGN, FPCCR: 0xC0000000, **dict.fromkeys((VTOR, CPACR, CFSR, HFSR, MMFAR, BFAR, SHCSR), 0)}
 #: What can be written of each register that only keeps state; of others, all.
 _WRITABLE = {
@@ -57,17 +62,18 @@ _CLEARED_BY_ONES = (CFSR, HFSR)
 class SystemControl:
     """SCB and SysTick registers. Offsets are from 0xE000E000."""
 
-    def __init__(self, host: Host, nvic: Nvic, cpuid: int) -> None:
+    def __init__(self, host: Host, nvic: Nvic, cpuid: int, core: Core) -> None:
         self._host = host
         self.nvic = nvic
         self._fixed = {**_IDENTITY, ICTR: (nvic.lines - 1) // 32, CPUID: cpuid}
+        self._armv6m = core.armv6m
         self._ticks = host.cycles_per_tick()
         self.reset()
 
     def reset(self) -> None:
         """Return to the state after reset."""
         self.nvic.reset()
-        self.registers = {**self._fixed, **_RESET}
+        self.registers = {**self._fixed, **_RESET, **(_ARMV6M_RESET if self._armv6m else {})}
         self._prigroup = 0
         self._systick_csr = self._systick_reload = 0
         self._systick_from = 0.0  # when the count was last at its reload value
@@ -77,6 +83,10 @@ class SystemControl:
     def fpu_enabled(self) -> bool:
         """True if CPACR lets privileged code use the FPU."""
         return all(self.registers[CPACR] >> shift & 3 in (1, 3) for shift in (20, 22))
+
+    def has(self, offset: int) -> bool:
+        """Tell whether this core has a register there."""
+        return not self._armv6m or offset not in _ARMV7M_ONLY
 
     def read(self, offset: int) -> int:
         """Return a register."""
@@ -132,6 +142,8 @@ class SystemControl:
         """Write a register that only keeps state, or that the CPU emulator must follow."""
         if offset in _CLEARED_BY_ONES:
             self.registers[offset] &= ~value
+        elif self._armv6m and offset == CCR:
+            return
         elif mask := _WRITABLE.get(offset, 0xFFFFFFFF):
             self.registers[offset] = value & mask
         if offset in (CPACR, CCR):
@@ -166,7 +178,7 @@ class SystemControl:
             return value
         if not self._systick_csr & 1 or not self._systick_reload:
             return 0
-        elapsed = int(self._host.cycles() - self._systick_from)
+        elapsed = int(self._host.cycles() - self._systick_from + _ROUNDING)
         return self._systick_reload - elapsed % (self._systick_reload + 1)
 
     def _write_systick(self, offset: int, value: int) -> None:
@@ -214,15 +226,18 @@ class PrivateBus:
         self._scs = scs
         self.debug = debug
 
+    def _has(self, address: int) -> bool:
+        return address in _SCS and self._scs.has((address & ~3) - _SCS.start)
+
     def read(self, address: int, size: int, *, debugger: bool = False) -> int:
         """Read a register; 0 where there is none."""
         word = address & ~3
         value = self.debug.read(word, debugger=debugger)
         if value is None:
-            value = self._scs.read(word - _SCS.start) if word in _SCS else 0
+            value = self._scs.read(word - _SCS.start) if self._has(word) else 0
         return value >> 8 * (address & 3) & (1 << 8 * size) - 1
 
     def write(self, address: int, value: int, size: int, *, debugger: bool = False) -> None:
         """Write a register. Only priorities can be written in bytes."""
-        if not self.debug.write(address, value, debugger=debugger) and address in _SCS:
+        if not self.debug.write(address, value, debugger=debugger) and self._has(address):
             self._scs.write(address - _SCS.start, value, size)

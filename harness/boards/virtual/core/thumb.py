@@ -71,6 +71,29 @@ def may_unmask(instruction: int, length: int) -> bool:
     return is_msr and instruction & 0xFF in _MASK_REGISTERS
 
 
+def is_armv6m(instruction: int, length: int) -> bool:
+    """Tell whether Armv6-M may have this instruction: not if it is a wide one of others, CBZ, CBNZ or IT.
+
+    Source: Armv6-M manual, A5.2 and A5.3. What neither architecture has is left to the emulator.
+    """
+    if length == 2:
+        return not is_it(instruction) and instruction & 0xF500 != 0xB100
+    first, second = instruction >> 16, instruction & 0xFFFF
+    if first & 0xF800 != 0xF000 or not second & 0x8000:
+        return False
+    if second & 0x5000 == 0x5000:  # BL
+        return True
+    if first & 0xFFE0 == 0xF380 and not second & 0x5000:  # MSR
+        return first & 0x10 == 0
+    barriers = first == 0xF3BF and second >> 4 in (0x8F4, 0x8F5, 0x8F6)  # DSB, DMB, ISB
+    return barriers or (first == 0xF3EF and second & 0xF000 == 0x8000)  # MRS
+
+
+def first_foreign(code: bytes) -> int | None:
+    """Return the offset of the first instruction that Armv6-M lacks; None if there is none."""
+    return next((offset for offset, *instruction in instructions(code) if not is_armv6m(*instruction)), None)
+
+
 @lru_cache(maxsize=1 << 12)
 def scan(code: bytes) -> CodeScan:
     """Return what `code`, a whole number of instructions, contains."""

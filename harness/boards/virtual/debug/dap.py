@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _CTRL_IDR, _ROM_BASE = 0x12880000, 0xE00FF003
 _CTRL_STAT, _SELECT = 0x4, 0x8
+_TARGETID, _DLPIDR, _DLPIDR_V1 = 2, 3, 1  # banks of DPv2, and instance 0 of the protocol with targets to select
 _CSW, _TAR, _DRW, _BASE, _IDR = 0x00, 0x04, 0x0C, 0xF8, 0xFC
 _RESET, _ERASEALL, _APPROTECTSTATUS = 0x000, 0x004, 0x00C  # ERASEALLSTATUS, 0x008, always reads 0: ready
 _CSW_DEVICE_ENABLED, _CSW_INCREMENT = 1 << 6, 0x30
@@ -56,6 +57,11 @@ class DebugPort:
         self._tar = 0
         self._ctrl_reset = 0
 
+    @property
+    def targetid(self) -> int | None:
+        """What a probe selects this port by, where several share the wires; None if it is alone."""
+        return self._machine.data.targetid
+
     def _transfer(self, name: str) -> None:
         self.transfers += 1
         self._machine.check()
@@ -69,8 +75,11 @@ class DebugPort:
         self._transfer("read_dp")
         if address == 0x0:
             return self._machine.data.dpidr
-        if address == _CTRL_STAT and self._select & 0xF == 0:
+        bank, target = self._select & 0xF, self._machine.data.targetid
+        if address == _CTRL_STAT and bank == 0:
             return self._control | (self._control & 0x50000000) << 1  # power-up acknowledged at once
+        if address == _CTRL_STAT and target is not None:
+            return {_TARGETID: target, _DLPIDR: _DLPIDR_V1}.get(bank, 0)
         return 0
 
     def write_dp(self, address: int, value: int) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.config import BoardKind
 
 PROBE_TYPE = "virtual"
+_TARGETSEL_BITS = 33  # of a write to it: data and parity
 
 
 class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
@@ -49,6 +50,7 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         self._is_open = False
         self._protocol: DebugProbe.Protocol | None = None
         self._reset_asserted = False
+        self._selected = True
 
     @property
     def vendor_name(self) -> str:
@@ -76,7 +78,8 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
 
     @property
     def capabilities(self) -> set[DebugProbe.Capability]:
-        return {DebugProbe.Capability.SWJ_SEQUENCE}
+        several = set() if self._port.targetid is None else {DebugProbe.Capability.SWD_SEQUENCE}
+        return {DebugProbe.Capability.SWJ_SEQUENCE, *several}
 
     @property
     def associated_board_info(self) -> BoardInfo:
@@ -104,6 +107,13 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
     def swj_sequence(self, length: int, bits: int) -> None:
         """Switch to SWD, which it always speaks."""
 
+    def swd_sequence(self, sequences: Sequence[tuple[int] | tuple[int, int]]) -> tuple[int, list[bytes]]:
+        """Take the one that selects a port by 32 bits and their parity; no port drives the wire meanwhile."""
+        for sequence in sequences:
+            if sequence[0] == _TARGETSEL_BITS and len(sequence) == 2:
+                self._selected = sequence[1] & 0xFFFFFFFF == self._port.targetid
+        return 0, [bytes((sequence[0] + 7) // 8) for sequence in sequences if len(sequence) == 1]
+
     def set_clock(self, frequency: float) -> None:
         """Accept any clock."""
 
@@ -122,6 +132,8 @@ class VirtualProbe(DebugProbe):  # type: ignore[misc]  # pyOCD has no types
         """Nothing is ever queued."""
 
     def _do(self, transfer: Callable[[], Any]) -> Any:
+        if not self._selected:
+            raise exceptions.TransferTimeoutError("no answer: another debug port than this one is selected")
         try:
             return transfer()
         except AccessFaultError as error:
