@@ -19,7 +19,6 @@ from harness.report.summary_columns import (
     DEVICE,
     ENERGY,
     ESTIMATE,
-    ESTIMATE_ERROR,
     ESTIMATED_TIME,
     LATENCY,
     MEMORY,
@@ -147,10 +146,18 @@ def _print_group(console: Console, rows: list[Row], width: int, *, estimated_tim
 def _print_estimates(console: Console, rows: list[Row], *, estimated_time: bool) -> None:
     """Print the estimated cycles, and as time if that is asked for."""
     beside = AGAINST_MEASURED if rows[0]["counter"] == "cycles" else PER_INSTRUCTION
-    columns = (*ESTIMATE, beside, ESTIMATE_ERROR, beside_baseline(rows))
+    columns = (*ESTIMATE, beside, beside_baseline(rows))
     _print_table(console, "ESTIMATED cycles per inference, not measured", columns, rows)
     if estimated_time:
         _print_table(console, "ESTIMATED milliseconds per inference, not measured, no latency", ESTIMATED_TIME, rows)
+    for what, name in (("error of the estimate", "estimated_cycles_error"), ("no estimate", "estimated_cycles_reason")):
+        said: dict[str, list[str]] = {}
+        for row in rows:
+            if row.get(name):
+                said.setdefault(row[name], []).append(row["variant"])
+        for text, variants in said.items():
+            of = "" if len(variants) == len(rows) else f"{', '.join(dict.fromkeys(variants))}: "
+            _say(console, f"{of}{what}: {text}")
 
 
 def _print_energy(console: Console, rows: list[Row]) -> None:

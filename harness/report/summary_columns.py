@@ -141,7 +141,6 @@ AGREEMENT = (
 ESTIMATE = tuple(Column(name, f"estimated_cycles_{name}", _count) for name in ("median", "min", "max"))
 PER_INSTRUCTION = Column("per instruction", "estimated_cycles_median", _per_instruction)
 AGAINST_MEASURED = Column("against measured", "estimated_cycles_median", _against_measured)
-ESTIMATE_ERROR = Column("error", "estimated_cycles_error", _text, left=True)
 ESTIMATED_TIME = (
     Column("median", "estimated_cycles_median", _time),
     Column("at", "clock_hz", _clock, left=True),
