@@ -15,7 +15,7 @@ from serial.tools import list_ports
 
 from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
-from harness.boards.targets import knows
+from harness.boards.targets import OWN_TARGETS, knows
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
 from harness.cli.doctor.links import configured_links
@@ -71,7 +71,9 @@ def _pyocd_findings() -> Iterator[Finding]:
     version = metadata.version("pyocd")
     for kind in shipped_kinds().values():
         what = f"pyOCD {version}"
-        if knows(kind.pyocd_target):
+        if kind.pyocd_target in OWN_TARGETS:
+            yield Finding("ok", what, f"gets the target {kind.pyocd_target} from this package ({kind.title})")
+        elif knows(kind.pyocd_target):
             yield Finding("ok", what, f"knows {kind.pyocd_target} ({kind.title})")
         else:
             yield Finding("problem", what, f"doesn't know {kind.pyocd_target}: pyocd pack install {kind.pyocd_target}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 
 import pytest
@@ -120,3 +121,11 @@ def test_voltage_wait_states_and_the_way_to_the_clock_are_looked_at(twin):
     assert "without boost" in stopped(twin, (FLASH_ACR, 5), half)
     assert "jumps to 120000000 Hz" in stopped(twin, (PWR + 0x80, 0), (RCC + 8, 1), full)
     assert stopped(twin, (RCC + 8, 1), half, full, full) is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("toolchain")
+def test_the_committed_flash_algorithm_is_what_its_sources_make(root, tmp_path):
+    command = ["make", "-s", "-C", str(root / "firmware" / "flash"), "check", f"BUILD={tmp_path}"]
+    made = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
