@@ -99,6 +99,7 @@ class KindEntry(Model):
     serial: SerialPins | None = None
     sync_pin: Pin | None = None
     usb: bool = True
+    flash_whole: bool = False
     port_flasher: Literal["arduino"] | None = None
     build: Build | None = None
 
@@ -113,6 +114,8 @@ class BoardKind(KindEntry):
     reports (`fold_chip_id`); None if the chip has none.
     `serial` and `sync_pin` are the pins that its firmware uses, for the virtual board; None: those of the Nano 33.
     `usb` tells whether its firmware has a serial port on the chip's own USB, for `link: usb`.
+    `flash_whole` has the probe write what is in flash already, too: pyOCD's algorithm for the chip erases more than it
+    is asked to.
     `port_flasher` is what writes its flash through its own USB port, without a probe; None if nothing known does.
     `build` is how `hil build` makes firmware for it; None if it can't.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: The cores that can be emulated, as Arm calls them.
-CORE_TITLES = MappingProxyType({"cortex-m4": "Cortex-M4", "cortex-m0plus": "Cortex-M0+"})
+CORE_TITLES = MappingProxyType({"cortex-m4": "Cortex-M4", "cortex-m0plus": "Cortex-M0+", "cortex-m7": "Cortex-M7"})
 
 _Word = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -110,8 +110,8 @@ class ChipData(Model):
     `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it.
     """
 
-    family: Literal["nrf52", "stm32l4", "stm32l4plus", "rp2040"]
-    cpu: Literal["cortex-m4", "cortex-m0plus"]
+    family: Literal["nrf52", "stm32l4", "stm32l4plus", "stm32h7", "rp2040"]
+    cpu: Literal["cortex-m4", "cortex-m0plus", "cortex-m7"]
     cpuid: _Word
     interrupts: Annotated[int, Field(gt=0, le=240)]
     priority_bits: Annotated[int, Field(ge=2, le=8)]
@@ -128,6 +128,11 @@ class ChipData(Model):
     words: tuple[Words, ...] = ()
     absent: tuple[_Word, ...] = ()
     flash_timing: FlashTiming | None = None
+
+    @property
+    def emulated_core(self) -> str:
+        """What core is emulated, in words, with what a reader of its figures has to know is missing."""
+        return CORE_TITLES[self.cpu] + (" without its caches" if self.cpu == "cortex-m7" else "")
 
 
 @cache

@@ -154,6 +154,14 @@ def _is_modelled(board: Board) -> bool:
     return chip is not None and chip.cpu == "cortex-m4"
 
 
+def why_not_modelled(board: Board) -> str | None:
+    """Say why there is no estimate of cycles on a virtual board; None if there is one, or the board is another."""
+    chip = shipped_chips().get(board.kind.twin or "")
+    if board.backend != "virtual" or chip is None or _is_modelled(board):
+        return None
+    return f"cycles are modelled for a Cortex-M4, and this is a {chip.emulated_core}"
+
+
 def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimator | None:
     """Return what estimates the cycles of a board; None if nothing does: it isn't emulated here, or is no Cortex-M4.
 

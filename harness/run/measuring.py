@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import ImageError, MeasurementError
 from harness.measure.duty import duty_columns
-from harness.measure.estimated_cycles import CycleEstimator, Estimates, estimator_of
+from harness.measure.estimated_cycles import CycleEstimator, Estimates, estimator_of, why_not_modelled
 from harness.measure.interrupts import interrupt_columns, without_interrupts
 from harness.measure.latency import counter_columns, summarize
 from harness.measure.memory import measure_peak_ram
@@ -135,6 +135,8 @@ def measure(case: Case, attempt: Attempt, link: Link, info: Info, record: CaseRe
         ticks += [step.ticks[0] for step in steps]
         case.on_progress("measure", index + 1, total)
     estimated = estimates.columns(ticks)
+    if case.estimator is None and (why := why_not_modelled(board)) is not None:
+        estimated = {"estimated_cycles_reason": why}
     if len(answers) != total:
         raise MeasurementError(f"{board.name}: {len(answers)} answers for {total} inputs")
     if board.backend == "hardware":  # emulators repeat to the instruction

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
-from harness.config.chip import CORE_TITLES, shipped_chips
+from harness.config.chip import shipped_chips
 from harness.config.state import hostname
 from harness.errors import BoardError, ConfigError, HilError, MeasurementError, QuarantinedError
 from harness.measure.limits import LimitCheck, check_limits
@@ -38,7 +38,7 @@ _MEANING: dict[Backend, str] = {
 
 def _meaning(backend: Backend, device: Device) -> str:
     chip = shipped_chips().get(device.kind.twin or "")
-    return _MEANING[backend].format("core" if chip is None else CORE_TITLES[chip.cpu])
+    return _MEANING[backend].format("core" if chip is None else chip.emulated_core)
 
 
 @dataclass

@@ -100,7 +100,7 @@ boards:
     [
         ("nano", 'no device, kind or tag is called "nano"; did you mean "nano33"?'),
         ("zebra", "Devices ({path}): bench-a, bench-b, twin. Kinds: b_l475e_iot01a, "),
-        ("zebra", ", nano33, nrf52840dk, nucleo_l4r5zi, pico. Tags: bench, vision."),
+        ("zebra", ", nano33, nrf52840dk, nucleo_h743zi, nucleo_l4r5zi, pico. Tags: bench, vision."),
         ("", 'is called ""'),
     ],
 )

@@ -22,6 +22,7 @@ from harness.boards.virtual.core.scs import (
     PrivateBus,
     SystemControl,
 )
+from harness.boards.virtual.core.scs_m7 import CachedControl
 from harness.boards.virtual.families import build_bus, build_usb
 from harness.errors import EmulatorError
 
@@ -72,7 +73,8 @@ class Chip:
         self.usbd = build_usb(self, self.bus, self.memory)
         self.usb_host: UsbHost | None = None
         core = CORES[made.data.cpu]
-        self.scs = SystemControl(self, self.nvic, made.data.cpuid, core)
+        control = CachedControl if core.caches else SystemControl
+        self.scs = control(self, self.nvic, made.data.cpuid, core)
         self.debug = DebugRegisters(self, made.data, core)
         self.private = PrivateBus(self.scs, self.debug)
         self.engine = Engine(core, self.memory, self.bus, self.private, allow_native=allow_native)
@@ -123,6 +125,10 @@ class Chip:
         ccr = self.scs.registers[CCR]
         refused = Traps(unaligned=bool(ccr & CCR_UNALIGN_TRP), zero=bool(ccr & CCR_DIV_0_TRP))
         self.engine.refuse(refused, fp=not self.scs.fpu_enabled)
+
+    def cached(self, address: int, size: int) -> bool:
+        """Tell whether a data cache may hold other bytes than memory there."""
+        return self.scs.cached(address, size)
 
     def request_reset(self, reason: int) -> None:
         """Reset before the next block; `reason` is a bit of RESETREAS."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.boards.virtual.chips.nrf52_bus import Nrf52Bus
 from harness.boards.virtual.chips.nrf52840 import PAGES, WORKAROUNDS
 from harness.boards.virtual.chips.rp2040_bus import Rp2040Bus
+from harness.boards.virtual.chips.stm32h7_bus import Stm32h7Bus
 from harness.boards.virtual.chips.stm32l4_bus import Stm32l4Bus
 from harness.boards.virtual.chips.stm32l4plus_bus import Stm32l4PlusBus
 from harness.boards.virtual.chips.uarte import Pins
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from harness.config.chip import ChipData
 
 
-_STM32: dict[str, type[Stm32l4Bus]] = {"stm32l4": Stm32l4Bus, "stm32l4plus": Stm32l4PlusBus}
+_STM32: dict[str, type[Stm32l4Bus | Stm32h7Bus]] = {
+    "stm32h7": Stm32h7Bus,
+    "stm32l4": Stm32l4Bus,
+    "stm32l4plus": Stm32l4PlusBus,
+}
 _SERIAL, _SYNC = SerialPins(tx="P1.03", rx="P1.10"), "P1.11"
 
 

@@ -12,14 +12,14 @@ from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
 from harness.cli import main
 from harness.config import Device, shipped_kinds
-from harness.errors import FlashError
+from harness.errors import BoardFaultError, FlashError
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.measure.memory import measure_peak_ram
 
 ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "firmware" / "models" / "fashion_mnist" / "fashion_mnist_int8.tflite"
-KINDS = ("nrf52840dk", "microbit_v2", "b_l475e_iot01a", "nucleo_l4r5zi", "pico")
+KINDS = ("nrf52840dk", "microbit_v2", "b_l475e_iot01a", "nucleo_h743zi", "nucleo_l4r5zi", "pico")
 SOFTDEVICE = struct.pack("<III", 12, 0x51B1E5DB, 0x1C000)
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toolchain")]
@@ -89,6 +89,21 @@ def test_a_kind_computes_and_counts_the_same_in_each_run_and_over_each_link(name
     outputs, _, stack = runs[0]
     assert outputs == expected[0][: len(inputs)]
     assert 100 < stack < 1244
+
+
+def test_a_crash_of_a_core_with_caches_is_told_over_dma_that_must_not_see_them(build):
+    image = build("nucleo_h743zi")
+    with open_kind("nucleo_h743zi") as board:
+        link = Link(board.link(), board.name)
+        start_image(board, image, link)
+        core = board._session.target
+        core.halt()
+        core.write32(image.stack[0], 0xDE00DE00)
+        core.write_core_register("pc", image.stack[0])
+        core.resume()
+        with pytest.raises(BoardFaultError, match=r"undefined instruction.*CFSR 0x00010000, HFSR 0x40000000"):
+            link.infer(bytes(784))
+        assert board.twin.crash.kind == "usage fault UNDEFINSTR"  # and its handler then sleeps
 
 
 def test_a_softdevice_that_keeps_flash_from_being_erased_is_named_and_a_mass_erase_helps(build):

@@ -44,6 +44,9 @@ class Host(Protocol):
     def traps_changed(self) -> None:
         """Act on what CPACR and CCR say is refused."""
 
+    def cached(self, address: int, size: int) -> bool:
+        """Tell whether a data cache may hold other bytes than memory there."""
+
     def request_reset(self, reason: int) -> None:
         """Reset before the next block; `reason` is a bit of RESETREAS."""
 

@@ -14,7 +14,7 @@ from harness.boards.virtual.chips.stm32l4_flash import ACR, FlashInterface
 from harness.boards.virtual.chips.stm32l4_usart import USART1, Dma, Usart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from harness.boards.virtual.chips.device import Host
     from harness.boards.virtual.chips.memory import Memory
@@ -32,7 +32,7 @@ _HSI_HZ = 16_000_000
 _RCC_RESETS = {_CR: 0x63, _PLLCFGR: 0x1000, 0x48: 0x100}
 _FLAGS = {RESET_PIN: 1 << 26, RESET_SOFT: 1 << 28, RESET_WATCHDOG: 1 << 29}
 _PIN_FLAG, _BROWNOUT_FLAG, _CLEAR_FLAGS = 1 << 26, 1 << 27, 1 << 23
-_PORTS = "ABCDEFGH"
+_PORTS = "ABCDEFGHIJK"
 #: Each block's name, and the bit of RCC that gives it its clock.
 BLOCKS = {
     _TIM2: ("TIM2", 0x58, 0),
@@ -159,10 +159,11 @@ class Port(Device):
 class Pins:
     """All ports: port x 16 + pin."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, bases: Iterable[int] = _GPIOS) -> None:
+        """Make the ports A and so on, which are at these addresses."""
         self.on_output: Callable[[int], None] | None = None
         self.ports: list[Port] = []
-        for base in _GPIOS:
+        for base in bases:
             self.ports.append(Port(host, base, self._changed))
 
     def _changed(self) -> None:
@@ -180,9 +181,13 @@ class Pins:
 
 
 class Timer2(Device):
-    """TIM2 as a counter that goes on by itself, up to 32 bits and round."""
+    """TIM2 as a counter that goes on by itself, to 32 bits and round; `divider` cycles of the core are one of its."""
 
     _CR1, _EGR, _CNT, _PSC, _ARR = 0x00, 0x14, 0x24, 0x28, 0x2C
+
+    def __init__(self, host: Host, base: int, divider: int = 1) -> None:
+        self._divider = divider
+        super().__init__(host, base)
 
     def reset(self) -> None:
         """Stop at 0."""
@@ -192,7 +197,7 @@ class Timer2(Device):
     def _count(self) -> int:
         if not self.get(self._CR1) & 1:
             return self._at
-        return self._at + int((self.host.cycles() - self._from) / (self._prescaler + 1)) & 0xFFFFFFFF
+        return self._at + int((self.host.cycles() - self._from) / (self._divider * (self._prescaler + 1))) & 0xFFFFFFFF
 
     def read(self, offset: int) -> int:
         """Return a register."""
@@ -213,9 +218,9 @@ class Timer2(Device):
 class RandomNumbers(Device):
     """The RNG, which repeats with seed and boot. It has numbers while it and its clock of 48 MHz run."""
 
-    def __init__(self, host: Host, seed: str, clocked: Callable[[], bool]) -> None:
+    def __init__(self, host: Host, seed: str, clocked: Callable[[], bool], base: int = _RNG) -> None:
         self._seed, self._boot, self._clocked = seed, 0, clocked
-        super().__init__(host, _RNG)
+        super().__init__(host, base)
 
     def reset(self) -> None:
         """Begin the numbers of another boot."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.boards.virtual.chips.device import Device
 
@@ -49,6 +49,22 @@ class SerialPort:
 
 
 USART1 = SerialPort("USART1", 0x40013800, (0x60, 14), 7, {SEND: 2, RECEIVE: 2})
+
+
+class Channels(Protocol):
+    """The DMA that serves a serial port, by the channels `SEND` and `RECEIVE`.
+
+    Attributes:
+        on_armed: called when a channel was enabled.
+    """
+
+    on_armed: Callable[[], None]
+
+    def ready(self, channel: int, register: int) -> tuple[int, int] | None:
+        """Return where in memory a channel that serves a peripheral's register goes on, and the bytes that are left."""
+
+    def moved(self, channel: int, count: int) -> None:
+        """Note that a channel has moved so many bytes; it is complete when none is left."""
 
 
 class Dma(Device):
@@ -142,7 +158,7 @@ class Usart(Device):
         port: SerialPort,
         memory: Memory,
         line: Line,
-        dma: Dma,
+        dma: Channels,
         clock_hz: int,
         connected: Callable[[], str | None],
     ) -> None:

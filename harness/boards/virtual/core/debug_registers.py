@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DHCSR, DCRSR, DCRDR, DEMCR, DFSR = 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC, 0xE000ED30
 DWT_CTRL, DWT_CYCCNT, FP_CTRL, FP_COMP0 = 0xE0001000, 0xE0001004, 0xE0002000, 0xE0002008
+_DWT_LAR, _LAR_KEY = 0xE0001FB0, 0xC5ACCE55
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
 _CONTROL_BITS = C_DEBUGEN | C_HALT | C_STEP | C_MASKINTS
 S_REGRDY, S_HALT, S_SLEEP, S_LOCKUP, S_RETIRE_ST, S_RESET_ST = (1 << bit for bit in (16, 17, 18, 19, 24, 25))
@@ -78,6 +79,8 @@ class DebugRegisters:
         self.breakpoints: frozenset[int] = frozenset()
         self._dcrdr = 0
         self._comparators = [0] * core.breakpoints
+        self._fpb_revision = core.fpb_revision
+        self._dwt_locked = core.dwt_lock  # for the core itself; a debugger is free
         self._has_cycles = not core.armv6m
         self._fpb_enabled = False
         self._dwt_control = core.dwt_control
@@ -130,7 +133,7 @@ class DebugRegisters:
                 DEMCR: self.demcr,
                 DFSR: self.dfsr,
                 DWT_CTRL: self._dwt_control,  # no watchpoint comparators
-                FP_CTRL: len(self._comparators) << 4 | self._fpb_enabled,
+                FP_CTRL: self._fpb_revision - 1 << 28 | len(self._comparators) << 4 | self._fpb_enabled,
             }[address]
         return self.words.get(address)
 
@@ -155,8 +158,8 @@ class DebugRegisters:
                 self._transfer(value)
         elif address == DCRDR:
             self._dcrdr = value
-        elif address == DEMCR or (self._has_cycles and address in (DWT_CTRL, DWT_CYCCNT)):
-            self._write_counting(address, value)
+        elif address == DEMCR or (self._has_cycles and address in (DWT_CTRL, DWT_CYCCNT, _DWT_LAR)):
+            self._write_counting(address, value, debugger=debugger)
         elif address == DFSR:
             self.dfsr &= ~value
         elif address == FP_CTRL or FP_COMP0 <= address < FP_COMP0 + 4 * len(self._comparators):
@@ -165,8 +168,12 @@ class DebugRegisters:
             return address in self.words
         return True
 
-    def _write_counting(self, address: int, value: int) -> None:
-        """Start, stop or set the cycle counter; it keeps its value while it stands."""
+    def _write_counting(self, address: int, value: int, *, debugger: bool) -> None:
+        """Start, stop or set the cycle counter, if its lock is open; it keeps its value while it stands."""
+        if address == _DWT_LAR:
+            self._dwt_locked = self._dwt_locked and (debugger or value != _LAR_KEY)
+        if address != DEMCR and self._dwt_locked and not debugger:
+            return
         count = value if address == DWT_CYCCNT else self.cycle_count
         if address == DEMCR:
             self.demcr = value
@@ -215,7 +222,10 @@ class DebugRegisters:
             self._host.pc_written()
 
     def _update_breakpoints(self) -> None:
-        """Collect the addresses of the enabled comparators (FPB revision 1)."""
+        """Collect the addresses of the enabled comparators, which hold them as the FPB's revision has it."""
+        if self._fpb_revision > 1:
+            self.breakpoints = frozenset(value & ~1 for value in self._comparators if self._fpb_enabled and value & 1)
+            return
         self.breakpoints = frozenset(
             (value & 0x1FFFFFFC) + offset
             for value in self._comparators

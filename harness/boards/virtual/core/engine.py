@@ -172,18 +172,23 @@ class Engine:
             error = raised.errno
         if failure := self.counter.failure:
             raise EmulatorError(f"the virtual board failed inside: {failure!r}") from failure
-        if error == uc_const.UC_ERR_EXCEPTION and self._is_stale(ran=self.counter.total != before):
-            error = None
+        if error == uc_const.UC_ERR_EXCEPTION and self.counter.total != before:
+            error = self._behind_stale(error)
         return self._reason(error, count)
 
-    def _is_stale(self, *, ran: bool) -> bool:
-        """Tell whether the emulator's error is one from before its first block.
+    def _behind_stale(self, error: int) -> int | None:
+        """Return the emulator's error after blocks have run: it may have kept one from before its first block.
 
         When it drops what an earlier single step has translated, it asks for pages of code that are data now; the error
         of that is what it returns at the end, if the CPU then stops of itself.
         """
         pc = self.cpu.read("pc")
-        return ran and (self._instruction_before(pc) in _WAITS_FOR_INTERRUPT or pc in self._exits)
+        before = self._instruction_before(pc)
+        if before in _WAITS_FOR_INTERRUPT or pc in self._exits:
+            return None
+        address, size = self.counter.last_block()
+        # No fetch fails in a block that runs: what stopped there is an instruction that the emulator refuses.
+        return uc_const.UC_ERR_INSN_INVALID if before in _HINTS or address <= pc < address + size else error
 
     def _reason(self, error: int | None, count: int) -> Stop:
         pc = self.cpu.read("pc")

@@ -65,7 +65,7 @@ class SystemControl:
     def __init__(self, host: Host, nvic: Nvic, cpuid: int, core: Core) -> None:
         self._host = host
         self.nvic = nvic
-        self._fixed = {**_IDENTITY, ICTR: (nvic.lines - 1) // 32, CPUID: cpuid}
+        self._fixed = {**_IDENTITY, **core.identity, ICTR: (nvic.lines - 1) // 32, CPUID: cpuid}
         self._armv6m = core.armv6m
         self._ticks = host.cycles_per_tick()
         self.reset()
@@ -87,6 +87,10 @@ class SystemControl:
     def has(self, offset: int) -> bool:
         """Tell whether this core has a register there."""
         return not self._armv6m or offset not in _ARMV7M_ONLY
+
+    def cached(self, _address: int, _size: int) -> bool:
+        """Tell whether a data cache may hold any of these bytes: there is none."""
+        return False
 
     def read(self, offset: int) -> int:
         """Return a register."""
