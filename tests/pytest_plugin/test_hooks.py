@@ -373,12 +373,13 @@ def test_a_results_folder_that_cannot_be_written_ends_the_run(pytester):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX")
 def test_a_full_disk_ends_the_run_and_loses_nothing(pytester, monkeypatch):
-    # The limit on file size makes the kernel refuse the write half way, as a full disk does. Of a module that is first
-    # imported under it, Python would leave a compiled file that is cut off, and that nobody could import any more.
+    # The limit on file size makes the kernel refuse the write half way, as a full disk does; run.json, which names
+    # every kind of board, is smaller. Of a module that is first imported under it, Python would leave a compiled file
+    # that is cut off, and that nobody could import any more.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     pytester.makeconftest(
         "import resource\n"
-        "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))\n"
+        "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (12000, resource.RLIM_INFINITY))\n"
     )
     result = pytester.runpytest_subprocess("suites", "--device", "nano33", "--backend", "virtual", "--samples", "200")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
