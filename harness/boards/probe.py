@@ -131,12 +131,8 @@ class ProbeBoard(Board):
     def _program(self, image: Image, progress: Callable[[float], None] | None) -> None:
         with self._translated("programming the flash", FlashError):
             self._target.reset_and_halt()
-            loader = MemoryLoader(
-                self._session,
-                progress=forward_only(progress),
-                chip_erase="sector",
-                smart_flash=not self.kind.flash_whole,
-            )
+            keep, steps = not self.kind.flash_whole, forward_only(progress)
+            loader = MemoryLoader(self._session, progress=steps, chip_erase="sector", smart_flash=keep)
             for segment in image.segments:
                 loader.add_data(segment.address, segment.data)
             loader.commit()
