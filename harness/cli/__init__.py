@@ -18,6 +18,7 @@ from harness.text.terminal import INTERNAL_ERROR, harmless_output
 COMMANDS: Final = {
     "battery": "Estimate how long a battery lasts with each variant of RUN (default: results/latest).",
     "build": "Make a firmware image of a model, and print what it takes of the board.",
+    "calibrate": "Say by how much the costs that estimates of cycles count are off on DEVICE.",
     "compare": "Say what differs, by how much, and whether it is real.",
     "crosscheck": "Run suites of DEVICE on two backends, and compare predictions, outputs, instructions and RAM.",
     "devices": "List the configured devices, the kinds of boards, and what is attached; or add what is new.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
-    from harness.report.estimates import EstimatedTime
 
 _BAR_COLUMNS = 4, 12  # in a narrow and in a wide terminal
 _OTHER_COLUMNS = 101
@@ -58,6 +57,13 @@ _SMALL = 0.001  # of an estimate
     metavar="FILE",
     help="Estimate cycles with the flash that this YAML file describes (docs/cycles.md).",
 )
+@click.option(
+    "--costs",
+    "costs_file",
+    type=FILE,
+    metavar="FILE",
+    help="Estimate cycles with what `hil calibrate --keep` wrote (docs/cycles.md).",
+)
 @SHOW_ESTIMATED_TIME
 @AS_JSON
 @LAB
@@ -72,6 +78,7 @@ def profile(
     file: Path | None,
     functions: bool,
     flash_file: Path | None,
+    costs_file: Path | None,
     estimated_time: bool,
     as_json: bool,
     lab: str | None,
@@ -82,9 +89,11 @@ def profile(
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
     from harness.boards.backends import choose_backend
-    from harness.config.chip import load_flash_timing
+    from harness.boards.virtual.cycles.costs import shipped_costs
+    from harness.config.chip import load_calibrated, load_flash_timing
     from harness.farm.lab_access import opened
     from harness.image.elf import load_image
+    from harness.profile.content import functions_content, layers_content, time_content
     from harness.profile.functions import FunctionProfile, profile_functions
     from harness.profile.layers import profile_image
 
@@ -96,6 +105,9 @@ def profile(
     loaded = load_image(image, chosen.kind)
     given = _choose_input(loaded, suite, sample or 0, file)
     flash = None if flash_file is None else load_flash_timing(flash_file)
+    kept = None if costs_file is None else load_calibrated(costs_file)
+    costs = None if kept is None else shipped_costs().calibrated(kept.cycle_costs.cycles)
+    flash = flash or (None if kept is None else kept.flash_timing)
     clock_hz = chosen.kind.clock_hz if estimated_time else None
     where: Backend = "virtual"  # no other counts by function
     if not functions or backend != "auto":
@@ -103,12 +115,12 @@ def profile(
     if not functions and not as_json:
         click.echo(f"{chosen.name} on {where} ({why})")
     with opened(chosen, where, patience=patience) as board:
-        found = (profile_functions if functions else profile_image)(board, loaded, given.data, flash)
+        found = (profile_functions if functions else profile_image)(board, loaded, given.data, flash, costs)
         notes = list(board.notes)
     if as_json:
-        content = _functions_content(found) if isinstance(found, FunctionProfile) else layers_content(found)
+        content = functions_content(found) if isinstance(found, FunctionProfile) else layers_content(found)
         if clock_hz is not None:
-            content["estimated_time"] = _time_content(found, clock_hz)
+            content["estimated_time"] = time_content(found, clock_hz)
         heading = {
             "image": str(image),
             "image_sha256": loaded.sha256,
@@ -135,23 +147,11 @@ def profile(
         _print_time(found, clock_hz)
 
 
-def _time_of(profile: Profile | FunctionProfile, clock_hz: int) -> EstimatedTime | None:
-    """Return the time of all that a profile estimates; None if it estimates nothing."""
-    from harness.profile.functions import FunctionProfile
-    from harness.report.estimates import estimated_time
-
-    if isinstance(profile, FunctionProfile):
-        estimates = [row.estimate for row in profile.functions]
-    else:
-        estimates = list(profile.estimates or ())
-    error = None if profile.validity is None else profile.validity.error
-    return estimated_time(sum(estimate.cycles for estimate in estimates), clock_hz, error)
-
-
 def _print_time(profile: Profile | FunctionProfile, clock_hz: int) -> None:
+    from harness.profile.content import time_of
     from harness.report.estimates import shown_ms
 
-    time = _time_of(profile, clock_hz)
+    time = time_of(profile, clock_hz)
     if time is None:
         click.echo("No estimated time: there is no estimate of cycles here.")
     else:
@@ -160,13 +160,6 @@ def _print_time(profile: Profile | FunctionProfile, clock_hz: int) -> None:
             f"ESTIMATED time in all at {clock_hz / 1e6:g} MHz: {shown_ms(time.ms)} ms, range {time.range}{unit}. "
             "It is no latency, and nothing was timed."
         )
-
-
-def _time_content(profile: Profile | FunctionProfile, clock_hz: int) -> dict[str, Any] | None:
-    time = _time_of(profile, clock_hz)
-    return (
-        None if time is None else {"ms": time.ms, "range_ms": time.range_ms, "error": time.error, "clock_hz": clock_hz}
-    )
 
 
 def print_profile(profile: Profile, title: str) -> None:
@@ -279,49 +272,3 @@ def _cells(row: LayerShare, chart: str) -> tuple[str | None, ...]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def layers_content(profile: Profile) -> dict[str, Any]:
-    """Return a profile by layer as JSON has it."""
-    counter = profile.counter
-    rows: list[dict[str, Any]] = []
-    for row in profile.layers:
-        spec: dict[str, Any] = {"kind": row.name} if row.name else {}
-        spec |= {} if row.spec is None else row.spec.model_dump(mode="json")
-        measured = {counter: row.ticks, "share": row.share, f"{counter}_per_mac": row.ticks_per_mac}
-        estimated = {} if profile.estimates is None else profile.estimates[row.layer].content()
-        rows.append({"layer": row.layer} | spec | measured | estimated)
-    sums = {
-        key: sum(row[key] for row in rows) if rows and all(key in row for row in rows) else None
-        for key in ("macs", "bytes_moved", "parameters")
-    }
-    content: dict[str, Any] = {
-        "counter": counter,
-        "layers": rows,
-        "rest": {counter: profile.rest},
-        "total": {counter: profile.total} | sums,
-        "inference": {counter: profile.inference},
-    }
-    if profile.estimates is not None:
-        content["rest"] |= profile.estimates[-1].content()
-    if profile.validity is not None:
-        content |= _validity_content(profile.validity)
-    if profile.why_no_layers is not None:
-        content["why_no_layers"] = profile.why_no_layers
-    return content
-
-
-def _validity_content(validity: Validity) -> dict[str, str]:
-    return {"estimated_cycles_error": validity.error, "cycle_model": validity.model}
-
-
-def _functions_content(profile: FunctionProfile) -> dict[str, Any]:
-    total = sum(row.instructions for row in profile.functions)
-    return {
-        "counter": "instructions",
-        "functions": [
-            {"function": row.function, "instructions": row.instructions, "share": row.share} | row.estimate.content()
-            for row in profile.functions
-        ],
-        "total": {"instructions": total, "inference": profile.counter},
-    } | _validity_content(profile.validity)

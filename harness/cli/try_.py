@@ -178,8 +178,8 @@ def _content(
     row: dict[str, Any], profile: Profile, model: Path, inputs: int, results_dir: Path | None
 ) -> dict[str, Any]:
     """Return what --json prints: the case's columns that have a figure, and the layers as `hil profile` has them."""
-    from harness.cli.profile import layers_content
     from harness.config.subset import SEED
+    from harness.profile.content import layers_content
 
     left_out = ("run", "case", "suite", "variant", "technique", "status", "samples", "started_utc", "config_sha256")
     figures = {name: value for name, value in row.items() if value is not None and name not in left_out}

@@ -92,6 +92,23 @@ class FlashTiming(Region):
         return self
 
 
+class CycleCosts(Model):
+    """What events of boards/virtual/cycles/costs.yaml cost on this chip, in cycles, where that differs.
+
+    `source` says which board told, and how.
+    """
+
+    source: Annotated[str, Field(min_length=1)]
+    cycles: dict[str, Annotated[float, Field(ge=0, le=64)]]
+
+
+class Calibrated(Model):
+    """What `hil calibrate --keep` writes: keys of a chip's file."""
+
+    cycle_costs: CycleCosts
+    flash_timing: FlashTiming | None = None
+
+
 class ChipData(Model):
     """A chip, as harness/boards/chips/NAME.yaml has it.
 
@@ -107,7 +124,8 @@ class ChipData(Model):
     `rom_table` is how the chip names itself to a debugger.
     `words` are further words of the private peripheral bus that can only be read, by their addresses.
     `absent` are pages of peripherals that others of the family have there.
-    `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it.
+    `flash_timing` is how the chip reads flash, for estimates of cycles; None if nothing is known of it. `cycle_costs`
+    are its own costs for the same; None for those of the core.
     """
 
     family: Literal["nrf52", "stm32l4", "stm32l4plus", "stm32h7", "rp2040"]
@@ -128,6 +146,7 @@ class ChipData(Model):
     words: tuple[Words, ...] = ()
     absent: tuple[_Word, ...] = ()
     flash_timing: FlashTiming | None = None
+    cycle_costs: CycleCosts | None = None
 
     @property
     def emulated_core(self) -> str:
@@ -154,3 +173,13 @@ def load_flash_timing(path: Path) -> FlashTiming:
     """
     document = read_document(path)
     return document.build(FlashTiming, document.data, ())
+
+
+def load_calibrated(path: Path) -> Calibrated:
+    """Read what a calibration kept.
+
+    Raises:
+        ConfigError: the file can't be read, or a key is unknown, missing or wrong.
+    """
+    document = read_document(path)
+    return document.build(Calibrated, document.data, ())

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.boards.base import Board
+    from harness.boards.virtual.cycles.costs import Costs
     from harness.boards.virtual.cycles.marks import CycleMarks, Interval
+    from harness.config import BoardKind
     from harness.config.chip import FlashTiming
     from harness.link.messages import Inference, Info
 
@@ -56,30 +58,31 @@ class CycleEstimate:
         return whole
 
 
-def model_name(flash: FlashTiming | None) -> str:
-    """Return the model and its version as the results carry it."""
-    return f"{shipped_costs().version}{', without waits for flash' if flash is None else ''}"
-
-
 class CycleEstimator:
     """Estimates the cycles of what one virtual board runs.
 
     Args:
         board: open.
         flash: how the chip's flash is read; None if that isn't known, so that waits for it are left out.
+        costs: of each event; None for the shipped ones.
     """
 
-    def __init__(self, board: OnTwin, flash: FlashTiming | None) -> None:
-        self._board, self.flash = board, flash
+    def __init__(self, board: OnTwin, flash: FlashTiming | None, costs: Costs | None = None) -> None:
+        self._board, self.flash, self.costs = board, flash, costs or shipped_costs()
         self._marks: CycleMarks | None = None
 
     def begin(self) -> None:
         """Watch the board from now on; before its firmware boots, which then measures what measuring costs."""
-        self._marks = self._board.twin.mark_cycles()
+        self._marks = self._board.twin.mark_cycles(self.costs)
 
     def end(self) -> None:
         """Watch it no longer. What was seen stays."""
         self._board.twin.unmark_cycles()
+
+    @property
+    def model(self) -> str:
+        """The model and its version as the results carry it."""
+        return f"{self.costs.version}{', without waits for flash' if self.flash is None else ''}"
 
     @property
     def marks(self) -> CycleMarks:
@@ -118,7 +121,14 @@ class CycleEstimator:
     def estimate(self, intervals: Sequence[Interval]) -> CycleEstimate:
         """Return the estimate of inferences, from what ran between the readings around them."""
         parts = np.array([interval.cycles for interval in intervals], np.float64).reshape(-1, len(PARTS)) / SCALE
-        return CycleEstimate(parts, *validity(parts, self.flash))
+        return CycleEstimate(parts, *self.validity(parts))
+
+    def validity(self, parts: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, float] | None, str]:
+        """Return how far an estimate may be off, as `validity` does for the shipped costs."""
+        found = validity(parts, self.flash)
+        if self.costs.shipped:
+            return found
+        return None, f"not validated: costs of a calibration{', float code' if 'float' in found[1] else ''}"
 
 
 def validity(
@@ -143,9 +153,9 @@ def validity(
     return error, f"{error[0]:+.0f} to {error[1]:+.0f} % (integer code, {where})"
 
 
-def flash_of(board: Board) -> FlashTiming | None:
-    """Return how the chip of a board reads its flash; None if that isn't known."""
-    chip = shipped_chips().get(board.kind.twin or "")
+def flash_of(kind: BoardKind) -> FlashTiming | None:
+    """Return how the chip of a kind reads its flash; None if that isn't known."""
+    chip = shipped_chips().get(kind.twin or "")
     return None if chip is None else chip.flash_timing
 
 
@@ -162,16 +172,24 @@ def why_not_modelled(board: Board) -> str | None:
     return f"cycles are modelled for a Cortex-M4, and this is a {chip.emulated_core}"
 
 
-def estimator_of(board: Board, flash: FlashTiming | None = None) -> CycleEstimator | None:
+def costs_of(kind: BoardKind) -> Costs:
+    """Return what events cost on the chip of a kind."""
+    chip = shipped_chips().get(kind.twin or "")
+    kept = None if chip is None else chip.cycle_costs
+    return shipped_costs() if kept is None else shipped_costs().calibrated(kept.cycles)
+
+
+def estimator_of(board: Board, flash: FlashTiming | None = None, costs: Costs | None = None) -> CycleEstimator | None:
     """Return what estimates the cycles of a board; None if nothing does: it isn't emulated here, or is no Cortex-M4.
 
     Args:
         board: open.
         flash: how flash is read; None for what is known of the board's chip.
+        costs: of each event; None for those of the board's chip.
     """
     if not isinstance(board, OnTwin) or board.backend != "virtual" or not _is_modelled(board):
         return None
-    return CycleEstimator(board, flash or flash_of(board))
+    return CycleEstimator(board, flash or flash_of(board.kind), costs or costs_of(board.kind))
 
 
 class Estimates:
@@ -224,5 +242,5 @@ class Estimates:
         figures = {f"estimated_cycles_{name}": value for name, value in vars(summarize(estimate.cycles)).items()}
         return figures | {
             "estimated_cycles_error": estimate.validity,
-            "cycle_model": model_name(self._estimator.flash),
+            "cycle_model": self._estimator.model,
         }

@@ -11,7 +11,7 @@ from harness.config import Device
 from harness.errors import HilError, MeasurementError
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.measure.estimated_cycles import INFERENCES, Estimates, estimator_of
+from harness.measure.estimated_cycles import INFERENCES, Estimates, estimator_of, why_not_modelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,9 @@ def twin_columns(kind: BoardKind, image: Image, sequences: Sequence[Sequence[byt
 def _estimated(kind: BoardKind, image: Image, sequences: Sequence[Sequence[bytes]], output: bytes) -> dict[str, Any]:
     with open_board(Device(name=f"{kind.name}-twin", kind=kind), "virtual") as board:
         estimator = estimator_of(board)
-        if estimator is not None:
-            estimator.begin()
+        if estimator is None:
+            raise MeasurementError(str(why_not_modelled(board)))
+        estimator.begin()
         link = Link(board.link(), board.name, Timing(baud=kind.baud))
         info = start_image(board, image, link, force=False)
         estimates = Estimates(estimator, info)

@@ -9,7 +9,6 @@ import numpy as np
 
 from harness.boards.virtual.cycles.costs import PARTS
 from harness.boards.virtual.cycles.marks import SCALE
-from harness.measure.estimated_cycles import model_name, validity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +60,7 @@ class Validity:
 def validity_of(estimates: Sequence[PartEstimate], estimator: CycleEstimator) -> Validity:
     """Return what estimates of one inference are worth."""
     parts = np.array([each.parts for each in estimates], np.float64).reshape(-1, len(PARTS))
-    return Validity(validity(parts, estimator.flash)[1], model_name(estimator.flash))
+    return Validity(estimator.validity(parts)[1], estimator.model)
 
 
 def estimates_by_layer(intervals: Sequence[Interval], ticks: Sequence[int]) -> tuple[PartEstimate, ...] | None:

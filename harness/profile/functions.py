@@ -18,11 +18,11 @@ from harness.measure.estimated_cycles import estimator_of
 from harness.profile.estimates import PartEstimate, Validity, validity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from harness.boards.base import Board
+    from harness.boards.virtual.cycles.costs import Costs
     from harness.config.chip import FlashTiming
     from harness.image.elf import Image
+    from harness.measure.estimated_cycles import CycleEstimator
 
 #: Inferences that a profile averages over.
 _REPEATS = 10
@@ -53,7 +53,9 @@ class FunctionProfile:
     validity: Validity
 
 
-def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTiming | None = None) -> FunctionProfile:
+def profile_functions(
+    board: Board, image: Image, data: bytes, flash: FlashTiming | None = None, costs: Costs | None = None
+) -> FunctionProfile:
     """Start an image and count where the instructions of an inference on `data` go.
 
     Two batches of different length are counted, and one taken from the other, so that what the agent does once a
@@ -64,6 +66,7 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
         image: the image that is flashed and run.
         data: the input tensor, as bytes.
         flash: how flash is read, for the estimate of cycles; None for what is known of the board's chip.
+        costs: of each event, for the same; None for those of the board's chip.
 
     Raises:
         ConfigError: the board can't count by address, or the image does more than an agent does.
@@ -76,7 +79,7 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
             f"{image.path}: the agent runs in another program, whose functions would be counted, too; see the layers "
             "without --functions, or build the model alone with `hil build`"
         )
-    estimator = estimator_of(board, flash)
+    estimator = estimator_of(board, flash, costs)
     if estimator is None:
         raise ConfigError(
             f"{board.name}: functions are counted with an estimate of cycles, which there is for a Cortex-M4 only; see "
@@ -93,12 +96,11 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
     link.infer(data)
     estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
     estimator.end()
-    stalls = estimator.marks.stalls
-    marks = [_by_function(board, image, stalls)]
+    marks = [_by_function(board, image, estimator)]
     ticks: tuple[int, ...] = ()
     for count in (1, 1 + _REPEATS):
         ticks = link.infer(data, count).ticks
-        marks.append(_by_function(board, image, stalls))
+        marks.append(_by_function(board, image, estimator))
     nothing = np.zeros(1 + len(PARTS))
     before, single, batch = ({name: mark.get(name, nothing) for name in marks[2]} for mark in marks)
     differences = {name: (batch[name] - 2 * single[name] + before[name]) / _REPEATS for name in batch}
@@ -114,12 +116,14 @@ def profile_functions(board: Board, image: Image, data: bytes, flash: FlashTimin
 
 
 def _by_function(
-    board: OnTwin, image: Image, stalls: Mapping[int, float]
+    board: OnTwin, image: Image, estimator: CycleEstimator
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     """Return instructions, and estimated cycles by part, since power-on, by function."""
     blocks = board.twin.profile()
     issued = (blocks.instructions * blocks.executions).astype(np.float64)
-    figures = np.column_stack([issued, profile_cycles(blocks, board.twin.code, stalls)])
+    figures = np.column_stack(
+        [issued, profile_cycles(blocks, board.twin.code, estimator.marks.stalls, estimator.costs)]
+    )
     totals: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
     for address, row in zip(blocks.address.tolist(), figures, strict=True):
         name = image.function_at(address) or f"0x{address:08X}"

@@ -14,6 +14,7 @@ from harness.profile.estimates import estimates_by_layer, validity_of
 
 if TYPE_CHECKING:
     from harness.boards.base import Board, Counter
+    from harness.boards.virtual.cycles.costs import Costs
     from harness.config.chip import FlashTiming
     from harness.image.elf import Image
     from harness.image.layer_table import LayerSpec
@@ -73,7 +74,9 @@ class Profile:
         return self.total - sum(row.ticks for row in self.layers)
 
 
-def profile_image(board: Board, image: Image, data: bytes, flash: FlashTiming | None = None) -> Profile:
+def profile_image(
+    board: Board, image: Image, data: bytes, flash: FlashTiming | None = None, costs: Costs | None = None
+) -> Profile:
     """Start an image, flashing it unless the board holds it already, and profile an inference.
 
     Args:
@@ -81,11 +84,12 @@ def profile_image(board: Board, image: Image, data: bytes, flash: FlashTiming | 
         image: the image that is flashed and run.
         data: the input tensor, as bytes.
         flash: how flash is read, for the estimate of cycles; None for what is known of the board's chip.
+        costs: of each event, for the same; None for those of the board's chip.
 
     Raises:
         HilError: as `start_image` and `profile_layers`.
     """
-    estimator = None if image.in_program else estimator_of(board, flash)  # it knows nothing of interrupts
+    estimator = None if image.in_program else estimator_of(board, flash, costs)  # it knows nothing of interrupts
     if image.in_program:
         board.notes.append("the agent runs in another program, whose interrupts and tasks are in the counts")
     if estimator is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from harness.boards.virtual.core.block_table import BlockProfile
     from harness.boards.virtual.core.exceptions import Crash
+    from harness.boards.virtual.cycles.costs import Costs
     from harness.boards.virtual.faults.fault import ActiveFault, Fault
     from harness.boards.virtual.ports.serial_port import Port
     from harness.config import BoardKind
@@ -247,10 +248,14 @@ class VirtualMcu:
         """Return what is in memory, as a profile's estimate of cycles needs it; None where there is none."""
         return self.machine.memory.read(address, size)
 
-    def mark_cycles(self) -> CycleMarks:
-        """Estimate cycles at each reading of the cycle counter, from now on; return where that is noted."""
+    def mark_cycles(self, costs: Costs | None = None) -> CycleMarks:
+        """Estimate cycles at each reading of the cycle counter, from now on; return where that is noted.
+
+        Args:
+            costs: of each event; None for the shipped ones.
+        """
         with self.machine.paused():
-            marks = CycleMarks(self.machine.engine.counter, self.code)
+            marks = CycleMarks(self.machine.engine.counter, self.code, costs)
             self.machine.debug.on_cycle_count = marks.note
         return marks
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
+from harness.boards.virtual.cycles.costs import PARTS
 from harness.boards.virtual.cycles.decode import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.boards.virtual.cycles.costs import Costs
     from harness.boards.virtual.cycles.decode import Instruction
 
 _BRANCHES: Final = {"branch_direct", "branch_register", "branch_table"}
@@ -56,9 +59,9 @@ class BlockCost:
         enter: more of them when it is met by a jump.
     """
 
-    straight: tuple[int, ...]
-    leave: int
-    enter: int
+    straight: tuple[float, ...]
+    leave: float
+    enter: float
 
 
 def block_events(address: int, code: bytes) -> BlockEvents:
@@ -135,16 +138,36 @@ def _own_events(one: Instruction, before: Instruction | None, *, chained: bool) 
     return [_NAMED.get(kind, kind)]
 
 
+def event_counts(rows: Iterable[tuple[int, bytes, int, int]]) -> dict[str, int]:
+    """Return how often each event happened in some blocks.
+
+    Args:
+        rows: of each block its address, its code, how often it was executed, and how often of these the block in front
+            of it ran into it.
+    """
+    found: Counter[str] = Counter()
+    known = [(address, code, block_events(address, code), ran, fell) for address, code, ran, fell in rows]
+    leaves = {address + len(code): events.leave for address, code, events, _, _ in known}
+    for address, _, events, ran, fell in known:
+        found.update({name: times * ran for name, times in events.straight.items()})
+        jumps = ((events.leave, ran), (events.enter, ran - fell), (leaves.get(address), -fell))
+        for name, times in jumps:
+            if name is not None:
+                found[name] += times
+    return {name: times for name, times in found.items() if times}
+
+
 @lru_cache(maxsize=1 << 15)
-def block_cost(beside: int, code: bytes) -> BlockCost:
-    """Return the cycles of a block with the shipped costs.
+def block_cost(beside: int, code: bytes, costs: Costs) -> BlockCost:
+    """Return the cycles of a block.
 
     Args:
         beside: its address modulo 4: nothing else of it matters.
         code: a whole number of instructions.
+        costs: of each event.
     """
-    events, costs = block_events(beside, code), shipped_costs()
-    parts = dict.fromkeys(PARTS, 0)
+    events = block_events(beside, code)
+    parts = dict.fromkeys(PARTS, 0.0)
     for name, times in events.straight.items():
         parts[costs.part[name]] += times * costs.cycles[name]
     leave, enter = (0 if name is None else costs.cycles[name] for name in (events.leave, events.enter))

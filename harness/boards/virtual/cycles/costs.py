@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 import yaml
+
+from harness.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 PARTS: Final = ("arithmetic", "multiply", "load", "store", "branch", "float", "flash")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # so that each can be a key
 class Costs:
     """Cycles by event.
 
@@ -30,9 +32,25 @@ class Costs:
 
     version: str
     core: str
-    cycles: Mapping[str, int]
+    cycles: Mapping[str, float]
     part: Mapping[str, str]
     basis: Mapping[str, str]
+
+    @property
+    def shipped(self) -> bool:
+        """Whether these are the costs that the published points were held against."""
+        return self is shipped_costs()
+
+    def calibrated(self, cycles: Mapping[str, float]) -> Costs:
+        """Return these costs with some of another figure.
+
+        Raises:
+            ConfigError: there is no such event.
+        """
+        for name in cycles:
+            if name not in self.cycles:
+                raise ConfigError(f"cycle_costs: there is no cost {name!r}; there are {', '.join(self.cycles)}")
+        return replace(self, version=f"{self.version}, calibrated", cycles={**self.cycles, **cycles})
 
 
 @cache

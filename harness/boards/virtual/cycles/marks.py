@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.boards.virtual.cycles.blocks import BlockCost, block_cost
-from harness.boards.virtual.cycles.costs import PARTS
+from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
 from harness.errors import MeasurementError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.boards.virtual.core.block_table import BlockProfile
     from harness.boards.virtual.core.counter import BlockCounter
     from harness.boards.virtual.core.trace import Trace
+    from harness.boards.virtual.cycles.costs import Costs
 
 #: Cycles are added up as whole numbers of 1/SCALE below 2^53, which float64 holds exactly in whatever order: so an
 #: estimate is the same on every computer.
@@ -46,6 +47,7 @@ def block_weights(
     code: Callable[[int, int], bytes | None],
     stalls: Mapping[int, float],
     known: dict[tuple[int, int], BlockCost] | None = None,
+    costs: Costs | None = None,
 ) -> tuple[_Cycles, _Cycles]:
     """Return what an execution and a fall-through of each block add to an estimate, in 1/SCALE cycles, by part.
 
@@ -56,36 +58,40 @@ def block_weights(
         blocks: address, bytes and instructions of each, shape [N, 3].
         code: returns the bytes at an address; None where there is no memory.
         stalls: mean wait for memory of an execution of a block, by its address.
-        known: costs of blocks whose code is still the same, by address and bytes; those of others are added.
+        known: cycles of blocks whose code is still the same, by address and bytes; those of others are added.
+        costs: of each event; None for the shipped ones.
 
     Returns:
         Two arrays of shape [N, PARTS].
     """
     branch, flash = PARTS.index("branch"), PARTS.index("flash")
     known = {} if known is None else known
-    costs = []
+    costs = costs or shipped_costs()
+    cycles = []
     for address, size, _ in blocks.tolist():
         if (address, size) not in known:
-            known[address, size] = block_cost(address & 3, code(address, size) or b"")
-        costs.append(known[address, size])
-    leaves = {address + size: cost.leave for (address, size, _), cost in zip(blocks.tolist(), costs, strict=True)}
+            known[address, size] = block_cost(address & 3, code(address, size) or b"", costs)
+        cycles.append(known[address, size])
+    leaves = {address + size: cost.leave for (address, size, _), cost in zip(blocks.tolist(), cycles, strict=True)}
     executed, fallen = np.zeros((2, len(blocks), len(PARTS)))
     starts = blocks[:, 0].tolist()
-    executed[:] = np.array([cost.straight for cost in costs]).reshape(-1, len(PARTS))
-    executed[:, branch] += [cost.leave + cost.enter for cost in costs]
-    fallen[:, branch] = [-cost.enter - leaves.get(start, 0) for start, cost in zip(starts, costs, strict=True)]
-    executed *= SCALE
-    fallen *= SCALE
+    executed[:] = np.array([cost.straight for cost in cycles]).reshape(-1, len(PARTS))
+    executed[:, branch] += [cost.leave + cost.enter for cost in cycles]
+    fallen[:, branch] = [-cost.enter - leaves.get(start, 0) for start, cost in zip(starts, cycles, strict=True)]
+    executed, fallen = np.rint(executed * SCALE), np.rint(fallen * SCALE)
     executed[:, flash] = [round(stalls.get(start, 0.0) * SCALE) for start in starts]
     return executed, fallen
 
 
 def profile_cycles(
-    profile: BlockProfile, code: Callable[[int, int], bytes | None], stalls: Mapping[int, float]
+    profile: BlockProfile,
+    code: Callable[[int, int], bytes | None],
+    stalls: Mapping[int, float],
+    costs: Costs | None = None,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the estimated cycles of each row of a profile, by part, shape [N, PARTS]."""
     blocks = np.column_stack([profile.address, profile.size, profile.instructions])
-    executed, fallen = block_weights(blocks, code, stalls)
+    executed, fallen = block_weights(blocks, code, stalls, costs=costs)
     executions, fall_throughs = (counts.astype(np.float64) for counts in (profile.executions, profile.fall_throughs))
     scaled = executions[:, None] * executed + fall_throughs[:, None] * fallen
     return scaled / SCALE
@@ -102,14 +108,17 @@ class CycleMarks:
         stalls: mean wait for flash of each block, by address; `use` sets it.
     """
 
-    def __init__(self, counter: BlockCounter, code: Callable[[int, int], bytes | None]) -> None:
+    def __init__(
+        self, counter: BlockCounter, code: Callable[[int, int], bytes | None], costs: Costs | None = None
+    ) -> None:
         """Begin without a reading.
 
         Args:
             counter: of the CPU.
             code: returns the bytes at an address; None where there is no memory.
+            costs: of each event; None for the shipped ones.
         """
-        self._counter, self._code = counter, code
+        self._counter, self._code, self._costs = counter, code, costs
         self.most: int | None = None
         self._version = self._changes = -1
         self._known: dict[tuple[int, int], BlockCost] = {}
@@ -142,7 +151,7 @@ class CycleMarks:
             if self._changes != counter.changes:
                 self._changes = counter.changes
                 self._known.clear()
-            weights = block_weights(counter.blocks, self._code, self.stalls, self._known)
+            weights = block_weights(counter.blocks, self._code, self.stalls, self._known, self._costs)
             self._executed, self._fallen = weights
         cycles = executions.astype(np.float64) @ self._executed + fall_throughs.astype(np.float64) @ self._fallen
         now = counter.total, cycles, 0 if self.trace is None else self.trace.length

@@ -1,0 +1,2 @@
+#define HIL_INPUT_BYTES 4u
+#define HIL_OUTPUT_BYTES 4u
