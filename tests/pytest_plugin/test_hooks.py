@@ -379,7 +379,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(pytester, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     pytester.makeconftest(
         "import resource\n"
-        "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (12000, resource.RLIM_INFINITY))\n"
+        "def pytest_runtest_setup(): resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))\n"
     )
     result = pytester.runpytest_subprocess("suites", "--device", "nano33", "--backend", "virtual", "--samples", "200")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
