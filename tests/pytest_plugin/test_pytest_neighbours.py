@@ -25,7 +25,7 @@ inputs: {file: test.npz, array: series, scale: 0.05}
 labels: {file: test.npz, array: labels}
 classes: [s1, s2, s3, s4, s5, s6, s7, s8, s9]
 images: images
-limits: {flash_bytes: {max: 30000}}
+limits: {flash_bytes: {max: 40000}}
 variants:
   float32: {image: japanese_vowels_float32, technique: none}
   int8: {image: japanese_vowels_int8, technique: int8, baseline: float32}
@@ -81,7 +81,7 @@ def test_a_limit_that_failed_the_case_is_said_by_every_door(project):
     assert rows["verdict"].to_dict() == {"float32": "failed", "int8": "passed"}
     reason = rows["verdict_reason"]["float32"]
     assert reason.startswith("flash_bytes is ")
-    assert reason.endswith("over the limit of 30,000")
+    assert reason.endswith("over the limit of 40,000")
 
     junit = ET.fromstring(hil("results", "export", "--junit").stdout)  # noqa: S314 (we wrote it)
     assert [suite.get("failures") for suite in junit] == ["1"]
