@@ -13,8 +13,8 @@ PYTHON ?= python3
 DEVICE ?= nano33
 SLOW   ?=
 COVERAGE ?=
-# One more than there are processors: many tests wait for a board that is late on purpose.
-JOBS   ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
+# Two more than there are processors: many tests wait for a board that is late on purpose.
+JOBS   ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2)))
 
 VENV    := .venv
 LABGRID := .venv-labgrid
