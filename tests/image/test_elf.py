@@ -62,7 +62,7 @@ def test_what_an_image_says(prebuilt, content):
     image = load_image(prebuilt / "fashion_mnist_int8.elf")
     assert image.vectors == 0x10000
     assert image.segments[0].address == 0x10000
-    # The vector table: initial stack pointer, below the 8 bytes that count boots, and a reset handler with the Thumb bit.
+    # The vector table: initial stack pointer, below the count of boots, and a reset handler with the Thumb bit.
     assert int.from_bytes(image.segments[0].data[:4], "little") == image.stack[1] - 8 == 0x20040000 - 8
     entry = int.from_bytes(image.segments[0].data[4:8], "little")
     assert image.function_at(entry & ~1) == "Reset_Handler"
