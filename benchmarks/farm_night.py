@@ -177,7 +177,7 @@ class Shooting:
             )
 
     def _kill_something(self) -> None:
-        kind = self._aims.pop(0) if self._aims else self._random.choice(TARGETS)
+        kind = self._aims[0] if self._aims else self._random.choice(TARGETS)
         if kind == "board":
             boards = self._boards()
             if not boards:
@@ -193,6 +193,7 @@ class Shooting:
             self._processes[name].kill()
             self._down[name] = time.monotonic() + DOWN_S
         self.killed[kind] += 1
+        self._aims = [aim for aim in self._aims if aim != kind]  # one that was missed is tried again
 
     def _revive(self) -> None:
         for name in [name for name, when in self._down.items() if time.monotonic() > when]:

@@ -16,7 +16,7 @@ SUITE = Path(__file__).parents[2] / "suites" / "japanese_vowels.yaml"
 def test_a_night_comes_out_right_though_everything_is_killed(monkeypatch, tmp_path, capsys):
     """It is held against a clean run: each case once, equal samples, no good board in quarantine."""
     monkeypatch.delenv("HIL_STATE")
-    options = ["--boards", "5", "--hosts", "3", "--samples", "20", "--kills", "5", "--pause", "4", "--seed", "5"]
+    options = ["--boards", "5", "--hosts", "3", "--samples", "20", "--kills", "5", "--pause", "3", "--seed", "5"]
     code = main(["--folder", str(tmp_path / "farm"), "--suite", str(SUITE), *options])
     figures = json.loads(capsys.readouterr().out)
     assert figures["wrong"] == []
