@@ -87,7 +87,7 @@ class KindEntry(Model):
 
     title: str
     mcu: str
-    pyocd_target: str
+    pyocd_target: str = ""
     clock_hz: Annotated[int, Field(gt=0)]
     flash: Region
     ram: Region
@@ -107,6 +107,7 @@ class KindEntry(Model):
 class BoardKind(KindEntry):
     """A kind of board: its MCU, memory map, clock and serial speed.
 
+    `pyocd_target` is what pyOCD calls the chip; empty if it doesn't know it, as none of those without an Arm core.
     `flash` is the part that an application may use: a bootloader below it is never touched.
     `twin` names the emulated chip of the virtual backend (harness/boards/chips); None if there is none.
     `part` is how the chip is told from others; None if that can't be read.

@@ -246,7 +246,7 @@ def test_the_kind_is_asked_for_if_nothing_tells_it(hil, bus, tmp_path):
     kind = "{title: x, mcu: x, pyocd_target: x, clock_hz: 1, flash: {start: 0, size: 1}, ram: {start: 0, size: 1}}"
     (tmp_path / "devices.yaml").write_text(f"boards:\n  tiny: {kind}\n")
     bus.plug("1-1", DAPLINK, "AA1", probe="DAPLink", tty=["ttyACM1"])
-    kinds = "b_l475e_iot01a, microbit_v2, nano33, nrf52840dk, nucleo_h743zi, nucleo_l4r5zi, pico, tiny"
+    kinds = "b_l475e_iot01a, microbit_v2, nano33, nrf52840dk, nucleo_h743zi, nucleo_l4r5zi, pico, uno, tiny"
     assert f"add --kind KIND: {kinds}" in hil("devices", "--add").output
     assert "choose one of the table" in hil("devices").output
     assert 'no kind of board is called "x"' in refused(hil, "--kind", "x")

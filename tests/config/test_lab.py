@@ -100,7 +100,7 @@ boards:
     [
         ("nano", 'no device, kind or tag is called "nano"; did you mean "nano33"?'),
         ("zebra", "Devices ({path}): bench-a, bench-b, twin. Kinds: b_l475e_iot01a, "),
-        ("zebra", ", nano33, nrf52840dk, nucleo_h743zi, nucleo_l4r5zi, pico. Tags: bench, vision."),
+        ("zebra", ", nano33, nrf52840dk, nucleo_h743zi, nucleo_l4r5zi, pico, uno. Tags: bench, vision."),
         ("", 'is called ""'),
     ],
 )
@@ -163,7 +163,7 @@ def test_bad_devices(tmp_path, text, line, words):
 
 
 def test_many_errors_are_cut_short(tmp_path):
-    text = "boards:\n  new: {}\n"
+    text = "boards:\n  new: {baud: 0}\n"
     with pytest.raises(ConfigError) as caught:
         lab(tmp_path, text)
     assert str(caught.value).splitlines()[-1] == "... and 1 more"

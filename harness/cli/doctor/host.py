@@ -71,6 +71,8 @@ def _pyocd_findings() -> Iterator[Finding]:
     version = metadata.version("pyocd")
     for kind in shipped_kinds().values():
         what = f"pyOCD {version}"
+        if not kind.pyocd_target:
+            continue
         if kind.pyocd_target in OWN_TARGETS:
             yield Finding("ok", what, f"gets the target {kind.pyocd_target} from this package ({kind.title})")
         elif knows(kind.pyocd_target):
