@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define REG(address) (*(volatile uint32_t *)(address))
+#include "cortex_m.h"
 
 #define POWER_EVENTS_USBDETECTED REG(0x4000011Cu)
 #define POWER_EVENTS_USBREMOVED REG(0x40000120u)
@@ -71,9 +71,7 @@
 #define WORKAROUND_187 REG(0x4006ED14u)
 #define WORKAROUND_199 USBD(0xC1Cu)
 
-#define NVIC_ISER(n) REG(0xE000E100u + 4u * (n))
 #define NVIC_ISPR(n) REG(0xE000E200u + 4u * (n))
-#define NVIC_ICPR(n) REG(0xE000E280u + 4u * (n))
 #define SCB_AIRCR REG(0xE000ED0Cu)
 #define RESET_REQUEST 0x05FA0004u
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "board.h"
+#include "cortex_m.h"
+#include "dwt.h"
 #include "hil_mailbox.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
 
 #define CLOCK_TASKS_HFCLKSTART REG(0x40000000u)
 #define CLOCK_EVENTS_HFCLKSTARTED REG(0x40000100u)
@@ -82,15 +82,6 @@
 #define BIT(pin) (1u << (pin) % 32u)
 #define PIN_CNF_INPUT_PULLUP 0xCu /* direction in, buffer connected, pull-up: an open pin reads as an idle line */
 
-#define NVIC_ISER0 REG(0xE000E100u)
-#define NVIC_ICER(n) REG(0xE000E180u + 4u * (n))
-#define NVIC_ICPR(n) REG(0xE000E280u + 4u * (n))
-#define SYSTICK_CSR REG(0xE000E010u)
-#define DEMCR REG(0xE000EDFCu)
-#define DEMCR_TRCENA (1u << 24)
-#define DWT_CTRL REG(0xE0001000u)
-#define DWT_CYCCNT REG(0xE0001004u)
-
 /* Boots since power-up; starts at whatever the RAM holds. The linker script says where. */
 extern uint32_t __boots;
 
@@ -122,22 +113,10 @@ static void clear(volatile uint32_t *event)
     (void)*event;
 }
 
-static void barrier(void)
-{
-    __asm volatile("dmb" ::: "memory");
-}
-
-/* Sleeps until an event of UARTE, USBD or USB supply is pending, or the doorbell. With interrupts masked WFI still wakes
- * on a pending one; in the fault handler, which none has the priority to interrupt, only WFE does. */
+/* Sleeps until an event of UARTE, USBD or USB supply is pending, or the doorbell. */
 static void sleep_until_event(void)
 {
-    uint32_t exception;
-    __asm volatile("mrs %0, ipsr" : "=r"(exception));
-    if (exception == 0) {
-        __asm volatile("dsb\nwfi" ::: "memory");
-    } else {
-        __asm volatile("dsb\nwfe" ::: "memory");
-    }
+    sleep_until_interrupt();
     if (UARTE_EVENTS_ERROR != 0) {
         ++rx_errors;
         UARTE_ERRORSRC = UARTE_ERRORSRC;
@@ -182,10 +161,7 @@ static void silence_bootloader(void)
         finish(&UARTE_TASKS_STOPTX, &UARTE_EVENTS_TXSTOPPED);
         UARTE_ENABLE = 0;
     }
-    for (uint32_t n = 0; n < 2; ++n) {
-        NVIC_ICER(n) = 0xFFFFFFFFu;
-        NVIC_ICPR(n) = 0xFFFFFFFFu;
-    }
+    silence_interrupts(2);
 }
 
 static void start_clocks(void)
@@ -230,7 +206,7 @@ static void start_uart(void)
     clear(&UARTE_EVENTS_ENDRX);
     clear(&UARTE_EVENTS_ENDTX);
     UARTE_INTENSET = INT_ENDRX | INT_ENDTX | INT_ERROR | INT_RXTO;
-    NVIC_ISER0 = 1u << UARTE_IRQ;
+    NVIC_ISER(0) = 1u << UARTE_IRQ;
 }
 
 void hal_init(void)
@@ -242,13 +218,11 @@ void hal_init(void)
     start_clocks();
     GPIO_OUTCLR(PIN_SYNC) = BIT(PIN_SYNC);
     GPIO_DIRSET(PIN_SYNC) = BIT(PIN_SYNC);
-    DEMCR |= DEMCR_TRCENA;
-    DWT_CYCCNT = 0;
-    DWT_CTRL |= 1u;
+    start_cycles();
     start_coarse_clock();
     start_uart();
     hil_mailbox_open(DOORBELL_IRQ, __boots * 0x9E3779B9u);
-    NVIC_ISER0 = 1u << DOORBELL_IRQ;
+    NVIC_ISER(0) = 1u << DOORBELL_IRQ;
 }
 
 static void arm_uart(void *buffer, uint32_t bytes)
@@ -408,14 +382,7 @@ void hal_tx(const void *buffer, uint32_t bytes)
 
 __attribute__((noinline)) uint32_t hal_ticks(void)
 {
-    uint32_t now;
-    __asm volatile("isb\n"
-                   "ldr %0, [%1]\n"
-                   "isb"
-                   : "=r"(now)
-                   : "r"(&DWT_CYCCNT)
-                   : "memory");
-    return now;
+    return read_cycles();
 }
 
 uint32_t hal_coarse_ticks(void)

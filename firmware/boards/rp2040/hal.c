@@ -1,14 +1,13 @@
-/* The RP2040 at 125 MHz: UART0 by DMA, and a debug probe: it answers where it was spoken to last. SysTick, unwrapped by the
- * timer, as cycle counter; sleep by WFI with interrupts masked. board.h names pins and baud rate. Register names and
- * chapters are those of the RP2040 datasheet. The second core stays in the boot ROM. */
+/* The RP2040 at 125 MHz: UART0 by DMA. SysTick, unwrapped by the timer, as cycle counter; sleep by WFI with interrupts masked.
+ * board.h names pins and baud rate. Register names and chapters are those of the RP2040 datasheet. The second core stays in
+ * the boot ROM. */
 #include "hil_hal.h"
 
-#include <string.h>
-
 #include "board.h"
+#include "cortex_m.h"
 #include "hil_mailbox.h"
+#include "uart.h"
 
-#define REG(address) (*(volatile uint32_t *)(address))
 /* Chapter "Atomic Register Access": aliases of every register but SIO's. */
 #define SET(address) REG((address) + 0x2000u)
 #define CLEAR(address) REG((address) + 0x3000u)
@@ -76,43 +75,6 @@
 #define SIO_OUT_CLR REG(0xD0000018u)
 #define SIO_OE_SET REG(0xD0000024u)
 
-/* Chapter UART: a PL011. */
-#define UART_DR 0x40034000u
-#define UART_RSR REG(0x40034004u)
-#define UART_IBRD REG(0x40034024u)
-#define UART_FBRD REG(0x40034028u)
-#define UART_LCR_H REG(0x4003402Cu)
-#define LCR_8N1_FIFO 0x70u
-#define UART_CR REG(0x40034030u)
-#define CR_RXE_TXE_EN 0x301u
-#define UART_DMACR REG(0x40034048u)
-#define DMACR_RX_TX 3u
-#define DIVISOR_64 ((4u * CORE_HZ + BAUD / 2u) / BAUD) /* of 16 x BAUD, in 64ths */
-
-/* Chapter DMA. */
-#define DMA_READ_ADDR(channel) REG(0x50000000u + 0x40u * (channel))
-#define DMA_WRITE_ADDR(channel) REG(0x50000004u + 0x40u * (channel))
-#define DMA_TRANS_COUNT(channel) REG(0x50000008u + 0x40u * (channel))
-#define DMA_CTRL_TRIG(channel) REG(0x5000000Cu + 0x40u * (channel))
-#define CTRL_EN 1u
-#define CTRL_INCR_READ (1u << 4)
-#define CTRL_INCR_WRITE (1u << 5)
-#define CTRL_CHAIN_TO(channel) ((channel) << 11) /* to itself: to none */
-#define CTRL_TREQ(request) ((request) << 15)
-#define DREQ_UART0_TX 20u
-#define DREQ_UART0_RX 21u
-#define DMA_INTR REG(0x50000400u)
-#define DMA_INTE0 REG(0x50000404u)
-#define DMA_CHAN_ABORT REG(0x50000444u)
-#define SEND 0u
-#define RECEIVE 1u
-#define DMA_IRQ_0 11u
-#define DOORBELL_IRQ 31u /* interrupts 26 to 31 belong to nothing */
-
-#define NVIC_ISER REG(0xE000E100u)
-#define NVIC_ICER REG(0xE000E180u)
-#define NVIC_ICPR REG(0xE000E280u)
-#define SYSTICK_CSR REG(0xE000E010u)
 #define SYSTICK_CORE_CLOCK_ON 5u
 #define SYSTICK_RVR REG(0xE000E014u)
 #define SYSTICK_CVR REG(0xE000E018u)
@@ -120,37 +82,10 @@
 
 #define CORE_HZ 125000000u
 #define CYCLES_PER_US 125u
+#define DIVISOR_64 ((4u * CORE_HZ + BAUD / 2u) / BAUD) /* of 16 x BAUD, in 64ths */
 
-/* Where the last bytes came from, and where answers go. */
-static enum line { BY_UART, BY_PROBE } spoken;
-
-/* While the probe is spoken, what the UART receives goes here; when it is full, somebody speaks over the UART. */
-#define HEADER_BYTES 16u
-__attribute__((section(".dma"), aligned(4))) static uint8_t aside[HEADER_BYTES + HAL_RX_GUARD];
-
-/* The header with which somebody began to speak over another line, until the agent waits for one; else NULL. */
-static const uint8_t *held;
-
-static uint32_t rx_errors;
 static uint32_t reset_reason;
 static uint32_t since_us; /* what the timer said when SysTick began to count */
-
-static void barrier(void)
-{
-    __asm volatile("dmb" ::: "memory");
-}
-
-/* Waits until all of these bits are set. Bounded, because a clock that doesn't start must not hold the agent. */
-static void await(volatile uint32_t *place, uint32_t bits)
-{
-    for (uint32_t i = 0; i < 100000u && (*place & bits) != bits; ++i) {
-    }
-}
-
-static bool complete(uint32_t channel)
-{
-    return (DMA_INTR >> channel & 1u) != 0;
-}
 
 /* SysTick may stand still in sleep, the timer doesn't: from here on they go together again. */
 static void start_counting(void)
@@ -159,20 +94,11 @@ static void start_counting(void)
     since_us = TIMERAWL;
 }
 
-/* Sleeps until a transfer is complete, or the doorbell. With interrupts masked WFI still wakes on a pending one. */
-static void sleep_until_event(void)
+void sleep_until_event(void)
 {
-    __asm volatile("dsb\nwfi" ::: "memory");
+    sleep_until_interrupt();
     start_counting();
-    NVIC_ICPR = 1u << DMA_IRQ_0 | 1u << DOORBELL_IRQ;
-}
-
-/* What ran before may have left interrupts enabled, which would be pending for ever, masked as they are. */
-static void silence_others(void)
-{
-    SYSTICK_CSR = 0;
-    NVIC_ICER = 0xFFFFFFFFu;
-    NVIC_ICPR = 0xFFFFFFFFu;
+    NVIC_ICPR(0) = UART_IRQS | 1u << DOORBELL_IRQ;
 }
 
 /* The reasons as the agent reports them. A reset by the debugger or by software reaches the core alone, and nothing notes it:
@@ -232,12 +158,13 @@ static void start_uart(void)
     UART_DMACR = DMACR_RX_TX;
     UART_CR = CR_RXE_TXE_EN; /* no flow control */
     DMA_INTE0 = 1u << SEND | 1u << RECEIVE;
-    NVIC_ISER = 1u << DMA_IRQ_0;
+    NVIC_ISER(0) = UART_IRQS;
 }
 
 void hal_init(void)
 {
-    silence_others();
+    SYSTICK_CSR = 0;
+    silence_interrupts(1);
     reset_reason = find_reason();
     ++WATCHDOG_BOOTS;
     start_clocks();
@@ -250,106 +177,7 @@ void hal_init(void)
     start_counting();
     start_uart();
     hil_mailbox_open(DOORBELL_IRQ, hal_nonce());
-    NVIC_ISER = 1u << DOORBELL_IRQ;
-}
-
-static void start(uint32_t channel, const void *from, const void *to, uint32_t bytes, uint32_t control)
-{
-    DMA_INTR = 1u << channel;
-    DMA_READ_ADDR(channel) = (uint32_t)from;
-    DMA_WRITE_ADDR(channel) = (uint32_t)to;
-    DMA_TRANS_COUNT(channel) = bytes;
-    barrier();
-    DMA_CTRL_TRIG(channel) = control | CTRL_CHAIN_TO(channel) | CTRL_EN;
-}
-
-/* The interrupt's flag is cleared last, because an abort may set it. */
-static void stop(uint32_t channel)
-{
-    DMA_CHAN_ABORT = 1u << channel;
-    for (uint32_t i = 0; i < 1000u && (DMA_CHAN_ABORT >> channel & 1u) != 0; ++i) {
-    }
-    DMA_INTR = 1u << channel;
-    barrier(); /* nothing of the buffer may be read before this point */
-}
-
-static void arm_uart(void *buffer, uint32_t bytes)
-{
-    if (UART_RSR != 0) {
-        ++rx_errors;
-        UART_RSR = 0;
-    }
-    start(RECEIVE, (const void *)UART_DR, buffer, bytes, CTRL_INCR_WRITE | CTRL_TREQ(DREQ_UART0_RX));
-}
-
-void hal_rx_arm(void *buffer, uint32_t bytes)
-{
-    if (held != NULL) {
-        memcpy(buffer, held, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
-    } else if (spoken == BY_UART) {
-        arm_uart(buffer, bytes);
-    } else {
-        hil_mailbox_offer(buffer, bytes);
-    }
-}
-
-/* The line that was spoken so far waits for a header from now on, as the other does. */
-static void turn_to(enum line line, const uint8_t *header)
-{
-    if (spoken == BY_UART) {
-        stop(RECEIVE);
-        arm_uart(aside, HEADER_BYTES);
-    } else {
-        hil_mailbox_offer(hil_mailbox.header, HIL_MAILBOX_HEADER);
-    }
-    spoken = line;
-    held = header;
-}
-
-bool hal_rx_wait(void)
-{
-    if (held != NULL) {
-        held = NULL;
-        return true;
-    }
-    for (;;) {
-        if (complete(RECEIVE)) {
-            stop(RECEIVE);
-            if (spoken == BY_UART) {
-                return true;
-            }
-            turn_to(BY_UART, aside);
-            return false;
-        }
-        if (hil_mailbox_filled()) {
-            if (spoken == BY_PROBE) {
-                return true;
-            }
-            turn_to(BY_PROBE, hil_mailbox.header);
-            return false;
-        }
-        sleep_until_event();
-    }
-}
-
-void hal_idle(void)
-{
-}
-
-void hal_tx(const void *buffer, uint32_t bytes)
-{
-    if (spoken == BY_PROBE) {
-        hil_mailbox_post(buffer, bytes);
-        while (!hil_mailbox_taken() && !complete(RECEIVE)) {
-            sleep_until_event();
-        }
-        return;
-    }
-    start(SEND, buffer, (const void *)UART_DR, bytes, CTRL_INCR_READ | CTRL_TREQ(DREQ_UART0_TX));
-    while (!complete(SEND)) {
-        sleep_until_event();
-    }
-    stop(SEND);
+    NVIC_ISER(0) = 1u << DOORBELL_IRQ;
 }
 
 /* SysTick has 24 bits of the count of cycles, which go round in 134 ms; the timer tells the others, for both go by the same
@@ -407,11 +235,6 @@ uint64_t hal_chip_id(void)
 uint32_t hal_reset_reason(void)
 {
     return reset_reason;
-}
-
-uint32_t hal_rx_errors(void)
-{
-    return rx_errors;
 }
 
 void hal_sync_pin(bool high)

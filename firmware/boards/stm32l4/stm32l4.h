@@ -2,9 +2,7 @@
 #ifndef STM32L4_H
 #define STM32L4_H
 
-#include <stdint.h>
-
-#define REG(address) (*(volatile uint32_t *)(address))
+#include "cortex_m.h"
 
 /* Chapter RCC. */
 #define RCC_APB1ENR1 REG(0x40021058u)

@@ -1,4 +1,4 @@
-/* What hal.c needs to know of the STM32L475 at 80 MHz with USART1. Chapters are those of the reference manual RM0351. The USART
+/* What family.h needs to know of the STM32L475 at 80 MHz with USART1. Chapters are those of the reference manual RM0351. The USART
  * has no FIFO: of what comes while no reception is armed, one byte is kept. */
 #ifndef STM32L475_H
 #define STM32L475_H
@@ -33,7 +33,7 @@ static inline void mcu_supply_pins(void)
 {
 }
 
-static inline void mcu_connect_dma(void)
+static inline void connect_dma(void)
 {
     DMA_CSELR = 2u << 12 | 2u << 16;
 }

@@ -1,4 +1,4 @@
-/* What hal.c needs to know of the STM32L4R5 at 120 MHz with LPUART1, which has a FIFO of 8 bytes. Chapters are those of the
+/* What family.h needs to know of the STM32L4R5 at 120 MHz with LPUART1, which has a FIFO of 8 bytes. Chapters are those of the
  * reference manual RM0432. */
 #ifndef STM32L4R5_H
 #define STM32L4R5_H
@@ -48,7 +48,7 @@ static inline void mcu_supply_pins(void)
     PWR_CR2 |= CR2_IOSV;
 }
 
-static inline void mcu_connect_dma(void)
+static inline void connect_dma(void)
 {
     DMAMUX_CCR(4u) = REQUEST_LPUART1_TX;
     DMAMUX_CCR(5u) = REQUEST_LPUART1_RX;
