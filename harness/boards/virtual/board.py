@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from harness.boards.virtual.arduino_bootloader import USB_IDS, ArduinoBootloader
+from harness.boards.virtual.chips.made import Made, Wiring
 from harness.boards.virtual.core.trace import Trace
 from harness.boards.virtual.cycles.marks import CycleMarks
 from harness.boards.virtual.debug.dap import DebugPort
-from harness.boards.virtual.families import Made, Wiring
 from harness.boards.virtual.faults import activate, parse_fault
 from harness.boards.virtual.machine import Machine
 from harness.boards.virtual.ports.serial_line import Line

@@ -29,8 +29,8 @@ from harness.errors import EmulatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from harness.boards.virtual.chips.made import Made
     from harness.boards.virtual.core.exceptions import Crash
-    from harness.boards.virtual.families import Made
     from harness.boards.virtual.ports.serial_line import Line
     from harness.boards.virtual.ports.serial_port import Wake
     from harness.boards.virtual.usb.host import UsbHost

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.virtual.chips.device import Device, Host
+    from harness.boards.virtual.chips.made import Made
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.ports.serial_line import Line
-    from harness.config.chip import ChipData
 
 _SSI, _CLOCKS, _RESETS, _IO, _PADS = 0x18000000, 0x40008000, 0x4000C000, 0x40014000, 0x4001C000
 _XOSC, _PLL, _UART0, _TIMER, _WATCHDOG = 0x40024000, 0x40028000, 0x40034000, 0x40054000, 0x40058000
@@ -185,24 +185,16 @@ class Rp2040Bus(Bus):
     block = 0x4000
     nothing = "where no peripheral is modelled"
 
-    def __init__(
-        self,
-        host: Host,
-        chip: ChipData,
-        memory: Memory,
-        line: Line,
-        pins: tuple[int, ...],
-        clock_hz: int,
-        seed: str,
-    ) -> None:
-        """Build the peripherals; `pins` are those of the serial line."""
+    def __init__(self, host: Host, made: Made, memory: Memory, line: Line) -> None:
+        """Build the peripherals."""
+        wiring = made.wiring
         self._host = host
-        self.flash = RomDoor(host, memory, chip.flash.start)
+        self.flash = RomDoor(host, memory, made.data.flash.start)
         self.gpio = gpio = Pins(host)
         self._resets = Resets(host, _RESETS, self._held)
         oscillator = Oscillator(host, _XOSC)
         pll = Pll(host, _PLL, oscillator)
-        clocks = Clocks(host, _CLOCKS, pll, oscillator, clock_hz)
+        clocks = Clocks(host, _CLOCKS, pll, oscillator, wiring.clock_hz)
         self._watchdog = watchdog = Watchdog(host, _WATCHDOG)
         self._chip_reset = ChipReset(host, _CHIP_RESET)
         timer = Timer(host, _TIMER, lambda: watchdog.ticks(crystal=clocks.reference_is_crystal))
@@ -211,14 +203,14 @@ class Rp2040Bus(Bus):
         def wrong() -> str | None:
             if not clocks.peripherals_run:
                 return "the firmware enables UART0 without clk_peri from clk_sys"
-            for pin in pins:
+            for pin in wiring.serial:
                 if gpio.io.function(pin) != _UART_FUNCTION:
                     return f"the firmware enables UART0, but GP{pin} isn't set to it; this board's serial line is there"
             return None
 
-        self.serial = uart = Uart(host, _UART0, memory, line, dma, clock_hz, wrong)
+        self.serial = uart = Uart(host, _UART0, memory, line, dma, wiring.clock_hz, wrong)
         devices = [self._resets, oscillator, pll, clocks, watchdog, self._chip_reset, timer, dma, uart, self.flash]
-        more = [Rosc(host, _ROSC, seed), Ssi(host, _SSI, clock_hz), gpio.sio, gpio.io, Pads(host, _PADS)]
+        more = [Rosc(host, _ROSC, made.seed), Ssi(host, _SSI, wiring.clock_hz), gpio.sio, gpio.io, Pads(host, _PADS)]
         super().__init__([*devices, *more])
 
     def spans(self) -> list[tuple[int, int]]:

@@ -5,22 +5,21 @@ Registers are those of the reference manual RM0433. What isn't modelled answers 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from harness.boards.virtual.chips.bus import Bus
 from harness.boards.virtual.chips.device import RESET_PIN, RESET_SOFT, RESET_WATCHDOG, Device
+from harness.boards.virtual.chips.stm32_bus import PORTS, Pins, RandomNumbers, ResetAndClocks, Stm32Bus, Timer2
 from harness.boards.virtual.chips.stm32h7_dma import Dma
 from harness.boards.virtual.chips.stm32h7_flash import ACR, FlashInterface
-from harness.boards.virtual.chips.stm32l4_bus import Pins, RandomNumbers, Timer2
 from harness.boards.virtual.chips.stm32l4_usart import RECEIVE, SEND, SerialPort, Usart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.boards.virtual.chips.device import Host
+    from harness.boards.virtual.chips.made import Made
     from harness.boards.virtual.chips.memory import Memory
     from harness.boards.virtual.ports.serial_line import Line
-    from harness.config.chip import ChipData
 
 _TIM2, _IWDG2, _USART3, _DMA1, _DMAMUX1 = 0x40000000, 0x40002C00, 0x40004800, 0x40020000, 0x40020800
 _RNG, _FLASH, _RCC, _PWR, _DBGMCU = 0x48021800, 0x52002000, 0x58024400, 0x58024800, 0x5C001000
@@ -28,24 +27,19 @@ _IWDG1 = 0x58004800
 _WINDOW_WATCHDOG = 0x58004C00  # pyOCD's algorithm writes where another chip of the line has a watchdog
 _GPIOS = {0x58020000 + 0x400 * port: port for port in range(11)}
 _CR, _CFGR, _D1CFGR, _D2CFGR, _PLLCKSELR, _PLLCFGR, _PLL1DIVR = 0x00, 0x10, 0x18, 0x1C, 0x28, 0x2C, 0x30
-_D2CCIP2R, _RSR, _AHB1ENR, _AHB2ENR, _AHB4ENR, _APB1LENR = 0x54, 0xD0, 0xD8, 0xDC, 0xE0, 0xE8
-_READY_AFTER = ((0, 2), (7, 8), (12, 13), (16, 17), (24, 25))  # bits of CR: that switches a clock on, that it runs
+_AHB1ENR, _AHB2ENR, _AHB4ENR, _APB1LENR = 0xD8, 0xDC, 0xE0, 0xE8
 _HSE_BYPASS, _PLL1_ON, _HSI48_READY, _SW_PLL1, _SW_HSE = 5 << 16, 1 << 24, 1 << 13, 3, 2
 _HSE_HZ = 8_000_000  # on Nucleo boards, from the ST-LINK
-_FLAGS = {RESET_PIN: 1 << 22, RESET_SOFT: 1 << 24, RESET_WATCHDOG: 1 << 26}
-_PIN_FLAG, _POWER_FLAGS, _CLEAR_FLAGS = 1 << 22, 7 << 21 | 1 << 19 | 1 << 20, 1 << 16
 _VOS1, _VOSRDY = 3, 1 << 13
 _PWR_CSR1, _PWR_CR3, _PWR_D3CR = 0x04, 0x0C, 0x18
-#: The bit of RCC that gives each block its clock.
-_ENABLES = {
-    _TIM2: (_APB1LENR, 0),
-    _USART3: (_APB1LENR, 18),
-    _DMA1: (_AHB1ENR, 0),
-    _DMAMUX1: (_AHB1ENR, 0),
-    _RNG: (_AHB2ENR, 6),
-    **{base: (_AHB4ENR, port) for base, port in _GPIOS.items()},
+#: Each block's name, and the bit of RCC that gives it its clock.
+_BLOCKS = {
+    _TIM2: ("TIM2", _APB1LENR, 0),
+    _DMA1: ("DMA1", _AHB1ENR, 0),
+    _DMAMUX1: ("DMAMUX1", _AHB1ENR, 0),
+    _RNG: ("the RNG", _AHB2ENR, 6),
+    **{base: (f"GPIO{PORTS[port]}", _AHB4ENR, port) for base, port in _GPIOS.items()},
 }
-_NAMES = {_TIM2: "TIM2", _USART3: "USART3", _DMA1: "DMA1", _DMAMUX1: "DMAMUX1", _RNG: "the RNG"}
 #: Memories that DMA1 reaches and RCC gives a clock: begin, end, name, bit of AHB2ENR.
 _SRAMS = (
     (0x30000000, 0x30020000, "SRAM1", 29),
@@ -73,44 +67,27 @@ class Power(Device):
         return super().read(offset) | (_VOSRDY if offset in (_PWR_D3CR, _PWR_CSR1) else 0)
 
 
-class Rcc(Device):
-    """Clocks, which are ready at once, and why the chip was reset, which a reset doesn't forget."""
+class Rcc(ResetAndClocks):
+    """RCC of the STM32H7."""
+
+    ready_after = ((0, 2), (7, 8), (12, 13), (16, 17), (24, 25))
+    switch = (_CFGR, 3)
+    causes, clear_flags = 0xD0, 1 << 16
+    flags: ClassVar[dict[int, int]] = {RESET_PIN: 1 << 22, RESET_SOFT: 1 << 24, RESET_WATCHDOG: 1 << 26}
+    flags_of_power = 7 << 21 | 1 << 19 | 1 << 20
 
     def __init__(self, host: Host, clock_hz: int, voltage: Callable[[], int], flash: Callable[[], int]) -> None:
         """Connect; `voltage` tells VOS, and `flash` FLASH_ACR."""
-        self._clock_hz, self._voltage, self._flash = clock_hz, voltage, flash
-        self._flags = 0
-        super().__init__(host, _RCC)
+        self._voltage, self._flash = voltage, flash
+        super().__init__(host, _RCC, clock_hz)
 
     def reset(self) -> None:
         """Run from HSI at 64 MHz."""
         self.registers = {_CR: 1, _PLLCKSELR: 0x02020200, _PLLCFGR: 0x01FF0000, _PLL1DIVR: 0x01010280}
 
-    def note_reset(self, reason: int) -> None:
-        """Set the flags of a reset: the pin's with each, as the chip drives the pin; power-on's for no reason."""
-        self._flags |= _PIN_FLAG | (0 if reason else _POWER_FLAGS)
-        self._flags |= sum(flag for bit, flag in _FLAGS.items() if reason & bit and flag != _PIN_FLAG)
-
-    def forget_resets(self) -> None:
-        """Clear the flags."""
-        self._flags = 0
-
-    def read(self, offset: int) -> int:
-        """Return a register; a clock that is on is ready."""
-        value = super().read(offset)
-        if offset == _CR:
-            for on, ready in _READY_AFTER:
-                value = value & ~(1 << ready) | (value >> on & 1) << ready
-        elif offset == _CFGR:
-            value = value & ~0x38 | (value & 7) << 3
-        elif offset == _RSR:
-            value = self._flags
-        return value
-
     def written(self, offset: int, value: int) -> None:
         """Check that the clock is the one that the board's kind says, and that supply and flash do for it."""
-        if offset == _RSR and value & _CLEAR_FLAGS:
-            self._flags = 0
+        super().written(offset, value)
         if offset == _CFGR and value & 7 == _SW_PLL1:
             self._check()
 
@@ -128,9 +105,9 @@ class Rcc(Device):
             )
         elif buses != (0x048, 0x440):
             self.host.limit("the firmware divides the clocks of the buses otherwise than by 2 and 2: not modelled")
-        elif frequency != self._clock_hz:
+        elif frequency != self.clock_hz:
             self.host.limit(
-                f"the firmware clocks the core at {frequency} Hz, and this kind of board has {self._clock_hz}"
+                f"the firmware clocks the core at {frequency} Hz, and this kind of board has {self.clock_hz}"
             )
         elif not 192_000_000 <= vco <= 836_000_000 or configuration >> 2 & 3 != _range(reference):
             self.host.misuse(f"PLL1 is to make {vco} Hz of {reference} Hz, which its ranges don't allow")
@@ -140,19 +117,6 @@ class Rcc(Device):
             self.host.misuse(
                 f"the core's clock is {frequency} Hz with FLASH_ACR = {self._flash():#x}: two wait states, WRHIGHFREQ 2"
             )
-
-    def polled(self, offset: int) -> None:
-        """Stop firmware that waits for a clock that never tells that it runs."""
-        self.host.limit(f"the firmware waits for what RCC + {offset:#04x} tells, which isn't modelled")
-
-    def runs(self, base: int) -> bool:
-        """Tell whether a block has its clock."""
-        register, bit = _ENABLES.get(base, (0, 0))
-        return not register or bool(self.get(register) >> bit & 1)
-
-    def has(self, bit: int) -> bool:
-        """Tell whether AHB2ENR gives a memory its clock."""
-        return bool(self.get(_AHB2ENR) >> bit & 1)
 
 
 def _range(reference_hz: int) -> int:
@@ -168,37 +132,28 @@ class Identity(Device):
         return 0x20036450 if offset == 0 else super().read(offset)
 
 
-class Stm32h7Bus(Bus):
+class Stm32h7Bus(Stm32Bus):
     """The peripherals of an STM32H7 that firmware of this package, and pyOCD's algorithm, use."""
 
-    block = 0x400
-    nothing = "where no peripheral is modelled"
+    port = _PORT
+    blocks = _BLOCKS
 
-    def __init__(
-        self,
-        host: Host,
-        chip: ChipData,
-        memory: Memory,
-        line: Line,
-        pins: tuple[int, ...],
-        clock_hz: int,
-        seed: str,
-    ) -> None:
-        """Build the peripherals; `pins` are those of the serial line."""
-        self._host = host
-        self.flash = interface = FlashInterface(host, _FLASH, memory, chip)
+    def __init__(self, host: Host, made: Made, memory: Memory, line: Line) -> None:
+        """Build the peripherals."""
+        wiring = made.wiring
+        self.flash = interface = FlashInterface(host, _FLASH, memory, made.data)
         power = Power(host, _PWR)
-        self._rcc = rcc = Rcc(host, clock_hz, lambda: power.voltage, lambda: interface.get(ACR))
+        rcc = Rcc(host, wiring.clock_hz, lambda: power.voltage, lambda: interface.get(ACR))
         self.gpio = gpio = Pins(host, _GPIOS)
         requests = Device(host, _DMAMUX1)
         dma = Dma(host, _DMA1, requests, _PORT, self._unreachable)
         self.serial = usart = Usart(
-            host, _PORT, memory, line, dma, clock_hz // 4, lambda: gpio.not_connected(pins, _PORT)
+            host, _PORT, memory, line, dma, wiring.clock_hz // 4, lambda: gpio.not_connected(wiring.serial, _PORT)
         )
-        numbers = RandomNumbers(host, seed, lambda: bool(rcc.read(_CR) & _HSI48_READY), _RNG)
+        numbers = RandomNumbers(host, _RNG, made.seed, lambda: bool(rcc.read(_CR) & _HSI48_READY))
         clocked = [requests, dma, usart, Timer2(host, _TIM2, divider=2), numbers]
         watchdogs = [Device(host, base) for base in (_IWDG1, _IWDG2, _WINDOW_WATCHDOG)]
-        super().__init__([interface, power, rcc, Identity(host, _DBGMCU), *gpio.ports, *clocked, *watchdogs])
+        super().__init__(host, rcc, [interface, power, Identity(host, _DBGMCU), *gpio.ports, *clocked, *watchdogs])
 
     def _unreachable(self, address: int, size: int) -> str | None:
         """Say why DMA1 and the core don't see the same bytes there; None if they do."""
@@ -206,33 +161,8 @@ class Stm32h7Bus(Bus):
             if begin <= address < end:
                 return f"DMA1 is to use {size} bytes at {address:#010x}: it can't reach {name}"
         for begin, end, name, bit in _SRAMS:
-            if address < end and begin < address + size and not self._rcc.has(bit):
+            if address < end and begin < address + size and not self.clocks.runs(_AHB2ENR, bit):
                 return f"DMA1 is to use {name} while RCC gives it no clock: it is dead then"
         if self._host.cached(address, size):
             return f"DMA1 is to use {size} bytes at {address:#010x}, of which the data cache may hold others"
         return None
-
-    def note_reset(self, reason: int) -> None:
-        """Set the flags of RCC_RSR."""
-        self._rcc.note_reset(reason)
-
-    def forget_resets(self) -> None:
-        """Clear the flags of RCC_RSR."""
-        self._rcc.forget_resets()
-
-    def _check_clock(self, address: int) -> None:
-        base = address & -self.block
-        if base in self.pages and not self._rcc.runs(base):
-            name = _NAMES.get(base) or f"GPIO{'ABCDEFGHIJK'[_GPIOS[base]]}"
-            self._host.misuse(f"the firmware uses {name} while RCC gives it no clock: it is dead then")
-
-    def read(self, address: int, size: int, *, debugger: bool = False) -> int | None:
-        """Read a peripheral register, or None where there is none."""
-        if not debugger:
-            self._check_clock(address)
-        return super().read(address, size, debugger=debugger)
-
-    def write(self, address: int, value: int) -> bool:
-        """Write a peripheral register; False where there is none."""
-        self._check_clock(address)
-        return super().write(address, value)
