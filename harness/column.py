@@ -31,8 +31,13 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """Whether a limit can be set on it."""
+        """Whether it holds numbers."""
         return self.dtype in ("Int64", "Float64")
+
+    @property
+    def limitable(self) -> bool:
+        """Whether a limit can be set on it: on numbers, but on no estimate."""
+        return self.numeric and not self.name.startswith("estimated_")
 
     def holds(self, value: object) -> bool:
         """Whether a value can stand in it: one of its type, or None for a missing one."""

@@ -8,7 +8,7 @@ from harness.column import Column
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions.
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
@@ -124,6 +124,21 @@ CASES: Final[tuple[Column, ...]] = (
         "how far estimates of this core, code and memory were off where boards were measured, or not validated",
         score=True,
     ),
+    Column(
+        "estimated_cycles_error_low",
+        "Float64",
+        "share",
+        "its lower end; missing if not validated",
+        score=True,
+    ),
+    Column(
+        "estimated_cycles_error_high",
+        "Float64",
+        "share",
+        "its upper end; missing if not validated",
+        score=True,
+    ),
+    Column("estimated_cycles_code", "string", "", "kind of code that was estimated: integer or float", score=True),
     Column("estimated_cycles_reason", "string", "", "why there is no estimate"),
     Column("cycle_model", "string", "", "model and version that the estimate is made with"),
     Column(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from contextlib import suppress
@@ -94,3 +95,14 @@ def _dependencies(rule: str) -> list[str]:
     """Return the files that a rule of make names behind its colon."""
     names = _SPACE.split(rule.partition(": ")[2].replace("\\\n", " ").strip())
     return [name.replace("\\ ", " ").replace("\\#", "#").replace("$$", "$") for name in names]
+
+
+def objects_cache() -> Path | None:
+    """Return where objects of engines are kept unless another folder is named; None if it can't be written."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base).absolute() / "tinyml-hil" / "objects"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +112,7 @@ def build(
     The model is float32 or full int8; a source in C that has it as an array (model.cc) will do, too. An image that
     computes something else than an interpreter on the host is not written. Needs arm-none-eabi-gcc.
     """  # noqa: D301 (click reads the \b)
+    from harness.build.kept import objects_cache
     from harness.build.making import Making
     from harness.build.own_engine import OwnEngine
     from harness.build.sources import target_for
@@ -134,7 +134,9 @@ def build(
     def making() -> Making:
         target = target_for(kind, loaded.kinds, firmware_root().resolve())
         kept = None if objects is None else objects.resolve()
-        return Making(target, find_toolchain(cross), plain, werror, kept if model is not None else kept or _cache())
+        return Making(
+            target, find_toolchain(cross), plain, werror, kept if model is not None else kept or objects_cache()
+        )
 
     if model is not None:
         _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
@@ -257,17 +259,6 @@ def model_name(given: str | None, stem: str) -> str:
             f"The model is called {name}, because {stem!r} can't stand in a suite; --name chooses another.", err=True
         )
     return name
-
-
-def _cache() -> Path | None:
-    """Return where objects of engines are kept unless another folder is named; None if it can't be written."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base).absolute() / "tinyml-hil" / "objects"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
 
 
 def _output(out: Path | None, name: str) -> Path:

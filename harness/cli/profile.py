@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
     from harness.boards.backends import Wanted
     from harness.boards.base import Backend
+    from harness.boards.virtual.cycles.costs import Costs
+    from harness.config import Device
+    from harness.config.chip import FlashTiming
     from harness.image.elf import Image
     from harness.locks.waiting import Patience
-    from harness.profile.estimates import PartEstimate, Validity
+    from harness.profile.estimates import PartEstimate
     from harness.profile.functions import FunctionProfile
     from harness.profile.inputs import ProfileInput
     from harness.profile.layers import LayerShare, Profile
@@ -89,8 +92,6 @@ def profile(
     The input is random unless --suite or --input name one. A board that runs IMAGE already is not flashed.
     """
     from harness.boards.backends import choose_backend
-    from harness.boards.virtual.cycles.costs import shipped_costs
-    from harness.config.chip import load_calibrated, load_flash_timing
     from harness.farm.lab_access import opened
     from harness.image.elf import load_image
     from harness.profile.content import functions_content, layers_content, time_content
@@ -104,11 +105,8 @@ def profile(
     chosen = single_device(load_lab(lab), device)
     loaded = load_image(image, chosen.kind)
     given = _choose_input(loaded, suite, sample or 0, file)
-    flash = None if flash_file is None else load_flash_timing(flash_file)
-    kept = None if costs_file is None else load_calibrated(costs_file)
-    costs = None if kept is None else shipped_costs().calibrated(kept.cycle_costs.cycles)
-    flash = flash or (None if kept is None else kept.flash_timing)
-    clock_hz = chosen.kind.clock_hz if estimated_time else None
+    flash, costs = _model(flash_file, costs_file)
+    clock_hz = _clock(chosen, flash) if estimated_time else None
     where: Backend = "virtual"  # no other counts by function
     if not functions or backend != "auto":
         where, why = choose_backend(chosen, backend)
@@ -139,12 +137,35 @@ def profile(
     if isinstance(found, FunctionProfile):
         _print_functions(found, title)
         click.echo(_NOT_CYCLES)
-        rows = [(row.function, row.estimate) for row in found.functions]
-        _print_estimates("function", rows, found.validity)
+        rows = [(row.function, row.estimate) for row in found.functions if row.estimate is not None]
+        _print_estimates("function", rows, found)
     else:
         print_profile(found, title)
     if clock_hz is not None:
         _print_time(found, clock_hz)
+
+
+def _model(flash_file: Path | None, costs_file: Path | None) -> tuple[FlashTiming | None, Costs | None]:
+    """Return what the files say of the flash and of the costs; None for those of the board's chip."""
+    from harness.boards.virtual.cycles.costs import shipped_costs
+    from harness.config.chip import load_calibrated, load_flash_timing
+
+    kept = None if costs_file is None else load_calibrated(costs_file)
+    costs = None if kept is None else shipped_costs().calibrated(kept.cycle_costs.cycles)
+    if flash_file is not None:
+        return load_flash_timing(flash_file), costs
+    return None if kept is None else kept.flash_timing, costs
+
+
+def _clock(chosen: Device, flash: FlashTiming | None) -> int:
+    """Return the clock that estimated cycles are turned into time by."""
+    clock_hz = chosen.kind.clock_hz
+    if flash is not None and flash.clock_hz != clock_hz:
+        raise click.UsageError(
+            f"--show-estimated-time: the waits for flash are those at {flash.clock_hz / 1e6:g} MHz, and {chosen.name} "
+            f"runs at {clock_hz / 1e6:g} MHz: no time follows from both"
+        )
+    return clock_hz
 
 
 def _print_time(profile: Profile | FunctionProfile, clock_hz: int) -> None:
@@ -166,22 +187,24 @@ def print_profile(profile: Profile, title: str) -> None:
     """Print a table of an inference by layer, or why there is none."""
     if profile.layers:
         _print_layers(profile, title)
-        if profile.estimates is not None and profile.validity is not None:
-            names = [f"{row.layer} {row.name or ''}" for row in profile.layers]
-            _print_estimates(
-                "layer", list(zip([*names, "outside layers"], profile.estimates, strict=True)), profile.validity
-            )
     else:
         click.echo(f"No layers: {profile.why_no_layers}.")
         click.echo(f"The whole inference takes {profile.inference:,} {profile.counter}.")
     if profile.counter == "instructions":
         click.echo(_NOT_CYCLES)
+    names = [*(f"{row.layer} {row.name or ''}" for row in profile.layers), "outside layers"]
+    _print_estimates("layer", list(zip(names, profile.estimates or (), strict=False)), profile)
 
 
-def _print_estimates(what: str, rows: Sequence[tuple[str, PartEstimate]], validity: Validity) -> None:
-    """Print a table of where estimated cycles go, most of them first; those of next to none in one row."""
+def _print_estimates(what: str, rows: Sequence[tuple[str, PartEstimate]], profile: Profile | FunctionProfile) -> None:
+    """Print a table of where estimated cycles go, most of them first, those of next to none in one row; or why not."""
     from harness.profile.estimates import joined
 
+    worth = profile.worth
+    if worth is None:
+        if profile.why_no_estimates is not None:
+            click.echo(f"No estimate of cycles: {profile.why_no_estimates}.")
+        return
     total = sum(estimate.cycles for _, estimate in rows)
     shown = sorted(rows, key=lambda row: -row[1].cycles)
     small = [estimate for _, estimate in shown if estimate.cycles < _SMALL * total]
@@ -198,7 +221,7 @@ def _print_estimates(what: str, rows: Sequence[tuple[str, PartEstimate]], validi
     ]
     headings = (what, "cycles", "share", "CPI", "arith.", "mult.", "load", "store", "branch", "float", "flash")
     print_table(f"{_ESTIMATED}; where they go, in percent", headings, cells, right=headings[1:])
-    click.echo(f"Estimated in all: {total:,.0f} cycles by {validity.model}. Error: {validity.error}.")
+    click.echo(f"Estimated in all: {total:,.0f} cycles by {worth.model}. Error: {worth.validity.words}.")
 
 
 def _choose_input(image: Image, suite: Path | None, sample: int, file: Path | None) -> ProfileInput:

@@ -124,7 +124,7 @@ def search(
 
 
 def _given(texts: Iterable[str], counter: str) -> Limits:
-    from harness.config.suite import Limit
+    from harness.config.suite import Limit, no_limit_on
     from harness.schema import CASE_COLUMNS
     from harness.search.space import read_limit
 
@@ -132,8 +132,8 @@ def _given(texts: Iterable[str], counter: str) -> Limits:
     for text in texts:
         name, most = read_limit(text)
         column = CASE_COLUMNS.get(name)
-        if column is None or not column.numeric:
-            raise ConfigError(f'--limit {text}: "{name}" is no numeric column of the results')
+        if column is None or not column.limitable:
+            raise ConfigError(f'--limit {text}: "{name}" {no_limit_on(name)}')
         limits[name] = Limit.model_validate(
             {"min" if name == "accuracy" else "max": most, "counter": counter if name.startswith("ticks_") else None}
         )

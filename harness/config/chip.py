@@ -67,12 +67,13 @@ class Cache(Model):
 class FlashTiming(Region):
     """How the chip reads its flash, for estimates of cycles.
 
-    `read_bytes` is what one read gives. An instruction read that misses the cache, or every one where there is none,
-    takes `instruction_wait` cycles more than one that doesn't; a data read `data_wait`. `source` says where these
-    figures are from, and `validated` the range of the estimates' error on this memory, in percent, where published
-    measurements tell; None where none do.
+    `clock_hz` is the clock of the core that they hold at. `read_bytes` is what one read gives. An instruction read
+    that misses the cache, or every one where there is none, takes `instruction_wait` cycles more than one that
+    doesn't; a data read `data_wait`. `source` says where these figures are from, and `validated` the range of the
+    estimates' error on this memory, in percent, where published measurements tell; None where none do.
     """
 
+    clock_hz: Annotated[int, Field(gt=0)]
     read_bytes: Annotated[int, Field(gt=0)]
     instruction_wait: Annotated[int, Field(ge=0)]
     data_wait: Annotated[int, Field(ge=0)]

@@ -16,7 +16,7 @@ from harness.config.metric import MetricChoice, check_metric
 from harness.config.pick import PickKeys
 from harness.config.sequence import StepKeys, check_steps
 from harness.errors import ConfigError
-from harness.schema import CASES
+from harness.schema import CASE_COLUMNS, CASES
 from harness.text.meant import did_you_mean
 
 if TYPE_CHECKING:
@@ -240,16 +240,23 @@ def _check_baseline(document: Document, variant: Variant, names: Iterable[str]) 
         raise document.error(where, f'no variant is called "{variant.baseline}"{hint}')
 
 
+def no_limit_on(name: str) -> str:
+    """Say why there can be no limit on what is called so."""
+    if name in CASE_COLUMNS and CASE_COLUMNS[name].numeric:
+        return "is an estimate, and an estimate has no limit (docs/cycles.md)"
+    return "is no numeric column of the results"
+
+
 def check_limits_known(document: Document, limits: Limits, where: Location) -> None:
-    """Refuse limits on what is no numeric column, or on ticks of an unnamed counter.
+    """Refuse limits on what is no numeric column or an estimate, or on ticks of an unnamed counter.
 
     Raises:
         ConfigError: names file, line and key.
     """
-    numeric = [column.name for column in CASES if column.numeric]
+    known = [column.name for column in CASES if column.limitable]
     for name, limit in limits.items():
-        if name not in numeric:
-            raise document.error((*where, name), f"is no numeric column of the results{did_you_mean(name, numeric)}")
+        if name not in known:
+            raise document.error((*where, name), f"{no_limit_on(name)}{did_you_mean(name, known)}")
         if name.startswith("ticks_") != (limit.counter is not None):
             if limit.counter is None:
                 raise document.error(

@@ -6,14 +6,14 @@ docs/cycles.md says what it rests on, and how far it was off where boards were m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from harness.boards.opening import OnTwin
 from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
 from harness.boards.virtual.cycles.marks import SCALE
-from harness.boards.virtual.cycles.memory import mean_stalls
+from harness.boards.virtual.cycles.memory import mean_stalls, share_over_system_bus
 from harness.config.chip import shipped_chips
 from harness.errors import MeasurementError
 from harness.measure.latency import summarize
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from harness.config.chip import FlashTiming
     from harness.link.messages import Inference, Info
 
+Code = Literal["integer", "float"]
+
 #: Error of the estimates, in percent, on the points of integer code at zero wait states: docs/cycles.md.
 INTEGER_ERROR: Final = (-7.0, 3.0)
 #: From which share of an estimate on its code counts as of that class, or as waiting for flash.
@@ -38,18 +40,41 @@ _TRACE_ENTRIES = 1 << 24  # blocks and reads of flash; memory that isn't written
 
 
 @dataclass(frozen=True)
+class Validity:
+    """How far an estimate may be off.
+
+    Attributes:
+        code: integer or float, whichever the code is.
+        error: range of the error as far as published measurements tell, in percent; None if none do.
+        words: the same with what it holds for, or why none do.
+    """
+
+    code: Code
+    error: tuple[float, float] | None
+    words: str
+
+    def content(self) -> dict[str, Any]:
+        """Return it as columns of the case table have it."""
+        low, high = (None, None) if self.error is None else (end / 100 for end in self.error)
+        return {
+            "estimated_cycles_error": self.words,
+            "estimated_cycles_error_low": low,
+            "estimated_cycles_error_high": high,
+            "estimated_cycles_code": self.code,
+        }
+
+
+@dataclass(frozen=True)
 class CycleEstimate:
     """Estimated cycles of inferences.
 
     Attributes:
         parts: by inference and by part, in cycles, shape [N, PARTS].
-        error: range of the error as far as published measurements tell, in percent; None if none do.
-        validity: the same in words, with what it holds for, or why none do.
+        validity: how far it may be off.
     """
 
     parts: np.ndarray[Any, np.dtype[np.float64]]
-    error: tuple[float, float] | None
-    validity: str
+    validity: Validity
 
     @property
     def cycles(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -70,6 +95,7 @@ class CycleEstimator:
     def __init__(self, board: OnTwin, flash: FlashTiming | None, costs: Costs | None = None) -> None:
         self._board, self.flash, self.costs = board, flash, costs or shipped_costs()
         self._marks: CycleMarks | None = None
+        self._over_system_bus = 0.0
 
     def begin(self) -> None:
         """Watch the board from now on; before its firmware boots, which then measures what measuring costs."""
@@ -115,48 +141,45 @@ class CycleEstimator:
         (interval,) = marks.inferences(inference.ticks, overhead)
         if trace.full:
             raise MeasurementError("an inference is too long for a simulation of the caches")
-        marks.use(mean_stalls(trace.entries(*interval.traced), self.flash))
+        entries = trace.entries(*interval.traced)
+        marks.use(mean_stalls(entries, self.flash))
+        self._over_system_bus = share_over_system_bus(entries)
         return inference
 
     def estimate(self, intervals: Sequence[Interval]) -> CycleEstimate:
         """Return the estimate of inferences, from what ran between the readings around them."""
         parts = np.array([interval.cycles for interval in intervals], np.float64).reshape(-1, len(PARTS)) / SCALE
-        return CycleEstimate(parts, *self.validity(parts))
+        return CycleEstimate(parts, self.validity(parts))
 
-    def validity(self, parts: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[tuple[float, float] | None, str]:
-        """Return how far an estimate may be off, as `validity` does for the shipped costs."""
-        found = validity(parts, self.flash)
-        if self.costs.shipped:
-            return found
-        return None, f"not validated: costs of a calibration{', float code' if 'float' in found[1] else ''}"
-
-
-def validity(
-    parts: np.ndarray[Any, np.dtype[np.float64]], flash: FlashTiming | None
-) -> tuple[tuple[float, float] | None, str]:
-    """Return how far an estimate may be off, in percent, and the same in words.
-
-    Args:
-        parts: estimated cycles by part, shape [N, PARTS].
-        flash: how the chip's flash is read; None if that isn't known.
-    """
-    if flash is None:
-        return None, "not validated: waits for this chip's flash aren't known and are left out"
-    shares = parts.sum(axis=0) / max(parts.sum(), 1)
-    if shares[PARTS.index("float")] > _TELLING:
-        return None, "not validated: float code"
-    error, where = INTEGER_ERROR, "zero wait states"
-    if shares[PARTS.index("flash")] > _TELLING:
-        if flash.validated is None:
-            return None, "not validated: no published measurement on this flash"
-        error, where = flash.validated, "this flash"
-    return error, f"{error[0]:+.0f} to {error[1]:+.0f} % (integer code, {where})"
+    def validity(self, parts: np.ndarray[Any, np.dtype[np.float64]]) -> Validity:
+        """Return how far an estimate may be off; `parts` are estimated cycles by part, shape [N, PARTS]."""
+        shares = parts.sum(axis=0) / max(parts.sum(), 1)
+        code: Code = "float" if shares[PARTS.index("float")] > _TELLING else "integer"
+        error, where = INTEGER_ERROR, "zero wait states"
+        problems = []
+        if not self.costs.shipped:
+            problems.append("costs of a calibration")
+        if self._over_system_bus > _TELLING:
+            problems.append("code that is fetched from RAM over the system bus")
+        if code == "float":
+            problems.append("float code")
+        if self.flash is None:
+            problems.append("waits for this chip's flash at its clock aren't known and are left out")
+        elif shares[PARTS.index("flash")] > _TELLING and code == "integer":
+            if self.flash.validated is None:
+                problems.append("no published measurement on this flash")
+            else:
+                error, where = self.flash.validated, "this flash"
+        if problems:
+            return Validity(code, None, f"not validated: {', '.join(problems)}")
+        return Validity(code, error, f"{error[0]:+.0f} to {error[1]:+.0f} % (integer code, {where})")
 
 
 def flash_of(kind: BoardKind) -> FlashTiming | None:
-    """Return how the chip of a kind reads its flash; None if that isn't known."""
+    """Return how the chip of a kind reads its flash; None if that isn't known, or only at another clock."""
     chip = shipped_chips().get(kind.twin or "")
-    return None if chip is None else chip.flash_timing
+    timing = None if chip is None else chip.flash_timing
+    return timing if timing is not None and timing.clock_hz == kind.clock_hz else None
 
 
 def _is_modelled(board: Board) -> bool:
@@ -165,11 +188,14 @@ def _is_modelled(board: Board) -> bool:
 
 
 def why_not_modelled(board: Board) -> str | None:
-    """Say why there is no estimate of cycles on a virtual board; None if there is one, or the board is another."""
+    """Say why there is no estimate of cycles on an emulated board; None if there is one, or the board is a real one."""
     chip = shipped_chips().get(board.kind.twin or "")
-    if board.backend != "virtual" or chip is None or _is_modelled(board):
+    if board.backend == "renode":
+        return "cycles are estimated on the virtual board, not in Renode"
+    if board.backend != "virtual" or _is_modelled(board):
         return None
-    return f"cycles are modelled for a Cortex-M4, and this is a {chip.emulated_core}"
+    core = "another core" if chip is None else f"a {chip.emulated_core}"
+    return f"cycles are modelled for a Cortex-M4, and this is {core}"
 
 
 def costs_of(kind: BoardKind) -> Costs:
@@ -198,12 +224,16 @@ class Estimates:
     Args:
         estimator: of the board; None where nothing estimates.
         info: what the firmware says of itself.
+        most: inferences that are estimated; None for all.
+
+    Attributes:
+        problem: why there is no estimate; None as long as nothing speaks against one.
     """
 
-    def __init__(self, estimator: CycleEstimator | None, info: Info) -> None:
-        self._estimator, self._overhead = estimator, info.counter_overhead
+    def __init__(self, estimator: CycleEstimator | None, info: Info, most: int | None = INFERENCES) -> None:
+        self._estimator, self._overhead, self._most = estimator, info.counter_overhead, most
         pieces = len(info.pieces)
-        self._problem = None if pieces < 2 else f"the model takes an input in {pieces} pieces"
+        self.problem = None if pieces < 2 else f"the model takes an input in {pieces} pieces"
 
     def first(self, run: Callable[[], Inference]) -> Inference:
         """Run the first inference, which shows how flash is read."""
@@ -214,33 +244,31 @@ class Estimates:
             return inference[0]
 
         try:
-            if self._estimator is None or self._problem is not None:
+            if self._estimator is None or self.problem is not None:
                 return kept()
             return self._estimator.first_inference(kept, self._overhead)
         except MeasurementError as error:
             if not inference:
                 raise
-            self._problem = str(error)
+            self.problem = str(error)
             return inference[0]
         finally:
             if self._estimator is not None:
                 self._estimator.marks.clear()
-                self._estimator.marks.most = 2 * INFERENCES  # one of two is an inference, the other what lies between
+                # One of two intervals is an inference, the other what lies between.
+                self._estimator.marks.most = None if self._most is None else 2 * self._most
 
     def columns(self, ticks: Sequence[int]) -> dict[str, Any]:
         """Return the columns of the case table, once its inferences have run; `ticks` are their instructions."""
         if self._estimator is None:
             return {}
         self._estimator.end()
-        if self._problem is not None:
-            return {"estimated_cycles_reason": self._problem}
+        if self.problem is not None:
+            return {"estimated_cycles_reason": self.problem}
         try:
-            seen = self._estimator.marks.inferences(ticks[:INFERENCES], self._overhead)
+            seen = self._estimator.marks.inferences(ticks[: self._most], self._overhead)
             estimate = self._estimator.estimate(list(seen))
         except MeasurementError as error:
             return {"estimated_cycles_reason": str(error)}
         figures = {f"estimated_cycles_{name}": value for name, value in vars(summarize(estimate.cycles)).items()}
-        return figures | {
-            "estimated_cycles_error": estimate.validity,
-            "cycle_model": self._estimator.model,
-        }
+        return {**figures, **estimate.validity.content(), "cycle_model": self._estimator.model}

@@ -8,18 +8,20 @@ from harness.profile.functions import FunctionProfile
 from harness.report.estimates import EstimatedTime, estimated_time
 
 if TYPE_CHECKING:
-    from harness.profile.estimates import Validity
     from harness.profile.layers import Profile
 
 
 def time_of(profile: Profile | FunctionProfile, clock_hz: int) -> EstimatedTime | None:
     """Return the time of all that a profile estimates; None if it estimates nothing."""
+    worth = profile.worth
+    if worth is None:
+        return None
     if isinstance(profile, FunctionProfile):
-        estimates = [row.estimate for row in profile.functions]
+        estimates = [row.estimate for row in profile.functions if row.estimate is not None]
     else:
         estimates = list(profile.estimates or ())
-    error = None if profile.validity is None else profile.validity.error
-    return estimated_time(sum(estimate.cycles for estimate in estimates), clock_hz, error)
+    low, high = (None, None) if worth.validity.error is None else (end / 100 for end in worth.validity.error)
+    return estimated_time(sum(estimate.cycles for estimate in estimates), clock_hz, worth.validity.words, (low, high))
 
 
 def time_content(profile: Profile | FunctionProfile, clock_hz: int) -> dict[str, Any] | None:
@@ -53,15 +55,17 @@ def layers_content(profile: Profile) -> dict[str, Any]:
     }
     if profile.estimates is not None:
         content["rest"] |= profile.estimates[-1].content()
-    if profile.validity is not None:
-        content |= _validity_content(profile.validity)
+    content |= _estimate_content(profile)
     if profile.why_no_layers is not None:
         content["why_no_layers"] = profile.why_no_layers
     return content
 
 
-def _validity_content(validity: Validity) -> dict[str, str]:
-    return {"estimated_cycles_error": validity.error, "cycle_model": validity.model}
+def _estimate_content(profile: Profile | FunctionProfile) -> dict[str, Any]:
+    """Return what the estimates are worth, or why there are none."""
+    if profile.worth is not None:
+        return profile.worth.content()
+    return {} if profile.why_no_estimates is None else {"estimated_cycles_reason": profile.why_no_estimates}
 
 
 def functions_content(profile: FunctionProfile) -> dict[str, Any]:
@@ -70,8 +74,9 @@ def functions_content(profile: FunctionProfile) -> dict[str, Any]:
     return {
         "counter": "instructions",
         "functions": [
-            {"function": row.function, "instructions": row.instructions, "share": row.share} | row.estimate.content()
+            {"function": row.function, "instructions": row.instructions, "share": row.share}
+            | ({} if row.estimate is None else row.estimate.content())
             for row in profile.functions
         ],
         "total": {"instructions": total, "inference": profile.counter},
-    } | _validity_content(profile.validity)
+    } | _estimate_content(profile)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.boards.virtual.cycles.marks import Interval
-    from harness.measure.estimated_cycles import CycleEstimator
+    from harness.measure.estimated_cycles import CycleEstimator, Validity
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,21 @@ def joined(estimates: Sequence[PartEstimate]) -> PartEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Validity:
+class Worth:
     """What an estimate is worth: its error as far as it is known, and the model."""
 
-    error: str
+    validity: Validity
     model: str
 
+    def content(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return self.validity.content() | {"cycle_model": self.model}
 
-def validity_of(estimates: Sequence[PartEstimate], estimator: CycleEstimator) -> Validity:
+
+def worth_of(estimates: Sequence[PartEstimate], estimator: CycleEstimator) -> Worth:
     """Return what estimates of one inference are worth."""
     parts = np.array([each.parts for each in estimates], np.float64).reshape(-1, len(PARTS))
-    return Validity(estimator.validity(parts)[1], estimator.model)
+    return Worth(estimator.validity(parts), estimator.model)
 
 
 def estimates_by_layer(intervals: Sequence[Interval], ticks: Sequence[int]) -> tuple[PartEstimate, ...] | None:

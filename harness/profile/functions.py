@@ -14,8 +14,8 @@ from harness.boards.virtual.cycles.marks import profile_cycles
 from harness.errors import ConfigError
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.measure.estimated_cycles import estimator_of
-from harness.profile.estimates import PartEstimate, Validity, validity_of
+from harness.measure.estimated_cycles import Estimates, estimator_of, why_not_modelled
+from harness.profile.estimates import PartEstimate, Worth, worth_of
 
 if TYPE_CHECKING:
     from harness.boards.base import Board
@@ -35,7 +35,7 @@ class FunctionShare:
     function: str
     instructions: float
     share: float
-    estimate: PartEstimate
+    estimate: PartEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,14 @@ class FunctionProfile:
     Attributes:
         functions: everything that runs per inference; the agent's copying of the input is part of it.
         counter: what the board's own counter says of one inference, without the agent's part.
-        validity: what the estimates of cycles are worth.
+        worth: what the estimates of cycles are worth; None if there are none.
+        why_no_estimates: if there are none.
     """
 
     functions: tuple[FunctionShare, ...]
     counter: float
-    validity: Validity
+    worth: Worth | None
+    why_no_estimates: str | None = None
 
 
 def profile_functions(
@@ -79,13 +81,9 @@ def profile_functions(
             f"{image.path}: the agent runs in another program, whose functions would be counted, too; see the layers "
             "without --functions, or build the model alone with `hil build`"
         )
-    estimator = estimator_of(board, flash, costs)
-    if estimator is None:
-        raise ConfigError(
-            f"{board.name}: functions are counted with an estimate of cycles, which there is for a Cortex-M4 only; see "
-            "the layers without --functions"
-        )
-    estimator.begin()
+    estimator, why = estimator_of(board, flash, costs), why_not_modelled(board)
+    if estimator is not None:
+        estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     info = start_image(board, image, link, force=False)
     if len(info.pieces) > 1:
@@ -94,36 +92,42 @@ def profile_functions(
             "counted, too; build it without --stream-input"
         )
     link.infer(data)
-    estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
-    estimator.end()
+    if estimator is not None:
+        estimates = Estimates(estimator, info)
+        estimates.first(lambda: link.infer(data))
+        estimator.end()
+        if (why := estimates.problem) is not None:
+            estimator = None
     marks = [_by_function(board, image, estimator)]
     ticks: tuple[int, ...] = ()
     for count in (1, 1 + _REPEATS):
         ticks = link.infer(data, count).ticks
         marks.append(_by_function(board, image, estimator))
-    nothing = np.zeros(1 + len(PARTS))
+    nothing = np.zeros(1 if estimator is None else 1 + len(PARTS))
     before, single, batch = ({name: mark.get(name, nothing) for name in marks[2]} for mark in marks)
     differences = {name: (batch[name] - 2 * single[name] + before[name]) / _REPEATS for name in batch}
     # What waits for the host runs as often as the host happens to make it; it is no part of an inference.
     per_inference = {name: figures for name, figures in differences.items() if figures[0] > 0}
     total = sum(figures[0] for figures in per_inference.values())
     rows = [
-        FunctionShare(name, count, count / total, PartEstimate(count, tuple(parts)))
+        FunctionShare(name, count, count / total, PartEstimate(count, tuple(parts)) if parts else None)
         for name, (count, *parts) in ((name, figures.tolist()) for name, figures in per_inference.items())
     ]
     rows.sort(key=lambda row: (-row.instructions, row.function))
-    return FunctionProfile(tuple(rows), sum(ticks) / len(ticks), validity_of([row.estimate for row in rows], estimator))
+    estimated = [row.estimate for row in rows if row.estimate is not None]
+    worth = None if estimator is None else worth_of(estimated, estimator)
+    return FunctionProfile(tuple(rows), sum(ticks) / len(ticks), worth, why)
 
 
 def _by_function(
-    board: OnTwin, image: Image, estimator: CycleEstimator
+    board: OnTwin, image: Image, estimator: CycleEstimator | None
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return instructions, and estimated cycles by part, since power-on, by function."""
+    """Return instructions, and where there is an estimate the cycles by part, since power-on, by function."""
     blocks = board.twin.profile()
-    issued = (blocks.instructions * blocks.executions).astype(np.float64)
-    figures = np.column_stack(
-        [issued, profile_cycles(blocks, board.twin.code, estimator.marks.stalls, estimator.costs)]
-    )
+    figures = (blocks.instructions * blocks.executions).astype(np.float64)[:, None]
+    if estimator is not None:
+        cycles = profile_cycles(blocks, board.twin.code, estimator.marks.stalls, estimator.costs)
+        figures = np.column_stack([figures, cycles])
     totals: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
     for address, row in zip(blocks.address.tolist(), figures, strict=True):
         name = image.function_at(address) or f"0x{address:08X}"

@@ -9,8 +9,8 @@ from harness.boards.start_image import start_image
 from harness.errors import ImageError, MeasurementError, NoLayersError, UnknownRequestError
 from harness.link.client import Link
 from harness.link.timing import Timing
-from harness.measure.estimated_cycles import estimator_of
-from harness.profile.estimates import estimates_by_layer, validity_of
+from harness.measure.estimated_cycles import Estimates, estimator_of, why_not_modelled
+from harness.profile.estimates import estimates_by_layer, worth_of
 
 if TYPE_CHECKING:
     from harness.boards.base import Board, Counter
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.image.elf import Image
     from harness.image.layer_table import LayerSpec
     from harness.measure.estimated_cycles import CycleEstimator
-    from harness.profile.estimates import PartEstimate, Validity
+    from harness.profile.estimates import PartEstimate, Worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Profile:
         inference: ticks of an ordinary inference on the same input, right before.
         why_no_layers: if there are none.
         estimates: estimated cycles of each layer and of what lies outside of them; None if there is no estimate.
-        validity: what these are worth.
+        worth: what these are worth.
+        why_no_estimates: if there are none on an emulated board.
     """
 
     counter: Counter
@@ -66,7 +67,8 @@ class Profile:
     inference: int
     why_no_layers: str | None = None
     estimates: tuple[PartEstimate, ...] | None = None
-    validity: Validity | None = None
+    worth: Worth | None = None
+    why_no_estimates: str | None = None
 
     @property
     def rest(self) -> int:
@@ -89,20 +91,30 @@ def profile_image(
     Raises:
         HilError: as `start_image` and `profile_layers`.
     """
-    estimator = None if image.in_program else estimator_of(board, flash, costs)  # it knows nothing of interrupts
+    estimator, why = estimator_of(board, flash, costs), why_not_modelled(board)
     if image.in_program:
         board.notes.append("the agent runs in another program, whose interrupts and tasks are in the counts")
+        if estimator is not None:
+            estimator, why = None, "what interrupts and tasks of another program take isn't estimated"
     if estimator is not None:
         estimator.begin()
     link = Link(board.link(), board.name, Timing(baud=board.kind.baud))
     info = start_image(board, image, link, force=False)
-    if estimator is not None and len(info.pieces) < 2:
-        estimator.first_inference(lambda: link.infer(data), info.counter_overhead)
-    return profile_layers(link, image, data, board.counter, estimator)
+    if estimator is not None:
+        estimates = Estimates(estimator, info, most=None)
+        estimates.first(lambda: link.infer(data))
+        if (why := estimates.problem) is not None:
+            estimator = None
+    return profile_layers(link, image, data, board.counter, estimator, why)
 
 
 def profile_layers(
-    link: Link, image: Image, data: bytes, counter: Counter, estimator: CycleEstimator | None = None
+    link: Link,
+    image: Image,
+    data: bytes,
+    counter: Counter,
+    estimator: CycleEstimator | None = None,
+    why_no_estimates: str | None = None,
 ) -> Profile:
     """Profile an inference on a board that runs `image`.
 
@@ -114,6 +126,7 @@ def profile_layers(
         data: the input tensor, as bytes.
         counter: what the board counts.
         estimator: of the board, which has seen it start and an inference; None for no estimate.
+        why_no_estimates: if there is no estimator, where one could be expected.
 
     Raises:
         ImageError: the image was linked with an agent that knows no profiles.
@@ -130,7 +143,7 @@ def profile_layers(
         measured = link.profile(data)
     except NoLayersError:
         why = "the engine in this image doesn't tell one layer from another"
-        return Profile(counter, (), inference, inference, why)
+        return Profile(counter, (), inference, inference, why, why_no_estimates=why_no_estimates or why)
     except UnknownRequestError as error:
         raise ImageError(
             f"{image.path}: too old to be profiled: its agent doesn't know how. Build it again with the agent of this "
@@ -155,5 +168,15 @@ def profile_layers(
         for number, (spec, name, ticks) in enumerate(zip(known, names, measured.layers, strict=True))
     )
     estimates = None if estimator is None else estimates_by_layer(estimator.marks.intervals, measured.layers)
-    worth = None if estimates is None or estimator is None else validity_of(estimates, estimator)
-    return Profile(counter, tuple(rows), measured.total, inference, estimates=estimates, validity=worth)
+    worth = None if estimates is None or estimator is None else worth_of(estimates, estimator)
+    if estimator is not None and estimates is None:
+        why_no_estimates = "layers that run in several pieces, like patches, can't be told from others"
+    return Profile(
+        counter,
+        tuple(rows),
+        measured.total,
+        inference,
+        estimates=estimates,
+        worth=worth,
+        why_no_estimates=why_no_estimates,
+    )

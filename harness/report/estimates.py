@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +15,6 @@ CLOSE: Final = 0.05
 _FLOAT_RANGE: Final = (0.8, 1.25)
 
 _ALIKE: Final = ("board", "backend", "engine", "cycle_model")
-#: How `estimated_cycles_error` begins where the error is known, in percent of what boards measured.
-_ERROR: Final = re.compile(r"([+-]\d+) to ([+-]\d+) %")
 
 
 @dataclass(frozen=True)
@@ -42,30 +39,39 @@ class EstimatedTime:
         return " to ".join(map(shown_ms, self.range_ms))
 
 
-def estimated_time(cycles: float | None, clock_hz: int | None, error: str | None) -> EstimatedTime | None:
+def estimated_time(
+    cycles: float | None, clock_hz: int | None, words: str | None, error: tuple[float | None, float | None]
+) -> EstimatedTime | None:
     """Return the time of estimated cycles; None if there is no estimate, or no clock.
 
-    An error of e percent is that of the estimate against what was measured, so this may be cycles / (1 + e / 100).
+    An error of e is that of the estimate against what was measured, so this may be cycles / (1 + e).
 
     Args:
         cycles: the estimate.
         clock_hz: of the core.
-        error: `estimated_cycles_error` of the results.
+        words: `estimated_cycles_error` of the results.
+        error: the lowest and the highest, as shares; None where they aren't known.
     """
-    if not cycles or not clock_hz or not error:
+    if not cycles or not clock_hz or not words:
         return None
     ms = 1000 * cycles / clock_hz
-    found = _ERROR.match(error)
-    if found is None:
-        return EstimatedTime(ms, None, error)
-    low, high = (1 + int(percent) / 100 for percent in found.groups())
-    return EstimatedTime(ms, (ms / high, ms / low), error)
+    low, high = error
+    if low is None or high is None:
+        return EstimatedTime(ms, None, words)
+    return EstimatedTime(ms, (ms / (1 + high), ms / (1 + low)), words)
 
 
 def time_of(row: Mapping[str, Any]) -> EstimatedTime | None:
     """Return the time of the median estimate of a case; None if there is none."""
-    names = ("estimated_cycles_median", "clock_hz", "estimated_cycles_error")
-    return estimated_time(*(row.get(name) for name in names))
+    cycles, clock_hz, words, low, high = (
+        row.get(name)
+        for name in (
+            "estimated_cycles_median",
+            "clock_hz",
+            *(f"estimated_cycles_error{end}" for end in ("", "_low", "_high")),
+        )
+    )
+    return estimated_time(cycles, clock_hz, words, (low, high))
 
 
 def off_by(row: Mapping[str, Any]) -> float | None:
@@ -97,14 +103,12 @@ def said_of_ratio(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
     ratio = after / before
     if abs(ratio - 1) < CLOSE:
         return "too close to call"
-    if is_float(a) == is_float(b):
+    codes = {row.get("estimated_cycles_code") for row in (a, b)}
+    if None in codes:  # results of an older harness
+        return None
+    if len(codes) == 1:
         return f"{ratio:.2f}x"
     low, high = (ratio * factor for factor in _FLOAT_RANGE)
     if low <= 1 <= high:
         return "too close to call"
     return f"{'fewer' if high < 1 else 'more'}, {low:.2f} to {high:.2f}x"
-
-
-def is_float(row: Mapping[str, Any]) -> bool:
-    """Tell whether an estimate is of float code."""
-    return "float" in str(row.get("estimated_cycles_error"))

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import StoreError
 from harness.schema import KEY_NAMES, SCHEMA_VERSION, TABLES
+from harness.store.older import column_behind, from_older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -153,7 +154,9 @@ def _checked_rows(written: Path, path: Path) -> int:
 def load_table(
     path: Path, name: str, columns: Sequence[str] | None = None, cases: Sequence[int] | None = None
 ) -> pa.Table:
-    """Read columns of a table's file. A column that an older harness didn't know is missing (null).
+    """Read columns of a table's file.
+
+    A column that an older harness didn't know follows from another (`harness.store.older`), or is missing (null).
 
     Args:
         path: the file.
@@ -176,13 +179,18 @@ def load_table(
             there = set(file.schema_arrow.names)
             if not there.issuperset(KEY_NAMES):
                 raise StoreError(f"{path} isn't a table of results: it doesn't say which case a row belongs to")
-            extra = [] if cases is None or "case" in wanted else ["case"]
-            names = [column for column in (*wanted, *extra) if column in there]
+            behind = {name: older for name in wanted if name not in there and (older := column_behind(name)) in there}
+            extra = {*behind.values(), *(() if cases is None else ("case",))}.difference(wanted)
+            names = [column for column in (*wanted, *sorted(extra)) if column in there]
             table = file.read(names, use_threads=False)  # files are small and many: threads take a file each
         if cases is not None:
             table = table.filter(pc.is_in(table["case"], value_set=pa.array(cases, pa.int64())))
         filled = [
-            table[field.name].cast(field.type) if field.name in there else pa.nulls(len(table), field.type)
+            table[field.name].cast(field.type)
+            if field.name in there
+            else from_older(field.name, table[behind[field.name]], field.type)
+            if field.name in behind
+            else pa.nulls(len(table), field.type)
             for field in schema
         ]
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:

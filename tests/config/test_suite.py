@@ -128,6 +128,7 @@ def test_npy_files_need_no_array_name(write, tmp_path):
         ("baseline: float32", "baseline: int8", 16, "can't be compared with itself"),
         ("accuracy: {min: 0.5}", "acuracy: {min: 0.5}", 7, 'did you mean "accuracy"?'),
         ("accuracy: {min: 0.5}", "engine: {min: 0.5}", 7, "limits.engine: is no numeric column"),
+        ("accuracy: {min: 0.5}", "estimated_cycles_max: {max: 5}", 7, "limits.estimated_cycles_max: is an estimate"),
         ("accuracy: {min: 0.5}", "accuracy: {}", 7, 'limits.accuracy: give "min", "max" or both'),
         ("accuracy: {min: 0.5}", "accuracy: {min: 2, max: 1}", 7, "nothing could ever pass"),
         ("accuracy: {min: 0.5}", "ticks_median: {max: 9}", 7, 'say what is counted: "counter: instructions"'),

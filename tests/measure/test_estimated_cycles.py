@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from harness.boards.virtual.core.native import READ
-from harness.boards.virtual.cycles.costs import PARTS
-from harness.boards.virtual.cycles.memory import mean_stalls
+from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
+from harness.boards.virtual.cycles.memory import mean_stalls, share_over_system_bus
+from harness.config import shipped_kinds
 from harness.config.chip import Cache, FlashTiming
-from harness.measure.estimated_cycles import validity
+from harness.measure.estimated_cycles import CycleEstimator, flash_of
 
-WAITS = {"read_bytes": 16, "instruction_wait": 3, "data_wait": 2, "source": "a test"}
+WAITS = {"clock_hz": 64_000_000, "read_bytes": 16, "instruction_wait": 3, "data_wait": 2, "source": "a test"}
 
 
 def flash(**more):
@@ -75,13 +76,43 @@ def parts(**cycles):
     return np.array([[cycles.get(name, 0.0) for name in PARTS]])
 
 
+def validity(cycles, memory, costs=None):
+    found = CycleEstimator(None, memory, costs).validity(cycles)
+    assert (found.error is None) == found.words.startswith("not validated: ")
+    return found
+
+
 def test_only_what_published_measurements_bear_out_has_a_range():
     integer = parts(arithmetic=500, load=400, branch=100)
     # It doesn't wait: code in RAM.
-    assert validity(integer, flash()) == ((-7.0, 3.0), "-7 to +3 % (integer code, zero wait states)")
-    assert validity(integer, None)[0] is None
+    found = validity(integer, flash())
+    assert (found.error, found.words) == ((-7.0, 3.0), "-7 to +3 % (integer code, zero wait states)")
+    content = found.content()
+    assert [content[f"estimated_cycles_{name}"] for name in ("error_low", "error_high", "code")] == [
+        -0.07,
+        0.03,
+        "integer",
+    ]
     waiting = integer + parts(flash=50)
-    assert validity(waiting, flash()) == (None, "not validated: no published measurement on this flash")
-    assert validity(waiting, flash(validated=(-6, 9)))[0] == (-6.0, 9.0)
-    for memory in (flash(), flash(validated=(-6, 9))):
-        assert validity(integer + parts(float=20), memory) == (None, "not validated: float code")
+    assert validity(waiting, flash()).words == "not validated: no published measurement on this flash"
+    assert validity(waiting, flash(validated=(-6, 9))).error == (-6.0, 9.0)
+    # Float code is told from integer code whatever else is not validated.
+    calibrated = shipped_costs().calibrated({})
+    for memory in (None, flash(), flash(validated=(-6, 9))):
+        for costs in (None, calibrated):
+            assert validity(integer, memory, costs).code == "integer"
+            found = validity(integer + parts(float=20), memory, costs)
+            assert (found.code, found.error) == ("float", None)
+            assert ("costs of a calibration" in found.words) == (costs is calibrated)
+    assert validity(integer, None).error is validity(integer, flash(), calibrated).error is None
+
+
+def test_waits_for_flash_hold_at_one_clock():
+    kind = shipped_kinds()["nucleo_l4r5zi"]
+    assert flash_of(kind).clock_hz == 120_000_000
+    assert flash_of(kind.model_copy(update={"clock_hz": 80_000_000})) is None
+
+
+def test_code_that_is_fetched_over_the_system_bus_is_told():
+    entries = np.array([6 << 32 | 0x100, READ | 0x20000000, 2 << 32 | 0x1FFFFFFE, 2 << 32 | 0x20000000], np.uint64)
+    assert share_over_system_bus(entries) == 0.2  # of the bytes of code

@@ -20,6 +20,7 @@ from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
 from harness.measure.estimated_cycles import estimator_of
+from harness.profile.content import functions_content, layers_content
 from harness.profile.functions import profile_functions
 from harness.profile.inputs import random_input
 from harness.profile.layers import profile_image, profile_layers
@@ -121,6 +122,8 @@ def test_the_patches_of_a_layer_are_one_layer(board, patched_image, prebuilt):
     data = random_input(whole.card.input).data
     patched, ordinary = profile_image(board, patched_image, data), profile_image(board, whole, data)
     assert abs(patched.total - patched.inference) <= 16
+    said = "layers that run in several pieces, like patches, can't be told from others"
+    assert (patched.estimates, patched.why_no_estimates) == (None, said)
     assert [row.spec.kernel for row in patched.layers] == [row.spec.kernel for row in ordinary.layers]
     assert [row.spec.output for row in patched.layers] == [row.spec.output for row in ordinary.layers]
     for one, other in zip(patched.layers[:3], ordinary.layers[:3], strict=True):
@@ -132,6 +135,21 @@ def test_the_patches_of_a_layer_are_one_layer(board, patched_image, prebuilt):
         assert abs(one.ticks - other.ticks) <= 4
         assert one.spec == other.spec
     assert sum(row.spec.macs for row in patched.layers) == patched_image.card.macs > whole.card.macs
+
+
+def test_without_an_estimate_the_counts_stay_and_it_says_why(board, prebuilt, monkeypatch):
+    image = load_image(prebuilt / "japanese_vowels_int8.elf")
+    data = random_input(image.card.input).data
+    monkeypatch.setattr("harness.measure.estimated_cycles._TRACE_ENTRIES", 1000)
+    said = "an inference is too long for a simulation of the caches"
+    found = profile_image(board, image, data)
+    assert (found.estimates, found.worth, found.why_no_estimates) == (None, None, said)
+    assert sum(row.ticks for row in found.layers) + found.rest == found.total
+    assert layers_content(found)["estimated_cycles_reason"] == said
+    functions = profile_functions(board, image, data)
+    assert (functions.worth, functions.why_no_estimates) == (None, said)
+    assert sum(row.instructions for row in functions.functions) == pytest.approx(functions.counter, rel=0.01)
+    assert not any("estimated" in name for row in functions_content(functions)["functions"] for name in row)
 
 
 def test_only_the_virtual_board_counts_by_function(image, data):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from fakes.recorded_runs import VARIANTS, Setting, about, begin, memory, record_case, record_history, record_run
@@ -138,7 +139,9 @@ def test_an_estimate_is_time_only_where_somebody_asks_and_stands_beside_its_rang
     results = load_results(emulated)
     known, unknown = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
     errors = [unknown, *[known] * (len(results.cases) - 1)]
-    results.cases[["estimated_cycles_median", "estimated_cycles_error"]] = [(6.4e6, error) for error in errors]
+    names = [f"estimated_cycles_{name}" for name in ("median", "error", "error_low", "error_high")]
+    ends = {known: (-0.07, 0.03), unknown: (pd.NA, pd.NA)}
+    results.cases[names] = [(6.4e6, error, *ends[error]) for error in errors]
     for asked in (False, True):
         page = compose(results, estimated_time=asked)
         for table in (page.sections[0].choice, page.sections[0].table):

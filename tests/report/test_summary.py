@@ -158,8 +158,11 @@ def test_boards_of_a_pool_are_one_table_that_names_them(backend, said):
 
 def test_estimates_of_cycles_are_called_so_and_turned_into_no_time():
     known, unknown = "-7 to +3 % (integer code, zero wait states)", "not validated: float code"
-    floats = row("float32", estimated_cycles_median=16e6, estimated_cycles_error=unknown)
-    int8 = row("int8", baseline="float32", estimated_cycles_median=8e6, estimated_cycles_error=known)
+    of_float = {"estimated_cycles_error": unknown, "estimated_cycles_code": "float"}
+    ends = {"estimated_cycles_error_low": -0.07, "estimated_cycles_error_high": 0.03}
+    of_integer = {"estimated_cycles_error": known, "estimated_cycles_code": "integer", **ends}
+    floats = row("float32", estimated_cycles_median=16e6, **of_float)
+    int8 = row("int8", baseline="float32", estimated_cycles_median=8e6, **of_integer)
     for width in (80, 200):
         text = " ".join(render([floats, int8], width=width, color=False).split())
         assert "ESTIMATED cycles per inference, not measured" in text

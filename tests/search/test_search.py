@@ -145,6 +145,7 @@ def test_the_largest_are_trained_first_and_what_is_there_is_not_made_again(searc
     ("options", "message"),
     [
         (["--limit", "ram=5"], '"ram" is no numeric column'),
+        (["--limit", "estimated_cycles_median=5"], '"estimated_cycles_median" is an estimate, and'),
         (["--limit", "latency_us_median=5", "--samples", "3"], "not measured on virtual"),
     ],
 )

@@ -216,6 +216,26 @@ def test_a_run_from_before_references_has_none(tmp_path):
     assert load_results(tmp_path).cases[gone].isna().all(axis=None)
 
 
+def test_what_version_9_said_of_estimates_in_words(tmp_path):
+    names = [f"estimated_cycles_{name}" for name in ("code", "error_low", "error_high")]
+    said = {
+        "-6 to +9 % (integer code, this flash)": ["integer", -0.06, 0.09],
+        "not validated: no published measurement on this flash": ["integer", pd.NA, pd.NA],
+        "not validated: costs of a calibration, float code": ["float", pd.NA, pd.NA],
+        "not validated: waits for this chip's flash aren't known and are left out": [pd.NA] * 3,
+        None: [pd.NA] * 3,
+    }
+    run = make_run(tmp_path, *({"variant": f"v{number}"} for number in range(len(said))))
+    words = pa.array(list(said), pa.string())
+    at = CASES.index(next(column for column in CASES if column.name == "estimated_cycles_error"))
+
+    def older(table):
+        return version(table.set_column(at, "estimated_cycles_error", words).drop_columns(names), 9)
+
+    rewrite(run / "cases.parquet", older)
+    assert load_results(tmp_path).cases[names].to_numpy(object).tolist() == list(said.values())
+
+
 def test_a_column_that_nobody_knows_is_ignored(tmp_path):
     run = make_run(tmp_path)
     rewrite(run / "cases.parquet", lambda t: t.append_column("extra", pa.array([1])))

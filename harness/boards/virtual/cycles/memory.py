@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.config.chip import Cache, FlashTiming
 
 _PIECE = 1 << 18  # blocks at once, which bounds the memory that it takes
+_SYSTEM_BUS = 0x20000000
 _Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -129,6 +130,21 @@ class FlashWaits:
     def mean(self) -> dict[int, float]:
         """Return the mean wait of each block that waits, in cycles, by its address."""
         return {start: waits / self._executions[start] for start, waits in self._waits.items()}
+
+
+def share_over_system_bus(entries: Counts) -> float:
+    """Return the share of code in a trace, by its bytes, that the CPU fetches over the system bus.
+
+    That is all from 0x20000000 on: Cortex-M4 Technical Reference Manual, Arm 100166, section 2.3, bus interfaces. There
+    a fetch takes a cycle more than over the ICode bus, and meets data on its way.
+
+    Args:
+        entries: of a trace.
+    """
+    blocks = entries[(entries & np.uint64(READ)) == 0]
+    sizes = (blocks >> np.uint64(32)).astype(np.float64)
+    far = (blocks & np.uint64(0xFFFFFFFF)) >= _SYSTEM_BUS
+    return float(sizes[far].sum() / max(sizes.sum(), 1))
 
 
 def mean_stalls(entries: Counts, flash: FlashTiming) -> dict[int, float]:
