@@ -13,6 +13,8 @@ CLOSE: Final = 0.05
 #: By how much a ratio of integer to float code may be off: the rules of float code are not validated, and other
 #: readings of the manual change it by so much (docs/cycles.md).
 _FLOAT_RANGE: Final = (0.8, 1.25)
+#: The same of two estimates of float code, which these rules are in both of.
+_BOTH_FLOAT_RANGE: Final = (0.9, 1.1)
 
 _ALIKE: Final = ("board", "backend", "engine", "cycle_model")
 
@@ -106,9 +108,9 @@ def said_of_ratio(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
     codes = {row.get("estimated_cycles_code") for row in (a, b)}
     if None in codes:  # results of an older harness
         return None
-    if len(codes) == 1:
+    if codes == {"integer"}:
         return f"{ratio:.2f}x"
-    low, high = (ratio * factor for factor in _FLOAT_RANGE)
+    low, high = (ratio * factor for factor in (_BOTH_FLOAT_RANGE if codes == {"float"} else _FLOAT_RANGE))
     if low <= 1 <= high:
         return "too close to call"
     return f"{'fewer' if high < 1 else 'more'}, {low:.2f} to {high:.2f}x"

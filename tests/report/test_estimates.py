@@ -19,7 +19,8 @@ def case(cycles, code=INTEGER, **more):
         (case(1000), case(1049), "too close to call"),
         (case(1000), case(951), "too close to call"),
         (case(1000), case(1100), "1.10x"),
-        (case(1000, FLOAT), case(500, FLOAT), "0.50x"),
+        (case(1000, FLOAT), case(500, FLOAT), "fewer, 0.45 to 0.55x"),  # a tenth either way
+        (case(1000, FLOAT), case(1090, FLOAT), "too close to call"),  # 0.98 to 1.20
         (case(1000, FLOAT), case(500), "fewer, 0.40 to 0.62x"),  # a fifth down, a quarter up
         (case(1000), case(2000, FLOAT), "more, 1.60 to 2.50x"),
         (case(1000, FLOAT), case(850), "too close to call"),  # 0.68 to 1.06
