@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from fakes.attached import SERIAL
 from harness.boards.virtual.cycles.costs import shipped_costs
 from harness.cli import main
-from harness.config import Lab
-from harness.config.chip import load_calibrated
+from harness.config import Lab, shipped_kinds
+from harness.config.chip import load_calibrated, shipped_chips
 from harness.errors import ConfigError, ImageError
 from harness.image.elf import load_image
 from harness.measure.calibration import WAITS, calibrate, costs_of_kind, kept, loop_names, read_loops
@@ -155,3 +155,15 @@ def test_an_emulated_board_is_refused(prebuilt):
 def test_costs_that_no_event_has_are_refused():
     with pytest.raises(ConfigError, match="there is no cost 'vfma'"):
         shipped_costs().calibrated({"vfma": 2})
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_loops_are_made_for_each_board_with_a_cortex_m4(root, tmp_path):
+    for name, kind in shipped_kinds().items():
+        command = ["make", "-n", "-C", root / "firmware/calibrate", f"BOARD={name}", f"OUT={tmp_path}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        chip = shipped_chips().get(kind.twin or "")
+        if chip is None or chip.cpu != "cortex-m4":
+            assert "costs are those of a Cortex-M4" in done.stderr
+        else:
+            assert all(f"-I../boards/{folder} " in done.stdout for folder in (*kind.build.shared, name)), done.stderr
