@@ -3,26 +3,30 @@
 #include <string.h>
 
 #include "crc32.h"
+#include "hil_flash.h"
 #include "hil_hal.h"
 #include "hil_layers.h"
+#include "hil_limits.h"
 #include "hil_memory.h"
 #include "hil_model.h"
 #include "model_config.h"
 #include "stream.h"
 
 #define PROTOCOL_VERSION 1u
-#if defined(__ARM_ARCH_6M__)
+#if defined(__AVR__)
+#define COUNTER 3u /* Timer/Counter1 */
+#elif defined(__ARM_ARCH_6M__)
 #define COUNTER 2u /* SysTick: the DWT of Armv6-M has no cycle counter */
 #else
 #define COUNTER 1u /* CYCCNT of the DWT */
 #endif
-#define MAX_BATCH 128u
+#define MAX_BATCH HIL_MOST_INFERENCES
 #define MAX_LAYERS HIL_MAX_LAYERS /* they share ticks[] */
 #define MAX_NAME 31u
-#define MAX_CHUNK (HIL_INPUT_BYTES < MAX_PAYLOAD ? HIL_INPUT_BYTES : MAX_PAYLOAD)
+#define MAX_CHUNK (HIL_INPUT_BYTES < HIL_MOST_RECEIVED ? HIL_INPUT_BYTES : HIL_MOST_RECEIVED)
 #define INFO_BYTES 44u /* without build id and card */
-#define RESET_STATE (1u << 31) /* in the argument of a RUN */
-#ifdef HIL_PROGRAM
+#define RESET_STATE (UINT32_C(1) << 31) /* in the argument of a RUN */
+#if defined(HIL_PROGRAM) || defined(__AVR__)
 #define RECEIVES_MEANWHILE false /* what comes during an inference would interrupt it */
 #else
 #define RECEIVES_MEANWHILE true
@@ -56,12 +60,12 @@ static struct {
 
 struct hil_fault hil_fault_record;
 
-extern const uint8_t __build_id_note[]; /* .note.gnu.build-id: name size, descriptor size, type, "GNU\0", id */
+extern const HIL_FLASH uint8_t __build_id_note[]; /* .note.gnu.build-id: name size, descriptor size, type, "GNU\0", id */
 
 static uint32_t build_id_bytes(void)
 {
     uint32_t size;
-    memcpy(&size, __build_id_note + 4, sizeof size);
+    hil_from_flash(&size, __build_id_note + 4, sizeof size);
     return size;
 }
 
@@ -119,6 +123,17 @@ static uint32_t output_bytes(void)
 /* Not inlined: what main() needs of the stack counts as the model's, too. */
 #define DEEP __attribute__((noinline))
 
+static inline void put_card(void)
+{
+#ifdef __AVR__
+    if (setup_status != 0) { /* which isn't in flash */
+        put(&setup_status, sizeof setup_status);
+        return;
+    }
+#endif
+    put_flash(model.card, model.card_bytes);
+}
+
 /* `more`: whether the host knows what may follow the card. */
 static DEEP void send_info(uint16_t seq, bool more)
 {
@@ -144,8 +159,8 @@ static DEEP void send_info(uint16_t seq, bool more)
     put_u32(model.card_bytes);
     put_u32(hal_reset_reason());
     put(&chip, sizeof chip);
-    put(__build_id_note + 16, id_bytes);
-    put(model.card, model.card_bytes);
+    put_flash(__build_id_note + 16, id_bytes);
+    put_card();
     if (more) {
         put_u32(stream_most());
     }
@@ -474,6 +489,7 @@ static DEEP void do_profile(const struct header *request)
     finish();
 }
 
+#if HIL_STREAMS
 static void take_stream(bool whole)
 {
     if (!whole) {
@@ -483,6 +499,7 @@ static void take_stream(bool whole)
         stream_finish();
     }
 }
+#endif
 
 /* Answers what has come; false if nothing has. Inlined: what main() needs of the stack counts as the model's, too. */
 static inline __attribute__((always_inline)) bool serve(void)
@@ -492,10 +509,12 @@ static inline __attribute__((always_inline)) bool serve(void)
         return false;
     }
     const bool whole = hal_rx_wait();
+#if HIL_STREAMS
     if (stream_awaits()) {
         take_stream(whole);
         return true;
     }
+#endif
     if (payload.length != 0) {
         take_payload(whole);
         return true;
@@ -526,12 +545,18 @@ static inline __attribute__((always_inline)) bool serve(void)
     case PROFILE:
         do_profile(&request);
         return true;
+#if HIL_STREAMS
     case STREAM:
         stream_open(&request);
         return true;
     case AGAIN:
         stream_again(request.seq);
         return true;
+#else
+    case STREAM:
+    case AGAIN:
+        break;
+#endif
     case HELLO:
         agent_await_header();
         send_info(request.seq, request.arg == 1);
@@ -570,7 +595,7 @@ DEEP void hil_agent_init(void)
         setup_status = TENSORS_TOO_LARGE;
     }
     if (setup_status != 0) { /* it may have filled the struct with anything; INFO tells the status instead of a card */
-        model = (struct hil_model){.card = (const char *)&setup_status, .card_bytes = sizeof setup_status,
+        model = (struct hil_model){.card = (const HIL_FLASH char *)(uintptr_t)&setup_status, .card_bytes = sizeof setup_status,
                                    .more_inputs = &no_more, .more_outputs = &no_more};
     }
     /* The cost of two readings with nothing between them; the second pair runs as the later ones will. */
@@ -578,8 +603,10 @@ DEEP void hil_agent_init(void)
         const uint32_t start = hal_ticks();
         overhead = hal_ticks() - start;
     }
+#if HIL_STREAMS
     /* What is read where it arrives has one place for it. */
     stream_init(in_place() ? 0 : total(model.input_bytes, model.more_inputs), output_bytes());
+#endif
     frame_nonce = hal_nonce();
     agent_await_header();
     send_info(0, false);

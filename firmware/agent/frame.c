@@ -5,12 +5,13 @@
 #include "agent.h"
 #include "crc32.h"
 #include "hil_hal.h"
+#include "hil_limits.h"
 
 #define MAGIC 0x4C48u
 
 uint32_t frame_nonce;
 
-static DMA uint8_t outgoing[256];
+static DMA uint8_t outgoing[HIL_SENT_AT_ONCE];
 static uint32_t outgoing_used;
 static uint32_t outgoing_crc;
 
@@ -40,6 +41,16 @@ void put(const void *data, uint32_t bytes)
         }
     }
 }
+
+#ifdef __AVR__
+void put_flash(const HIL_FLASH void *data, uint32_t bytes)
+{
+    for (const HIL_FLASH uint8_t *p = data; bytes != 0; --bytes) {
+        const uint8_t byte = *p++;
+        put(&byte, sizeof byte);
+    }
+}
+#endif
 
 void put_u32(uint32_t value)
 {

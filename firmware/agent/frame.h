@@ -2,6 +2,8 @@
 #ifndef HIL_FRAME_H
 #define HIL_FRAME_H
 
+#include "hil_flash.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,6 +59,13 @@ void begin(enum reply type, enum reason status, uint16_t seq, uint32_t length);
 void put(const void *data, uint32_t bytes);
 void put_u32(uint32_t value);
 void finish(void);
+
+/* put() of what lies in flash. */
+#ifdef __AVR__
+void put_flash(const HIL_FLASH void *data, uint32_t bytes);
+#else
+#define put_flash put
+#endif
 
 /* A frame without a payload. */
 void send_bare(enum reply type, enum reason status, uint16_t seq);

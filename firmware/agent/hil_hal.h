@@ -2,14 +2,18 @@
  * program/hil_program.c for the agent inside of somebody else's program.
  *
  * On a board of the agent's own there are no interrupts: it waits in hal_rx_wait() with interrupts masked, and receives by
- * DMA of exactly the armed length. */
+ * DMA of exactly the armed length. Where there is no DMA an interrupt stores each byte, but never during an inference. */
 #ifndef HIL_HAL_H
 #define HIL_HAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __AVR__
+#define HAL_RX_GUARD 0u /* the CPU itself stores what comes */
+#else
 #define HAL_RX_GUARD 16u /* bytes that must exist behind every receive buffer */
+#endif
 
 void hal_init(void);
 
@@ -39,7 +43,7 @@ uint32_t hal_counter_hz(void);
 
 /* A slow second clock beside hal_ticks(), 32 bits, so that a measurement which lasts until the fast one comes round
  * is noticed. The fast counter comes round once in HAL_COARSE_TICKS_PER_WRAP of its ticks. */
-#define HAL_COARSE_TICKS_PER_WRAP (1u << 21)
+#define HAL_COARSE_TICKS_PER_WRAP (UINT32_C(1) << 21)
 uint32_t hal_coarse_ticks(void);
 
 /* A number that differs from boot to boot. */

@@ -2,13 +2,14 @@
 #ifndef HIL_LAYERS_H
 #define HIL_LAYERS_H
 
+#include "hil_limits.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define HIL_MAX_LAYERS 128u
 #define HIL_TOO_MANY_LAYERS (-1001) /* the engine named a layer beyond the limit */
 
 struct hil_layers {

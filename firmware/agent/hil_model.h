@@ -5,6 +5,8 @@
 #ifndef HIL_MODEL_H
 #define HIL_MODEL_H
 
+#include "hil_flash.h"
+
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -24,7 +26,7 @@ struct hil_tensor {
 /* Tensors stand in the order of the model card. All inputs together have at most HIL_INPUT_BYTES, all outputs at most
  * HIL_OUTPUT_BYTES. What an engine doesn't set is zero: a model of one input and one output has no further ones. */
 struct hil_model {
-    const char *card;     /* model card, JSON, see docs/link-protocol.md; not NUL-terminated */
+    const HIL_FLASH char *card; /* model card, JSON, see docs/link-protocol.md; not NUL-terminated */
     uint32_t card_bytes;
     void *input;          /* where the model reads its first input; may be overwritten by the inference */
     uint32_t input_bytes;
@@ -52,7 +54,7 @@ uint32_t hil_model_arena_used(void);
 
 #define HIL_NO_LAYERS (-1000)
 
-/* One inference that calls `mark` with a layer's number, 0 to 127, each time a piece of that layer is done: the time since
+/* One inference that calls `mark` with a layer's number, from 0 to HIL_MAX_LAYERS - 1, each time a piece of that layer is done: the time since
  * the mark before belongs to it. 0 on success, HIL_NO_LAYERS if the engine can't tell. The agent's own definition, which
  * is linked where the engine has none, is hil_model_invoke(); its layers are those that the engine names while it runs
  * (hil_layers.h). */

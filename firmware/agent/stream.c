@@ -6,6 +6,8 @@
 #include "crc32.h"
 #include "hil_hal.h"
 
+#if HIL_STREAMS
+
 #define MOST_INPUTS 32u /* as many as there are bits that say which of them begin with a reset */
 #define MASK_BYTES 4u
 #define COUNT_BYTES 4u
@@ -249,3 +251,5 @@ void stream_again(uint16_t seq)
     }
     send_bare(NAK, NOT_RUN, seq);
 }
+
+#endif

@@ -4,6 +4,9 @@
 #define HIL_STREAM_H
 
 #include "frame.h"
+#include "hil_limits.h"
+
+#if HIL_STREAMS
 
 /* RAM for DMA that nothing lies in, from the linker script. One that names none leaves these undefined. */
 extern uint8_t __spare_bottom[] __attribute__((weak));
@@ -33,5 +36,9 @@ void stream_finish(void);
 
 /* Sends the results of an earlier STREAM again. */
 void stream_again(uint16_t seq);
+
+#else /* an agent that knows neither STREAM nor AGAIN */
+#define stream_most() 0u
+#endif
 
 #endif

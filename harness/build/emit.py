@@ -168,10 +168,10 @@ def characters(kind: str, name: str, text: str) -> str:
 def _definition(name: str, values: Values) -> str:
     if isinstance(values, tuple):
         rows = (f"{{{c.bias}, {c.multiplier}, {c.round}, {c.shift}}}" for c in values)
-        return f"static const struct hil_channel {name}[{len(values)}] = {{\n{_wrap(rows)}}};\n"
+        return f"static const HIL_FLASH struct hil_channel {name}[{len(values)}] = {{\n{_wrap(rows)}}};\n"
     ctype = _CTYPES[values.dtype.name]
     words = (_number(value) for value in values.ravel().tolist())
-    return f"static const {ctype} {name}[{values.size}] __attribute__((aligned(4))) = {{\n{_wrap(words)}}};\n"
+    return f"static const HIL_FLASH {ctype} {name}[{values.size}] __attribute__((aligned(4))) = {{\n{_wrap(words)}}};\n"
 
 
 def _number(value: float) -> str:
@@ -210,7 +210,7 @@ def _constants(plan: Plan) -> tuple[list[str], list[str]]:
         if key not in structs:
             structs[key] = f"layer{position}"
             title = f"/* {step.operator.index}: {step.operator.kind} */"
-            texts.append(f"{title}\nstatic const struct {step.struct} layer{position} = {{\n{body}}};\n")
+            texts.append(f"{title}\nstatic const HIL_FLASH struct {step.struct} layer{position} = {{\n{body}}};\n")
         names.append(structs[key])
     return texts, names
 
@@ -231,7 +231,7 @@ def _setup(graph: Graph, plan: Plan) -> str:
             lines.append(f"more_{what}s = more_{what}s")
     return (
         f"{lists}int hil_model_setup(struct hil_model *model)\n{{\n"
-        "    model->card = hil_card;\n"
+        "    model->card = (const HIL_FLASH char *)hil_card;\n"
         "    model->card_bytes = sizeof hil_card;\n"
         f"{''.join(f'    model->{line};{chr(10)}' for line in lines)}"
         "    return 0;\n}\n"

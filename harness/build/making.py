@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from harness.build.advice import advice
 from harness.build.check import check_image, missing_check
 from harness.build.emit import emit_c
+from harness.build.kernels import check_kernels
 from harness.build.plan import plan_memory
 from harness.build.sizes import (
     TooLargeError,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from harness.image.elf import Image
 
 
-_LEAST_STACK = 2048  # what the linker scripts insist on
+#: What the linker scripts say if less is left than they insist on.
+_LEAST_STACK = re.compile(r"less than (\d+) B of RAM are left for the stack")
 _RAM_BLOCK = 8192  # with a port of its own, see nano33.ld
 
 
@@ -64,6 +66,11 @@ class Making:
     plain: bool = False
     strict: bool = False
     kept: Path | None = None
+
+    @property
+    def only_plain(self) -> bool:
+        """Whether plain C kernels are called: because that was asked, or because there are no others."""
+        return self.plain or self.target.kernels is not None
 
 
 @dataclass(frozen=True)
@@ -151,7 +158,8 @@ def make_model_image(
 def _make_model_image(
     graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
 ) -> Made:
-    layers = layer_sizes(graph, plan, plain=making.plain)
+    layers = layer_sizes(graph, plan, plain=making.only_plain)
+    check_kernels(graph, plan, making.target)
     check_plan(graph, plan, layers, making.target.kind)
     check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
@@ -192,12 +200,13 @@ def make_image(
         linked = link(making.toolchain, objects, options, elf, cxx=cxx)
     if linked.problem is not None:
         check_regions(parts.source, kind, linked.regions, parts.why)
-        if "left for the stack" in linked.problem:
+        if (least := _LEAST_STACK.search(linked.problem)) is not None:
             fullest = max(linked.regions, key=lambda region: region.used_bytes / region.size_bytes)
             left = fullest.size_bytes - fullest.used_bytes
-            problem = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack."
+            few = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack"
+            problem = f"{few}, {int(least[1]) - left:,} B too few."
             flash = sum(region.used_bytes for region in linked.regions if region.name == "FLASH")
-            ram = sum(region.used_bytes for region in linked.regions if region.name != "FLASH") + _LEAST_STACK
+            ram = sum(region.used_bytes for region in linked.regions if region.name != "FLASH") + int(least[1])
             raise too_large(parts.source, kind, [problem], parts.why, flash_bytes=flash, ram_bytes=ram)
         names = {str(made): str(unit.source) for made, unit in zip(objects, parts.units, strict=True)}
         problem = first_lines(explain_unresolved(linked.problem, linked.map, names))
@@ -218,7 +227,7 @@ def _dma_bytes(linked: Linked, target: Target) -> int | None:
     None if the image fits without that, or the board's linker script doesn't know of it.
     """
     full = any(region.used_bytes > region.size_bytes for region in linked.regions)
-    if linked.problem is None or not (full or "left for the stack" in linked.problem):
+    if linked.problem is None or not (full or _LEAST_STACK.search(linked.problem)):
         return None
     used = next((region.used_bytes for region in linked.regions if region.name == "DMARAM"), 0)
     blocks = max(-(-used // _RAM_BLOCK), 1) * _RAM_BLOCK

@@ -64,6 +64,17 @@ class Target:
         return tuple(self.firmware / "boards" / name for name in (*shared, self.kind.name))
 
     @property
+    def cross(self) -> str:
+        """What the names of its compiler's programs begin with."""
+        return self.kind.build.cross if self.kind.build else ""
+
+    @property
+    def kernels(self) -> Path | None:
+        """The folder of the kernels, all in plain C, that are all it has; None: those of firmware/engine."""
+        name = self.kind.build.kernels if self.kind.build else None
+        return None if name is None else self.firmware / "engine" / name
+
+    @property
     def includes(self) -> tuple[str, ...]:
         """Where every source finds the agent's headers and those of the kernels."""
         return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
@@ -71,6 +82,8 @@ class Target:
 
 def engine_of(kind: BoardKind) -> str:
     """Return what our kernels are called in results: those without DSP instructions aren't taken for the others."""
+    if kind.build is not None and kind.build.kernels is not None:
+        return f"{ENGINE} (C for {kind.build.kernels.upper()})"
     lacks = kind.build is not None and any(f"-mcpu={core}" in kind.build.cpu for core in _WITHOUT_DSP)
     return f"{ENGINE} (C without DSP instructions)" if lacks else ENGINE
 
@@ -102,12 +115,14 @@ def firmware_units(
 
     Folder `generated` holds model_config.h. For `plain` and `strict` see Making.
     """
-    every = [target.firmware / name for name in ("agent", *(["engine"] if engine else []))]
+    kernels = target.kernels or target.firmware / "engine"
+    linked = [target.firmware / "agent", *([kernels] if engine else [])]
+    every = [*linked, target.firmware / "engine"]
     options = (*firmware_options(target, plain=plain, strict=strict), *target.includes)
     places = tuple(f"-I{folder}" for folder in target.board_folders)
     # What doesn't see the board's headers is compiled once for all boards with the same CPU.
     return [
-        *_units(every, every, generated, options),
+        *_units(linked, every, generated, options),
         *_units(target.board_folders, (*every, *target.board_folders), generated, (*options, *places)),
     ]
 
@@ -134,10 +149,10 @@ def model_unit(target: Target, source: Path, *, plain: bool = False, strict: boo
 def firmware_options(target: Target, *, plain: bool = False, strict: bool = False) -> tuple[str, ...]:
     """Return the options for our own C."""
     return (
-        *target.cpu,
         *_OPTIONS,
+        *target.cpu,
         *(["-Werror"] if strict else []),
-        *(["-DHIL_PLAIN_C"] if plain else []),
+        *(["-DHIL_PLAIN_C"] if plain or target.kernels else []),
         f"-ffile-prefix-map={target.firmware}=.",
     )
 

@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import ConfigError
@@ -16,7 +18,6 @@ from harness.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from harness.build.kept import KeptObject
 
@@ -24,12 +25,14 @@ INSTALL = (
     "On Debian and Ubuntu: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi; elsewhere: the "
     "Arm GNU Toolchain for arm-none-eabi, with its bin folder on PATH"
 )
+INSTALL_AVR = "On Debian and Ubuntu: apt-get install gcc-avr avr-libc; elsewhere: AVR-GCC, with its bin folder on PATH"
 INSTALL_CXX = "on Debian and Ubuntu: apt-get install libstdc++-arm-none-eabi-newlib"
 
 #: What ld prints of each memory region with --print-memory-usage.
 _REGION = re.compile(r"^\s*(\S+):\s+(\d+) (B|KB|MB|GB)\s+(\d+) (B|KB|MB|GB)\s+[\d.]+%\s*$", re.MULTILINE)
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _SHOWN_LINES = 30
+_MAPS_FILES = 8  # gcc's first release that maps paths in __FILE__, too; Debian's avr-gcc is of release 5
 
 CXX_SUFFIXES = (".cc", ".cpp", ".cxx")
 _C_HEADERS = ("string.h", "math.h", "errno.h", "stdlib.h")
@@ -43,6 +46,12 @@ class Toolchain:
     gcc: str
     gxx: str | None
     version: str
+
+    @property
+    def release(self) -> int:
+        """The first number of its version; a high one if that can't be read."""
+        found = re.search(r"\) (\d+)\.", self.version)
+        return int(found[1]) if found else sys.maxsize
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,20 @@ def find_toolchain(prefix: str = "arm-none-eabi-") -> Toolchain:
     Raises:
         ConfigError: it isn't installed; the message says how to.
     """
-    gcc = shutil.which(f"{prefix}gcc")
+    gcc_name = f"{prefix}gcc"
+    gcc = shutil.which(gcc_name)
     if gcc is None:
-        raise ConfigError(f"{prefix}gcc isn't installed, or not on PATH: firmware can't be compiled. {INSTALL}.")
+        raise ConfigError(
+            f"{gcc_name} isn't installed, or not on PATH: firmware can't be compiled. {_install(gcc_name)}."
+        )
     done = _run([gcc, "--version"])
     if done.returncode != 0 or not done.stdout:
         raise ConfigError(f"{gcc} --version failed: {first_lines(done.stderr)}")
     return Toolchain(gcc, shutil.which(f"{prefix}g++"), done.stdout.splitlines()[0])
+
+
+def _install(gcc_name: str) -> str:
+    return INSTALL_AVR if gcc_name.startswith("avr-") else INSTALL
 
 
 def compile_units(toolchain: Toolchain, units: Sequence[Unit], objects: Path, kept: Path) -> tuple[list[Path], str]:
@@ -156,13 +172,16 @@ def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], 
 
 def _compile(toolchain: Toolchain, unit: Unit, target: Path, more: Sequence[str] = ()) -> str:
     driver = toolchain.gxx if unit.cxx and toolchain.gxx else toolchain.gcc
-    done = _run([driver, *unit.options, *more, "-fmax-errors=1", "-c", str(unit.source), "-o", str(target)])
+    options = unit.options
+    if toolchain.release < _MAPS_FILES:
+        options = tuple(option.replace("-ffile-prefix-map", "-fdebug-prefix-map") for option in options)
+    done = _run([driver, *options, *more, "-fmax-errors=1", "-c", str(unit.source), "-o", str(target)])
     if done.returncode == 0:
         return done.stderr
     hint = ""
     missing = re.search(r"fatal error: (\S+): No such file", done.stderr)
     if missing and missing[1] in _C_HEADERS:
-        hint = f"\nThe C library is missing. {INSTALL}."
+        hint = f"\nThe C library is missing. {_install(Path(toolchain.gcc).name)}."
     elif missing and (missing[1] in _CXX_HEADERS or missing[1].startswith("bits/")):
         hint = f"\nThe C++ library is missing; {INSTALL_CXX}."
     raise ConfigError(f"{unit.source} can't be compiled ({toolchain.version}):\n{first_lines(done.stderr)}{hint}")

@@ -59,7 +59,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
     metavar="DIR",
     help="Keep what is compiled in DIR (of an engine: by default ~/.cache/tinyml-hil).",
 )
-@click.option("--cross", default="arm-none-eabi-", show_default=True, metavar="PREFIX", help="Which compiler.")
+@click.option("--cross", metavar="PREFIX", help="Which compiler (default: that of the kind of board).")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
 @click.option(
     "--patches",
@@ -96,7 +96,7 @@ def build(
     board: str,
     output: Path | None,
     name: str | None,
-    cross: str,
+    cross: str | None,
     plain: bool,
     werror: bool,
     objects: Path | None,
@@ -110,7 +110,8 @@ def build(
     hil flash model.elf --device nano33
 
     The model is float32 or full int8; a source in C that has it as an array (model.cc) will do, too. An image that
-    computes something else than an interpreter on the host is not written. Needs arm-none-eabi-gcc.
+    computes something else than an interpreter on the host is not written. Needs a cross compiler: arm-none-eabi-gcc,
+    for an Arduino Uno avr-gcc.
     """  # noqa: D301 (click reads the \b)
     from harness.build.kept import objects_cache
     from harness.build.making import Making
@@ -134,11 +135,11 @@ def build(
     def making() -> Making:
         target = target_for(kind, loaded.kinds, firmware_root().resolve())
         kept = None if objects is None else objects.resolve()
-        return Making(
-            target, find_toolchain(cross), plain, werror, kept if model is not None else kept or objects_cache()
-        )
+        kept = kept if model is not None else kept or objects_cache()
+        return Making(target, find_toolchain(cross or target.cross), plain, werror, kept)
 
     if model is not None:
+        plain = plain or (kind.build is not None and kind.build.kernels is not None)
         _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
     elif engine_dir is not None:
         out = _output(output, model_name(name, engine_dir.resolve().name))
@@ -303,7 +304,7 @@ def _print_made(made: Made, making: Making, layers: Sequence[LayerSize]) -> None
     click.echo(f"RAM: {used_of(ram, kind.ram.size)} ({parts}), {left}.")
     regions = ", ".join(f"{region.name} {used_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
     click.echo(f"Regions of {making.target.script.name}: {regions}.")
-    kernels = ", plain C kernels" if making.plain else ""
+    kernels = ", plain C kernels" if making.only_plain else ""
     click.echo(f"{image.path}: build id {image.build_id}, {making.toolchain.version}{kernels}.")
     click.echo(f"Look at it: hil profile {image.path} --device {kind.name}")
 

@@ -105,7 +105,8 @@ def _begin(folder: Path, model: Path, data: Path | None, board: str) -> str:
     if data is not None and not data.exists():
         raise ConfigError(f"{data}: there is no such file")
     lab = Lab.load(folder / "devices.yaml")
-    making = Making(target_for(lab.kind(board), lab.kinds, firmware_root().resolve()), find_toolchain())
+    target = target_for(lab.kind(board), lab.kinds, firmware_root().resolve())
+    making = Making(target, find_toolchain(target.cross))
     click.echo(f"Compiling {model.name} for {board}, {making.toolchain.version}", err=True)
     suite.parent.mkdir(exist_ok=True)
     with working_folder() as work:

@@ -83,7 +83,7 @@ def search(
     out = out or Path("results") / f"search-{space.stem}"
     out.mkdir(parents=True, exist_ok=True)
     target = target_for(chosen.kind, loaded.kinds, firmware_root().resolve())
-    making = Making(target, find_toolchain(), kept=(out / "objects").resolve())
+    making = Making(target, find_toolchain(target.cross), kept=(out / "objects").resolve())
     start = time.monotonic()
 
     def say(text: str) -> None:

@@ -60,7 +60,7 @@ def try_(
 
     Nothing else is needed: no data and no suite. Inputs are drawn in the range of the input tensor (float32: 0 to 1),
     always the same ones, so nothing is said of accuracy; `hil init --model` begins a suite that does. Needs
-    arm-none-eabi-gcc.
+    arm-none-eabi-gcc, or avr-gcc for an Arduino Uno.
     """  # noqa: D301 (click reads the \b)
     from harness.build.first_suite import first_suite
     from harness.build.making import Making, compile_model, working_folder
@@ -71,7 +71,8 @@ def try_(
 
     loaded = load_lab(lab)
     chosen = _device(single_device(loaded, device or board or _missing()), board)
-    making = Making(target_for(chosen.kind, loaded.kinds, firmware_root().resolve()), find_toolchain())
+    target = target_for(chosen.kind, loaded.kinds, firmware_root().resolve())
+    making = Making(target, find_toolchain(target.cross))
     name = model_name(None, model.stem)
     with working_folder() as work:
         click.echo(f"Compiling {model.name} for {chosen.kind.name}, {making.toolchain.version}", err=True)

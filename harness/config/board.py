@@ -74,12 +74,16 @@ class Build(Model):
     """How firmware is built for a kind: what only the board knows. Its sources are in firmware/boards/NAME.
 
     `cpu` are the compiler's options for the CPU, `linker_script` is a file beside the sources, `shared` are folders
-    beside NAME with sources that boards have in common, in the order in which they are linked.
+    beside NAME with sources that boards have in common, in the order in which they are linked. `cross` is what the
+    names of the compiler's programs begin with. `kernels` is a folder of firmware/engine with plain C kernels for the
+    CPU, which are all that it has; None: those of firmware/engine.
     """
 
     cpu: Annotated[tuple[str, ...], Field(min_length=1)]
     linker_script: Annotated[str, Field(min_length=1)]
     shared: tuple[Name, ...] = ()
+    cross: Annotated[str, Field(min_length=1)] = "arm-none-eabi-"
+    kernels: Name | None = None
 
 
 class KindEntry(Model):

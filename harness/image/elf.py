@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _REQUIRED_SYMBOLS = ("__stack_bottom", "__stack_top", "__paint_pattern")
 _VECTOR_SECTIONS = (".vectors", ".isr_vector")  # ours, and what most others call theirs
 _PROGRAM = "hil_program_begin"
+_MACHINES = ("EM_ARM", "EM_AVR")
+#: So much higher than the CPU's addresses are those of RAM in an ELF file for AVR, whose flash begins at 0, too.
+_AVR_RAM = 0x800000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Image:
         layers: what the layers of the model are, in order; None if the image doesn't say.
         segments: what goes to flash, by address, not overlapping.
         vectors: address of the vector table.
-        symbols: values of the ELF symbols, by name.
+        symbols: values of the ELF symbols, by name; addresses as the CPU knows them.
         toolchain: what the compiler says of itself.
         flash_bytes: how many bytes it takes in flash.
         ram_static_bytes: .data, .bss and the like, less the tensor arena and the heap.
@@ -115,8 +118,8 @@ def load_image(path: Path, kind: BoardKind | None = None) -> Image:
         kind: the kind of board that it shall run on, or None to read only.
 
     Raises:
-        ImageError: not there, truncated, not an ARM ELF, without build id or model card, for another board, or
-            outside the board's flash or RAM.
+        ImageError: not there, truncated, not an ELF for Arm or AVR, without build id or model card, for another board,
+            or outside the board's flash or RAM.
     """
     try:
         content = path.read_bytes()
@@ -181,11 +184,12 @@ def _parse(path: Path, content: bytes) -> Image:
     if not content.startswith(b"\x7fELF"):
         raise ImageError(f"{path}: not an ELF file; `hil build` makes images of models")
     elf = ELFFile(io.BytesIO(content))
-    if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC" or elf.elfclass != 32 or not elf.little_endian:
+    executable = elf["e_type"] == "ET_EXEC" and elf.elfclass == 32 and elf.little_endian
+    if elf["e_machine"] not in _MACHINES or not executable:
         raise ImageError(
             f"{path}: an ELF for {elf['e_machine']} ({elf['e_type']}, {elf.elfclass} bits, "
-            f"{'little' if elf.little_endian else 'big'}-endian), not an ARM executable; "
-            "use the .elf that arm-none-eabi-gcc linked"
+            f"{'little' if elf.little_endian else 'big'}-endian), not an ARM or AVR executable; "
+            "use the .elf that arm-none-eabi-gcc or avr-gcc linked"
         )
     card_bytes = _content(path, elf, ".hil_card")
     if card_bytes is None:
@@ -283,6 +287,7 @@ def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], 
     table = elf.get_section_by_name(".symtab")
     values: dict[str, int] = {}
     functions = []
+    avr = elf["e_machine"] == "EM_AVR"
     if isinstance(table, SymbolTableSection):
         for symbol in table.iter_symbols():
             if not symbol.name or symbol.name.startswith("$"):
@@ -290,7 +295,8 @@ def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], 
             if symbol["st_info"]["type"] == "STT_FUNC":
                 functions.append((symbol["st_value"] & ~1, symbol["st_size"], symbol.name))
             if symbol["st_info"]["bind"] != "STB_LOCAL" or symbol.name not in values:
-                values[symbol.name] = symbol["st_value"]
+                value = symbol["st_value"]
+                values[symbol.name] = value & ~_AVR_RAM if avr and value >> 16 == _AVR_RAM >> 16 else value
     return values, tuple(sorted(functions))
 
 

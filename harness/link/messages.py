@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PROTOCOL_VERSION = 1
-COUNTERS = {1: "DWT CYCCNT", 2: "SysTick"}
+COUNTERS = {1: "DWT CYCCNT", 2: "SysTick", 3: "Timer/Counter1"}
 _INFO = struct.Struct("<HBBIIIIIIIIQ")
 _MOST_INPUTS = struct.Struct("<I")
 #: A measurement of nothing that takes longer than this, in seconds, is none.

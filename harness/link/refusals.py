@@ -85,7 +85,7 @@ def check_inference(board: str, frame: Frame | None, counter_hz: int) -> None:
         raise NoLayersError(f"{board}: the engine in the firmware doesn't tell one layer from another")
     words: dict[int | None, str] = {
         Reason.INFERENCE_FAILED: "the engine reports that the inference failed",
-        Reason.TOO_MANY_LAYERS: "the engine has more layers than the agent has room for (128)",
+        Reason.TOO_MANY_LAYERS: "the engine has more layers than the agent has room for (128, on an ATmega328P 16)",
         Reason.COUNTER_WRAPPED: "the inference took so long that the board's 32-bit counter went round (2^32 ticks, "
         f"{2**32 / counter_hz:.0f} s at {counter_hz / 1e6:g} MHz), so its count is not known. Use a smaller model",
     }

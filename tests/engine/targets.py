@@ -74,7 +74,7 @@ def compile_kernels(gcc, flags, folder):
     objects, library = [], folder / "kernels.a"
     for source in sorted(ENGINE.glob("*.c")):
         objects.append(folder / f"{source.stem}.o")
-        run_compiler([gcc, *flags, f"-I{ENGINE}", "-c", source, "-o", objects[-1]])
+        run_compiler([gcc, *flags, f"-I{ENGINE}", f"-I{FIRMWARE / 'agent'}", "-c", source, "-o", objects[-1]])
     run_compiler([f"{gcc.removesuffix('gcc')}ar", "rcs", library, *objects])
     return library
 

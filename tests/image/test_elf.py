@@ -107,7 +107,7 @@ def test_truncated_anywhere(tmp_path, content):
 def test_elf_of_another_architecture(tmp_path, content):
     path = tmp_path / "x86.elf"
     path.write_bytes(content[:18] + (62).to_bytes(2, "little") + content[20:])
-    with pytest.raises(ImageError, match=r"for EM_X86_64 .*, not an ARM executable"):
+    with pytest.raises(ImageError, match=r"for EM_X86_64 .*, not an ARM or AVR executable"):
         load_image(path)
 
 
@@ -208,7 +208,9 @@ def test_elf_of_64_bits(tmp_path):
     path = tmp_path / "odd.elf"
     header = struct.pack("<HHIQQQIHHHHHH", 2, 40, 1, 0, 0, 0, 0, 64, 0, 0, 64, 0, 0)
     path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + header)
-    with pytest.raises(ImageError, match=r"for EM_ARM \(ET_EXEC, 64 bits, little-endian\), not an ARM executable"):
+    with pytest.raises(
+        ImageError, match=r"for EM_ARM \(ET_EXEC, 64 bits, little-endian\), not an ARM or AVR executable"
+    ):
         load_image(path)
 
 

@@ -303,7 +303,7 @@ def test_the_largest_count_that_a_counter_can_give(board, line, inputs):
         (8, 64_001, "measuring nothing takes 64001 ticks"),
         (20, 0, "announces chunks of 0 bytes"),
         (24, 0, "announces 0 inferences"),
-        (0, 1 | 3 << 16 | 20 << 24, r"counts with something unknown \(counter 3\)"),
+        (0, 1 | 9 << 16 | 20 << 24, r"counts with something unknown \(counter 9\)"),
     ],
 )
 def test_announcements_that_nothing_can_be_measured_with(board, line, place, value, words):
