@@ -13,7 +13,7 @@ import numpy as np
 from harness.boards.opening import OnTwin
 from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
 from harness.boards.virtual.cycles.marks import SCALE
-from harness.boards.virtual.cycles.memory import mean_stalls, share_over_system_bus
+from harness.boards.virtual.cycles.memory import mean_stalls, shares_of_code
 from harness.config.chip import shipped_chips
 from harness.errors import MeasurementError
 from harness.measure.latency import summarize
@@ -32,7 +32,8 @@ Code = Literal["integer", "float"]
 
 #: Error of the estimates, in percent, on the points of integer code at zero wait states: docs/cycles.md.
 INTEGER_ERROR: Final = (-7.0, 3.0)
-#: From which share of an estimate on its code counts as of that class, or as waiting for flash.
+#: From which share of an estimate on its code counts as of that class, or as using flash. Whether it waits there much
+#: is itself an estimate.
 _TELLING = 0.01
 #: Inferences of a case that are estimated, at most.
 INFERENCES: Final = 100
@@ -95,7 +96,7 @@ class CycleEstimator:
     def __init__(self, board: OnTwin, flash: FlashTiming | None, costs: Costs | None = None) -> None:
         self._board, self.flash, self.costs = board, flash, costs or shipped_costs()
         self._marks: CycleMarks | None = None
-        self._over_system_bus = 0.0
+        self._in_flash = self._over_system_bus = 0.0  # shares of the code
 
     def begin(self) -> None:
         """Watch the board from now on; before its firmware boots, which then measures what measuring costs."""
@@ -143,7 +144,7 @@ class CycleEstimator:
             raise MeasurementError("an inference is too long for a simulation of the caches")
         entries = trace.entries(*interval.traced)
         marks.use(mean_stalls(entries, self.flash))
-        self._over_system_bus = share_over_system_bus(entries)
+        self._in_flash, self._over_system_bus = shares_of_code(entries, self.flash)
         return inference
 
     def estimate(self, intervals: Sequence[Interval]) -> CycleEstimate:
@@ -165,7 +166,7 @@ class CycleEstimator:
             problems.append("float code")
         if self.flash is None:
             problems.append("waits for this chip's flash at its clock aren't known and are left out")
-        elif shares[PARTS.index("flash")] > _TELLING and code == "integer":
+        elif code == "integer" and max(self._in_flash, shares[PARTS.index("flash")]) > _TELLING:
             if self.flash.validated is None:
                 problems.append("no published measurement on this flash")
             else:

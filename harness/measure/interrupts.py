@@ -21,9 +21,9 @@ def without_interrupts(estimated: Mapping[str, Any], interrupts: Mapping[str, An
     """Return the columns of an estimate of cycles, which knows nothing of interrupts, if there were none."""
     if not estimated or interrupts.get("interrupts_per_inference") == 0:
         return estimated
-    return {
-        "estimated_cycles_reason": "interrupts were taken: to enter and leave them takes cycles that aren't estimated"
-    }
+    unknown = interrupts.get("interrupts_reason")
+    taken = "interrupts were taken" if unknown is None else f"whether interrupts were taken isn't known ({unknown})"
+    return {"estimated_cycles_reason": f"{taken}: to enter and leave them takes cycles that aren't estimated"}
 
 
 def interrupt_warning(row: Mapping[str, Any]) -> str | None:

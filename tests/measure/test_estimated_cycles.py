@@ -7,7 +7,7 @@ import pytest
 
 from harness.boards.virtual.core.native import READ
 from harness.boards.virtual.cycles.costs import PARTS, shipped_costs
-from harness.boards.virtual.cycles.memory import mean_stalls, share_over_system_bus
+from harness.boards.virtual.cycles.memory import mean_stalls, shares_of_code
 from harness.config import shipped_kinds
 from harness.config.chip import Cache, FlashTiming
 from harness.measure.estimated_cycles import CycleEstimator, flash_of
@@ -113,6 +113,6 @@ def test_waits_for_flash_hold_at_one_clock():
     assert flash_of(kind.model_copy(update={"clock_hz": 80_000_000})) is None
 
 
-def test_code_that_is_fetched_over_the_system_bus_is_told():
-    entries = np.array([6 << 32 | 0x100, READ | 0x20000000, 2 << 32 | 0x1FFFFFFE, 2 << 32 | 0x20000000], np.uint64)
-    assert share_over_system_bus(entries) == 0.2  # of the bytes of code
+def test_where_code_is_fetched_from_is_told():
+    entries = np.array([5 << 32 | 0x100, READ | 0x20000000, 3 << 32 | 0x1FFFFFFE, 2 << 32 | 0x20000000], np.uint64)
+    assert shares_of_code(entries, flash()) == (0.5, 0.2)  # of the bytes of code

@@ -132,19 +132,22 @@ class FlashWaits:
         return {start: waits / self._executions[start] for start, waits in self._waits.items()}
 
 
-def share_over_system_bus(entries: Counts) -> float:
-    """Return the share of code in a trace, by its bytes, that the CPU fetches over the system bus.
+def shares_of_code(entries: Counts, flash: FlashTiming) -> tuple[float, float]:
+    """Return the shares of the code in a trace, by its bytes, that are in flash, and fetched over the system bus.
 
-    That is all from 0x20000000 on: Cortex-M4 Technical Reference Manual, Arm 100166, section 2.3, bus interfaces. There
-    a fetch takes a cycle more than over the ICode bus, and meets data on its way.
+    The second is all from 0x20000000 on: Cortex-M4 Technical Reference Manual, Arm 100166, section 2.3, bus interfaces.
+    There a fetch takes a cycle more than over the ICode bus, and meets data on its way.
 
     Args:
         entries: of a trace.
+        flash: of the chip.
     """
     blocks = entries[(entries & np.uint64(READ)) == 0]
     sizes = (blocks >> np.uint64(32)).astype(np.float64)
-    far = (blocks & np.uint64(0xFFFFFFFF)) >= _SYSTEM_BUS
-    return float(sizes[far].sum() / max(sizes.sum(), 1))
+    address = blocks & np.uint64(0xFFFFFFFF)
+    whole = max(sizes.sum(), 1.0)
+    in_flash = (address >= flash.start) & (address < flash.end)
+    return float(sizes[in_flash].sum() / whole), float(sizes[address >= _SYSTEM_BUS].sum() / whole)
 
 
 def mean_stalls(entries: Counts, flash: FlashTiming) -> dict[int, float]:
