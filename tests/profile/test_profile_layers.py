@@ -10,6 +10,7 @@ import pytest
 from fakes.lines import OlderAgent
 from harness.boards.opening import open_board
 from harness.boards.start_image import start_image
+from harness.boards.virtual.core import native
 from harness.build import parse_tflite, plan_memory
 from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
@@ -150,6 +151,18 @@ def test_without_an_estimate_the_counts_stay_and_it_says_why(board, prebuilt, mo
     assert (functions.worth, functions.why_no_estimates) == (None, said)
     assert sum(row.instructions for row in functions.functions) == pytest.approx(functions.counter, rel=0.01)
     assert not any("estimated" in name for row in functions_content(functions)["functions"] for name in row)
+
+
+def test_an_estimate_is_the_same_where_nothing_counts_in_machine_code(nano33, prebuilt, monkeypatch):
+    image = load_image(prebuilt / "meat_fat_int8.elf")
+    data = random_input(image.card.input).data
+    found = []
+    for stubs in (native.stubs_for_this_host, lambda: None):  # as on a computer that there are none for
+        monkeypatch.setattr(native, "stubs_for_this_host", stubs)
+        with open_board(nano33, "virtual") as board:
+            found.append(layers_content(profile_image(board, image, data)))
+    assert found[0] == found[1]
+    assert all(row["estimated_cycles"] > row["instructions"] for row in found[0]["layers"])
 
 
 def test_only_the_virtual_board_counts_by_function(image, data):
