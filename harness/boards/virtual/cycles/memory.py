@@ -135,8 +135,8 @@ class FlashWaits:
 def shares_of_code(entries: Counts, flash: FlashTiming) -> tuple[float, float]:
     """Return the shares of the code in a trace, by its bytes, that are in flash, and fetched over the system bus.
 
-    The second is all from 0x20000000 on: Cortex-M4 Technical Reference Manual, Arm 100166, section 2.3, bus interfaces.
-    There a fetch takes a cycle more than over the ICode bus, and meets data on its way.
+    The second is all from 0x20000000 on: Cortex-M4 Technical Reference Manual, Arm 100166, chapter 2, bus interfaces.
+    There a fetch takes longer than over the ICode bus, and meets data on its way.
 
     Args:
         entries: of a trace.
