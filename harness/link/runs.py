@@ -72,10 +72,31 @@ class Runs:
     def transact(self, kind: Request, expected: Reply, *, arg: int = 0, payload: bytes = b"") -> Frame:
         """Send one request until it is answered. A request here may be executed twice without harm."""
         for _ in range(self.attempts):
-            frame = self.wire.exchange(kind, expected, arg=arg, payload=payload)
+            frame = self._exchange(kind, expected, arg=arg, payload=payload)
             if frame is not None:
                 return frame
         raise self.wire.broken(f"no {expected.name} to {kind.name}")
+
+    def _exchange(self, kind: Request, expected: Reply, *, arg: int = 0, payload: bytes = b"") -> Frame | None:
+        """Try one request once. None if it failed; the device waits for a header again then.
+
+        Raises:
+            LinkError: the device refuses it, or can't be brought back to a header.
+        """
+        seq = self.wire.next_seq()
+        self.wire.announce(kind, seq, len(payload), arg)
+        frame = self.wire.receive(seq, {Reply.CREDIT if payload else expected}, self.timing.reply)
+        if payload and frame is not None and frame.type == Reply.CREDIT:
+            self.wire.send_payload(payload)
+            frame = self.wire.receive(seq, {expected}, self.timing.reply)
+        if frame is not None and frame.type == expected:
+            self.wire.settled()
+            return frame
+        self.wire.check_refusal(frame, kind, arg, len(payload))
+        self.counters.retransmissions += 1
+        if frame is None or frame.status != Reason.DAMAGED_PAYLOAD:
+            self.wire.recover()
+        return None
 
     def load(self, data: bytes, offset: int = 0) -> None:
         """Write `data` from `offset` on to the waiting input."""
@@ -83,7 +104,7 @@ class Runs:
         failures = 0
         while offset < len(data):
             chunk = data[offset : offset + self.chunk.bytes]
-            if self.wire.exchange(Request.WRITE, Reply.ACK, arg=offset, payload=chunk) is None:
+            if self._exchange(Request.WRITE, Reply.ACK, arg=offset, payload=chunk) is None:
                 failures += 1
                 self.chunk.note(damaged=True)
                 if failures == self.attempts:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 HEADER_BYTES = 16
 #: The most that a conversation of this harness announces at once, payload and CRC.
 LARGEST_GRANT = 4096 + 4
-#: More PINGs than a good line needs, for one that damages these as well.
-_SPARE_PINGS = 20
-#: How much longer than `Timing.step` answers are waited for, round by round, and the PINGs of the slower rounds.
-_PATIENCE = (1, 4, 16)
-_SLOW_PINGS = 5
+#: PINGs from the one on with which all was sent that the device may wait for: 4 do on a good line, and more are for one
+#: that damages these as well.
+_PINGS = 4 + 20
+#: Bytes of the PINGs before longer fillings, since most often few bytes are missing.
+_FEW = 4 * HEADER_BYTES
+#: How much longer than `Timing.step` answers are waited for, round by round, and the PINGs of each round.
+_PATIENCE = ((1, _PINGS), (4, 5), (16, 5))
 #: Seconds of bytes that a USB adapter may have and not yet handed over: one frame of USB.
 _ADAPTER = 0.001
 #: Bytes that may wait in the system's buffer for a port, which holds 4096.
@@ -93,27 +95,6 @@ class Wire:
         """Note that the device waits for a header, and for nothing else."""
         self._granted = HEADER_BYTES
 
-    def exchange(self, kind: Request, expected: Reply, *, arg: int = 0, payload: bytes = b"") -> Frame | None:
-        """Try one request once. None if it failed; the device waits for a header again then.
-
-        Raises:
-            LinkError: the device refuses it, or can't be brought back to a header.
-        """
-        seq = self.next_seq()
-        self.announce(kind, seq, len(payload), arg)
-        frame = self.receive(seq, {Reply.CREDIT if payload else expected}, self._timing.reply)
-        if payload and frame is not None and frame.type == Reply.CREDIT:
-            self.send_payload(payload)
-            frame = self.receive(seq, {expected}, self._timing.reply)
-        if frame is not None and frame.type == expected:
-            self.settled()
-            return frame
-        self.check_refusal(frame, kind, arg, len(payload))
-        self.counters.retransmissions += 1
-        if frame is None or frame.status != Reason.DAMAGED_PAYLOAD:
-            self.recover()
-        return None
-
     def check_refusal(self, frame: Frame | None, kind: Request, arg: int, length: int) -> None:
         """Raise if the device understood the request and won't do it: then repeating it is no use.
 
@@ -135,10 +116,9 @@ class Wire:
             LinkError: it doesn't answer after as many bytes as it can have been waiting for.
         """
         self.counters.recoveries += 1
-        sent, asked = 0, set[int]()
-        for longer in _PATIENCE:
+        sent, asked, granted = 0, set[int](), self._granted
+        for longer, pings in _PATIENCE:
             heard = self._heard
-            pings = self._granted // HEADER_BYTES + 3 + _SPARE_PINGS if longer == 1 else _SLOW_PINGS
             more, found = self._ping(pings, longer * self._timing.step, patience, asked)
             sent, patience = sent + more, None
             if found:
@@ -146,41 +126,58 @@ class Wire:
                 return
             if self._heard == heard:
                 break  # nobody who would be late
+        self._granted = granted
         raise self.broken(f"no ACK to PING after {sent} bytes")
 
     def _ping(self, pings: int, step: float, patience: float | None, asked: set[int]) -> tuple[int, bool]:
-        """Send PINGs until one is answered. Returns how many bytes were sent, and whether one was.
+        """Fill what the device may be waiting for, and send PINGs until one is answered.
 
         Args:
-            pings: how many are sent at most.
+            pings: how many are sent at most, from the one on that fills it.
             step: seconds to wait for each answer.
             patience: seconds to wait for the first one; None for `step`.
             asked: the numbers of the PINGs of this recovery. A late answer to one of them is as good: the device was at
                 a header, and what it was sent since were whole ones.
+
+        Returns:
+            How many bytes were sent, and whether a PING was answered.
         """
         self._silence(step)
-        sent = 0
-        damage = self._decoder.skipped
-        for _ in range(pings):
-            seq = self.next_seq()
-            asked.add(seq)
-            self._stream.write(encode_header(Request.PING, seq))
-            sent += HEADER_BYTES
-            heard = self._heard
-            frame = self.receive(seq, {Reply.ACK}, patience or step, earlier=asked)
+        sent, waits = 0, self._granted
+        before = self._heard, self._decoder.skipped
+        while pings > 0:
+            silent = before == (self._heard, self._decoder.skipped)
+            zeros = self._filling(sent, waits - sent, silent=silent)
+            if not zeros:
+                asked.add(self.next_seq())
+            data = bytes(zeros) or encode_header(Request.PING, self._seq)
+            self._stream.write(data)
+            sent += len(data)
+            pings -= sent >= waits
+            frame = self.receive(self._seq, {Reply.ACK}, patience or step, earlier=asked)
             patience = None
-            silent = self._heard == heard and self._decoder.skipped == damage
-            if silent and self._exact and self._granted > sent:
-                # It took the PING without a word, so it waits for what was granted: the rest of that brings the header.
-                self._stream.write(bytes(self._granted - sent))
-                sent = self._granted
-                frame = self.receive(seq, {Reply.ACK}, step, earlier=asked)
-            self._exact = False
             if frame is not None and frame.type == Reply.ACK:
                 return sent, True
+            self._granted = max(HEADER_BYTES, waits - sent)
             if frame is not None and frame.status == Reason.DAMAGED_HEADER:
+                waits = 0
+                self.settled()
+                if zeros:
+                    self._silence(step)  # they may have been several headers
                 sent += self._step_to_header(step)
         return sent, False
+
+    def _filling(self, sent: int, left: int, *, silent: bool) -> int:
+        """Return how many zero bytes to send instead of the next PING.
+
+        Args:
+            sent: bytes that this recovery has sent.
+            left: bytes that the device may be waiting for beyond these.
+            silent: nothing has come since it began.
+        """
+        if self._exact and silent and sent:
+            return max(0, left)  # it took the PING without a word, so it waits for what was granted
+        return max(0, min(sent, left)) if sent >= _FEW else 0
 
     def _silence(self, step: float) -> None:
         """Drop what still comes, so that an answer to an earlier byte is not taken for one to the next."""

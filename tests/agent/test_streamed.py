@@ -171,6 +171,32 @@ def test_a_grant_that_is_lost(start, number):
     assert outputs(link, wanted) == expected(wanted, 1)
 
 
+class Losing(Counted):
+    """A line that loses a part of one frame, and counts how often the host writes."""
+
+    def __init__(self, line, number, start, size):
+        super().__init__(line)
+        self.left, self.start, self.stop, self.writes = number, start, start + size, 0
+
+    def write(self, data):
+        self.writes += 1
+        self.left -= len(data) > INPUT
+        if not self.left and len(data) > INPUT:
+            data = data[: self.start] + data[self.stop :]
+        super().write(data)
+
+
+@pytest.mark.parametrize("size", [1, 16, 17, 500, 1523])
+def test_a_part_of_a_frame_that_is_lost(start, size):
+    losing = Losing(start(), 3, 1, size)  # after a WRITE and a STREAM that is granted by its header
+    link = connected(losing)
+    wanted = [[random.Random(size).randbytes(INPUT) for _ in range(25)]]
+    assert outputs(link, wanted) == expected(wanted, 1)
+    assert link.counters.recoveries > 0
+    assert losing.left <= 0
+    assert losing.writes < 60
+
+
 def test_who_stops_in_the_middle_may_ask_for_something_else(start):
     link = connected(start())
     streamed = link.infer_sequences(sequences(3))

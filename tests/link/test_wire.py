@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.errors import LinkError
 from harness.link import wire as wire_module
 from harness.link.frame import Reply, encode_header, encode_payload
 from harness.link.timing import Timing
@@ -131,6 +132,33 @@ class LateHost:
 def test_a_host_that_is_always_late_gives_up_all_the_same(clock):
     assert Wire(LateHost(clock), "bench", Timing()).receive(7, {Reply.RESULT}, 2.0) is None
     assert 6.0 < clock.now < 9.0
+
+
+class Hung:
+    """A device that computes for ever: bytes go in, none come out."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self.taken = 0
+
+    def write(self, data):
+        self.taken += len(data)
+
+    def read(self, size, timeout):
+        self._clock.now += timeout
+        return b""
+
+
+@pytest.mark.parametrize("granted", [None, 3944, 16])
+def test_a_device_that_has_stopped_is_given_up_soon_whatever_it_was_granted(clock, granted):
+    line = Hung(clock)
+    wire = Wire(line, "bench", Timing())
+    if granted is not None:
+        wire.grant(granted)
+    with pytest.raises(LinkError, match="bench: no ACK to PING"):
+        wire.recover()
+    assert 23 * 16 <= line.taken - (granted or 4100) <= 24 * 16
+    assert clock.now < 2
 
 
 def test_a_line_without_pace_is_never_waited_for(clock):

@@ -15,6 +15,7 @@ from harness.config import Device, shipped_kinds
 from harness.errors import BoardFaultError, FlashError
 from harness.image.elf import load_image
 from harness.link.client import Link
+from harness.link.frame import Reply, Request
 from harness.measure.memory import measure_peak_ram
 
 ROOT = Path(__file__).parents[3]
@@ -89,6 +90,25 @@ def test_a_kind_computes_and_counts_the_same_in_each_run_and_over_each_link(name
     outputs, _, stack = runs[0]
     assert outputs == expected[0][: len(inputs)]
     assert 100 < stack < 1244
+
+
+@pytest.mark.parametrize("name", ["b_l475e_iot01a", "pico"])  # which keep 1 and 32 bytes between two receptions
+def test_a_board_left_in_the_middle_of_a_payload_is_brought_to_a_header(name, build):
+    with open_kind(name) as board:
+        image, line = build(name), board.link()
+        start_image(board, image, Link(line, name))
+        for missing in (1, 100, 788):
+            left, other = Link(line, name), Link(line, name)
+            left.connect(after_reset=False)
+            seq = left._wire.next_seq()
+            left._wire.announce(Request.WRITE, seq, 784, 0)
+            assert left._wire.receive(seq, {Reply.CREDIT}, 60).type == Reply.CREDIT
+            line.write(b"\x55" * (788 - missing))
+            other._wire.recover()
+            again = Link(line, name)
+            assert again.connect(after_reset=False) == left.info
+            assert again.counters.recoveries == 0
+            assert again.stats().damaged_payloads > 0
 
 
 @pytest.mark.parametrize(
