@@ -6,28 +6,30 @@
 #include "dsp.h"
 #include "hil_engine.h"
 
+#ifdef __AVR__ /* which has little flash for copies of these, and no 64-bit registers (avr/requantize.c) */
+
+int32_t rounding_doubling_high_mul(int32_t a, int32_t b);
+int32_t rounding_shift_right(int32_t value, int32_t shift);
+
+#else
+
 /* (a x b) / 2^31, rounded to the nearest, ties away from zero only upwards; saturates at -1 x -1. */
 static inline int32_t rounding_doubling_high_mul(int32_t a, int32_t b)
 {
     if (a == INT32_MIN && b == INT32_MIN)
         return INT32_MAX;
-    const int64_t wide = (int64_t)a * b + (INT32_C(1) << 30);
-#ifdef __AVR__
-    uint32_t halves[2]; /* shifts of 64 bits go bit by bit there */
-    memcpy(halves, &wide, sizeof halves);
-    return (int32_t)(halves[1] << 1 | halves[0] >> 31);
-#else
-    return (int32_t)(wide >> 31);
-#endif
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
 /* value / 2^shift, rounded to the nearest, ties away from zero. */
 static inline int32_t rounding_shift_right(int32_t value, int32_t shift)
 {
-    int32_t mask = (int32_t)((UINT32_C(1) << shift) - 1u);
+    int32_t mask = (int32_t)((1u << shift) - 1u);
     int32_t threshold = (mask >> 1) + (value < 0);
     return (value >> shift) + ((value & mask) > threshold);
 }
+
+#endif
 
 /* value x multiplier / 2^31 / 2^shift; a negative shift multiplies first. */
 static inline int32_t scale_by(int32_t value, int32_t multiplier, int32_t shift)
@@ -43,11 +45,19 @@ static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+#ifdef __AVR__
+
+int8_t requantize(int32_t sum, const HIL_FLASH struct hil_channel *channel, const HIL_FLASH struct hil_quant *quant);
+
+#else
+
 static inline int8_t requantize(int32_t sum, const HIL_FLASH struct hil_channel *channel, const HIL_FLASH struct hil_quant *quant)
 {
     int32_t value = scale_by(sum, channel->multiplier, channel->shift) + quant->out_zero;
     return (int8_t)clamp(value, quant->act_min, quant->act_max);
 }
+
+#endif
 
 /* The same where the compiler has proved that |sum| < 2^30, shift >= 1 and nothing overflows: a negative value is
  * lowered by one before half of 2^shift is added, which is what "ties away from zero" comes to. */

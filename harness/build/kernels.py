@@ -29,15 +29,14 @@ def check_kernels(graph: Graph, plan: Plan, target: Target) -> None:
     there = _defined(target.kernels, target.firmware / "engine" / "hil_engine.h")
     lacking: dict[tuple[str, str], list[int]] = {}
     for step in plan.steps:
-        if step.kernel_of(plain=True) not in there:
-            types = " and ".join(dict.fromkeys(tensor.dtype for tensor in (*step.inputs, step.output)))
-            numbers = lacking.setdefault((step.operator.kind, types), [])
+        if (kernel := step.kernel_of(plain=True)) not in there:
+            numbers = lacking.setdefault((step.operator.kind, kernel), [])
             if step.operator.index not in numbers:
                 numbers.append(step.operator.index)
     if lacking:
         which = "; ".join(
-            f"operator{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))} ({kind} of {types})"
-            for (kind, types), numbers in lacking.items()
+            f"operator{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))} ({kind}: {kernel})"
+            for (kind, kernel), numbers in lacking.items()
         )
         raise ConfigError(
             f"{graph.source}: {target.kind.name} ({target.kind.title}) has no kernel for {which}. What it has is "

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 #: How linkers end the names of ELF files.
+#: Why there is no image of a model for a kind of board, where firmware/Makefile could make none.
+_INSTEAD = (".too_large", ".unsupported")
 _ELF_SUFFIXES = (".elf", ".axf", ".out")
 _BARE = "holds bytes for the flash only, no model card and no symbols; name the .elf (or .axf) that it was made from"
 _NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
@@ -143,10 +145,10 @@ class Suite(_SuiteKeys):
                 f"; {folder} holds no images. With the cross compiler, `make -C firmware BOARD={kind.name}` builds "
                 f"them in a clone, elsewhere `hil build MODEL.tflite --board {kind.name} -o {path}`"
             )
-            too_large = path.with_suffix(".too_large")
-            if too_large.is_file() and not path.is_file():
-                said = too_large.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip()
-                raise ConfigError(f"{self.path}:{variant.line}: {key}: {said}")
+            for why in map(path.with_suffix, _INSTEAD):
+                if why.is_file() and not path.is_file():
+                    said = why.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip()
+                    raise ConfigError(f"{self.path}:{variant.line}: {key}: {said}")
         if path.is_file():
             return path
         raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")

@@ -7,6 +7,7 @@ void hil_depthwise_s8_plain(const HIL_FLASH struct hil_depthwise_s8 *p, const in
 {
     const HIL_FLASH struct hil_window *w = &p->window;
     const uint16_t in_c = w->in_c, out_c = w->out_c, in_w = w->in_w, out_w = w->out_w, multiplier = out_c / in_c;
+    const uint16_t k_h = w->k_h, k_w = w->k_w;
     const int16_t zero = p->quant.in_zero;
     int8_t *const kept = scratch; /* row iy at iy % k_h */
     for (uint16_t c = 0; c < in_c; c++) {
@@ -14,8 +15,9 @@ void hil_depthwise_s8_plain(const HIL_FLASH struct hil_depthwise_s8 *p, const in
         for (int16_t oy = 0; oy < (int16_t)w->out_h; oy++) {
             const int16_t top = oy * (int16_t)w->stride_h - (int16_t)w->pad_top;
             const struct span rows = span_of(top, w->k_h, w->in_h);
+            const uint16_t first = rows.end > rows.first ? (uint16_t)(top + rows.first) % k_h : 0; /* where it is kept */
             for (; (int16_t)copied < top + rows.end; copied++) {
-                int8_t *to = kept + copied % w->k_h * in_w;
+                int8_t *to = kept + copied % k_h * in_w;
                 const int8_t *from = x + copied * in_w * in_c + c;
                 for (uint16_t ix = in_w; ix != 0; ix--, from += in_c)
                     *to++ = *from;
@@ -26,9 +28,10 @@ void hil_depthwise_s8_plain(const HIL_FLASH struct hil_depthwise_s8 *p, const in
                 for (uint16_t o = c * multiplier; o < (c + 1) * multiplier; o++) {
                     const HIL_FLASH struct hil_channel *channel = p->channels + o;
                     int32_t sum = channel->bias;
-                    for (int16_t ky = rows.first; ky < rows.end; ky++) {
-                        const int8_t *input = kept + (uint16_t)(top + ky) % w->k_h * in_w + left + columns.first;
-                        const HIL_FLASH int8_t *weights = p->weights + (ky * w->k_w + columns.first) * out_c + o;
+                    uint16_t row = first;
+                    for (int16_t ky = rows.first; ky < rows.end; ky++, row = row + 1 == k_h ? 0 : row + 1) {
+                        const int8_t *input = kept + row * in_w + left + columns.first;
+                        const HIL_FLASH int8_t *weights = p->weights + (ky * k_w + columns.first) * out_c + o;
                         for (int16_t n = columns.end - columns.first; n > 0; n--, weights += out_c)
                             sum += (int16_t)((*input++ - zero) * *weights);
                     }
