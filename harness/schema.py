@@ -8,7 +8,7 @@ from harness.column import Column
 
 #: Goes up when a column is added, or changes its name, type or meaning. Written into run.json and every Parquet
 #: file. docs/results.md lists the versions.
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 11
 
 #: `power_source` of a power monitor that does not exist.
 SIMULATED: Final = "simulated"
@@ -155,11 +155,13 @@ CASES: Final[tuple[Column, ...]] = (
         "bytes",
         "the same compressed by zlib (level 9), as for an update over the air",
     ),
-    Column("ram_static_bytes", "Int64", "bytes", ".data + .bss less the arena"),
+    Column("code_memory", "string", "", "memory that code and constants are in: flash, or the name of a RAM"),
+    Column("ram_static_bytes", "Int64", "bytes", ".data + .bss less the arena; code and constants that are in RAM"),
     Column(
         "ram_arena_bytes", "Int64", "bytes", "tensor arena: what the engine says that it used of it, else all of it"
     ),
     Column("ram_arena_reserved_bytes", "Int64", "bytes", "size of the tensor arena in the image"),
+    Column("arena_memory", "string", "", "name of the RAM that the tensor arena is in; missing if there is none"),
     Column("ram_stack_bytes", "Int64", "bytes", "most stack used"),
     Column("ram_heap_bytes", "Int64", "bytes", "most heap used"),
     Column("ram_peak_bytes", "Int64", "bytes", "sum of the four parts"),

@@ -163,8 +163,7 @@ class ProbeBoard(Board):
         with self._translated("resetting"):
             self._target.reset_and_halt()
             stack, entry = struct.unpack("<II", bytes(self._target.read_memory_block8(vectors, 8)))
-            ram, flash = self.kind.ram, self.kind.flash
-            if not (ram.start < stack <= ram.start + ram.size and flash.start <= entry < flash.start + flash.size):
+            if self.kind.memory_at(stack - 1) is None or not self.kind.flash.contains(entry):
                 raise BoardError(
                     f"{self.name}: no application at 0x{vectors:X} (its first words are 0x{stack:08X} and "
                     f"0x{entry:08X}); flash an image first"

@@ -230,7 +230,7 @@ def find_mailbox(name: str, kind: BoardKind, image: Image | None, core: Callable
         address = int.from_bytes(b"".join(words), "little")
     else:
         address = 0 if core is None else int(core().read32(kind.flash.start + 4 * VECTOR))
-    if kind.ram.start <= address < kind.ram.start + kind.ram.size:
+    if kind.memory_at(address) is not None:
         return address
     if image is not None:
         raise ImageError(

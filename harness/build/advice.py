@@ -42,10 +42,17 @@ def advice(
         else:
             more = f"{patched.macs / plan.macs:.2f} times the MACs"
             lines.append(f"It fits with --patches auto: {patched.arena_bytes:,} B of arena, {more}.")
-    large = [k for k in kinds if k.ram.size >= error.ram_bytes and k.flash.size >= error.flash_bytes]
+    large = [k for k in kinds if k.flash.size >= error.flash_bytes and _holds(k, error.ram_bytes, plan.arena_bytes)]
     if large:
         lines.append(f"Large enough: {', '.join(f'{kind.name} ({kind.title})' for kind in large)}.")
     floats = [t for t in graph.tensors if t.data is None and t.dtype == "float32"]
     if sum(t.bytes for t in floats) > sum(t.bytes for t in graph.tensors if t.data is None) / 2:
         lines.append(f"As full int8 it takes about a quarter: some {plan.arena_bytes // 4:,} B of arena.")
     return lines
+
+
+def _holds(kind: BoardKind, ram_bytes: int, arena_bytes: int) -> bool:
+    """Whether a kind's RAM holds so much, or one of its memories the arena of it and the others the rest."""
+    rest = ram_bytes - arena_bytes
+    apart = (ram.size >= arena_bytes and kind.ram_bytes - ram.size >= rest for ram in kind.memories)
+    return kind.ram.size >= ram_bytes or (len(kind.memories) > 1 and any(apart))

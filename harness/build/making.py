@@ -15,38 +15,25 @@ from harness.build.advice import advice
 from harness.build.check import check_image, missing_check
 from harness.build.emit import emit_c
 from harness.build.kernels import check_kernels
+from harness.build.linking import Parts, link_image
 from harness.build.plan import plan_memory
-from harness.build.sizes import (
-    TooLargeError,
-    check_output,
-    check_plan,
-    check_regions,
-    explain,
-    layer_sizes,
-    too_large,
-)
-from harness.build.sources import LIBRARIES, engine_of, firmware_units, link_options, model_unit
+from harness.build.sizes import TooLargeError, check_output, check_plan, explain, layer_sizes
+from harness.build.sources import engine_of, firmware_units, model_unit
 from harness.build.tflite_file import parse_tflite
-from harness.build.toolchain import compile_units, first_lines, link
-from harness.build.unresolved import explain_unresolved
+from harness.build.toolchain import compile_units
 from harness.errors import ConfigError
 from harness.files.replacing import replacing
 from harness.image.elf import load_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from harness.build.graph import Graph
     from harness.build.plan import Plan
     from harness.build.sources import Target
-    from harness.build.toolchain import Linked, Region, Toolchain, Unit
+    from harness.build.toolchain import Region, Toolchain
     from harness.config import BoardKind
     from harness.image.elf import Image
-
-
-#: What the linker scripts say if less is left than they insist on.
-_LEAST_STACK = re.compile(r"less than (\d+) B of RAM are left for the stack")
-_RAM_BLOCK = 8192  # with a port of its own, see nano33.ld
 
 
 @dataclass(frozen=True)
@@ -75,25 +62,16 @@ class Making:
 
 @dataclass(frozen=True)
 class Made:
-    """An image, how full the regions of the linker script are, what the compiler warned of, how it was checked."""
+    """An image, how full the regions of its linker script are, what the compiler warned of, how it was checked."""
 
     image: Image
+    script: Path
     regions: tuple[Region, ...]
     warnings: str
     checked: str = ""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What an image is linked of, in this order; `source` names it in messages, `why` says what makes it large."""
-
-    source: str
-    units: Sequence[Unit]
-    libraries: Sequence[str] = ()
-    why: Sequence[str] = ()
-
-
-def write_model(graph: Graph, plan: Plan, folder: Path, *, kind: BoardKind, name: str) -> Path:
+def write_model(graph: Graph, plan: Plan, folder: Path, *, kind: BoardKind, name: str, code_in_ram: bool) -> Path:
     """Write model.c and model_config.h into a folder; return the path of the former.
 
     Raises:
@@ -102,7 +80,8 @@ def write_model(graph: Graph, plan: Plan, folder: Path, *, kind: BoardKind, name
     named = replace(graph, source=re.sub(r"[^A-Za-z0-9._ -]", "_", graph.source))  # it stands in a C comment
     try:
         make_folder(folder)
-        for file, text in emit_c(named, plan, board=kind.name, name=name, engine=engine_of(kind)).items():
+        engine = engine_of(kind, code_in_ram=code_in_ram)
+        for file, text in emit_c(named, plan, board=kind.name, name=name, engine=engine).items():
             with replacing(folder / file) as draft:
                 draft.write_text(text, encoding="ascii")
     except OSError as error:
@@ -148,9 +127,11 @@ def make_model_image(
                 graph,
                 plan,
                 error,
-                [kind for kind in making.target.kinds if kind != making.target.kind],
+                [kind for kind in making.target.kinds if kind != making.target.kind and not making.target.code_in_ram],
                 lambda other: _make_model_image(graph, other, making, work / "other.elf", name),
             )
+            if making.target.code_in_ram:
+                lines.append("Without --code-in ram, code and constants stay in flash.")
         text = "\n  ".join([str(error), *lines])
         raise TooLargeError(text, error.flash_bytes, error.ram_bytes) from None
 
@@ -159,21 +140,20 @@ def _make_model_image(
     graph: Graph, plan: Plan, making: Making, out: Path, name: str, *, model: Path | None = None
 ) -> Made:
     layers = layer_sizes(graph, plan, plain=making.only_plain)
-    check_kernels(graph, plan, making.target)
-    check_plan(graph, plan, layers, making.target.kind)
+    target = making.target
+    check_kernels(graph, plan, target)
+    check_plan(graph, plan, layers, target.kind, code_in_ram=target.code_in_ram)
     check_output(graph.source, sum(tensor.bytes for tensor in graph.outputs))
     with working_folder() as work:
-        source = write_model(graph, plan, work / "model", kind=making.target.kind, name=name)
+        folder = work / "model"
+        source = write_model(graph, plan, folder, kind=target.kind, name=name, code_in_ram=target.code_in_ram)
         options = {"plain": making.plain, "strict": making.strict}
-        units = [
-            *firmware_units(making.target, source.parent, engine=True, **options),
-            model_unit(making.target, source, **options),
-        ]
+        units = [*firmware_units(target, folder, engine=True, **options), model_unit(target, source, **options)]
         why = explain(layers, plan.arena_bytes)
         if plan.state_bytes:
             why.append(f"What the model remembers lies outside of the arena, too: {plan.state_bytes:,} B.")
         why.append(f"The next input waits outside of the arena: {sum(tensor.bytes for tensor in graph.inputs):,} B.")
-        verify = None if model is None else partial(check_image, model=model, graph=graph, kind=making.target.kind)
+        verify = None if model is None else partial(check_image, model=model, graph=graph, kind=target.kind)
         return make_image(Parts(graph.source, units, why=why), making, work, out, verify)
 
 
@@ -189,28 +169,9 @@ def make_image(
         ConfigError: it doesn't compile, link or fit, is wrong, or `out` can't be written.
     """
     objects, warnings = compile_units(making.toolchain, parts.units, work / "objects", making.kept or work / "kept")
-    cxx = any(unit.cxx for unit in parts.units)
-    options = (*link_options(making.target, cxx=cxx), *parts.libraries, *LIBRARIES)
     elf = work / "image.elf"
-    linked = link(making.toolchain, objects, options, elf, cxx=cxx)
+    placed = link_image(making.target, making.toolchain, parts, objects, elf)
     kind = making.target.kind
-    dma_bytes = _dma_bytes(linked, making.target)
-    if dma_bytes is not None:
-        options = (f"-Wl,--defsym=__dma_bytes={dma_bytes}", *options)
-        linked = link(making.toolchain, objects, options, elf, cxx=cxx)
-    if linked.problem is not None:
-        check_regions(parts.source, kind, linked.regions, parts.why)
-        if (least := _LEAST_STACK.search(linked.problem)) is not None:
-            fullest = max(linked.regions, key=lambda region: region.used_bytes / region.size_bytes)
-            left = fullest.size_bytes - fullest.used_bytes
-            few = f"{fullest.name}: only {left:,} of {fullest.size_bytes:,} B are left for the stack"
-            problem = f"{few}, {int(least[1]) - left:,} B too few."
-            flash = sum(region.used_bytes for region in linked.regions if region.name == "FLASH")
-            ram = sum(region.used_bytes for region in linked.regions if region.name != "FLASH") + int(least[1])
-            raise too_large(parts.source, kind, [problem], parts.why, flash_bytes=flash, ram_bytes=ram)
-        names = {str(made): str(unit.source) for made, unit in zip(objects, parts.units, strict=True)}
-        problem = first_lines(explain_unresolved(linked.problem, linked.map, names))
-        raise ConfigError(f"{parts.source} can't be linked ({making.toolchain.version}):\n{problem}")
     image = load_image(elf, kind)
     checked = "" if verify is None else verify(image)
     try:
@@ -218,21 +179,7 @@ def make_image(
             shutil.copyfile(elf, draft)
     except OSError as error:
         raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
-    return Made(load_image(out, kind), linked.regions, warnings, checked)
-
-
-def _dma_bytes(linked: Linked, target: Target) -> int | None:
-    """Return how much RAM what DMA touches needs, in whole blocks, if the rest may have what is behind these.
-
-    None if the image fits without that, or the board's linker script doesn't know of it.
-    """
-    full = any(region.used_bytes > region.size_bytes for region in linked.regions)
-    if linked.problem is None or not (full or _LEAST_STACK.search(linked.problem)):
-        return None
-    used = next((region.used_bytes for region in linked.regions if region.name == "DMARAM"), 0)
-    blocks = max(-(-used // _RAM_BLOCK), 1) * _RAM_BLOCK
-    known = b"__dma_bytes" in target.script.read_bytes()
-    return blocks if known and blocks < target.kind.ram.size else None
+    return Made(load_image(out, kind), placed.script, placed.regions, warnings, checked)
 
 
 def make_folder(folder: Path) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.build.emit import characters
 from harness.build.kept import KeptObject, digest, names_of_headers
-from harness.build.making import Made, Making, Parts, make_image, working_folder
+from harness.build.linking import Parts
+from harness.build.making import Made, Making, make_image, working_folder
 from harness.build.sizes import check_output
 from harness.build.sources import firmware_options, firmware_units, own_unit
 from harness.build.toolchain import CXX_SUFFIXES, Unit

@@ -112,19 +112,24 @@ def _bytes_moved(step: Step, *, plain: bool) -> int:
     return sum(x.bytes for x in step.inputs) + kept + step.output.bytes + constants
 
 
-def check_plan(graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: BoardKind) -> None:
+def check_plan(
+    graph: Graph, plan: Plan, layers: Sequence[LayerSize], kind: BoardKind, *, code_in_ram: bool = False
+) -> None:
     """Refuse a model that can't fit whatever the rest of the firmware takes.
 
     Raises:
-        ConfigError: constants or arena are larger than the board's whole flash or RAM; says by how much and why.
+        ConfigError: constants are larger than the board's flash, or the arena, with `code_in_ram` beside the constants,
+            than its largest RAM; says by how much and why.
     """
     flash = sum(layer.flash_bytes for layer in layers)
+    largest = max(kind.memories, key=lambda ram: ram.size)
+    need = ("weights, other constants and tensors" if code_in_ram else "the tensors") + " alone take"
     _refuse_excess(
         graph.source,
         kind,
         [
             ("flash", "weights and other constants alone take", flash, kind.flash.size),
-            ("RAM", "the tensors alone take", plan.arena_bytes, kind.ram.size),
+            (largest.name, need, plan.arena_bytes + (flash if code_in_ram else 0), largest.size),
         ],
         explain(layers, plan.arena_bytes),
     )
@@ -136,8 +141,17 @@ def check_regions(source: str, kind: BoardKind, regions: Iterable[Region], why: 
     Raises:
         ConfigError: says which region, by how much, and what takes the most.
     """
-    needs = [(region.name, "the image needs", region.used_bytes, region.size_bytes) for region in regions]
+    needs = [
+        (region_title(region, kind), "the image needs", region.used_bytes, region.size_bytes) for region in regions
+    ]
     _refuse_excess(source, kind, needs, why)
+
+
+def region_title(region: Region, kind: BoardKind) -> str:
+    """Return what a region of a linker script is called, with the memory that it is in where the kind names several."""
+    ram = kind.memory_at(region.start)
+    told = ram is None or len(kind.memories) == 1 or ram.name.replace(" ", "") == region.name
+    return region.name if told or ram is None else f"{region.name} ({ram.name})"
 
 
 def check_output(source: str, output_bytes: int) -> None:

@@ -49,13 +49,23 @@ _PER_MODEL = re.compile(r'^\s*#\s*include\s+"model_config\.h"', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of board that firmware can be built for, where the sources are, and what other kinds there are."""
+    """A kind of board that firmware can be built for.
+
+    Attributes:
+        kind: the kind.
+        firmware: where the sources are.
+        cpu: the compiler's options for the CPU.
+        scripts: the linker scripts, the first of which that an image fits is taken.
+        kinds: what other kinds there are.
+        code_in_ram: code and constants are run and read from RAM.
+    """
 
     kind: BoardKind
     firmware: Path
     cpu: tuple[str, ...]
-    script: Path
+    scripts: tuple[Path, ...]
     kinds: tuple[BoardKind, ...] = ()
+    code_in_ram: bool = False
 
     @property
     def board_folders(self) -> tuple[Path, ...]:
@@ -80,19 +90,20 @@ class Target:
         return (f"-I{self.firmware / 'agent'}", f"-I{self.firmware / 'engine'}")
 
 
-def engine_of(kind: BoardKind) -> str:
-    """Return what our kernels are called in results: those without DSP instructions aren't taken for the others."""
+def engine_of(kind: BoardKind, *, code_in_ram: bool = False) -> str:
+    """Return what our kernels are called in results: not the same without DSP instructions, or run from RAM."""
     if kind.build is not None and kind.build.kernels is not None:
         return f"{ENGINE} (C for {kind.build.kernels.upper()})"
     lacks = kind.build is not None and any(f"-mcpu={core}" in kind.build.cpu for core in _WITHOUT_DSP)
-    return f"{ENGINE} (C without DSP instructions)" if lacks else ENGINE
+    more = [*(["C without DSP instructions"] if lacks else []), *(["code and weights in RAM"] if code_in_ram else [])]
+    return f"{ENGINE} ({', '.join(more)})" if more else ENGINE
 
 
-def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> Target:
+def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path, *, code_in_ram: bool = False) -> Target:
     """Return how firmware is built for a kind of board.
 
     Raises:
-        ConfigError: it isn't known how; names the kinds of which it is.
+        ConfigError: it isn't known how, or not with code in RAM; names the kinds of which it is.
     """
     folder = firmware / "boards" / kind.name
     if kind.build is None or not folder.is_dir():
@@ -102,10 +113,18 @@ def target_for(kind: BoardKind, kinds: Sequence[BoardKind], firmware: Path) -> T
     missing = [name for name in kind.build.shared if not (folder.parent / name).is_dir()]
     if missing:
         raise ConfigError(f"{folder.parent / missing[0]}, which firmware for {kind.name} shares, is not there")
-    script = folder / kind.build.linker_script
-    if not script.is_file():
-        raise ConfigError(f"{script}, the linker script of {kind.name}, is not there")
-    return Target(kind, firmware, kind.build.cpu, script, tuple(kinds))
+    build = kind.build
+    names = (build.linker_script, *build.further_scripts)
+    if code_in_ram:
+        names = () if build.ram_script is None else (build.ram_script,)
+    if not names:
+        can = ", ".join(other.name for other in kinds if other.build is not None and other.build.ram_script) or "none"
+        raise ConfigError(f"--code-in ram: firmware for {kind.name} runs from flash only. It can for: {can}.")
+    scripts = tuple(folder / name for name in names)
+    for script in scripts:
+        if not script.is_file():
+            raise ConfigError(f"{script}, the linker script of {kind.name}, is not there")
+    return Target(kind, firmware, build.cpu, scripts, tuple(kinds), code_in_ram)
 
 
 def firmware_units(
@@ -164,9 +183,9 @@ def own_unit(target: Target, source: Path, options: Iterable[str], kept: KeptObj
     return Unit(source, every, kept=kept)
 
 
-def link_options(target: Target, *, cxx: bool) -> tuple[str, ...]:
-    """Return the options for the linker, without libraries."""
+def link_options(target: Target, script: Path, *, cxx: bool) -> tuple[str, ...]:
+    """Return the options for the linker with one of the target's scripts, without libraries."""
     wrap = ("-Wl,--wrap=hil_model_setup",) if cxx else ()
     flags = ("-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,--fatal-warnings")
     places = [f"-L{folder}" for folder in target.board_folders]  # where its linker script finds those it includes
-    return (*target.cpu, "-nostartfiles", *places, "-T", str(target.script), *flags, *wrap)
+    return (*target.cpu, "-nostartfiles", *places, "-T", str(script), *flags, *wrap)

@@ -30,6 +30,8 @@ INSTALL_CXX = "on Debian and Ubuntu: apt-get install libstdc++-arm-none-eabi-new
 
 #: What ld prints of each memory region with --print-memory-usage.
 _REGION = re.compile(r"^\s*(\S+):\s+(\d+) (B|KB|MB|GB)\s+(\d+) (B|KB|MB|GB)\s+[\d.]+%\s*$", re.MULTILINE)
+#: How the map file names a region and its beginning.
+_ORIGIN = re.compile(r"^(\S+) +0x([0-9a-f]+) +0x[0-9a-f]+(?: +[a-z]+)?$", re.MULTILINE)
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}
 _SHOWN_LINES = 30
 _MAPS_FILES = 8  # gcc's first release that maps paths in __FILE__, too; Debian's avr-gcc is of release 5
@@ -80,11 +82,12 @@ class Unit:
 
 @dataclass(frozen=True)
 class Region:
-    """A memory region of the linker script, and how much of it an image takes."""
+    """A memory region of the linker script, how much of it an image takes, and where it begins."""
 
     name: str
     used_bytes: int
     size_bytes: int
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,13 +164,15 @@ def link(toolchain: Toolchain, objects: Sequence[Path], options: Sequence[str], 
     pages = image.with_suffix(".map")
     more = ("-Wl,--print-memory-usage", f"-Wl,-Map={pages}")
     done = _run([driver, *map(str, objects), *more, *options, "-o", str(image)])
+    text = pages.read_text(errors="replace") if pages.is_file() else ""
+    origins = {
+        name: int(origin, 16) for name, origin in _ORIGIN.findall(text.partition("Linker script and memory map")[0])
+    }
     regions = tuple(
-        Region(name, int(used) * _UNITS[unit], int(size) * _UNITS[size_unit])
+        Region(name, int(used) * _UNITS[unit], int(size) * _UNITS[size_unit], origins.get(name, 0))
         for name, used, unit, size, size_unit in _REGION.findall(done.stdout)
     )
-    if done.returncode == 0:
-        return Linked(regions, None)
-    return Linked(regions, done.stderr.strip(), pages.read_text(errors="replace") if pages.is_file() else "")
+    return Linked(regions, None) if done.returncode == 0 else Linked(regions, done.stderr.strip(), text)
 
 
 def _compile(toolchain: Toolchain, unit: Unit, target: Path, more: Sequence[str] = ()) -> str:

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.made import print_layers, print_made
 from harness.cli.options import FILE, LAB, load_lab
-from harness.cli.tables import print_table
 from harness.errors import ConfigError
 from harness.files.starter import firmware_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from harness.build.graph import Graph
-    from harness.build.making import Made, Making
+    from harness.build.making import Making
     from harness.build.own_engine import OwnEngine
     from harness.build.plan import Plan
-    from harness.build.sizes import LayerSize
     from harness.config import BoardKind
 
 _PATCHES = re.compile(r"auto|(?P<rows>\d{1,3})x(?P<columns>\d{1,3})(@(?P<layers>\d{1,3}))?")
@@ -59,6 +58,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
     metavar="DIR",
     help="Keep what is compiled in DIR (of an engine: by default ~/.cache/tinyml-hil).",
 )
+@click.option(
+    "--code-in",
+    type=click.Choice(["flash", "ram"]),
+    default="flash",
+    show_default=True,
+    help="Where code and constants are; in RAM, a flash behind a cache rules no latency (pico).",
+)
 @click.option("--cross", metavar="PREFIX", help="Which compiler (default: that of the kind of board).")
 @click.option("--werror", is_flag=True, help="Warnings in our own C are errors.")
 @click.option(
@@ -96,6 +102,7 @@ def build(
     board: str,
     output: Path | None,
     name: str | None,
+    code_in: str,
     cross: str | None,
     plain: bool,
     werror: bool,
@@ -133,12 +140,13 @@ def build(
     kind = loaded.kind(board)
 
     def making() -> Making:
-        target = target_for(kind, loaded.kinds, firmware_root().resolve())
+        target = target_for(kind, loaded.kinds, firmware_root().resolve(), code_in_ram=code_in == "ram")
         kept = None if objects is None else objects.resolve()
         kept = kept if model is not None else kept or objects_cache()
         return Making(target, find_toolchain(cross or target.cross), plain, werror, kept)
 
     if model is not None:
+        of_models["code_in_ram"] = code_in == "ram"
         plain = plain or (kind.build is not None and kind.build.kernels is not None)
         _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
     elif engine_dir is not None:
@@ -154,6 +162,7 @@ def _build_model(
     making: Callable[[], Making],
     *,
     plain: bool,
+    code_in_ram: bool,
     emit_c: Path | None,
     check: bool | None,
     patches: str | None,
@@ -175,9 +184,9 @@ def _build_model(
     graph = parse_tflite(path)
     plan = _plan(graph, patches, max_overhead, keep_overlap=keep_overlap, stream_input=stream_input)
     layers = layer_sizes(graph, plan, plain=plain)
-    _print_layers(name, layers, plan)
+    print_layers(name, layers, plan)
     if emit_c is not None:
-        write_model(graph, plan, emit_c, kind=kind, name=name)
+        write_model(graph, plan, emit_c, kind=kind, name=name, code_in_ram=code_in_ram)
         click.echo(f"Written: {emit_c / 'model.c'} and model_config.h; compiled nothing.")
         return
     out = _output(output, name)
@@ -186,7 +195,7 @@ def _build_model(
     if check and unchecked is not None:
         raise ConfigError(f"--check: {unchecked}")
     made = make_model_image(graph, plan, made_with, out, name, model=path if unchecked is None else None)
-    _print_made(made, made_with, layers)
+    print_made(made, made_with, layers)
     click.echo(f"{out}: {unchecked}." if unchecked is not None else made.checked)
 
 
@@ -201,7 +210,7 @@ def _build_engine(engine: OwnEngine, making: Making, out: Path) -> None:
     made = make_engine_image(engine, making, out)
     if made.warnings:
         click.echo(made.warnings.rstrip(), err=True)
-    _print_made(made, making, ())
+    print_made(made, making, ())
 
 
 def _plan(
@@ -275,40 +284,3 @@ def _output(out: Path | None, name: str) -> Path:
     except OSError as error:
         raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
     return path
-
-
-def _print_layers(name: str, layers: Sequence[LayerSize], plan: Plan) -> None:
-    rows = []
-    for layer in layers:
-        sizes = (layer.macs, layer.flash_bytes, layer.arena_bytes, layer.scratch_bytes)
-        shape = "x".join(map(str, layer.shape))
-        rows.append((str(layer.operator), layer.kind, layer.kernel, shape, *(f"{size:,}" for size in sizes)))
-    flash = sum(layer.flash_bytes for layer in layers)
-    rows.append(("", "sum or arena", "", "", f"{plan.macs:,}", f"{flash:,}", f"{plan.arena_bytes:,}", ""))
-    columns = ("op", "operator", "kernel", "output", "MACs", "flash", "RAM in use", "scratch")
-    print_table(f"{name}, by layer; bytes of constants in flash and of the arena", columns, rows, ("op", *columns[4:]))
-    click.echo(f"{plan.macs:,} MACs, {plan.parameters:,} parameters, arena {plan.arena_bytes:,} B.")
-
-
-def _print_made(made: Made, making: Making, layers: Sequence[LayerSize]) -> None:
-    image, kind = made.image, making.target.kind
-    constants = sum(layer.flash_bytes for layer in layers)
-    what = f" (constants {constants:,}, code and the rest {image.flash_bytes - constants:,})" if layers else ""
-    bottom, top = image.stack
-    low, high = image.heap
-    heap = f", heap {high - low:,}" if high > low else ""
-    ram = image.ram_static_bytes + image.ram_arena_bytes + high - low
-    click.echo(f"Flash: {used_of(image.flash_bytes, kind.flash.size)}{what}.")
-    parts = f"static {image.ram_static_bytes:,}, arena {image.ram_arena_bytes:,}{heap}"
-    left = f"and the stack, for which {top - bottom:,} B are left"
-    click.echo(f"RAM: {used_of(ram, kind.ram.size)} ({parts}), {left}.")
-    regions = ", ".join(f"{region.name} {used_of(region.used_bytes, region.size_bytes)}" for region in made.regions)
-    click.echo(f"Regions of {making.target.script.name}: {regions}.")
-    kernels = ", plain C kernels" if making.only_plain else ""
-    click.echo(f"{image.path}: build id {image.build_id}, {making.toolchain.version}{kernels}.")
-    click.echo(f"Look at it: hil profile {image.path} --device {kind.name}")
-
-
-def used_of(used: int, size: int) -> str:
-    """Say how much of a memory is used."""
-    return f"{used:,} of {size:,} B ({100 * used / size:.1f} %)"

@@ -153,7 +153,7 @@ class _Progress:
 
 
 def _print(row: dict[str, Any], profile: Profile, kind: BoardKind, where: str) -> None:
-    from harness.cli.build import used_of
+    from harness.cli.made import used_of
     from harness.cli.profile import print_profile
     from harness.report import numbers
 
@@ -164,7 +164,7 @@ def _print(row: dict[str, Any], profile: Profile, kind: BoardKind, where: str) -
         click.echo(f"RAM: {row['ram_reason']}.")
     else:
         parts = ", ".join(f"{part} {row[f'ram_{part}_bytes']:,}" for part in _RAM)
-        click.echo(f"RAM: {used_of(row['ram_peak_bytes'], kind.ram.size)}: {parts}.")
+        click.echo(f"RAM: {used_of(row['ram_peak_bytes'], kind.ram_bytes)}: {parts}.")
     ticks = [numbers.count(row[f"ticks_{name}"]) for name in ("median", "min", "max")]
     click.echo(f"{row['counter'].capitalize()} per inference: {ticks[0]} (median; {ticks[1]} to {ticks[2]}).")
     if row["latency_us_median"] is not None:

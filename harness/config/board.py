@@ -35,6 +35,12 @@ class Region(Model):
         return self.start <= address and address + size <= self.end
 
 
+class Ram(Region):
+    """A memory that firmware may write, and what the chip's manual calls it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9 _-]*$", max_length=32)] = "RAM"
+
+
 class Part(Model):
     """A word of memory that tells which chip it is, by those of its bits that `mask` has."""
 
@@ -74,13 +80,17 @@ class Build(Model):
     """How firmware is built for a kind: what only the board knows. Its sources are in firmware/boards/NAME.
 
     `cpu` are the compiler's options for the CPU, `linker_script` is a file beside the sources, `shared` are folders
-    beside NAME with sources that boards have in common, in the order in which they are linked. `cross` is what the
-    names of the compiler's programs begin with. `kernels` is a folder of firmware/engine with plain C kernels for the
-    CPU, which are all that it has; None: those of firmware/engine.
+    beside NAME with sources that boards have in common, in the order in which they are linked. `further_scripts` are
+    tried one after the other where an image doesn't fit; `ram_script` places code and constants in RAM, None if
+    firmware for the kind can't run from there. `cross` is what the names of the compiler's programs begin with.
+    `kernels` is a folder of firmware/engine with plain C kernels for the CPU, which are all that it has; None: those
+    of firmware/engine.
     """
 
     cpu: Annotated[tuple[str, ...], Field(min_length=1)]
     linker_script: Annotated[str, Field(min_length=1)]
+    further_scripts: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    ram_script: Annotated[str, Field(min_length=1)] | None = None
     shared: tuple[Name, ...] = ()
     cross: Annotated[str, Field(min_length=1)] = "arm-none-eabi-"
     kernels: Name | None = None
@@ -94,7 +104,8 @@ class KindEntry(Model):
     pyocd_target: str = ""
     clock_hz: Annotated[int, Field(gt=0)]
     flash: Region
-    ram: Region
+    ram: Ram
+    more_ram: tuple[Ram, ...] = ()
     baud: Annotated[int, Field(gt=0)] = 1_000_000
     twin: str | None = None
     part: Part | None = None
@@ -107,12 +118,36 @@ class KindEntry(Model):
     port_flasher: Literal["arduino"] | None = None
     build: Build | None = None
 
+    @property
+    def memories(self) -> tuple[Ram, ...]:
+        """Every RAM that firmware may use."""
+        return (self.ram, *self.more_ram)
+
+    @property
+    def ram_bytes(self) -> int:
+        """How large they are together."""
+        return sum(ram.size for ram in self.memories)
+
+    def ram_name(self, address: int | None) -> str | None:
+        """Return the name of the RAM that has an address; None if none has."""
+        ram = None if address is None else self.memory_at(address)
+        return None if ram is None else ram.name
+
+    def code_memory(self, address: int | None) -> str | None:
+        """Return what the memory with code at an address is called: flash, or the name of a RAM; None if neither."""
+        return "flash" if address is not None and self.flash.contains(address) else self.ram_name(address)
+
+    def memory_at(self, address: int, size: int = 1) -> Ram | None:
+        """Return the RAM that has all `size` bytes from `address` on; None if none has."""
+        return next((ram for ram in self.memories if ram.contains(address, size)), None)
+
 
 class BoardKind(KindEntry):
     """A kind of board: its MCU, memory map, clock and serial speed.
 
     `pyocd_target` is what pyOCD calls the chip; empty if it doesn't know it, as none of those without an Arm core.
     `flash` is the part that an application may use: a bootloader below it is never touched.
+    `ram` is the one that firmware has its variables in, `more_ram` are others that it uses, too.
     `twin` names the emulated chip of the virtual backend (harness/boards/chips); None if there is none.
     `part` is how the chip is told from others; None if that can't be read.
     `chip_id` is the address of the bytes, `chip_id_bytes` of them, that tell one chip from another and that the agent

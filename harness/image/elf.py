@@ -10,13 +10,13 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import NoteSection, SymbolTableSection
+from elftools.elf.sections import NoteSection
 
 from harness.errors import HilError, ImageError
 from harness.image.layer_table import LayerSpec, parse_layers
 from harness.image.model_card import ModelCard, parse_card
+from harness.image.sections import content_of, ram_of, symbols_of, toolchain_of
 from harness.link.frame import MAX_PAYLOAD
 from harness.link.messages import INFO_BYTES, MOST_ID_BYTES
 
@@ -29,8 +29,7 @@ _REQUIRED_SYMBOLS = ("__stack_bottom", "__stack_top", "__paint_pattern")
 _VECTOR_SECTIONS = (".vectors", ".isr_vector")  # ours, and what most others call theirs
 _PROGRAM = "hil_program_begin"
 _MACHINES = ("EM_ARM", "EM_AVR")
-#: So much higher than the CPU's addresses are those of RAM in an ELF file for AVR, whose flash begins at 0, too.
-_AVR_RAM = 0x800000
+_INVOKE = "hil_model_invoke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +60,9 @@ class Image:
         symbols: values of the ELF symbols, by name; addresses as the CPU knows them.
         toolchain: what the compiler says of itself.
         flash_bytes: how many bytes it takes in flash.
-        ram_static_bytes: .data, .bss and the like, less the tensor arena and the heap.
+        ram_static_bytes: .data, .bss and the like, and code that is copied to RAM, less the tensor arena and the heap.
         ram_arena_bytes: size of the tensor arena.
+        arena_address: where it is; None if there is none.
     """
 
     path: Path
@@ -78,6 +78,7 @@ class Image:
     flash_bytes: int
     ram_static_bytes: int
     ram_arena_bytes: int
+    arena_address: int | None
 
     @property
     def flash_compressed_bytes(self) -> int:
@@ -88,6 +89,12 @@ class Image:
     def in_program(self) -> bool:
         """Whether the agent is a task of somebody else's program: of its stack and heap the image says nothing."""
         return _PROGRAM in self.symbols
+
+    @property
+    def code_address(self) -> int | None:
+        """Where the code of an inference begins; None if its symbol is stripped."""
+        address = self.symbols.get(_INVOKE)
+        return None if address is None else address & ~1
 
     @property
     def stack(self) -> tuple[int, int]:
@@ -155,28 +162,31 @@ def check_image(image: Image, kind: BoardKind) -> None:
                 f"{image.path}: needs flash 0x{segment.address:X} to 0x{segment.end:X}, but {kind.title} has "
                 f"0x{start:X} to 0x{end:X} ({kind.flash.size} bytes) for applications"
             )
-    ram_end = kind.ram.start + kind.ram.size
-    if image.ram_static_bytes + image.ram_arena_bytes > kind.ram.size:
+    taken = image.ram_static_bytes + image.ram_arena_bytes
+    if taken > kind.ram_bytes:
         raise ImageError(
-            f"{image.path}: its variables and its arena take {image.ram_static_bytes + image.ram_arena_bytes} bytes, "
-            f"but {kind.title} has {kind.ram.size} bytes of RAM"
+            f"{image.path}: its variables and its arena take {taken} bytes, "
+            f"but {kind.title} has {kind.ram_bytes} bytes of RAM"
         )
     if image.in_program:
         return
-    bottom, top = image.stack
-    heap_bottom, heap_top = image.heap
-    if heap_bottom and not kind.ram.start <= heap_bottom <= heap_top <= ram_end:
-        raise ImageError(
-            f"{image.path}: its heap lies at 0x{heap_bottom:X} to 0x{heap_top:X}, outside the RAM of {kind.title} "
-            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
-        )
-    odd = [f"0x{address:X}" for address in (bottom, top, heap_bottom, heap_top) if address % 4]
+    odd = [f"0x{address:X}" for address in (*image.stack, *image.heap) if address % 4]
+    if image.heap[0]:
+        _check_place(image, kind, "heap", image.heap)
     if odd:
         raise ImageError(f"{image.path}: its stack or heap begins or ends at {odd[0]}, which is no multiple of 4")
-    if not kind.ram.start <= bottom < top <= ram_end:
+    _check_place(image, kind, "stack", image.stack)
+    if image.arena_address is not None:
+        _check_place(image, kind, "arena", (image.arena_address, image.arena_address + image.ram_arena_bytes))
+
+
+def _check_place(image: Image, kind: BoardKind, what: str, place: tuple[int, int]) -> None:
+    """Check that something lies in one of the kind's memories; only a heap may be empty."""
+    bottom, top = place
+    if top - bottom < (0 if what == "heap" else 1) or kind.memory_at(bottom, top - bottom) is None:
+        rams = " and ".join(f"0x{ram.start:X} to 0x{ram.end:X}" for ram in kind.memories)
         raise ImageError(
-            f"{image.path}: its stack lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} "
-            f"(0x{kind.ram.start:X} to 0x{ram_end:X})"
+            f"{image.path}: its {what} lies at 0x{bottom:X} to 0x{top:X}, outside the RAM of {kind.title} ({rams})"
         )
 
 
@@ -191,18 +201,18 @@ def _parse(path: Path, content: bytes) -> Image:
             f"{'little' if elf.little_endian else 'big'}-endian), not an ARM or AVR executable; "
             "use the .elf that arm-none-eabi-gcc or avr-gcc linked"
         )
-    card_bytes = _content(path, elf, ".hil_card")
+    card_bytes = content_of(path, elf, ".hil_card")
     if card_bytes is None:
         raise ImageError(f"{path}: no model card (section .hil_card), so it isn't an image of this harness")
     card = parse_card(card_bytes, str(path))
     build_id = _build_id(path, elf)
     _check_info(path, len(card_bytes), len(bytes.fromhex(build_id)))
     segments = _segments(path, elf, len(content))
-    symbols, functions = _symbols(elf)
+    symbols, functions = symbols_of(elf)
     for name in () if _PROGRAM in symbols else _REQUIRED_SYMBOLS:
         if name not in symbols:
             raise ImageError(f"{path}: no symbol {name}; link with the linker script of the board, and don't strip it")
-    arena, static = _ram(elf)
+    arena_address, arena, static = ram_of(elf)
     return Image(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -213,10 +223,11 @@ def _parse(path: Path, content: bytes) -> Image:
         vectors=_vectors(path, elf, segments),
         symbols=symbols,
         functions=functions,
-        toolchain=_toolchain(path, elf),
+        toolchain=toolchain_of(path, elf),
         flash_bytes=sum(len(segment.data) for segment in segments),
         ram_static_bytes=static,
         ram_arena_bytes=arena,
+        arena_address=arena_address,
     )
 
 
@@ -258,18 +269,8 @@ def _check_info(path: Path, card_bytes: int, id_bytes: int) -> None:
         )
 
 
-def _content(path: Path, elf: ELFFile, name: str) -> bytes | None:
-    """Return what is in a section; None if there is no such section."""
-    section = elf.get_section_by_name(name)
-    if section is None:
-        return None
-    if section.compressed:  # a few bytes could unpack to gigabytes, and nothing of ours is compressed
-        raise ImageError(f"{path}: section {name} is compressed; link it without")
-    return bytes(section.data())
-
-
 def _layers(path: Path, elf: ELFFile) -> tuple[LayerSpec, ...] | None:
-    table = _content(path, elf, ".hil_layers")
+    table = content_of(path, elf, ".hil_layers")
     return parse_layers(table, str(path)) if table else None
 
 
@@ -281,38 +282,3 @@ def _vectors(path: Path, elf: ELFFile, segments: tuple[Segment, ...]) -> int:
     if not any(segment.address <= address and address + 8 <= segment.end for segment in segments):
         raise ImageError(f"{path}: its vector table at 0x{address:X} lies in no segment that is programmed")
     return address
-
-
-def _symbols(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str], ...]]:
-    table = elf.get_section_by_name(".symtab")
-    values: dict[str, int] = {}
-    functions = []
-    avr = elf["e_machine"] == "EM_AVR"
-    if isinstance(table, SymbolTableSection):
-        for symbol in table.iter_symbols():
-            if not symbol.name or symbol.name.startswith("$"):
-                continue
-            if symbol["st_info"]["type"] == "STT_FUNC":
-                functions.append((symbol["st_value"] & ~1, symbol["st_size"], symbol.name))
-            if symbol["st_info"]["bind"] != "STB_LOCAL" or symbol.name not in values:
-                value = symbol["st_value"]
-                values[symbol.name] = value & ~_AVR_RAM if avr and value >> 16 == _AVR_RAM >> 16 else value
-    return values, tuple(sorted(functions))
-
-
-def _ram(elf: ELFFile) -> tuple[int, int]:
-    """Return the bytes of the tensor arena, and of all other writable sections but the heap, which is measured."""
-    arena = static = 0
-    for section in elf.iter_sections():
-        flags = section["sh_flags"]
-        if flags & SH_FLAGS.SHF_ALLOC and flags & SH_FLAGS.SHF_WRITE:
-            if section.name == ".arena":
-                arena += section["sh_size"]
-            elif section.name != ".heap":
-                static += section["sh_size"]
-    return arena, static
-
-
-def _toolchain(path: Path, elf: ELFFile) -> str:
-    text = (_content(path, elf, ".comment") or b"").split(b"\0")[0].decode(errors="replace")
-    return text or "unknown"

@@ -80,7 +80,7 @@ def run_case(
     try:
         image = load_image(suite.image_path(variant, board.kind), board.kind)
         attempts.image_sha256 = image.sha256
-        known |= _image_columns(image)
+        known |= _image_columns(image, board.kind)
         data = data.chosen(samples)
         known |= data_columns(suite, data)
         how = {"force_flash": force_flash, "twin_estimate": twin_estimate}
@@ -147,15 +147,17 @@ def begin_case(
     )
 
 
-def _image_columns(image: Image) -> dict[str, Any]:
+def _image_columns(image: Image, kind: BoardKind) -> dict[str, Any]:
     return {
         "image_sha256": image.sha256,
         "engine": image.card.engine,
         "toolchain": image.toolchain,
         "flash_bytes": image.flash_bytes,
         "flash_compressed_bytes": image.flash_compressed_bytes,
+        "code_memory": kind.code_memory(image.code_address),
         "ram_static_bytes": image.ram_static_bytes,
         "ram_arena_reserved_bytes": image.ram_arena_bytes,
+        "arena_memory": kind.ram_name(image.arena_address),
     }
 
 

@@ -12,6 +12,7 @@ from harness.build.sizes import check_plan, check_regions, explain, layer_sizes
 from harness.build.stage import Patches
 from harness.build.toolchain import Region
 from harness.config import Region as Addresses
+from harness.config.board import Ram
 from harness.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,7 @@ def test_what_is_larger_than_the_board_is_said_with_its_reasons(nano33):
     layers = layer_sizes(graph, plan)
     check_plan(graph, plan, layers, nano33.kind)
     small = nano33.kind.model_copy(
-        update={"flash": Addresses(start=0, size=17_000), "ram": Addresses(start=0x20000000, size=7_000)}
+        update={"flash": Addresses(start=0, size=17_000), "ram": Ram(start=0x20000000, size=7_000)}
     )
     with pytest.raises(ConfigError) as caught:
         check_plan(graph, plan, layers, small)

@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 
 from fuzzing import amounts, fuzz
 from harness.config import Region
+from harness.config.board import Ram
 from harness.errors import ImageError
 from harness.image.elf import load_image
 
@@ -193,7 +194,7 @@ def test_linked_over_the_bootloader(prebuilt, nano33):
 
 
 def test_more_ram_than_there_is(prebuilt, nano33):
-    small = nano33.kind.model_copy(update={"ram": Region(start=0x20000000, size=0x20000)})
+    small = nano33.kind.model_copy(update={"ram": Ram(start=0x20000000, size=0x20000)})
     with pytest.raises(ImageError, match="outside the RAM"):
         load_image(prebuilt / "fashion_mnist_int8.elf", small)
 

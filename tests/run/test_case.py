@@ -80,6 +80,7 @@ def test_a_case_and_its_repetition(measure, prebuilt, board, root):
     assert (row.image_sha256, row.build_id) == (image.sha256, image.build_id)
     assert row.board_uid == f"{board.twin.chip_id:016X}"
     assert row.ram_arena_bytes == image.ram_arena_bytes
+    assert (row.code_memory, row.arena_memory) == ("flash", "RAM")
     assert row.ram_peak_bytes == row.ram_static_bytes + row.ram_arena_bytes + row.ram_stack_bytes + row.ram_heap_bytes
     labels = np.load(root / "suites/data/fashion_mnist_test1000.npz")["labels"]
     assert sorted(labels[samples["sample"]].tolist()) == sorted(list(range(10)) * 2)

@@ -180,7 +180,7 @@ class RenodeBoard(Board):
             raise BoardFaultError(
                 f"{self.name}: the firmware did what a real board would not go on after. {found.fault}"
             )
-        if self.kind.ram.contains(address) and not self._counted:
+        if self.kind.memory_at(address) is not None and not self._counted:
             self._counted = True
             self._note_counters(found.unmodelled)
         return content
