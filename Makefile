@@ -1,5 +1,6 @@
 # make install set up .venv with what a run needs
 # make bench   set up .venv and run the main job: every suite on the Nano 33 (the virtual one, if none is attached)
+# make boards  images of every kind of board whose images aren't committed, with the cross compiler (some minutes)
 # make test    set up .venv and run the fast tests; SLOW=1 runs all of them, JOBS=1 one after another, COVERAGE=1 measures
 #              how much of the code the fast ones reach
 # make lint    format, lint and type checks
@@ -27,12 +28,15 @@ PINS    := .venv-pins
 # Tests start some hundred processes: without the bytecode of the package each of them would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install bench test lint labgrid pins clean
+.PHONY: install bench boards test lint labgrid pins clean
 
 install: $(VENV)/run
 
 bench: $(VENV)/run
 	$(BIN)/pytest suites/ --device $(DEVICE)
+
+boards: $(VENV)/run
+	$(MAKE) -C firmware boards -k -j $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 test: $(VENV)/test
 	$(if $(COVERAGE),$(BIN)/coverage erase)

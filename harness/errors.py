@@ -15,6 +15,20 @@ class ImageError(ConfigError):
     """A firmware image is damaged, or doesn't belong to this board or suite."""
 
 
+class NoImageError(ConfigError):
+    """There is nothing to measure on this kind of board: no image has been built for it, or none can be.
+
+    Args:
+        message: which, and the way out.
+        built: False if no image of the suite has been built for the kind; True if this one was tried in vain: it
+            doesn't fit, or the kind has no kernel for it.
+    """
+
+    def __init__(self, message: str, *, built: bool) -> None:
+        super().__init__(message)
+        self.built = built
+
+
 class BoardError(HilError):
     """The infrastructure failed: probe, link, flash, emulator. Retried a bounded number of times."""
 

@@ -14,8 +14,10 @@ from harness.config.remote import REMOTE_PROBE, probe_address
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.boards.base import Backend
-    from harness.config import Device
+    from harness.config import BoardKind, Device
 
 Wanted = Literal["auto", "hardware", "renode", "virtual"]
 
@@ -60,6 +62,17 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     if renode is not None:
         return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
     return "virtual", f"{missing}, and Renode is not installed" if fits else missing
+
+
+def emulated_kinds(kinds: Iterable[BoardKind], wanted: Wanted) -> tuple[str, ...]:
+    """Return the names of the kinds that an emulator can stand in for, if one was asked for by name, else none.
+
+    `auto` has none: who says `all` and has no board configured shall not take an emulator's run for one of boards.
+    """
+    if wanted not in ("virtual", "renode"):
+        return ()
+    twins = {kind.name: kind.twin for kind in kinds if kind.twin is not None}
+    return tuple(name for name, twin in twins.items() if wanted == "virtual" or twin in PLATFORMS)
 
 
 def _why_no_hardware(device: Device) -> str | None:

@@ -67,7 +67,8 @@ def _run(
 ) -> int:
     """Print a comparison, what came of the limits and which variant to ship, and return the exit code."""
     from harness.report.gate import EXIT_CODES, check_limits, make_policy, parse_limits
-    from harness.report.pick import picks
+    from harness.report.pick import lines, picks
+    from harness.report.side_by_side import MEANING, across_boards
     from harness.report.text import plain_comparison, render_comparison, render_gate
 
     limits = parse_limits(fail_on) if fail_on is not None else ()
@@ -86,8 +87,11 @@ def _run(
         echo_styled(render_comparison(comparison, width=width, color=color, series=series))
         for line in ("", *render_gate(gate)) if gate is not None else ():
             click.echo(line)
-        for one in picked:
-            echo_styled(f"\n{one.line}")
+        found = across_boards(current) if comparison.kind == "variants" else []
+        for line in [line for one in found for line in ("", *one.lines)] + (["", MEANING] if found else []):
+            echo_styled(line)
+        for line in lines(picked):
+            echo_styled(f"\n{line}")
     if gate is not None:
         return gate.exit_code
     return EXIT_CODES["ok" if comparison.rows else "no data"]

@@ -175,19 +175,20 @@ class Lab(Model):
             farm=_rooted(top.farm, document.path.parent),
         )
 
-    def select(self, selectors: Sequence[str]) -> list[Device]:
+    def select(self, selectors: Sequence[str], emulated: Sequence[str] = ()) -> list[Device]:
         """Return the devices that are meant, each once, in the order of the selectors.
 
         Args:
             selectors: each the name of a device, a kind, a tag, or "all". A kind that no device is
                 configured for gives one device of that name.
+            emulated: the kinds that "all" means where no device is configured, as emulators of them are asked for.
 
         Raises:
             ConfigError: nothing is known by that name; the message lists what is.
         """
         chosen: dict[str, Device] = {}
         for selector in selectors:
-            for device in self._match(selector):
+            for device in self._match(selector, emulated):
                 chosen.setdefault(device.name, device)
         return list(chosen.values())
 
@@ -204,12 +205,16 @@ class Lab(Model):
             raise ConfigError(f'no kind of board is called "{name}"{hint} Known: {", ".join(kinds)}.')
         return kinds[name]
 
-    def _match(self, selector: str) -> Iterable[Device]:
+    def _match(self, selector: str, emulated: Sequence[str]) -> Iterable[Device]:
         by_name = {device.name: device for device in self.devices}
         if selector == "all":
-            if not self.devices:
-                raise ConfigError(f'"all" means every device of devices.yaml, and there are none. {self.known()}')
-            return self.devices
+            if not self.devices and not emulated:
+                raise ConfigError(
+                    f'"all" means every device of devices.yaml, and there are none. {self.known()} '
+                    "`hil devices --add` writes a board down; `pytest --device all --backend virtual` takes every "
+                    "kind that has an emulator"
+                )
+            return self.devices or [Device(name=kind.name, kind=kind) for kind in self.kinds if kind.name in emulated]
         if selector in by_name:
             return [by_name[selector]]
         matching = [device for device in self.devices if selector == device.kind.name or selector in device.tags]

@@ -15,7 +15,7 @@ from harness.config.inputs import ArrayFile, FromInputs, Inputs, Labels
 from harness.config.metric import MetricChoice, check_metric
 from harness.config.pick import PickKeys
 from harness.config.sequence import StepKeys, check_steps
-from harness.errors import ConfigError
+from harness.errors import ConfigError, NoImageError
 from harness.schema import CASE_COLUMNS, CASES
 from harness.text.meant import did_you_mean
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from harness.config.data import SuiteData
 
 
-#: How linkers end the names of ELF files.
 #: Why there is no image of a model for a kind of board, where firmware/Makefile could make none.
 _INSTEAD = (".too_large", ".unsupported")
+#: How linkers end the names of ELF files.
 _ELF_SUFFIXES = (".elf", ".axf", ".out")
 _BARE = "holds bytes for the flash only, no model card and no symbols; name the .elf (or .axf) that it was made from"
 _NO_IMAGES = dict.fromkeys((".hex", ".ihex", ".bin", ".uf2", ".srec", ".s19"), _BARE) | {
@@ -129,6 +129,8 @@ class Suite(_SuiteKeys):
         """Return the firmware image of a variant for a kind of board.
 
         Raises:
+            NoImageError: no image has been built for the kind, or there can't be one: the model doesn't fit, by so many
+                bytes, or the kind lacks a kernel for it.
             ConfigError: there is no such file, or it is no ELF; the message lists the images that there are.
         """
         key = f"variants.{variant.name}.image"
@@ -141,14 +143,17 @@ class Suite(_SuiteKeys):
             folder = self.path.parent / self.images / kind.name
             path = folder / f"{variant.image}.elf"
             there = sorted(image.stem for image in folder.glob("*.elf"))
-            remedy = did_you_mean(variant.image, there) or (
-                f"; {folder} holds no images. With the cross compiler, `make -C firmware BOARD={kind.name}` builds "
-                f"them in a clone, elsewhere `hil build MODEL.tflite --board {kind.name} -o {path}`"
-            )
+            remedy = did_you_mean(variant.image, there)
             for why in map(path.with_suffix, _INSTEAD):
                 if why.is_file() and not path.is_file():
-                    said = why.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip()
-                    raise ConfigError(f"{self.path}:{variant.line}: {key}: {said}")
+                    raise NoImageError(_why_not(why), built=True)
+            if not there and not any(file.suffix in _INSTEAD for file in folder.glob("*")):
+                raise NoImageError(
+                    f"no image has been built for {kind.name} ({folder} holds none). With the cross compiler, `make -C "
+                    f"firmware BOARD={kind.name}` builds them in a clone, elsewhere `hil build MODEL.tflite --board "
+                    f"{kind.name} -o {folder}/NAME.elf`",
+                    built=False,
+                )
         if path.is_file():
             return path
         raise ConfigError(f"{self.path}:{variant.line}: {key}: there is no image {path} for board {kind.name}{remedy}")
@@ -193,6 +198,16 @@ class Suite(_SuiteKeys):
             there = f"{self.inputs.name} has only {len(data)} inputs"
             raise ConfigError(f'{self.path}: "first: {self.first}", but {there}')
         return replace(data.take(np.arange(self.first)), indices=None, of=None)
+
+
+def _why_not(file: Path) -> str:
+    """Return why there is no image of a model for a board, from what `hil build` said: by how much it is too large.
+
+    That goes on with what takes the most memory, which would stand in every row.
+    """
+    lines = file.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip().splitlines()
+    bytes_said = [line.strip() for line in lines[1:] if line.strip().endswith(("B too many.", "left for the stack."))]
+    return " ".join([*lines[:1], *bytes_said]) if bytes_said else " ".join(line.strip() for line in lines)
 
 
 def load_suite(path: Path | str) -> Suite:

@@ -44,6 +44,7 @@ class _State:
     found: list[dict[str, Any]] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
     picked: list[str] = field(default_factory=list)
+    across: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
     ending: bool = False
     signal_handlers: dict[int, Any] = field(default_factory=dict)
@@ -145,6 +146,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [printable(line) for line in (*state.session.header(), *(f"hil: {text}" for text in clashes(state.flags)))]
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say which boards there are no images for, before the others take their time."""
+    if config.stash[_STATE].session is None:
+        return []
+    from harness.pytest_plugin.items import without_images
+
+    return [printable(f"hil: {line}") for line in without_images(items)]
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect suites."""
     if not is_yaml(file_path):
@@ -204,7 +214,7 @@ def pytest_runtest_makereport(item: Any) -> Generator[None, pytest.TestReport, p
         from harness.pytest_plugin.items import entry_of
 
         entry = entry_of(item.hil_session, row)
-        entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter")}
+        entry |= {name: getattr(item, name) for name in ("name", "unchecked", "counter", "unbuilt")}
         vars(report)["hil"] = entry
     return report
 
@@ -244,7 +254,7 @@ def _finish(reporter: pytest.TerminalReporter, state: _State, hil_session: Sessi
     Raises:
         StoreError: what came of the limits can't be written down.
     """
-    from harness.pytest_plugin.summary import all_skipped, folders_of, found_cases, picked
+    from harness.pytest_plugin.summary import across, all_skipped, folders_of, found_cases, picked
     from harness.store.publish import publish_to
 
     # Workers that were interrupted went on for a moment after the controller had stopped listening to them.
@@ -253,11 +263,13 @@ def _finish(reporter: pytest.TerminalReporter, state: _State, hil_session: Sessi
     folders = [] if state.stopped.is_set() else [Path(folder) for folder in folders_of(found)]
     if state.judge is not None:  # before it is published: a run in the store never changes
         state.judge.compare(folders)
+    state.across = [line for folder in folders for line in across(folder)]
     state.picked = [line for folder in folders for line in picked(folder, state.wish)]
     store = hil_session.lab.farm.store
     state.published = [done for folder in folders if (done := publish_to(folder, store)) is not None]
     regressed = state.judge is not None and state.judge.regressed
-    return all_skipped(found) or regressed or any(done.failed for done in state.published)
+    incomplete = all_skipped(found) or any(entry["unbuilt"] for entry in found)
+    return incomplete or regressed or any(done.failed for done in state.published)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -269,7 +281,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         from harness.pytest_plugin.summary import write_summary
 
         asked = value_of(config, "--show-estimated-time")
-        write_summary(terminalreporter, state.found, state.published, state.judge, state.picked, estimated_time=asked)
+        said = state.published, state.judge, state.picked, state.across
+        write_summary(terminalreporter, state.found, *said, estimated_time=asked)
         if state.stopped.is_set():
             write("The run was interrupted. The boards are released; what had finished is in the results.")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.config import load_suite
-from harness.errors import HilError, QuarantinedError, StoreError
+from harness.errors import HilError, NoImageError, QuarantinedError, StoreError
 from harness.schema import CASE_COLUMNS
 from harness.text.escape import printable, xml_text
 
@@ -61,6 +62,7 @@ class VariantItem(pytest.Item):
 
     Attributes:
         number: of the case in a run that several processes write; None in any other.
+        unbuilt: whether it was skipped as no image has been built for its kind of board.
     """
 
     suite: Suite
@@ -72,20 +74,23 @@ class VariantItem(pytest.Item):
     row: dict[str, Any] | None = None
     unchecked: tuple[str, ...] = ()
     counter: str | None = None
+    unbuilt: bool = False
 
     def runtest(self) -> None:
         """Measure the case. A failed measurement and an exceeded limit fail the item; a full disk ends the session.
 
-        It is skipped if its boards are in quarantine.
+        It is skipped if its boards are in quarantine, or there is no image for their kind.
         """
         hil_session, before = self.hil_session, self.hil_session.record
         self.row, self.unchecked, self.counter = None, (), None  # pytest-rerunfailures runs an item again
+        self.unbuilt = False
         watch = self.watch(self.name)
         try:
             self.row, limits = hil_session.measure(self.target, self.suite, self.variant, watch, self.number)
         except StoreError as error:
             pytest.exit(printable(str(error)), returncode=_STORE_EXIT_CODE)
-        except QuarantinedError as error:
+        except (QuarantinedError, NoImageError) as error:
+            self.unbuilt = isinstance(error, NoImageError) and not error.built
             pytest.skip(printable(str(error)))
         finally:
             watch.clear()
@@ -133,6 +138,20 @@ def in_order(items: list[pytest.Item], hil_session: Session) -> None:
         items[place] = item
 
 
+def without_images(items: list[pytest.Item]) -> list[str]:
+    """Return a line for each kind of board that no image has been built for, with the command that builds them."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, VariantItem):
+            try:
+                item.suite.image_path(item.variant, item.target.devices[0].kind)
+            except NoImageError as error:
+                counts[str(error)] += not error.built
+            except HilError:  # what else is wrong with it the case says
+                continue
+    return [f"{count} case{'s' * (count > 1)} will be skipped: {why}" for why, count in counts.items() if count]
+
+
 def shortest(path: Path) -> Path:
     """Return a path as short as it can be said from here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -148,4 +167,11 @@ def entry_of(hil_session: Session, row: dict[str, Any]) -> dict[str, Any]:
     """Put what the summary needs into plain types, which xdist can send."""
     folder = str(hil_session.run.path) if hil_session.run else None
     plain = {**row, "started_utc": str(row["started_utc"])}
-    return {"row": plain, "folder": folder, "name": row["variant"], "unchecked": (), "counter": None}
+    return {
+        "row": plain,
+        "folder": folder,
+        "name": row["variant"],
+        "unchecked": (),
+        "counter": None,
+        "unbuilt": False,
+    }

@@ -44,7 +44,7 @@ OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "action": "append",
         "default": [],
         "metavar": "NAME",
-        "help": "board: a device, kind or tag, or all; repeatable",
+        "help": "board: a device, kind or tag, or all (no devices: all that --backend emulates); repeatable",
     },
     "--backend": {
         "choices": ("auto", "hardware", "renode", "virtual"),

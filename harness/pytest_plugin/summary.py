@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HilError
 from harness.pytest_plugin.items import entry_of
-from harness.report.pick import picks
+from harness.report.pick import lines, picks
+from harness.report.side_by_side import MEANING, across_boards
 from harness.report.summary import render
 from harness.store import load_results
 from harness.text.escape import printable
 from harness.text.terminal import encoding_of, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import pytest
@@ -31,6 +32,7 @@ def write_summary(
     published: Iterable[Published],
     judge: Judge | None,
     picked: Iterable[str],
+    boards: Sequence[str],
     *,
     estimated_time: bool,
 ) -> None:
@@ -42,6 +44,7 @@ def write_summary(
         published: what came of copying the runs into the farm's store.
         judge: has held the run against its baseline, if that was asked for.
         picked: lines on which variants to ship.
+        boards: lines on what techniques do on several kinds of board.
         estimated_time: whether estimated cycles are shown as time, too.
     """
     writer = reporter._tw  # noqa: SLF001 (pytest gives no other way to its width)
@@ -52,14 +55,21 @@ def write_summary(
     reporter.write_sep("=", "benchmark")
     rows = [entry["row"] for entry in found]
     write(render(rows, width=writer.fullwidth, color=writer.hasmarkup, estimated_time=estimated_time))
-    lines = [f"Not checked for {entry['name']}: {sentence}" for entry in found for sentence in entry["unchecked"]]
+    more = [f"Not checked for {entry['name']}: {sentence}" for entry in found for sentence in entry["unchecked"]]
     counters = dict.fromkeys(entry["counter"] for entry in found if entry["counter"])
-    lines += [f"Instructions were counted by the {counter}." for counter in counters]
-    lines += [f"Results: {folder}" for folder in folders_of(found)]
-    lines += [done.line for done in published]
+    more += [f"Instructions were counted by the {counter}." for counter in counters]
+    more += [f"Results: {folder}" for folder in folders_of(found)]
+    more += [done.line for done in published]
     if all_skipped(found):
-        lines.append("Nothing was measured: every board is in quarantine.")
-    for line in lines:
+        more.append("Nothing was measured: every case was skipped, for the reasons above.")
+    unbuilt = sum(entry["unbuilt"] for entry in found)
+    if unbuilt:
+        more.append(f"The run is not complete: no image has been built for the boards of {unbuilt} cases.")
+    for line in more:
+        write(printable(line))
+    if boards:
+        reporter.write_sep("=", "the same variants on several boards")
+    for line in boards:
         write(printable(line))
     if judge is not None:
         for title, text, markup in judge.sections(width=writer.fullwidth, color=writer.hasmarkup):
@@ -70,11 +80,20 @@ def write_summary(
 
 
 def picked(folder: Path, wish: Wish | None) -> list[str]:
-    """Return a line for each suite and place of a finished run on which of its variants to ship."""
+    """Return lines on which of its variants to ship, for each suite and place of a finished run."""
     try:
-        return [one.line for one in picks(load_results(folder), wish)]
+        return lines(picks(load_results(folder), wish))
     except HilError as error:
         return [f"Which variant to ship can't be said: {error}"]
+
+
+def across(folder: Path) -> list[str]:
+    """Return lines on what each technique does on each of several kinds of board, if a run has several."""
+    try:
+        found = across_boards(load_results(folder))
+    except HilError as error:
+        return [f"What techniques do on several boards can't be said: {error}"]
+    return [line for one in found for line in ("", *one.lines)] + (["", MEANING] if found else [])
 
 
 def all_skipped(found: list[dict[str, Any]]) -> bool:

@@ -14,6 +14,7 @@ from harness.report.groups import Group, grouped, known
 from harness.report.history import history
 from harness.report.pairing import named
 from harness.report.pick import Pick, check_wish, pick
+from harness.report.side_by_side import SideBySide, side_by_side
 from harness.report.tables import Images, Table, choice, run_table, variants, verdicts
 from harness.report.units import disagreements, unit_spreads
 from harness.schema import CASES
@@ -21,11 +22,11 @@ from harness.store.results import plain_rows
 from harness.text.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from harness.report.frame import Comparison, Policy
+    from harness.report.frame import CaseId, Comparison, Policy
     from harness.report.remarks import Caveat
     from harness.store import Results
 
@@ -79,6 +80,7 @@ class Page:
         images: numbered in the order in which the sections name them.
         runs: what is known of each run that a section is about.
         history: a row for each run, if there are more than the sections are about; else None.
+        boards: what each technique does on each of several kinds of board, for the suites that ran on several.
         caveats: each caveat once, with the sections that it applies to.
         baseline: the results held against a baseline, if one was asked for.
         left_out: runs that could not be read, in words.
@@ -88,6 +90,7 @@ class Page:
     images: Images
     runs: tuple[dict[str, Any], ...]
     history: Table | None
+    boards: tuple[SideBySide, ...]
     caveats: tuple[tuple[Caveat, tuple[Section, ...]], ...]
     baseline: Comparison | None
     left_out: tuple[str, ...]
@@ -116,14 +119,16 @@ def compose(
     check_wish(wish or Wish(), groups)
     spreads = unit_spreads(results)
     series = history(results, policy, spreads) if len(results.runs) > 1 else ()
-    held = {group.run.name: compare_variants(results.of_run(group.run.name), policy, spreads) for group in groups}
+    names = dict.fromkeys(group.run.name for group in groups)
+    held = {name: compare_variants(results.of_run(name), policy, spreads) for name in names}
     sections = []
     for at, (group, title) in enumerate(zip(groups, _titles(groups), strict=True)):
         anchor = f"g{at}"
         compared = _of_group(held[group.run.name], group, _disagreements(results, group))
         table = variants(group, images, estimated_time=estimated_time)
         drawn, unchanged = history_charts(group, series, anchor)
-        against = [row for row in baseline.rows if _belongs(row.b, group)] if baseline else []
+        belongs = _belonging(group)
+        against = [row for row in baseline.rows if belongs(row.b)] if baseline else []
         picked = pick(results, group, wish, policy, spreads)
         reasons = "; ".join(str(reason) for reason in group.cases["energy_reason"].dropna().unique())
         numbers = {int(cell.value) for row in table.rows for cell in row if cell.link and cell.value is not None}
@@ -152,7 +157,8 @@ def compose(
     runs = tuple(_run(group) for group in {group.run.name: group for group in groups}.values())
     older = run_table(results.runs) if len(results.runs) > len(runs) else None
     said = _shared_caveats(sections)
-    return Page(tuple(sections), images, runs, older, said, baseline, tuple(map(printable, left_out)))
+    boards = tuple(side_by_side(results, groups, [row for one in held.values() for row in one.rows]))
+    return Page(tuple(sections), images, runs, older, boards, said, baseline, tuple(map(printable, left_out)))
 
 
 def _titles(groups: Sequence[Group]) -> list[str]:
@@ -177,11 +183,11 @@ def _disagreements(results: Results, group: Group) -> tuple[str, ...]:
 
 def _of_group(held: Comparison, group: Group, disagreements: tuple[str, ...]) -> Comparison:
     """Return what a comparison of a whole run says of a group: the verdicts are the ones that `hil compare` gives."""
-    mine = tuple(f"{named(row)}:" for row in plain_rows(group.cases))
+    belongs, mine = _belonging(group), tuple(f"{named(row)}:" for row in plain_rows(group.cases))
     return replace(
         held,
-        rows=tuple(row for row in held.rows if _belongs(row.b, group)),
-        repeatability=tuple(item for item in held.repeatability if _belongs(item.case, group)),
+        rows=tuple(row for row in held.rows if belongs(row.b)),
+        repeatability=tuple(item for item in held.repeatability if belongs(item.case)),
         unmatched=tuple(text for text in held.unmatched if text.startswith(mine)),
         disagreements=disagreements,
     )
@@ -240,8 +246,10 @@ def _of(results: Results, group: Group, table: str) -> pd.DataFrame:
     return rows.assign(variant=rows["case"].map(cases.set_index("case")["variant"]))
 
 
-def _belongs(side: Any, group: Group) -> bool:
-    return side.run == group.run.name and bool((group.cases["case"] == side.case).any())
+def _belonging(group: Group) -> Callable[[CaseId], bool]:
+    """Return what tells whether a side of a comparison is a case of a group."""
+    cases = set(group.cases["case"])
+    return lambda side: side.run == group.run.name and side.case in cases
 
 
 def _setting(group: Group) -> tuple[tuple[str, str], ...]:

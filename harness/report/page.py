@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.report.boards_table import boards_table
 from harness.report.content import heading, standing
+from harness.report.side_by_side import MEANING
 from harness.report.tables import image_table
 from harness.text.escape import printable
 
@@ -44,6 +46,8 @@ def render_page(page: Page) -> str:
         images=image_table(page.images),
         runs=page.runs,
         history=page.history,
+        boards=[(one, boards_table(one)) for one in page.boards],
+        meaning=MEANING,
         caveats=page.caveats,
         badges=list({caveat.title: caveat for caveat, _ in page.caveats if caveat.tone != "note"}.values()),
         baseline=page.baseline,
@@ -58,6 +62,7 @@ def render_page(page: Page) -> str:
 def render_markdown(page: Page) -> str:
     """Return the summary: which variant to ship, the figures, and what to know before believing them."""
     lines = [f"## {escaped(heading([section.group for section in page.sections]))}", ""]
+    lines += _boards(page)
     for section in page.sections:
         lines += _section(section, alone=len(page.sections) == 1)
     if page.baseline is not None:
@@ -71,6 +76,19 @@ def escaped(text: str) -> str:
     text = " ".join(printable(text).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _SPECIAL.sub(r"\\\1", text).replace("@", "@\N{ZERO WIDTH SPACE}").replace("://", ":\N{ZERO WIDTH SPACE}//")
+
+
+def _boards(page: Page) -> Iterable[str]:
+    """Yield what techniques do on several boards, in words and as tables."""
+    for one in page.boards:
+        yield f"### {escaped(one.suite)}, the same variants on several boards"
+        yield ""
+        yield from (f"- {escaped(sentence)}" for sentence in one.lines[1:])
+        yield ""
+        yield from _table(boards_table(one))
+    if page.boards:
+        yield f"<sub>{escaped(MEANING)}</sub>"
+        yield ""
 
 
 def _section(section: Section, *, alone: bool) -> Iterable[str]:

@@ -66,6 +66,11 @@ class Pick:
         """The sentence with what it is about."""
         return f"{self.suite} on {self.place}: {self.sentence}"
 
+    @property
+    def backend(self) -> str:
+        """What the place ends with: the backend, and whether that is an emulator."""
+        return self.place[self.place.rindex(", ", 0, self.place.rindex(" backend")) :]
+
     def plain(self) -> dict[str, Any]:
         """Return it as what JSON knows."""
         plain = asdict(self)
@@ -80,6 +85,31 @@ def picks(results: Results, wish: Wish | None = None, policy: Policy | None = No
     check_wish(wish or Wish(), groups)
     spreads = unit_spreads(results)
     return [pick(results, group, wish, policy, spreads) for group in groups if len(group.cases) > 1]
+
+
+def lines(found: Sequence[Pick]) -> list[str]:
+    """Return the picks as they are printed: of a suite that ran on several boards those that say the same together.
+
+    Of a variant that is the one to ship on several boards the figures are left to the report.
+    """
+    said = []
+    for suite in dict.fromkeys(one.suite for one in found):
+        every = [one for one in found if one.suite == suite]
+        alike: dict[str, list[Pick]] = {}
+        for one in every:
+            alike.setdefault(one.variant or one.sentence, []).append(one)
+        for ones in alike.values():
+            first = ones[0]
+            if len(ones) == 1:
+                said.append(first.line)
+                continue
+            backends = {one.backend for one in ones}
+            names = [one.place.removesuffix(one.backend) if len(backends) == 1 else one.place for one in ones]
+            places = f"all {len(ones)} boards" if len(ones) == len(every) else joined(names, None)
+            on = places + (first.backend if len(backends) == 1 else "")
+            ship = f"Ship {first.variant}; `hil report` says why on each."
+            said.append(f"{suite} on {on}: {first.sentence if first.variant is None else ship}")
+    return said
 
 
 def check_wish(wish: Wish, groups: Sequence[Group]) -> None:

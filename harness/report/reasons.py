@@ -176,7 +176,8 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def joined(words: Sequence[str]) -> str:
-    """Return words as they are said one after the other, the first few of many."""
-    words = words if len(words) <= _NAMED + 1 else [*words[:_NAMED], f"{len(words) - _NAMED} more"]
+def joined(words: Sequence[str], most: int | None = _NAMED) -> str:
+    """Return words as they are said one after the other, the first few of many; `most` None: all of them."""
+    if most is not None and len(words) > most + 1:
+        words = [*words[:most], f"{len(words) - most} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from rich.text import Text
 from harness.measure.reference import low_agreement
 from harness.report.metrics import leading
 from harness.report.remarks import remarks
+from harness.report.summary_boards import print_boards
 from harness.report.summary_columns import (
     AGAINST_MEASURED,
     AGREEMENT,
@@ -24,8 +26,11 @@ from harness.report.summary_columns import (
     MEMORY,
     NONE,
     PER_INSTRUCTION,
+    SEVERAL_UNITS,
+    SIMULATED_ENERGY,
     TECHNIQUE,
     TICKS,
+    UNASKED,
     VARIANT,
     beside_baseline,
     ratio,
@@ -65,15 +70,6 @@ _TIME = (
     "Estimated time: the estimated cycles divided by the board's clock. It is no latency, and nothing was timed. Where "
     "the range isn't known, no published measurement tells how far such an estimate is off."
 )
-_SIMULATED = (
-    "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
-    "instruction; it shows that the measurement works, and says nothing about a real board."
-)
-_UNITS = (
-    "Measured on {count} units of the board: differences between units (clock source, supply, chip corner) are in the "
-    "ratios of ticks, latency and energy. `hil compare` says which differences are real."
-)
-_UNASKED = (None, "", "no power monitor", "not asked for (--power off)")
 
 
 def render(rows: Sequence[Row], *, width: int, color: bool, estimated_time: bool = False) -> str:
@@ -88,16 +84,43 @@ def render(rows: Sequence[Row], *, width: int, color: bool, estimated_time: bool
     no_color = None if color else True
     console = Console(file=io.StringIO(), width=width, force_terminal=color, highlight=False, no_color=no_color)
     with console.capture() as capture:
-        for _, group in groupby(sorted(rows, key=_order), key=_order):
-            _print_group(console, list(group), width, estimated_time=estimated_time)
-        if any(row["backend"] != "hardware" for row in rows):
+        tried, skipped = _tried(rows)
+        estimated = []
+        for _, suite in groupby(tried, key=itemgetter("suite")):
+            mine = list(suite)
+            if len({row["board"] for row in mine if row["status"] == "complete"}) > 1 and not estimated_time:
+                print_boards(console, mine)
+                continue
+            for _, group in groupby(mine, key=_order):
+                _print_group(console, list(group), width, estimated_time=estimated_time)
+            estimated += [row["backend"] for row in mine if row.get("estimated_cycles_median") is not None]
+        for text in skipped:
+            _say(console, text, "red")
+        if any(row["backend"] != "hardware" and row["status"] == "complete" for row in rows):
             console.print(Text(_EMULATED))
-        estimated = [row["backend"] for row in rows if row.get("estimated_cycles_median") is not None]
         if estimated:
             console.print(Text(f"\n{_ESTIMATED.format(how=_HOW['hardware' not in estimated])}"))
             if estimated_time:
                 console.print(Text(f"\n{_TIME}"))
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _tried(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows in order without those of places where all cases of a suite were skipped for one reason.
+
+    These are returned as a sentence for each reason: they would be a table and a page of text for each suite.
+    """
+    tried: list[Row] = []
+    skipped: dict[tuple[str, str], int] = {}
+    for (_, place, _), group in groupby(sorted(rows, key=_order), key=_order):
+        mine = list(group)
+        if {row["status"] for row in mine} == {"skipped"} and len({row["reason"] for row in mine}) == 1:
+            why = (place, str(mine[0]["reason"]))
+            skipped[why] = skipped.get(why, 0) + len(mine)
+        else:
+            tried += mine
+    said = [f"{count} case{'s' * (count > 1)} skipped on {on}: {why}" for (on, why), count in skipped.items()]
+    return tried, said
 
 
 def _order(row: Row) -> tuple[str, str, str]:
@@ -135,7 +158,7 @@ def _print_group(console: Console, rows: list[Row], width: int, *, estimated_tim
     _print_table(console, "memory, bytes", memory, rows)
     units = {unit_of(row) for row in rows if row["status"] == "complete"}
     if first["backend"] == "hardware" and len(units) > 1:
-        _say(console, _UNITS.format(count=len(units)), "yellow")
+        _say(console, SEVERAL_UNITS.format(count=len(units)), "yellow")
     for row in rows:
         if row["status"] != "complete":
             _say(console, f"{row['variant']} {row['status']}: {row['reason']}", "red")
@@ -168,9 +191,9 @@ def _print_energy(console: Console, rows: list[Row]) -> None:
         title = f"{'SIMULATED ' if simulated else ''}energy per inference, uJ{'' if simulated else f' ({source})'}"
         _print_table(console, title, ENERGY, mine)
         if simulated:
-            _say(console, _SIMULATED)
+            _say(console, SIMULATED_ENERGY)
     for row in rows:
-        if row["status"] == "complete" and row.get("energy_reason") not in _UNASKED:
+        if row["status"] == "complete" and row.get("energy_reason") not in UNASKED:
             _say(console, f"{row['variant']} has no energy: {row['energy_reason']}", "yellow")
 
 

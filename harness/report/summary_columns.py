@@ -19,6 +19,19 @@ Row = dict[str, Any]
 
 NONE = "-"
 
+#: Said of simulated energies.
+SIMULATED_ENERGY = (
+    "Simulated: no current was measured. The energy is a typical current from the data sheet times one cycle for each "
+    "instruction; it shows that the measurement works, and says nothing about a real board."
+)
+#: Said where several units of a real board measured.
+SEVERAL_UNITS = (
+    "Measured on {count} units of the board: differences between units (clock source, supply, chip corner) are in the "
+    "ratios of ticks, latency and energy. `hil compare` says which differences are real."
+)
+#: Reasons for a missing energy that go without saying.
+UNASKED = (None, "", "no power monitor", "not asked for (--power off)")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -38,11 +51,12 @@ def _text(row: Row, name: str) -> str | None:
     return row.get(name)
 
 
-def _count(row: Row, name: str) -> str | None:
+def count_of(row: Row, name: str) -> str | None:
+    """Show a whole number with commas."""
     return None if row.get(name) is None else numbers.count(row[name])
 
 
-def _decimal(row: Row, name: str) -> str | None:
+def decimal_of(row: Row, name: str) -> str | None:
     """Show four digits: no monitor knows more."""
     value = row.get(name)
     if value is None:
@@ -68,7 +82,7 @@ def _interval(row: Row, name: str, unit: str = "share") -> str | None:
 
 def scores(score: Metric | None) -> tuple[Column, ...]:
     """Return the columns of what cases are judged by; where nothing is scored, of their number of inputs."""
-    samples = Column("samples", "samples", _count)
+    samples = Column("samples", "samples", count_of)
     if score is None:
         return (samples,)
 
@@ -132,13 +146,13 @@ def _clock(row: Row, name: str) -> str | None:
 VARIANT = Column("variant", "variant", _text, left=True)
 DEVICE = Column("device", "device", _text, left=True)
 TECHNIQUE = Column("technique", "technique", _text, left=True)
-TICKS = tuple(Column(name, f"ticks_{name}", _count) for name in ("median", "p95", "min", "max"))
+TICKS = tuple(Column(name, f"ticks_{name}", count_of) for name in ("median", "p95", "min", "max"))
 AGREEMENT = (
     Column("equal predictions", "agreement", _share),
     Column("95 % interval", "agreement", _interval),
-    Column("greatest difference", "reference_difference_max", _decimal),
+    Column("greatest difference", "reference_difference_max", decimal_of),
 )
-ESTIMATE = tuple(Column(name, f"estimated_cycles_{name}", _count) for name in ("median", "min", "max"))
+ESTIMATE = tuple(Column(name, f"estimated_cycles_{name}", count_of) for name in ("median", "min", "max"))
 PER_INSTRUCTION = Column("per instruction", "estimated_cycles_median", _per_instruction)
 AGAINST_MEASURED = Column("against measured", "estimated_cycles_median", _against_measured)
 ESTIMATED_TIME = (
@@ -146,23 +160,23 @@ ESTIMATED_TIME = (
     Column("at", "clock_hz", _clock, left=True),
     Column("range", "estimated_cycles_error", _time, left=True),
 )
-LATENCY = tuple(Column(name, f"latency_us_{name}", _count) for name in ("median", "p95", "min", "max"))
+LATENCY = tuple(Column(name, f"latency_us_{name}", count_of) for name in ("median", "p95", "min", "max"))
 ENERGY = (
-    Column("median", "energy_uj", _decimal),
-    Column("min", "energy_uj_min", _decimal),
-    Column("max", "energy_uj_max", _decimal),
-    Column("less idle", "energy_net_uj", _decimal),
-    Column("per joule", "inferences_per_joule", _decimal),
-    Column("mean uA", "current_ua_mean", _decimal),
-    Column("idle uA", "idle_current_ua", _decimal),
+    Column("median", "energy_uj", decimal_of),
+    Column("min", "energy_uj_min", decimal_of),
+    Column("max", "energy_uj_max", decimal_of),
+    Column("less idle", "energy_net_uj", decimal_of),
+    Column("per joule", "inferences_per_joule", decimal_of),
+    Column("mean uA", "current_ua_mean", decimal_of),
+    Column("idle uA", "idle_current_ua", decimal_of),
     Column("lost", "power_lost_samples", _lost),
 )
 MEMORY = (
-    Column("flash", "flash_bytes", _count),
-    Column("compressed", "flash_compressed_bytes", _count),
-    Column("peak RAM", "ram_peak_bytes", _count),
-    Column("= static", "ram_static_bytes", _count),
-    Column("+ arena", "ram_arena_bytes", _count),
-    Column("+ stack", "ram_stack_bytes", _count),
-    Column("+ heap", "ram_heap_bytes", _count),
+    Column("flash", "flash_bytes", count_of),
+    Column("compressed", "flash_compressed_bytes", count_of),
+    Column("peak RAM", "ram_peak_bytes", count_of),
+    Column("= static", "ram_static_bytes", count_of),
+    Column("+ arena", "ram_arena_bytes", count_of),
+    Column("+ stack", "ram_stack_bytes", count_of),
+    Column("+ heap", "ram_heap_bytes", count_of),
 )

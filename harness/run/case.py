@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.boards.start_image import start_image
-from harness.errors import BoardError, HilError, StoreError
+from harness.errors import BoardError, ConfigError, HilError, NoImageError, StoreError
 from harness.image.elf import Image, load_image
 from harness.link.client import Link
 from harness.link.timing import Timing
@@ -145,6 +145,22 @@ def begin_case(
         technique=variant.technique,
         baseline=variant.baseline,
     )
+
+
+def check_image(suite: Suite, variant: Variant, kind: BoardKind) -> None:
+    """See whether a variant can be measured on a kind of board at all, before one is opened in vain.
+
+    What else is wrong with its image is for the case to say.
+
+    Raises:
+        NoImageError: it can't, with the reason.
+    """
+    try:
+        suite.image_path(variant, kind)
+    except NoImageError:
+        raise
+    except ConfigError:
+        return
 
 
 def _image_columns(image: Image, kind: BoardKind) -> dict[str, Any]:

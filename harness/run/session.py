@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from harness.boards.backends import emulated_kinds
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.config.chip import shipped_chips
 from harness.config.state import hostname
-from harness.errors import BoardError, ConfigError, HilError, MeasurementError, QuarantinedError
+from harness.errors import BoardError, ConfigError, HilError, MeasurementError, NoImageError, QuarantinedError
 from harness.measure.limits import LimitCheck, check_limits
 from harness.run.access import Access
 from harness.run.boards import Boards
-from harness.run.case import begin_case
+from harness.run.case import begin_case, check_image
 from harness.run.failover import Failover
 from harness.run.provenance import provenance
 from harness.run.targets import LeftOut, Target, make_targets
@@ -83,7 +84,9 @@ class Session:
             ConfigError, ProbeError: the configuration is wrong, a device is unknown, or its backend is missing.
         """
         access = access or Access(Lab.load(options.lab_file))
-        targets, left_out = make_targets(access.lab.select(options.selectors), options.backend, each=options.each)
+        lab = access.lab
+        devices = lab.select(options.selectors, emulated_kinds(lab.kinds, options.backend))
+        targets, left_out = make_targets(devices, options.backend, each=options.each)
         for target in targets:
             for fault in (fault for device in target.devices for fault in device.faults):
                 parse_fault(fault)
@@ -157,6 +160,7 @@ class Session:
 
         Raises:
             QuarantinedError: no board may be used; the case is recorded as skipped, with the reason.
+            NoImageError: there is no image for this kind of board; likewise.
             HilError: the case failed; it is recorded with the reason.
         """
         run = self._open_run()
@@ -173,13 +177,14 @@ class Session:
         record = begin_case(run, first.name, first.kind, target.backend, suite, variant, number=number, **where)
         self.record = record
         try:
+            check_image(suite, variant, first.kind)
             data = self._load(suite)
             row = Failover(
                 self.boards, target, suite, variant, data, run, record, self.options, on_progress, final=final
             ).measure()
         except HilError as error:
             if record.row is None and (final or not isinstance(error, BoardError)):
-                untried = isinstance(error, QuarantinedError)
+                untried = isinstance(error, (QuarantinedError, NoImageError))
                 record.finish(status="skipped" if untried else "failed", reason=str(error), attempts=record.ended)
             raise
         return row, check_limits(variant.limits, row)

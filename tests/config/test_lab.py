@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from harness.boards.backends import emulated_kinds
 from harness.config import Lab, Region, shipped_kinds
 from harness.errors import ConfigError
 
@@ -110,9 +111,15 @@ def test_an_unknown_device_lists_what_is_known(tmp_path, selector, words):
     assert words.format(path=tmp_path / "devices.yaml") in str(caught.value)
 
 
-def test_all_without_devices():
-    with pytest.raises(ConfigError, match=r"there are none\. .*Kinds: .*nano33"):
+def test_all_without_devices(tmp_path):
+    with pytest.raises(ConfigError, match=r"there are none\. .*Kinds: .*nano33.* --backend virtual` takes every kind"):
         Lab.load(None).select(["all"])
+    kinds = Lab.load(None).kinds
+    assert emulated_kinds(kinds, "auto") == emulated_kinds(kinds, "hardware") == ()
+    emulated = emulated_kinds(kinds, "virtual")
+    assert set(emulated_kinds(kinds, "renode")) < set(emulated) == {kind.name for kind in kinds if kind.twin}
+    assert [device.name for device in Lab.load(None).select(["all"], emulated)] == list(emulated)
+    assert [device.kind.name for device in lab(tmp_path, TWO_BOARDS).select(["all"], emulated)] == ["nano33"] * 3
 
 
 @pytest.mark.parametrize(

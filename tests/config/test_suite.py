@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.config import load_suite, shipped_kinds
-from harness.errors import ConfigError
+from harness.errors import ConfigError, NoImageError
 
 SHIPPED = Path(__file__).parents[2] / "suites" / "fashion_mnist.yaml"
 
@@ -172,13 +172,16 @@ def test_image_path(write, tmp_path):
 
 def test_a_missing_image_says_what_builds_it_or_by_how_much_it_does_not_fit(write, tmp_path):
     suite, kind = load_suite(write()), shipped_kinds()["microbit_v2"]
-    with pytest.raises(ConfigError, match="`make -C firmware BOARD=microbit_v2` builds them"):
+    with pytest.raises(NoImageError, match="`make -C firmware BOARD=microbit_v2` builds them") as caught:
         suite.image_path(suite.variant("int8"), kind)
+    assert not caught.value.built
     folder = tmp_path / "images" / "microbit_v2"
     folder.mkdir(parents=True)
-    (folder / "net_int8.too_large").write_text("hil: net doesn't fit microbit_v2:\n  RAM: 13,536 B too many.\n")
-    with pytest.raises(ConfigError, match=r":13: variants.int8.image: net doesn't fit .*\n.* 13,536 B too many"):
+    said = "hil: net doesn't fit microbit_v2:\n  RAM: 13,536 B too many.\n  The arena takes 111,840 B of RAM.\n"
+    (folder / "net_int8.too_large").write_text(said)
+    with pytest.raises(NoImageError, match=r"^net doesn't fit microbit_v2: RAM: 13,536 B too many\.$") as caught:
         suite.image_path(suite.variant("int8"), kind)
+    assert caught.value.built
 
 
 @pytest.mark.parametrize("name", ["mine.elf", "mine.axf", "mine.out", "mine.ELF"])
@@ -199,6 +202,8 @@ def test_an_image_given_as_a_path_is_relative_to_the_suite(write, tmp_path, name
 )
 def test_what_is_no_image(write, tmp_path, name, words):
     (tmp_path / name).touch()
+    (tmp_path / "images" / "nano33").mkdir(parents=True)
+    (tmp_path / "images" / "nano33" / "another.elf").touch()  # without any, none has been built
     suite = load_suite(write(SUITE.replace("net_int8", name)))
     with pytest.raises(ConfigError, match=rf"digits\.yaml:13: variants\.int8\.{words}"):
         suite.image_path(suite.variant("int8"), shipped_kinds()["nano33"])
