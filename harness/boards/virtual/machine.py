@@ -211,7 +211,9 @@ class Machine(Chip):
         elif stop is Stop.WFE:
             if not self.nvic.candidates():
                 self._catch_up()
+                self.sleeping = True  # which a debugger sees
                 self._sleep(_WFE_S)
+                self.sleeping = False
         elif stop is Stop.BKPT and self.debug.enabled:
             self.halt(DFSR_BKPT)
         elif stop is Stop.EXCEPTION_RETURN:

@@ -118,19 +118,20 @@ def test_a_board_left_in_the_middle_of_a_payload_is_brought_to_a_header(name, bu
         ("pico", r"CFSR 0x00000000, HFSR 0x00000000", "hard fault"),
     ],
 )
-def test_a_crash_is_told_by_the_fault_handler_which_then_sleeps(build, name, told, kind):
+def test_a_crash_is_told_over_each_link_by_the_fault_handler_which_then_sleeps(build, name, told, kind):
     image = build(name)
-    with open_kind(name) as board:
-        link = Link(board.link(), board.name)
-        start_image(board, image, link)
-        core = board._session.target
-        core.halt()
-        core.write32(image.stack[0], 0xDE00DE00)
-        core.write_core_register("pc", image.stack[0])
-        core.resume()
-        with pytest.raises(BoardFaultError, match=told):
-            link.infer(bytes(784))
-        assert board.twin.crash.kind == kind
+    for line in ("uart", "probe"):
+        with open_kind(name, line) as board:
+            link = Link(board.link(), board.name)
+            start_image(board, image, link)
+            core = board._session.target
+            core.halt()
+            core.write32(image.stack[0], 0xDE00DE00)
+            core.write_core_register("pc", image.stack[0])
+            core.resume()
+            with pytest.raises(BoardFaultError, match=told):
+                link.infer(bytes(784))
+            assert board.twin.crash.kind == kind
 
 
 def test_a_softdevice_that_keeps_flash_from_being_erased_is_named_and_a_mass_erase_helps(build):

@@ -22,7 +22,7 @@ from harness.boards.serial_stream import SerialStream
 from harness.boards.start_image import start_image
 from harness.boards.virtual import VirtualNrf52840
 from harness.config import Lab
-from harness.errors import BoardResetError, ConfigError, ImageError, LinkError, ProbeError
+from harness.errors import BoardFaultError, BoardResetError, ConfigError, ImageError, LinkError, ProbeError
 from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.link.frame import Reply, Request, encode_header
@@ -106,6 +106,15 @@ def test_nothing_is_touched_while_the_counter_runs(device, pair):
         assert machine.hung
         assert {address for address, counting in touched if counting} == {0xE000EDF0}  # DHCSR
         assert {address for address, counting in touched if not counting} > {0xE000EDF0, 0xE000E200}
+
+
+def test_a_crash_in_an_inference_is_told(device, root):
+    """The fault handler sleeps by WFE until its last words are fetched."""
+    image = load_image(root / "tests" / "images" / "fault.elf")
+    told = r"bus error, address 0x30000000 at PC 0x"
+    with running(device, image) as (_, link), pytest.raises(BoardFaultError, match=told):
+        for _ in range(20):
+            link.infer(bytes(link.info.input_bytes))
 
 
 def test_a_debugger_that_never_pauses_leaves_the_cpu_its_turn(device, pair):
