@@ -11,6 +11,7 @@ TOP = PurePosixPath()
 #: The folders and modules of harness/, from low to high: each may import from the rows before its own.
 ROWS = (
     ("errors", "column"),
+    ("case_parts",),
     ("schema",),
     ("text", "files"),
     ("data", "metrics"),

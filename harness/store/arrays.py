@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from harness.schema import JOURNAL_FIELDS, OUTPUTS, SAMPLES, TARGETS
+from harness.case_parts import OUTPUTS, SAMPLES, TARGETS
+from harness.schema import JOURNAL_FIELDS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from harness.case_parts import ATTEMPTS, SAMPLES
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, read_journal
-from harness.schema import ATTEMPTS, CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, SAMPLES, TABLES
+from harness.schema import CASE_COLUMNS, CASES, JOURNAL_FIELDS, KEY_NAMES, TABLES
 from harness.store.arrays import ARRAY_TABLES, INFERENCE_KINDS, inference_row
 from harness.store.journal import journals, write_error, writer_of
 from harness.store.tables import arrow_schema, batches_of, table_of, write_table

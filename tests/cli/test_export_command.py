@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from fakes.made_cases import pooled, write_run
+from harness.case_parts import LAYERS, SAMPLES
 from harness.cli import main
-from harness.schema import CASES, LAYERS, SAMPLES
+from harness.schema import CASES
 
 NASTY = '=cmd()\n<b>&"\x1b[2J\x00\ufffe]]>'
 

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from harness.case_parts import LAYERS, SAMPLES
 from harness.errors import StoreError
-from harness.schema import CASES, LAYERS, SAMPLES, SCHEMA_VERSION
+from harness.schema import CASES, SCHEMA_VERSION
 from harness.store import Run, list_runs, load_results
 from harness.store.prune import prune
 from harness.store.results import join_results

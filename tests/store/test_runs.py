@@ -18,8 +18,9 @@ import pytest
 from filelock import BaseFileLock, FileLock
 
 from harness import schema
+from harness.case_parts import SAMPLES
 from harness.errors import StoreError
-from harness.schema import CASES, SAMPLES, SCHEMA_VERSION
+from harness.schema import CASES, SCHEMA_VERSION
 from harness.store import Run, find_run, list_runs, load_results, recover
 from harness.store.folders import newest_run
 from harness.store.journal import write_error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from harness.schema import CASES, KEY_NAMES, RUNS, SAMPLES, SCHEMA_VERSION, TABLES
+from harness.case_parts import SAMPLES
+from harness.schema import CASES, KEY_NAMES, RUNS, SCHEMA_VERSION, TABLES
 
 UNITS = {"_bytes": "bytes", "_uj": "uJ", "_hz": "Hz", "_s": "s"}
 
