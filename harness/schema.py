@@ -87,7 +87,7 @@ CASES: Final[tuple[Column, ...]] = (
     ),
     Column("reference", "string", "", "file and array of the reference; missing if the variant has none"),
     Column("reference_sha256", "string", "", "SHA-256 of what it says of the inputs that were run"),
-    Column("counter", "string", "", "what a tick is: cycles (hardware) or instructions (emulators)"),
+    Column("counter", "string", "", "what a tick is: cycles (hardware), instructions or emulated cycles (emulators)"),
     Column("clock_hz", "Int64", "Hz", "frequency of the counter as the board announced it"),
     Column("ticks_median", "Float64", "ticks", "median over inferences", score=True),
     Column("ticks_p95", "Int64", "ticks", "95th percentile, nearest rank", score=True),

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
     import pytest
 
+AVR = "gcc-avr avr-libc libsimavr-dev avrdude arduino-core-avr"
 #: What a reason says is missing, and how to get it. The first that fits counts.
 INSTALL = (
     (r"renode", ".venv/bin/hil renode install"),
     (r"labgrid", "make labgrid, and HIL_LABGRID_VENV=$PWD/.venv-labgrid"),
     (r"arm-none-eabi-g\+\+|libstdc\+\+", "apt-get install libstdc++-arm-none-eabi-newlib"),
     (r"arm-none-eabi", "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"),
+    (r"avr-gcc|avrdude|optiboot|simavr", f"apt-get install --no-install-recommends {AVR}"),
     (r"\bgcc\b", "apt-get install gcc libc6-dev"),
     (r"chromium", "apt-get install chromium"),
     (r"librosa", ".venv/bin/pip install librosa"),

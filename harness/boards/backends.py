@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.boards.discover import find_port, matching_probes, missing_probe, probes_for
 from harness.boards.renode import PLATFORMS, find_renode, require_renode
+from harness.boards.simavr import how_it_is_flashed, require_simavr
+from harness.config.chip import SIMAVR_CHIPS
 from harness.config.remote import REMOTE_PROBE, probe_address
 from harness.errors import ConfigError, LinkError, ProbeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from harness.boards.base import Backend
     from harness.config import BoardKind, Device
@@ -38,7 +40,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     if device.backend is not None:
         if wanted not in ("auto", device.backend):
             raise ConfigError(f"{device.name}: devices.yaml says that it is a {device.backend} board, not {wanted}")
-        return device.backend, "devices.yaml says so"
+        return device.backend, _emulated(device, "devices.yaml says so")
     if wanted == "renode" and device.link != "uart":
         lacks = {"usb": "USB", "probe": "debug probe"}[device.link]
         raise ConfigError(
@@ -47,7 +49,7 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     if wanted == "renode":
         return "renode", f"asked for; {require_renode().program}"
     if wanted == "virtual":
-        return "virtual", "asked for"
+        return "virtual", _emulated(device, "asked for")
     missing = _why_no_hardware(device)
     if missing is None:
         return "hardware", _how_attached(device)
@@ -61,7 +63,35 @@ def choose_backend(device: Device, wanted: Wanted) -> tuple[Backend, str]:
     renode = find_renode() if fits else None
     if renode is not None:
         return "renode", f"{missing}, and Renode is installed ({renode.program}, {renode.origin})"
-    return "virtual", f"{missing}, and Renode is not installed" if fits else missing
+    return "virtual", _emulated(device, f"{missing}, and Renode is not installed" if fits else missing)
+
+
+def refuse_faults(device: Device, faults: Sequence[str]) -> None:
+    """Refuse faults for a board that simavr emulates.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    if faults and device.kind.twin in SIMAVR_CHIPS:
+        raise ConfigError(
+            f"{device.name}: {faults[0].partition('=')[0]} can't be injected into an {device.kind.title}: it is "
+            "emulated by simavr, and only this package's own virtual boards have faults"
+        )
+
+
+def _emulated(device: Device, why: str) -> str:
+    """Say why a device is emulated, and by what if that isn't this package.
+
+    Raises:
+        ConfigError: what emulates it isn't here.
+    """
+    if device.kind.twin not in SIMAVR_CHIPS:
+        return why
+    try:
+        require_simavr()
+    except ConfigError as error:
+        raise ConfigError(f"{device.name}: {error}") from error
+    return f"{why}; emulated by simavr, {how_it_is_flashed()[1]}"
 
 
 def emulated_kinds(kinds: Iterable[BoardKind], wanted: Wanted) -> tuple[str, ...]:

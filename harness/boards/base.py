@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
+from harness.config.chip import SIMAVR_CHIPS
 from harness.errors import BoardError
 from harness.image.elf import check_image
 
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
     from harness.link.byte_stream import ByteStream
 
 Backend = Literal["hardware", "virtual", "renode"]
-Counter = Literal["cycles", "instructions"]
+Counter = Literal["cycles", "instructions", "emulated cycles"]
 #: How it is known that an image is in flash: it was written, it was read back and found there already, or, without a
 #: probe, it is what this run wrote last.
 Flashing = Literal["written", "compared", "kept"]
 
-#: What a board's counter counts. An emulator's instructions are never called cycles or turned into time.
+#: What a board's counter counts, unless it is emulated by simavr. An emulator's instructions, or its idea of cycles,
+#: are never called cycles or turned into time.
 COUNTER_OF_BACKEND: dict[Backend, Counter] = {
     "hardware": "cycles",
     "virtual": "instructions",
     "renode": "instructions",
 }
+
+
+def counter_of(kind: BoardKind, backend: Backend) -> Counter:
+    """Return what the counter values of a kind of board are on a backend."""
+    if backend == "virtual" and kind.twin in SIMAVR_CHIPS:
+        return "emulated cycles"
+    return COUNTER_OF_BACKEND[backend]
 
 
 class Hold(Protocol):
@@ -81,11 +90,11 @@ class Board(ABC):
     @property
     def counter(self) -> Counter:
         """What the counter values of this board are."""
-        return COUNTER_OF_BACKEND[self.backend]
+        return counter_of(self.kind, self.backend)
 
     @property
     def counter_description(self) -> str | None:
-        """How an emulator counts instructions, in words; None for a board that has no choice."""
+        """How an emulator counts, in words; None for a board that has no choice."""
         return None
 
     @property

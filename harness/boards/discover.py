@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BY_LOCATION = "usb:"
 #: The USB ids of a Nano 33 BLE, by what runs on it.
 ARDUINO_APPLICATION, ARDUINO_BOOTLOADER = (0x2341, 0x805A), (0x2341, 0x005A)
+#: Those of the interface on an Arduino Uno: Rev 3, the first ones, and Rev 3 of Arduino SRL. Clones have interfaces
+#: that many other things have, too, like the CH340.
+UNO = ((0x2341, 0x0043), (0x2341, 0x0001), (0x2A03, 0x0043))
 _PADDING = "0" * 16  # before the board's serial number, in the bootloader
 _MADE_UP = re.compile("[A-Z2-7]{32}")
 

@@ -1,4 +1,4 @@
-"""What flashes a board other than pyOCD: Arduino's bootloader, or whatever command the lab names."""
+"""What flashes a board other than pyOCD: Arduino's bootloaders, or whatever command the lab names."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _LINES_SHOWN = 5
 _PULSE_S = 0.1
+_AVRDUDE_S, _AVRDUDE_BAUD = 120.0, 115_200  # what optiboot on an Uno speaks
 
 
 class Flasher(Protocol):
@@ -65,12 +66,68 @@ def make_flasher(device: Device, find: Callable[[], Port], uid: str = "") -> Fla
     """
     if device.flasher == "arduino":
         return Arduino(device, find)
+    if device.flasher == "avrdude":
+        return Avrdude(device, find)
     if device.flasher == "pyocd":
         raise ConfigError(
             f"{device.name}: no probe is configured in devices.yaml, so pyOCD can't flash it; name its probe, or "
             "another `flasher`"
         )
     return Command(device, device.flasher, find, uid)
+
+
+class ResetPin(Protocol):
+    """A reset pin that is pulled by other means than its port's DTR."""
+
+    def enter_bootloader(self) -> None:
+        """Pull it; the bootloader then listens for a while."""
+        ...
+
+    def restart(self) -> None:
+        """Pull it; the application then starts."""
+        ...
+
+
+class Avrdude:
+    """avrdude, through the bootloader of an Arduino with an AVR, which listens for a second after each reset.
+
+    Args:
+        device: as configured.
+        find: finds its serial port.
+        pin: its reset pin; None for a board that DTR resets, as avrdude and opening its port do.
+    """
+
+    def __init__(self, device: Device, find: Callable[[], Port], pin: ResetPin | None = None) -> None:
+        self._device, self._find, self._pin = device, find, pin
+
+    def flash(self, image: Image, progress: Callable[[float], None] | None = None) -> None:  # noqa: ARG002 - it doesn't say
+        """Write an image, read it back and compare.
+
+        Raises:
+            FlashError: avrdude is missing, the bootloader doesn't answer, or what is read back differs; avrdude's last
+                lines are in the message.
+        """
+        part, port, baud = self._device.kind.mcu.lower(), self._find().path, str(_AVRDUDE_BAUD)
+        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
+            file = Path(folder, "image.hex")
+            file.write_text(intel_hex(image))
+            if self._pin is not None:
+                self._pin.enter_bootloader()
+            # Its bootloader erases page by page; -D leaves out the erasure of all, which it can't do.
+            where = ("-c", "arduino", "-p", part, "-P", port, "-b", baud)
+            words = ["avrdude", "-q", *where, "-D", "-U", f"flash:w:{file}:i"]
+            run_tool(self._device.name, words, _AVRDUDE_S, "`apt install avrdude`, or see github.com/avrdudes/avrdude")
+
+    def reset(self) -> None:
+        """Pull the reset pin, by DTR if there is no other way.
+
+        Raises:
+            LinkError: the port can't be opened.
+        """
+        if self._pin is not None:
+            self._pin.restart()
+        else:
+            _pulse(self._device.name, self._find().path, self._device.kind.baud, self._device.serial)
 
 
 class Command:
@@ -113,15 +170,17 @@ class Command:
         run_tool(self._device.name, [word.format(**values) for word in words], self._spec.timeout_s)
 
 
-def run_tool(board: str, command: Sequence[str], timeout: float) -> None:
-    """Run a program that flashes or resets.
+def run_tool(
+    board: str, command: Sequence[str], timeout: float, remedy: str = "devices.yaml names it as flasher"
+) -> None:
+    """Run a program that flashes or resets; `remedy` is what to say if it isn't there.
 
     Raises:
         FlashError: it is missing, failed or took too long; its last lines are in the message.
     """
     program = shutil.which(command[0])
     if program is None:
-        raise FlashError(f"{board}: {command[0]} is not installed, or not on PATH; devices.yaml names it as flasher")
+        raise FlashError(f"{board}: {command[0]} is not installed, or not on PATH; {remedy}")
     shown = " ".join(command)
     try:
         done = subprocess.run(  # noqa: S603 (the user's own command, without a shell)

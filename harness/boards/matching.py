@@ -10,6 +10,7 @@ from harness.boards.discover import (
     ARDUINO_APPLICATION,
     ARDUINO_BOOTLOADER,
     BY_LOCATION,
+    UNO,
     Port,
     Probe,
     matching_ports,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 KNOWN_USB: dict[tuple[int, int], tuple[str, str | None]] = {
     ARDUINO_APPLICATION: ("Arduino Nano 33 BLE", "nano33"),
     ARDUINO_BOOTLOADER: ("Arduino Nano 33 BLE in its bootloader", "nano33"),
+    **dict.fromkeys(UNO, ("Arduino Uno", "uno")),
+    (0x1A86, 0x7523): ("CH340", None),
     (0x2E8A, 0x000C): ("Raspberry Pi Debug Probe", None),
     (0x0D28, 0x0204): ("DAPLink", None),
 }

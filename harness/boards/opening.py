@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from harness.boards.backends import refuse_faults
 from harness.boards.base import Board
 from harness.boards.discover import Port
 from harness.boards.hardware import HardwareBoard
@@ -14,7 +15,9 @@ from harness.boards.leases import leases_of
 from harness.boards.port_board import PortBoard
 from harness.boards.probe import ProbeBoard
 from harness.boards.renode import RenodeBoard, require_renode
+from harness.boards.simavr.board import SimavrBoard
 from harness.boards.virtual import VirtualMcu
+from harness.config.chip import SIMAVR_CHIPS
 from harness.errors import ConfigError, LinkError
 from harness.locks.lease import take_all
 from harness.locks.waiting import NOW
@@ -184,7 +187,10 @@ def open_board(
     with ExitStack() as undo:
         holds = take_all(leases_of(device, backend), patience, undo)
         board: OpenBoard
-        if backend == "virtual":
+        if backend == "virtual" and device.kind.twin in SIMAVR_CHIPS:
+            refuse_faults(device, faults)
+            board = SimavrBoard(device, holds)
+        elif backend == "virtual":
             board = (
                 VirtualPortBoard(device, faults, holds)
                 if device.flasher == "arduino"

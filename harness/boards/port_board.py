@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.boards.base import Backend, Hold
     from harness.boards.discover import Port
+    from harness.boards.flashers import Flasher
     from harness.config import Device
     from harness.image.elf import Image
 
@@ -34,6 +35,7 @@ class PortBoard(Board):
         find: finds its serial port; None looks for the port that devices.yaml describes.
         holds: what keeps other runs from its port.
         backend: `hardware`, or `virtual` for the software twin.
+        flasher: writes its flash; None for what devices.yaml says.
 
     Raises:
         ConfigError: its flasher needs a probe.
@@ -48,12 +50,13 @@ class PortBoard(Board):
         find: Callable[[], Port] | None = None,
         holds: tuple[Hold, ...] = (),
         backend: Backend = "hardware",
+        flasher: Flasher | None = None,
     ) -> None:
         super().__init__(device.name, device.kind, backend)
         self._lines = device.serial
         self.over = device.link
         self._find = find or (lambda: find_port(device))
-        self._flasher = make_flasher(device, self._find)
+        self._flasher = flasher or make_flasher(device, self._find)
         self._stream: SerialStream | UsbStream | None = None
         self._written: Image | None = None
         self._by_place = device.port is not None and device.port.serial is None

@@ -68,6 +68,7 @@ def search(
     other candidate beats in accuracy, ticks, RAM and flash is the front. See docs/search.md.
     """  # noqa: D301 (click reads the \b)
     from harness.boards.backends import choose_backend
+    from harness.boards.base import counter_of
     from harness.build.making import Making
     from harness.build.sources import target_for
     from harness.build.toolchain import find_toolchain
@@ -77,7 +78,7 @@ def search(
     loaded, given = load_lab(lab), load_space(space)
     chosen = single_device(loaded, device)
     where, why = choose_backend(chosen, backend)
-    counter = "cycles" if where == "hardware" else "instructions"
+    counter = counter_of(chosen.kind, where)
     budget = {**given.limits, **_given(limits, counter)}
     wanted = given.candidates(candidates, seed)
     out = out or Path("results") / f"search-{space.stem}"

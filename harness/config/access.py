@@ -65,5 +65,8 @@ class CommandFlasher(Model):
 
 #: What carries inputs and outputs: the UART's pins, the board's own USB, or the debug probe.
 LinkKind = Literal["uart", "usb", "probe"]
-#: What writes a board's flash: a debug probe, Arduino's bootloader over the board's own USB, or any program.
-Flasher = Literal["pyocd", "arduino"] | CommandFlasher
+#: What writes a board's flash through its port and a bootloader of Arduino's, without a debug probe: `arduino` that of
+#: a Nano 33 over its own USB, `avrdude` that of an Uno.
+PortFlasher = Literal["arduino", "avrdude"]
+#: What writes a board's flash: a debug probe, a bootloader of Arduino's, or any program.
+Flasher = Literal["pyocd"] | PortFlasher | CommandFlasher

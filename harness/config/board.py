@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from harness.config.access import PortFlasher  # noqa: TC001 (pydantic needs it)
 from harness.config.document import Document, Model, read_document
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class KindEntry(Model):
     sync_pin: Pin | None = None
     usb: bool = True
     flash_whole: bool = False
-    port_flasher: Literal["arduino"] | None = None
+    port_flasher: PortFlasher | None = None
     build: Build | None = None
 
     @property
@@ -156,7 +157,7 @@ class BoardKind(KindEntry):
     `usb` tells whether its firmware has a serial port on the chip's own USB, for `link: usb`.
     `flash_whole` has the probe write what is in flash already, too: pyOCD's algorithm for the chip erases more than it
     is asked to.
-    `port_flasher` is what writes its flash through its own USB port, without a probe; None if nothing known does.
+    `port_flasher` is what writes its flash through its port, without a probe; None if nothing known does.
     `build` is how `hil build` makes firmware for it; None if it can't.
     """
 

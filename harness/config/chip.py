@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: The cores that can be emulated, as Arm calls them.
 CORE_TITLES = MappingProxyType({"cortex-m4": "Cortex-M4", "cortex-m0plus": "Cortex-M0+", "cortex-m7": "Cortex-M7"})
 
+#: Chips that simavr emulates, a program of others: nothing of them is data here.
+SIMAVR_CHIPS = ("atmega328p",)
+
 _Word = Annotated[int, Field(ge=0, lt=2**32)]
 
 

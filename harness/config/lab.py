@@ -116,7 +116,8 @@ class Device(_DeviceKeys):
     Both may be on another computer: `probe` as `remote:HOST:PORT`, which `pyocd server` offers, `port` as a `url`.
     `link` is what carries inputs and outputs: `port` is the UART's adapter, or the board's own USB; or it is the probe,
     and there need be no port.
-    `flasher` writes its flash; without a probe that is `arduino`, over the board's own USB, or a command.
+    `flasher` writes its flash; without a probe that is `arduino` or `avrdude`, through the board's port and bootloader,
+    or a command.
     `serial` sets the port's control lines; `power_cycle` says how its power is switched, None if it can't be.
     `power` is its power monitor; None if its energy isn't measured.
     `backend` is `virtual` for an emulated board that runs share like a real one, one at a time; `faults` are what goes
@@ -271,11 +272,17 @@ def _build_device(document: Document, name: str, kinds: dict[str, BoardKind]) ->
         raise document.error(where, '"all" means every device; give it another name')
     if name in kinds and name != entry.kind:
         raise document.error(where, f"is the name of a kind, but this is a {entry.kind}; give it another name")
-    if entry.flasher == "arduino" and kinds[entry.kind].port_flasher != "arduino":
+    kind = kinds[entry.kind]
+    if entry.flasher in ("arduino", "avrdude") and kind.port_flasher != entry.flasher:
         raise document.error(
-            (*where, "flasher"), f"a {entry.kind} has no Arduino bootloader (`port_flasher` of the kind)"
+            (*where, "flasher"), f"a {entry.kind} has no bootloader that {entry.flasher} knows (`port_flasher`)"
         )
-    named = {"name": name, "kind": kinds[entry.kind], "lab": document.path.resolve()}
+    named = {"name": name, "kind": kind, "lab": document.path.resolve()}
+    if not kind.pyocd_target:
+        if entry.probe is not None:
+            raise document.error((*where, "probe"), f"pyOCD knows no {kind.mcu}; give its `port` instead")
+        if entry.flasher == "pyocd" and kind.port_flasher is not None:
+            named["flasher"] = kind.port_flasher
     return document.build(Device, {**dict(entry), **named}, where)
 
 

@@ -31,11 +31,13 @@ _UNITS: Final[dict[str, dict[str, float]]] = {
     "uJ": {"uj": 1, "\u00b5j": 1, "mj": 1e3, "j": 1e6},
     "share": {"": 1, "%": 0.01},
 }
+#: Other names of ticks, and the counter that each is.
+COUNTERS: Final = {"instructions": "instructions", "cycles": "cycles", "emulated_cycles": "emulated cycles"}
 #: What a budget may bound: the metric, its unit, and which way it is better; None: either.
 _BOUNDED: Final[dict[str, tuple[str, str, str | None]]] = {
     "accuracy": ("accuracy", "share", ">="),
     "score": ("score", "share", None),
-    **dict.fromkeys(("ticks", "instructions", "cycles"), ("ticks", "ticks", "<=")),
+    **dict.fromkeys(("ticks", *COUNTERS), ("ticks", "ticks", "<=")),
     "latency": ("latency", "us", "<="),
     "energy": ("energy", "uJ", "<="),
     **dict.fromkeys(("ram", "peak_ram"), ("peak_ram", "bytes", "<=")),
@@ -125,7 +127,7 @@ def _bound(part: str) -> Bound:
     value = float(number) * _UNITS[kind][unit.lower()]
     if name == "accuracy" and value > 1:
         raise ConfigError(f'"{text}" can never be kept; write {name}{sign}0.9, or 90%')
-    return Bound(text, metric, value, sign == "<=", name if name in ("instructions", "cycles") else None)
+    return Bound(text, metric, value, sign == "<=", COUNTERS.get(name))
 
 
 def parse_tolerance(value: object) -> float:

@@ -44,7 +44,7 @@ class Limit(Model):
 
     min: float | None = None
     max: float | None = None
-    counter: Literal["cycles", "instructions"] | None = None
+    counter: Literal["cycles", "instructions", "emulated cycles"] | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

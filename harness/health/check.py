@@ -247,7 +247,7 @@ def _ask(
             f"{board.name}: {repaired} frames had to be repaired in {2 * len(task.inputs)} inferences, at most "
             f"{allowed:g} are accepted; check cable, ground and baud rate"
         )
-    same_ticks = board.counter == "instructions"
+    same_ticks = board.counter != "cycles"
     if (problem := difference(first, second, same_ticks=same_ticks)) is not None:
         raise MeasurementError(f"{board.name}: doesn't repeat: in the second round {problem}")
     hold_against(board.name, first, siblings, same_ticks=same_ticks)

@@ -32,7 +32,7 @@ def duty_columns(
         every_s: the period, seconds.
         battery: that the power is to come from.
         ticks: of each inference.
-        counter: what they are; instructions say nothing of time.
+        counter: what they are; what emulators count says nothing of time.
         clock_hz: of the counter, Hz.
         energy: the columns on energy, as far as there are any.
     """

@@ -190,6 +190,8 @@ def _is_modelled(board: Board) -> bool:
 
 def why_not_modelled(board: Board) -> str | None:
     """Say why there is no estimate of cycles on an emulated board; None if there is one, or the board is a real one."""
+    if board.counter == "emulated cycles":
+        return f"cycles are modelled for a Cortex-M4, and this is an {board.kind.mcu}; its ticks are simavr's own"
     chip = shipped_chips().get(board.kind.twin or "")
     if board.backend == "renode":
         return "cycles are estimated on the virtual board, not in Renode"

@@ -53,7 +53,8 @@ def summarize(ticks: ArrayLike) -> TickSummary:
 def counter_columns(summary: TickSummary, counter: Counter, clock_hz: int) -> dict[str, Any]:
     """Return the columns of the case table that the counter fills.
 
-    Cycles become latency: latency_us = ticks / clock_hz * 1e6. Instructions don't; the reason is given instead.
+    Cycles become latency: latency_us = ticks / clock_hz * 1e6. What emulators count doesn't; the reason is given
+    instead.
 
     Raises:
         MeasurementError: cycles without a clock.
@@ -62,7 +63,7 @@ def counter_columns(summary: TickSummary, counter: Counter, clock_hz: int) -> di
     columns: dict[str, Any] = {"counter": counter, "clock_hz": clock_hz}
     columns |= {f"ticks_{name}": value for name, value in ticks}
     if counter != "cycles":
-        return columns | {"latency_reason": "an emulator counts instructions, not time"}
+        return columns | {"latency_reason": f"an emulator counts {counter}, not time"}
     if clock_hz <= 0:
         raise MeasurementError(f"a clock of {clock_hz} Hz turns no cycles into time")
     return columns | {f"latency_us_{name}": value / clock_hz * _MICROSECONDS for name, value in ticks}

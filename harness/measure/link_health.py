@@ -66,7 +66,7 @@ def link_findings(board: Board, link: Link, info: Info) -> Iterator[Finding]:
         yield Finding(
             "optional",
             board.name,
-            f"counter: not held against the clock, since the {board.backend} board counts instructions, not time",
+            f"counter: not held against the clock, since the {board.backend} board counts {board.counter}, not time",
         )
 
 

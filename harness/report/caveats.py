@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.measure.reference import low_agreement
+from harness.report.counters import MEANINGS
 from harness.report.groups import records
 from harness.report.remarks import Caveat, remarks
 from harness.report.units import CAUSES, spread_of
@@ -79,9 +80,9 @@ def _emulated(group: Group) -> Iterable[Caveat]:
     if group.emulated:
         yield Caveat(
             "Emulated",
-            "No board was used. Instructions are what an emulated CPU executed; they are not cycles, and neither "
-            "latency nor energy follows from them. Predictions, flash and RAM come from the same firmware that a board "
-            "would run.",
+            f"No board was used. {group.counter.capitalize()} are {MEANINGS.get(group.counter, 'what it counts')}, and "
+            "neither latency nor energy follows from them. Predictions, flash and RAM come from the same firmware that "
+            "a board would run.",
             "warning",
         )
 

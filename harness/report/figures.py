@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 #: What history is drawn of, besides ticks or latency: names of metrics.
 _HISTORY: Final = ("energy", "peak_ram", "flash")
 
-_EMULATED = "Instructions of an emulated CPU, not latency."
 _SIMULATED = "Simulated power: says nothing about a real board."
 _SPREAD = (
     "Each row is a histogram of single inferences around the variant's own median, on one scale for all; "
@@ -69,7 +68,7 @@ def charts(group: Group, samples: pd.DataFrame, layers: pd.DataFrame, prefix: st
     Of the samples, variant and ticks are enough. `prefix` is what ids within the page begin with.
     """
     found = list(_scatters(group, prefix))
-    warning = _EMULATED if group.emulated else ""
+    warning = _not_latency(group) if group.emulated else ""
     ram = group.cases.dropna(subset=list(RAM_PARTS), how="all")
     flash = group.cases.dropna(subset=["flash_bytes"])
     if len(ram):
@@ -152,7 +151,11 @@ def _warning(group: Group, column: str, name: str) -> str:
     """Return the caveat of a figure of a column of the case table that is called so."""
     if name.startswith("simulated"):
         return _SIMULATED
-    return _EMULATED if group.emulated and column == "ticks_median" else ""
+    return _not_latency(group) if group.emulated and column == "ticks_median" else ""
+
+
+def _not_latency(group: Group) -> str:
+    return f"{group.counter.capitalize()} of an emulated CPU, not latency."
 
 
 def _scatters(group: Group, prefix: str) -> Iterable[Chart]:

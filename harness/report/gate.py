@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from harness.config.pick import COUNTERS
 from harness.errors import ConfigError
 from harness.report.baseline import history_nights
 from harness.report.frame import Policy
@@ -114,7 +115,7 @@ def _parse(part: str) -> Limit:
         raise ConfigError(f'"{part.strip()}": write a percentage, {name}{sign}{number}%')
     value = float(number) / 100 if percent else float(number)
     relative = metric.scale == "ratio" or (bool(percent) and (metric.unit == "bytes" or metric.name == "score"))
-    return Limit(part.strip(), metric, value, relative, name if name in ("cycles", "instructions") else None, sign)
+    return Limit(part.strip(), metric, value, relative, COUNTERS.get(name), sign)
 
 
 def make_policy(limits: Sequence[Limit], margins: str | None, *, across_engines: bool = False) -> Policy:
@@ -209,7 +210,7 @@ def _means(limit: Limit, figure: Row | Series) -> bool:
 def _hint(limit: Limit, comparison: Comparison) -> str:
     emulated = sorted({row.b.backend for row in comparison.rows} - {"hardware"})
     if limit.metric.name == "latency" and emulated:
-        return f": {' and '.join(emulated)} counts instructions, not time; limit them with ticks>2%"
+        return f": {' and '.join(emulated)} counts no time; limit what it counts with ticks>2%"
     scores = {row.name: row.about for row in comparison.rows if row.metric == "score"}
     if limit.metric.name in ("accuracy", "score") and scores:
         name, about = next(iter(scores.items()))

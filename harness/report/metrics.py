@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.config.metric import MetricChoice
+from harness.config.pick import COUNTERS
 from harness.errors import ConfigError
 from harness.metrics.shares import Share
 from harness.schema import SIMULATED
@@ -110,8 +111,7 @@ USUAL: Final = ("accuracy", "score", "ticks", "latency", "energy", "peak_ram", "
 #: Other names that limits may use.
 ALIASES: Final = {
     **{metric.column: metric.name for metric in METRICS.values() if metric.column != metric.name},
-    "cycles": "ticks",
-    "instructions": "ticks",
+    **dict.fromkeys(COUNTERS, "ticks"),
     "ram": "peak_ram",
     "ram_peak": "peak_ram",
 }

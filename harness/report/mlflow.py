@@ -136,6 +136,6 @@ def _case(client: Any, experiment: str, parent: str, key: str, row: dict[str, An
 def _called(column: Column, row: dict[str, Any]) -> str:
     """Return a metric's name, which no other kind of figure has."""
     if column.unit == "ticks":
-        return column.name.replace("ticks", row["counter"])
+        return column.name.replace("ticks", row["counter"].replace(" ", "_"))
     simulated = column.unit in ("uJ", "1/J", "uA") and row["power_source"] == SIMULATED
     return f"simulated_{column.name}" if simulated else column.name

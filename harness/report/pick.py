@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.config.pick import Wish, parse_budget
+from harness.config.pick import COUNTERS, Wish, parse_budget
 from harness.errors import ConfigError
 from harness.report.candidates import Candidate, Question, candidates, score_of
 from harness.report.decide import Match, compare_sides
@@ -116,13 +116,13 @@ def check_wish(wish: Wish, groups: Sequence[Group]) -> None:
     """Refuse what can't be meant of these groups.
 
     Raises:
-        ConfigError: a bound on ticks where instructions and cycles are; a tolerance where nothing was scored.
+        ConfigError: a bound on ticks where there are several counters; a tolerance where nothing was scored.
     """
     counters = sorted({group.counter for group in groups if len(group.complete)})
     for bound in wish.budget:
         if bound.metric == "ticks" and bound.counter is None and len(counters) > 1:
-            way = f"write instructions{bound.text[5:]} or cycles{bound.text[5:]}"
-            raise ConfigError(f'"{bound.text}": these results have {" and ".join(counters)}; {way}')
+            ways = [f"{name}{bound.text[5:]}" for name, counter in COUNTERS.items() if counter in counters]
+            raise ConfigError(f'"{bound.text}": these results have {" and ".join(counters)}; write {" or ".join(ways)}')
     rows = [plain_rows(group.complete) for group in groups if len(group.complete)]
     if wish.tolerance is not None and rows and not any(map(score_of, rows)):
         raise ConfigError("a tolerance needs a score that may be worse, and nothing was scored in these results")

@@ -45,7 +45,7 @@ def repeatability(case: CaseId, samples: pd.DataFrame, policy: Policy) -> Repeat
     if faults:
         reason = f"noisy: {' and '.join(faults)}; {100 * limit:g} % is allowed"
     elif emulated:
-        reason = "counts the same instructions for the same input"
+        reason = "counts the same for the same input"
     elif cv is not None:
         reason = f"repeats to {100 * cv:.2g} %"
     elif sd / middle <= limit:

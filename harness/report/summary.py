@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.measure.reference import low_agreement
+from harness.report.counters import MEANINGS
 from harness.report.metrics import leading
 from harness.report.remarks import remarks
 from harness.report.summary_boards import print_boards
@@ -53,9 +54,8 @@ _ROOMY_COLUMNS = 96
 _LEAST_TECHNIQUE = 16
 
 _EMULATED = (
-    "Emulated: no board was used. The figures above in instructions are what an emulated CPU executed; they are "
-    "not cycles, and neither latency nor energy follows from them. Predictions, flash and RAM come from the "
-    "same firmware that a real board would run."
+    "Emulated: no board was used. The figures above {meanings}, and neither latency nor energy follows from them. "
+    "Predictions, flash and RAM come from the same firmware that a real board would run."
 )
 _ESTIMATED = (
     "Estimated: {how}. A model of the Cortex-M4 adds up what the emulated code "
@@ -96,8 +96,10 @@ def render(rows: Sequence[Row], *, width: int, color: bool, estimated_time: bool
             estimated += [row["backend"] for row in mine if row.get("estimated_cycles_median") is not None]
         for text in skipped:
             _say(console, text, "red")
-        if any(row["backend"] != "hardware" and row["status"] == "complete" for row in rows):
-            console.print(Text(_EMULATED))
+        counters = {row["counter"] for row in rows if row["backend"] != "hardware" and row["status"] == "complete"}
+        if counters:
+            meanings = [f"in {name} are {meaning}" for name, meaning in MEANINGS.items() if name in counters]
+            console.print(Text(_EMULATED.format(meanings="; those ".join(meanings))))
         if estimated:
             console.print(Text(f"\n{_ESTIMATED.format(how=_HOW['hardware' not in estimated])}"))
             if estimated_time:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.report import numbers
+from harness.report.counters import MEANINGS
 from harness.report.evidence import TWO_UNITS
 from harness.report.frame import flat
 from harness.report.units import CAUSES, SAME_IMAGE
@@ -233,8 +234,9 @@ def _of_all(comparison: Comparison) -> Iterator[str]:
             f"Intervals hold one by one. {chances} rows could differ by chance; verdicts take all of them into account "
             f"(Holm), so that the risk of any false alarm is {alpha:.2g} %."
         )
-    if any(row.unit == "instructions" for row in comparison.rows):
-        yield "Instructions are what an emulated CPU executed: their ratio is no ratio of latency."
+    for counter, meaning in MEANINGS.items():
+        if any(row.unit == counter for row in comparison.rows):
+            yield f"{counter.capitalize()} are {meaning.partition(';')[0]}: their ratio is no ratio of latency."
     counts = Counter(row.verdict for row in comparison.rows)
     order: tuple[Verdict, ...] = ("worse", "better", "same", "can't tell", "refused")
     yield ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict]) + "."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness.boards.base import counter_of
 from harness.boards.start_image import start_image
 from harness.errors import BoardError, ConfigError, HilError, NoImageError, StoreError
 from harness.image.elf import Image, load_image
@@ -140,6 +141,7 @@ def begin_case(
         device=device,
         board=kind.name,
         backend=backend,
+        counter=counter_of(kind, backend),
         suite=suite.task,
         variant=variant.name,
         technique=variant.technique,

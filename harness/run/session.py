@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.boards.backends import emulated_kinds
+from harness.boards.backends import emulated_kinds, refuse_faults
+from harness.boards.base import counter_of
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
 from harness.config.chip import shipped_chips
@@ -38,6 +39,8 @@ _MEANING: dict[Backend, str] = {
 
 
 def _meaning(backend: Backend, device: Device) -> str:
+    if counter_of(device.kind, backend) == "emulated cycles":
+        return "emulated by simavr, counts its idea of cycles; not latency"
     chip = shipped_chips().get(device.kind.twin or "")
     return _MEANING[backend].format("core" if chip is None else chip.emulated_core)
 
@@ -98,6 +101,7 @@ class Session:
                         f"{target.name} is a {target.backend} board, and faults can be injected into virtual ones "
                         "only; leave out `--virtual-fault`, or add `--backend virtual`"
                     )
+                refuse_faults(target.devices[0], options.virtual_faults)
         return cls(options, access, targets, left_out)
 
     @property

@@ -261,7 +261,7 @@ def checked(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fill_reasons(row: dict[str, Any]) -> None:
     if row["backend"] != "hardware":
-        row.setdefault("latency_reason", f"{row['backend']} is an emulator: it counts instructions, not time")
+        row.setdefault("latency_reason", f"{row['backend']} is an emulator: it counts {row['counter']}, not time")
     elif row.get("latency_us_median") is None:
         row.setdefault("latency_reason", row["reason"] or "not measured")
     if row.get("energy_uj") is None:
@@ -272,7 +272,7 @@ def _fill_reasons(row: dict[str, Any]) -> None:
 def check_truth(row: Mapping[str, Any]) -> None:
     """Refuse what can't be true: see "The rule about numbers" in DESIGN.md."""
     backend, counter = row["backend"], row["counter"]
-    if COUNTER_OF_BACKEND.get(backend) != counter:
+    if counter != COUNTER_OF_BACKEND.get(backend) and (backend, counter) != ("virtual", "emulated cycles"):
         raise ValueError(f"the {backend} backend doesn't count {counter}")
     measured = [column.name for column in CASES if column.score and row.get(column.name) is not None]
     if row.get("status") != "complete" and measured:

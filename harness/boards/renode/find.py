@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import ConfigError
+from harness.files.cache import user_cache
 
 #: What the observations behind this backend were made with; others of the same series should behave alike.
 TESTED = (1, 16)
@@ -58,11 +59,7 @@ class Renode:
 
 def cache_folder() -> Path:
     """Return the folder of managed copies, one folder per version."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "tinyml-hil" / "renode"
+    return user_cache("renode")
 
 
 def find_renode() -> Renode | None:

@@ -80,7 +80,7 @@ def entry_for(
             entry[key] = name
             comments[key] = usb_name(item.usb, item.description)
     flasher = _port_flasher(lab, kind) if candidate.probe is None else None
-    if told or flasher == "arduino":
+    if flasher != "avrdude" and (told or flasher == "arduino"):
         entry["link"] = "usb"
         comments["link"] = "that port is the board's own USB"
     if candidate.probe is not None and candidate.port is None and not candidate.choices:

@@ -15,6 +15,7 @@ from serial.tools import list_ports
 
 from harness.boards.discover import attached_ports, attached_probes
 from harness.boards.renode.find import HOW_TO_GET_IT, find_renode
+from harness.boards.simavr import how_it_is_flashed, require_simavr
 from harness.boards.targets import OWN_TARGETS, knows
 from harness.boards.usb import usb_devices
 from harness.boards.virtual import VirtualNrf52840
@@ -65,6 +66,8 @@ def host_findings(lab: Lab | None, of_lab: Finding) -> Iterator[Finding]:
     yield from power_findings(lab, list(list_ports.comports()))
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
     yield renode_finding()
+    yield _avrdude_finding()
+    yield _simavr_finding()
 
 
 def _pyocd_findings() -> Iterator[Finding]:
@@ -99,6 +102,22 @@ def _attached_probes() -> tuple[list[Probe], Finding]:
     if probes:
         return probes, Finding("ok", what, ", ".join(f"{probe.description} ({probe.uid})" for probe in probes))
     return [], Finding("optional", what, "none attached; --device nano33 then uses the virtual board")
+
+
+def _avrdude_finding() -> Finding:
+    path = shutil.which("avrdude")
+    if path is None:
+        return Finding("optional", "avrdude", "not found; only needed to flash an Arduino Uno (apt install avrdude)")
+    return Finding("ok", "avrdude", path)
+
+
+def _simavr_finding() -> Finding:
+    try:
+        require_simavr()
+    except HilError as error:
+        return Finding("optional", "simavr", str(error))
+    optiboot, how = how_it_is_flashed()
+    return Finding("ok" if optiboot else "optional", "simavr", f"emulates an Arduino Uno; {how}")
 
 
 def _prebuilt_finding() -> Finding:
