@@ -91,7 +91,7 @@ class Twin:
         self._do("reset")
 
     def listen(self) -> None:
-        """Pull the reset pin, after which the bootloader listens for a second."""
+        """Pull the reset pin, after which the bootloader listens, however long it takes until somebody speaks."""
         self._do("listen")
 
     def load(self, binary: Path) -> None:

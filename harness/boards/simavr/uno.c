@@ -5,7 +5,7 @@
 // It says `ready PATH`, PATH being the pseudo-terminal, and ends when its standard input does. Until then it obeys:
 //
 //     reset           pull the reset pin; what a bootloader waits for in vain is skipped
-//     listen          pull the reset pin, and let the bootloader wait for somebody in real time
+//     listen          pull the reset pin, and let time stand still while the bootloader waits for somebody
 //     load FILE       write a raw binary to flash from address 0; what has no bootloader is flashed this way
 //     watch LOW HIGH  note the lowest address that is written in [LOW, HIGH) from now on
 //     status          say in one line what the chip does
@@ -37,7 +37,6 @@
 #define UCSR0A 0xC0
 #define U2X0 (1u << 1)
 #define DOR0 (1u << 3)
-#define RXC0 (1u << 7)
 #define UCSR0B 0xC1
 #define RXEN0 (1u << 4)
 #define UBRR0L 0xC4
@@ -55,7 +54,7 @@ static avr_irq_t *input;
 static int master, slave;
 static uint8_t arriving[4096], leaving[4096];
 static size_t arriving_at, arriving_end, leaving_end;
-static bool skips; // what a bootloader waits for in vain
+static bool listens; // the bootloader waits for ever; else what it waits for in vain is skipped
 static avr_cycle_count_t looked, vain_since, rose, pulse;
 static uint64_t lost;
 static unsigned resets, low, high, lowest;
@@ -102,13 +101,17 @@ static avr_cycle_count_t byte_cycles(void)
 	return 10u * divisor * (avr->data[UCSR0A] & U2X0 ? 8u : 16u);
 }
 
+static unsigned unread(void)
+{
+	return (uart->input.write + uart_fifo_fifo_size - uart->input.read) % uart_fifo_fifo_size;
+}
+
 // A byte has come over the line. The chip keeps three; simavr would keep 64.
 static avr_cycle_count_t arrive(avr_t *who, avr_cycle_count_t when, void *parameter)
 {
 	(void)when, (void)parameter;
 	uint8_t byte = arriving[arriving_at++];
-	unsigned unread = (uart->input.write + uart_fifo_fifo_size - uart->input.read) % uart_fifo_fifo_size;
-	if (!(who->data[UCSR0B] & RXEN0) || unread >= RECEIVER) {
+	if (!(who->data[UCSR0B] & RXEN0) || unread() >= RECEIVER) {
 		lost++;
 		if (who->data[UCSR0B] & RXEN0)
 			who->data[UCSR0A] |= DOR0;
@@ -122,6 +125,7 @@ static avr_cycle_count_t arrive(avr_t *who, avr_cycle_count_t when, void *parame
 static void leave(avr_irq_t *irq, uint32_t value, void *parameter)
 {
 	(void)irq, (void)parameter;
+	vain_since = avr->cycle;
 	if (leaving_end < sizeof leaving)
 		leaving[leaving_end++] = (uint8_t)value;
 }
@@ -183,20 +187,21 @@ static uint8_t ask(avr_t *who, avr_io_addr_t address, void *parameter)
 {
 	(void)parameter;
 	uint8_t value = status_read(who, address, status_param);
-	if ((value & RXC0) || arriving_at < arriving_end) {
+	bool boots = who->pc >= BOOT;
+	if (unread() || arriving_at < arriving_end) {
 		vain_since = who->cycle;
-	} else if (skips && who->pc >= BOOT) {
+	} else if (boots && !listens) {
 		who->cycle += IN_VAIN;
-	} else if (who->cycle - vain_since >= IN_VAIN) {
-		look((long long)IN_VAIN * 1000000000 / CLOCK_HZ);
-		vain_since = who->cycle;
+	} else if (who->cycle - vain_since >= IN_VAIN && !command_end) { // it may have asked whether it can send
+		look(boots ? -1 : (long long)IN_VAIN * 1000000000 / CLOCK_HZ);
+		vain_since = boots ? vain_since : who->cycle;
 	}
 	return value;
 }
 
-static void pull_reset(bool quickly)
+static void pull_reset(bool patiently)
 {
-	skips = quickly;
+	listens = patiently;
 	avr_reset(avr);
 	avr->state = cpu_Running;
 	avr->run_cycle_limit = LOOK;
@@ -233,7 +238,7 @@ static void obey(const char *line)
 {
 	char path[sizeof command];
 	if (!strcmp(line, "reset") || !strcmp(line, "listen")) {
-		pull_reset(line[0] == 'r');
+		pull_reset(line[0] == 'l');
 		if (line[0] == 'l')
 			tcflush(slave, TCIFLUSH);
 		puts("ok");
@@ -301,7 +306,7 @@ static int power_on(const char *pin, const char *bootloader)
 	status_read = avr->io[AVR_DATA_TO_IO(UCSR0A)].r.c;
 	status_param = avr->io[AVR_DATA_TO_IO(UCSR0A)].r.param;
 	avr->io[AVR_DATA_TO_IO(UCSR0A)].r.c = ask;
-	pull_reset(true);
+	pull_reset(false);
 	return 0;
 }
 
