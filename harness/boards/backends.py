@@ -102,7 +102,21 @@ def emulated_kinds(kinds: Iterable[BoardKind], wanted: Wanted) -> tuple[str, ...
     if wanted not in ("virtual", "renode"):
         return ()
     twins = {kind.name: kind.twin for kind in kinds if kind.twin is not None}
-    return tuple(name for name, twin in twins.items() if wanted == "virtual" or twin in PLATFORMS)
+    missing = without_emulator(kinds, wanted)
+    return tuple(
+        name for name, twin in twins.items() if (wanted == "virtual" and name not in missing) or twin in PLATFORMS
+    )
+
+
+def without_emulator(kinds: Iterable[BoardKind], wanted: Wanted) -> dict[str, str]:
+    """Return the kinds that would be emulated if what emulates them were installed here, and why they can't be."""
+    names = [kind.name for kind in kinds if kind.twin in SIMAVR_CHIPS] if wanted == "virtual" else []
+    try:
+        if names:
+            require_simavr()
+    except ConfigError as error:
+        return dict.fromkeys(names, str(error))
+    return {}
 
 
 def _why_no_hardware(device: Device) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.boards.backends import emulated_kinds, refuse_faults
+from harness.boards.backends import emulated_kinds, refuse_faults, without_emulator
 from harness.boards.base import counter_of
 from harness.boards.virtual import parse_fault
 from harness.config import Lab
@@ -90,6 +90,8 @@ class Session:
         lab = access.lab
         devices = lab.select(options.selectors, emulated_kinds(lab.kinds, options.backend))
         targets, left_out = make_targets(devices, options.backend, each=options.each)
+        if "all" in options.selectors and not lab.devices:
+            left_out += tuple(LeftOut(*item) for item in without_emulator(lab.kinds, options.backend).items())
         for target in targets:
             for fault in (fault for device in target.devices for fault in device.faults):
                 parse_fault(fault)

@@ -95,10 +95,11 @@ void avr_core_watch_write(avr_t *who, uint16_t address, uint8_t value)
 	next(who, address, value);
 }
 
+// How long a byte of eight bits takes on the line. simavr would let it take eleven, for a parity bit that isn't there.
 static avr_cycle_count_t byte_cycles(void)
 {
 	unsigned divisor = ((avr->data[UBRR0H] & 0xFu) << 8 | avr->data[UBRR0L]) + 1;
-	return 10u * divisor * (avr->data[UCSR0A] & U2X0 ? 8u : 16u);
+	return uart->cycles_per_byte = 10u * divisor * (avr->data[UCSR0A] & U2X0 ? 8u : 16u);
 }
 
 static unsigned unread(void)
@@ -126,6 +127,7 @@ static void leave(avr_irq_t *irq, uint32_t value, void *parameter)
 {
 	(void)irq, (void)parameter;
 	vain_since = avr->cycle;
+	byte_cycles();
 	if (leaving_end < sizeof leaving)
 		leaving[leaving_end++] = (uint8_t)value;
 }
