@@ -10,15 +10,21 @@ struct column {
     const struct hil_conv_s8 *p;
     const int8_t *x;
     uint32_t quads; /* of a kernel row */
+    uint32_t alternating; /* columns, 4 or 2 */
     int8_t *row;    /* holds one */
 };
+
+static uint32_t *spread(const struct column *f, uint32_t *column, const int8_t *x)
+{
+    return f->alternating == 4 ? matmul_spread(column, x, f->quads, 4) : matmul_spread(column, x, f->quads, 2);
+}
 
 /* The kernel lies inside of the image, with its corner at `source`. */
 static void fill_inside(const struct column *f, uint32_t *column, const int8_t *source)
 {
-    uint32_t stride = (uint32_t)f->p->window.in_w * f->p->window.in_c, quads = f->quads;
+    uint32_t stride = (uint32_t)f->p->window.in_w * f->p->window.in_c;
     for (uint32_t left = f->p->window.k_h; left; left--) {
-        column = matmul_spread(column, source, quads);
+        column = spread(f, column, source);
         source += stride;
     }
 }
@@ -35,7 +41,7 @@ static void fill_border(const struct column *f, uint32_t *column, int32_t iy, in
         memset(f->row, f->p->quant.in_zero, f->quads * 4u);
         if (iy >= 0 && iy < w->in_h && stop > skip)
             memcpy(f->row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
-        column = matmul_spread(column, f->row, f->quads);
+        column = spread(f, column, f->row);
     }
 }
 

@@ -49,7 +49,7 @@ static void matmul_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, 
 void hil_conv_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
     const struct hil_window *w = &p->window;
-    struct column f = {.p = p, .x = x, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
+    struct column f = {.p = p, .x = x, .alternating = 2, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
     uint32_t quads = w->k_h * f.quads, *columns = scratch, waiting = 0;
     f.row = (int8_t *)(columns + 4 * quads);
     for (int32_t oy = 0; oy < w->out_h; oy++) {
@@ -77,9 +77,9 @@ void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, voi
     uint32_t pixels = (uint32_t)p->window.out_h * p->window.out_w;
     for (; pixels; x += 2 * in_c, y += 2 * p->window.out_c) {
         int two = pixels > 1;
-        matmul_spread(columns, x, quads);
+        matmul_spread(columns, x, quads, 2);
         if (two)
-            matmul_spread(columns + 1, x + in_c, quads);
+            matmul_spread(columns + 1, x + in_c, quads, 2);
         matmul_pixels(p, columns, quads, y, two);
         pixels -= two ? 2 : 1;
     }

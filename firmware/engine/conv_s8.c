@@ -7,8 +7,10 @@ void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *
     struct column f = {.p = p, .x = x, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
     uint32_t quads = w->k_h * f.quads;
     uint32_t *columns = scratch;
-    uint32_t waiting = 0; /* columns filled and not yet multiplied */
-    f.row = (int8_t *)(columns + 4 * quads);
+    uint32_t pixels = (uint32_t)w->out_h * w->out_w; /* left */
+    uint32_t waiting = 0;                            /* columns filled and not yet multiplied */
+    f.alternating = matmul_columns(pixels);
+    f.row = (int8_t *)(columns + 2 * f.alternating * quads);
     for (int32_t oy = 0; oy < w->out_h; oy++) {
         int32_t iy = oy * w->stride_h - w->pad_top;
         int32_t ix = -w->pad_left;
@@ -18,15 +20,15 @@ void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *
                 fill_inside(&f, columns + waiting, x + (iy * w->in_w + ix) * w->in_c);
             else
                 fill_border(&f, columns + waiting, iy, ix);
-            if (++waiting == 2) {
-                hil_matmul_pixels(p, columns, quads, y, 2);
-                y += 2 * w->out_c;
+            if (++waiting == f.alternating || waiting == pixels) {
+                hil_matmul_pixels(p, columns, quads, y, waiting);
+                y += waiting * w->out_c;
+                pixels -= waiting;
                 waiting = 0;
+                f.alternating = matmul_columns(pixels);
             }
         }
     }
-    if (waiting)
-        hil_matmul_pixels(p, columns, quads, y, 1);
 }
 
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)

@@ -1,7 +1,8 @@
-/* The product at the heart of the int8 convolutions: two columns of inputs by the rows of the weight matrix.
+/* The product at the heart of the int8 convolutions: columns of inputs by the rows of the weight matrix.
  *
  * Columns. Inputs are spread to 16 bits, four at a time: a word (x0, x2) and a word (x1, x3), as SXTB16 gives
- * them. The words of two columns alternate.
+ * them. The words of four columns alternate, so that a weight read from flash serves four pixels; for the last three
+ * pixels of an image it is two columns.
  *
  * Weights. Two output channels share a row: e belongs to the even, o to the odd one. A halfword holds
  * 256 x o + e, so that one SMLAD with the halfwords as they are gives 256 x O + E, one with their low bytes
@@ -12,41 +13,35 @@
 
 #include "requantize.h"
 
-struct sums { /* of a row, for the first and the second column: E and 256 x O + E */
-    int32_t even0, mixed0, even1, mixed1;
-};
+enum { MATMUL_COLUMNS = 4 };
 
-/* Four inputs of each column, `quad` x 4 further on. */
-ALWAYS_INLINE void matmul_quad(struct sums *s, const uint32_t *columns, const uint32_t *weights, const int quad)
-{
-    uint32_t w0, w1, x0, x1;
-    LOAD_TWO(w0, w1, weights, 2 * quad);
-    LOAD_TWO(x0, x1, columns, 4 * quad);
-    s->mixed0 = smlad(w0, x0, s->mixed0);
-    s->mixed1 = smlad(w0, x1, s->mixed1);
-    w0 = sxtb16(w0);
-    s->even0 = smlad(w0, x0, s->even0);
-    s->even1 = smlad(w0, x1, s->even1);
-    LOAD_TWO(x0, x1, columns, 4 * quad + 2);
-    s->mixed0 = smlad(w1, x0, s->mixed0);
-    s->mixed1 = smlad(w1, x1, s->mixed1);
-    w1 = sxtb16(w1);
-    s->even0 = smlad(w1, x0, s->even0);
-    s->even1 = smlad(w1, x1, s->even1);
-}
-
-/* All output channels of one or two pixels from their columns of `quads` x 4 inputs (matmul_s8.c). */
+/* All output channels of one, two or four pixels from their columns of `quads` x 4 inputs (matmul_s8.c). */
 void hil_matmul_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y, uint32_t pixels);
 
-/* Spreads `quads` x 4 inputs into one of the two alternating columns. */
-static inline uint32_t *matmul_spread(uint32_t *column, const int8_t *x, uint32_t quads)
+/* How many columns alternate if so many pixels are left. */
+static inline uint32_t matmul_columns(uint32_t pixels_left)
 {
-    for (; quads; quads--) {
+    return pixels_left >= MATMUL_COLUMNS ? MATMUL_COLUMNS : 2;
+}
+
+/* Spreads `quads` x 4 inputs into one of `columns` alternating columns, a constant. Returns where it goes on. */
+ALWAYS_INLINE uint32_t *matmul_spread(uint32_t *column, const int8_t *x, uint32_t quads, const uint32_t columns)
+{
+    if (quads & 1u) {
         uint32_t bytes = load4(x);
         column[0] = sxtb16(bytes);
-        column[2] = sxtb16_ror8(bytes);
-        column += 4;
+        column[columns] = sxtb16_ror8(bytes);
+        column += 2 * columns;
         x += 4;
+    }
+    for (quads /= 2; quads; quads--) {
+        uint32_t first = load4(x), second = load4(x + 4);
+        column[0] = sxtb16(first);
+        column[columns] = sxtb16_ror8(first);
+        column[2 * columns] = sxtb16(second);
+        column[3 * columns] = sxtb16_ror8(second);
+        column += 4 * columns;
+        x += 8;
     }
     return column;
 }

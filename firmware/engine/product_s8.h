@@ -5,7 +5,10 @@
 
 #include "matmul_s8.h"
 
-/* Here the two columns of `struct sums` are the two rows. */
+struct sums { /* of two rows: E and 256 x O + E */
+    int32_t even0, mixed0, even1, mixed1;
+};
+
 ALWAYS_INLINE void add_quad(struct sums *s, const int8_t *x, const uint32_t *row0, const uint32_t *row1,
                             const int quad)
 {

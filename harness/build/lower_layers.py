@@ -92,6 +92,11 @@ def band_bytes(window: Window) -> int:
     return max(8 * (window.taps + window.k_h * width), window.k_h * window.in_w)
 
 
+def columns_bytes(window: Window, depth: int) -> int:
+    """Return what the columns of matmul_s8.h take, each of `depth` inputs of 16 bits."""
+    return 2 * depth * (4 if window.pixels >= 4 else 2)
+
+
 def fully_connected(node: Node) -> Step:
     """Return the call of a matrix by vector product."""
     if node.operator.options.get("WeightsFormat", 0) != 0:
@@ -162,7 +167,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
         has_plain=packed,
         window=window,
         order="values" if packed and window.pointwise else "pixels",
-        scratch_bytes=4 * window.k_h * run + (0 if window.pointwise else run) if packed else 0,
+        scratch_bytes=columns_bytes(window, window.k_h * run) + (0 if window.pointwise else run) if packed else 0,
         overread_bytes=-row % 4,
         macs=macs,
         parameters=weights.parameters,
