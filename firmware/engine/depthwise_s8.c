@@ -1,5 +1,5 @@
 /* int8 depthwise convolution. An input channel gives out_c / in_c output channels; the fast kernel here takes one, and
- * a number of channels that is a multiple of four (depthwise_any_s8.c takes the others). */
+ * a number of channels that is a multiple of four (depthwise_any_s8.c takes the others, depthwise_3x3_s8.c most of 3 x 3). */
 #include "depthwise_s8.h"
 
 /* The padding on the left and on the right is zero from the start and is never written. */
@@ -33,31 +33,7 @@ ALWAYS_INLINE void store_four(const struct hil_depthwise_s8 *p, const struct hil
     y[3] = output(s->c3, channel + 3, &p->quant, fast);
 }
 
-ALWAYS_INLINE void rows_3x3(const struct hil_depthwise_s8 *p, const struct hil_channel *channel,
-                            const uint32_t *const row[3], const uint32_t *weights, int8_t *y, int fast)
-{
-    const uint32_t *row0 = row[0], *row1 = row[1], *row2 = row[2];
-    uint32_t step = 2u * p->window.stride_w, out_c = p->window.out_c;
-    for (uint32_t left = p->window.out_w; left; left--) {
-        struct sums s = {0, 0, 0, 0};
-        add_tap(&s, row0, 0, weights, 0);
-        add_tap(&s, row0, 2, weights, 2);
-        add_tap(&s, row0, 4, weights, 4);
-        add_tap(&s, row1, 0, weights, 6);
-        add_tap(&s, row1, 2, weights, 8);
-        add_tap(&s, row1, 4, weights, 10);
-        add_tap(&s, row2, 0, weights, 12);
-        add_tap(&s, row2, 2, weights, 14);
-        add_tap(&s, row2, 4, weights, 16);
-        store_four(p, channel, &s, y, fast);
-        row0 += step;
-        row1 += step;
-        row2 += step;
-        y += out_c;
-    }
-}
-
-static void rows_any(const struct hil_depthwise_s8 *p, const struct hil_channel *channel, const struct band *band,
+static void write_row(const struct hil_depthwise_s8 *p, const struct hil_channel *channel, const struct band *band,
                      int32_t top, const uint32_t *weights, int8_t *y)
 {
     const struct hil_window *w = &p->window;
@@ -103,16 +79,7 @@ void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t 
                 loaded = top;
             for (; loaded < top + w->k_h; loaded++)
                 band_load(&band, loaded);
-            int8_t *out = y + oy * w->out_w * w->out_c + c;
-            if (w->k_h == 3 && w->k_w == 3) {
-                const uint32_t *row[3] = {band_row(&band, top), band_row(&band, top + 1), band_row(&band, top + 2)};
-                if (p->quant.fast)
-                    rows_3x3(p, channel, row, weights, out, 1);
-                else
-                    rows_3x3(p, channel, row, weights, out, 0);
-            } else {
-                rows_any(p, channel, &band, top, weights, out);
-            }
+            write_row(p, channel, &band, top, weights, y + oy * w->out_w * w->out_c + c);
         }
     }
 }

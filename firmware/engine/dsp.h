@@ -29,6 +29,8 @@ static inline void store4(void *address, uint32_t word)
 #define smlad(a, b, sum) __smlad((int32_t)(a), (int32_t)(b), (sum))
 #define smlabb(a, b, sum) __smlabb((int32_t)(a), (int32_t)(b), (sum))
 #define smlatt(a, b, sum) __smlatt((int32_t)(a), (int32_t)(b), (sum))
+#define smlabt(a, b, sum) __smlabt((int32_t)(a), (int32_t)(b), (sum))
+#define smlatb(a, b, sum) __smlatb((int32_t)(a), (int32_t)(b), (sum))
 #define smulbb(a, b) ((int32_t)(int16_t)(a) * (int16_t)(b))
 #define smultt(a, b) (((int32_t)(a) >> 16) * ((int32_t)(b) >> 16))
 #define smlawb(a, b, sum) __smlawb((a), (int32_t)(b), (sum))
@@ -56,6 +58,21 @@ static inline uint32_t sxtab16_ror8(uint32_t addend, uint32_t bytes)
 {
     uint32_t halves;
     __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(halves) : "r"(addend), "r"(bytes));
+    return halves;
+}
+
+/* The lower halves of `low` and `high`; the upper ones. */
+static inline uint32_t lower_halves(uint32_t low, uint32_t high)
+{
+    uint32_t halves;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(low), "r"(high));
+    return halves;
+}
+
+static inline uint32_t upper_halves(uint32_t low, uint32_t high)
+{
+    uint32_t halves;
+    __asm__("pkhtb %0, %2, %1, asr #16" : "=r"(halves) : "r"(low), "r"(high));
     return halves;
 }
 
@@ -101,6 +118,16 @@ static inline uint32_t pack_halves(int32_t low, int32_t high)
     return ((uint32_t)low & 0xffffu) | ((uint32_t)high << 16);
 }
 
+static inline uint32_t lower_halves(uint32_t low, uint32_t high)
+{
+    return (low & 0xffffu) | high << 16;
+}
+
+static inline uint32_t upper_halves(uint32_t low, uint32_t high)
+{
+    return low >> 16 | (high & 0xffff0000u);
+}
+
 /* Sums wrap around, as in the registers. */
 static inline int32_t wrapping_add(int32_t a, int32_t b)
 {
@@ -121,6 +148,16 @@ static inline int32_t smlabb(uint32_t a, uint32_t b, int32_t sum)
 static inline int32_t smlatt(uint32_t a, uint32_t b, int32_t sum)
 {
     return wrapping_add(sum, high_half(a) * high_half(b));
+}
+
+static inline int32_t smlabt(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, low_half(a) * high_half(b));
+}
+
+static inline int32_t smlatb(uint32_t a, uint32_t b, int32_t sum)
+{
+    return wrapping_add(sum, high_half(a) * low_half(b));
 }
 
 static inline int32_t smulbb(uint32_t a, uint32_t b)

@@ -386,6 +386,7 @@ struct hil_copy_constant {
 
 /* In plain C a 1 x 1 convolution of floats is a convolution like any other, and any depthwise one is the same. */
 #define hil_depthwise_any_s8_plain hil_depthwise_s8_plain
+#define hil_depthwise_3x3_s8_plain hil_depthwise_s8_plain
 #define hil_conv1x1_f32_plain hil_conv_f32_plain
 #define hil_conv1x1_w8_plain hil_conv_w8_plain
 
@@ -395,6 +396,7 @@ void hil_conv1x1_s8(const HIL_FLASH struct hil_conv_s8 *p, const int8_t *x, int8
 void hil_conv1x1_s8_plain(const HIL_FLASH struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_conv_s8_plain(const HIL_FLASH struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8(const HIL_FLASH struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
+void hil_depthwise_3x3_s8(const HIL_FLASH struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_any_s8(const HIL_FLASH struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_depthwise_s8_plain(const HIL_FLASH struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch);
 void hil_fully_connected_s8(const HIL_FLASH struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y);

@@ -70,8 +70,10 @@ def depthwise(node: Node) -> Step:
     int8 = Int8(node, weights)
     channels, fast = int8.channels(weights.bias, int8.bounds(255))
     padded = np.pad(taps, ((0, 0), (0, -window.out_c % 4)))
+    pairs = simple and (window.k_h, window.k_w) == (3, 3) and window.stride_w <= 2
+    scratch = pairs_bytes if pairs else band_bytes
     return node.step(
-        "hil_depthwise_s8" if simple else "hil_depthwise_any_s8",
+        "hil_depthwise_3x3_s8" if pairs else "hil_depthwise_s8" if simple else "hil_depthwise_any_s8",
         "hil_depthwise_s8",
         {"quant": int8.quant(fast=fast)},
         Array("weights", taps) if simple else Array("weights", padded, taps),
@@ -79,8 +81,8 @@ def depthwise(node: Node) -> Step:
         has_plain=True,
         window=window,
         order="channels",
-        scratch_bytes=band_bytes(window),
-        scratch_of=band_bytes,
+        scratch_bytes=scratch(window),
+        scratch_of=scratch,
         macs=macs,
         parameters=weights.parameters,
     )
@@ -90,6 +92,12 @@ def band_bytes(window: Window) -> int:
     """Return a depthwise kernel's scratch: its weights and a ring of padded rows; that of a plain one, rows."""
     width = (window.out_w - 1) * window.stride_w + window.k_w
     return max(8 * (window.taps + window.k_h * width), window.k_h * window.in_w)
+
+
+def pairs_bytes(window: Window) -> int:
+    """Return the scratch of a 3 x 3 depthwise kernel of pairs of pixels; that of a plain one, rows."""
+    width = (window.out_w - 1) * window.stride_w + window.k_w
+    return max(4 * (40 + 12 * -(-width // 2)), window.k_h * window.in_w)
 
 
 def columns_bytes(window: Window, depth: int) -> int:
