@@ -6,7 +6,7 @@
 
 #include "requantize.h"
 
-struct four_sums { /* of a row of weights (matmul_s8.h) with each column: E, and 256 x O + E */
+struct row_sums { /* of a row of weights (matmul_s8.h) with each column: E, and 256 x O + E */
     int32_t even0, even1, even2, even3, mixed0, mixed1, mixed2, mixed3;
 };
 
@@ -30,10 +30,10 @@ struct four_sums { /* of a row of weights (matmul_s8.h) with each column: E, and
 
 /* Four columns of `quads` x 4 inputs by a row of weights that ends at `end`. An odd number of quads begins in the middle
  * of the loop. */
-ALWAYS_INLINE struct four_sums four_columns(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
+ALWAYS_INLINE struct row_sums four_columns(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
                                             uint32_t quads)
 {
-    struct four_sums s = {0, 0, 0, 0, 0, 0, 0, 0};
+    struct row_sums s = {0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t e, a, b;
     __asm__ volatile("lsrs  %[w], %[w], #1\n\t"
             "bcs   2f\n\t"
@@ -94,10 +94,10 @@ ALWAYS_INLINE void store_odd(const struct hil_channel *channel, int32_t sum0, in
 
 #else
 
-ALWAYS_INLINE struct four_sums four_columns(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
+ALWAYS_INLINE struct row_sums four_columns(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
                                             uint32_t quads)
 {
-    struct four_sums s = {0, 0, 0, 0, 0, 0, 0, 0};
+    struct row_sums s = {0, 0, 0, 0, 0, 0, 0, 0};
     (void)quads;
     for (; weights != end; weights++, columns += 4) {
         uint32_t w = *weights, e = sxtb16(w);

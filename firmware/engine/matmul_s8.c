@@ -23,7 +23,7 @@ static void four_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, ui
     const uint32_t out_c = p->window.out_c;
     const int8_t *end = y + out_c;
     do {
-        struct four_sums s = four_columns(columns, weights, weights + 2 * quads, quads);
+        struct row_sums s = four_columns(columns, weights, weights + 2 * quads, quads);
         int32_t odd0 = odd_sum(s.mixed0, s.even0), odd1 = odd_sum(s.mixed1, s.even1);
         int32_t odd2 = odd_sum(s.mixed2, s.even2), odd3 = odd_sum(s.mixed3, s.even3);
         weights += 2 * quads;
