@@ -12,15 +12,15 @@ void hil_conv_f32(const struct hil_conv_f32 *p, const float *x, float *y, void *
     for (int32_t oy = 0; oy < w->out_h; oy++) {
         for (int32_t ox = 0; ox < w->out_w; ox++) {
             fill_column(w, x, columns + waiting * depth, oy, ox);
-            if (++waiting == 2) {
-                matmul_two(&m, columns, columns + depth, y, y + w->out_c);
-                y += 2 * w->out_c;
+            if (++waiting == 4) {
+                hil_matmul_four_f32(&m, columns, y);
+                y += 4 * w->out_c;
                 waiting = 0;
             }
         }
     }
-    if (waiting)
-        matmul_one(&m, columns, y);
+    for (uint32_t i = 0; i < waiting; i++, y += w->out_c)
+        matmul_one(&m, columns + i * depth, y);
 }
 
 void hil_conv_f32_plain(const struct hil_conv_f32 *p, const float *x, float *y, void *scratch)

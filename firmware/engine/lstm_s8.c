@@ -8,8 +8,7 @@
 static inline int32_t gate(const struct hil_lstm_s8 *p, int kind, int32_t input, int32_t recurrent)
 {
     const struct hil_scaling *x = &p->input[kind], *h = &p->recurrent[kind];
-    int32_t sum = clamp_16(scale_by(input, x->multiplier, x->shift));
-    return clamp_16(sum + clamp_16(scale_by(recurrent, h->multiplier, h->shift)));
+    return clamp_16(scaled_16(input, x->multiplier, x->shift) + scaled_16(recurrent, h->multiplier, h->shift));
 }
 
 static int8_t one(const struct hil_lstm_s8 *p, const int32_t input[4], const int32_t recurrent[4], int16_t *cell)

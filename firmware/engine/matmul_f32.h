@@ -1,4 +1,4 @@
-/* The product at the heart of the float kernels: eight output channels by one or two columns.
+/* The product at the heart of the float kernels: output channels by one column, or by four (matmul_f32.c).
  * Weights stand as [channels / 8][depth][8]; a last group is filled up with zeros. */
 #ifndef HIL_MATMUL_F32_H
 #define HIL_MATMUL_F32_H
@@ -24,6 +24,9 @@ struct matmul_f32 {
     float act_min, act_max;
 };
 
+/* Outputs of four pixels, whose columns follow each other. */
+void hil_matmul_four_f32(const struct matmul_f32 *m, const float *x, float *y);
+
 static inline void matmul_store(const struct matmul_f32 *m, uint32_t c, const float sum[8], float *y)
 {
     uint32_t left = m->channels - c;
@@ -31,26 +34,6 @@ static inline void matmul_store(const struct matmul_f32 *m, uint32_t c, const fl
     for (uint32_t i = 0; i < 8; i++) {
         if (i < left)
             y[c + i] = clamp_f32(sum[i] + m->bias[c + i], m->act_min, m->act_max);
-    }
-}
-
-static inline void matmul_two(const struct matmul_f32 *m, const float *x0, const float *x1, float *y0, float *y1)
-{
-    const float *w = m->weights;
-    for (uint32_t c = 0; c < m->channels; c += 8) {
-        float s0[8] = {0}, s1[8] = {0};
-        const float *end = w + 8 * m->depth;
-        const float *a = x0, *b = x1;
-        for (; w != end; w += 8) {
-            float va = *a++, vb = *b++;
-#pragma GCC unroll 8
-            for (int i = 0; i < 8; i++) {
-                s0[i] = fma_f32(va, w[i], s0[i]);
-                s1[i] = fma_f32(vb, w[i], s1[i]);
-            }
-        }
-        matmul_store(m, c, s0, y0);
-        matmul_store(m, c, s1, y1);
     }
 }
 

@@ -161,7 +161,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
             has_plain=True,
             window=window,
             order="pixels",
-            scratch_bytes=0 if window.pointwise else 2 * 4 * depth,
+            scratch_bytes=0 if window.pointwise else 4 * depth * min(4 if weights.type == "f32" else 2, window.pixels),
             macs=macs,
             parameters=weights.parameters,
         )

@@ -77,15 +77,16 @@ def overlaps(program: Program, first: dict[int, int], last: dict[int, int]) -> O
 
 
 def _pixels_lead(window: Window, x_item: int, y_item: int) -> int:
-    """Return the lead of a kernel that writes pixels in their order, one or two at a time, each from what it sees.
+    """Return the lead of a kernel that writes pixels in their order, a few at a time, each from what it sees.
 
-    Two are written while the inputs of the first may still be read.
+    Two are written while the inputs of the first may still be read, of floats four.
     """
+    together = 4 if x_item == ITEM_BYTES["float32"] else 2
     rows = np.maximum(np.arange(window.out_h) * window.stride_h - window.pad_top, 0)
     columns = np.maximum(np.arange(window.out_w) * window.stride_w - window.pad_left, 0)
     corners = (rows[:, np.newaxis] * window.in_w + columns).ravel()
     needed = np.minimum.accumulate(corners[::-1])[::-1] * window.in_c * x_item
-    written = np.minimum(np.arange(window.pixels) + 2, window.pixels) * window.out_c * y_item
+    written = np.minimum(np.arange(window.pixels) + together, window.pixels) * window.out_c * y_item
     return max(int((written - needed).max()), 0)
 
 
