@@ -6,8 +6,8 @@
  * pixels of one channel, so that one SMLAD takes two positions of the kernel. A pair of pixels has 12 words: four
  * channels by three rows.
  *
- * Then one channel at a time: its weights stay in registers for a whole output row. Of a kernel row (w0, w1, w2) these are
- * (w0, w1) and (w1, w2), since with stride 1 an output at an odd place begins in the middle of a word. */
+ * Then one channel at a time: its weights stay in registers for a whole output row. Of a kernel row (w0, w1, w2) these
+ * are (w0, w1) and (w1, w2), since with stride 1 an output at an odd place begins in the middle of a word. */
 enum { CHANNELS = 4, ROWS = 3, PAIR = CHANNELS * ROWS, WEIGHTS = 2 * (2 * ROWS - 1) };
 
 struct band {

@@ -1,5 +1,6 @@
 /* int8 depthwise convolution. An input channel gives out_c / in_c output channels; the fast kernel here takes one, and
- * a number of channels that is a multiple of four (depthwise_any_s8.c takes the others, depthwise_3x3_s8.c most of 3 x 3). */
+ * a number of channels that is a multiple of four. depthwise_any_s8.c takes the others, depthwise_3x3_s8.c most kernels
+ * of 3 x 3. */
 #include "depthwise_s8.h"
 
 /* The padding on the left and on the right is zero from the start and is never written. */

@@ -1,6 +1,6 @@
-/* What matmul_s8.c does with four columns at once, in assembly for the Cortex-M4 and M7: it takes all 14 registers, of
- * which compilers keep too few free, and places loads right behind each other, where they take one cycle each instead of
- * two. That needs 32-bit instructions at word boundaries. The same in C for other computers. */
+/* What matmul_s8.c does with four columns at once, in assembly for the Cortex-M4 and M7: it takes all 14 registers,
+ * where compilers spill some, and has loads right behind each other, which take one cycle each instead of two. For that,
+ * 32-bit instructions must lie at word boundaries. The same in C for other computers. */
 #ifndef HIL_FOUR_COLUMNS_H
 #define HIL_FOUR_COLUMNS_H
 
@@ -28,8 +28,8 @@ struct row_sums { /* of a row of weights (matmul_s8.h) with each column: E, and 
     "smlad  %[even0], %[e], %[a], %[even0]\n\t"   \
     "smlad  %[even1], %[e], %[b], %[even1]\n\t"
 
-/* Four columns of `quads` x 4 inputs by a row of weights that ends at `end`. An odd number of quads begins in the middle
- * of the loop. */
+/* Four columns of `quads` x 4 inputs by a row of weights that ends at `end`. An odd number of quads begins in the
+ * middle of the loop. */
 ALWAYS_INLINE struct row_sums four_columns(const uint32_t *columns, const uint32_t *weights, const uint32_t *end,
                                             uint32_t quads)
 {
@@ -65,19 +65,21 @@ ALWAYS_INLINE struct row_sums four_columns(const uint32_t *columns, const uint32
 #define NEXT_PIXEL "add    %[y], %[out_c]\n\t"
 
 /* One channel of four pixels, which lie `out_c` apart. */
-#define STORE_FOUR(twice)                                                                                              \
-    int32_t bias, multiplier, round;                                                                                   \
-    __asm__ volatile(".p2align 2\n\t"                                                                                           \
-            "ldr.w  %[bias], [%[shift]]\n\t"                                                                           \
-            "ldr.w  %[multiplier], [%[shift], #4]\n\t"                                                                 \
-            "ldr.w  %[round], [%[shift], #8]\n\t"                                                                      \
-            "ldr.w  %[shift], [%[shift], #12]\n\t"                                                                     \
-            "lsls   %[bias], %[bias], #1\n\t" OUTPUT("%[sum0]", twice) NEXT_PIXEL OUTPUT("%[sum1]", twice) NEXT_PIXEL  \
-                OUTPUT("%[sum2]", twice) NEXT_PIXEL OUTPUT("%[sum3]", twice)                                           \
-            : [bias] "=&r"(bias), [multiplier] "=&r"(multiplier), [round] "=&r"(round), [shift] "+r"(channel),         \
-              [y] "+r"(y), [sum0] "+r"(sum0), [sum1] "+r"(sum1), [sum2] "+r"(sum2), [sum3] "+r"(sum3)                  \
-            : [out_c] "r"(out_c)                                                                                       \
-            : "cc", "memory")
+#define STORE_FOUR(twice)                                                                                      \
+    int32_t bias, multiplier, round;                                                                           \
+    __asm__ volatile(                                                                                          \
+        ".p2align 2\n\t"                                                                                       \
+        "ldr.w  %[bias], [%[shift]]\n\t"                                                                       \
+        "ldr.w  %[multiplier], [%[shift], #4]\n\t"                                                             \
+        "ldr.w  %[round], [%[shift], #8]\n\t"                                                                  \
+        "ldr.w  %[shift], [%[shift], #12]\n\t"                                                                 \
+        "lsls   %[bias], %[bias], #1\n\t"                                                                      \
+        OUTPUT("%[sum0]", twice) NEXT_PIXEL OUTPUT("%[sum1]", twice) NEXT_PIXEL                                \
+        OUTPUT("%[sum2]", twice) NEXT_PIXEL OUTPUT("%[sum3]", twice)                                           \
+        : [bias] "=&r"(bias), [multiplier] "=&r"(multiplier), [round] "=&r"(round), [shift] "+r"(channel),     \
+          [y] "+r"(y), [sum0] "+r"(sum0), [sum1] "+r"(sum1), [sum2] "+r"(sum2), [sum3] "+r"(sum3)              \
+        : [out_c] "r"(out_c)                                                                                   \
+        : "cc", "memory")
 
 ALWAYS_INLINE void store_even(const struct hil_channel *channel, int32_t sum0, int32_t sum1, int32_t sum2, int32_t sum3,
                               int8_t *y, uint32_t out_c)

@@ -88,8 +88,8 @@ static inline void add_products(float sum[PIXELS][CHANNELS], const float *x, con
 #endif
 
 /* One channel of four pixels. One copy of it, so that the whole loop fits a small cache. */
-static __attribute__((noinline)) void store_four(const struct matmul_f32 *m, uint32_t c, float *y, float sum0, float sum1,
-                                                 float sum2, float sum3)
+static __attribute__((noinline)) void store_four(const struct matmul_f32 *m, uint32_t c, float *y, float sum0,
+                                                 float sum1, float sum2, float sum3)
 {
     float bias = m->bias[c], low = m->act_min, high = m->act_max;
     uint32_t step = m->channels;

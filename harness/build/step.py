@@ -109,9 +109,9 @@ class Step:
         in_place: the output may take the place of the first input, if nothing else needs that.
         order: how the kernel, and the plain one, goes through an input, front to back, so that the output may overwrite
             what it is done with (overlap.py). "values": each value, or pixel, is read before it is written; "pixels":
-            up to two pixels are written while what they see is read (of floats four), or more once it is; "channels": channel by
-            channel, the rows that a kernel sees are copied before the row is written; "": in another way, or more
-            than once.
+            up to two pixels (of floats four) are written while what they see is read, or more once it is; "channels":
+            channel by channel, the rows that a kernel sees are copied before the row is written; "": in another way,
+            or more than once.
         macs: multiply-accumulates of one inference.
         parameters: weights and biases of the model.
         layer: position among the steps of the unpatched model.
