@@ -14,19 +14,24 @@ struct column {
     int8_t *row;    /* holds one */
 };
 
-static uint32_t *spread(const struct column *f, uint32_t *column, const int8_t *x)
+/* Spreads `rows` kernel rows that lie `stride` inputs apart. */
+static uint32_t *spread(const struct column *f, uint32_t *column, const int8_t *x, uint32_t rows, uint32_t stride)
 {
-    return f->alternating == 4 ? matmul_spread(column, x, f->quads, 4) : matmul_spread(column, x, f->quads, 2);
+    uint32_t quads = f->quads;
+    if (f->alternating == 4) {
+        for (; rows; rows--, x += stride)
+            column = matmul_spread(column, x, quads, 4);
+    } else {
+        for (; rows; rows--, x += stride)
+            column = matmul_spread(column, x, quads, 2);
+    }
+    return column;
 }
 
 /* The kernel lies inside of the image, with its corner at `source`. */
 static void fill_inside(const struct column *f, uint32_t *column, const int8_t *source)
 {
-    uint32_t stride = (uint32_t)f->p->window.in_w * f->p->window.in_c;
-    for (uint32_t left = f->p->window.k_h; left; left--) {
-        column = spread(f, column, source);
-        source += stride;
-    }
+    spread(f, column, source, f->p->window.k_h, (uint32_t)f->p->window.in_w * f->p->window.in_c);
 }
 
 /* The kernel, with its corner at pixel (iy, ix), reaches over the border. What is outside is the zero point. */
@@ -41,7 +46,7 @@ static void fill_border(const struct column *f, uint32_t *column, int32_t iy, in
         memset(f->row, f->p->quant.in_zero, f->quads * 4u);
         if (iy >= 0 && iy < w->in_h && stop > skip)
             memcpy(f->row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
-        column = spread(f, column, f->row);
+        column = spread(f, column, f->row, 1, 0);
     }
 }
 

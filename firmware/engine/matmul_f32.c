@@ -4,7 +4,7 @@
 #define PIXELS 4
 #define CHANNELS 4 /* at a time, half a group of weights */
 
-#if defined(__ARM_FEATURE_FMA) && defined(__ARM_FP) && defined(__OPTIMIZE__) && defined(__thumb2__)
+#if defined(HIL_FPU_ASSEMBLY)
 
 /* Each of four inputs, one of each pixel, with four weights. */
 #define PRODUCTS(x0, x1, x2, x3, w0, w1, w2, w3)                                                                \
