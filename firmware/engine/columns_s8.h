@@ -34,18 +34,24 @@ static void fill_inside(const struct column *f, uint32_t *column, const int8_t *
     spread(f, column, source, f->p->window.k_h, (uint32_t)f->p->window.in_w * f->p->window.in_c);
 }
 
-/* The kernel, with its corner at pixel (iy, ix), reaches over the border. What is outside is the zero point. */
-static void fill_border(const struct column *f, uint32_t *column, int32_t iy, int32_t ix)
+/* A kernel row, whose left end is at pixel (iy, ix), into `row`. What is outside of the image is the zero point. */
+static void fetch_row(const struct column *f, int8_t *row, int32_t iy, int32_t ix)
 {
     const struct hil_window *w = &f->p->window;
     int32_t run = w->k_w * w->in_c;
     int32_t skip = ix < 0 ? -ix * w->in_c : 0; /* inputs of the row left of the image */
     int32_t right = (w->in_w - ix) * w->in_c;  /* where the image ends */
     int32_t stop = right < run ? right : run;
-    for (int32_t ky = 0; ky < w->k_h; ky++, iy++) {
-        memset(f->row, f->p->quant.in_zero, f->quads * 4u);
-        if (iy >= 0 && iy < w->in_h && stop > skip)
-            memcpy(f->row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
+    memset(row, f->p->quant.in_zero, f->quads * 4u);
+    if (iy >= 0 && iy < w->in_h && stop > skip)
+        memcpy(row + skip, f->x + (iy * w->in_w + ix) * w->in_c + skip, (uint32_t)(stop - skip));
+}
+
+/* The kernel, with its corner at pixel (iy, ix), reaches over the border. */
+static void fill_border(const struct column *f, uint32_t *column, int32_t iy, int32_t ix)
+{
+    for (int32_t ky = 0; ky < f->p->window.k_h; ky++) {
+        fetch_row(f, f->row, iy + ky, ix);
         column = spread(f, column, f->row, 1, 0);
     }
 }

@@ -1,31 +1,39 @@
 /* int8 convolution, any kernel, stride and padding. */
 #include "columns_s8.h"
+#include "product_s8.h"
 
 void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
     const struct hil_window *w = &p->window;
-    struct column f = {.p = p, .x = x, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
+    struct column f = {.p = p, .x = x, .alternating = 4, .quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u};
     uint32_t quads = w->k_h * f.quads;
+    const struct matrix_s8 m = {p->weights, p->channels, &p->quant, w->out_c, quads};
     uint32_t *columns = scratch;
     uint32_t pixels = (uint32_t)w->out_h * w->out_w; /* left */
     uint32_t waiting = 0;                            /* columns filled and not yet multiplied */
-    f.alternating = matmul_columns(pixels);
-    f.row = (int8_t *)(columns + 2 * f.alternating * quads);
+    f.row = (int8_t *)(columns + 8 * quads);
     for (int32_t oy = 0; oy < w->out_h; oy++) {
         int32_t iy = oy * w->stride_h - w->pad_top;
         int32_t ix = -w->pad_left;
         int inside_rows = iy >= 0 && iy + w->k_h <= w->in_h;
         for (int32_t left = w->out_w; left; left--, ix += w->stride_w) {
+            if (pixels < 4) { /* the last ones */
+                int8_t *vector = scratch;
+                for (int32_t ky = 0; ky < w->k_h; ky++)
+                    fetch_row(&f, vector + 4 * f.quads * (uint32_t)ky, iy + ky, ix);
+                hil_matrix_by_vector_s8(&m, vector, y);
+                y += w->out_c;
+                continue;
+            }
             if (inside_rows && ix >= 0 && ix + w->k_w <= w->in_w)
                 fill_inside(&f, columns + waiting, x + (iy * w->in_w + ix) * w->in_c);
             else
                 fill_border(&f, columns + waiting, iy, ix);
-            if (++waiting == f.alternating || waiting == pixels) {
-                hil_matmul_pixels(p, columns, quads, y, waiting);
-                y += waiting * w->out_c;
-                pixels -= waiting;
+            if (++waiting == 4) {
+                hil_matmul_four_s8(p, columns, quads, y);
+                y += 4 * w->out_c;
+                pixels -= 4;
                 waiting = 0;
-                f.alternating = matmul_columns(pixels);
             }
         }
     }

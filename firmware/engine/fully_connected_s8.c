@@ -1,22 +1,34 @@
 /* int8 matrix by vector. */
 #include "product_s8.h"
 
-void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)
+void hil_matrix_by_vector_s8(const struct matrix_s8 *m, const int8_t *x, int8_t *y)
 {
-    uint32_t quads = (p->depth + 3u) / 4u;
-    for (uint32_t row = 0; row < p->rows; row++, x += p->depth) {
-        const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
-        const struct hil_channel *channel = p->channels;
-        for (uint32_t left = p->outputs; left;) {
-            const uint32_t *second = left > 2 ? weights + 2 * quads : weights; /* there may be only one row */
-            int32_t sum[4];
-            weights = four_sums(sum, x, quads, weights, second);
-            for (uint32_t i = 0; i < 4 && left; i++, left--, channel++) {
-                int32_t total = sum[i] + channel->bias;
-                *y++ = p->quant.fast ? requantize_fast(total, channel) : requantize(total, channel, &p->quant);
-            }
+    const uint32_t *weights = (const uint32_t *)(const void *)m->weights;
+    const struct hil_channel *channel = m->channels;
+    int fast = m->quant->fast;
+    for (uint32_t left = m->outputs; left;) {
+        const uint32_t *second = left > 2 ? weights + 2 * m->quads : weights; /* there may be only one row */
+        int32_t sum[4];
+        weights = four_sums(sum, x, m->quads, weights, second);
+        if (fast && left >= 4) {
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++, channel++)
+                *y++ = requantize_fast(sum[i] + channel->bias, channel);
+            left -= 4;
+            continue;
+        }
+        for (int i = 0; i < 4 && left; i++, left--, channel++) {
+            int32_t total = sum[i] + channel->bias;
+            *y++ = fast ? requantize_fast(total, channel) : requantize(total, channel, m->quant);
         }
     }
+}
+
+void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)
+{
+    const struct matrix_s8 m = {p->weights, p->channels, &p->quant, p->outputs, (p->depth + 3u) / 4u};
+    for (uint32_t row = 0; row < p->rows; row++, x += p->depth, y += p->outputs)
+        hil_matrix_by_vector_s8(&m, x, y);
 }
 
 void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)

@@ -1,4 +1,4 @@
-/* Columns of inputs by every row of the weight matrix: four pixels, or one or two, with all their output channels. */
+/* Four columns of inputs by every row of the weight matrix: four pixels with all their output channels. */
 #include "matmul_s8.h"
 #include "four_columns.h"
 
@@ -16,7 +16,7 @@ static __attribute__((noinline)) void store_any(const struct hil_conv_s8 *p, con
         *y = requantize(sums[i] + channel->bias, channel, &p->quant);
 }
 
-static void four_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y)
+void hil_matmul_four_s8(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y)
 {
     const struct hil_channel *channel = p->channels;
     const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
@@ -41,57 +41,4 @@ static void four_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, ui
         channel += 2;
         y += 2;
     } while (y < end);
-}
-
-struct sums { /* of a row, for the first and the second column: E and 256 x O + E */
-    int32_t even0, mixed0, even1, mixed1;
-};
-
-/* Two inputs of each of two columns. */
-ALWAYS_INLINE void add_pair(struct sums *s, const uint32_t *columns, uint32_t w, const int at)
-{
-    uint32_t x0, x1, e = sxtb16(w);
-    LOAD_TWO(x0, x1, columns, at);
-    s->mixed0 = smlad(w, x0, s->mixed0);
-    s->mixed1 = smlad(w, x1, s->mixed1);
-    s->even0 = smlad(e, x0, s->even0);
-    s->even1 = smlad(e, x1, s->even1);
-}
-
-static int8_t output(const struct hil_conv_s8 *p, const struct hil_channel *channel, int32_t sum)
-{
-    sum += channel->bias;
-    return p->quant.fast ? requantize_fast(sum, channel) : requantize(sum, channel, &p->quant);
-}
-
-/* The last pixels of an image. A lone one is written over the garbage of the other. */
-static void two_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y0, int8_t *y1)
-{
-    const struct hil_channel *channel = p->channels;
-    const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
-    const int8_t *end = y0 + p->window.out_c;
-    while (y0 != end) {
-        struct sums s = {0, 0, 0, 0};
-        const uint32_t *x = columns;
-        for (uint32_t left = quads; left; left--, x += 4, weights += 2) {
-            uint32_t w0, w1;
-            LOAD_TWO(w0, w1, weights, 0);
-            add_pair(&s, x, w0, 0);
-            add_pair(&s, x, w1, 2);
-        }
-        *y1++ = output(p, channel, s.even1);
-        *y0++ = output(p, channel++, s.even0);
-        if (y0 == end)
-            break;
-        *y1++ = output(p, channel, odd_sum(s.mixed1, s.even1) >> 8);
-        *y0++ = output(p, channel++, odd_sum(s.mixed0, s.even0) >> 8);
-    }
-}
-
-void hil_matmul_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y, uint32_t pixels)
-{
-    if (pixels == MATMUL_COLUMNS)
-        four_pixels(p, columns, quads, y);
-    else
-        two_pixels(p, columns, quads, y, pixels == 2 ? y + p->window.out_c : y);
 }

@@ -1,8 +1,8 @@
 /* The product at the heart of the int8 convolutions: columns of inputs by the rows of the weight matrix.
  *
  * Columns. Inputs are spread to 16 bits, four at a time: a word (x0, x2) and a word (x1, x3), as SXTB16 gives
- * them. The words of four columns alternate, so that a weight read from flash serves four pixels; for the last three
- * pixels of an image it is two columns.
+ * them. The words of four columns alternate, so that a weight read from flash serves four pixels. The last pixels of an
+ * image, if fewer than four are left, are vectors (product_s8.h).
  *
  * Weights. Two output channels share a row: e belongs to the even, o to the odd one. A halfword holds
  * 256 x o + e, so that one SMLAD with the halfwords as they are gives 256 x O + E, one with their low bytes
@@ -13,16 +13,8 @@
 
 #include "requantize.h"
 
-enum { MATMUL_COLUMNS = 4 };
-
-/* All output channels of one, two or four pixels from their columns of `quads` x 4 inputs (matmul_s8.c). */
-void hil_matmul_pixels(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y, uint32_t pixels);
-
-/* How many columns alternate if so many pixels are left. */
-static inline uint32_t matmul_columns(uint32_t pixels_left)
-{
-    return pixels_left >= MATMUL_COLUMNS ? MATMUL_COLUMNS : 2;
-}
+/* All output channels of four pixels from their columns of `quads` x 4 inputs (matmul_s8.c). */
+void hil_matmul_four_s8(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y);
 
 /* Spreads `quads` x 4 inputs into one of `columns` alternating columns, a constant. Returns where it goes on. */
 ALWAYS_INLINE uint32_t *matmul_spread(uint32_t *column, const int8_t *x, uint32_t quads, const uint32_t columns)

@@ -3,7 +3,7 @@
 #ifndef HIL_PRODUCT_S8_H
 #define HIL_PRODUCT_S8_H
 
-#include "matmul_s8.h"
+#include "requantize.h"
 
 struct sums { /* of two rows: E and 256 x O + E */
     int32_t even0, mixed0, even1, mixed1;
@@ -72,6 +72,16 @@ ALWAYS_INLINE struct sums two_rows(const int8_t *x, uint32_t quads, const uint32
 }
 
 #endif
+
+struct matrix_s8 { /* of weights in pairs of rows, see matmul_s8.h */
+    const int8_t *weights;
+    const struct hil_channel *channels;
+    const struct hil_quant *quant;
+    uint32_t outputs, quads;
+};
+
+/* All outputs of one vector of `quads` x 4 inputs (fully_connected_s8.c). */
+void hil_matrix_by_vector_s8(const struct matrix_s8 *m, const int8_t *x, int8_t *y);
 
 /* Four sums of `quads` x 4 inputs by two rows of weights. Returns where the row after `second` begins. */
 ALWAYS_INLINE const uint32_t *four_sums(int32_t sum[4], const int8_t *input, uint32_t quads, const uint32_t *weights,

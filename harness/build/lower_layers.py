@@ -100,9 +100,15 @@ def pairs_bytes(window: Window) -> int:
     return max(4 * (40 + 12 * -(-width // 2)), window.k_h * window.in_w)
 
 
-def columns_bytes(window: Window, depth: int) -> int:
-    """Return what the columns of matmul_s8.h take, each of `depth` inputs of 16 bits."""
-    return 2 * depth * (4 if window.pixels >= 4 else 2)
+def columns_bytes(window: Window, run: int) -> int:
+    """Return the scratch of an int8 convolution: four columns (matmul_s8.h) of kernel rows of `run` inputs, and a row.
+
+    Fewer than four pixels take one column of 8 bits; pixels of a 1 x 1 kernel are spread from where they are.
+    """
+    depth = window.k_h * run
+    if window.pixels < 4:
+        return depth
+    return 8 * depth + (0 if window.pointwise else run)
 
 
 def fully_connected(node: Node) -> Step:
@@ -175,7 +181,7 @@ def _convolution(node: Node, window: Window, weights: Filters, groups: int = 1) 
         has_plain=packed,
         window=window,
         order="values" if packed and window.pointwise else "pixels",
-        scratch_bytes=columns_bytes(window, window.k_h * run) + (0 if window.pointwise else run) if packed else 0,
+        scratch_bytes=columns_bytes(window, run) if packed else 0,
         overread_bytes=-row % 4,
         macs=macs,
         parameters=weights.parameters,
