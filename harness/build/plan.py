@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.build.step import Step
 
 _MOST_BUFFERS_PLACED = 5_000  # when looking for a smaller arena
+_BEGINNINGS = 4  # from which it is looked for
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ def _least(buffers: Iterable[Buffer], may: Overlaps) -> int:
 def pack(buffers: Iterable[Buffer], may: Overlaps | None = None) -> dict[int, int]:
     """Return an offset for each buffer, so that of two that live together only those overlap that may, as they may.
 
-    Several orders are tried, each buffer in turn at the lowest offset that is free during its life. In the order with
-    the smallest arena, whatever ends at its top then gets an earlier turn, as long as that makes it no larger.
+    Several orders are tried, each buffer in turn at the lowest offset that is free during its life. In the orders with
+    the smallest arenas, whatever ends at its top then gets an earlier turn, as long as that makes it no larger.
     """
     pool, may = list(buffers), may or {}
     if not pool:
@@ -160,18 +161,26 @@ def pack(buffers: Iterable[Buffer], may: Overlaps | None = None) -> dict[int, in
         places = _place(order, may)
         return max(at + ends[key] for key, at in places.items()), places
 
-    (size, places), order = min(((tried(order), order) for order in _orders(pool)), key=lambda found: found[0][0])
-    chance, least = Random(0), _least(pool, may)  # noqa: S311 (no secret; the same plan every time)
-    for _ in range(_MOST_BUFFERS_PLACED // len(pool)):
-        if size <= least:
-            break
-        at = max(range(len(order)), key=lambda i: places[order[i].key] + order[i].bytes)
-        moved = [*order[:at], *order[at + 1 :]]
-        moved.insert(chance.randrange(at + 1), order[at])
-        now, found = tried(moved)
-        if now <= size:
-            size, places, order = now, found, moved
-    return places
+    def improved(found: tuple[int, dict[int, int]], order: list[Buffer]) -> tuple[int, dict[int, int]]:
+        (size, places), chance = found, Random(0)  # noqa: S311 (no secret; the same plan every time)
+        for _ in range(_MOST_BUFFERS_PLACED // len(pool) // _BEGINNINGS):
+            if size <= least:
+                break
+            at = max(range(len(order)), key=lambda i: places[order[i].key] + order[i].bytes)
+            moved = [*order[:at], *order[at + 1 :]]
+            moved.insert(chance.randrange(at + 1), order[at])
+            now, then = tried(moved)
+            if now <= size:
+                size, places, order = now, then, moved
+        return size, places
+
+    least = _least(pool, may)
+    begun = sorted(((tried(order), order) for order in _orders(pool)), key=lambda begin: begin[0][0])[:_BEGINNINGS]
+    best = begun[0][0]
+    for found, order in begun:
+        if best[0] > least:
+            best = min(best, improved(found, order), key=lambda found: found[0])
+    return best[1]
 
 
 def _orders(pool: list[Buffer]) -> Iterator[list[Buffer]]:
