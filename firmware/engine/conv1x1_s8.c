@@ -1,6 +1,7 @@
 /* int8 convolution by a 1 x 1 kernel with stride 1: the input is the matrix, two pixels are two columns. */
 #include "matmul_s8.h"
 
+#ifndef __ARM_ARCH_6M__ /* conv_m0.c */
 /* Both pixels are spread before either output is written, so that `y` may overwrite what is done with of `x`. */
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
@@ -20,6 +21,7 @@ void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, voi
         hil_matmul_pixels(p, columns, quads, y, 1);
     }
 }
+#endif
 
 /* A pixel is copied before its outputs are written. */
 void hil_conv1x1_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)

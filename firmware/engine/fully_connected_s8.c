@@ -1,4 +1,7 @@
 /* int8 matrix by vector. */
+#include "requantize.h"
+
+#ifndef __ARM_ARCH_6M__ /* fully_connected_m0.c */
 #include "product_s8.h"
 
 void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)
@@ -18,6 +21,7 @@ void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t
         }
     }
 }
+#endif
 
 void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)
 {
