@@ -1,4 +1,5 @@
-/* The int8 convolutions on Armv6-M: conv_s8.c and conv1x1_s8.c with the product of matmul_m0.h. */
+/* The int8 convolutions on Armv6-M, with weights of 8 and of 4 bits: conv_s8.c, conv1x1_s8.c and conv_s4.c with the products of
+ * matmul_m0.h. */
 #ifdef __ARM_ARCH_6M__
 
 #include "matmul_m0.h"
@@ -28,14 +29,17 @@ static uint32_t *spread_second(uint32_t *column, const int8_t *x, uint32_t quads
 }
 
 /* All output channels of two pixels, of which one may be garbage that `y1` = `y0` lets the other overwrite. */
-static void rows(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y0, int8_t *y1)
+typedef void multiplying(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y0, int8_t *y1);
+
+ALWAYS_INLINE void rows_of(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t words, int8_t *y0, int8_t *y1,
+                           const int bits)
 {
     const struct hil_channel *channel = p->channels;
     const uint32_t *weights = (const uint32_t *)(const void *)p->weights;
-    const struct pair_sums start = pair_start(2 * quads);
+    const struct pair_sums start = pair_start(words);
     for (const int8_t *end = y0 + p->window.out_c;;) {
         struct pair_sums s = start;
-        weights = add_row(&s, columns, weights, 2 * quads);
+        weights = bits == 8 ? add_row_s8(&s, columns, weights, words) : add_row_s4(&s, columns, weights, words);
         uint32_t out = requantize_two((int32_t)(s.even - (s.even_upper << 16)), (int32_t)s.even_upper, channel++, &p->quant);
         *y1++ = (int8_t)(out >> 8);
         *y0++ = (int8_t)out;
@@ -49,8 +53,18 @@ static void rows(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t 
     }
 }
 
+static void rows_s8(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y0, int8_t *y1)
+{
+    rows_of(p, columns, 2 * quads, y0, y1, 8);
+}
+
+static void rows_s4(const struct hil_conv_s8 *p, const uint32_t *columns, uint32_t quads, int8_t *y0, int8_t *y1)
+{
+    rows_of(p, columns, quads, y0, y1, 4);
+}
+
 /* Both pixels are spread before either output is written, so that `y` may overwrite what is done with of `x`. */
-void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+static void conv1x1(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch, multiplying *rows)
 {
     uint32_t in_c = p->window.in_c, out_c = p->window.out_c, quads = (in_c + 3u) / 4u;
     for (uint32_t left = (uint32_t)p->window.out_h * p->window.out_w; left; left -= 2, x += 2 * in_c, y += 2 * out_c) {
@@ -97,7 +111,7 @@ ALWAYS_INLINE void fill(const struct hil_conv_s8 *p, const int8_t *x, uint32_t *
         column = spread(column, x, quads);
 }
 
-void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+static void conv(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch, multiplying *rows)
 {
     const struct hil_window *w = &p->window;
     uint32_t row_quads = (w->k_w * (uint32_t)w->in_c + 3u) / 4u, quads = w->k_h * row_quads;
@@ -118,6 +132,26 @@ void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *
     }
     if (second)
         rows(p, columns, quads, y, y);
+}
+
+void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    conv1x1(p, x, y, scratch, rows_s8);
+}
+
+void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    conv1x1(p, x, y, scratch, rows_s4);
+}
+
+void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    conv(p, x, y, scratch, rows_s8);
+}
+
+void hil_conv_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
+{
+    conv(p, x, y, scratch, rows_s4);
 }
 
 #endif

@@ -132,7 +132,7 @@ static void write_line(const struct line *line)
         write_any(line);
 }
 
-typedef int32_t weight(const int8_t *weights, uint32_t index);
+typedef int32_t reading(const int8_t *weights, uint32_t index);
 
 static int32_t weight_s8(const int8_t *weights, uint32_t index)
 {
@@ -141,7 +141,7 @@ static int32_t weight_s8(const int8_t *weights, uint32_t index)
 
 /* An input row is in the band before an output row is written over it, so `y` may be `x` where a channel has one output. */
 __attribute__((noinline)) static void depthwise(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch, int32_t pitch,
-                      weight *weight)
+                      reading *weight)
 {
     const struct hil_window *w = &p->window;
     int32_t taps = w->k_h * w->k_w, times = w->out_c / w->in_c, *weights = scratch;

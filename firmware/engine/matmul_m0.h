@@ -28,10 +28,33 @@ ALWAYS_INLINE struct pair_sums pair_start(uint32_t words)
     return (struct pair_sums){sum, sum, upper, upper};
 }
 
-/* The compiler keeps too little in the upper eight registers, and takes nearly twice the instructions. `words` > 0 is even. */
-ALWAYS_INLINE const uint32_t *add_row(struct pair_sums *s, const uint32_t *columns, const uint32_t *weights, uint32_t words)
+/* Both in assembly: the compiler keeps too little in the upper eight registers, and takes nearly twice the instructions. They
+ * return where the next row of weights begins; `words` > 0. */
+#define ROW_LOOP(body)                                                                                    \
+    register const uint32_t *end __asm__("r2") = weights + words; /* in LR, which the compiler doesn't give away */ \
+    __asm__(".syntax unified\n\t"                                                                         \
+            "mov   lr, %[end]\n"                                                                          \
+            "1:\n\t" body                                                                                 \
+            "cmp   %[w], lr\n\t"                                                                          \
+            "bne   1b"                                                                                    \
+            : [x] "+l"(columns), [w] "+l"(weights), [end] "+l"(end), [even] "+h"(s->even), [odd] "+h"(s->odd), \
+              [even_upper] "+h"(s->even_upper), [odd_upper] "+h"(s->odd_upper)                            \
+            : [offset] "h"(PAIR_OFFSET)                                                                   \
+            : "r3", "r4", "r5", "r6", "r7", "lr", "cc", "memory")
+/* Takes the sums in r6 (even) and r4 (odd) apart. */
+#define ADD_SUMS                                  \
+    "add   r6, r6, %[offset]\n\t"                 \
+    "add   r4, r4, %[offset]\n\t"                 \
+    "add   %[even], %[even], r6\n\t"              \
+    "add   %[odd], %[odd], r4\n\t"                \
+    "asrs  r6, r6, #16\n\t"                       \
+    "asrs  r4, r4, #16\n\t"                       \
+    "add   %[even_upper], %[even_upper], r6\n\t"  \
+    "add   %[odd_upper], %[odd_upper], r4\n\t"
+
+/* A pair of inputs for each word; an even number of words. */
+ALWAYS_INLINE const uint32_t *add_row_s8(struct pair_sums *s, const uint32_t *columns, const uint32_t *weights, uint32_t words)
 {
-    register const uint32_t *end __asm__("r2") = weights + words; /* in LR, which the compiler doesn't give away */
 #define WORD                                                                          \
     "ldmia %[x]!, {r2, r3}\n\t" /* two inputs */                                      \
     "ldmia %[w]!, {r4}\n\t"     /* (odd, even) of the second input, of the first */   \
@@ -48,25 +71,29 @@ ALWAYS_INLINE const uint32_t *add_row(struct pair_sums *s, const uint32_t *colum
     "muls  r4, r2, r4\n\t"                                                            \
     "muls  r5, r3, r5\n\t"                                                            \
     "adds  r6, r6, r7\n\t"                                                            \
-    "adds  r4, r4, r5\n\t"                                                            \
-    "add   r6, r6, %[offset]\n\t"                                                     \
-    "add   r4, r4, %[offset]\n\t"                                                     \
-    "add   %[even], %[even], r6\n\t"                                                  \
-    "add   %[odd], %[odd], r4\n\t"                                                    \
-    "asrs  r6, r6, #16\n\t"                                                           \
-    "asrs  r4, r4, #16\n\t"                                                           \
-    "add   %[even_upper], %[even_upper], r6\n\t"                                      \
-    "add   %[odd_upper], %[odd_upper], r4\n\t"
-    __asm__(".syntax unified\n"
-            "mov   lr, %[end]\n"
-            "1:\n\t" WORD WORD
-            "cmp   %[w], lr\n\t"
-            "bne   1b"
-            : [x] "+l"(columns), [w] "+l"(weights), [end] "+l"(end), [even] "+h"(s->even), [odd] "+h"(s->odd),
-              [even_upper] "+h"(s->even_upper), [odd_upper] "+h"(s->odd_upper)
-            : [offset] "h"(PAIR_OFFSET)
-            : "r3", "r4", "r5", "r6", "r7", "lr", "cc", "memory");
+    "adds  r4, r4, r5\n\t" ADD_SUMS
+    ROW_LOOP(WORD WORD);
 #undef WORD
+    return weights;
+}
+
+/* Weights of 4 bits as in weights_s4.h: four inputs for each word. So few bits need taking apart only once for four products. */
+ALWAYS_INLINE const uint32_t *add_row_s4(struct pair_sums *s, const uint32_t *columns, const uint32_t *weights, uint32_t words)
+{
+#define WEIGHT(to, up, x)                   \
+    "lsls  " to ", r5, #" up "\n\t"         \
+    "asrs  " to ", " to ", #28\n\t"         \
+    "muls  " to ", " x ", " to "\n\t"
+#define ADD_WEIGHT(sum, up, x) WEIGHT("r7", up, x) "adds  " sum ", " sum ", r7\n\t"
+    ROW_LOOP("ldmia %[x]!, {r2, r3}\n\t" /* the first and the third input */
+             "ldmia %[w]!, {r5}\n\t"
+             WEIGHT("r6", "28", "r2") ADD_WEIGHT("r6", "12", "r3")
+             WEIGHT("r4", "24", "r2") ADD_WEIGHT("r4", "8", "r3")
+             "ldmia %[x]!, {r2, r3}\n\t"
+             ADD_WEIGHT("r6", "20", "r2") ADD_WEIGHT("r6", "4", "r3")
+             ADD_WEIGHT("r4", "16", "r2") ADD_WEIGHT("r4", "0", "r3") ADD_SUMS);
+#undef ADD_WEIGHT
+#undef WEIGHT
     return weights;
 }
 
