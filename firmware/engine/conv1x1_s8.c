@@ -2,6 +2,7 @@
 #include "matmul_s8.h"
 #include "product_s8.h"
 
+#ifndef __ARM_ARCH_6M__ /* conv_m0.c */
 /* Pixels are spread or copied before their outputs are written, so that `y` may overwrite what is done with of `x`. */
 void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {
@@ -20,6 +21,7 @@ void hil_conv1x1_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, voi
         hil_matrix_by_vector_s8(&m, scratch, y);
     }
 }
+#endif
 
 /* A pixel is copied before its outputs are written. */
 void hil_conv1x1_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)

@@ -1,6 +1,8 @@
 /* int8 convolution by weights of 4 bits, in the columns of the int8 one. */
-#include "columns_s8.h"
 #include "weights_s4.h"
+
+#ifndef __ARM_ARCH_6M__ /* conv_m0.c */
+#include "columns_s8.h"
 
 struct sums_s4 { /* 16 times those of the even and the odd channel, for the first and the second column */
     int32_t even0, odd0, even1, odd1;
@@ -84,6 +86,7 @@ void hil_conv1x1_s4(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, voi
         pixels -= two ? 2 : 1;
     }
 }
+#endif
 
 void hil_conv_s4_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {

@@ -1,4 +1,7 @@
 /* int8 convolution, any kernel, stride and padding. */
+#include "requantize.h"
+
+#ifndef __ARM_ARCH_6M__ /* conv_m0.c */
 #include "columns_s8.h"
 #include "product_s8.h"
 
@@ -38,6 +41,7 @@ void hil_conv_s8(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *
         }
     }
 }
+#endif
 
 void hil_conv_s8_plain(const struct hil_conv_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {

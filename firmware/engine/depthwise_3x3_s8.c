@@ -1,6 +1,8 @@
 /* int8 depthwise convolution by a 3 x 3 kernel with a horizontal stride of 1 or 2, of a multiple of four channels. */
 #include "requantize.h"
 
+#ifndef __ARM_ARCH_6M__ /* depthwise_m0.c */
+
 /* Four channels are read at a time, into a band of three padded image rows: a ring to which each output row brings only
  * the rows that are new. Inputs are 16 bits, less the zero point, so that padding is zero. A word has two neighbouring
  * pixels of one channel, so that one SMLAD takes two positions of the kernel. A pair of pixels has 12 words: four
@@ -270,3 +272,5 @@ void hil_depthwise_3x3_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int
         }
     }
 }
+
+#endif

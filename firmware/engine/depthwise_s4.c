@@ -1,6 +1,7 @@
 /* int8 depthwise convolution by weights of 4 bits, which are spread four channels at a time. */
 #include "weights_s4.h"
 
+#ifndef __ARM_ARCH_6M__ /* depthwise_m0.c */
 /* Four weights of 4 bits as bytes. */
 ALWAYS_INLINE uint32_t four_bytes(const int8_t *weights, int32_t index)
 {
@@ -14,6 +15,7 @@ ALWAYS_INLINE uint32_t four_bytes(const int8_t *weights, int32_t index)
 #define DEPTHWISE hil_depthwise_s4
 #define LOAD_WEIGHTS four_bytes
 #include "depthwise_any_s8.h"
+#endif
 
 void hil_depthwise_s4_plain(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t *y, void *scratch)
 {

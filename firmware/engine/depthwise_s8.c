@@ -1,6 +1,9 @@
 /* int8 depthwise convolution. An input channel gives out_c / in_c output channels; the fast kernel here takes one, and
  * a number of channels that is a multiple of four. depthwise_any_s8.c takes the others, depthwise_3x3_s8.c most kernels
  * of 3 x 3. */
+#include "requantize.h"
+
+#ifndef __ARM_ARCH_6M__ /* depthwise_m0.c */
 #include "depthwise_s8.h"
 
 /* The padding on the left and on the right is zero from the start and is never written. */
@@ -84,6 +87,7 @@ void hil_depthwise_s8(const struct hil_depthwise_s8 *p, const int8_t *x, int8_t 
         }
     }
 }
+#endif
 
 /* Channel by channel. The rows that the kernel sees are copied before an output row is written, so `y` may be `x` where
  * a channel has one output. */

@@ -170,14 +170,20 @@ static inline int32_t smultt(uint32_t a, uint32_t b)
     return high_half(a) * high_half(b);
 }
 
+/* a x b / 2^16, rounded down, without a product of 64 bits; b has 16. */
+static inline int32_t upper_product(int32_t a, int32_t b)
+{
+    return wrapping_add((a >> 16) * b, (a & 0xffff) * b >> 16);
+}
+
 static inline int32_t smlawb(int32_t a, uint32_t b, int32_t sum)
 {
-    return wrapping_add(sum, (int32_t)((int64_t)a * low_half(b) >> 16));
+    return wrapping_add(sum, upper_product(a, low_half(b)));
 }
 
 static inline int32_t smlawt(int32_t a, uint32_t b, int32_t sum)
 {
-    return wrapping_add(sum, (int32_t)((int64_t)a * high_half(b) >> 16));
+    return wrapping_add(sum, upper_product(a, high_half(b)));
 }
 
 static inline uint32_t sxtb16(uint32_t bytes)
@@ -201,14 +207,20 @@ static inline uint32_t sxtab16_ror8(uint32_t addend, uint32_t bytes)
     return sxtab16(addend, (bytes >> 8) | (bytes << 24));
 }
 
+#ifdef __ARM_ARCH_6M__
+#define smmulr hil_smmulr
+int32_t smmulr(int32_t a, int32_t b); /* requantize_m0.c */
+#else
 static inline int32_t smmulr(int32_t a, int32_t b)
 {
     return (int32_t)(((int64_t)a * b + 0x80000000ll) >> 32);
 }
+#endif
 
 static inline int32_t ssat8(int32_t value)
 {
-    return value > 127 ? 127 : value < -128 ? -128 : value;
+    int32_t byte = (int8_t)(value & 0xff);
+    return byte == value ? byte : (value >> 31) ^ 127;
 }
 
 static inline int32_t ssat8_asr(int32_t value, int shift)

@@ -1,4 +1,7 @@
 /* int8 matrix by vector. */
+#include "requantize.h"
+
+#ifndef __ARM_ARCH_6M__ /* fully_connected_m0.c */
 #include "product_s8.h"
 
 void hil_matrix_by_vector_s8(const struct matrix_s8 *m, const int8_t *x, int8_t *y)
@@ -30,6 +33,8 @@ void hil_fully_connected_s8(const struct hil_fully_connected_s8 *p, const int8_t
     for (uint32_t row = 0; row < p->rows; row++, x += p->depth, y += p->outputs)
         hil_matrix_by_vector_s8(&m, x, y);
 }
+
+#endif
 
 void hil_fully_connected_s8_plain(const struct hil_fully_connected_s8 *p, const int8_t *x, int8_t *y)
 {

@@ -6,6 +6,28 @@
 #include "dsp.h"
 #include "hil_engine.h"
 
+#ifdef __ARM_ARCH_6M__ /* as below without products of 64 bits: functions, since they are long (requantize_m0.c) */
+
+#define rounding_doubling_high_mul hil_rounding_doubling_high_mul
+#define requantize hil_requantize
+#define requantize_fast hil_requantize_fast
+#define requantize_two hil_requantize_two
+int32_t rounding_doubling_high_mul(int32_t a, int32_t b);
+int8_t requantize(int32_t sum, const struct hil_channel *channel, const struct hil_quant *quant);
+int8_t requantize_fast(int32_t sum, const struct hil_channel *channel);
+
+/* An output of a channel, whose bias is added, in the form that `quant` says. */
+static inline int8_t requantize_one(int32_t sum, const struct hil_channel *channel, const struct hil_quant *quant)
+{
+    sum += channel->bias;
+    return quant->fast ? requantize_fast(sum, channel) : requantize(sum, channel, quant);
+}
+
+/* Two of them: the first in the lowest byte, the second in the next. */
+uint32_t requantize_two(int32_t first, int32_t second, const struct hil_channel *channel, const struct hil_quant *quant);
+
+#endif
+
 #ifdef __AVR__ /* which has little flash for copies of these, and no 64-bit registers (avr/requantize.c) */
 
 int32_t rounding_doubling_high_mul(int32_t a, int32_t b);
@@ -13,6 +35,7 @@ int32_t rounding_shift_right(int32_t value, int32_t shift);
 
 #else
 
+#ifndef __ARM_ARCH_6M__
 /* (a x b) / 2^31, rounded to the nearest, ties away from zero only upwards; saturates at -1 x -1. */
 static inline int32_t rounding_doubling_high_mul(int32_t a, int32_t b)
 {
@@ -20,6 +43,7 @@ static inline int32_t rounding_doubling_high_mul(int32_t a, int32_t b)
         return INT32_MAX;
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
+#endif
 
 /* value / 2^shift, rounded to the nearest, ties away from zero. */
 static inline int32_t rounding_shift_right(int32_t value, int32_t shift)
@@ -49,7 +73,7 @@ static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
 
 int8_t requantize(int32_t sum, const HIL_FLASH struct hil_channel *channel, const HIL_FLASH struct hil_quant *quant);
 
-#else
+#elif !defined(__ARM_ARCH_6M__)
 
 static inline int8_t requantize(int32_t sum, const HIL_FLASH struct hil_channel *channel, const HIL_FLASH struct hil_quant *quant)
 {
@@ -59,6 +83,7 @@ static inline int8_t requantize(int32_t sum, const HIL_FLASH struct hil_channel 
 
 #endif
 
+#ifndef __ARM_ARCH_6M__
 /* The same where the compiler has proved that |sum| < 2^30, shift >= 1 and nothing overflows: a negative value is
  * lowered by one before half of 2^shift is added, which is what "ties away from zero" comes to. */
 static inline int8_t requantize_fast(int32_t sum, const HIL_FLASH struct hil_channel *channel)
@@ -66,5 +91,6 @@ static inline int8_t requantize_fast(int32_t sum, const HIL_FLASH struct hil_cha
     int32_t high = smmulr((int32_t)((uint32_t)sum << 1), channel->multiplier);
     return (int8_t)ssat8((high + (high >> 31) + channel->round) >> channel->shift);
 }
+#endif
 
 #endif

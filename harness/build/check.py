@@ -68,11 +68,6 @@ def integers(graph: Graph) -> bool:
     return any(graph.tensors[index].dtype != "float32" for index in computed)
 
 
-def board_outputs(board: Board, image: Image, inputs: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Run input tensors on a board, flashing the image if it isn't there. Returns [N, outputs], raw."""
-    return run_sequence(board, image, [[tensor] for tensor in inputs], anew=True)[0]
-
-
 def run_sequence(
     board: Board, image: Image, steps: Sequence[Sequence[NDArray[np.generic]]], *, anew: bool
 ) -> list[NDArray[np.generic]]:

@@ -103,12 +103,11 @@ def pairs_bytes(window: Window) -> int:
 def columns_bytes(window: Window, run: int) -> int:
     """Return the scratch of an int8 convolution: four columns (matmul_s8.h) of kernel rows of `run` inputs, and a row.
 
-    Fewer than four pixels take one column of 8 bits; pixels of a 1 x 1 kernel are spread from where they are.
+    Fewer than four pixels take what the kernels of Armv6-M do, two columns. Pixels of a 1 x 1 kernel are spread from
+    where they are.
     """
-    depth = window.k_h * run
-    if window.pixels < 4:
-        return depth
-    return 8 * depth + (0 if window.pointwise else run)
+    columns = 4 if window.pixels >= 4 else 2
+    return 2 * columns * window.k_h * run + (0 if window.pointwise else run)
 
 
 def fully_connected(node: Node) -> Step:

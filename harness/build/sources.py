@@ -42,7 +42,11 @@ _CXX_OPTIONS = (
     "-fno-unwind-tables",
     "-fno-asynchronous-unwind-tables",
 )
-_WITHOUT_DSP = ("cortex-m0", "cortex-m0plus", "cortex-m1", "cortex-m3")
+#: What is said of our kernels for a core without DSP instructions.
+_WITHOUT_DSP = {
+    **dict.fromkeys(("cortex-m0", "cortex-m0plus", "cortex-m1"), "kernels for the Cortex-M0+"),
+    "cortex-m3": "C without DSP instructions",
+}
 LIBRARIES = ("-lm", "-lc", "-lgcc")
 _PER_MODEL = re.compile(r'^\s*#\s*include\s+"model_config\.h"', re.MULTILINE)
 
@@ -94,8 +98,9 @@ def engine_of(kind: BoardKind, *, code_in_ram: bool = False) -> str:
     """Return what our kernels are called in results: not the same without DSP instructions, or run from RAM."""
     if kind.build is not None and kind.build.kernels is not None:
         return f"{ENGINE} (C for {kind.build.kernels.upper()})"
-    lacks = kind.build is not None and any(f"-mcpu={core}" in kind.build.cpu for core in _WITHOUT_DSP)
-    more = [*(["C without DSP instructions"] if lacks else []), *(["code and weights in RAM"] if code_in_ram else [])]
+    cpu = kind.build.cpu if kind.build is not None else ()
+    more = [said for core, said in _WITHOUT_DSP.items() if f"-mcpu={core}" in cpu]
+    more += ["code and weights in RAM"] if code_in_ram else []
     return f"{ENGINE} ({', '.join(more)})" if more else ENGINE
 
 

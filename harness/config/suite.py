@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -148,6 +149,7 @@ class Suite(_SuiteKeys):
                 if why.is_file() and not path.is_file():
                     raise NoImageError(_why_not(why), built=True)
             if not there and not any(file.suffix in _INSTEAD for file in folder.glob("*")):
+                folder = Path(normpath(folder))
                 raise NoImageError(
                     f"no image has been built for {kind.name} ({folder} holds none). With the cross compiler, `make -C "
                     f"firmware BOARD={kind.name}` builds them in a clone, elsewhere `hil build MODEL.tflite --board "

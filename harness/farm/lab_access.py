@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -147,15 +146,6 @@ class LabAccess(Access):
         """
         if _shared(device):
             self.calendar.check(device.name, username(), now(), seconds)
-
-    def free_s(self, device: Device) -> float:
-        """Return for how long a board is nobody else's, in seconds; infinite if nobody has reserved it.
-
-        Raises:
-            ReservationError: the calendar can't be read.
-        """
-        after = self.calendar.next(device.name, username(), now()) if _shared(device) else None
-        return math.inf if after is None else (after.start - now()).total_seconds()
 
     def attempt_ended(self, device: Device, attempt: Mapping[str, Any]) -> None:
         """Note that there is something to judge: at the next `check` if it failed, else when the run ends."""

@@ -55,20 +55,23 @@ def symbols_of(elf: ELFFile) -> tuple[dict[str, int], tuple[tuple[int, int, str]
 def ram_of(elf: ELFFile) -> tuple[int | None, int, int]:
     """Return where the tensor arena is, its bytes, and those of all else in RAM but the heap, which is measured.
 
-    That is what is writable, and what is copied to RAM before it is used.
+    That is what is writable, and what is copied to RAM before it is used. The arena is the section .arena; or
+    .arena.NAME where it has a memory of its own, and then .arena is no more than what aligns it.
     """
     copied = [s for s in elf.iter_segments("PT_LOAD") if s["p_filesz"] and s["p_vaddr"] != s["p_paddr"]]
-    arena_address, arena, static = None, 0, 0
+    sizes: dict[str, int] = {}
+    places: dict[str, int] = {}
     for section in elf.iter_sections():
         flags, address, size = section["sh_flags"], section["sh_addr"], section["sh_size"]
         if not flags & SH_FLAGS.SHF_ALLOC or not size:
             continue
-        if section.name == ".arena" or section.name.startswith(".arena."):  # the latter in a memory of its own
-            arena_address = _as_the_cpu_sees(elf, address) if arena_address is None else arena_address
-            arena += size
-        elif flags & SH_FLAGS.SHF_WRITE or any(s["p_vaddr"] <= address < s["p_vaddr"] + s["p_filesz"] for s in copied):
-            static += 0 if section.name == ".heap" else size
-    return arena_address, arena, static
+        if flags & SH_FLAGS.SHF_WRITE or any(s["p_vaddr"] <= address < s["p_vaddr"] + s["p_filesz"] for s in copied):
+            sizes[section.name] = sizes.get(section.name, 0) + size
+            places.setdefault(section.name, _as_the_cpu_sees(elf, address))
+    sizes.pop(".heap", 0)
+    arena = next((name for name in sizes if name.startswith(".arena.")), ".arena")
+    arena_bytes = sizes.pop(arena, 0)
+    return places.get(arena), arena_bytes, sum(sizes.values())
 
 
 def toolchain_of(path: Path, elf: ELFFile) -> str:

@@ -124,7 +124,13 @@ def _general_caveats(metric: Metric, a: Side, b: Side) -> tuple[str, ...]:
         caveats.append(f"different inference engines: {a.row['engine']} against {b.row['engine']}")
     if a.row["board"] != b.row["board"]:
         caveats.append(f"different kinds of board: {a.row['board']} against {b.row['board']}")
-    elif other_units(a.row, b.row) and (metric.name in ("latency", "energy") or not _pooled(a, b)):
+        return tuple(caveats)
+    timed = metric.name in ("latency", "energy")
+    for what in ("arena", "code") if timed else ():
+        places = a.row[f"{what}_memory"], b.row[f"{what}_memory"]
+        if None not in places and places[0] != places[1]:
+            caveats.append(f"{what} in different memories: {places[0]} against {places[1]}")
+    if other_units(a.row, b.row) and (timed or not _pooled(a, b)):
         caveats.append(TWO_UNITS)
     return tuple(caveats)
 

@@ -104,9 +104,11 @@ class Group:
         return len(self.cases["device"].unique()) > 1
 
     def limit(self, memory: str) -> int | None:
-        """Return the size of the board's `ram` or `flash` in bytes, if the run recorded it."""
-        size = _dict(self.run.board(str(self.setup["board"])).get(memory)).get("size")
-        return size if isinstance(size, int) and size > 0 else None
+        """Return the size of the board's `ram`, all its memories together, or `flash` in bytes, if it was recorded."""
+        board = self.run.board(str(self.setup["board"]))
+        sizes = [_dict(region).get("size") for region in (board.get(memory), *_list(board.get(f"more_{memory}")))]
+        whole = [size for size in sizes if isinstance(size, int) and size > 0]
+        return sum(whole) if len(whole) == len(sizes) else None
 
 
 def grouped(results: Results) -> list[Group]:

@@ -39,10 +39,9 @@ REPORT, MARKDOWN = "report.html", "report.md"
 #: Baselines that may have no runs yet: on the first night there is nothing to compare, and nothing wrong.
 _GROWING = ("latest", "history:")
 
-#: The most lines and columns of a night's summary.
-LINES: Final = 24
+#: The most columns of a night's summary.
 COLUMNS: Final = 80
-#: How many lines each list gets. With the seven that always are there, they make a screen.
+#: How many lines each list gets. With the seven that always are there, they make a screen of 24.
 _ROOM: Final = {"failed": 4, "worse": 4, "untold": 2, "unused": 3, "better": 2, "notes": 2}
 
 

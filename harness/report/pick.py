@@ -94,7 +94,8 @@ def lines(found: Sequence[Pick]) -> list[str]:
     """
     said = []
     for suite in dict.fromkeys(one.suite for one in found):
-        every = [one for one in found if one.suite == suite]
+        ours = [one for one in found if one.suite == suite]
+        every = [one for one in ours if one.candidates] or ours  # that a board measured nothing is said elsewhere
         alike: dict[str, list[Pick]] = {}
         for one in every:
             alike.setdefault(one.variant or one.sentence, []).append(one)

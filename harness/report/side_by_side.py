@@ -175,7 +175,7 @@ def _of_suite(
 ) -> SideBySide:
     counts = Counter(str(group.setup["place"]) for group in measured)
     places = [_place(group, alone=counts[str(group.setup["place"])] == 1) for group in measured]
-    cases = [{str(row["variant"]): row for row in plain_rows(group.cases)} for group in measured]
+    cases = [{str(row["variant"]): row for row in plain_rows(group.cases.sort_values("case"))} for group in measured]
     pairs = {
         (name, str(row["baseline"])): str(row["technique"] or "")
         for rows in cases

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from harness.report.metrics import Metric
 
 _NAME, _COUNTED, _RATIO = "board and variant", "counted", "ratio"
+#: A longer name of a score stands above the table.
+_LONG = 12
 #: So many columns stand in any table: name, score, what was counted, ratio.
 _LEAST_COLUMNS = 4
 _FOOT = (
@@ -52,7 +54,8 @@ def print_boards(console: Console, rows: Sequence[Row]) -> None:
     measured = [group for group in groups.values() if any(row["status"] == "complete" for row in group)]
     shown = [row for group in measured for row in group]
     score = leading(row.get("metric") for row in shown)
-    console.print(cell(f"{rows[0]['suite']} on {len(measured)} boards", "bold"))
+    what = f"; score: {score.called}" if score is not None and _title(score) == "score" else ""
+    console.print(cell(f"{rows[0]['suite']} on {len(measured)} boards{what}", "bold"))
     _print_table(console, measured, score)
     if (known := _how_well(shown, score)) is not None:
         console.print(Text(known))
@@ -96,7 +99,7 @@ def _columns(rows: Sequence[Row], score: Metric | None) -> list[Column]:
     """Return the columns behind the name, those that are left out first where there is no room last."""
     judged = scores(score)
     columns = [
-        judged[0] if score is None else judged[1],
+        judged[0] if score is None else replace(judged[1], title=_title(score)),
         Column(_COUNTED, "ticks_median", count_of),
         Column(_RATIO, "", count_of),
         Column("latency, us", "latency_us_median", decimal_of),
@@ -107,6 +110,12 @@ def _columns(rows: Sequence[Row], score: Metric | None) -> list[Column]:
     ]
     always = (_COUNTED, _RATIO)
     return [one for one in columns if one.title in always or any(one.text(row) != NONE for row in rows)]
+
+
+def _title(score: Metric) -> str:
+    """Return a short heading for a score: its name, where that is no sentence."""
+    name = score.called or score.name
+    return name if len(name) <= _LONG else "score"
 
 
 def _energy(row: Row, name: str, *, simulated: bool) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,25 +23,3 @@ def on_stop(handler: Callable[[int, Any], None] | signal.Handlers) -> dict[int, 
         if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
             before[int(number)] = signal.signal(number, handler)
     return before
-
-
-def end_on_signal() -> threading.Event:
-    """Interrupt this process once it is told to end, and return what says that it was."""
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: object) -> None:
-        on_stop(ignore)  # Ctrl-C comes from the terminal and from the parent: nothing may interrupt the end
-        sys.unraisablehook = _ignore_unraisable
-        stopped.set()
-        raise KeyboardInterrupt
-
-    on_stop(stop)
-    return stopped
-
-
-def ignore(_number: int, _frame: object) -> None:
-    """Do nothing. With SIG_IGN, Python would complain of a signal that came just before that was set."""
-
-
-def _ignore_unraisable(_what: object) -> None:
-    """Do nothing: an archive that was interrupted half made fails when it is deleted, and that helps nobody."""

@@ -15,14 +15,16 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_ARM_REG_SP
 
-from harness.boards.virtual.core.binding import cortex_m4
+from harness.boards.virtual.core.binding import emulate
+from harness.boards.virtual.core.cores import CORES
 from harness.boards.virtual.core.counter import BlockCounter
 from harness.build import emit_c, plan_memory
 
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 ENGINE = FIRMWARE / "engine"
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
-CORTEX_M4F = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
+CORTEX_M4F = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+CORTEX_M0 = ("-mcpu=cortex-m0plus", "-mthumb", "-mfloat-abi=soft", "-masm-syntax-unified")
 
 FLASH_BYTES = 0x400000
 RAM, RAM_BYTES = 0x20000000, 0x100000
@@ -63,16 +65,16 @@ def host_flags(extra=()):
     return [*WARNINGS, "-O1", "-fPIC", *extra]
 
 
-def cortex_flags():
+def cortex_flags(cpu=CORTEX_M4F):
     """What firmware/Makefile compiles with, as far as it changes the code."""
     code = ["-O2", "-ffreestanding", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"]
-    return [*CORTEX_M4F, *WARNINGS, *code]
+    return [*cpu, *WARNINGS, *code]
 
 
-def compile_kernels(gcc, flags, folder):
+def compile_kernels(gcc, flags, folder, which="*.c"):
     """Return a library of all kernels: they are the same for every model, so compile them once."""
     objects, library = [], folder / "kernels.a"
-    for source in sorted(ENGINE.glob("*.c")):
+    for source in sorted(ENGINE.glob(which)):
         objects.append(folder / f"{source.stem}.o")
         run_compiler([gcc, *flags, f"-I{ENGINE}", f"-I{FIRMWARE / 'agent'}", "-c", source, "-o", objects[-1]])
     run_compiler([f"{gcc.removesuffix('gcc')}ar", "rcs", library, *objects])
@@ -168,7 +170,9 @@ class HostModel:
 
 
 class CortexModel:
-    """The same, compiled for the Cortex-M4F. Counts the instructions and the stack of each inference."""
+    """The same, compiled for a Cortex-M. Counts the instructions and the stack of each inference."""
+
+    cpu, core = CORTEX_M4F, "cortex-m4"
 
     def __init__(self, graph, folder, kernels, *, plain=False, patches=None):
         image, script = folder / "model.elf", folder / "model.ld"
@@ -177,10 +181,10 @@ class CortexModel:
         link = ["-nostartfiles", "-specs=nosys.specs", "-Wl,--gc-sections", "-Wl,-e,hil_model_invoke"]
         link += ["-Wl,-u,hil_model_setup", *(["-Wl,-u,hil_model_reset"] if graph.state else []), "-T", script]
         gcc = compiler("arm-none-eabi-gcc")
-        run_compiler([gcc, *cortex_flags(), *link, *files, kernels, "-lm", "-o", image])
+        run_compiler([gcc, *cortex_flags(self.cpu), *link, *files, kernels, "-lm", "-o", image])
         self._graph = graph
         self._flash = np.zeros(FLASH_BYTES, np.uint8)
-        self._uc = cortex_m4()
+        self._uc = emulate(CORES[self.core])
         self._uc.mem_map(RAM, RAM_BYTES)
         self._load(image)
         self._uc.mem_map_ptr(0, FLASH_BYTES, 5, self._flash.ctypes.data)
@@ -236,3 +240,9 @@ class CortexModel:
         pairs = zip(self._outputs, self._graph.outputs, strict=True)
         outputs = [as_tensor(bytes(self._uc.mem_read(*place)), tensor) for place, tensor in pairs]
         return outputs if len(outputs) > 1 else outputs[0]
+
+
+class CortexM0Model(CortexModel):
+    """The same, compiled for the Cortex-M0+, whose kernels are *_m0.c."""
+
+    cpu, core = CORTEX_M0, "cortex-m0plus"

@@ -10,7 +10,7 @@ from engine.random_models import UNARY, random_model
 from engine.targets import FIRMWARE, compiler
 from harness.boards.opening import open_board
 from harness.build import parse_tflite, plan_memory
-from harness.build.check import board_outputs
+from harness.build.check import run_sequence
 from harness.build.making import Making, make_model_image
 from harness.build.sources import target_for
 from harness.build.toolchain import find_toolchain
@@ -104,6 +104,6 @@ def test_a_kernel_on_the_board_is_equal_to_tflite_micro(kernel, kind, dtype, pla
     oracle = Int8Oracle(path)
     image = make_image(graph, f"{kernel}_{kind}_{'plain' if plain else 'fast'}", plain=plain)
     inputs = random_inputs(graph, 5, seed)
-    got = board_outputs(board, image, inputs)
+    (got,) = run_sequence(board, image, [[values] for values in inputs], anew=True)
     want = np.stack([oracle.run(values).reshape(-1) for values in inputs])
     np.testing.assert_array_equal(got.reshape(want.shape), want)

@@ -67,6 +67,14 @@ def test_kinds_of_boards_of_the_same_clock_are_compared_in_time_with_a_caveat(si
     assert (row.verdict, row.caveats) == ("same", ("different kinds of board: nano33 against other",))
 
 
+def test_arenas_in_different_memories_are_a_caveat_of_time_not_of_counts(side):
+    a, b = side(arena_memory="DTCM"), side(arena_memory="AXI SRAM")
+    assert rows_of(a, b)["latency"].caveats == ("arena in different memories: DTCM against AXI SRAM",)
+    assert rows_of(a, side(arena_memory="DTCM"))["latency"].caveats == rows_of(a, side())["latency"].caveats == ()
+    counted = [replace(one, row={**one.row, "backend": "virtual", "counter": "instructions"}) for one in (a, b)]
+    assert rows_of(*counted)["ticks"].caveats == ()
+
+
 def test_other_clocks_refuse_the_counter_only(side):
     rows = rows_of(side(ram_peak_bytes=5), side(clock_hz=32_000_000, ram_peak_bytes=5))
     assert (rows["latency"].verdict, rows["peak_ram"].verdict) == ("refused", "same")

@@ -7,21 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from harness.boards.virtual.chips.memory import Memory
+from harness.boards.virtual.core import scs
+from harness.boards.virtual.core.alarms import Alarms
 from harness.boards.virtual.core.alignment import Traps
 from harness.boards.virtual.core.cores import CORES
 from harness.boards.virtual.core.debug_registers import C_HALT, DFSR_VCATCH, VC_CORERESET, DebugRegisters
 from harness.boards.virtual.core.engine import Engine
 from harness.boards.virtual.core.exceptions import Exceptions
 from harness.boards.virtual.core.nvic import Nvic
-from harness.boards.virtual.core.scs import (
-    CCR,
-    CCR_DIV_0_TRP,
-    CCR_UNALIGN_TRP,
-    PPB,
-    PPB_BYTES,
-    PrivateBus,
-    SystemControl,
-)
 from harness.boards.virtual.core.scs_m7 import CachedControl
 from harness.boards.virtual.families import build_bus, build_usb
 from harness.errors import EmulatorError
@@ -63,7 +56,7 @@ class Chip:
         self._reset_wanted = 0  # why, as bits of RESETREAS
         self.event_time: float | None = None
         self.boots = 0
-        self._alarms: list[tuple[int, Callable[[], None]]] = []
+        self._alarms = Alarms()
         self._pausing = 0
         self._thread: threading.Thread | None = None
         self._slept_ticks = 0.0
@@ -73,10 +66,10 @@ class Chip:
         self.usbd = build_usb(self, self.bus, self.memory)
         self.usb_host: UsbHost | None = None
         core = CORES[made.data.cpu]
-        control = CachedControl if core.caches else SystemControl
+        control = CachedControl if core.caches else scs.SystemControl
         self.scs = control(self, self.nvic, made.data.cpuid, core)
         self.debug = DebugRegisters(self, made.data, core)
-        self.private = PrivateBus(self.scs, self.debug)
+        self.private = scs.PrivateBus(self.scs, self.debug)
         self.engine = Engine(core, self.memory, self.bus, self.private, allow_native=allow_native)
         self.cpu = self.engine.cpu
         self.engine.on_unmask = self._on_unmask
@@ -122,8 +115,8 @@ class Chip:
 
     def traps_changed(self) -> None:
         """Refuse FP instructions, unaligned accesses and division by zero, or not, as CPACR and CCR now say."""
-        ccr = self.scs.registers[CCR]
-        refused = Traps(unaligned=bool(ccr & CCR_UNALIGN_TRP), zero=bool(ccr & CCR_DIV_0_TRP))
+        ccr = self.scs.registers[scs.CCR]
+        refused = Traps(unaligned=bool(ccr & scs.CCR_UNALIGN_TRP), zero=bool(ccr & scs.CCR_DIV_0_TRP))
         self.engine.refuse(refused, fp=not self.scs.fpu_enabled)
 
     def cached(self, address: int, size: int) -> bool:
@@ -170,15 +163,8 @@ class Chip:
 
     def at_instruction(self, total: int, action: Callable[[], None]) -> None:
         """Do something between two blocks, once `total` instructions were issued since power-on."""
-        self._alarms.append((total, action))
+        self._alarms.set(total, action)
         self.attention()
-
-    def _due_alarm(self) -> Callable[[], None] | None:
-        for alarm in self._alarms:
-            if alarm[0] <= self.engine.counter.total:
-                self._alarms.remove(alarm)
-                return alarm[1]
-        return None
 
     def lose_power(self, noise: Callable[[int], bytes]) -> None:
         """Power off and on again, with other RAM contents, so many bytes; for an action of `at_instruction`."""
@@ -281,7 +267,7 @@ class Chip:
         if data is not None:
             return int.from_bytes(data, "little")
         with self._condition:
-            bus = self.private if PPB <= address < PPB + PPB_BYTES else self.bus
+            bus = self.private if scs.PPB <= address < scs.PPB + scs.PPB_BYTES else self.bus
             return bus.read(address, size, debugger=True)
 
     def debug_write(self, address: int, data: bytes) -> bool:
@@ -293,7 +279,7 @@ class Chip:
                 if not self.memory.write_ram(address, data):
                     return self.bus.flash.program(address, data)
                 self.code_changed(address, address + len(data))
-            elif PPB <= address < PPB + PPB_BYTES:
+            elif scs.PPB <= address < scs.PPB + scs.PPB_BYTES:
                 self.private.write(address, value, len(data), debugger=True)
                 if self.nvic.candidates():  # what wakes the core wakes it at once
                     self.sleeping = False

@@ -90,7 +90,7 @@ class Machine(Chip):
 
     def _disturbed(self) -> bool:
         """Do what an injected fault wants now; True if it wanted something."""
-        action = self._due_alarm()
+        action = self._alarms.due(self.engine.counter.total)
         if action is not None:
             action()
         elif self.hung:
@@ -160,8 +160,7 @@ class Machine(Chip):
         limit = NO_LIMIT
         if deadline is not None:
             limit = int((deadline - self._slept_ticks) * self._per_tick) + 1
-        limit = min([limit, *(total for total, _ in self._alarms)])
-        self.engine.counter.set_limit(max(limit, 0))
+        self.engine.counter.set_limit(max(self._alarms.limit(limit), 0))
 
     def _run(self) -> None:
         if self._disturbed():

@@ -139,4 +139,4 @@ def test_a_pico_runs_in_ram_what_it_copied_from_flash(build):
     assert results[0].ticks == results[1].ticks
     assert copied["p_filesz"] <= static[1] - static[0] < copied["p_filesz"] + 16
     assert [shipped_kinds()["pico"].code_memory(image.code_address) for image in images] == ["flash", "RAM"]
-    assert images[1].card.engine == "tinyml-hil (C without DSP instructions, code and weights in RAM)"
+    assert images[1].card.engine == "tinyml-hil (kernels for the Cortex-M0+, code and weights in RAM)"

@@ -47,7 +47,6 @@ class Memory:
         flash = self._region(chip.flash, 0xFF, executable=True)
         self.banks = tuple(self._region(bank, 0, executable=True, writable=True) for bank in chip.ram)
         pages = [Region(page.start, np.full(page.size, 0xFF, np.uint8), page.executable) for page in chip.information]
-        self.flash_base = flash.base
         self.flash, self.ram = flash.content, self.banks[0].content
         self.information = {page.base: page.content for page in pages}
         self.regions = (flash, *self.banks, *pages)
