@@ -25,8 +25,15 @@ MODELS = ROOT / "firmware" / "models"
 KIND = shipped_kinds()["uno"]
 #: Layers of which each has a kernel of its own, with a seed that gives it a window, padding, or other odd sizes.
 LAYERS = {
-    "CONV_2D": (1, 4), "DEPTHWISE_CONV_2D": (1, 2), "FULLY_CONNECTED": (3,), "AVERAGE_POOL_2D": (4,),
-    "MAX_POOL_2D": (1,), "MEAN": (1,), "SOFTMAX": (0,), "TANH": (1,), "CONCATENATION": (1,),
+    "CONV_2D": (1, 4),
+    "DEPTHWISE_CONV_2D": (1, 2),
+    "FULLY_CONNECTED": (3,),
+    "AVERAGE_POOL_2D": (4,),
+    "MAX_POOL_2D": (1,),
+    "MEAN": (1,),
+    "SOFTMAX": (0,),
+    "TANH": (1,),
+    "CONCATENATION": (1,),
 }
 
 
