@@ -3,6 +3,12 @@
  * A column holds the inputs that the kernel sees at one output pixel, as they are. Weights of two output channels alternate,
  * four at a time as bytes (w0, w2, w1, w3), of which SXTB16 makes (w0, w1) and (w2, w3). Sums fit 32 bits: the compiler has
  * checked the weights. */
+#ifdef __ARM_ARCH_6M__
+
+#include "matmul_s16_m0.h"
+
+#else
+
 #include "requantize_s16.h"
 
 struct sums { /* of the even and the odd channel, for the first and the second column */
@@ -25,6 +31,8 @@ ALWAYS_INLINE void add_quad(struct sums *s, const uint32_t *x0, const uint32_t *
     }
 }
 
+#endif
+
 /* All output channels of one pixel, or of two. */
 ALWAYS_INLINE void multiply(const struct hil_conv_s16 *p, const uint32_t *x0, const uint32_t *x1, int16_t *y, int two)
 {
@@ -34,6 +42,10 @@ ALWAYS_INLINE void multiply(const struct hil_conv_s16 *p, const uint32_t *x0, co
     uint32_t out_c = p->window.out_c;
     for (uint32_t c = 0; c < out_c; c += 2, channel += 2) {
         struct sums s = {0, 0, 0, 0};
+#ifdef __ARM_ARCH_6M__
+        add_quads(&s, x0, x1, weights, weights + 2 * quads);
+        weights += 2 * quads;
+#else
         const uint32_t *a = x0, *b = x1, *end = weights + 2 * quads;
         if (quads & 1u) {
             add_quad(&s, a, b, weights, two, 0);
@@ -45,6 +57,7 @@ ALWAYS_INLINE void multiply(const struct hil_conv_s16 *p, const uint32_t *x0, co
             add_quad(&s, a, b, weights, two, 0);
             add_quad(&s, a, b, weights, two, 1);
         }
+#endif
         y[c] = requantize_fast_s16(s.even0, channel, p);
         if (two)
             y[out_c + c] = requantize_fast_s16(s.even1, channel, p);
@@ -68,10 +81,12 @@ static void two_pixels(const struct hil_conv_s16 *p, const uint32_t *x0, const u
 
 static int16_t *copy(int16_t *to, const int16_t *from, int32_t count)
 {
+#ifndef __ARM_ARCH_6M__ /* where a word may not lie anywhere */
     for (; count >= 2; count -= 2, to += 2, from += 2)
         store4(to, load4(from));
-    if (count > 0)
-        *to++ = *from;
+#endif
+    for (; count > 0; count--)
+        *to++ = *from++;
     return to;
 }
 

@@ -9,18 +9,25 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Four bytes from any address; Cortex-M4 loads a misaligned word in one instruction. The builtin stays one also where
- * the library's functions are not assumed (-ffreestanding). */
+ * the library's functions are not assumed (-ffreestanding), but on Armv6-M it becomes a call. */
 static inline uint32_t load4(const void *address)
 {
+#ifdef __ARM_ARCH_6M__
+    const uint8_t *bytes = address;
+    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+#else
     uint32_t word;
     __builtin_memcpy(&word, address, 4);
     return word;
+#endif
 }
 
+#ifndef __ARM_ARCH_6M__
 static inline void store4(void *address, uint32_t word)
 {
     __builtin_memcpy(address, &word, 4);
 }
+#endif
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 

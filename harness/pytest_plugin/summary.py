@@ -56,8 +56,8 @@ def write_summary(
     rows = [entry["row"] for entry in found]
     write(render(rows, width=writer.fullwidth, color=writer.hasmarkup, estimated_time=estimated_time))
     more = [f"Not checked for {entry['name']}: {sentence}" for entry in found for sentence in entry["unchecked"]]
-    counters = dict.fromkeys(entry["counter"] for entry in found if entry["counter"])
-    more += [f"Instructions were counted by the {counter}." for counter in counters]
+    counters = dict.fromkeys((entry["row"]["counter"], entry["counter"]) for entry in found if entry["counter"])
+    more += [f"{str(what or 'instructions').capitalize()} were counted by the {by}." for what, by in counters]
     more += [f"Results: {folder}" for folder in folders_of(found)]
     more += [done.line for done in published]
     if all_skipped(found):

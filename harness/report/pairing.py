@@ -97,7 +97,7 @@ def refusal(a: Side, b: Side, policy: Policy) -> str | None:
     """Return why two cases can't be compared at all, None if they can."""
     for side in (a, b):
         if side.row["status"] != "complete":
-            return f"{named(side.row)} is {side.row['status']}: {side.row['reason']}"
+            return f"{named(side.row)} is {side.row['status']}: {str(side.row['reason']).removesuffix('.')}"
         if side.faults is not None:
             return f"faults were injected into run {side.row['run']} ({side.faults}): it is no measurement"
         if side.pruned is not None:

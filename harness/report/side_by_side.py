@@ -33,7 +33,7 @@ MEANING: Final = (
     'are real differences unless "about" or "perhaps" stands there (docs/comparing.md).'
 )
 _EXCESS = re.compile(r"(\w+): [^:]*: ([\d,]+) B too many")
-_OPERATORS = re.compile(r"\((\w+ of \w+)\)")
+_OPERATORS = re.compile(r"\(([A-Z]\w+)(?:: | of )\w+\)")
 #: Sizes whose ratios differ by less than this factor are said as a range.
 _CLOSE: Final = 1.1
 #: So many boards that read alike are named one by one; more are "the others".
@@ -257,7 +257,7 @@ def _why(name: str, row: CaseRow) -> str:
         return f"{name} doesn't fit, by {least}{excess[2]} B of {excess[1].replace('FLASH', 'flash')}"
     operators = _OPERATORS.findall(reason) if "has no kernel for" in reason else ()
     if operators:
-        return f"there is no kernel for what {name} needs ({', '.join(dict.fromkeys(operators))})"
+        return f"there is no kernel for {joined(list(dict.fromkeys(operators)), None)} of {name}"
     return f"{name} {row['status']}: {reason.partition(';')[0].partition(' (')[0].splitlines()[0]}"
 
 

@@ -99,7 +99,7 @@ def render(rows: Sequence[Row], *, width: int, color: bool, estimated_time: bool
         counters = {row["counter"] for row in rows if row["backend"] != "hardware" and row["status"] == "complete"}
         if counters:
             meanings = [f"in {name} are {meaning}" for name, meaning in MEANINGS.items() if name in counters]
-            console.print(Text(_EMULATED.format(meanings="; those ".join(meanings))))
+            console.print(Text(_EMULATED.format(meanings=". Those ".join(meanings))))
         if estimated:
             console.print(Text(f"\n{_ESTIMATED.format(how=_HOW['hardware' not in estimated])}"))
             if estimated_time:

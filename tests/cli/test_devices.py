@@ -212,6 +212,20 @@ def test_a_board_without_a_probe_is_added_with_what_flashes_it(hil, bus, tmp_pat
     assert choose_backend(devices[0], "auto")[0] == "virtual"
 
 
+def test_an_uno_is_told_by_its_port_and_a_clone_by_the_user(hil, bus, tmp_path):
+    bus.plug("1-1", (0x2341, 0x0043), "UNO1", tty=["ttyACM0"])
+    assert "Arduino Uno (2341:0043)" in hil("devices").output
+    assert hil("devices", "--add").exit_code == 0
+    bus.plug("1-2", (0x1A86, 0x7523), None, tty=["ttyUSB0"])  # a CH340 may be anything
+    assert "nothing to add" in hil("devices", "--add").output
+    assert hil("devices", "--add", "clone", "--kind", "uno", "--port", "/dev/ttyUSB0").exit_code == 0
+    first, second = Lab.load(tmp_path / "devices.yaml").devices
+    for device, path in ((first, "/dev/ttyACM0"), (second, "/dev/ttyUSB0")):
+        assert (device.kind.name, device.probe, device.link, device.flasher) == ("uno", None, "uart", "avrdude")
+        assert find_port(device).path == path
+        assert choose_backend(device, "auto")[0] == "hardware"
+
+
 def test_a_port_that_tells_nothing_is_a_board_if_the_user_says_so(hil, bus, tmp_path):
     bus.plug("1-3", BRIDGE, "FT1", tty=["ttyUSB0"])
     assert "nothing to add" in refused(hil)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from harness.boards.backends import emulated_kinds
+from harness.boards.backends import emulated_kinds, without_emulator
 from harness.config import Lab, Region, shipped_kinds
 from harness.errors import ConfigError
 
@@ -117,7 +117,8 @@ def test_all_without_devices(tmp_path):
     kinds = Lab.load(None).kinds
     assert emulated_kinds(kinds, "auto") == emulated_kinds(kinds, "hardware") == ()
     emulated = emulated_kinds(kinds, "virtual")
-    assert set(emulated_kinds(kinds, "renode")) < set(emulated) == {kind.name for kind in kinds if kind.twin}
+    twins = {kind.name for kind in kinds if kind.twin}
+    assert set(emulated_kinds(kinds, "renode")) < set(emulated) == twins - set(without_emulator(kinds, "virtual"))
     assert [device.name for device in Lab.load(None).select(["all"], emulated)] == list(emulated)
     assert [device.kind.name for device in lab(tmp_path, TWO_BOARDS).select(["all"], emulated)] == ["nano33"] * 3
 
@@ -206,3 +207,13 @@ def test_paths_under_farm_are_taken_from_where_the_file_lies(tmp_path):
     (tmp_path / "devices.yaml").write_text("farm: {calendar: 'webcal://lab/a.ics', store: 's3://bucket'}\n")
     farm = Lab.load(tmp_path / "devices.yaml").farm
     assert (farm.calendar, farm.store) == ("webcal://lab/a.ics", "s3://bucket")
+
+
+def test_a_board_that_pyocd_does_not_know_is_flashed_through_its_port(tmp_path):
+    text = 'devices:\n  u: {kind: uno, port: {serial: "7"}}\n'
+    (device,) = lab(tmp_path, text).devices
+    assert (device.flasher, device.link) == ("avrdude", "uart")
+    with pytest.raises(ConfigError, match=r"devices\.u\.probe: pyOCD knows no ATmega328P; give its `port` instead"):
+        lab(tmp_path, text.replace("port: {serial: ", "probe: ").replace("}}", "}"))
+    with pytest.raises(ConfigError, match=r"a nano33 has no bootloader that avrdude knows"):
+        lab(tmp_path, 'devices:\n  n: {kind: nano33, port: {serial: "7"}, flasher: avrdude}\n')

@@ -184,7 +184,8 @@ def test_a_session_that_measures_nothing_is_no_success(make, tmp_path, root):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout
     assert "1 skipped" in done.stdout
-    assert "Nothing was measured: every board is in quarantine." in done.stdout
+    assert "Nothing was measured: every case was skipped, for the reasons above." in done.stdout
+    assert "`hil release b1` takes it back" in done.stdout
 
 
 @pytest.mark.slow

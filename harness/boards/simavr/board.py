@@ -56,11 +56,6 @@ class SimavrBoard(PortBoard):
     def _seen(self) -> Port:
         return Port(self.twin.port, "simavr", None, None)
 
-    @property
-    def counter_description(self) -> str:
-        """What is counted, in words."""
-        return "simavr's own cycles, read from the emulated Timer/Counter 1"
-
     def enter_bootloader(self) -> None:
         """Pull the reset pin, as DTR does on a real board; a pseudo-terminal has no such line."""
         self.twin.listen()

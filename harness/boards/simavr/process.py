@@ -83,8 +83,15 @@ class Twin:
 
     @property
     def ended(self) -> bool:
-        """Whether its process has ended."""
-        return self._process.poll() is not None
+        """Whether its process has ended, or is about to: what it has open closes a moment before."""
+        pipe = self._process.stdout
+        if self._process.poll() is not None or pipe is None or pipe.closed:
+            return True
+        if not ready(pipe.fileno(), 0.0):
+            return False
+        data = pipe.read(4096)
+        self._pending += data
+        return not data
 
     def reset(self) -> None:
         """Pull the reset pin, and skip what the bootloader waits for in vain."""

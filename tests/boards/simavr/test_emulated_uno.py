@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,34 +9,26 @@ from pathlib import Path
 import pytest
 
 from harness.boards.serial_stream import SerialStream
-from harness.boards.simavr import require_simavr
 from harness.boards.simavr.process import Twin
-from harness.errors import ConfigError, EmulatorError
+from harness.errors import EmulatorError
 
 FIRMWARE = Path(__file__).with_name("told.c")
 MOST_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def application(tmp_path_factory):
-    """The firmware as a binary; without the tools the test is skipped, and says how to install them."""
-    compiler, objcopy = shutil.which("avr-gcc"), shutil.which("avr-objcopy")
-    if compiler is None or objcopy is None:
-        pytest.skip("avr-gcc is not installed")
-    try:
-        require_simavr()
-    except ConfigError as error:
-        pytest.skip(str(error))
+def application(tmp_path_factory, avr_gcc):
+    """The firmware as a binary."""
     folder = tmp_path_factory.mktemp("told")
     elf, binary = folder / "told.elf", folder / "told.bin"
-    subprocess.run([compiler, "-mmcu=atmega328p", "-Os", "-o", elf, FIRMWARE], check=True)
-    subprocess.run([objcopy, "-O", "binary", elf, binary], check=True)
+    subprocess.run([avr_gcc, "-mmcu=atmega328p", "-Os", "-o", elf, FIRMWARE], check=True)
+    subprocess.run([avr_gcc.replace("gcc", "objcopy"), "-O", "binary", elf, binary], check=True)
     return binary
 
 
 @pytest.fixture
-def uno(application):
-    twin = Twin("uno", require_simavr(), "D2", None)
+def uno(simavr, application):
+    twin = Twin("uno", simavr, "D2", None)
     twin.load(application)
     yield twin
     twin.close()

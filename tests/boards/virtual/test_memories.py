@@ -19,7 +19,7 @@ from harness.image.elf import load_image
 from harness.link.client import Link
 from harness.measure.memory import measure_peak_ram
 
-MODEL = Path(__file__).parents[3] / "firmware" / "models" / "japanese_vowels" / "japanese_vowels_int8.tflite"
+MODEL = Path(__file__).parents[3] / "firmware" / "models" / "japanese_vowels" / "japanese_vowels_student_int8.tflite"
 CARD = """{"model": "far", "engine": "test", "input": {"shape": [1, 4], "dtype": "float32"},
  "output": {"shape": [1, 4], "dtype": "float32"}}"""
 ENGINE = """
