@@ -57,7 +57,7 @@ def check(path, kernels, folder, seed):
         ("hil_conv_s8", "CONV_2D", 7),
         ("hil_conv_s8", "CONV_2D", 35),
         ("hil_conv1x1_s8", "CONV_2D", 9),
-        ("hil_depthwise_s8", "DEPTHWISE_CONV_2D", 12),
+        ("hil_depthwise_3x3_s8", "DEPTHWISE_CONV_2D", 12),
         ("hil_depthwise_s8", "DEPTHWISE_CONV_2D", 53),
         ("hil_depthwise_any_s8", "DEPTHWISE_CONV_2D", 3),
         ("hil_depthwise_any_s8", "DEPTHWISE_CONV_2D", 14),
