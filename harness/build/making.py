@@ -102,7 +102,7 @@ def compile_model(model: Path, making: Making, out: Path, name: str) -> Made:
         ConfigError: the file is wrong, the model doesn't compile or fit, or the image computes something else.
     """
     graph = parse_tflite(model)
-    plan = plan_memory(graph)
+    plan = plan_memory(graph, only_plain=making.target.kernels is not None)
     unchecked = missing_check(making.target.kind)
     made = make_model_image(graph, plan, making, out, name, model=model if unchecked is None else None)
     return made if unchecked is None else replace(made, checked=f"{unchecked[0].upper()}{unchecked[1:]}.")

@@ -83,7 +83,8 @@ def make_engine_image(engine: OwnEngine, making: Making, out: Path) -> Made:
         libraries = [str(path) for path in engine.files(".a")]
         # Static libraries may need each other, in any order.
         libraries = ["-Wl,--start-group", *libraries, "-Wl,--end-group"] if libraries else []
-        why = [f"The engine in {engine.folder} is linked whole; `arm-none-eabi-nm --size-sort` shows what is large."]
+        lists = f"`{making.target.cross}nm --size-sort`"
+        why = [f"The engine in {engine.folder} is linked whole; {lists} shows what is large."]
         try:
             return make_image(Parts(str(engine.folder), units, libraries, why), making, work, out)
         except ImageError as error:

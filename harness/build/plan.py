@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.build.kernels import with_plain_scratch
 from harness.build.lower import Piece, Place, Program, lower
 from harness.build.overlap import Overlaps, overlap, overlaps
 from harness.build.patch import cut
@@ -83,13 +84,15 @@ class Plan:
         return sum({tuple(map(id, step.arrays)): step.parameters for step in self.steps}.values())
 
 
-def plan_memory(graph: Graph, patches: Patches | None = None) -> Plan:
+def plan_memory(graph: Graph, patches: Patches | None = None, *, only_plain: bool = False) -> Plan:
     """Return the kernel calls of a graph, cut into patches or not, and a small arena for them.
+
+    With `only_plain` the arena has no room for what fast kernels need.
 
     Raises:
         ConfigError: an operator isn't supported, or the layers can't be patched like that.
     """
-    program = lower(graph)
+    program = with_plain_scratch(lower(graph)) if only_plain else lower(graph)
     return plan_program(graph, program if patches is None else cut(graph, program, patches), patches)
 
 

@@ -147,7 +147,6 @@ def build(
 
     if model is not None:
         of_models["code_in_ram"] = code_in == "ram"
-        plain = plain or (kind.build is not None and kind.build.kernels is not None)
         _build_model(model, kind, model_name(name, model.stem), output, making, plain=plain, **of_models)
     elif engine_dir is not None:
         out = _output(output, model_name(name, engine_dir.resolve().name))
@@ -182,8 +181,16 @@ def _build_model(
     from harness.build.tflite_file import parse_tflite
 
     graph = parse_tflite(path)
-    plan = _plan(graph, patches, max_overhead, keep_overlap=keep_overlap, stream_input=stream_input)
-    layers = layer_sizes(graph, plan, plain=plain)
+    only_plain = kind.build is not None and kind.build.kernels is not None
+    plan = _plan(
+        graph,
+        patches,
+        max_overhead,
+        keep_overlap=keep_overlap,
+        stream_input=stream_input,
+        only_plain=only_plain,
+    )
+    layers = layer_sizes(graph, plan, plain=plain or only_plain)
     print_layers(name, layers, plan)
     if emit_c is not None:
         write_model(graph, plan, emit_c, kind=kind, name=name, code_in_ram=code_in_ram)
@@ -214,14 +221,20 @@ def _build_engine(engine: OwnEngine, making: Making, out: Path) -> None:
 
 
 def _plan(
-    graph: Graph, asked: str | None, max_overhead: str | None, *, keep_overlap: bool | None, stream_input: bool
+    graph: Graph,
+    asked: str | None,
+    max_overhead: str | None,
+    *,
+    keep_overlap: bool | None,
+    stream_input: bool,
+    only_plain: bool,
 ) -> Plan:
     """Plan the whole model, or cut as the user wants it."""
     from harness.build.choose_patches import choose_patches, ram_bytes
     from harness.build.plan import plan_memory
     from harness.build.stage import Patches
 
-    whole = plan_memory(graph)
+    whole = plan_memory(graph, only_plain=only_plain)
     if asked is None:
         return whole
     match = _PATCHES.fullmatch(asked)
@@ -244,7 +257,7 @@ def _plan(
                 f"{whole.arena_bytes:,} B, which the layers behind them need; build it without --patches"
             )
         patches = chosen
-    plan = plan_memory(graph, patches)
+    plan = plan_memory(graph, patches, only_plain=only_plain)
     ram = [ram_bytes(graph, each) for each in (whole, plan)]
     where = f"{plan.arena_bytes:,} and {plan.input_bytes:,}" if plan.pieces else "the input waits outside of the arena"
     click.echo(

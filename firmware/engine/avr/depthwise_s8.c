@@ -9,19 +9,20 @@ void hil_depthwise_s8_plain(const HIL_FLASH struct hil_depthwise_s8 *p, const in
     const uint16_t in_c = w->in_c, out_c = w->out_c, in_w = w->in_w, out_w = w->out_w, multiplier = out_c / in_c;
     const uint16_t k_h = w->k_h, k_w = w->k_w;
     const int16_t zero = p->quant.in_zero;
-    int8_t *const kept = scratch; /* row iy at iy % k_h */
+    int8_t *const kept = scratch; /* a ring of k_h rows */
     for (uint16_t c = 0; c < in_c; c++) {
-        uint16_t copied = 0;
+        uint16_t copied = 0, next = 0; /* rows, and where the next of them goes */
         for (int16_t oy = 0; oy < (int16_t)w->out_h; oy++) {
             const int16_t top = oy * (int16_t)w->stride_h - (int16_t)w->pad_top;
             const struct span rows = span_of(top, w->k_h, w->in_h);
-            const uint16_t first = rows.end > rows.first ? (uint16_t)(top + rows.first) % k_h : 0; /* where it is kept */
-            for (; (int16_t)copied < top + rows.end; copied++) {
-                int8_t *to = kept + copied % k_h * in_w;
+            for (; (int16_t)copied < top + rows.end; copied++, next = next + 1 == k_h ? 0 : next + 1) {
+                int8_t *to = kept + next * in_w;
                 const int8_t *from = x + copied * in_w * in_c + c;
                 for (uint16_t ix = in_w; ix != 0; ix--, from += in_c)
                     *to++ = *from;
             }
+            const int16_t back = (int16_t)next - (rows.end - rows.first);
+            const uint16_t first = (uint16_t)(back < 0 ? back + (int16_t)k_h : back); /* where the first row is that the kernel sees */
             for (uint16_t ox = 0; ox < out_w; ox++) {
                 const int16_t left = (int16_t)(ox * w->stride_w) - (int16_t)w->pad_left;
                 const struct span columns = span_of(left, w->k_w, in_w);

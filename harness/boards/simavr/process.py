@@ -83,15 +83,12 @@ class Twin:
 
     @property
     def ended(self) -> bool:
-        """Whether its process has ended, or is about to: what it has open closes a moment before."""
-        pipe = self._process.stdout
-        if self._process.poll() is not None or pipe is None or pipe.closed:
+        """Whether its process has ended, or is about to: what it has open closes one by one before."""
+        try:
+            self.status()
+        except EmulatorError:
             return True
-        if not ready(pipe.fileno(), 0.0):
-            return False
-        data = pipe.read(4096)
-        self._pending += data
-        return not data
+        return False
 
     def reset(self) -> None:
         """Pull the reset pin, and skip what the bootloader waits for in vain."""
@@ -146,6 +143,8 @@ class Twin:
     def _answer(self, wanted: str) -> str:
         pipe = self._process.stdout
         assert pipe is not None  # noqa: S101 - it was asked for
+        if pipe.closed:
+            raise self._lost("it was switched off")
         deadline = time.monotonic() + _ANSWER_S
         while b"\n" not in self._pending:
             if not ready(pipe.fileno(), deadline - time.monotonic()):

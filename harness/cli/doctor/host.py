@@ -65,6 +65,7 @@ def host_findings(lab: Lab | None, of_lab: Finding) -> Iterator[Finding]:
     yield _prebuilt_finding()
     yield from power_findings(lab, list(list_ports.comports()))
     yield _tool_finding("arm-none-eabi-gcc", "only needed to rebuild firmware", "apt install gcc-arm-none-eabi")
+    yield _tool_finding("avr-gcc", "only needed for an Arduino Uno's firmware", "apt install gcc-avr avr-libc")
     yield renode_finding()
     yield _avrdude_finding()
     yield _simavr_finding()

@@ -78,7 +78,7 @@ def test_an_operator_without_a_kernel_is_refused_by_name(making, tmp_path):
             "shoulder_anomaly_float32",
             r"flash: weights and other constants alone take 61,688 B, .*: 29,432 B too many\.",
         ),
-        ("keyword_stream_int8", r"RAM: the image needs [\d,]+ B, there are 2,048 B: [\d,]+ B too many\."),
+        ("japanese_vowels_int8", r"RAM: the image needs [\d,]+ B, there are 2,048 B: [\d,]+ B too many\."),
         ("shoulder_exercises_small_input_int8", r"RAM: only \d+ of 2,048 B are left for the stack, \d+ B too few\."),
     ],
 )
@@ -109,7 +109,7 @@ def test_counts_repeat_from_power_on_to_power_on_and_are_the_time_between_the_ed
                 (ticks,) = result.ticks
                 pulse = board.twin.status().pulse
                 # Rounds of 65,536 cycles are counted by an interrupt, whose own cycles are not the model's.
-                assert 0 < pulse - ticks - info.counter_overhead < 1000 + 100 * (ticks // 65_536 + 1)
+                assert 0 < pulse - ticks - info.counter_overhead < 1000 + 110 * (ticks // 65_536 + 1)
                 assert np.frombuffer(result.output, np.int8) == oracle.run(values.reshape(1, 90, 1, 1)).ravel()
                 counts[-1].append(ticks)
             stack = measure_peak_ram(board, image, link).stack_bytes
