@@ -27,7 +27,10 @@ _ALSO_CALLED = re.compile(r"^#define (hil_\w+) (hil_\w+)$", re.MULTILINE)
 _SCRATCH: Mapping[str, Callable[[Window], int]] = {
     "hil_conv_s8_plain": lambda _window: 0,
     "hil_conv1x1_s8_plain": lambda window: window.in_c,
-    **dict.fromkeys(("hil_depthwise_s8_plain", "hil_depthwise_any_s8_plain"), lambda window: window.k_h * window.in_w),
+    **dict.fromkeys(
+        ("hil_depthwise_s8_plain", "hil_depthwise_3x3_s8_plain", "hil_depthwise_any_s8_plain"),
+        lambda window: window.k_h * window.in_w,
+    ),
 }
 
 
