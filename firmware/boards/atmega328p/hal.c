@@ -20,6 +20,7 @@ _Static_assert(DIVISOR * BAUD * 8u == CORE_HZ && DIVISOR <= 4096u, "the baud rat
 
 /* Set before .data and .bss are. */
 __attribute__((section(".noinit"))) static uint32_t noise, boots;
+__attribute__((section(".noinit"))) static uint8_t reset_flags;
 
 static uint8_t *volatile place;
 static volatile uint16_t missing;
@@ -28,7 +29,6 @@ static volatile uint32_t rx_errors;
 static volatile uint32_t counted; /* cycles of all rounds, without those of the interrupt that counts them */
 static volatile uint32_t rounds;
 static uint32_t each = ROUND;
-static uint8_t reset_flags;
 
 /* Called by the start-up code, with a stack and nothing else. What RAM holds at power-on is noise; over a reset it holds what
  * was there, and one boot more. The hash (FNV-1a) differs wherever one byte does, and hardly ever is the same where more do. */
@@ -36,6 +36,10 @@ void hal_look_at_ram(void);
 
 void hal_look_at_ram(void)
 {
+    /* Chapter "Watchdog Timer": after it ended a program, it goes on, and would not wait for what follows. */
+    reset_flags = MCUSR;
+    MCUSR = 0;
+    wdt_disable();
     ++boots;
     uint32_t hash = UINT32_C(2166136261);
     for (const volatile uint8_t *p = (const volatile uint8_t *)RAMSTART; p <= (const volatile uint8_t *)RAMEND; ++p) {
@@ -97,10 +101,6 @@ static void start_uart(void)
 
 void hal_init(void)
 {
-    /* Chapter "Watchdog Timer": after it ended a program, it goes on. */
-    reset_flags = MCUSR;
-    MCUSR = 0;
-    wdt_disable();
     SYNC_PORT &= (uint8_t)~_BV(SYNC_BIT);
     SYNC_DIRECTION |= _BV(SYNC_BIT);
     set_sleep_mode(SLEEP_MODE_IDLE);
