@@ -34,6 +34,7 @@ MEANING: Final = (
 )
 _EXCESS = re.compile(r"(\w+): [^:]*: ([\d,]+) B too many")
 _OPERATORS = re.compile(r"\(([A-Z]\w+)(?:: | of )\w+\)")
+_SHORT: Final = {"doesn't fit": "too large", "has no kernel for": "no kernel"}
 #: Sizes whose ratios differ by less than this factor are said as a range.
 _CLOSE: Final = 1.1
 #: So many boards that read alike are named one by one; more are "the others".
@@ -84,14 +85,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Technique:
-    """A variant against its baseline, on each board.
-
-    Attributes:
-        variant: its name.
-        technique: what was done to it, in the suite's words.
-        baseline: name of the variant that it was made from.
-        effects: in the order of the places.
-    """
+    """A variant against the one that it was made from, its baseline; effects are in the order of the places."""
 
     variant: str
     technique: str
@@ -266,11 +260,19 @@ def _nothing(groups: Sequence[Group]) -> Iterable[str]:
     gone: dict[str, list[str]] = {}
     for group in groups:
         if not len(group.complete):
-            for reason in dict.fromkeys(str(row["reason"]) for row in plain_rows(group.cases)):
-                short = reason.partition(" (")[0].removesuffix(f" for {group.setup['board']}")
-                gone.setdefault(short, []).append(str(group.setup["place"]))
-    for reason, names in gone.items():
-        yield f"Nothing was measured on {joined(list(dict.fromkeys(names)), None)}: {reason.removesuffix('.')}."
+            why = joined([f"{reason}{count}" for reason, count in _reasons(group).items()], None)
+            gone.setdefault(why, []).append(str(group.setup["place"]))
+    for why, names in gone.items():
+        yield f"Nothing was measured on {joined(list(dict.fromkeys(names)), None)}: {why.removesuffix('.')}."
+
+
+def _reasons(group: Group) -> dict[str, str]:
+    """Return why a board measured nothing: each reason, and of how many variants it is the reason if not of all."""
+    counts: Counter[str] = Counter()
+    for reason in map(str, group.cases["reason"]):
+        short = next((name for words, name in _SHORT.items() if words in reason), reason)
+        counts[short.partition(" (")[0].removesuffix(f" for {group.setup['board']}")] += 1
+    return {reason: f" ({count} variants)" if len(counts) > 1 else "" for reason, count in counts.items()}
 
 
 def _spoken(effects: Sequence[Effect], metric: Literal["ticks", "ram"]) -> str:
