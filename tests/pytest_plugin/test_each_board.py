@@ -91,7 +91,7 @@ def test_every_emulated_kind_side_by_side(lab):
         share = ticks[kind, "int8"] / ticks[kind, "float32"]
         assert f"{share:.2f}x" in words or f"{share:.2g}x" in words
     assert re.search(r"int8 against float32: .* the instructions on .*the peak RAM", words)
-    assert f"nothing on {FULL}: int8 doesn't fit, by 44,640 B of RAM" in words
+    assert f"nothing on {FULL}: int8 is too large by 44,640 B of RAM" in words
     # Integers are the same everywhere; float sums need not be, and which boards differ is said.
     samples = load_results(lab.path / "results" / "latest").samples
     outputs = samples[samples["repeat"] == 0].pivot_table("output_crc", ["variant", "sample"], "device", observed=True)

@@ -65,7 +65,7 @@ def test_it_is_said_in_words(run):
     assert head.startswith("digits on nano33, pico")
     assert int8 == (
         "int8 against float32: 0.41x the measured cycles on nano33, 0.03x the instructions on pico; "
-        "0.25x the peak RAM; nothing on b_l475e_iot01a: int8 doesn't fit, by 13,536 B of RAM."
+        "0.25x the peak RAM; nothing on b_l475e_iot01a: int8 is too large by 13,536 B of RAM."
     )
     assert "1.30x the measured cycles on nano33, 1.04x the instructions on pico; 0.50x the peak RAM" in patched
     assert outputs == (
@@ -98,7 +98,7 @@ def test_a_terminal_has_one_table_grouped_by_board_and_one_line_for_what_was_ski
     ]
     assert text.count("board and variant") == 1
     assert " ".join(text.split()).count("3 cases skipped on microbit_v2: no image has been built") == 1
-    assert "On b_l475e_iot01a: int8 skipped: x.tflite doesn't fit" in text
+    assert "On b_l475e_iot01a: skipped: int8: too large by 13,536 B of RAM" in text
     assert {shown(float(ratio[:-1])) for ratio in ratios(text)} <= WITHIN
     narrow = render(plain_rows(load_results(run).cases), width=60, color=False)
     assert max(map(len, narrow.splitlines())) <= 60
