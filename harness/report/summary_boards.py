@@ -25,7 +25,7 @@ from harness.report.summary_columns import (
     ratio,
     scores,
 )
-from harness.report.why_skipped import why_not
+from harness.report.why_skipped import unfit
 from harness.schema import SIMULATED
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text.escape import printable
@@ -164,15 +164,11 @@ def _of_complete(group: Sequence[Row]) -> Iterable[tuple[str, str]]:
 
 def _of_others(group: Sequence[Row]) -> Iterable[tuple[str, str]]:
     """Yield why variants were not measured on a board; those for one reason together."""
-    unfit: dict[str, list[str]] = {}
+    if said := unfit(group):
+        yield f"skipped: {said}", "red"
     missing: dict[tuple[str, str], list[str]] = {}
     for row in group:
-        short = why_not(str(row["reason"])) if row["status"] == "skipped" else None
-        if short is not None:
-            unfit.setdefault(short, []).append(row["variant"])
-        elif row["status"] != "complete":
+        if row["status"] != "complete" and not unfit([row]):
             missing.setdefault((row["status"], row["reason"]), []).append(row["variant"])
-    if unfit:
-        yield f"skipped: {'; '.join(f'{joined(names, None)}: {why}' for why, names in unfit.items())}", "red"
     for (status, why), names in missing.items():
         yield f"{joined(names, None)} {status}: {why}", "red"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 from harness.report.reasons import joined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _EXCESS = re.compile(r"(\w+): ([^:]*): ([\d,]+) B too many")
 _OPERATORS = re.compile(r"\(([A-Z]\w+)(?:: | of )\w+\)")
@@ -23,3 +27,13 @@ def why_not(reason: str) -> str | None:
         return f"too large by {least}{joined(sizes, None)}"
     operators = dict.fromkeys(_OPERATORS.findall(reason)) if "has no kernel for" in reason else {}
     return f"no kernel for {joined(list(operators), None)}" if operators else None
+
+
+def unfit(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return which of some cases can't run on their board, and why, those for one reason together; "" if all can."""
+    alike: dict[str, list[str]] = {}
+    for row in rows:
+        short = why_not(str(row["reason"])) if row["status"] == "skipped" else None
+        if short is not None:
+            alike.setdefault(short, []).append(str(row["variant"]))
+    return "; ".join(f"{joined(names, None)}: {why}" for why, names in alike.items())
