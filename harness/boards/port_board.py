@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.boards.base import Board
 from harness.boards.discover import find_port, refuse_bootloader
-from harness.boards.flashers import make_flasher
+from harness.boards.flashers import Avrdude, make_flasher
 from harness.boards.hardware import power_of
 from harness.boards.serial_stream import REOPEN_POLL_S, REOPEN_S, SerialStream, reopen
 from harness.boards.usb_stream import VANISH_S, UsbStream
@@ -43,6 +43,11 @@ class PortBoard(Board):
     """
 
     reads_memory = False
+
+    @property
+    def verified_by(self) -> str | None:
+        """What reads flash back and compares when it writes; None if nothing does."""
+        return "avrdude" if isinstance(self._flasher, Avrdude) else None
 
     def __init__(
         self,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.build.kernels import with_plain_scratch
 from harness.build.lower import Piece, Place, Program, lower
 from harness.build.overlap import Overlaps, overlap, overlaps
 from harness.build.patch import cut
+from harness.build.plain_scratch import with_plain_scratch
 from harness.build.step import ALIGNMENT
 
 if TYPE_CHECKING:

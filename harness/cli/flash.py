@@ -62,4 +62,8 @@ def flash(
 
 def flash_proof(board: Board) -> str:
     """Say how it is known that an image is in a board's flash."""
-    return "read back and equal" if board.reads_memory else "not read back (no probe), and its build id answers"
+    if board.reads_memory:
+        return "read back and equal"
+    by = getattr(board, "verified_by", None)
+    proof = "not read back (no probe)" if by is None else f"read back and compared by {by}"
+    return f"{proof}, and its build id answers"

@@ -34,7 +34,7 @@ def time_content(profile: Profile | FunctionProfile, clock_hz: int) -> dict[str,
 
 def layers_content(profile: Profile) -> dict[str, Any]:
     """Return a profile by layer as JSON has it."""
-    counter = profile.counter
+    counter = profile.counter.replace(" ", "_")
     rows: list[dict[str, Any]] = []
     for row in profile.layers:
         spec: dict[str, Any] = {"kind": row.name} if row.name else {}
@@ -47,7 +47,7 @@ def layers_content(profile: Profile) -> dict[str, Any]:
         for key in ("macs", "bytes_moved", "parameters")
     }
     content: dict[str, Any] = {
-        "counter": counter,
+        "counter": profile.counter,
         "layers": rows,
         "rest": {counter: profile.rest},
         "total": {counter: profile.total} | sums,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.boards.opening import OnTwin
+from harness.boards.simavr.board import SimavrBoard
 from harness.boards.start_image import start_image
 from harness.boards.virtual.cycles.costs import PARTS
 from harness.boards.virtual.cycles.marks import profile_cycles
@@ -74,6 +75,8 @@ def profile_functions(
         ConfigError: the board can't count by address, or the image does more than an agent does.
         HilError: the image can't be flashed or started.
     """
+    if isinstance(board, SimavrBoard):
+        raise ConfigError(f"{board.name}: simavr can't count by function; see the layers without --functions")
     if not isinstance(board, OnTwin):
         raise ConfigError(f"{board.name}: only the virtual board can count by function; add `--backend virtual`")
     if image.in_program:

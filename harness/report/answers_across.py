@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.report.reasons import joined
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,7 +30,8 @@ def outputs_sentence(results: Results, names: Sequence[str], cases: Sequence[Map
         The sentence; "" if no variant ran on the same inputs on several boards, or their samples were pruned.
     """
     read: dict[str, pd.DataFrame] = {}
-    held, odd, inputs = 0, [], 0
+    held, inputs = 0, 0
+    odd: list[str] = []
     for variant in dict.fromkeys(name for rows in cases for name in rows):
         same: dict[Any, list[tuple[str, CaseRow]]] = {}
         for name, rows in zip(names, cases, strict=True):
@@ -39,15 +42,14 @@ def outputs_sentence(results: Results, names: Sequence[str], cases: Sequence[Map
         tables = [(name, table) for name, row in alike if len(table := _answers(results, row, read))]
         if len(tables) > 1:
             held, inputs = held + 1, max(inputs, int(alike[0][1]["samples"]))
-            odd += _odd(variant, tables)
+            odd += [sentence for sentence in (_odd(variant, tables),) if sentence]
     if not held:
         return ""
     if not odd:
         which = "The variant" if held == 1 else f"Each of the {held} variants"
         return f"{which} gave outputs that are equal to the bit on all boards that it ran on ({inputs:,} inputs)."
-    differing = len({variant for variant, _ in odd})
-    equal = f"Outputs are equal to the bit on all boards for {held - differing} of {held} variants. "
-    return equal + " ".join(sentence for _, sentence in odd)
+    equal = f"Outputs are equal to the bit on all boards for {held - len(odd)} of {held} variants."
+    return " ".join([equal, *odd])
 
 
 def _answers(results: Results, row: CaseRow, read: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -61,19 +63,18 @@ def _answers(results: Results, row: CaseRow, read: dict[str, pd.DataFrame]) -> p
     return mine[columns].assign(step=mine["step"].fillna(-1)).set_index(columns[:2]).sort_index()
 
 
-def _odd(variant: str, tables: Sequence[tuple[str, pd.DataFrame]]) -> list[tuple[str, str]]:
-    """Return a sentence for each board whose outputs are not those of most."""
+def _odd(variant: str, tables: Sequence[tuple[str, pd.DataFrame]]) -> str:
+    """Return a sentence on the boards whose outputs are not those of most; "" if there is none."""
     marks = [table["output_crc"].to_csv() for _, table in tables]
     usual = tables[marks.index(max(marks, key=marks.count))][1]
-    found = []
+    boards, others, known = [], 0, False
     for name, table in tables:
         differ = int((table["output_crc"] != usual["output_crc"].reindex(table.index)).fillna(value=True).sum())
-        if not differ:
-            continue
-        others = int((table["prediction"] != usual["prediction"].reindex(table.index)).fillna(value=False).sum())
-        answers = f"and other predictions for {others:,}" if others else "with the same predictions"
-        if table["prediction"].isna().all():
-            answers = ""
-        sentence = f"{variant} gave other outputs on {name}, for {differ:,} of {len(table):,} inferences"
-        found.append((variant, f"{sentence}, {answers}." if answers else f"{sentence}."))
-    return found
+        if differ:
+            boards.append(f"{name} ({differ:,} of {len(table):,} inferences)")
+            other = table["prediction"] != usual["prediction"].reindex(table.index)
+            others, known = others + int(other.fillna(value=False).sum()), known or bool(other.notna().any())
+    if not boards:
+        return ""
+    answers = f", and {others:,} other predictions" if others else ", with the same predictions" if known else ""
+    return f"{variant} gave other outputs on {joined(boards, None)}{answers}."

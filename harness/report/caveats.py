@@ -9,6 +9,7 @@ from harness.report.counters import MEANINGS
 from harness.report.groups import records
 from harness.report.remarks import Caveat, remarks
 from harness.report.units import CAUSES, spread_of
+from harness.report.why_skipped import unfit
 from harness.store.folders import injected_faults, pruned
 from harness.store.place import unit_of
 from harness.store.results import plain_rows
@@ -56,7 +57,10 @@ def _faults(group: Group) -> Iterable[Caveat]:
 def _incomplete(group: Group) -> Iterable[Caveat]:
     """Name the cases without figures, those with the same reason together."""
     alike: dict[tuple[str, str], list[str]] = {}
-    for row in records(group.cases[group.cases["status"] != "complete"]):
+    rows = plain_rows(group.cases[group.cases["status"] != "complete"])
+    if said := unfit(rows):
+        yield Caveat("Can't run there", _sentence(f"Skipped on {group.setup['place']}: {said}"), "warning")
+    for row in (row for row in rows if not unfit([row])):
         alike.setdefault((str(row["status"]), _sentence(str(row["reason"]))), []).append(str(row["variant"]))
     for (status, reason), names in alike.items():
         if len(names) == 1:

@@ -106,7 +106,7 @@ def lines(found: Sequence[Pick]) -> list[str]:
                 continue
             backends = {one.backend for one in ones}
             names = [one.place.removesuffix(one.backend) if len(backends) == 1 else one.place for one in ones]
-            places = f"all {len(ones)} boards" if len(ones) == len(every) else joined(names, None)
+            places = f"{len(ones)} boards" if len(ones) == len(every) else joined(names, None)
             on = places + (first.backend if len(backends) == 1 else "")
             ship = f"Ship {first.variant}; `hil report` says why on each."
             said.append(f"{suite} on {on}: {first.sentence if first.variant is None else ship}")

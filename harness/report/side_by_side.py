@@ -6,7 +6,6 @@ instructions of two cores, or instructions and cycles, are not the same work.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -16,6 +15,7 @@ from harness.report.answers_across import outputs_sentence
 from harness.report.compare import compare_variants
 from harness.report.groups import grouped
 from harness.report.reasons import joined
+from harness.report.why_skipped import why_not
 from harness.store.results import plain_rows
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ MEANING: Final = (
     "Each ratio is that of two variants on one board; what two boards count is never held against each other. Ratios "
     'are real differences unless "about" or "perhaps" stands there (docs/comparing.md).'
 )
-_EXCESS = re.compile(r"(\w+): [^:]*: ([\d,]+) B too many")
-_OPERATORS = re.compile(r"\(([A-Z]\w+)(?:: | of )\w+\)")
 #: Sizes whose ratios differ by less than this factor are said as a range.
 _CLOSE: Final = 1.1
 #: So many boards that read alike are named one by one; more are "the others".
@@ -84,14 +82,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Technique:
-    """A variant against its baseline, on each board.
-
-    Attributes:
-        variant: its name.
-        technique: what was done to it, in the suite's words.
-        baseline: name of the variant that it was made from.
-        effects: in the order of the places.
-    """
+    """A variant against the one that it was made from, its baseline; effects are in the order of the places."""
 
     variant: str
     technique: str
@@ -251,13 +242,9 @@ def _ratio(value: float | None, base: float | None) -> float | None:
 def _why(name: str, row: CaseRow) -> str:
     """Say in a few words why a case wasn't measured."""
     reason = str(row["reason"])
-    excess = _EXCESS.search(reason)
-    if excess is not None:
-        least = "at least " if " alone " in excess[0] else ""
-        return f"{name} doesn't fit, by {least}{excess[2]} B of {excess[1].replace('FLASH', 'flash')}"
-    operators = _OPERATORS.findall(reason) if "has no kernel for" in reason else ()
-    if operators:
-        return f"there is no kernel for {joined(list(dict.fromkeys(operators)), None)} of {name}"
+    short = why_not(reason)
+    if short is not None:
+        return f"{name} is {short}" if short.startswith("too large") else f"{short} of {name}"
     return f"{name} {row['status']}: {reason.partition(';')[0].partition(' (')[0].splitlines()[0]}"
 
 
@@ -266,11 +253,20 @@ def _nothing(groups: Sequence[Group]) -> Iterable[str]:
     gone: dict[str, list[str]] = {}
     for group in groups:
         if not len(group.complete):
-            for reason in dict.fromkeys(str(row["reason"]) for row in plain_rows(group.cases)):
-                short = reason.partition(" (")[0].removesuffix(f" for {group.setup['board']}")
-                gone.setdefault(short, []).append(str(group.setup["place"]))
-    for reason, names in gone.items():
-        yield f"Nothing was measured on {joined(list(dict.fromkeys(names)), None)}: {reason.removesuffix('.')}."
+            why = joined([f"{reason}{count}" for reason, count in _reasons(group).items()], None)
+            gone.setdefault(why, []).append(str(group.setup["place"]))
+    for why, names in gone.items():
+        yield f"Nothing was measured on {joined(list(dict.fromkeys(names)), None)}: {why.removesuffix('.')}."
+
+
+def _reasons(group: Group) -> dict[str, str]:
+    """Return why a board measured nothing: each reason, and of how many variants it is the reason if not of all."""
+    counts: Counter[str] = Counter()
+    for reason in map(str, group.cases["reason"]):
+        short = why_not(reason)
+        told = reason.partition(" (")[0].removesuffix(f" for {group.setup['board']}")
+        counts[told if short is None else short.partition(" by ")[0].partition(" for ")[0]] += 1
+    return {reason: f" ({count} variants)" if len(counts) > 1 else "" for reason, count in counts.items()}
 
 
 def _spoken(effects: Sequence[Effect], metric: Literal["ticks", "ram"]) -> str:

@@ -25,6 +25,7 @@ from harness.report.summary_columns import (
     ratio,
     scores,
 )
+from harness.report.why_skipped import unfit
 from harness.schema import SIMULATED
 from harness.store.place import boards_of, place_of, spelled, unit_of
 from harness.text.escape import printable
@@ -61,7 +62,7 @@ def print_boards(console: Console, rows: Sequence[Row]) -> None:
         console.print(Text(known))
     console.print(Text(f"{_FOOT}\n"))
     for text, style, places in _said(groups):
-        on = "" if len(places) == len(groups) else f"On {joined(places, None)}: "
+        on = "" if len(places) >= len(measured) else f"On {joined(places, None)}: "
         console.print(Text(printable(f"{on}{text}\n"), style=style))
 
 
@@ -138,23 +139,36 @@ def _said(groups: dict[tuple[str, str], list[Row]]) -> Iterable[tuple[str, str, 
     """Return what has to be known, each sentence once, with its style and the boards that it is about."""
     found: dict[tuple[str, str], list[str]] = {}
     for (place, _), group in groups.items():
-        missing: dict[tuple[str, str], list[str]] = {}
-        texts = [(remark.text, "yellow" if remark.tone == "warning" else "") for remark in remarks(group)]
-        for row in group:
-            if row["status"] != "complete":
-                missing.setdefault((row["status"], row["reason"]), []).append(row["variant"])
-            elif row.get("verdict") == "failed":
-                texts.append((f"{row['variant']} is over a limit: {row['verdict_reason']}", "red"))
-            if row["status"] == "complete" and row.get("energy_reason") not in UNASKED:
-                texts.append((f"{row['variant']} has no energy: {row['energy_reason']}", "yellow"))
-            if (low := low_agreement(row)) is not None:
-                texts.append((f"{row['variant']}: {low}", "yellow"))
-        if any(row.get("power_source") == SIMULATED for row in group):
-            texts.append((SIMULATED_ENERGY, ""))
-        units = {unit_of(row) for row in group if row["status"] == "complete"}
-        if group[0]["backend"] == "hardware" and len(units) > 1:
-            texts.append((SEVERAL_UNITS.format(count=len(units)), "yellow"))
-        texts += [(f"{joined(names, None)} {status}: {why}", "red") for (status, why), names in missing.items()]
-        for text in texts:
+        for text in (*_of_complete(group), *_of_others(group)):
             found.setdefault(text, []).append(place)
     return [(text, style, places) for (text, style), places in found.items()]
+
+
+def _of_complete(group: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    """Yield what has to be known of what a board measured."""
+    yield from ((remark.text, "yellow" if remark.tone == "warning" else "") for remark in remarks(group))
+    complete = [row for row in group if row["status"] == "complete"]
+    for row in complete:
+        if row.get("verdict") == "failed":
+            yield f"{row['variant']} is over a limit: {row['verdict_reason']}", "red"
+        if row.get("energy_reason") not in UNASKED:
+            yield f"{row['variant']} has no energy: {row['energy_reason']}", "yellow"
+        if (low := low_agreement(row)) is not None:
+            yield f"{row['variant']}: {low}", "yellow"
+    if any(row.get("power_source") == SIMULATED for row in complete):
+        yield SIMULATED_ENERGY, ""
+    units = {unit_of(row) for row in complete}
+    if group[0]["backend"] == "hardware" and len(units) > 1:
+        yield SEVERAL_UNITS.format(count=len(units)), "yellow"
+
+
+def _of_others(group: Sequence[Row]) -> Iterable[tuple[str, str]]:
+    """Yield why variants were not measured on a board; those for one reason together."""
+    if said := unfit(group):
+        yield f"skipped: {said}", "red"
+    missing: dict[tuple[str, str], list[str]] = {}
+    for row in group:
+        if row["status"] != "complete" and not unfit([row]):
+            missing.setdefault((row["status"], row["reason"]), []).append(row["variant"])
+    for (status, why), names in missing.items():
+        yield f"{joined(names, None)} {status}: {why}", "red"

@@ -91,9 +91,15 @@ def test_every_emulated_kind_side_by_side(lab):
         share = ticks[kind, "int8"] / ticks[kind, "float32"]
         assert f"{share:.2f}x" in words or f"{share:.2g}x" in words
     assert re.search(r"int8 against float32: .* the instructions on .*the peak RAM", words)
-    assert f"nothing on {FULL}: int8 doesn't fit, by 44,640 B of RAM" in words
-    assert "Each of the 2 variants gave outputs that are equal to the bit on all boards that it ran on" in words
+    assert f"nothing on {FULL}: int8 is too large by 44,640 B of RAM" in words
+    # Integers are the same everywhere; float sums need not be, and which boards differ is said.
     samples = load_results(lab.path / "results" / "latest").samples
-    firsts = samples[samples["repeat"] == 0].groupby(["variant", "sample"], observed=True)["output_crc"]
-    assert (firsts.nunique() == 1).all()
+    outputs = samples[samples["repeat"] == 0].pivot_table("output_crc", ["variant", "sample"], "device", observed=True)
+    assert (outputs.loc["int8"].nunique(axis=1) == 1).all()
+    floats = {str(name): tuple(answers) for name, answers in outputs.loc["float32"].items()}
+    usual = max(floats.values(), key=list(floats.values()).count)
+    odd = {name for name, answers in floats.items() if answers != usual}
+    said = re.search(r"float32 gave other outputs on (.*?)\.\n", words)
+    assert odd == (set(re.findall(r"(\w+) \(\d of 4 inferences\)", said[1])) if said else set())
+    assert f"equal to the bit on all boards for {2 - bool(odd)} of 2 variants" in words or not odd
     assert not re.search(r"fewest|fastest|ranking|Ship .* on .* boards? ", words)

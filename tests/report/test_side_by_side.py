@@ -65,12 +65,12 @@ def test_it_is_said_in_words(run):
     assert head.startswith("digits on nano33, pico")
     assert int8 == (
         "int8 against float32: 0.41x the measured cycles on nano33, 0.03x the instructions on pico; "
-        "0.25x the peak RAM; nothing on b_l475e_iot01a: int8 doesn't fit, by 13,536 B of RAM."
+        "0.25x the peak RAM; nothing on b_l475e_iot01a: int8 is too large by 13,536 B of RAM."
     )
     assert "1.30x the measured cycles on nano33, 1.04x the instructions on pico; 0.50x the peak RAM" in patched
     assert outputs == (
         "Outputs are equal to the bit on all boards for 2 of 3 variants. "
-        "float32 gave other outputs on pico, for 2 of 30 inferences, with the same predictions."
+        "float32 gave other outputs on pico (2 of 30 inferences), with the same predictions."
     )
     assert nothing == "Nothing was measured on microbit_v2: no image has been built."
     assert ratios(*found.lines) <= WITHIN
@@ -98,7 +98,7 @@ def test_a_terminal_has_one_table_grouped_by_board_and_one_line_for_what_was_ski
     ]
     assert text.count("board and variant") == 1
     assert " ".join(text.split()).count("3 cases skipped on microbit_v2: no image has been built") == 1
-    assert "On b_l475e_iot01a: int8 skipped: x.tflite doesn't fit" in text
+    assert "On b_l475e_iot01a: skipped: int8: too large by 13,536 B of RAM" in text
     assert {shown(float(ratio[:-1])) for ratio in ratios(text)} <= WITHIN
     narrow = render(plain_rows(load_results(run).cases), width=60, color=False)
     assert max(map(len, narrow.splitlines())) <= 60
@@ -116,7 +116,7 @@ def test_picks_that_say_the_same_are_one_line(store):
         for variant, ticks in (("float32", 1000), ("int8", 500))
     ]
     (line,) = lines(picks(load_results(store(cases=cases))))
-    assert line == "digits on all 3 boards, virtual backend, emulated: Ship int8; `hil report` says why on each."
+    assert line == "digits on 3 boards, virtual backend, emulated: Ship int8; `hil report` says why on each."
 
 
 @pytest.mark.parametrize(
