@@ -208,7 +208,7 @@ def _why_not(file: Path) -> str:
     That goes on with what takes the most memory, which would stand in every row.
     """
     lines = file.read_text(encoding="utf-8", errors="replace").removeprefix("hil: ").strip().splitlines()
-    bytes_said = [line.strip() for line in lines[1:] if line.strip().endswith(("B too many.", "left for the stack."))]
+    bytes_said = [line.strip() for line in lines[1:] if line.strip().endswith(("B too many.", "B too few."))]
     return " ".join([*lines[:1], *bytes_said]) if bytes_said else " ".join(line.strip() for line in lines)
 
 

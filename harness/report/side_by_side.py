@@ -266,7 +266,8 @@ def _reasons(group: Group) -> dict[str, str]:
         short = why_not(reason)
         told = reason.partition(" (")[0].removesuffix(f" for {group.setup['board']}")
         counts[told if short is None else short.partition(" by ")[0].partition(" for ")[0]] += 1
-    return {reason: f" ({count} variants)" if len(counts) > 1 else "" for reason, count in counts.items()}
+    some = {reason: f" ({count} variant{'s' * (count > 1)})" for reason, count in counts.items()}
+    return some if len(counts) > 1 else dict.fromkeys(counts, "")
 
 
 def _spoken(effects: Sequence[Effect], metric: Literal["ticks", "ram"]) -> str:

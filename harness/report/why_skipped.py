@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _EXCESS = re.compile(r"(\w+): ([^:]*): ([\d,]+) B too many")
+_STACK = re.compile(r"(\w+): only [^:]* left for the stack, ([\d,]+) B too few")
 _OPERATORS = re.compile(r"\(([A-Z]\w+)(?:: | of )\w+\)")
 
 
@@ -25,6 +26,9 @@ def why_not(reason: str) -> str | None:
         least = "at least " if any(" alone " in said for _, said, _ in excess) else ""
         sizes = [f"{size} B of {memory.replace('FLASH', 'flash')}" for memory, _, size in excess]
         return f"too large by {least}{joined(sizes, None)}"
+    stack = _STACK.search(reason)
+    if stack is not None:
+        return f"too large by {stack[2]} B of {stack[1]}"
     operators = dict.fromkeys(_OPERATORS.findall(reason)) if "has no kernel for" in reason else {}
     return f"no kernel for {joined(list(operators), None)}" if operators else None
 
