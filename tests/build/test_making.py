@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +169,23 @@ def test_a_number_that_a_kernel_cannot_hold_is_never_cut_off(making, tmp_path):
     graph = replace(graph, tensors=(wrong, *graph.tensors[1:]), inputs=(wrong,))
     with pytest.raises(ConfigError, match=r"(?s)model\.c can't be compiled.*changes value from '70000'"):
         make(graph, making, tmp_path / "wide.elf")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_an_image_that_can_no_longer_be_made_is_not_left_to_be_measured(tmp_path):
+    image = tmp_path / "fashion_mnist_int4.elf"
+    image.write_bytes(b"made when there were other kernels")
+    os.utime(image, (0, 0))
+    command = [
+        "make",
+        "-s",
+        "-C",
+        ROOT / "firmware",
+        "BOARD=uno",
+        f"BUILD={tmp_path}",
+        f"PYTHON={sys.executable}",
+        image,
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert not image.exists()
+    assert "has no kernel for" in image.with_suffix(".unsupported").read_text()
