@@ -171,7 +171,7 @@ def test_a_number_that_a_kernel_cannot_hold_is_never_cut_off(making, tmp_path):
         make(graph, making, tmp_path / "wide.elf")
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.skipif(shutil.which("make") is None or shutil.which("avr-gcc") is None, reason="needs make and avr-gcc")
 def test_an_image_that_can_no_longer_be_made_is_not_left_to_be_measured(tmp_path):
     image = tmp_path / "fashion_mnist_int4.elf"
     image.write_bytes(b"made when there were other kernels")
