@@ -104,11 +104,13 @@ def candidates(asked: Question) -> dict[str, Candidate]:
     names = [name for name, one in found.items() if one.status == "within"]
     if asked.score is None or not names:
         return found
+    guessed = [name for name, one in found.items() if one.status == "chance"]
     floors = [bound for bound in asked.bounds if bound.metric in ("score", asked.score.name)]
-    risk = (1 - asked.policy.level) / (max(1, len(names) - 1) + len(names) * bool(floors))
+    claims = min(len(names), len(names) + len(guessed) - 1)
+    risk = (1 - asked.policy.level) / (max(1, claims) + len(names) * bool(floors))
     found |= {name: _floored(asked, asked.score, found[name], floors, risk) for name in names}
     names = [name for name in names if found[name].status != "beyond"]
-    return found | _held(asked, {name: found[name] for name in names}, 1 - 2 * risk)
+    return found | _held(asked, {name: found[name] for name in names}, guessed, 1 - 2 * risk)
 
 
 def _budgeted(asked: Question, name: str) -> Candidate:
@@ -164,15 +166,20 @@ def _floored(asked: Question, metric: Metric, one: Candidate, floors: Sequence[B
     return one
 
 
-def _held(asked: Question, some: Mapping[str, Candidate], level: float) -> dict[str, Candidate]:
-    """Hold each variant against all others, and say how far it is from the one with the best figure."""
-    best = max(some, key=asked.better, default="")
+def _held(asked: Question, some: Mapping[str, Candidate], guessed: Sequence[str], level: float) -> dict[str, Candidate]:
+    """Hold each variant against all others, and say how far it is from the one with the best figure.
+
+    Those that aren't shown to be better than guessing are among the others: few inputs show little of any variant, and
+    one that isn't picked for that may be the best all the same.
+    """
+    others = [*some, *guessed]
+    best = max(others, key=asked.better, default="")
     known: dict[tuple[str, str], Evidence] = {}
     found = {}
     for name, one in some.items():
         status, more, reason = one.status, one.more_inputs, one.reason
         change = low = high = 0.0 if name == best else None
-        for other in some:
+        for other in others:
             if other == name:
                 continue
             if (name, other) in known:

@@ -103,6 +103,16 @@ def test_what_is_cheaper_but_not_shown_is_not_picked_but_said_with_how_many_more
     assert by_name["half"].more_inputs == found.more_inputs > 0
 
 
+def test_few_inputs_that_show_the_others_no_better_than_guessing_do_not_show_the_last_one_the_best(tmp_path):
+    others = [f"other{number}" for number in range(8)]  # 4 of 5 right may be chance for one of nine
+    few = [("all", range(0), 1000, 9000, 30000), *((name, range(1), 2000, 9000, 30000) for name in others)]
+    found = picked(made_run(tmp_path, few, count=5, classes=5), None, "1%")
+    assert {one.variant: one.status for one in found.candidates} == {"all": "open", **dict.fromkeys(others, "chance")}
+    assert tango_interval(1, 0, 5, level=0.9)[0] < -0.01  # a single claim would not hold either
+    assert found.variant is None
+    assert "Can't tell yet which to ship: no variant is shown to be within 1 point" in found.sentence
+
+
 def test_variants_that_are_level_on_the_axis_are_told_apart_by_memory(tmp_path):
     near = ("near", BEST, 1995, 4000, 30000)  # 0.25 % fewer instructions are none
     found = picked(made_run(tmp_path, [near, ("same", BEST, 2000, 3000, 30000)]))
