@@ -189,7 +189,7 @@ def test_the_flasher_needs_the_link_that_it_goes_over(tmp_path):
     for kind, keys, words in (
         ("nano33", "flasher: arduino", 'goes over the board\'s own USB: add "link: usb"'),
         ("nano33", "flasher: bossac", '"flasher: bossac" is now "flasher: arduino"'),
-        ("microbit_v2", "flasher: arduino, link: usb", "a microbit_v2 has no Arduino bootloader"),
+        ("microbit_v2", "flasher: arduino, link: usb", "a microbit_v2 has no bootloader that arduino knows"),
     ):
         (tmp_path / "devices.yaml").write_text(f"devices: {{a: {{kind: {kind}, port: {{serial: '1'}}, {keys}}}}}")
         with pytest.raises(ConfigError, match=words):
