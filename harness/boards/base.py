@@ -25,12 +25,12 @@ Counter = Literal["cycles", "instructions", "emulated cycles"]
 #: probe, it is what this run wrote last.
 Flashing = Literal["written", "compared", "kept"]
 
-#: What a board's counter counts, unless it is emulated by simavr. An emulator's instructions, or its idea of cycles,
-#: are never called cycles or turned into time.
-COUNTER_OF_BACKEND: dict[Backend, Counter] = {
-    "hardware": "cycles",
-    "virtual": "instructions",
-    "renode": "instructions",
+#: What a board's counter may count, the usual first: simavr counts its idea of cycles. An emulator's instructions, or
+#: that idea, are never called cycles or turned into time.
+COUNTERS_OF_BACKEND: dict[Backend, tuple[Counter, ...]] = {
+    "hardware": ("cycles",),
+    "virtual": ("instructions", "emulated cycles"),
+    "renode": ("instructions",),
 }
 
 
@@ -38,7 +38,7 @@ def counter_of(kind: BoardKind, backend: Backend) -> Counter:
     """Return what the counter values of a kind of board are on a backend."""
     if backend == "virtual" and kind.twin in SIMAVR_CHIPS:
         return "emulated cycles"
-    return COUNTER_OF_BACKEND[backend]
+    return COUNTERS_OF_BACKEND[backend][0]
 
 
 class Hold(Protocol):

@@ -106,8 +106,8 @@ def candidates(asked: Question) -> dict[str, Candidate]:
         return found
     guessed = [name for name, one in found.items() if one.status == "chance"]
     floors = [bound for bound in asked.bounds if bound.metric in ("score", asked.score.name)]
-    claims = min(len(names), len(names) + len(guessed) - 1)
-    risk = (1 - asked.policy.level) / (max(1, claims) + len(names) * bool(floors))
+    claims = len(names) if guessed else max(1, len(names) - 1)  # one of all may be the best, and is no claim
+    risk = (1 - asked.policy.level) / (claims + len(names) * bool(floors))
     found |= {name: _floored(asked, asked.score, found[name], floors, risk) for name in names}
     names = [name for name in names if found[name].status != "beyond"]
     return found | _held(asked, {name: found[name] for name in names}, guessed, 1 - 2 * risk)

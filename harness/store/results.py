@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 import pyarrow as pa
 
-from harness.boards.base import COUNTER_OF_BACKEND
+from harness.boards.base import COUNTERS_OF_BACKEND
 from harness.errors import StoreError
 from harness.schema import TABLES
 from harness.store.folders import pruned
@@ -223,7 +223,7 @@ def check_names(cases: pd.DataFrame, filters: Mapping[str, Sequence[str]]) -> No
         StoreError: says which names there are.
     """
     for column, names in filters.items():
-        others = {"device": set(cases["pool"].dropna()), "backend": set(COUNTER_OF_BACKEND)}
+        others = {"device": set(cases["pool"].dropna()), "backend": set(COUNTERS_OF_BACKEND)}
         there = set(cases[column].dropna()) | others.get(column, set())
         for name in names if len(cases) else ():
             if name not in there:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import Timeout
 
-from harness.boards.base import COUNTER_OF_BACKEND
+from harness.boards.base import COUNTERS_OF_BACKEND
 from harness.errors import StoreError
 from harness.files.journal_lines import Damage, parse_journal
 from harness.files.json_file import create_json, read_json, write_json
@@ -140,7 +140,7 @@ class Run:
         earlier = 0 if before is None else before.attempt + 1
         row["case"] = number
         row["started_utc"] = datetime.now(UTC)
-        row.setdefault("counter", COUNTER_OF_BACKEND[row["backend"]])
+        row.setdefault("counter", COUNTERS_OF_BACKEND[row["backend"]][0])
         check_truth(row)
         again = {} if before is None else {"attempt": earlier}
         self._journal.append({"t": "begin", "case": number, "columns": plain_row(row), **again})

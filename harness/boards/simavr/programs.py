@@ -16,6 +16,7 @@ from elftools.elf.elffile import ELFFile
 
 from harness.errors import ConfigError
 from harness.files.cache import user_cache
+from harness.files.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,7 +83,9 @@ def find_optiboot() -> tuple[Path | None, str]:
     try:
         made = _made("optiboot.elf", [compiler, *options], sorted(source.parent.glob("*.[ch]")))
         binary = made.with_suffix(".bin")
-        binary.write_bytes(_boot_section(made.read_bytes()))
+        if not binary.exists():  # other processes may read it
+            with replacing(binary) as draft:
+                draft.write_bytes(_boot_section(made.read_bytes()))
     except (ConfigError, OSError) as error:
         return None, f"Arduino's bootloader can't be made of {source}: {error}"
     return binary, str(source)
